@@ -1,0 +1,18 @@
+//! The records, one module for each part of a document's way. Field names and defaults are those of the `.avsc` files;
+//! `tests/` holds the two against each other.
+
+mod answer;
+mod control;
+mod dead_letter;
+mod document;
+mod ledger;
+mod outcome;
+mod routing;
+
+pub use answer::{Answer, CheckResult, ModelIdentity};
+pub use control::{PolicyApplied, SwitchState, TierSwitch};
+pub use dead_letter::{DeadLetter, DeadLetterAction, RecordHeader};
+pub use document::{BodyReference, Document, Format, Purpose, Sensitivity};
+pub use ledger::{LedgerAttempt, LedgerSettlement, SettlementResult};
+pub use outcome::{CacheLayer, Outcome, Status};
+pub use routing::{Decision, Escalation, Exclusion, Origin, RoutedDocument, Trial, TrialResult};
