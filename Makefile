@@ -1,0 +1,34 @@
+# One build folder for all checkouts of this machine, outside of them: a clean clone then starts warm, and `git clean`
+# does not cost half an hour. Set CARGO_TARGET_DIR to have another.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/precis/target
+export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
+
+PRECIS := $(CARGO_TARGET_DIR)/release/precis
+DEMO_OUT ?= demo-out
+
+.PHONY: help demo build test check clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: build ## get the default model and summarise the documents of tests/documents into demo-out/
+	$(PRECIS) models pull
+	$(PRECIS) summarize tests/documents --out $(DEMO_OUT)
+
+build: ## build the release binaries
+	infra/setup.sh demo
+	cargo build --release --locked --package precis
+
+test: ## run every test: unit, contract, end to end; starts Kafka and S3 itself
+	infra/setup.sh test
+	python3 tests/harness/run.py
+
+check: ## format, lints and docs, warnings denied
+	infra/setup.sh test
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+clean: ## remove the demo's results and this project's build output (dependencies stay built)
+	rm -rf $(DEMO_OUT)
+	cargo clean --workspace

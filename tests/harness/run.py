@@ -1,0 +1,130 @@
+"""`make test`: builds, starts the servers, runs every test, adds up the totals.
+
+    python3 tests/harness/run.py [--only rust|e2e] [-- arguments for cargo's test binaries or for pytest]
+
+Both suites always run, so that one run shows every failure. The last line is `N passed, N failed`; the exit code
+is 0 only when nothing failed, nothing was skipped and every runner itself ended well.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import provision  # noqa: E402
+import servers  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;")
+
+
+@dataclass
+class Totals:
+    """What one suite, or all of them, came to. A skipped test proves nothing, so it does not count as passed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+
+def say(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+def build(env: dict[str, str]) -> None:
+    """Everything the suites run, before any server waits for it."""
+    say("build")
+    for command in (["cargo", "build", "--workspace", "--bins"], ["cargo", "test", "--workspace", "--no-run"]):
+        if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
+            print("\nbuild failed: no test ran\n0 passed, 1 failed", flush=True)
+            sys.exit(1)
+
+
+def pull_model(env: dict[str, str]) -> None:
+    """The default model, fetched once and verified; without it the tests that generate fail and say so."""
+    say("model")
+    subprocess.run([str(TARGET / "debug" / "precis"), "models", "pull"], cwd=ROOT, env=env, check=False)
+
+
+def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
+    say("unit and contract tests")
+    command = ["cargo", "test", "--workspace", "--no-fail-fast", "--", "--include-ignored", *extra]
+    totals = Totals()
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if found := CARGO_RESULT.match(line):
+                totals += Totals(*map(int, found.groups()))
+    return ended(process.returncode, totals)
+
+
+def end_to_end_tests(env: dict[str, str], extra: list[str]) -> Totals:
+    say("end-to-end tests")
+    python = provision.python_environment() / "bin" / "python"
+    with tempfile.TemporaryDirectory(prefix="precis-report-") as folder:
+        report = Path(folder) / "report.xml"
+        command = [str(python), "-m", "pytest", "tests/e2e", f"--junit-xml={report}", *extra]
+        code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+        totals = Totals()
+        if report.exists():
+            for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+                count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
+                failed = count["failures"] + count["errors"]
+                totals += Totals(count["tests"] - failed - count["skipped"], failed, count["skipped"])
+    return ended(code, totals)
+
+
+def ended(code: int, totals: Totals) -> Totals:
+    """A runner that ended badly without naming a failure (a crash, a signal) is one failure."""
+    return totals + Totals(failed=1) if code and not totals.failed else totals
+
+
+SUITES = {"rust": rust_tests, "e2e": end_to_end_tests}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=SUITES, help="run one suite")
+    parser.add_argument("extra", nargs="*", help="arguments for the test runners, after --")
+    arguments = parser.parse_args()
+    servers.terminate_on_signals()
+    env = servers.environment({}) | {"CARGO_TARGET_DIR": str(TARGET), "RUST_BACKTRACE": "1"}
+    build(env)
+    pull_model(env)
+    results, seconds = {}, {}
+    try:
+        with servers.running(list(servers.KINDS)) as started:
+            env |= servers.environment(started)
+            for name in [arguments.only] if arguments.only else SUITES:
+                begun = time.monotonic()
+                results[name] = SUITES[name](env, arguments.extra)
+                seconds[name] = time.monotonic() - begun
+    except servers.ServerFailed as error:
+        print(error, file=sys.stderr)
+        results["servers"] = Totals(failed=1)
+    say("totals")
+    for name, totals in results.items():
+        print(f"{name}: {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped, {seconds.get(name, 0):.0f} s")
+    total = sum(results.values(), Totals())
+    if total.skipped:
+        print(f"{total.skipped} skipped: a run with skipped tests is not a green run")
+    print(f"{total.passed} passed, {total.failed} failed", flush=True)
+    return 1 if total.failed or total.skipped or not total.passed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
