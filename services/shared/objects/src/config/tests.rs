@@ -1,0 +1,64 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn s3(change: impl FnOnce(&mut S3Config)) -> Vec<&'static str> {
+    let mut config = StoreConfig { kind: StoreKind::S3, ..StoreConfig::default() };
+    config.s3.bucket = "documents".to_owned();
+    change(&mut config.s3);
+    config.problems().into_iter().map(|problem| problem.field).collect()
+}
+
+#[test]
+fn defaults_are_a_directory_that_works() {
+    assert_eq!(StoreConfig::default().problems(), []);
+}
+
+#[test]
+fn s3_needs_a_bucket() {
+    assert_eq!(s3(|s3| s3.bucket.clear()), ["s3.bucket"]);
+    assert!(s3(|_| {}).is_empty());
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let found = s3(|s3| {
+        s3.bucket.clear();
+        s3.prefix = "/leading".to_owned();
+        s3.max_attempts = 0;
+        s3.kms_key_id = Some("key".to_owned());
+    });
+    assert_eq!(found, ["s3.bucket", "s3.prefix", "s3.kms_key_id", "s3.max_attempts"]);
+}
+
+#[test]
+fn clear_text_is_for_loopback_only() {
+    for endpoint in [
+        "http://127.0.0.1:5000",
+        "http://localhost:9000/",
+        "http://[::1]:1",
+        "https://s3.example.org",
+        "https://s3.example.org:9000/path",
+    ] {
+        assert!(s3(|s3| s3.endpoint = Some(endpoint.to_owned())).is_empty(), "{endpoint}");
+    }
+    for endpoint in [
+        "http://s3.example.org",
+        "http://127.0.0.1.example.org",
+        "http://127.0.0.1@example.org",
+        "http://localhost@example.org:80",
+        "s3.example.org",
+        "ftp://x",
+        "https://",
+        "http:///x",
+    ] {
+        assert_eq!(s3(|s3| s3.endpoint = Some(endpoint.to_owned())), ["s3.endpoint"], "{endpoint}");
+    }
+    assert!(
+        s3(|s3| {
+            s3.endpoint = Some("http://s3.example.org".to_owned());
+            s3.allow_http = true;
+        })
+        .is_empty()
+    );
+}

@@ -1,0 +1,116 @@
+//! The layout: which object lies under which key.
+//!
+//! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names are escaped. Different inputs make different
+//! keys, also on file systems that do not tell upper from lower case. No key is a directory of another, and no document gets a directory of
+//! its own: a new directory costs two more flushes to disk. There is no clock and no chance in a key, so a redelivered record finds what its
+//! first delivery left.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+/// Longest escaped name; longer ones are hashed.
+const MAX_NAME_BYTES: usize = 80;
+
+/// The one outcome of a document: the arbiter.
+pub fn result(tenant: &str, document_id: &str, revision: i64) -> String {
+    let id = hash(document_id);
+    format!("results/{}/{}/{id}.r{revision}", name(tenant), fan_out(&id))
+}
+
+/// Prefix of all results of a tenant.
+pub fn results_of(tenant: &str) -> String {
+    format!("results/{}/", name(tenant))
+}
+
+/// One answer to a request, accepted or not.
+pub fn answer(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str) -> String {
+    format!("{}.answer.{}", request(tenant, request_fingerprint), name(answer_fingerprint))
+}
+
+/// Which answer to a request other documents may use. The generation is part of the policy's idea of acceptable: raising it forgets every earlier choice.
+pub fn accepted(tenant: &str, request_fingerprint: &str, generation: &str) -> String {
+    format!("{}.accepted.{}", request(tenant, request_fingerprint), name(generation))
+}
+
+/// One chunk of a long document's answer, kept while the whole is not done.
+pub fn partial(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str, chunk: u32) -> String {
+    format!("{}.partial.{}.{chunk}", request(tenant, request_fingerprint), name(answer_fingerprint))
+}
+
+/// Prefix of everything cached for a tenant.
+pub fn cache_of(tenant: &str) -> String {
+    format!("cache/{}/", name(tenant))
+}
+
+/// A body too large for a message.
+pub fn body(tenant: &str, document_id: &str, revision: i64, sha256: &str) -> String {
+    let id = hash(document_id);
+    format!("{}{}/{id}.r{revision}.{}", bodies_of(tenant), fan_out(&id), name(sha256))
+}
+
+/// Prefix of a tenant's bodies. A claim check outside it is refused.
+pub fn bodies_of(tenant: &str) -> String {
+    format!("bodies/{}/", name(tenant))
+}
+
+/// The raw bytes of a dead letter that is too large for its topic. A record that could not be decoded has no tenant.
+pub fn dead_letter(tenant: Option<&str>, sha256: &str) -> String {
+    let sha256 = name(sha256);
+    let owner = tenant.map_or_else(|| "~unknown".to_owned(), name);
+    format!("dead-letters/{owner}/{}/{sha256}", fan_out(&sha256))
+}
+
+/// A version of the policy that decided something.
+pub fn policy(digest: &str) -> String {
+    format!("policies/{}", name(digest))
+}
+
+/// A version of a prompt that was used.
+pub fn prompt(digest: &str) -> String {
+    format!("prompts/{}", name(digest))
+}
+
+/// SHA-256 in lower-case hex.
+pub fn hash(text: &str) -> String {
+    hash_bytes(text.as_bytes())
+}
+
+/// SHA-256 of bytes in lower-case hex.
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn request(tenant: &str, request_fingerprint: &str) -> String {
+    let fingerprint = name(request_fingerprint);
+    format!("{}{}/{fingerprint}", cache_of(tenant), fan_out(&fingerprint))
+}
+
+/// The first two characters: at most a few hundred directories under one, and request rates spread over S3's partitions.
+fn fan_out(hex: &str) -> &str {
+    hex.get(..2).unwrap_or(hex)
+}
+
+/// Lower-case letters, digits and inner hyphens stay readable; every other byte becomes `_` and two hex digits, and what is long `~` and its hash. `_` and
+/// `~` never stand for themselves and upper case is escaped, so no two names meet.
+fn name(text: &str) -> String {
+    if text.is_empty() {
+        return "_".to_owned();
+    }
+    let escaped = text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "_{byte:02x}");
+            }
+        }
+        out
+    });
+    if escaped.len() > MAX_NAME_BYTES { format!("~{}", hash(text)) } else { escaped }
+}
+
+#[cfg(test)]
+mod tests;
