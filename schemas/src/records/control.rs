@@ -45,6 +45,17 @@ pub enum SwitchState {
     Drain,
 }
 
+impl SwitchState {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Drain => "drain",
+        }
+    }
+}
+
 impl AvroRecord for PolicyApplied {
     const NAME: &'static str = "policy_applied";
     const VERSION: u32 = 1;

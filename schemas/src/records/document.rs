@@ -100,6 +100,18 @@ pub enum Sensitivity {
     Restricted,
 }
 
+impl Sensitivity {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
 /// The shape of a summary: flowing sentences, or a list of points.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
@@ -111,6 +123,16 @@ pub enum Format {
     Paragraph,
     /// A list of points.
     Bullets,
+}
+
+impl Format {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paragraph => "paragraph",
+            Self::Bullets => "bullets",
+        }
+    }
 }
 
 /// Why the work is done. production settles the document; shadow, evaluation and canary look nothing up and settle
@@ -129,6 +151,54 @@ pub enum Purpose {
     Evaluation,
     /// Tries a new model or prompt beside the one in force.
     Canary,
+}
+
+impl Purpose {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Shadow => "shadow",
+            Self::Evaluation => "evaluation",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+impl Document {
+    /// A document of which only the identifier and the time are known; everything else is as its schema defaults it.
+    pub fn new(document_id: impl Into<String>, submitted_at: Millis) -> Self {
+        Self {
+            document_id: document_id.into(),
+            revision: 0,
+            submitted_at,
+            tenant: None,
+            deadline: None,
+            priority: 0,
+            sensitivity: None,
+            residency: None,
+            subject_ids: Vec::new(),
+            document_type: String::new(),
+            critical: false,
+            content_type: plain_text(),
+            language: None,
+            title: None,
+            text: None,
+            body: None,
+            instruction: None,
+            max_words: None,
+            output_language: None,
+            format: Format::default(),
+            reference: None,
+            purpose: Purpose::default(),
+        }
+    }
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::new(String::new(), 0)
+    }
 }
 
 impl AvroRecord for Document {

@@ -70,6 +70,17 @@ pub enum SettlementResult {
     Unknown,
 }
 
+impl SettlementResult {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Billed => "billed",
+            Self::NotBilled => "not_billed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl AvroRecord for LedgerAttempt {
     const NAME: &'static str = "ledger_attempt";
     const VERSION: u32 = 1;

@@ -122,6 +122,17 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Flagged => "flagged",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Which cache layer the summary came from; none when it was generated for this document.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
@@ -133,6 +144,16 @@ pub enum CacheLayer {
     None,
     /// The stored answer to an equal request.
     Exact,
+}
+
+impl CacheLayer {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Exact => "exact",
+        }
+    }
 }
 
 impl AvroRecord for Outcome {

@@ -133,6 +133,16 @@ pub enum TrialResult {
     Refused,
 }
 
+impl TrialResult {
+    /// The Avro symbol: also its name in metrics, policies and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailedChecks => "failed_checks",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Work that a tier did not settle, given back to the router on escalations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
