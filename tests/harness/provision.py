@@ -39,10 +39,12 @@ def python_environment() -> Path:
     Debian's Python refuses pip outside of one; and a broken machine-wide package cannot spoil a test.
     """
     requirements = TESTS / "requirements.txt"
-    key = digest(requirements.read_bytes(), sys.version.encode(), sys.executable.encode())
+    # The interpreter below any virtual environment: asked from inside of the one made here, the answer is the same.
+    interpreter = getattr(sys, "_base_executable", sys.executable)
+    key = digest(requirements.read_bytes(), sys.version.encode(), sys.base_prefix.encode())
 
     def build(target: Path) -> None:
-        run([sys.executable, "-m", "venv", str(target)])
+        run([interpreter, "-m", "venv", str(target)])
         run([str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
              "--requirement", str(requirements)])
         # The scripts of an environment name its path, and this one is about to be renamed.

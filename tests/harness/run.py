@@ -1,7 +1,8 @@
-"""`make test`: builds, starts the servers, runs every test, adds up the totals.
+"""`make test`: builds, runs every test, adds up the totals.
 
     python3 tests/harness/run.py [--only rust|e2e] [-- arguments for cargo's test binaries or for pytest]
 
+The servers that the Rust tests need run only as long as those; the end-to-end tests start, wipe and stop their own.
 Both suites always run, so that one run shows every failure. The last line is `N passed, N failed`; the exit code
 is 0 only when nothing failed, nothing was skipped and every runner itself ended well.
 """
@@ -61,11 +62,17 @@ def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
     say("unit and contract tests")
     command = ["cargo", "test", "--workspace", "--no-fail-fast", "--", "--include-ignored", *extra]
     totals = Totals()
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, errors="replace") as process:
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            if found := CARGO_RESULT.match(line):
-                totals += Totals(*map(int, found.groups()))
+    try:
+        with servers.running(list(servers.KINDS)) as started:
+            env = env | servers.environment(started)
+            with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+                for line in process.stdout:
+                    print(line, end="", flush=True)
+                    if found := CARGO_RESULT.match(line):
+                        totals += Totals(*map(int, found.groups()))
+    except servers.ServerFailed as error:
+        print(error, file=sys.stderr)
+        return totals + Totals(failed=1)
     return ended(process.returncode, totals)
 
 
@@ -103,19 +110,13 @@ def main() -> int:
     build(env)
     pull_model(env)
     results, seconds = {}, {}
-    try:
-        with servers.running(list(servers.KINDS)) as started:
-            env |= servers.environment(started)
-            for name in [arguments.only] if arguments.only else SUITES:
-                begun = time.monotonic()
-                results[name] = SUITES[name](env, arguments.extra)
-                seconds[name] = time.monotonic() - begun
-    except servers.ServerFailed as error:
-        print(error, file=sys.stderr)
-        results["servers"] = Totals(failed=1)
+    for name in [arguments.only] if arguments.only else SUITES:
+        begun = time.monotonic()
+        results[name] = SUITES[name](env, arguments.extra)
+        seconds[name] = time.monotonic() - begun
     say("totals")
     for name, totals in results.items():
-        print(f"{name}: {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped, {seconds.get(name, 0):.0f} s")
+        print(f"{name}: {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped, {seconds[name]:.0f} s")
     total = sum(results.values(), Totals())
     if total.skipped:
         print(f"{total.skipped} skipped: a run with skipped tests is not a green run")

@@ -1,0 +1,182 @@
+"""One house for one test: a log, a store, a policy, and the services that share them. The only place that knows configuration keys."""
+
+import json
+import subprocess
+import urllib.request
+import uuid
+from pathlib import Path
+
+import notes
+import oracle
+import servers
+import wire
+from kafka import KafkaLog
+from processes import DIRECT, Service, binary, environment
+from stores import DirectoryStore, S3Store
+
+TENANT = "acme"
+CLI_SECONDS = 120
+
+
+def toml(table: dict, path: str = "") -> str:
+    """TOML of nested dicts; strings, numbers, booleans and lists are written as JSON writes them, which TOML reads."""
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    lines = [f"[{path}]"] if path and plain else []
+    lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items()]
+    nested = [toml(value, f"{path}.{json.dumps(key)}" if path else json.dumps(key)) for key, value in table.items() if isinstance(value, dict)]
+    return "\n".join(lines + nested) + "\n"
+
+
+class Tier:
+    """A tier of the policy."""
+
+    def __init__(self, name: str, kind: str, provider: str, model: str, share: float, max_sensitivity: str = "restricted"):
+        self.fields = {"name": name, "kind": kind, "provider": provider, "model": model, "share": share, "max_sensitivity": max_sensitivity}
+
+
+GPU = Tier("gpu", "gpu", "local", "smollm2-135m-instruct", 1.0)
+
+
+def policy(tiers: list[Tier], **more) -> str:
+    head = toml({"version": 1, "on_exhausted": "flag", "max_hops": 2} | more)
+    return head + "".join("\n[[tiers]]\n" + toml(tier.fields) for tier in tiers)
+
+
+class House:
+    """Services, by instance name, over one log and one store. Subclasses say which."""
+
+    def __init__(self, folder: Path, tiers: list[Tier], **policy_fields):
+        self.folder, self.tiers = folder, tiers
+        self.services: dict[str, Service] = {}
+        self.llmock: str | None = None
+        self.policy_file = folder / "policy.toml"
+        self.policy_file.write_text(policy(tiers, **policy_fields))
+
+    def settings(self, instance: str, port: int) -> dict:
+        """The whole configuration of one instance."""
+        settings = {
+            "log": self.log_settings(instance),
+            "store": self.store_settings(),
+            "telemetry": {"listen": f"127.0.0.1:{port}"},
+            "policy": {"file": str(self.policy_file)},
+        }
+        return settings | self.service_settings()
+
+    def log_settings(self, instance: str) -> dict:
+        raise NotImplementedError
+
+    def store_settings(self) -> dict:
+        raise NotImplementedError
+
+    def service_settings(self) -> dict:
+        return {}
+
+    def config_file(self, instance: str, port: int) -> Path:
+        path = self.folder / f"{instance}.toml"
+        path.write_text(toml(self.settings(instance, port)))
+        return path
+
+    def start(self, program: str, *arguments: str, instance: str | None = None, env: dict[str, str] | None = None) -> Service:
+        """Starts an instance of a program with its own configuration; two of one program need two instance names."""
+        instance = instance or program.removeprefix("precis-")
+        port = servers.free_port()
+        command = [binary(program), *arguments, "--config", self.config_file(instance, port)]
+        service = Service(instance, command, self.folder, port, env)
+        self.services[instance] = service
+        return service.start()
+
+    def cli(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
+        """Runs `precis` to its end with this house's configuration."""
+        config = self.config_file("cli", servers.free_port())
+        done = subprocess.run([binary("precis"), *arguments, "--config", config], cwd=self.folder, env=environment(), timeout=CLI_SECONDS,
+                              input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, check=False)
+        assert not check or done.returncode == 0, (
+            f"precis {' '.join(arguments)} ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")
+        return done
+
+    def drain(self) -> None:
+        """SIGTERM to everything that runs; every one must end with exit code 0."""
+        for service in list(self.services.values()):
+            if service.is_running():
+                code = service.terminate()
+                assert code == 0, f"{service.name} ended with {code} after SIGTERM\n{service.tail()}"
+
+    def close(self) -> None:
+        for service in self.services.values():
+            service.kill()
+
+    def logs(self) -> str:
+        return "\n".join(service.tail() for service in self.services.values())
+
+
+class KafkaHouse(House):
+    """Kafka and S3: every service a process of its own."""
+
+    def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, **policy_fields):
+        super().__init__(folder, tiers, **policy_fields)
+        self.kafka = kafka
+        self.store = S3Store(s3, f"precis-{uuid.uuid4().hex[:12]}")
+        kafka.wipe()
+        self.cli("topics", "apply", "--tenant", TENANT)
+
+    def log_settings(self, instance: str) -> dict:
+        return {"kind": "kafka", "kafka": {
+            "brokers": self.kafka.brokers, "client_id": f"e2e-{instance}", "instance_id": instance,
+            # The shortest that brokers take: a killed member's partitions and transactions are waited for this long.
+            "session_timeout_ms": 6000, "transaction_timeout_ms": 10000, "message_timeout_ms": 10000}}
+
+    def store_settings(self) -> dict:
+        return {"kind": "s3", "s3": {"bucket": self.store.bucket, "endpoint": self.store.endpoint, "region": "us-east-1", "force_path_style": True}}
+
+    def publish(self, documents: list[dict], tenant: str = TENANT, pause_seconds: float = 0.0) -> set[oracle.Identity]:
+        """Publishes as any Kafka client would; returns the identities once all are acknowledged."""
+        schema = wire.schema("document")
+        records = [(document["document_id"].encode(), schema.encode(document), [("precis-schema", schema.header.encode())]) for document in documents]
+        self.kafka.publish(f"documents.{tenant}", records, pause_seconds)
+        return {(tenant, document["document_id"], document.get("revision", 0)) for document in documents}
+
+    def assert_settled(self, published: set[oracle.Identity], repeats: int = 0) -> dict[oracle.Identity, dict]:
+        """Drains the services, then holds topic and bucket against what was published."""
+        self.drain()
+        results = list(self.store.objects("results/").values())
+        return oracle.assert_each_exactly_once(published, self.kafka.read("summaries"), results, repeats)
+
+
+class EmbeddedHouse(House):
+    """One process, the embedded log and a directory."""
+
+    def __init__(self, folder: Path, tiers: list[Tier], **policy_fields):
+        super().__init__(folder, tiers, **policy_fields)
+        self.store = DirectoryStore(folder / "objects")
+
+    def log_settings(self, instance: str) -> dict:
+        return {"kind": "embedded", "embedded": {"path": str(self.folder / "log.db")}}
+
+    def store_settings(self) -> dict:
+        return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
+
+
+class LlMock:
+    """The stand-in for providers: what it shall answer, and what it was asked."""
+
+    def __init__(self, url: str):
+        self.url = url
+
+    def call(self, method: str, path: str, body: dict | None = None) -> dict:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers={"content-type": "application/json"})
+        with DIRECT.open(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def reset(self) -> None:
+        self.call("POST", "/_llmock/reset")
+
+    def behave(self, *behaviors: dict) -> None:
+        self.call("POST", "/_llmock/scenario", {"behaviors": list(behaviors)})
+
+    def answers(self, text: str = notes.ANSWER) -> None:
+        """Every request from now on is answered with this text."""
+        self.behave({"type": "reply", "text": text, "times": None})
+
+    def requests(self) -> list[dict]:
+        return self.call("GET", "/_llmock/requests")["requests"]
