@@ -47,7 +47,7 @@ def build(env: dict[str, str]) -> None:
     """Everything the suites run, before any server waits for it."""
     say("build")
     for command in (["cargo", "build", "--workspace", "--bins"], ["cargo", "test", "--workspace", "--no-run"]):
-        if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
+        if servers.run_and_wait(command, env, cwd=ROOT):
             print("\nbuild failed: no test ran\n0 passed, 1 failed", flush=True)
             sys.exit(1)
 
@@ -55,7 +55,7 @@ def build(env: dict[str, str]) -> None:
 def pull_model(env: dict[str, str]) -> None:
     """The default model, fetched once and verified; without it the tests that generate fail and say so."""
     say("model")
-    subprocess.run([str(TARGET / "debug" / "precis"), "models", "pull"], cwd=ROOT, env=env, check=False)
+    servers.run_and_wait([str(TARGET / "debug" / "precis"), "models", "pull"], env, cwd=ROOT)
 
 
 def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
@@ -65,7 +65,7 @@ def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
     try:
         with servers.running(list(servers.KINDS)) as started:
             env = env | servers.environment(started)
-            with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+            with servers.child(command, env, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as process:
                 for line in process.stdout:
                     print(line, end="", flush=True)
                     if found := CARGO_RESULT.match(line):
@@ -82,7 +82,7 @@ def end_to_end_tests(env: dict[str, str], extra: list[str]) -> Totals:
     with tempfile.TemporaryDirectory(prefix="precis-report-") as folder:
         report = Path(folder) / "report.xml"
         command = [str(python), "-m", "pytest", "tests/e2e", f"--junit-xml={report}", *extra]
-        code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+        code = servers.run_and_wait(command, env, cwd=ROOT)
         totals = Totals()
         if report.exists():
             for suite in ElementTree.parse(report).getroot().iter("testsuite"):

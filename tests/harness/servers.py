@@ -290,17 +290,24 @@ def terminate_on_signals() -> None:
         signal.signal(number, leave)
 
 
-def run_and_wait(command: list[str], env: dict[str, str]) -> int:
-    """Runs `command`; if this process is told to stop, the command is stopped first."""
-    with subprocess.Popen(command, env=env) as process:
+@contextlib.contextmanager
+def child(command: list[str], env: dict[str, str], **options):
+    """Runs `command` as a child; if this process is told to stop meanwhile, the child is stopped first."""
+    with subprocess.Popen(command, env=env, **options) as process:
         try:
-            return process.wait()
+            yield process
         except BaseException:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
                 process.wait(STOP_SECONDS)
             process.kill()
             raise
+
+
+def run_and_wait(command: list[str], env: dict[str, str], **options) -> int:
+    """Runs `command` to its end and returns its exit code."""
+    with child(command, env, **options) as process:
+        return process.wait()
 
 
 def main() -> int:
