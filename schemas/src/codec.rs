@@ -70,9 +70,7 @@ pub enum CodecError {
         fingerprint: String,
     },
     /// A record, but another one.
-    #[error(
-        "wrong record: expected a {expected}, found a {found}; check which topic it was sent to"
-    )]
+    #[error("wrong record: expected a {expected}, found a {found}; check which topic it was sent to")]
     WrongRecord {
         /// Name of the record expected.
         expected: &'static str,
@@ -80,9 +78,7 @@ pub enum CodecError {
         found: &'static str,
     },
     /// The datum does not follow the schema that it claims.
-    #[error(
-        "malformed record: not a valid {schema}: {problem}; write it with the schema whose fingerprint it carries"
-    )]
+    #[error("malformed record: not a valid {schema}: {problem}; write it with the schema whose fingerprint it carries")]
     Malformed {
         /// Record and version, such as `document.v1`.
         schema: String,
@@ -108,11 +104,10 @@ impl CodecError {
 /// # Errors
 /// [`CodecError::Malformed`] when a value does not fit its schema; with the types of this crate that is a bug here.
 pub fn encode<T: AvroRecord>(record: &T) -> Result<Vec<u8>, CodecError> {
-    let schema =
-        registry::by_version(T::NAME, T::VERSION).ok_or_else(|| CodecError::Malformed {
-            schema: schema_header::<T>(),
-            problem: "this build has no such schema",
-        })?;
+    let schema = registry::by_version(T::NAME, T::VERSION).ok_or_else(|| CodecError::Malformed {
+        schema: schema_header::<T>(),
+        problem: "this build has no such schema",
+    })?;
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&schema.fingerprint);
@@ -133,29 +128,13 @@ pub fn decode<T: AvroRecord>(bytes: &[u8]) -> Result<T, CodecError> {
         .filter(|(header, _)| header.starts_with(&MAGIC))
         .ok_or(CodecError::NotSingleObject { record: T::NAME })?;
     let [_, _, fingerprint @ ..] = *header;
-    let schema =
-        registry::by_fingerprint(fingerprint).ok_or_else(|| CodecError::UnknownSchema {
-            record: T::NAME,
-            fingerprint: hexadecimal(fingerprint),
-        })?;
+    let schema = registry::by_fingerprint(fingerprint)
+        .ok_or_else(|| CodecError::UnknownSchema { record: T::NAME, fingerprint: hexadecimal(fingerprint) })?;
     if schema.file.name != T::NAME {
-        return Err(CodecError::WrongRecord {
-            expected: T::NAME,
-            found: schema.file.name,
-        });
+        return Err(CodecError::WrongRecord { expected: T::NAME, found: schema.file.name });
     }
-    let record = schema
-        .reader
-        .read_deser(&mut datum)
-        .map_err(|error| malformed(schema, problem(error.details())))?;
-    if datum.is_empty() {
-        Ok(record)
-    } else {
-        Err(malformed(
-            schema,
-            "bytes are left over after its last field",
-        ))
-    }
+    let record = schema.reader.read_deser(&mut datum).map_err(|error| malformed(schema, problem(error.details())))?;
+    if datum.is_empty() { Ok(record) } else { Err(malformed(schema, "bytes are left over after its last field")) }
 }
 
 /// Avro's own limit is 512 MiB and process-wide; the first caller sets it for good.
@@ -167,10 +146,7 @@ fn limit_allocations() {
 }
 
 fn malformed(schema: &Parsed, problem: &'static str) -> CodecError {
-    CodecError::Malformed {
-        schema: format!("{}.v{}", schema.file.name, schema.file.version),
-        problem,
-    }
+    CodecError::Malformed { schema: format!("{}.v{}", schema.file.name, schema.file.version), problem }
 }
 
 /// A fixed text for each kind of failure: the library's own texts may quote what was read.
@@ -182,12 +158,10 @@ fn problem(details: &Details) -> &'static str {
         | Details::ReadDouble(_) => "it ends too early",
         Details::ConvertToUtf8(_) => "a string is not utf-8",
         Details::MemoryAllocation { .. } => "a length is beyond the allocation limit",
-        Details::IntegerOverflow | Details::ZagI32(..) | Details::ConvertI64ToUsize(..) => {
-            "a number is out of range"
+        Details::IntegerOverflow | Details::ZagI32(..) | Details::ConvertI64ToUsize(..) => "a number is out of range",
+        Details::GetUnionVariant { .. } | Details::ConvertI32ToUsize(..) | Details::EnumSymbolIndex { .. } => {
+            "a branch or symbol that the schema does not have"
         }
-        Details::GetUnionVariant { .. }
-        | Details::ConvertI32ToUsize(..)
-        | Details::EnumSymbolIndex { .. } => "a branch or symbol that the schema does not have",
         _ => "a value does not fit its field",
     }
 }

@@ -51,11 +51,7 @@ pub fn all() -> &'static [SchemaFile] {
 
 /// The newest schema of the record `name`, or `None` when there is no such record.
 pub fn schema_json(name: &str) -> Option<&'static str> {
-    FILES
-        .iter()
-        .rev()
-        .find(|file| file.name == name)
-        .map(|file| file.json)
+    FILES.iter().rev().find(|file| file.name == name).map(|file| file.json)
 }
 
 /// A schema ready for use: parsed, fingerprinted, names resolved.
@@ -69,20 +65,13 @@ pub(crate) struct Parsed {
 static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
     FILES
         .iter()
-        .map(|file| {
-            Schema::parse_str(file.json)
-                .expect("every schema file parses: tests/schemas.rs reads them all")
-        })
+        .map(|file| Schema::parse_str(file.json).expect("every schema file parses: tests/schemas.rs reads them all"))
         .collect()
 });
 
 static PARSED: LazyLock<Vec<Parsed>> = LazyLock::new(|| {
     let schemas: &'static [Schema] = &SCHEMAS;
-    FILES
-        .iter()
-        .zip(schemas)
-        .map(|(file, schema)| parse(file, schema))
-        .collect()
+    FILES.iter().zip(schemas).map(|(file, schema)| parse(file, schema)).collect()
 });
 
 fn parse(file: &'static SchemaFile, schema: &'static Schema) -> Parsed {
@@ -104,14 +93,10 @@ fn parse(file: &'static SchemaFile, schema: &'static Schema) -> Parsed {
 
 /// The schema with this fingerprint.
 pub(crate) fn by_fingerprint(fingerprint: [u8; 8]) -> Option<&'static Parsed> {
-    PARSED
-        .iter()
-        .find(|parsed| parsed.fingerprint == fingerprint)
+    PARSED.iter().find(|parsed| parsed.fingerprint == fingerprint)
 }
 
 /// The schema of this name and version.
 pub(crate) fn by_version(name: &str, version: u32) -> Option<&'static Parsed> {
-    PARSED
-        .iter()
-        .find(|parsed| parsed.file.name == name && parsed.file.version == version)
+    PARSED.iter().find(|parsed| parsed.file.name == name && parsed.file.version == version)
 }

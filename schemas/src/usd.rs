@@ -20,9 +20,7 @@ pub struct Usd(i64);
 
 /// A text that is not an amount of US dollars.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not an amount in us dollars; write digits with at most nine after the point, below one billion, such as 0.15"
-)]
+#[error("not an amount in us dollars; write digits with at most nine after the point, below one billion, such as 0.15")]
 pub struct ParseUsdError;
 
 impl Usd {
@@ -33,11 +31,7 @@ impl Usd {
 
     /// The amount of that many nano-dollars; `None` beyond [`Usd::MAX`] in either direction.
     pub const fn from_nanos(nanos: i64) -> Option<Self> {
-        if nanos.unsigned_abs() <= Self::MAX.0.unsigned_abs() {
-            Some(Self(nanos))
-        } else {
-            None
-        }
+        if nanos.unsigned_abs() <= Self::MAX.0.unsigned_abs() { Some(Self(nanos)) } else { None }
     }
 
     /// The amount in nano-dollars.
@@ -85,9 +79,7 @@ impl Usd {
         let bytes = self.0.to_be_bytes();
         let redundant = bytes
             .windows(2)
-            .take_while(|pair| {
-                (pair[0] == 0 && pair[1] < 0x80) || (pair[0] == 0xFF && pair[1] >= 0x80)
-            })
+            .take_while(|pair| (pair[0] == 0 && pair[1] < 0x80) || (pair[0] == 0xFF && pair[1] >= 0x80))
             .count();
         bytes[redundant..].to_vec()
     }
@@ -98,9 +90,7 @@ impl Usd {
         let mut wide = if first >= 0x80 { [0xFF; 16] } else { [0; 16] };
         let start = wide.len().checked_sub(bytes.len())?;
         wide[start..].copy_from_slice(bytes);
-        i64::try_from(i128::from_be_bytes(wide))
-            .ok()
-            .and_then(Self::from_nanos)
+        i64::try_from(i128::from_be_bytes(wide)).ok().and_then(Self::from_nanos)
     }
 }
 
@@ -114,18 +104,13 @@ impl FromStr for Usd {
     type Err = ParseUsdError;
 
     fn from_str(text: &str) -> Result<Self, ParseUsdError> {
-        let (negative, digits) = text
-            .strip_prefix('-')
-            .map_or((false, text), |rest| (true, rest));
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-        let is_number =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(whole) || !is_number(fraction) || fraction.len() > FRACTION_DIGITS {
             return Err(ParseUsdError);
         }
-        let nanos: i64 = format!("{whole}{fraction:0<FRACTION_DIGITS$}")
-            .parse()
-            .map_err(|_| ParseUsdError)?;
+        let nanos: i64 = format!("{whole}{fraction:0<FRACTION_DIGITS$}").parse().map_err(|_| ParseUsdError)?;
         Self::from_nanos(if negative { -nanos } else { nanos }).ok_or(ParseUsdError)
     }
 }

@@ -113,9 +113,7 @@ impl Sensitivity {
 }
 
 /// The shape of a summary: flowing sentences, or a list of points.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Flowing sentences.
@@ -137,9 +135,7 @@ impl Format {
 
 /// Why the work is done. production settles the document; shadow, evaluation and canary look nothing up and settle
 /// nothing.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Settles the document.

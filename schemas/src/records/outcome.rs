@@ -134,9 +134,7 @@ impl Status {
 }
 
 /// Which cache layer the summary came from; none when it was generated for this document.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheLayer {
     /// Generated for this document.

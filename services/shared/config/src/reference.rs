@@ -1,0 +1,90 @@
+//! The configuration reference, made from the types: documentation comments, defaults and names cannot go stale.
+
+use serde_json::Value;
+
+use crate::environment::variable;
+use crate::schema::{self, Shape};
+use crate::settings::Section;
+
+/// The section `name` as a Markdown table: key, type, default, meaning, environment variable.
+pub fn markdown<T: Section>(name: &str) -> String {
+    let mut table =
+        String::from("| key | type | default | meaning | environment variable |\n| --- | --- | --- | --- | --- |\n");
+    let defaults = serde_json::to_value(T::default()).unwrap_or_default();
+    for row in rows(name, &schema::of::<T>(), Some(&defaults)) {
+        let cells = [
+            format!("`{}`", row.key),
+            row.kind,
+            row.default.map_or_else(String::new, |default| format!("`{default}`")),
+            row.meaning,
+            row.variable.map_or_else(String::new, |variable| format!("`{variable}`")),
+        ];
+        table += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+    }
+    table
+}
+
+struct Row {
+    key: String,
+    kind: String,
+    default: Option<String>,
+    meaning: String,
+    variable: Option<String>,
+}
+
+/// The keys at and below `key`. `default` is the value there when nothing is set, where it is known.
+fn rows(key: &str, schema: &Value, default: Option<&Value>) -> Vec<Row> {
+    let default = default.or_else(|| schema.get("default")).filter(|default| !default.is_null());
+    match Shape::of(schema) {
+        Shape::Table { keys: Some(keys), .. } => keys
+            .iter()
+            .flat_map(|(name, inner)| rows(&format!("{key}.{name}"), inner, default.and_then(|value| value.get(name))))
+            .collect(),
+        Shape::List(Some(items)) if is_table(items) => {
+            let mut list = vec![row(key, schema, default)];
+            list.extend(rows(&format!("{key}[]"), items, None));
+            list
+        }
+        _ => vec![row(key, schema, default)],
+    }
+}
+
+fn row(key: &str, schema: &Value, default: Option<&Value>) -> Row {
+    // A list's items have no variable of their own: the list is set as a whole.
+    let variable = (!key.contains("[]")).then(|| variable(key));
+    Row { key: key.to_owned(), kind: kind(schema), default: default.map(plain), meaning: meaning(schema), variable }
+}
+
+fn is_table(schema: &Value) -> bool {
+    matches!(Shape::of(schema), Shape::Table { keys: Some(_), .. })
+}
+
+/// A schema's type in words.
+fn kind(schema: &Value) -> String {
+    match Shape::of(schema) {
+        Shape::Choice(choices) => choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(" or "),
+        Shape::Scalar(_) if schema.get("format").is_some_and(|format| format == "secret") => "secret".to_owned(),
+        Shape::Scalar(types) => types.join(" or "),
+        Shape::List(items) if items.is_some_and(is_table) => "list of tables".to_owned(),
+        Shape::List(items) => format!("list of {}", items.map_or_else(|| "anything".to_owned(), kind)),
+        Shape::Table { keys: None, others: Some(others) } => format!("table of {}", kind(others)),
+        Shape::Table { .. } => "table".to_owned(),
+        Shape::Either(branches) => branches.into_iter().map(kind).collect::<Vec<_>>().join(" or "),
+        Shape::Anything => "anything".to_owned(),
+    }
+}
+
+fn meaning(schema: &Value) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("\"{text}\""),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The table of metrics: name, labels, help. Names follow Prometheus: `precis_` first, the unit last, `_total` on counters.
+//!
+//! Money is counted in nano-dollars: counters are whole numbers, and a sum of rounded dollars would drift.
+
+/// Declares an enum of metrics with its accessors; the help is the variant's documentation too.
+macro_rules! catalogue {
+    ($(#[$doc:meta])* $kind:ident { $($variant:ident, $name:literal, [$($label:literal),*], $help:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $kind {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl $kind {
+            /// Every one there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name in Prometheus.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Its labels, in the order in which their values are given.
+            pub const fn labels(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$variant => &[$($label),*],)*
+                }
+            }
+
+            /// What it counts or measures.
+            pub const fn help(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $help,)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// What only ever grows.
+    Counter {
+        StageRecords, "precis_stage_records_total", ["stage", "result"],
+            "Records that a stage finished: published, rejected (a dead letter) or requeued (at the tail of its own topic)";
+        StageRetries, "precis_stage_retries_total", ["stage", "code"], "Attempts that failed and are tried again, by reason";
+        StageDeadLetters, "precis_stage_dead_letters_total", ["stage", "code"], "Dead letters written, by reason";
+        StageCommits, "precis_stage_commits_total", ["stage", "result"], "Transactions: committed or aborted";
+        StageRebalances, "precis_stage_rebalances_total", ["stage", "kind"],
+            "Changes of the partitions that a stage owns: assigned, revoked or lost";
+        RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
+            "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
+        RouterRepeats, "precis_router_repeats_total", [],
+            "Documents that were submitted again unchanged and got their stored outcome";
+        CacheLookups, "precis_router_cache_lookups_total", ["layer"], "Lookups in a cache layer";
+        CacheHits, "precis_router_cache_hits_total", ["layer"], "Lookups that found an acceptable answer";
+        Answers, "precis_answers_total", ["tier", "result"], "Answers that a tier gave: accepted or rejected by its checks";
+        CheckFailures, "precis_check_failures_total", ["check", "tier"], "Checks that a tier's answers failed";
+        Escalations, "precis_escalations_total", ["tier", "code"],
+            "Documents that a tier gave back: the first failed check, or the refusal";
+        Outcomes, "precis_outcomes_total", ["status", "tier"],
+            "Documents settled: answered, flagged or failed; tier none when no tier answered";
+        SettleLostRaces, "precis_settle_lost_races_total", [],
+            "Outcomes given up because another instance had settled the document first";
+        EngineTokens, "precis_engine_tokens_total", ["kind"], "Tokens that the engine computed: prefill or decode";
+        EngineRequests, "precis_engine_requests_total", ["finish_reason"],
+            "Requests that the engine finished, by why generation ended";
+        ApiRequests, "precis_api_requests_total", ["provider", "result"],
+            "Requests to a provider: ok, or the stable code of the failure";
+        ApiRetries, "precis_api_retries_total", ["provider", "code"], "Requests to a provider that are tried again, by reason";
+        ApiTokens, "precis_api_tokens_total", ["provider", "kind"], "Tokens that a provider billed: input, cached_input or output";
+        ApiCost, "precis_api_cost_nano_dollars_total", ["tier"],
+            "What providers billed, in billionths of a US dollar; divide by 1e9 for dollars";
+    }
+}
+
+catalogue! {
+    /// What goes up and down.
+    Gauge {
+        StageInFlight, "precis_stage_in_flight", ["stage"], "Records read whose outputs are not committed yet";
+        StageLag, "precis_stage_lag_records", ["stage"], "Records between what a stage committed and the end of its partitions";
+        StageOldestIncompleteSeconds, "precis_stage_oldest_incomplete_seconds", ["stage"],
+            "Age of the record in flight that has waited longest; 0 when none is";
+        StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";
+        TableAgeSeconds, "precis_table_age_seconds", ["topic"],
+            "Time since a followed topic was last read to its end; beyond 10 nothing leaves the house";
+        RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";
+        TierOn, "precis_tier_on", ["tier"], "1 while a tier may be given work, 0 while it is off or drains";
+        EngineSequencesRunning, "precis_engine_sequences_running", [], "Sequences in the engine's batch";
+        EngineSequencesWaiting, "precis_engine_sequences_waiting", [], "Sequences that wait for room in the batch";
+        EngineKvBlocksUsed, "precis_engine_kv_blocks_used", [], "Key-value cache blocks in use";
+        EngineKvBlocksTotal, "precis_engine_kv_blocks_total", [], "Key-value cache blocks there are";
+        BuildInfo, "precis_build_info", ["version"], "Always 1; the label says which version runs";
+        ProcessStartTimeSeconds, "process_start_time_seconds", [], "When this process started, in seconds since 1970";
+        ProcessResidentMemoryBytes, "process_resident_memory_bytes", [], "Memory of this process that is in RAM";
+        ProcessOpenFds, "process_open_fds", [], "Files and sockets that this process holds open";
+        ProcessThreads, "process_threads", [], "Threads of this process";
+    }
+}
+
+catalogue! {
+    /// What is measured many times, in seconds.
+    Histogram {
+        StageProcessSeconds, "precis_stage_process_seconds", ["stage"], "Time to process one record, without waiting for its commit";
+        StageCommitSeconds, "precis_stage_commit_seconds", ["stage"], "Time of one transaction, from begin to acknowledged";
+        OutcomeSeconds, "precis_outcome_seconds", ["tier"], "Time from submission to outcome; tier none when no tier answered";
+        EngineStepSeconds, "precis_engine_step_seconds", [], "Time of one step of the engine's whole batch";
+        ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart";
+    }
+}
+
+impl Histogram {
+    /// Upper bounds of its buckets, in seconds.
+    pub const fn buckets(self) -> &'static [f64] {
+        match self {
+            // From a lookup of a millisecond to a long document on a small machine.
+            Self::StageProcessSeconds => {
+                &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0]
+            }
+            Self::StageCommitSeconds => {
+                &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
+            }
+            // Queues make this hours, and deadlines are in hours.
+            Self::OutcomeSeconds => &[
+                0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0,
+                86_400.0,
+            ],
+            Self::EngineStepSeconds => &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
+            Self::ApiLatencySeconds => &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0],
+        }
+    }
+}

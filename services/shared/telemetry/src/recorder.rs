@@ -1,0 +1,91 @@
+//! The one recorder of a process: it keeps what [`crate::metrics`] counts and renders it for Prometheus.
+
+use std::fs;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::metrics::{self, Gauge, Histogram};
+
+/// How often observations are moved into buckets when nobody scrapes; until then each takes memory.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Handle to the process's metrics. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Recorder(PrometheusHandle);
+
+/// Installs the process's recorder; every further call returns the same one.
+///
+/// # Panics
+/// When another recorder was installed in this process, which only this function does.
+pub fn install_recorder() -> Recorder {
+    static RECORDER: OnceLock<Recorder> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
+            let handle = recorder.handle();
+            ::metrics::set_global_recorder(recorder)
+                .expect("only this function installs a recorder, once: telemetry alone depends on an exporter");
+            metrics::describe_all();
+            Gauge::BuildInfo.set(1.0, &[env!("CARGO_PKG_VERSION")]);
+            Gauge::ProcessStartTimeSeconds.set(started_at(), &[]);
+            start_upkeep(handle.clone());
+            Recorder(handle)
+        })
+        .clone()
+}
+
+impl Recorder {
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        measure_process();
+        self.0.render()
+    }
+}
+
+fn with_buckets(builder: PrometheusBuilder) -> PrometheusBuilder {
+    Histogram::ALL.iter().fold(builder, |builder, histogram| {
+        builder
+            .set_buckets_for_metric(Matcher::Full(histogram.name().to_owned()), histogram.buckets())
+            .expect("no histogram has an empty list of buckets: metrics/tests.rs")
+    })
+}
+
+/// Runs as long as the process. Without the thread a scrape does the same work, only later.
+fn start_upkeep(handle: PrometheusHandle) {
+    let upkeep = move || {
+        loop {
+            thread::sleep(UPKEEP);
+            handle.run_upkeep();
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("metrics-upkeep".to_owned()).spawn(upkeep) {
+        tracing::warn!(%error, "no thread for metrics upkeep; histograms are folded when scraped");
+    }
+}
+
+/// Seconds since 1970. The recorder is installed first thing, so now is when the process started.
+fn started_at() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+/// Reads this process's size from `/proc`; elsewhere than on Linux there is none, and the gauges stay absent.
+fn measure_process() {
+    if let Ok(status) = fs::read_to_string("/proc/self/status") {
+        let number = |field: &str| -> Option<f64> {
+            let rest = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+            rest.split_whitespace().next()?.parse().ok()
+        };
+        if let Some(kibibytes) = number("VmRSS") {
+            Gauge::ProcessResidentMemoryBytes.set(kibibytes * 1024.0, &[]);
+        }
+        if let Some(threads) = number("Threads") {
+            Gauge::ProcessThreads.set(threads, &[]);
+        }
+    }
+    if let Ok(entries) = fs::read_dir("/proc/self/fd") {
+        Gauge::ProcessOpenFds.set(entries.count() as f64, &[]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The door for operators: `/metrics`, `/livez`, `/readyz`, `/info` over HTTP.
+//!
+//! Health answers 200 or 503 with the components' reasons as JSON, for probes and for people alike. Nothing here asks
+//! anything of a broker, a store or a provider.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Health, Recorder, TelemetryError};
+
+/// What `/info` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Info {
+    /// Name of the service.
+    pub service: String,
+    /// Its version.
+    pub version: String,
+    /// What else is worth knowing, such as the model or the log it runs on; no secrets.
+    pub details: BTreeMap<String, String>,
+}
+
+impl Info {
+    /// A service of this build.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self { service: service.into(), version: env!("CARGO_PKG_VERSION").to_owned(), details: BTreeMap::new() }
+    }
+
+    /// The same with one more detail.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.details.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// A running server. Dropping it stops it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    recorder: Recorder,
+    health: Health,
+    info: Info,
+}
+
+/// Serves health and metrics on `address`; port 0 takes a free one. Returns once it listens.
+///
+/// # Errors
+/// [`TelemetryError::Listen`] when the address cannot be had.
+pub async fn serve(
+    address: SocketAddr,
+    recorder: Recorder,
+    health: Health,
+    info: Info,
+) -> Result<Server, TelemetryError> {
+    let failed = |source| TelemetryError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/info", get(info_page))
+        .with_state(Shared { recorder, health, info });
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let task = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            tracing::error!(%error, %address, "metrics and health are no longer served");
+        }
+    });
+    Ok(Server { address, stop, task })
+}
+
+impl Server {
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.task.abort();
+    }
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.recorder.render()).into_response()
+}
+
+async fn livez(State(shared): State<Shared>) -> Response {
+    let report = shared.health.report();
+    (status(report.live), Json(report)).into_response()
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let report = shared.health.report();
+    (status(report.ready), Json(report)).into_response()
+}
+
+async fn info_page(State(shared): State<Shared>) -> Response {
+    Json(shared.info).into_response()
+}
+
+fn status(good: bool) -> StatusCode {
+    if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+#[cfg(test)]
+mod tests;
