@@ -1,1 +1,116 @@
-//! Placeholder.
+//! Checks of a summary against its own source: what a worker asks of every answer before it settles a document.
+//!
+//! Pure functions: no input or output, no clock, no randomness; the same texts give the same checks. Time is linear in the
+//! lengths of source and summary, or n log n. No input makes it panic.
+//!
+//! A failed check costs a second, dearer answer, so each check decides for the summary where it cannot tell: a short
+//! text has no language, a rounded figure is the figure, `French` is supported by `France`, and a language in which
+//! every noun is capitalised has no checkable names. What a check does not see is in its module's documentation.
+//!
+//! The checks, in order of cost: [`CheckName`] says what each means, [`Thresholds`] which of them gate and where.
+
+mod ending;
+mod extract;
+mod fold;
+mod language;
+mod length;
+mod names;
+mod numbers;
+mod refusal;
+mod repetition;
+mod source;
+mod text;
+mod thresholds;
+
+use serde::{Deserialize, Serialize};
+
+pub use extract::{Extraction, extraction};
+pub use language::detect as detect_language;
+pub use text::count_words;
+pub use thresholds::{CheckName, Thresholds};
+
+use source::Source;
+use text::Text;
+
+/// What is checked. Build it with the fields that matter and `..Input::default()`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Input<'a> {
+    /// The text that was summarised.
+    pub source: &'a str,
+    /// Other texts that the summary may draw on: title, instruction.
+    pub context: &'a [&'a str],
+    /// The answer.
+    pub summary: &'a str,
+    /// Why generation ended: `stop`, `length`, `repetition` or `refusal`; empty if unknown.
+    pub finish_reason: &'a str,
+    /// The language that was asked for, as BCP 47 tag or ISO 639 code; `None` for the source's own.
+    pub expected_language: Option<&'a str>,
+    /// Upper bound on the summary's words, if one was asked for.
+    pub max_words: Option<u32>,
+    /// The shape that was asked for.
+    pub format: Format,
+}
+
+/// The shape that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Flowing sentences.
+    #[default]
+    Paragraph,
+    /// A list of points, which need no full stops.
+    Bullets,
+}
+
+/// One measurement of a summary against its source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// Name of the check: [`CheckName::as_str`].
+    pub name: &'static str,
+    /// Whether the summary passed it. A check that could not decide has passed, and `detail` says so.
+    pub passed: bool,
+    /// The measured value, where the check measures one.
+    pub value: Option<f64>,
+    /// What was found. Holds nothing of the texts but the unsupported items themselves.
+    pub detail: String,
+}
+
+impl Check {
+    fn new(name: CheckName, passed: bool, value: Option<f64>, detail: String) -> Self {
+        Self { name: name.as_str(), passed, value, detail }
+    }
+}
+
+/// Runs every check, in the order of [`CheckName::ALL`], whether it gates or not.
+pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
+    let source = Source::read(input.source, input.context);
+    let summary = Text::read(input.summary);
+    let languages = language::Languages::of(input, thresholds);
+    let extraction = extract::measure(&source.words, &source.folded_words(&summary));
+    vec![
+        length::empty(input, thresholds),
+        refusal::check(input),
+        ending::check(input),
+        repetition::check(input, &summary, thresholds),
+        language::check(input, &languages, thresholds),
+        length::length(input, thresholds),
+        numbers::check(&source, &summary, &languages, thresholds),
+        names::check(&source, &summary, &languages, thresholds),
+        extract::coverage(&extraction, thresholds),
+        extract::density(&extraction, thresholds),
+        extract::compression(&extraction, thresholds),
+    ]
+}
+
+/// Whether no gating check failed.
+pub fn accepted(checks: &[Check], thresholds: &Thresholds) -> bool {
+    failed(checks, thresholds).is_empty()
+}
+
+/// The gating checks that failed, in order of cost.
+pub fn failed(checks: &[Check], thresholds: &Thresholds) -> Vec<&'static str> {
+    checks.iter().filter(|check| !check.passed && thresholds.gates(check.name)).map(|check| check.name).collect()
+}
+
+#[cfg(test)]
+mod tests;

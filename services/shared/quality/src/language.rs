@@ -1,0 +1,190 @@
+//! `language`: is the summary in the language that was asked for.
+//!
+//! Trigram detection (whatlang) with its own confidence. Not judged, and so passed: summaries of few words, detections that are
+//! not confident, languages that the detector does not know, and languages so close that a summary full of names is easily taken for the neighbour.
+
+use whatlang::Lang;
+
+use crate::text::count_words;
+use crate::{Check, CheckName, Input, Thresholds};
+
+/// How much of a text is looked at, in bytes; more adds nothing to the confidence.
+const SAMPLE: usize = 20_000;
+
+/// Languages that a detector of trigrams confuses on a paragraph.
+const NEIGHBOURS: &[&[Lang]] = &[
+    &[Lang::Nob, Lang::Dan, Lang::Swe],
+    &[Lang::Spa, Lang::Por, Lang::Cat],
+    &[Lang::Hrv, Lang::Srp, Lang::Slv, Lang::Mkd, Lang::Bul],
+    &[Lang::Ces, Lang::Slk],
+    &[Lang::Rus, Lang::Ukr, Lang::Bel, Lang::Bul],
+    &[Lang::Nld, Lang::Afr],
+    &[Lang::Ind, Lang::Jav, Lang::Tgl],
+    &[Lang::Tur, Lang::Aze, Lang::Uzb, Lang::Tuk],
+    &[Lang::Hin, Lang::Mar, Lang::Nep],
+    &[Lang::Cmn, Lang::Jpn],
+    &[Lang::Deu, Lang::Yid],
+    &[Lang::Fin, Lang::Est],
+];
+
+/// ISO 639-1 codes of the languages that the detector knows, with the tags in use beside them.
+const CODES: &[(&str, Lang)] = &[
+    ("af", Lang::Afr),
+    ("am", Lang::Amh),
+    ("ar", Lang::Ara),
+    ("az", Lang::Aze),
+    ("be", Lang::Bel),
+    ("bg", Lang::Bul),
+    ("bn", Lang::Ben),
+    ("ca", Lang::Cat),
+    ("cs", Lang::Ces),
+    ("cy", Lang::Cym),
+    ("da", Lang::Dan),
+    ("de", Lang::Deu),
+    ("el", Lang::Ell),
+    ("en", Lang::Eng),
+    ("eo", Lang::Epo),
+    ("es", Lang::Spa),
+    ("et", Lang::Est),
+    ("fa", Lang::Pes),
+    ("fi", Lang::Fin),
+    ("fr", Lang::Fra),
+    ("gu", Lang::Guj),
+    ("he", Lang::Heb),
+    ("hi", Lang::Hin),
+    ("hr", Lang::Hrv),
+    ("hu", Lang::Hun),
+    ("hy", Lang::Hye),
+    ("id", Lang::Ind),
+    ("it", Lang::Ita),
+    ("ja", Lang::Jpn),
+    ("jv", Lang::Jav),
+    ("ka", Lang::Kat),
+    ("km", Lang::Khm),
+    ("kn", Lang::Kan),
+    ("ko", Lang::Kor),
+    ("la", Lang::Lat),
+    ("lt", Lang::Lit),
+    ("lv", Lang::Lav),
+    ("mk", Lang::Mkd),
+    ("ml", Lang::Mal),
+    ("mr", Lang::Mar),
+    ("my", Lang::Mya),
+    ("nb", Lang::Nob),
+    ("ne", Lang::Nep),
+    ("nl", Lang::Nld),
+    ("no", Lang::Nob),
+    ("or", Lang::Ori),
+    ("pa", Lang::Pan),
+    ("pl", Lang::Pol),
+    ("pt", Lang::Por),
+    ("ro", Lang::Ron),
+    ("ru", Lang::Rus),
+    ("si", Lang::Sin),
+    ("sk", Lang::Slk),
+    ("sl", Lang::Slv),
+    ("sn", Lang::Sna),
+    ("sr", Lang::Srp),
+    ("sv", Lang::Swe),
+    ("ta", Lang::Tam),
+    ("te", Lang::Tel),
+    ("th", Lang::Tha),
+    ("tk", Lang::Tuk),
+    ("tl", Lang::Tgl),
+    ("tr", Lang::Tur),
+    ("uk", Lang::Ukr),
+    ("ur", Lang::Urd),
+    ("uz", Lang::Uzb),
+    ("vi", Lang::Vie),
+    ("yi", Lang::Yid),
+    ("zh", Lang::Cmn),
+    ("zu", Lang::Zul),
+];
+
+/// What is known of the two texts' languages; `None` where it cannot be told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Languages {
+    /// The summary's language, detected.
+    summary: Option<Lang>,
+    /// The source's language, detected.
+    source: Option<Lang>,
+    /// The language that the summary should have.
+    expected: Option<Lang>,
+}
+
+impl Languages {
+    pub(crate) fn of(input: &Input<'_>, thresholds: &Thresholds) -> Self {
+        let source = confident(input.source, thresholds);
+        let asked = input.expected_language.map(by_code);
+        Self {
+            summary: confident(input.summary, thresholds),
+            source,
+            // A language that was asked for but is not known is not the source's.
+            expected: asked.unwrap_or(source),
+        }
+    }
+
+    /// The language to read the summary's number words in: its own, else the expected one.
+    pub(crate) fn of_summary(&self) -> Option<Lang> {
+        self.summary.or(self.expected)
+    }
+
+    /// Whether the summary's language gives every noun a capital letter.
+    pub(crate) fn capitalise_nouns(&self) -> bool {
+        self.of_summary() == Some(Lang::Deu)
+    }
+
+    /// Whether the summary is a translation, in which names and number words are other ones.
+    pub(crate) fn differ(&self) -> bool {
+        matches!((self.of_summary(), self.source), (Some(a), Some(b)) if a != b)
+    }
+}
+
+/// The language of a text as an ISO 639-3 code, and the detector's confidence between 0 and 1.
+pub fn detect(text: &str) -> Option<(&'static str, f64)> {
+    whatlang::detect(sample(text)).map(|info| (info.lang().code(), info.confidence()))
+}
+
+fn confident(text: &str, thresholds: &Thresholds) -> Option<Lang> {
+    let sample = sample(text);
+    if count_words(sample) < thresholds.min_language_words as usize {
+        return None;
+    }
+    whatlang::detect(sample)
+        .filter(|info| info.confidence() >= thresholds.min_language_confidence)
+        .map(|info| info.lang())
+}
+
+fn sample(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SAMPLE)]
+}
+
+/// The language of a BCP 47 tag (`fr-CA`) or an ISO 639 code (`fr`, `fra`).
+fn by_code(tag: &str) -> Option<Lang> {
+    let code = tag.split(['-', '_']).next().unwrap_or_default().trim().to_ascii_lowercase();
+    CODES.iter().find(|(short, _)| *short == code).map(|(_, lang)| *lang).or_else(|| Lang::from_code(&code))
+}
+
+pub(crate) fn check(input: &Input<'_>, languages: &Languages, thresholds: &Thresholds) -> Check {
+    let info = whatlang::detect(sample(input.summary));
+    let value = info.as_ref().map(whatlang::Info::confidence);
+    let words = count_words(input.summary);
+    let (passed, detail) = match (languages.summary, languages.expected) {
+        (Some(found), Some(expected)) if found == expected => (true, String::new()),
+        (Some(found), Some(expected)) if are_neighbours(found, expected) => {
+            (true, format!("undecided: {} is close to {}", found.code(), expected.code()))
+        }
+        (Some(found), Some(expected)) => (false, format!("{} instead of {}", found.code(), expected.code())),
+        (None, _) if words < thresholds.min_language_words as usize => (true, format!("undecided: only {words} words")),
+        (None, _) => (true, "undecided: low confidence".to_owned()),
+        (Some(_), None) => (true, "undecided: expected language not known".to_owned()),
+    };
+    Check::new(CheckName::Language, passed, value, detail)
+}
+
+fn are_neighbours(a: Lang, b: Lang) -> bool {
+    NEIGHBOURS.iter().any(|group| group.contains(&a) && group.contains(&b))
+}
+
+#[cfg(test)]
+mod tests;

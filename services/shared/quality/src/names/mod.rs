@@ -1,0 +1,217 @@
+//! `unsupported_names`: every name and acronym of the summary is in the source.
+//!
+//! A name is a run of capitalised words: `Court of Justice`, `Jean-Paul Dubois`. Each of its words must be in the source, whatever its case and
+//! diacritics; a word of the same stem will do (`Italian` for `Italy`). An acronym is supported by successive words of
+//! the source with its initials, and a name by its acronym in the source.
+//!
+//! A capital at the beginning of a sentence, of a line or after a colon says nothing, so such a word is judged only if its capitals go on
+//! (`NATO`, `OpenAI`) or if another word of the same name is missing. Headings, parts of documents, titles, days and
+//! months are no names. Not judged at all: texts in capitals, languages that capitalise every noun, translations.
+//!
+//! Not seen: a single plain name that stands only at the beginning of a sentence; known words combined to a new name.
+
+mod known;
+mod lexicon;
+
+use crate::fold::fold;
+use crate::language::Languages;
+use crate::numbers::{report, roman};
+use crate::source::Source;
+use crate::text::{Boundary, Text};
+use crate::{Check, CheckName, Thresholds};
+
+pub(crate) use known::Known;
+use known::is_capital;
+use lexicon::{is_connector, is_function_word, is_generic, same};
+
+/// Longest name that is listed, in characters.
+const LISTED_CHARS: usize = 60;
+
+pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: &Languages, thresholds: &Thresholds) -> Check {
+    let undecided = if languages.differ() {
+        Some("undecided: translated")
+    } else if languages.capitalise_nouns() {
+        Some("undecided: every noun has a capital")
+    } else if is_in_capitals(summary) {
+        Some("undecided: written in capitals")
+    } else {
+        None
+    };
+    if let Some(reason) = undecided {
+        return Check::new(CheckName::UnsupportedNames, true, None, reason.to_owned());
+    }
+    let mut missing: Vec<String> = Vec::new();
+    for run in runs(summary) {
+        if let Some(name) = unsupported(source, summary, &run)
+            && !missing.contains(&name)
+        {
+            missing.push(name);
+        }
+    }
+    report(CheckName::UnsupportedNames, &missing, thresholds.max_unsupported_names)
+}
+
+/// Indices of the pieces of one capitalised run, connectors included.
+type Run = std::ops::Range<usize>;
+
+fn runs(text: &Text<'_>) -> Vec<Run> {
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if is_capital(text.word(at)) {
+            let end = run_end(text, at);
+            runs.push(at..end);
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    runs
+}
+
+fn run_end(text: &Text<'_>, from: usize) -> usize {
+    let mut end = from + 1;
+    loop {
+        let mut next = end;
+        while next < text.len()
+            && next < end + 2
+            && is_joined(text, next)
+            && !is_capital(text.word(next))
+            && is_connector(&text.folded(next))
+        {
+            next += 1;
+        }
+        if next < text.len() && is_joined(text, next) && is_capital(text.word(next)) {
+            end = next + 1;
+        } else {
+            return end;
+        }
+    }
+}
+
+fn is_joined(text: &Text<'_>, index: usize) -> bool {
+    text.boundary(index) == Boundary::None
+        && matches!(text.gap(index), " " | "-" | "'" | "’" | "." | ". " | " & " | "&" | "\u{a0}" | "‑")
+}
+
+/// The name in a run, if the source does not have it.
+fn unsupported(source: &Source, text: &Text<'_>, run: &Run) -> Option<String> {
+    if is_heading(text, run) || is_expansion(source, text, run) {
+        return None;
+    }
+    let mut missing = false;
+    let mut bounds: Option<(usize, usize)> = None;
+    for index in run.clone() {
+        let word = text.word(index);
+        if !is_capital(word) {
+            continue;
+        }
+        let folded = fold(word);
+        let opens = text.boundary(index) != Boundary::None;
+        if is_function_word(&folded) && opens {
+            continue;
+        }
+        bounds = Some((bounds.map_or(index, |(first, _)| first), index));
+        let judged = !opens || is_capitalised_inside(word);
+        missing = missing || (judged && !is_supported(source, text, index, &folded));
+    }
+    let (first, last) = bounds.filter(|_| missing)?;
+    let name = &text.raw[text.pieces[first].start..text.pieces[last].end];
+    Some(name.chars().take(LISTED_CHARS).collect())
+}
+
+/// Whether the source accounts for one capitalised word of the summary.
+fn is_supported(source: &Source, text: &Text<'_>, index: usize, folded: &str) -> bool {
+    let word = text.word(index);
+    let trivial = folded.chars().count() < 2
+        || folded.contains(|c: char| c.is_ascii_digit())
+        || is_generic(folded)
+        || is_function_word(folded)
+        || roman(word).is_some();
+    if trivial || source.has(folded) || source.names.has_stem(folded) {
+        return true;
+    }
+    if same(folded).any(|other| source.has(other)) {
+        return true;
+    }
+    if let Some(acronym) = acronym(word) {
+        return source.has(&acronym) || source.names.spells(&acronym) || is_dotted(source, &acronym);
+    }
+    // `PowerPoint` for `Power Point`
+    is_capitalised_inside(word) && humps(word).all(|hump| source.has(&fold(hump)))
+}
+
+/// Whether the source has the acronym as single letters: `U.S.` has no other pieces.
+fn is_dotted(source: &Source, acronym: &str) -> bool {
+    source.names.spells(acronym) && acronym.chars().all(|letter| source.has(letter.encode_utf8(&mut [0; 4])))
+}
+
+/// Whether the initials of a run are an acronym of the source: `World Health Organization` for `WHO`.
+fn is_expansion(source: &Source, text: &Text<'_>, run: &Run) -> bool {
+    let (mut all, mut content) = (String::new(), String::new());
+    for index in run.clone() {
+        let folded = text.folded(index);
+        let Some(first) = folded.chars().next() else {
+            continue;
+        };
+        all.push(first);
+        if !is_function_word(&folded) {
+            content.push(first);
+        }
+    }
+    [all, content].iter().any(|initials| initials.chars().count() >= 2 && source.has(initials))
+}
+
+/// A heading or the label of a point: a run that fills its line, or that opens it and ends in a colon.
+fn is_heading(text: &Text<'_>, run: &Run) -> bool {
+    if text.boundary(run.start) < Boundary::Soft {
+        return false;
+    }
+    let after = text.gap(run.end);
+    if after.trim_start_matches([' ', '\u{a0}', '*', '_']).starts_with(':') {
+        return true;
+    }
+    if text.boundary(run.start) != Boundary::Line {
+        return false;
+    }
+    let marker = text.gap(run.start).rsplit('\n').next().unwrap_or_default();
+    let listed = marker.trim_start().starts_with(['-', '•', '·']);
+    let fills_line = run.end == text.len() || text.boundary(run.end) == Boundary::Line;
+    let emphasised = marker.contains('#') || (marker.contains('*') && after.starts_with('*'));
+    emphasised || (fills_line && !listed && !after.trim_start().starts_with(['.', '!', '?']))
+}
+
+/// Capitals that the place in the sentence does not explain: `NATO`, `OpenAI`.
+fn is_capitalised_inside(word: &str) -> bool {
+    word.chars().skip(1).any(char::is_uppercase)
+}
+
+/// The folded letters of an acronym, plural or not: `LLMs` is `llm`.
+fn acronym(word: &str) -> Option<String> {
+    let letters = word.strip_suffix('s').unwrap_or(word);
+    let all_capital = letters.chars().count() >= 2 && letters.chars().all(char::is_uppercase);
+    all_capital.then(|| fold(letters))
+}
+
+/// The words run together in one: `Power`, `Point`.
+fn humps(word: &str) -> impl Iterator<Item = &str> {
+    let mut starts: Vec<usize> = word.char_indices().filter(|(_, c)| c.is_uppercase()).map(|(at, _)| at).collect();
+    starts.push(word.len());
+    (0..starts.len() - 1).map(move |index| &word[starts[index]..starts[index + 1]])
+}
+
+/// Whether most words are in capitals, so that capitals tell nothing.
+fn is_in_capitals(text: &Text<'_>) -> bool {
+    let (mut long, mut capital) = (0, 0);
+    for index in 0..text.len() {
+        let word = text.word(index);
+        if word.chars().filter(|c| c.is_alphabetic()).count() >= 3 {
+            long += 1;
+            capital += usize::from(!word.chars().any(char::is_lowercase));
+        }
+    }
+    long >= 6 && capital * 2 > long
+}
+
+#[cfg(test)]
+mod tests;

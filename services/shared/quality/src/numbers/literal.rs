@@ -1,0 +1,151 @@
+//! A number in digits, with every way it may be read.
+//!
+//! `1,200` is twelve hundred to an English reader and one point two to a French one, and documents mix both; `1 200` may be
+//! one number or two. A literal therefore carries all its readings, and the check takes the one that the source
+//! supports.
+
+use super::value::Value;
+use crate::text::Text;
+
+/// A literal read from a text.
+pub(crate) struct Literal {
+    /// Each reads the whole literal as one number.
+    pub(crate) readings: Vec<Value>,
+    /// The groups of digits apart: what dates, versions and lists are made of.
+    pub(crate) parts: Vec<Value>,
+    /// The piece behind the literal.
+    pub(crate) end: usize,
+    /// Letters directly behind the digits, folded; empty for ordinals and decades.
+    pub(crate) suffix: String,
+}
+
+/// Reads the literal that begins at a piece; `None` if the piece mixes letters and digits otherwise than by a suffix.
+pub(crate) fn read(text: &Text<'_>, at: usize) -> Option<Literal> {
+    let (first, mut rest) = split(text.word(at))?;
+    let mut groups = vec![first];
+    let mut separators = Vec::new();
+    let mut end = at + 1;
+    while rest.is_empty() && end < text.len() {
+        let Some((separator, group, tail)) = continuation(text, end, &groups, &separators) else {
+            break;
+        };
+        groups.push(group);
+        separators.push(separator);
+        rest = tail;
+        end += 1;
+    }
+    let mut readings = readings(&groups, &separators);
+    let mut suffix = crate::fold::fold(rest);
+    if is_ordinal(&suffix) || suffix == "s" {
+        if suffix == "s" && first.len() == 2 && groups.len() == 1 {
+            // The 90s.
+            readings.extend(years(first));
+        }
+        suffix.clear();
+    }
+    if let Some(from) = abbreviated_range(text, at, &groups) {
+        readings.push(from);
+    }
+    let spaced = separators.iter().any(|separator| *separator == ' ');
+    let parts = if readings.is_empty() || spaced {
+        groups.iter().map(|group| Value::new(group, "")).collect()
+    } else {
+        Vec::new()
+    };
+    Some(Literal { readings, parts, end, suffix })
+}
+
+/// The digit runs of a piece that mixes letters and digits.
+pub(crate) fn digit_runs(piece: &str) -> Vec<Value> {
+    piece.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).map(|run| Value::new(run, "")).collect()
+}
+
+/// What a year of two or four digits may be.
+pub(crate) fn years(digits: &str) -> Vec<Value> {
+    let mut years = vec![Value::new(digits, "")];
+    if digits.len() == 2 {
+        years.push(Value::new(&format!("19{digits}"), ""));
+        years.push(Value::new(&format!("20{digits}"), ""));
+    }
+    years
+}
+
+/// Leading digits and the letters behind them.
+fn split(piece: &str) -> Option<(&str, &str)> {
+    let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = piece.split_at(digits);
+    let mixed = digits.is_empty() || rest.contains(|c: char| c.is_ascii_digit());
+    (!mixed).then_some((digits, rest))
+}
+
+/// The next group of the same number, if piece `at` is one: its separator (spaces of every kind as one), digits and letters.
+fn continuation<'a>(
+    text: &Text<'a>,
+    at: usize,
+    groups: &[&str],
+    separators: &[char],
+) -> Option<(char, &'a str, &'a str)> {
+    let mut gap = text.gap(at).chars();
+    let (Some(separator), None) = (gap.next(), gap.next()) else {
+        return None;
+    };
+    let separator = match separator {
+        '.' | ',' => separator,
+        ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' => ' ',
+        '\'' | '’' => '\'',
+        _ => return None,
+    };
+    let (group, rest) = split(text.word(at))?;
+    if matches!(separator, ' ' | '\'') {
+        // Only thousands are spaced, and nothing but decimals follows a point.
+        let same = separators.iter().all(|other| *other == separator);
+        if !same || group.len() != 3 || groups[0].len() > 3 || !is_grouped(groups) {
+            return None;
+        }
+    }
+    Some((separator, group, rest))
+}
+
+/// Every reading of the groups as one number.
+fn readings(groups: &[&str], separators: &[char]) -> Vec<Value> {
+    let Some(last) = separators.last() else {
+        return vec![Value::new(groups[0], "")];
+    };
+    let mut readings = Vec::new();
+    let same = separators.iter().all(|separator| separator == last);
+    if same && is_grouped(groups) {
+        readings.push(Value::new(&groups.concat(), ""));
+    }
+    let (whole, fraction) = groups.split_at(groups.len() - 1);
+    let before = &separators[..separators.len() - 1];
+    let thousands = before.iter().all(|separator| separator != last && *separator == before[0]);
+    if matches!(last, '.' | ',') && thousands && is_grouped(whole) {
+        readings.push(Value::new(&whole.concat(), fraction[0]));
+    }
+    readings
+}
+
+/// One group of any length, or groups as of thousands: `12 345 678`, `12,34,567`.
+fn is_grouped(groups: &[&str]) -> bool {
+    let [first, middle @ .., last] = groups else {
+        return true;
+    };
+    first.len() <= 3 && last.len() == 3 && middle.iter().all(|group| matches!(group.len(), 2 | 3))
+}
+
+/// In `2019-20` the second number is a year too.
+fn abbreviated_range(text: &Text<'_>, at: usize, groups: &[&str]) -> Option<Value> {
+    let [digits] = groups else {
+        return None;
+    };
+    if at == 0 || digits.len() != 2 || !matches!(text.gap(at), "-" | "–" | "/" | "‑") {
+        return None;
+    }
+    let (year, rest) = split(text.word(at - 1))?;
+    let is_year = year.len() == 4 && rest.is_empty();
+    is_year.then(|| Value::new(&format!("{}{digits}", &year[..2]), ""))
+}
+
+fn is_ordinal(suffix: &str) -> bool {
+    matches!(suffix, "st" | "nd" | "rd" | "th" | "er" | "re" | "ere" | "e" | "eme" | "ieme" | "de" | "nde")
+}

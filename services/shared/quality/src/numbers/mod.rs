@@ -1,0 +1,319 @@
+//! `unsupported_numbers`: every number of the summary is in the source.
+//!
+//! A number is supported if the source has its value, however either is written: thousand separators of any language,
+//! digits or words (English and French), scales, ordinals, Roman numerals, percentages or fractions. Rounding is support
+//! (`12 %` for 12.3 %), and so is a value close by behind "about" or "more than". Units must agree where both are written:
+//! 30 days are not 30 months, and an amount of money or a percentage needs its sign somewhere in the source. Dates are compared by
+//! day, month and year.
+//!
+//! Not numbers: list markers, `one` and its like, small counts of something listed in the source. Not seen: a right number in the
+//! wrong place, the sign of a number, sums and differences that the summary works out (they are reported as unsupported).
+
+mod dates;
+mod lex;
+mod literal;
+mod units;
+mod value;
+mod words;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::language::Languages;
+use crate::source::Source;
+use crate::text::Text;
+use crate::{Check, CheckName, Thresholds};
+
+use lex::{Mention, What, mentions};
+use units::{Unit, Units};
+use value::Value;
+use words::Reading;
+
+pub(crate) use dates::month;
+
+/// How many unsupported items a detail lists, and how many characters of each.
+const LISTED: usize = 8;
+const LISTED_CHARS: usize = 40;
+
+/// The numbers of the source.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// By canonical digits, with the units each was written with.
+    values: HashMap<String, Units>,
+    /// Units that stand apart from numbers, as above a column.
+    free: Units,
+    /// Scales that stand apart from numbers.
+    scales: HashSet<i32>,
+    months: HashSet<u8>,
+    /// Numbers of list items, and those that end a list: the sizes of lists.
+    markers: HashSet<String>,
+    list_ends: HashSet<String>,
+    last_marker: Option<u64>,
+    /// Sizes in order, once all is read.
+    sizes: Vec<(f64, Units)>,
+}
+
+impl Known {
+    /// Adds a text.
+    pub(crate) fn read(&mut self, text: &Text<'_>) {
+        let found = mentions(text, Reading::Generous);
+        for mention in &found {
+            self.add(mention);
+        }
+        self.end_list();
+        self.read_words(text, &found);
+    }
+
+    /// To be called once all is read.
+    pub(crate) fn finish(&mut self) {
+        self.sizes = self.values.iter().filter_map(|(digits, units)| Some((Value::size_of(digits)?, *units))).collect();
+        self.sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+
+    fn add(&mut self, mention: &Mention) {
+        let units = Units::of(mention.unit);
+        match &mention.what {
+            What::Number { readings, .. } if mention.marker => {
+                for value in readings {
+                    self.mark(&value.digits);
+                }
+            }
+            What::Number { readings, parts } => {
+                for value in readings {
+                    self.put(value, units, mention.scale);
+                    if mention.loose {
+                        self.put_bare(value);
+                    }
+                }
+                for value in parts {
+                    self.put(value, units, None);
+                }
+            }
+            What::Identifier { digits, .. } => {
+                for value in digits {
+                    self.put(value, Units::BARE, None);
+                }
+            }
+            What::Month(month) => {
+                self.months.insert(*month);
+            }
+            What::Date { year, others, months } => {
+                for value in year.iter().chain(others) {
+                    self.put(value, Units::BARE, None);
+                }
+                self.months.extend(months);
+            }
+        }
+    }
+
+    fn put(&mut self, value: &Value, units: Units, scale: Option<i32>) {
+        let value = value.shift(scale.unwrap_or(0));
+        self.values.entry(value.digits).or_default().add(units);
+    }
+
+    fn put_bare(&mut self, value: &Value) {
+        let digits = value.digits.clone();
+        self.values.entry(digits).or_default().add(Units::BARE);
+    }
+
+    fn mark(&mut self, digits: &str) {
+        let number = digits.parse().ok();
+        if number != self.last_marker.map(|last| last + 1) {
+            self.end_list();
+        }
+        self.last_marker = number;
+        self.markers.insert(digits.to_owned());
+    }
+
+    fn end_list(&mut self) {
+        if let Some(last) = self.last_marker.take() {
+            self.list_ends.insert(last.to_string());
+        }
+    }
+
+    /// Units, scales, hints and Roman numerals that stand apart from the numbers found.
+    fn read_words(&mut self, text: &Text<'_>, found: &[Mention]) {
+        let mut attached = found.iter().peekable();
+        for (index, piece) in text.pieces.iter().enumerate() {
+            while attached.next_if(|mention| mention.end <= piece.start).is_some() {}
+            let inside = attached.peek().is_some_and(|mention| mention.start < piece.end);
+            self.read_signs(text, index);
+            if inside {
+                continue;
+            }
+            let folded = text.folded(index);
+            if let Some(unit) = Unit::of_word(&folded) {
+                self.free.add(Units::of(Some(unit)));
+            }
+            if let Some(scale) = units::scale(&folded) {
+                self.scales.insert(scale);
+            }
+            if let Some(value) = words::hint(&folded) {
+                self.values.entry(value.to_string()).or_default().add(Units::ANY);
+            }
+            if let Some(value) = roman(text.word(index)) {
+                self.values.entry(value.to_string()).or_default().add(Units::BARE);
+            }
+        }
+        self.read_signs(text, text.len());
+    }
+
+    /// Signs that stand neither behind a number nor, as a currency, before one.
+    fn read_signs(&mut self, text: &Text<'_>, index: usize) {
+        let gap = text.gap(index);
+        let numeric = |at: usize| at < text.len() && text.word(at).contains(|c: char| c.is_ascii_digit());
+        for (at, sign) in gap.char_indices() {
+            let Some(unit) = Unit::of_sign(sign) else {
+                continue;
+            };
+            let behind = index > 0 && numeric(index - 1) && gap[..at].trim().is_empty();
+            let rest = &gap[at + sign.len_utf8()..];
+            let before = unit != Unit::Percent && numeric(index) && rest.trim().is_empty();
+            if !behind && !before {
+                self.free.add(Units::of(Some(unit)));
+            }
+        }
+    }
+
+    /// Whether the source supports what the summary mentions.
+    fn supports(&self, source: &Source, mention: &Mention) -> bool {
+        match &mention.what {
+            What::Number { readings, parts } => {
+                readings.iter().any(|value| self.supports_value(value, mention))
+                    || (!parts.is_empty() && parts.iter().all(|value| self.has(value, mention.unit)))
+            }
+            What::Identifier { folded, digits } => {
+                source.has(folded) || digits.iter().any(|value| self.has(value, None))
+            }
+            What::Month(month) => self.months.contains(month),
+            What::Date { year, others, months } => {
+                let day_or_month = |value: &Value| {
+                    self.has(value, None)
+                        || months.iter().any(|month| value.digits == month.to_string() && self.months.contains(month))
+                };
+                year.iter().any(|value| self.has(value, None)) && others.iter().all(day_or_month)
+            }
+        }
+    }
+
+    fn supports_value(&self, value: &Value, mention: &Mention) -> bool {
+        let scaled = value.shift(mention.scale.unwrap_or(0));
+        if is_unit_count(&scaled, mention.unit) || self.has(&scaled, mention.unit) {
+            return true;
+        }
+        if mention.loose && (self.has(value, None) || self.has(&scaled, None)) {
+            return true;
+        }
+        // The source may give its scale once for a table.
+        let unscaled = mention.scale.is_some_and(|scale| self.scales.contains(&scale));
+        if unscaled && self.has(value, mention.unit) {
+            return true;
+        }
+        if mention.unit == Some(Unit::Percent) && self.has(&scaled.shift(-2), None) {
+            return true;
+        }
+        if mention.reference && self.markers.contains(&scaled.digits) {
+            return true;
+        }
+        if mention.unit.is_none() && self.list_ends.contains(&scaled.digits) {
+            return true;
+        }
+        let range = if mention.hedged { scaled.vicinity() } else { scaled.rounding() };
+        range.is_some_and(|(low, high)| self.has_between(low, high, mention.unit))
+    }
+
+    fn has(&self, value: &Value, unit: Option<Unit>) -> bool {
+        self.values.get(&value.digits).is_some_and(|units| self.agrees(*units, unit))
+    }
+
+    /// Whether a number written with `units` in the source supports one written with `unit`.
+    fn agrees(&self, units: Units, unit: Option<Unit>) -> bool {
+        let Some(wanted) = unit else {
+            return true;
+        };
+        let same = Units::of(unit);
+        let bare = units.has(Units::BARE) && (!wanted.is_strict() || self.free.has(same));
+        units.has(same) || bare
+    }
+
+    /// Whether the source has an agreeing number between the two.
+    fn has_between(&self, low: f64, high: f64, unit: Option<Unit>) -> bool {
+        let from = self.sizes.partition_point(|(size, _)| *size < low);
+        self.sizes[from..]
+            .iter()
+            .take_while(|(size, _)| *size <= high)
+            .take(SEARCHED)
+            .any(|(_, units)| self.agrees(*units, unit))
+    }
+}
+
+/// How many numbers within a rounding interval are looked at for an agreeing unit: bounds the work on a source of figures.
+const SEARCHED: usize = 256;
+
+/// `1 year` says "a year", not a number that could be wrong; `1 %` and `$1` do.
+fn is_unit_count(value: &Value, unit: Option<Unit>) -> bool {
+    value.digits == "1" && !unit.is_some_and(Unit::is_strict)
+}
+
+/// The value of a Roman numeral of two letters or more, `XIXe` included.
+pub(crate) fn roman(word: &str) -> Option<u64> {
+    let digits = word.trim_end_matches(['e', 'è', 'm', 'r']);
+    if digits.len() < 2 || digits.len() > 8 {
+        return None;
+    }
+    let mut values = Vec::with_capacity(digits.len());
+    for letter in digits.chars() {
+        values.push(match letter {
+            'I' => 1,
+            'V' => 5,
+            'X' => 10,
+            'L' => 50,
+            'C' => 100,
+            'D' => 500,
+            'M' => 1000,
+            _ => return None,
+        });
+    }
+    let total: i64 = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| {
+            let smaller = values.get(index + 1).is_some_and(|next| next > value);
+            if smaller { -value } else { *value }
+        })
+        .sum();
+    u64::try_from(total).ok()
+}
+
+pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: &Languages, thresholds: &Thresholds) -> Check {
+    let reading = Reading::Strict(languages.of_summary());
+    let mut missing: Vec<String> = Vec::new();
+    for mention in mentions(summary, reading) {
+        let written = &summary.raw[mention.start..mention.end];
+        // The minutes of a full hour are nowhere else.
+        let marker = mention.marker || lex::is_inline_marker(summary, &mention) || written == "00";
+        if marker || source.numbers.supports(source, &mention) {
+            continue;
+        }
+        let written: String = written.trim().chars().take(LISTED_CHARS).collect();
+        if !missing.contains(&written) {
+            missing.push(written);
+        }
+    }
+    report(CheckName::UnsupportedNumbers, &missing, thresholds.max_unsupported_numbers)
+}
+
+/// A check by the items that the source does not have.
+pub(crate) fn report(name: CheckName, missing: &[String], limit: u32) -> Check {
+    let passed = missing.len() <= limit as usize;
+    let mut detail = String::new();
+    if !missing.is_empty() {
+        detail = format!("not in the source: {}", missing[..missing.len().min(LISTED)].join(", "));
+        if missing.len() > LISTED {
+            detail.push_str(&format!(" and {} more", missing.len() - LISTED));
+        }
+    }
+    Check::new(name, passed, Some(missing.len() as f64), detail)
+}
+
+#[cfg(test)]
+mod tests;

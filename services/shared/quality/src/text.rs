@@ -1,0 +1,165 @@
+//! A text as the checks see it: pieces of letters and digits, and the gaps between them.
+//!
+//! A piece is a maximal run of letters, digits and combining marks; everything else is gap. So `l'Oréal`, `Smith's` and
+//! `Franco-American` come apart at the same places in the source and in the summary, whichever way they are
+//! written there, and no language's rules are needed. Scripts written without spaces give one piece a character.
+
+use crate::fold::fold;
+
+/// Byte range of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// A text and its pieces.
+#[derive(Debug)]
+pub(crate) struct Text<'a> {
+    pub(crate) raw: &'a str,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// What lies between a piece and the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Boundary {
+    /// Both belong to one sentence.
+    None,
+    /// A colon, or an opening quotation mark: a capital letter says nothing here.
+    Soft,
+    /// A sentence ends.
+    Sentence,
+    /// A line ends.
+    Line,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn read(raw: &'a str) -> Self {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut open: Option<usize> = None;
+        for (at, character) in raw.char_indices() {
+            let ends = at + character.len_utf8();
+            if is_unspaced(character) {
+                close(&mut open, at, &mut pieces);
+                pieces.push(Piece { start: at, end: ends });
+            } else if is_word(character) || (open.is_some() && is_mark(character)) {
+                open.get_or_insert(at);
+            } else {
+                close(&mut open, at, &mut pieces);
+            }
+        }
+        close(&mut open, raw.len(), &mut pieces);
+        Self { raw, pieces }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The piece as written.
+    pub(crate) fn word(&self, index: usize) -> &'a str {
+        let Piece { start, end } = self.pieces[index];
+        &self.raw[start..end]
+    }
+
+    /// The piece folded; empty past either end.
+    pub(crate) fn folded(&self, index: usize) -> String {
+        if index < self.len() { fold(self.word(index)) } else { String::new() }
+    }
+
+    /// What lies before the piece, back to the one before it; for `len()`, what lies after the last.
+    pub(crate) fn gap(&self, index: usize) -> &'a str {
+        let start = index.checked_sub(1).map_or(0, |before| self.pieces[before].end);
+        let end = self.pieces.get(index).map_or(self.raw.len(), |piece| piece.start);
+        &self.raw[start..end]
+    }
+
+    /// Whether the piece opens a sentence or a line, or may carry a capital letter for another such reason.
+    pub(crate) fn boundary(&self, index: usize) -> Boundary {
+        if index == 0 {
+            return Boundary::Line;
+        }
+        let gap = self.gap(index);
+        if gap.contains(['\n', '\r', '\u{2028}', '\u{2029}']) {
+            return Boundary::Line;
+        }
+        if self.ends_sentence(index - 1, gap) {
+            return Boundary::Sentence;
+        }
+        if gap.contains([':', '“', '«', '"', '‘', '„', '•', '–', '—', '*', '#']) {
+            return Boundary::Soft;
+        }
+        Boundary::None
+    }
+
+    fn ends_sentence(&self, index: usize, gap: &str) -> bool {
+        if gap.contains(['。', '！', '？', '।', '؟', '۔']) {
+            return true;
+        }
+        let Some(mark) = gap.find(['.', '!', '?', '…']) else {
+            return false;
+        };
+        if !gap[mark..].contains(char::is_whitespace) {
+            return false;
+        }
+        !(gap.starts_with('.') && is_abbreviation(self.word(index)))
+    }
+
+    /// Index ranges of the sentences.
+    pub(crate) fn sentences(&self) -> Vec<std::ops::Range<usize>> {
+        let mut starts: Vec<usize> =
+            (0..self.len()).filter(|index| self.boundary(*index) >= Boundary::Sentence).collect();
+        starts.push(self.len());
+        starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
+    }
+}
+
+fn close(open: &mut Option<usize>, end: usize, pieces: &mut Vec<Piece>) {
+    if let Some(start) = open.take() {
+        pieces.push(Piece { start, end });
+    }
+}
+
+/// Words as a publisher counts them: what stands between spaces and has a letter or digit; characters, in scripts without
+/// spaces.
+pub fn count_words(text: &str) -> usize {
+    text.split_whitespace()
+        .map(|token| {
+            let unspaced = token.chars().filter(|c| is_unspaced(*c)).count();
+            unspaced.max(usize::from(token.chars().any(is_word)))
+        })
+        .sum()
+}
+
+/// Letters and digits. Superscripts and fractions are not: `Smith¹` names Smith.
+fn is_word(character: char) -> bool {
+    character.is_alphabetic()
+        || character.is_ascii_digit()
+        || (character.is_numeric()
+            && !matches!(character, '²' | '³' | '¹' | '¼'..='¾' | '\u{2070}'..='\u{218B}' | '\u{2460}'..='\u{24FF}'))
+}
+
+fn is_mark(character: char) -> bool {
+    unicode_normalization::char::is_combining_mark(character)
+}
+
+/// Han, Kana, Thai, Lao, Khmer and Burmese: scripts that set no spaces between words.
+pub(crate) fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{3040}'..='\u{30FF}'
+        | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+        && is_word(character)
+}
+
+/// A full stop after these does not end a sentence: `Dr. Smith`, `J. Doe`, `art. 5`.
+fn is_abbreviation(word: &str) -> bool {
+    const ABBREVIATIONS: [&str; 36] = [
+        "dr", "mr", "mrs", "ms", "prof", "st", "no", "vs", "inc", "ltd", "co", "corp", "jr", "sr", "mme", "mlle",
+        "art", "fig", "figs", "pp", "al", "etc", "eg", "ie", "cf", "vol", "ed", "gen", "sen", "rep", "gov", "sgt",
+        "capt", "dept", "approx", "ste",
+    ];
+    word.chars().count() == 1 && word.chars().all(char::is_alphabetic) || ABBREVIATIONS.contains(&fold(word).as_str())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Where each check draws its line, and which checks decide.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The checks, in order of cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckName {
+    /// There is a summary: at least `min_words` words.
+    Empty,
+    /// The model did not answer about itself instead of the text.
+    Refusal,
+    /// Generation was not cut, and the last sentence ends.
+    Truncated,
+    /// No loops: neither a phrase at once over again, nor sentences or four-word phrases that come back.
+    Repetition,
+    /// The language that was asked for, else the source's.
+    Language,
+    /// Not longer than was asked for.
+    Length,
+    /// Every number, percentage, amount and date is in the source.
+    UnsupportedNumbers,
+    /// Every name and acronym is in the source.
+    UnsupportedNames,
+    /// Share of the summary's words that lie in fragments of the source (Newsroom).
+    Coverage,
+    /// Mean length of the fragment that a word of the summary lies in (Newsroom): how much was copied.
+    Density,
+    /// Words of the source for each word of the summary (Newsroom).
+    Compression,
+}
+
+impl CheckName {
+    /// Every check, in the order in which [`crate::check`] returns them.
+    pub const ALL: [Self; 11] = [
+        Self::Empty,
+        Self::Refusal,
+        Self::Truncated,
+        Self::Repetition,
+        Self::Language,
+        Self::Length,
+        Self::UnsupportedNumbers,
+        Self::UnsupportedNames,
+        Self::Coverage,
+        Self::Density,
+        Self::Compression,
+    ];
+
+    /// The name in records, metrics and the policy.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Refusal => "refusal",
+            Self::Truncated => "truncated",
+            Self::Repetition => "repetition",
+            Self::Language => "language",
+            Self::Length => "length",
+            Self::UnsupportedNumbers => "unsupported_numbers",
+            Self::UnsupportedNames => "unsupported_names",
+            Self::Coverage => "coverage",
+            Self::Density => "density",
+            Self::Compression => "compression",
+        }
+    }
+}
+
+/// Where each check draws its line, and which checks gate. `[checks]` of the policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thresholds {
+    /// The checks that an answer must pass to be accepted; the others are only measured.
+    pub gates: BTreeSet<CheckName>,
+    /// `empty`: the least number of words in a summary, or `max_words` where that is less.
+    pub min_words: u32,
+    /// `length`: the share by which a summary may exceed `max_words`: 0.2 lets 120 words pass for 100.
+    pub length_tolerance: f64,
+    /// `repetition`: the largest share of the summary's words that may lie in four-word phrases that occurred before.
+    pub max_repetition: f64,
+    /// `language`: summaries of fewer words are not judged: too little evidence.
+    pub min_language_words: u32,
+    /// `language`: detections of a lower confidence, between 0 and 1, are not judged.
+    pub min_language_confidence: f64,
+    /// `unsupported_numbers`: how many numbers may be missing in the source.
+    pub max_unsupported_numbers: u32,
+    /// `unsupported_names`: how many names may be missing in the source.
+    pub max_unsupported_names: u32,
+    /// `coverage`: the least share of the summary's words that must lie in fragments of the source.
+    pub min_coverage: f64,
+    /// `density`: the greatest mean fragment length, in words; absent for no limit.
+    pub max_density: Option<f64>,
+    /// `compression`: the least ratio of the source's length to the summary's.
+    pub min_compression: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            gates: CheckName::ALL[..8].iter().copied().collect(),
+            min_words: 3,
+            length_tolerance: 0.2,
+            max_repetition: 0.25,
+            min_language_words: 12,
+            min_language_confidence: 0.9,
+            max_unsupported_numbers: 0,
+            max_unsupported_names: 0,
+            min_coverage: 0.5,
+            max_density: None,
+            min_compression: 1.0,
+        }
+    }
+}
+
+impl Thresholds {
+    /// Whether the check of this name decides.
+    pub fn gates(&self, name: &str) -> bool {
+        self.gates.iter().any(|gate| gate.as_str() == name)
+    }
+}
