@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Batched text generation on Candle, for summaries.
+//!
+//! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`] summarises a document of any length
+//! with it. [`models`] brings pinned model files onto the machine. Nothing here knows Kafka, S3 or a policy.
+//!
+//! Layers, each knowing only those below it: `engine` (which sequences compute what, and when), `model` (one decoder),
+//! `backend` (its dozen operations on a device); beside them `text` (between text and tokens) and `decode` (from logits
+//! to an answer).
+
+mod backend;
+mod config;
+mod decode;
+mod engine;
+mod error;
+mod model;
+pub mod models;
+mod request;
+mod text;
+
+pub use config::{DeviceKind, EngineConfig};
+pub use engine::{Engine, EngineStats, ModelInfo};
+pub use error::{EngineError, ErrorClass};
+pub use request::{Completion, FinishReason, Prompt, Prompts, Request, Summary, SummaryRequest};

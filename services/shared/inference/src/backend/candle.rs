@@ -1,0 +1,272 @@
+//! The decoder's operations on Candle tensors: the CUDA path, which also runs on `Device::Cpu`, where it is tested.
+//!
+//! Weights are dequantised to one dense type at load, since Candle's quantised CPU kernels gain nothing from a batch for
+//! widths that are no multiple of 256 (candle issue 3707). Attention gathers a sequence's keys and values and multiplies, a
+//! tile of queries at a time, the query heads that share a key-value head together, so that keys are read once for them.
+//!
+//! Results depend on the batch only by the rounding of the matrix library, which picks its summation order by shape: ids agree,
+//! bits need not.
+
+use candle_core::quantized::QTensor;
+use candle_core::{D, DType, Device, Tensor};
+use candle_nn::ops::{rms_norm, silu};
+use candle_nn::rotary_emb::rope_i;
+
+use super::{Backend, BackendError};
+use crate::backend::candle_kv::{KvPool, SpanKeys};
+use crate::decode::Choice;
+use crate::engine::batch::{Batch, Span};
+use crate::model::config::ModelConfig;
+
+/// Queries that are attended to at once: bounds the scores and the masks kept at a time.
+pub(crate) const QUERY_TILE: usize = 128;
+
+/// A Candle device with the key-value pool on it.
+pub(crate) struct CandleBackend {
+    device: Device,
+    dtype: DType,
+    shape: Shape,
+    /// `[context, head_dim / 2]` each.
+    cosines: Tensor,
+    sines: Tensor,
+    pool: KvPool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+/// A batch on the device.
+pub(crate) struct Step {
+    ids: Tensor,
+    /// Rotation of each row, `[tokens, 1, head_dim / 2]`.
+    cosines: Tensor,
+    sines: Tensor,
+    /// Where rows go in the pool, as `scatter_set` wants it.
+    places: Tensor,
+    spans: Vec<StepSpan>,
+    logit_rows: Tensor,
+}
+
+struct StepSpan {
+    start: usize,
+    keys: SpanKeys,
+    tiles: Vec<Tile>,
+}
+
+/// Some consecutive queries of a span.
+struct Tile {
+    /// Rows, counted from the span's first.
+    start: usize,
+    len: usize,
+    /// Positions that its last query sees.
+    visible: usize,
+    /// Minus infinity where a query must not look, `[len, visible]`; `None` for a single query, which sees all.
+    mask: Option<Tensor>,
+}
+
+impl CandleBackend {
+    /// Takes `blocks` key-value blocks of memory on `device`.
+    pub(crate) fn new(
+        config: &ModelConfig,
+        device: Device,
+        dtype: DType,
+        context: usize,
+        blocks: usize,
+    ) -> Result<Self, BackendError> {
+        let shape = Shape { heads: config.heads, kv_heads: config.kv_heads, head_dim: config.head_dim };
+        let (cosines, sines) = rotations(config, context);
+        let half = config.head_dim / 2;
+        let table = |values: Vec<f32>| Tensor::from_vec(values, (context, half), &device)?.to_dtype(dtype);
+        Ok(Self {
+            cosines: table(cosines)?,
+            sines: table(sines)?,
+            pool: KvPool::new(config, &device, dtype, blocks)?,
+            device,
+            dtype,
+            shape,
+        })
+    }
+
+    fn step_span(&self, span: &Span) -> Result<StepSpan, BackendError> {
+        let before = span.context - span.len;
+        let tile = |start: usize| -> Result<Tile, BackendError> {
+            let len = QUERY_TILE.min(span.len - start);
+            let visible = before + start + len;
+            let mask = if len == 1 { None } else { Some(self.mask(len, visible)?) };
+            Ok(Tile { start, len, visible, mask })
+        };
+        let tiles = (0..span.len).step_by(QUERY_TILE).map(tile).collect::<Result<_, _>>()?;
+        Ok(StepSpan { start: span.start, keys: SpanKeys::new(span, &self.device)?, tiles })
+    }
+
+    fn mask(&self, len: usize, visible: usize) -> Result<Tensor, BackendError> {
+        let first = visible - len;
+        let values = (0..len)
+            .flat_map(|query| (0..visible).map(move |key| if key > first + query { f32::NEG_INFINITY } else { 0.0 }));
+        Ok(Tensor::from_iter(values, &self.device)?.reshape((len, visible))?.to_dtype(self.dtype)?)
+    }
+
+    /// Attention of one span; its rows of the result.
+    fn attend(&self, layer: usize, queries: &Tensor, span: &StepSpan) -> Result<Vec<Tensor>, BackendError> {
+        let Shape { heads, kv_heads, head_dim } = self.shape;
+        let group = heads / kv_heads;
+        let (keys, values) = self.pool.read(layer, &span.keys)?;
+        let mut results = Vec::with_capacity(span.tiles.len());
+        for tile in &span.tiles {
+            let (rows, seen) = (tile.len, tile.visible);
+            let keys = keys.narrow(1, 0, seen)?.transpose(1, 2)?;
+            let values = values.narrow(1, 0, seen)?;
+            // [rows, kv_heads, group, head_dim] → [kv_heads, group × rows, head_dim]
+            let queries =
+                queries.narrow(0, span.start + tile.start, rows)?.reshape((rows, kv_heads, group, head_dim))?;
+            let queries = queries.permute((1, 2, 0, 3))?.reshape((kv_heads, group * rows, head_dim))?;
+            let mut scores = queries.matmul(&keys)?;
+            if let Some(mask) = &tile.mask {
+                scores = scores.reshape((heads, rows, seen))?.broadcast_add(mask)?.reshape((
+                    kv_heads,
+                    group * rows,
+                    seen,
+                ))?;
+            }
+            let weights = candle_nn::ops::softmax_last_dim(&scores)?;
+            let attended = weights.matmul(&values)?.reshape((kv_heads, group, rows, head_dim))?;
+            results.push(attended.permute((2, 0, 1, 3))?.reshape((rows, heads * head_dim))?);
+        }
+        Ok(results)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn to_host(rows: &Tensor) -> Vec<Vec<f32>> {
+        rows.to_dtype(DType::F32).and_then(|rows| rows.to_vec2()).expect("rows are a matrix")
+    }
+}
+
+impl Backend for CandleBackend {
+    type Rows = Tensor;
+    type Matrix = Tensor;
+    type Vector = Tensor;
+    type Step = Step;
+
+    fn matrix(&self, parts: &[QTensor]) -> Result<Tensor, BackendError> {
+        let dense: Vec<Tensor> =
+            parts.iter().map(|part| part.dequantize(&Device::Cpu)?.to_dtype(self.dtype)).collect::<Result<_, _>>()?;
+        Ok(Tensor::cat(&dense, 0)?.to_device(&self.device)?)
+    }
+
+    fn vector(&self, source: &QTensor) -> Result<Tensor, BackendError> {
+        Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
+    }
+
+    fn begin(&self, batch: &Batch) -> Result<Step, BackendError> {
+        let rows = batch.ids.len();
+        let device = &self.device;
+        let vector = |values: &[u32]| Tensor::from_slice(values, values.len(), device);
+        let positions = vector(&batch.positions)?;
+        let half = self.shape.head_dim / 2;
+        let rotation = |table: &Tensor| table.index_select(&positions, 0)?.reshape((rows, 1, half));
+        let Shape { kv_heads, head_dim, .. } = self.shape;
+        let places = vector(&batch.slots)?.reshape((1, rows, 1))?.broadcast_as((kv_heads, rows, head_dim))?;
+        Ok(Step {
+            ids: vector(&batch.ids)?,
+            cosines: rotation(&self.cosines)?,
+            sines: rotation(&self.sines)?,
+            places: places.contiguous()?,
+            spans: batch.spans.iter().map(|span| self.step_span(span)).collect::<Result<_, _>>()?,
+            logit_rows: vector(&batch.logit_rows)?,
+        })
+    }
+
+    fn embed(&self, table: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+        Ok(table.index_select(&step.ids, 0)?)
+    }
+
+    fn norm(&self, rows: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor, BackendError> {
+        Ok(rms_norm(rows, gain, epsilon as f32)?)
+    }
+
+    fn linear(&self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+        Ok(rows.matmul(&matrix.t()?)?)
+    }
+
+    fn linear_add(&self, matrix: &Tensor, rows: &Tensor, residual: &Tensor) -> Result<Tensor, BackendError> {
+        Ok((rows.matmul(&matrix.t()?)? + residual)?)
+    }
+
+    fn rope_write_kv(&mut self, layer: usize, qkv: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+        let Shape { heads, kv_heads, head_dim } = self.shape;
+        let rows = qkv.dim(0)?;
+        let turned = heads + kv_heads;
+        // GGUF keeps the pairs of a llama head side by side, which is what `rope_i` turns. One row is one batch of length 1.
+        let queries_keys = qkv.narrow(1, 0, turned * head_dim)?.contiguous()?.reshape((rows, turned, 1, head_dim))?;
+        let queries_keys = rope_i(&queries_keys, &step.cosines, &step.sines)?.reshape((rows, turned, head_dim))?;
+        let by_head = |tensor: Tensor| tensor.transpose(0, 1)?.contiguous();
+        let keys = by_head(queries_keys.narrow(1, heads, kv_heads)?)?;
+        let values = qkv.narrow(1, turned * head_dim, kv_heads * head_dim)?.reshape((rows, kv_heads, head_dim))?;
+        self.pool.write(layer, &step.places, &keys, &by_head(values)?)?;
+        // Scaled here, where there are fewest numbers to scale.
+        Ok((queries_keys.narrow(1, 0, heads)? * (1.0 / (head_dim as f64).sqrt()))?)
+    }
+
+    fn attention(&self, layer: usize, queries: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+        let spans: Vec<Vec<Tensor>> =
+            step.spans.iter().map(|span| self.attend(layer, queries, span)).collect::<Result<_, _>>()?;
+        Ok(Tensor::cat(&spans.concat(), 0)?)
+    }
+
+    fn gate_up_silu(&self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+        let both = self.linear(matrix, rows)?;
+        let inner = both.dim(1)? / 2;
+        Ok((silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?)
+    }
+
+    fn select(&self, rows: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+        Ok(rows.index_select(&step.logit_rows, 0)?)
+    }
+
+    fn penalise(&self, logits: &Tensor, written: &[Vec<u32>], penalty: f32) -> Result<Tensor, BackendError> {
+        let rows = logits.dim(0)?;
+        let mut penalised = Vec::with_capacity(rows);
+        for (row, ids) in written.iter().enumerate() {
+            let mut ids = ids.clone();
+            ids.sort_unstable();
+            ids.dedup();
+            let row = logits.narrow(0, row, 1)?;
+            if ids.is_empty() {
+                penalised.push(row);
+                continue;
+            }
+            let count = ids.len();
+            let places = Tensor::from_vec(ids, (1, count), &self.device)?;
+            let now = row.gather(&places, 1)?;
+            let (up, down) = (now.relu()? / f64::from(penalty), now.neg()?.relu()? * f64::from(penalty));
+            penalised.push(row.scatter(&places, &(up? - down?)?, 1)?);
+        }
+        Ok(Tensor::cat(&penalised, 0)?)
+    }
+
+    fn argmax(&self, logits: &Tensor) -> Result<Vec<Choice>, BackendError> {
+        let logits = logits.to_dtype(DType::F32)?;
+        let ids = logits.argmax(D::Minus1)?;
+        let highest = logits.max_keepdim(D::Minus1)?;
+        // log softmax of the highest: its own exponent is 0.
+        let logprobs = logits.broadcast_sub(&highest)?.exp()?.sum(D::Minus1)?.log()?.neg()?;
+        // Ids are below 2^24, so they pass through f32 unharmed and both come in one copy.
+        let both = Tensor::stack(&[ids.to_dtype(DType::F32)?, logprobs], 1)?.to_vec2::<f32>()?;
+        Ok(both.into_iter().map(|pair| Choice { id: pair[0] as u32, logprob: pair[1] }).collect())
+    }
+}
+
+/// Cosines and sines of every position times every frequency (Su et al. 2021, RoFormer).
+fn rotations(config: &ModelConfig, context: usize) -> (Vec<f32>, Vec<f32>) {
+    let half = config.head_dim / 2;
+    let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64);
+    let angles = (0..context).flat_map(|position| (0..half).map(move |pair| position as f64 * frequency(pair)));
+    angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! What an operator may set about the engine.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+
+/// Where the model is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The first CUDA device; needs a build with the feature `cuda`.
+    Cuda,
+}
+
+/// Settings of one engine. Memory is taken once, at start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Where the model is computed: `cpu` or `cuda`.
+    pub device: DeviceKind,
+    /// Threads the engine may keep busy; 0 takes one for each available core.
+    pub threads: usize,
+    /// The most sequences that are computed together in one step.
+    pub max_sequences: usize,
+    /// The most tokens that one step computes: decoded tokens first, then pieces of prompts.
+    pub step_tokens: usize,
+    /// Tokens the key-value pool holds for all running sequences together; also bounds the longest one.
+    pub kv_tokens: usize,
+    /// Tokens (prompt and answer) of requests that may wait inside the engine; more requests wait at its door.
+    pub queue_tokens: usize,
+    /// The most tokens of a document that are read in one piece; a longer one is summarised by map and reduce. 0 takes what
+    /// the context has room for. Small models read long texts badly long before their context ends.
+    pub window_tokens: usize,
+    /// How strongly a token that was already written is made less likely: 1 leaves the model alone, 1.1 is mild.
+    pub repetition_penalty: f32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            device: DeviceKind::Cpu,
+            threads: 0,
+            max_sequences: 16,
+            step_tokens: 256,
+            kv_tokens: 16_384,
+            queue_tokens: 65_536,
+            window_tokens: 0,
+            repetition_penalty: 1.0,
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Everything that is wrong with these settings, one line each; empty when nothing is.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut demand = |holds: bool, text: String| {
+            if !holds {
+                problems.push(text);
+            }
+        };
+        demand(self.max_sequences >= 1, "`max_sequences` must be at least 1".into());
+        demand(
+            self.step_tokens >= self.max_sequences,
+            format!(
+                "`step_tokens` ({}) must be at least `max_sequences` ({}), so that every sequence moves in every step",
+                self.step_tokens, self.max_sequences
+            ),
+        );
+        demand(self.kv_tokens >= 64, format!("`kv_tokens` ({}) must be at least 64", self.kv_tokens));
+        demand(self.queue_tokens >= 1, "`queue_tokens` must be at least 1".into());
+        demand(
+            self.window_tokens == 0 || self.window_tokens >= 64,
+            format!("`window_tokens` ({}) must be 0 or at least 64", self.window_tokens),
+        );
+        demand(
+            (1.0..=2.0).contains(&self.repetition_penalty),
+            format!("`repetition_penalty` ({}) must lie between 1 and 2", self.repetition_penalty),
+        );
+        problems
+    }
+
+    pub(crate) fn checked(self) -> Result<Self, EngineError> {
+        let problems = self.problems();
+        if problems.is_empty() { Ok(self) } else { Err(EngineError::InvalidConfig { reason: problems.join("; ") }) }
+    }
+
+    /// Threads as a number, never 0.
+    pub(crate) fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+}

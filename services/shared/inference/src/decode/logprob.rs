@@ -1,0 +1,20 @@
+//! How sure the model was.
+
+/// The quantiles that are reported: where it was least sure, and in the middle.
+const QUANTILES: [f64; 3] = [0.05, 0.10, 0.50];
+
+/// The 5 %, 10 % and 50 % quantiles (nearest rank) of log-probabilities; `None` of none.
+pub(crate) fn quantiles(logprobs: &[f32]) -> Option<[f64; 3]> {
+    if logprobs.is_empty() {
+        return None;
+    }
+    let mut sorted = logprobs.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    Some(QUANTILES.map(|quantile| {
+        let rank = (quantile * sorted.len() as f64).ceil() as usize;
+        f64::from(sorted[rank.clamp(1, sorted.len()) - 1])
+    }))
+}
+
+#[cfg(test)]
+mod tests;

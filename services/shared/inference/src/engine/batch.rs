@@ -1,0 +1,57 @@
+//! One step's work as the backend sees it: flat, packed, ragged.
+
+/// Tokens that one key-value block holds.
+pub(crate) const BLOCK_TOKENS: usize = 32;
+
+/// The rows of one sequence in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// First row.
+    pub(crate) start: usize,
+    /// Rows.
+    pub(crate) len: usize,
+    /// Positions this sequence has in the pool once these rows are written; the rows are the last `len` of them.
+    pub(crate) context: usize,
+    /// The sequence's blocks, in order of position.
+    pub(crate) blocks: Vec<u32>,
+}
+
+/// Rows of several sequences, one below the other, no padding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// Token of each row.
+    pub(crate) ids: Vec<u32>,
+    /// Position of each row in its sequence.
+    pub(crate) positions: Vec<u32>,
+    /// Place of each row's key and value in the pool.
+    pub(crate) slots: Vec<u32>,
+    /// Which rows belong together.
+    pub(crate) spans: Vec<Span>,
+    /// Rows whose next token is wanted, ascending.
+    pub(crate) logit_rows: Vec<u32>,
+    /// For each of `logit_rows`, the ids its answer has so far; empty lists where nothing depends on them.
+    pub(crate) written: Vec<Vec<u32>>,
+}
+
+impl Batch {
+    /// Appends `tokens`, which stand at `position` and after in a sequence that owns `blocks`. With `wanted`, the token after
+    /// the last of them is asked for, and `written` is what the answer has so far.
+    pub(crate) fn push(&mut self, tokens: &[u32], position: usize, blocks: &[u32], wanted: Option<&[u32]>) {
+        let start = self.ids.len();
+        for (offset, id) in tokens.iter().enumerate() {
+            let at = position + offset;
+            self.ids.push(*id);
+            self.positions.push(at as u32);
+            self.slots.push(blocks[at / BLOCK_TOKENS] * BLOCK_TOKENS as u32 + (at % BLOCK_TOKENS) as u32);
+        }
+        let context = position + tokens.len();
+        self.spans.push(Span { start, len: tokens.len(), context, blocks: blocks.to_vec() });
+        if let Some(written) = wanted {
+            self.logit_rows.push((start + tokens.len() - 1) as u32);
+            self.written.push(written.to_vec());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

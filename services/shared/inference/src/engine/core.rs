@@ -1,0 +1,185 @@
+//! The engine without its thread: takes jobs, turns step by step, answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::blocks::BlockPool;
+use super::isolate::{Part, PartResult, compute};
+use super::metrics::Counters;
+use super::scheduler::{Limits, Plan, SequenceId, Work, plan};
+use super::sequence::{Job, Sequence};
+use super::worker::StepModel;
+use crate::error::EngineError;
+
+/// Steps in a row in which every part failed after which the device, not a request, is to blame.
+const FAILED_STEPS_LIMIT: u32 = 3;
+
+/// All requests inside the engine, the pool, and the model.
+pub(crate) struct Core<M> {
+    model: M,
+    limits: Limits,
+    endings: Vec<u32>,
+    blocks: BlockPool,
+    /// In order of arrival.
+    waiting: Vec<Sequence>,
+    running: BTreeMap<SequenceId, Sequence>,
+    next_id: SequenceId,
+    failed_steps: u32,
+    counters: Arc<Counters>,
+}
+
+impl<M: StepModel> Core<M> {
+    pub(crate) fn new(model: M, limits: Limits, endings: Vec<u32>, blocks: usize, counters: Arc<Counters>) -> Self {
+        Self {
+            model,
+            limits,
+            endings,
+            blocks: BlockPool::new(blocks),
+            waiting: Vec::new(),
+            running: BTreeMap::new(),
+            next_id: 0,
+            failed_steps: 0,
+            counters,
+        }
+    }
+
+    /// Takes a job into the queue. One that could never be admitted is refused by the caller of the engine; this is the
+    /// second lock on that door, since such a job would block the line for ever.
+    pub(crate) fn accept(&mut self, job: Job) {
+        if job.prompt.is_empty() || job.max_new_tokens == 0 || job.blocks() > self.blocks.total() {
+            let error = EngineError::InvalidRequest { reason: "it is empty or larger than the key-value pool".into() };
+            let _ = job.reply.send(Err(error));
+            return;
+        }
+        self.waiting.push(Sequence::new(self.next_id, job));
+        self.next_id += 1;
+        self.publish();
+    }
+
+    /// Whether there is nothing to compute.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Computes one step. An error means that the device is broken: nothing more can be computed.
+    pub(crate) fn turn(&mut self) -> Result<(), EngineError> {
+        self.drop_cancelled();
+        let running: Vec<_> = self.running.values().map(Sequence::running).collect();
+        let waiting: Vec<_> = self.waiting.iter().map(Sequence::waiting).collect();
+        let plan = plan(&running, &waiting, self.blocks.available(), self.limits);
+        self.admit(&plan);
+        let result = if plan.work.is_empty() { Ok(()) } else { self.step(&plan.work) };
+        self.publish();
+        result
+    }
+
+    /// Answers everybody with the reason why there will be no answer.
+    pub(crate) fn abandon(&mut self, reason: &EngineError) {
+        for sequence in self.waiting.drain(..).chain(std::mem::take(&mut self.running).into_values()) {
+            self.blocks.give_back(&sequence.blocks);
+            sequence.reply(Err(reason.clone()));
+        }
+        self.publish();
+    }
+
+    fn drop_cancelled(&mut self) {
+        let before = self.waiting.len() + self.running.len();
+        self.waiting.retain(|sequence| !sequence.cancelled());
+        let gone: Vec<SequenceId> =
+            self.running.values().filter(|sequence| sequence.cancelled()).map(|sequence| sequence.id).collect();
+        for id in gone {
+            self.remove(id);
+        }
+        self.counters.cancelled(before - self.waiting.len() - self.running.len());
+    }
+
+    fn admit(&mut self, plan: &Plan) {
+        for id in &plan.admit {
+            let Some(at) = self.waiting.iter().position(|sequence| sequence.id == *id) else { continue };
+            let needed = self.waiting[at].waiting().blocks;
+            // The plan counted the free blocks, so there are enough.
+            let Some(blocks) = self.blocks.take(needed) else { continue };
+            let mut sequence = self.waiting.remove(at);
+            for earlier in self.waiting.iter_mut().filter(|other| other.id < *id) {
+                earlier.overtake();
+            }
+            sequence.admit(blocks);
+            self.running.insert(*id, sequence);
+        }
+    }
+
+    fn step(&mut self, work: &[Work]) -> Result<(), EngineError> {
+        let started = Instant::now();
+        let parts: Vec<Part<'_>> = work
+            .iter()
+            .filter_map(|work| {
+                let sequence = self.running.get(&work.id)?;
+                let (tokens, position, wanted) = sequence.next(work.tokens);
+                Some(Part { tokens, position, blocks: &sequence.blocks, wanted })
+            })
+            .collect();
+        debug_assert_eq!(parts.len(), work.len(), "the plan names a sequence that is not running");
+        let decoded = parts.iter().filter(|part| part.wanted.is_some_and(|answer| !answer.is_empty())).count();
+        let prefilled = work.iter().map(|work| work.tokens).sum::<usize>() - decoded;
+        let results = compute(&mut self.model, &parts);
+        self.counters.step(prefilled, decoded, started.elapsed());
+        self.judge(&results)?;
+        for (work, result) in work.iter().zip(results) {
+            self.apply(*work, result);
+        }
+        Ok(())
+    }
+
+    /// Tells a poisonous request from a broken device: when nothing at all works, it is not the requests.
+    fn judge(&mut self, results: &[PartResult]) -> Result<(), EngineError> {
+        let Some(Err(error)) = results.iter().find(|result| result.is_err()) else {
+            self.failed_steps = 0;
+            return Ok(());
+        };
+        if results.iter().any(Result::is_ok) {
+            self.failed_steps = 0;
+            return Ok(());
+        }
+        self.failed_steps += 1;
+        if results.len() > 1 || self.failed_steps >= FAILED_STEPS_LIMIT {
+            return Err(EngineError::Stopped { reason: format!("the backend fails for every request: {error}") });
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, work: Work, result: PartResult) {
+        let Some(sequence) = self.running.get_mut(&work.id) else { return };
+        let answer = match result {
+            Ok(choice) => match sequence.advance(work.tokens, choice, &self.endings) {
+                None => return,
+                Some(generated) => {
+                    self.counters.finished(generated.reason);
+                    Ok(generated)
+                }
+            },
+            Err(error) => {
+                self.counters.failed();
+                Err(EngineError::StepFailed { reason: error.to_string() })
+            }
+        };
+        if let Some(sequence) = self.remove(work.id) {
+            sequence.reply(answer);
+        }
+    }
+
+    fn remove(&mut self, id: SequenceId) -> Option<Sequence> {
+        let sequence = self.running.remove(&id)?;
+        self.blocks.give_back(&sequence.blocks);
+        Some(sequence)
+    }
+
+    fn publish(&self) {
+        let owned: usize = self.running.values().map(|sequence| sequence.blocks.len()).sum();
+        debug_assert_eq!(owned + self.blocks.available(), self.blocks.total(), "a block has leaked");
+        self.counters.state(self.running.len(), self.waiting.len(), owned, self.blocks.total());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Documents longer than one request: every part summarised for itself, then the summaries together.
+//!
+//! Nothing is cut off: a document that does not fit whole is read in parts that together are the document. Each part and each
+//! reduction is an ordinary request, so that parts of many documents share batches; reductions go before new parts, since
+//! they finish documents. Summaries that together are too long again are reduced in groups until one request holds them.
+
+use tokio::task::JoinSet;
+
+use super::{Engine, Shared};
+use crate::error::EngineError;
+use crate::request::{Completion, FinishReason, Prompt, Request, Summary, SummaryRequest};
+use crate::text::chunk;
+
+/// Between the summaries of parts.
+const SEPARATOR: &str = "\n\n";
+/// Tokens kept free because texts put together can have a few more tokens than they have apart.
+const SEAMS: usize = 16;
+/// Fewest tokens of a document that a request must have room for; with less, the parts make no sense.
+const SMALLEST_PART: usize = 64;
+
+impl Engine {
+    /// Summarises a document of any length; see the prompts of [`super::Prompts`] for a good start.
+    ///
+    /// `finish_reason` is that of the request that wrote the text, except that it is `length` when the model wrote nothing at all
+    /// for a part, since then something of the document is missing.
+    pub async fn summarise(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
+        let cancel = request.cancel.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(EngineError::Cancelled),
+            result = self.map_reduce(request) => result,
+        }
+    }
+
+    async fn map_reduce(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
+        let SummaryRequest { prompts, document, max_new_tokens, priority, .. } = request;
+        let ask = Ask { system: prompts.system.clone(), max_new_tokens, priority };
+        let rooms = prompts.clone();
+        let (document, parts) = self
+            .off_thread(move |shared| {
+                let room = shared.room(&rooms.whole, rooms.system.as_deref(), max_new_tokens)?;
+                if shared.tokens(&document)? <= room {
+                    return Ok((document, Vec::new()));
+                }
+                let room = shared.room(&rooms.map, rooms.system.as_deref(), max_new_tokens)?;
+                let parts = chunk::split(&document, room, &|text: &str| shared.tokens(text))?;
+                Ok((document, parts))
+            })
+            .await?;
+        if parts.is_empty() {
+            let completion = self.submit(ask.about(&prompts.whole, document)).await?;
+            return Ok(Totals::default().summary(completion, 1));
+        }
+
+        let chunks = parts.len();
+        let mut totals = Totals::default();
+        let mut texts = self.each(&ask, &prompts.map, parts, &mut totals).await?;
+        let ask = Ask { priority: priority.saturating_add(1), ..ask };
+        loop {
+            let groups = self.groups(&prompts.reduce, &ask, texts).await?;
+            if let [last] = groups.as_slice() {
+                let completion = self.submit(ask.about(&prompts.reduce, last.clone())).await?;
+                return Ok(totals.summary(completion, chunks));
+            }
+            texts = self.each(&ask, &prompts.reduce, groups, &mut totals).await?;
+        }
+    }
+
+    /// The answers to one prompt about several texts, in order. Dropping this cancels all of them.
+    async fn each(
+        &self,
+        ask: &Ask,
+        prompt: &Prompt,
+        texts: Vec<String>,
+        totals: &mut Totals,
+    ) -> Result<Vec<String>, EngineError> {
+        let mut answers = vec![String::new(); texts.len()];
+        let mut tasks = JoinSet::new();
+        for (index, text) in texts.into_iter().enumerate() {
+            let (engine, request) = (self.clone(), ask.about(prompt, text));
+            tasks.spawn(async move { (index, engine.submit(request).await) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            let (index, result) =
+                done.map_err(|error| EngineError::Stopped { reason: format!("a part was lost: {error}") })?;
+            let completion = result?;
+            totals.add(&completion);
+            answers[index] = completion.text;
+        }
+        Ok(answers)
+    }
+
+    /// Puts summaries together into as few texts as requests can hold. Fewer come out than went in, or it is an error.
+    async fn groups(&self, prompt: &Prompt, ask: &Ask, texts: Vec<String>) -> Result<Vec<String>, EngineError> {
+        let (prompt, system, max_new_tokens) = (prompt.clone(), ask.system.clone(), ask.max_new_tokens);
+        self.off_thread(move |shared| {
+            let room = shared.room(&prompt, system.as_deref(), max_new_tokens)?;
+            let before = texts.len();
+            let mut groups: Vec<(String, usize)> = Vec::new();
+            for text in texts {
+                let size = shared.tokens(&text)? + shared.tokens(SEPARATOR)?;
+                match groups.last_mut() {
+                    Some((group, filled)) if *filled + size <= room => {
+                        group.push_str(SEPARATOR);
+                        group.push_str(&text);
+                        *filled += size;
+                    }
+                    _ => groups.push((text, size)),
+                }
+            }
+            if groups.len() > 1 && groups.len() >= before {
+                return Err(EngineError::InvalidRequest {
+                    reason: format!(
+                        "summaries of {max_new_tokens} tokens cannot be put together in requests with room for {room}: ask for shorter ones"
+                    ),
+                });
+            }
+            Ok(groups.into_iter().map(|(group, _)| group).collect())
+        })
+        .await
+    }
+}
+
+/// What all requests of a summary have in common.
+struct Ask {
+    system: Option<String>,
+    max_new_tokens: usize,
+    priority: i32,
+}
+
+impl Ask {
+    fn about(&self, prompt: &Prompt, document: String) -> Request {
+        Request {
+            system: self.system.clone(),
+            before: prompt.before.clone(),
+            document,
+            after: prompt.after.clone(),
+            max_new_tokens: self.max_new_tokens,
+            priority: self.priority,
+            ..Request::default()
+        }
+    }
+}
+
+/// What the requests before the last one used.
+#[derive(Debug, Default)]
+struct Totals {
+    input_tokens: usize,
+    output_tokens: usize,
+    part_missing: bool,
+}
+
+impl Totals {
+    fn add(&mut self, completion: &Completion) {
+        self.input_tokens += completion.input_tokens;
+        self.output_tokens += completion.output_tokens;
+        self.part_missing |= completion.text.is_empty();
+    }
+
+    fn summary(mut self, last: Completion, chunks: usize) -> Summary {
+        let missing = self.part_missing;
+        self.add(&last);
+        Summary {
+            text: last.text,
+            finish_reason: if missing { FinishReason::Length } else { last.finish_reason },
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            chunks,
+            logprob_quantiles: last.logprob_quantiles,
+        }
+    }
+}
+
+impl Shared {
+    fn tokens(&self, text: &str) -> Result<usize, EngineError> {
+        self.tokenizer.encode_text(text).map(|ids| ids.len())
+    }
+
+    /// Tokens of a document that fit into one request with this prompt.
+    fn room(&self, prompt: &Prompt, system: Option<&str>, max_new_tokens: usize) -> Result<usize, EngineError> {
+        let around = self.template.prompt(&self.tokenizer, system, &format!("{}{}", prompt.before, prompt.after))?;
+        let taken = around.len() + max_new_tokens + SEAMS;
+        let limit_tokens = self.info.limit_tokens;
+        if taken + SMALLEST_PART > limit_tokens {
+            let prompt_tokens = around.len() + SMALLEST_PART;
+            return Err(EngineError::PromptTooLong { prompt_tokens, max_new_tokens, limit_tokens });
+        }
+        let room = limit_tokens - taken;
+        Ok(if self.window_tokens == 0 { room } else { room.min(self.window_tokens) })
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether the engine fits into memory, asked before it takes any.
+
+use std::fs;
+
+use crate::error::EngineError;
+
+/// Bytes the engine will keep or need at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) weights: u64,
+    pub(crate) pool: u64,
+    pub(crate) work: u64,
+}
+
+impl Needs {
+    /// Refuses with the numbers when `available` bytes are too few.
+    pub(crate) fn check(self, available: u64) -> Result<(), EngineError> {
+        let needed = self.weights + self.pool + self.work;
+        if needed <= available {
+            return Ok(());
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        Err(EngineError::NotEnoughMemory {
+            needed_mib: mib(needed),
+            weights_mib: mib(self.weights),
+            pool_mib: mib(self.pool),
+            work_mib: mib(self.work),
+            available_mib: available >> 20,
+        })
+    }
+}
+
+/// Bytes this process may still take: what the machine has free, or less where its control group has a limit. `None` where the
+/// system does not say.
+pub(crate) fn available_bytes() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_available(&text));
+    let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
+    let group = read("memory.max").and_then(|limit| Some(limit.saturating_sub(read("memory.current")?)));
+    match (machine, group) {
+        (Some(machine), Some(group)) => Some(machine.min(group)),
+        (machine, group) => machine.or(group),
+    }
+}
+
+fn meminfo_available(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! What the engine says about itself.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::request::FinishReason;
+
+/// A look at the engine's counters and state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Prompt tokens computed since the start.
+    pub prefill_tokens: u64,
+    /// Answer tokens computed since the start.
+    pub decode_tokens: u64,
+    /// Steps computed since the start.
+    pub steps: u64,
+    /// Requests that ended with an answer.
+    pub finished: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Requests whose caller went away first.
+    pub cancelled: u64,
+    /// Sequences being computed.
+    pub running: u64,
+    /// Sequences that wait for room.
+    pub waiting: u64,
+    /// Key-value blocks owned by running sequences.
+    pub kv_blocks_used: u64,
+    /// Key-value blocks there are.
+    pub kv_blocks_total: u64,
+}
+
+/// The same, as the engine thread writes it.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    prefill_tokens: AtomicU64,
+    decode_tokens: AtomicU64,
+    steps: AtomicU64,
+    finished: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+    running: AtomicU64,
+    waiting: AtomicU64,
+    kv_blocks_used: AtomicU64,
+    kv_blocks_total: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn step(&self, prefilled: usize, decoded: usize, _took: Duration) {
+        self.steps.fetch_add(1, Relaxed);
+        self.prefill_tokens.fetch_add(prefilled as u64, Relaxed);
+        self.decode_tokens.fetch_add(decoded as u64, Relaxed);
+    }
+
+    pub(crate) fn finished(&self, _reason: FinishReason) {
+        self.finished.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn cancelled(&self, count: usize) {
+        self.cancelled.fetch_add(count as u64, Relaxed);
+    }
+
+    pub(crate) fn state(&self, running: usize, waiting: usize, used: usize, total: usize) {
+        self.running.store(running as u64, Relaxed);
+        self.waiting.store(waiting as u64, Relaxed);
+        self.kv_blocks_used.store(used as u64, Relaxed);
+        self.kv_blocks_total.store(total as u64, Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> EngineStats {
+        EngineStats {
+            prefill_tokens: self.prefill_tokens.load(Relaxed),
+            decode_tokens: self.decode_tokens.load(Relaxed),
+            steps: self.steps.load(Relaxed),
+            finished: self.finished.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            cancelled: self.cancelled.load(Relaxed),
+            running: self.running.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
+            kv_blocks_used: self.kv_blocks_used.load(Relaxed),
+            kv_blocks_total: self.kv_blocks_total.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The engine: many requests in, one batch a step, each request's answer out.
+//!
+//! ```text
+//! submit ── tokenise ──▶ queue, bounded in tokens ──▶ engine thread: plan ─ batch ─ step ─ advance ──▶ answer
+//!                                                       ▲                                  │
+//!                                                       └──────────────────────────────────┘
+//! ```
+
+pub(crate) mod batch;
+mod blocks;
+mod core;
+mod isolate;
+mod load;
+mod mapreduce;
+mod memory;
+mod metrics;
+mod scheduler;
+mod sequence;
+pub(crate) mod worker;
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use self::metrics::Counters;
+pub use self::metrics::EngineStats;
+use self::sequence::{Generated, Job};
+use self::worker::Message;
+use crate::decode::logprob::quantiles;
+use crate::error::EngineError;
+use crate::request::{Completion, Request};
+use crate::text::gguf_bpe::Tokenizer;
+use crate::text::template::Template;
+
+/// What the answers of an engine depend on besides the request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInfo {
+    /// Name in the manifest.
+    pub name: String,
+    /// Revision in the manifest.
+    pub revision: String,
+    /// How the weights are stored.
+    pub quantisation: String,
+    /// SHA-256 of the model's file.
+    pub sha256: String,
+    /// Tokens one sequence may hold here, prompt and answer: the smaller of the model's context and the key-value pool.
+    pub limit_tokens: usize,
+    /// The repetition penalty in force; 1 is none.
+    pub repetition_penalty: f32,
+}
+
+/// A handle on a running engine; clones are cheap and share it. The engine ends when the last handle goes.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inbox: mpsc::UnboundedSender<Message>,
+    /// Tokens that may still be queued.
+    queue: Arc<Semaphore>,
+    queue_tokens: usize,
+    tokenizer: Tokenizer,
+    template: Template,
+    window_tokens: usize,
+    info: ModelInfo,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").field("model", &self.shared.info.name).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Generates the answer to one request.
+    ///
+    /// Waits while the queue is full. Dropping the future cancels the request and frees what it holds before the next step.
+    pub async fn submit(&self, request: Request) -> Result<Completion, EngineError> {
+        let cancel = request.cancel.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(EngineError::Cancelled),
+            result = self.generate(request) => result,
+        }
+    }
+
+    async fn generate(&self, request: Request) -> Result<Completion, EngineError> {
+        let (max_new_tokens, priority) = (request.max_new_tokens, request.priority);
+        let prompt = self.off_thread(move |shared| shared.prompt(&request)).await?;
+        let input_tokens = prompt.len();
+        self.shared.admit(input_tokens, max_new_tokens)?;
+
+        let weight = (input_tokens + max_new_tokens).min(self.shared.queue_tokens);
+        let permits = u32::try_from(weight).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let place = Arc::clone(&self.shared.queue).acquire_many_owned(permits).await.ok();
+        let (reply, answer) = oneshot::channel();
+        let job = Job { prompt, max_new_tokens, priority, reply, place };
+        let stopped = || EngineError::Stopped { reason: "it was shut down".into() };
+        self.shared.inbox.send(Message::Job(job)).map_err(|_| stopped())?;
+        let generated =
+            answer.await.map_err(|_| EngineError::Stopped { reason: "its thread ended without a word".into() })??;
+        Ok(self.shared.completion(input_tokens, &generated))
+    }
+
+    /// Runs work that takes milliseconds where it does not hold up other tasks.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.map_err(|error| EngineError::Stopped { reason: format!("preparing a request failed: {error}") })?
+    }
+
+    /// Counters and state, as of the last step.
+    pub fn stats(&self) -> EngineStats {
+        self.shared.counters.stats()
+    }
+
+    /// What the answers depend on besides the request.
+    pub fn identity(&self) -> &ModelInfo {
+        &self.shared.info
+    }
+
+    /// Tokens of a text, as the model reads it.
+    pub fn count_tokens(&self, text: &str) -> Result<usize, EngineError> {
+        self.shared.tokenizer.encode_text(text).map(|ids| ids.len())
+    }
+
+    /// Stops the engine: requests inside it get [`EngineError::Stopped`]. Returns when its thread takes nothing any more.
+    pub async fn shutdown(&self) {
+        // Not sent: it has stopped already.
+        let _ = self.shared.inbox.send(Message::Stop);
+        self.shared.inbox.closed().await;
+    }
+}
+
+impl Shared {
+    fn prompt(&self, request: &Request) -> Result<Vec<u32>, EngineError> {
+        // One text, so that the words at the seams are cut as in the texts the model was trained on.
+        let user = format!("{}{}{}", request.before, request.document, request.after);
+        self.template.prompt(&self.tokenizer, request.system.as_deref(), &user)
+    }
+
+    /// Refuses at once what could never be computed.
+    fn admit(&self, prompt_tokens: usize, max_new_tokens: usize) -> Result<(), EngineError> {
+        if max_new_tokens == 0 {
+            return Err(EngineError::InvalidRequest { reason: "`max_new_tokens` is 0".into() });
+        }
+        let limit_tokens = self.info.limit_tokens;
+        if prompt_tokens.saturating_add(max_new_tokens) > limit_tokens {
+            return Err(EngineError::PromptTooLong { prompt_tokens, max_new_tokens, limit_tokens });
+        }
+        Ok(())
+    }
+
+    fn completion(&self, input_tokens: usize, generated: &Generated) -> Completion {
+        Completion {
+            text: self.tokenizer.detokeniser().text(&generated.ids).trim().to_owned(),
+            finish_reason: generated.reason,
+            input_tokens,
+            output_tokens: generated.logprobs.len(),
+            logprob_quantiles: quantiles(&generated.logprobs),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! One request inside the engine.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::batch::BLOCK_TOKENS;
+use super::scheduler::{Running, SequenceId, Waiting};
+use crate::decode::Choice;
+use crate::decode::stop::{Verdict, verdict};
+use crate::error::EngineError;
+use crate::request::FinishReason;
+
+/// A request as the engine thread takes it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) prompt: Vec<u32>,
+    pub(crate) max_new_tokens: usize,
+    pub(crate) priority: i32,
+    /// Where the answer goes. Closed by the other side: the request is cancelled.
+    pub(crate) reply: oneshot::Sender<Result<Generated, EngineError>>,
+    /// Its place in the queue, given up when it is admitted.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+impl Job {
+    /// Blocks that prompt and longest answer take.
+    pub(crate) fn blocks(&self) -> usize {
+        (self.prompt.len() + self.max_new_tokens).div_ceil(BLOCK_TOKENS)
+    }
+}
+
+/// What the engine made of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Generated {
+    /// Tokens of the answer, without the closing one and without repeats.
+    pub(crate) ids: Vec<u32>,
+    pub(crate) reason: FinishReason,
+    /// Log-probability of every token that was generated, kept or not.
+    pub(crate) logprobs: Vec<f32>,
+}
+
+/// A job with its state.
+#[derive(Debug)]
+pub(crate) struct Sequence {
+    pub(crate) id: SequenceId,
+    job: Job,
+    overtaken: u32,
+    /// Prompt and answer.
+    tokens: Vec<u32>,
+    /// Tokens whose keys and values are in the pool.
+    computed: usize,
+    pub(crate) blocks: Vec<u32>,
+    logprobs: Vec<f32>,
+}
+
+impl Sequence {
+    pub(crate) fn new(id: SequenceId, mut job: Job) -> Self {
+        let tokens = std::mem::take(&mut job.prompt);
+        Self { id, overtaken: 0, tokens, computed: 0, blocks: Vec::new(), logprobs: Vec::new(), job }
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        Running { id: self.id, tokens: self.tokens.len(), computed: self.computed }
+    }
+
+    pub(crate) fn waiting(&self) -> Waiting {
+        let blocks = (self.tokens.len() + self.job.max_new_tokens).div_ceil(BLOCK_TOKENS);
+        Waiting {
+            id: self.id,
+            priority: self.job.priority,
+            overtaken: self.overtaken,
+            tokens: self.tokens.len(),
+            blocks,
+        }
+    }
+
+    pub(crate) fn overtake(&mut self) {
+        self.overtaken += 1;
+    }
+
+    pub(crate) fn admit(&mut self, blocks: Vec<u32>) {
+        self.blocks = blocks;
+        self.job.place = None;
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        self.job.reply.is_closed()
+    }
+
+    /// The next `count` tokens to compute, the position of the first, and the answer so far if the token after them is wanted.
+    pub(crate) fn next(&self, count: usize) -> (&[u32], usize, Option<&[u32]>) {
+        let end = self.computed + count;
+        let wanted = (end == self.tokens.len()).then(|| &self.tokens[self.prompt_tokens()..]);
+        (&self.tokens[self.computed..end], self.computed, wanted)
+    }
+
+    fn prompt_tokens(&self) -> usize {
+        self.tokens.len() - self.logprobs.len()
+    }
+
+    /// Takes the result of a step over `count` of its tokens; the answer when that finished it.
+    pub(crate) fn advance(&mut self, count: usize, choice: Option<Choice>, endings: &[u32]) -> Option<Generated> {
+        self.computed += count;
+        let choice = choice?;
+        let prompt = self.prompt_tokens();
+        self.tokens.push(choice.id);
+        self.logprobs.push(choice.logprob);
+        let answer = &self.tokens[prompt..];
+        match verdict(answer, endings, self.job.max_new_tokens) {
+            Verdict::Continue => None,
+            Verdict::Finished { reason, keep } => {
+                Some(Generated { ids: answer[..keep].to_vec(), reason, logprobs: self.logprobs.clone() })
+            }
+        }
+    }
+
+    /// Answers the caller, who may have gone.
+    pub(crate) fn reply(self, answer: Result<Generated, EngineError>) {
+        let _ = self.job.reply.send(answer);
+    }
+}

@@ -1,0 +1,206 @@
+//! The one error type of this crate.
+//!
+//! Every variant has a class, which says what a caller may sensibly do, and a stable code, which is the metric label and
+//! the dead-letter header. No text carries words of a document.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What a caller may do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The request itself is at fault: asking again gives the same error.
+    Reject,
+    /// The request was not served for a reason outside it: asking again later may work.
+    Retry,
+    /// The process cannot serve anybody until an operator or a restart changes something.
+    Fatal,
+}
+
+/// Everything that can go wrong between a document and its summary, and while a model is fetched and loaded.
+#[derive(Debug, Clone, Error)]
+pub enum EngineError {
+    /// Prompt and answer together can never fit.
+    #[error(
+        "the prompt has {prompt_tokens} tokens and the answer may have {max_new_tokens}, but one sequence may hold {limit_tokens}: \
+         shorten the text or summarise it in parts"
+    )]
+    PromptTooLong {
+        /// Tokens of the rendered prompt.
+        prompt_tokens: usize,
+        /// Tokens the answer was allowed.
+        max_new_tokens: usize,
+        /// The most tokens one sequence may hold here: the smaller of the model's context and the key-value pool.
+        limit_tokens: usize,
+    },
+    /// A request that makes no sense as it stands.
+    #[error("the request is not valid: {reason}")]
+    InvalidRequest {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The caller cancelled the request.
+    #[error("the request was cancelled")]
+    Cancelled,
+    /// The engine has been shut down or has died.
+    #[error("the engine has stopped: {reason}")]
+    Stopped {
+        /// Why it stopped.
+        reason: String,
+    },
+    /// Computing this very request failed even when it was alone in a step; its neighbours were not harmed.
+    #[error("computing the request failed: {reason}")]
+    StepFailed {
+        /// What the backend said.
+        reason: String,
+    },
+    /// The engine's settings contradict each other or the machine.
+    #[error("the engine's settings are not valid: {reason}")]
+    InvalidConfig {
+        /// Every violation, separated by semicolons.
+        reason: String,
+    },
+    /// Weights and key-value pool do not fit into memory.
+    #[error(
+        "the engine needs {needed_mib} MiB (weights {weights_mib}, key-value pool {pool_mib}, work space {work_mib}) but {available_mib} MiB are \
+         available: lower `kv_tokens` or `step_tokens`, or use a smaller model"
+    )]
+    NotEnoughMemory {
+        /// All together.
+        needed_mib: u64,
+        /// Dequantised weights.
+        weights_mib: u64,
+        /// The key-value pool of `kv_tokens`.
+        pool_mib: u64,
+        /// Activations of the largest step.
+        work_mib: u64,
+        /// What the machine, or its control group, has to give.
+        available_mib: u64,
+    },
+    /// The device asked for cannot be used.
+    #[error("the device `{device}` cannot be used: {reason}")]
+    NoDevice {
+        /// The device as configured.
+        device: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The model file cannot be read as what it should be.
+    #[error("the model {} cannot be used: {reason}", file.display())]
+    BadModel {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file is sound, but of an architecture that this build does not know.
+    #[error("the architecture `{architecture}` is not supported: use a model of architecture `llama`")]
+    UnsupportedArchitecture {
+        /// `general.architecture`, or the feature of it that is missing here.
+        architecture: String,
+    },
+    /// A tokenizer whose exact rules are not known. Guessing gives fluent nonsense, so it is refused.
+    #[error("the tokenizer `{tokenizer}` is not supported: known are {known}")]
+    UnsupportedTokenizer {
+        /// `tokenizer.ggml.model` and `tokenizer.ggml.pre`.
+        tokenizer: String,
+        /// The ones that are known.
+        known: &'static str,
+    },
+    /// The chat template of the model cannot be rendered.
+    #[error("the chat template of the model cannot be used: {reason}")]
+    BadTemplate {
+        /// What the renderer said.
+        reason: String,
+    },
+    /// The manifest has no entry of that name.
+    #[error("there is no model `{name}` in the manifest: known are {known}")]
+    UnknownModel {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The manifest cannot be read.
+    #[error("the model manifest is not valid: {reason}")]
+    BadManifest {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model is not on this machine.
+    #[error("the model `{name}` is not at {}: fetch it with `precis models pull {name}`", path.display())]
+    ModelMissing {
+        /// The model.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A file is not the one the manifest pins.
+    #[error("{what} has sha256 {found} instead of the pinned {expected}: it was refused and not installed")]
+    DigestMismatch {
+        /// Which file of which model or package.
+        what: String,
+        /// The pinned digest.
+        expected: String,
+        /// The digest found.
+        found: String,
+    },
+    /// No source of the manifest gave the model.
+    #[error("the model `{name}` could not be fetched: {reason}")]
+    PullFailed {
+        /// The model.
+        name: String,
+        /// What each source said.
+        reason: String,
+    },
+    /// The file system said no.
+    #[error("{action} {} failed: {reason}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl EngineError {
+    /// A stable name of the variant: metric label, dead-letter header, runbook anchor.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PromptTooLong { .. } => "prompt_too_long",
+            Self::InvalidRequest { .. } => "invalid_request",
+            Self::Cancelled => "cancelled",
+            Self::Stopped { .. } => "engine_stopped",
+            Self::StepFailed { .. } => "step_failed",
+            Self::InvalidConfig { .. } => "invalid_engine_config",
+            Self::NotEnoughMemory { .. } => "not_enough_memory",
+            Self::NoDevice { .. } => "no_device",
+            Self::BadModel { .. } => "bad_model",
+            Self::UnsupportedArchitecture { .. } => "unsupported_architecture",
+            Self::UnsupportedTokenizer { .. } => "unsupported_tokenizer",
+            Self::BadTemplate { .. } => "bad_template",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::BadManifest { .. } => "bad_manifest",
+            Self::ModelMissing { .. } => "model_missing",
+            Self::DigestMismatch { .. } => "digest_mismatch",
+            Self::PullFailed { .. } => "pull_failed",
+            Self::Io { .. } => "model_io",
+        }
+    }
+
+    /// What a caller may do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::PromptTooLong { .. } | Self::InvalidRequest { .. } | Self::StepFailed { .. } => ErrorClass::Reject,
+            Self::Cancelled | Self::PullFailed { .. } | Self::Io { .. } => ErrorClass::Retry,
+            _ => ErrorClass::Fatal,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::Io { action, path: path.to_path_buf(), reason: error.to_string() }
+    }
+}

@@ -1,0 +1,98 @@
+//! The shape of a model, read from a GGUF file's metadata.
+
+use candle_core::quantized::gguf_file::Content;
+
+use super::gguf;
+use crate::error::EngineError;
+
+/// Numbers that fix a decoder of the Llama family.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ModelConfig {
+    pub(crate) layers: usize,
+    /// Width of the residual stream.
+    pub(crate) width: usize,
+    /// Width inside the feed-forward block.
+    pub(crate) inner: usize,
+    pub(crate) heads: usize,
+    /// Heads of keys and values; each serves `heads / kv_heads` query heads.
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) vocabulary: usize,
+    pub(crate) norm_epsilon: f64,
+    pub(crate) rope_base: f64,
+    /// Positions the model was trained on.
+    pub(crate) context: usize,
+}
+
+impl ModelConfig {
+    /// Reads the shape, and refuses what this decoder would silently compute wrongly.
+    pub(crate) fn from_gguf(content: &Content) -> Result<Self, EngineError> {
+        let architecture = gguf::string(content, "general.architecture")?;
+        let unsupported = |what: &str| EngineError::UnsupportedArchitecture { architecture: what.to_owned() };
+        if architecture != "llama" {
+            return Err(unsupported(architecture));
+        }
+        let number = |key: &str| gguf::number(content, &format!("llama.{key}")).map(|number| number as usize);
+        if number("expert_count").is_ok_and(|experts| experts > 0) {
+            return Err(unsupported("llama with experts"));
+        }
+        if gguf::string(content, "llama.rope.scaling.type").is_ok_and(|kind| kind != "none") {
+            return Err(unsupported("llama with scaled rotary positions"));
+        }
+        let width = number("embedding_length")?;
+        let heads = number("attention.head_count")?;
+        let kv_heads = number("attention.head_count_kv").unwrap_or(heads);
+        if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
+            return Err(gguf::broken(&format!("{heads} query heads cannot share {kv_heads} key-value heads")));
+        }
+        let head_dim = number("attention.key_length").unwrap_or(width / heads);
+        if number("rope.dimension_count").is_ok_and(|turned| turned != head_dim) {
+            return Err(unsupported("llama with partly rotated heads"));
+        }
+        if head_dim == 0 || !head_dim.is_multiple_of(2) {
+            return Err(gguf::broken(&format!("a head of {head_dim} values cannot be rotated in pairs")));
+        }
+        Ok(Self {
+            layers: number("block_count")?,
+            width,
+            inner: number("feed_forward_length")?,
+            heads,
+            kv_heads,
+            head_dim,
+            vocabulary: gguf::strings(content, "tokenizer.ggml.tokens")?.len(),
+            norm_epsilon: gguf::float(content, "llama.attention.layer_norm_rms_epsilon")?,
+            rope_base: gguf::float(content, "llama.rope.freq_base").unwrap_or(10_000.0),
+            context: number("context_length")?,
+        })
+    }
+
+    /// Values of all key heads, or of all value heads, of one token.
+    pub(crate) fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Numbers that the key-value pool keeps for one token.
+    pub(crate) fn kv_values_per_token(&self) -> usize {
+        2 * self.layers * self.kv_width()
+    }
+
+    /// Weights of all matrices, the embedding counted once more where it is not also the head.
+    pub(crate) fn weight_count(&self, tied: bool) -> usize {
+        let attention = self.width * self.head_dim * (2 * self.heads + 2 * self.kv_heads);
+        let feed_forward = 3 * self.width * self.inner;
+        let tables = if tied { 1 } else { 2 };
+        self.layers * (attention + feed_forward) + tables * self.vocabulary * self.width
+    }
+
+    /// Numbers alive at once in the widest moment of a step of `tokens` rows at `context` positions: attention scores of one
+    /// tile or the feed-forward block, beside residual and attention rows, and the logits of every sequence.
+    pub(crate) fn work_values(&self, tokens: usize, sequences: usize, context: usize, tile: usize) -> usize {
+        let scores = 3 * self.heads * tile.min(tokens) * context + tokens * context;
+        let feed_forward = tokens * 4 * self.inner;
+        let rows = tokens * (4 * self.width + 3 * self.head_dim * (self.heads + 2 * self.kv_heads));
+        rows + scores.max(feed_forward) + 3 * sequences * self.vocabulary
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! One forward pass for every family and every backend.
+
+use super::config::ModelConfig;
+use super::weights::Weights;
+use crate::backend::{Backend, BackendError};
+use crate::decode::Choice;
+use crate::engine::batch::Batch;
+use crate::engine::worker::StepModel;
+
+/// A model that is ready to compute steps.
+pub(crate) struct Decoder<B: Backend> {
+    config: ModelConfig,
+    weights: Weights<B>,
+    backend: B,
+    repetition_penalty: f32,
+}
+
+impl<B: Backend> Decoder<B> {
+    pub(crate) fn new(config: ModelConfig, weights: Weights<B>, backend: B, repetition_penalty: f32) -> Self {
+        Self { config, weights, backend, repetition_penalty }
+    }
+
+    /// Computes all rows of the batch, writes their keys and values, and returns the logits of its `logit_rows`.
+    pub(crate) fn logits(&mut self, batch: &Batch) -> Result<B::Rows, BackendError> {
+        let Self { config, weights, backend, .. } = self;
+        let epsilon = config.norm_epsilon;
+        let step = backend.begin(batch)?;
+        let mut rows = backend.embed(&weights.embedding, &step)?;
+        for (index, layer) in weights.layers.iter().enumerate() {
+            let normed = backend.norm(&rows, &layer.attention_norm, epsilon)?;
+            let qkv = backend.linear(&layer.qkv, &normed)?;
+            let queries = backend.rope_write_kv(index, &qkv, &step)?;
+            let attended = backend.attention(index, &queries, &step)?;
+            rows = backend.linear_add(&layer.output, &attended, &rows)?;
+
+            let normed = backend.norm(&rows, &layer.feed_forward_norm, epsilon)?;
+            let inner = backend.gate_up_silu(&layer.gate_up, &normed)?;
+            rows = backend.linear_add(&layer.down, &inner, &rows)?;
+        }
+        let last = backend.select(&rows, &step)?;
+        let normed = backend.norm(&last, &weights.final_norm, epsilon)?;
+        backend.linear(weights.head.as_ref().unwrap_or(&weights.embedding), &normed)
+    }
+}
+
+impl<B: Backend> StepModel for Decoder<B> {
+    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
+        if batch.logit_rows.is_empty() {
+            // Every span is a piece of a prompt that goes on: its keys and values are all there is to compute.
+            self.logits(batch)?;
+            return Ok(Vec::new());
+        }
+        let logits = self.logits(batch)?;
+        let logits = if self.repetition_penalty > 1.0 {
+            self.backend.penalise(&logits, &batch.written, self.repetition_penalty)?
+        } else {
+            logits
+        };
+        self.backend.argmax(&logits)
+    }
+}

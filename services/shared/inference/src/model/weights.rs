@@ -1,0 +1,129 @@
+//! The weights of a decoder in the form its backend computes with.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use candle_core::quantized::QTensor;
+use candle_core::quantized::gguf_file::Content;
+
+use super::config::ModelConfig;
+use crate::backend::Backend;
+use crate::error::EngineError;
+
+/// An open GGUF file.
+pub(crate) struct GgufFile {
+    path: PathBuf,
+    reader: BufReader<File>,
+    pub(crate) content: Content,
+}
+
+impl GgufFile {
+    /// Opens the file and reads its metadata.
+    pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
+        let file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let content = Content::read(&mut reader)
+            .map_err(|error| EngineError::BadModel { file: path.to_path_buf(), reason: error.to_string() })?;
+        Ok(Self { path: path.to_path_buf(), reader, content })
+    }
+
+    /// Puts the path of this file into an error that was made where it was not known.
+    pub(crate) fn named<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        result.map_err(|error| match error {
+            EngineError::BadModel { file, reason } if file.as_os_str().is_empty() => {
+                EngineError::BadModel { file: self.path.clone(), reason }
+            }
+            other => other,
+        })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    /// Reads one tensor, still quantised, and checks its shape.
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<QTensor, EngineError> {
+        let bad = |reason: String| EngineError::BadModel { file: self.path.clone(), reason };
+        let tensor =
+            self.content.tensor(&mut self.reader, name, &Device::Cpu).map_err(|error| bad(error.to_string()))?;
+        if tensor.shape().dims() != shape {
+            return Err(bad(format!("`{name}` has shape {:?} instead of {shape:?}", tensor.shape().dims())));
+        }
+        Ok(tensor)
+    }
+}
+
+/// Weights of one transformer block.
+pub(crate) struct Layer<B: Backend> {
+    pub(crate) attention_norm: B::Vector,
+    /// Query, key and value rows, one below the other.
+    pub(crate) qkv: B::Matrix,
+    pub(crate) output: B::Matrix,
+    pub(crate) feed_forward_norm: B::Vector,
+    /// Gate and up rows, one below the other.
+    pub(crate) gate_up: B::Matrix,
+    pub(crate) down: B::Matrix,
+}
+
+/// Weights of a whole decoder.
+pub(crate) struct Weights<B: Backend> {
+    pub(crate) embedding: B::Matrix,
+    pub(crate) layers: Vec<Layer<B>>,
+    pub(crate) final_norm: B::Vector,
+    /// `None` where the embedding is also the head.
+    pub(crate) head: Option<B::Matrix>,
+}
+
+impl<B: Backend> Weights<B> {
+    /// Reads everything from the file and hands it to the backend, which keeps it as it likes.
+    pub(crate) fn load(file: &mut GgufFile, config: &ModelConfig, backend: &B) -> Result<Self, EngineError> {
+        let table = [config.vocabulary, config.width];
+        let mut load = Loader { file, backend };
+        let embedding = load.matrix(&[("token_embd.weight", table)])?;
+        let layers = (0..config.layers).map(|layer| load.layer(layer, config)).collect::<Result<_, _>>()?;
+        let final_norm = load.vector("output_norm.weight", config.width)?;
+        let head = if load.file.has("output.weight") { Some(load.matrix(&[("output.weight", table)])?) } else { None };
+        Ok(Self { embedding, layers, final_norm, head })
+    }
+}
+
+struct Loader<'a, B: Backend> {
+    file: &'a mut GgufFile,
+    backend: &'a B,
+}
+
+impl<B: Backend> Loader<'_, B> {
+    fn layer(&mut self, layer: usize, config: &ModelConfig) -> Result<Layer<B>, EngineError> {
+        let name = |part: &str| format!("blk.{layer}.{part}.weight");
+        let (width, inner, kv) = (config.width, config.inner, config.kv_width());
+        let queries = config.heads * config.head_dim;
+        Ok(Layer {
+            attention_norm: self.vector(&name("attn_norm"), width)?,
+            qkv: self.matrix(&[
+                (&name("attn_q"), [queries, width]),
+                (&name("attn_k"), [kv, width]),
+                (&name("attn_v"), [kv, width]),
+            ])?,
+            output: self.matrix(&[(&name("attn_output"), [width, queries])])?,
+            feed_forward_norm: self.vector(&name("ffn_norm"), width)?,
+            gate_up: self.matrix(&[(&name("ffn_gate"), [inner, width]), (&name("ffn_up"), [inner, width])])?,
+            down: self.matrix(&[(&name("ffn_down"), [width, inner])])?,
+        })
+    }
+
+    fn matrix(&mut self, parts: &[(&str, [usize; 2])]) -> Result<B::Matrix, EngineError> {
+        let tensors: Vec<QTensor> =
+            parts.iter().map(|(name, shape)| self.file.tensor(name, shape)).collect::<Result<_, _>>()?;
+        let loaded =
+            self.backend.matrix(&tensors).map_err(|error| super::gguf::broken(&format!("{}: {error}", parts[0].0)));
+        self.file.named(loaded)
+    }
+
+    fn vector(&mut self, name: &str, width: usize) -> Result<B::Vector, EngineError> {
+        let tensor = self.file.tensor(name, &[width])?;
+        let loaded = self.backend.vector(&tensor).map_err(|error| super::gguf::broken(&format!("{name}: {error}")));
+        self.file.named(loaded)
+    }
+}

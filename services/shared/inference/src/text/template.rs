@@ -1,0 +1,129 @@
+//! The model's chat template, rendered without ever seeing the caller's text.
+//!
+//! Templates glue strings; a document in which `<|im_end|>` stands would close its own message and speak for the model. So
+//! the template is rendered with placeholders where system and user text belong, its output is cut at them, and only the
+//! pieces that the template itself wrote are encoded with control tokens. The caller's text is encoded as plain text and
+//! its ids are put in between.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, ErrorKind, context};
+
+use super::gguf_bpe::Tokenizer;
+use crate::error::EngineError;
+
+/// Private-use characters, so that no template contains them and no filter changes them.
+const SYSTEM: &str = "\u{E000}system\u{E001}";
+const USER: &str = "\u{E000}user\u{E001}";
+
+/// One piece of a rendered template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    /// Ids that the template wrote.
+    Template(Vec<u32>),
+    /// Here stands the system message.
+    System,
+    /// Here stands the user message.
+    User,
+}
+
+/// A model's template, rendered once for each shape of conversation.
+#[derive(Debug)]
+pub(crate) struct Template {
+    with_system: Vec<Piece>,
+    without_system: Vec<Piece>,
+    begin: Option<u32>,
+}
+
+impl Template {
+    /// Renders the Jinja template `source` for conversations with and without a system message.
+    pub(crate) fn new(source: &str, tokenizer: &Tokenizer) -> Result<Self, EngineError> {
+        let without_system = cut(&render(source, tokenizer, false)?, tokenizer)?;
+        // Some families know no system role and raise; there the system message opens the user's.
+        let with_system = match render(source, tokenizer, true) {
+            Ok(text) if text.contains(SYSTEM) => cut(&text, tokenizer)?,
+            _ => fold_system(&without_system, tokenizer)?,
+        };
+        Ok(Self { with_system, without_system, begin: tokenizer.begin() })
+    }
+
+    /// The ids of a whole prompt.
+    pub(crate) fn prompt(
+        &self,
+        tokenizer: &Tokenizer,
+        system: Option<&str>,
+        user: &str,
+    ) -> Result<Vec<u32>, EngineError> {
+        let pieces = if system.is_some() { &self.with_system } else { &self.without_system };
+        let mut ids = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Template(written) => ids.extend_from_slice(written),
+                Piece::System => ids.extend(tokenizer.encode_text(system.unwrap_or_default())?),
+                Piece::User => ids.extend(tokenizer.encode_text(user)?),
+            }
+        }
+        if let Some(begin) = self.begin
+            && ids.first() != Some(&begin)
+        {
+            ids.insert(0, begin);
+        }
+        Ok(ids)
+    }
+}
+
+fn render(source: &str, tokenizer: &Tokenizer, with_system: bool) -> Result<String, EngineError> {
+    let failed = |error: &Error| EngineError::BadTemplate { reason: format!("{error:#}") };
+    let mut environment = Environment::new();
+    // As transformers renders: these two settings, Python's string methods, and a way to refuse.
+    let syntax =
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|error| failed(&error))?;
+    environment.set_syntax(syntax);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_function("raise_exception", |text: String| -> Result<String, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, text))
+    });
+    environment.add_template("chat", source).map_err(|error| failed(&error))?;
+    let user = context! { role => "user", content => USER };
+    let messages = if with_system { vec![context! { role => "system", content => SYSTEM }, user] } else { vec![user] };
+    let (bos_token, eos_token) = tokenizer.begin_and_end_text();
+    let template = environment.get_template("chat").map_err(|error| failed(&error))?;
+    template
+        .render(context! { messages, bos_token, eos_token, add_generation_prompt => true })
+        .map_err(|error| failed(&error))
+}
+
+fn cut(rendered: &str, tokenizer: &Tokenizer) -> Result<Vec<Piece>, EngineError> {
+    if rendered.matches(USER).count() != 1 || rendered.matches(SYSTEM).count() > 1 {
+        return Err(EngineError::BadTemplate { reason: "it does not write every message exactly once".into() });
+    }
+    let mut pieces = Vec::new();
+    let mut rest = rendered;
+    while !rest.is_empty() {
+        let next = [(SYSTEM, Piece::System), (USER, Piece::User)]
+            .into_iter()
+            .filter_map(|(mark, piece)| rest.find(mark).map(|at| (at, mark, piece)))
+            .min_by_key(|(at, _, _)| *at);
+        let Some((at, mark, piece)) = next else {
+            pieces.push(Piece::Template(tokenizer.encode_template(rest)?));
+            break;
+        };
+        if at > 0 {
+            pieces.push(Piece::Template(tokenizer.encode_template(&rest[..at])?));
+        }
+        pieces.push(piece);
+        rest = &rest[at + mark.len()..];
+    }
+    Ok(pieces)
+}
+
+fn fold_system(pieces: &[Piece], tokenizer: &Tokenizer) -> Result<Vec<Piece>, EngineError> {
+    let gap = tokenizer.encode_text("\n\n")?;
+    let folded = pieces.iter().flat_map(|piece| match piece {
+        Piece::User => vec![Piece::System, Piece::Template(gap.clone()), Piece::User],
+        other => vec![other.clone()],
+    });
+    Ok(folded.collect())
+}
+
+#[cfg(test)]
+mod tests;
