@@ -33,23 +33,23 @@ def llmock(running) -> houses.LlMock:
 
 @pytest.fixture
 def kafka_house(running, tmp_path, request):
-    """Builds houses on Kafka and S3: `kafka_house(tiers)`."""
+    """Builds houses on Kafka and S3: `kafka_house(*tiers, ...)`."""
     kafka = KafkaLog(f"{servers.LOOPBACK}:{running['kafka'].port}")
-    yield from built(request, lambda *tiers, **policy: houses.KafkaHouse(tmp_path, list(tiers), kafka, running["s3"].url, **policy))
+    yield from built(request, lambda *tiers, **more: houses.KafkaHouse(tmp_path, list(tiers), kafka, running["s3"].url, **more))
     kafka.close()
 
 
 @pytest.fixture
 def embedded_house(tmp_path, request):
-    """Builds houses on the embedded log and a directory: `embedded_house(tiers)`."""
-    yield from built(request, lambda *tiers, **policy: houses.EmbeddedHouse(tmp_path, list(tiers), **policy))
+    """Builds houses on the embedded log and a directory: `embedded_house(*tiers, ...)`."""
+    yield from built(request, lambda *tiers, **more: houses.EmbeddedHouse(tmp_path, list(tiers), **more))
 
 
 def built(request, make):
     made = request.node.stash.setdefault(HOUSES, [])
 
-    def build(*tiers, **policy):
-        made.append(make(*tiers, **policy))
+    def build(*tiers, **more):
+        made.append(make(*tiers, **more))
         return made[-1]
 
     yield build

@@ -4,12 +4,14 @@ import json
 import subprocess
 import urllib.request
 import uuid
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import notes
 import oracle
 import servers
 import wire
+from embedded import EmbeddedLog
 from kafka import KafkaLog
 from processes import DIRECT, Service, binary, environment
 from stores import DirectoryStore, S3Store
@@ -27,30 +29,49 @@ def toml(table: dict, path: str = "") -> str:
     return "\n".join(lines + nested) + "\n"
 
 
+@dataclass(frozen=True)
 class Tier:
     """A tier of the policy."""
 
-    def __init__(self, name: str, kind: str, provider: str, model: str, share: float, max_sensitivity: str = "restricted"):
-        self.fields = {"name": name, "kind": kind, "provider": provider, "model": model, "share": share, "max_sensitivity": max_sensitivity}
+    name: str
+    kind: str
+    provider: str
+    model: str
+    share: float = 1.0
+    max_sensitivity: str = "restricted"
+    max_output_tokens: int | None = None
+
+    def with_share(self, share: float) -> "Tier":
+        return replace(self, share=share)
+
+    def with_max_output_tokens(self, tokens: int) -> "Tier":
+        return replace(self, max_output_tokens=tokens)
+
+    def toml(self) -> str:
+        return "[[tiers]]\n" + toml({key: value for key, value in asdict(self).items() if value is not None})
 
 
-GPU = Tier("gpu", "gpu", "local", "smollm2-135m-instruct", 1.0)
+GPU = Tier("gpu", "gpu", "local", "smollm2-135m-instruct")
+API = Tier("api", "api", "openai", "gpt-4o-mini", max_sensitivity="internal")
+# Any text passes: for tests that are about where documents go, not about what a small model says.
+PERMISSIVE = {"gates": ["empty"]}
 
 
-def policy(tiers: list[Tier], **more) -> str:
-    head = toml({"version": 1, "on_exhausted": "flag", "max_hops": 2} | more)
-    return head + "".join("\n[[tiers]]\n" + toml(tier.fields) for tier in tiers)
+def policy(tiers: list[Tier], checks: dict | None = None) -> str:
+    sections = {"checks": checks} if checks else {}
+    return "\n".join([toml({"version": 1, "on_exhausted": "flag", "max_hops": 2} | sections), *(tier.toml() for tier in tiers)])
 
 
 class House:
     """Services, by instance name, over one log and one store. Subclasses say which."""
 
-    def __init__(self, folder: Path, tiers: list[Tier], **policy_fields):
-        self.folder, self.tiers = folder, tiers
+    def __init__(self, folder: Path, tiers: list[Tier], llmock: "LlMock | None" = None, key: str | None = "test-key", checks: dict | None = None):
+        self.folder, self.llmock, self.key = folder, llmock, key
         self.services: dict[str, Service] = {}
-        self.llmock: str | None = None
         self.policy_file = folder / "policy.toml"
-        self.policy_file.write_text(policy(tiers, **policy_fields))
+        self.policy_file.write_text(policy(tiers, checks))
+        if llmock:
+            llmock.answers()
 
     def settings(self, instance: str, port: int) -> dict:
         """The whole configuration of one instance."""
@@ -59,6 +80,7 @@ class House:
             "store": self.store_settings(),
             "telemetry": {"listen": f"127.0.0.1:{port}"},
             "policy": {"file": str(self.policy_file)},
+            "topics": {"tenants": [TENANT], "partitions": 4},
         }
         return settings | self.service_settings()
 
@@ -112,12 +134,11 @@ class House:
 class KafkaHouse(House):
     """Kafka and S3: every service a process of its own."""
 
-    def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, **policy_fields):
-        super().__init__(folder, tiers, **policy_fields)
+    def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, **more):
+        super().__init__(folder, tiers, **more)
         self.kafka = kafka
         self.store = S3Store(s3, f"precis-{uuid.uuid4().hex[:12]}")
         kafka.wipe()
-        self.cli("topics", "apply", "--tenant", TENANT)
 
     def log_settings(self, instance: str) -> dict:
         return {"kind": "kafka", "kafka": {
@@ -145,15 +166,32 @@ class KafkaHouse(House):
 class EmbeddedHouse(House):
     """One process, the embedded log and a directory."""
 
-    def __init__(self, folder: Path, tiers: list[Tier], **policy_fields):
-        super().__init__(folder, tiers, **policy_fields)
+    def __init__(self, folder: Path, tiers: list[Tier], **more):
+        super().__init__(folder, tiers, **more)
         self.store = DirectoryStore(folder / "objects")
+        self.log = EmbeddedLog(folder / "log.db")
 
     def log_settings(self, instance: str) -> dict:
-        return {"kind": "embedded", "embedded": {"path": str(self.folder / "log.db")}}
+        return {"kind": "embedded", "embedded": {"path": str(self.log.path)}}
 
     def store_settings(self) -> dict:
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
+
+    def submit(self, documents: list[dict]) -> set[oracle.Identity]:
+        """Publishes with `precis submit`, beside whatever runs; returns the identities once it says that they are published."""
+        lines = [json.dumps({"id": document["document_id"], "text": document["text"], "language": document["language"]}) for document in documents]
+        file = self.folder / f"{uuid.uuid4().hex}.jsonl"
+        file.write_text("\n".join(lines) + "\n")
+        done = self.cli("submit", file, "--json", "--tenant", TENANT, "--sensitivity", "public", "--max-words", str(notes.MAX_WORDS))
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(told) == len(documents), done.stderr.decode()
+        return {(row["tenant"], row["document_id"], row["revision"]) for row in told}
+
+    def assert_settled(self, published: set[oracle.Identity], repeats: int = 0) -> dict[oracle.Identity, dict]:
+        """Drains the process, then holds the log's file and the store's folder against what was published."""
+        self.drain()
+        results = list(self.store.objects("results/").values())
+        return oracle.assert_each_exactly_once(published, self.log.read("summaries"), results, repeats)
 
 
 class LlMock:

@@ -5,6 +5,8 @@ import time
 # The stand-in for providers answers with this, and each note says it: no fact in the answer that is not in the source.
 ANSWER = "The harbour opened early and the boats came home with fish."
 
+MAX_WORDS = 25
+
 NOUNS = "baker carpenter teacher gardener sailor farmer painter tailor miller fisherman".split()
 PLACES = "market orchard library bridge meadow workshop garden lighthouse village station".split()
 THINGS = "bread chairs books roses ropes apples pictures coats flour nets".split()
@@ -21,4 +23,4 @@ def text(number: int) -> str:
 def note(number: int, **fields) -> dict:
     """A document as a publisher would write it."""
     return {"document_id": f"note-{number:04}", "submitted_at": int(time.time() * 1000), "text": text(number), "language": "en",
-            "max_words": 12, "sensitivity": "public"} | fields
+            "max_words": MAX_WORDS, "sensitivity": "public"} | fields

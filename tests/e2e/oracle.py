@@ -36,6 +36,11 @@ def first_outcomes(records) -> dict[Identity, dict]:
     return {identity(outcome): outcome for outcome, record in outcomes(records) if not is_repeat(record)}
 
 
+def settled(count: int):
+    """For readers that wait: whether so many documents have their outcome."""
+    return lambda records: len(first_outcomes(records)) >= count
+
+
 def assert_each_exactly_once(published: set[Identity], records, results: list[bytes], repeats: int = 0) -> dict[Identity, dict]:
     """Asserts all of the above and returns the outcomes by identity.
 

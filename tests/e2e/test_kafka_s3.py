@@ -1,13 +1,9 @@
 """The pipeline on Kafka and S3, seen with clients that nobody here wrote: confluent-kafka, fastavro, boto3."""
 
 import notes
-import oracle
 import wire
 from house import GPU
-
-
-def settled(count: int):
-    return lambda records: len(oracle.first_outcomes(records)) >= count
+from oracle import settled
 
 
 def test_published_documents_come_out_once_each_on_summaries_and_in_s3(kafka_house):

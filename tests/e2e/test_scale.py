@@ -1,0 +1,39 @@
+"""Several instances share the work; a stopped one leaves nothing behind."""
+
+import threading
+
+import pytest
+
+import notes
+from house import API, PERMISSIVE
+from oracle import settled
+
+
+def test_two_routers_and_two_workers_share_the_load(kafka_house, llmock):
+    house = kafka_house(API.with_share(1.0), llmock=llmock, checks=PERMISSIVE)
+    instances = [house.start(f"precis-{service}", instance=f"{service}-{number}") for service in ("router", "api-worker") for number in (1, 2)]
+    published = house.publish([notes.note(number) for number in range(120)])
+    house.kafka.follow("summaries").until(settled(120), "120 outcomes")
+    for instance in instances:
+        assert instance.metric("precis_stage_records_total") > 0, f"{instance.name} had nothing to do"
+    house.assert_settled(published)
+
+
+@pytest.mark.parametrize("leaver", ["router", "api-worker"])
+def test_sigterm_in_the_middle_drains_and_exits_0(kafka_house, llmock, leaver):
+    house = kafka_house(API.with_share(1.0), llmock=llmock, checks=PERMISSIVE)
+    llmock.behave({"type": "delay", "seconds": 0.3, "times": None})
+    for service in ("router", "api-worker"):
+        house.start(f"precis-{service}")
+    published = []
+    publisher = threading.Thread(target=lambda: published.append(house.publish([notes.note(number) for number in range(150)], pause_seconds=0.03)))
+    publisher.start()
+    summaries = house.kafka.follow("summaries")
+    summaries.until(settled(20), "20 outcomes")
+    assert house.services[leaver].terminate() == 0
+    house.services[leaver].start()
+    publisher.join()
+    summaries.until(settled(150), "150 outcomes")
+    house.assert_settled(published[0])
+    # A drained worker settles what it paid for: nothing is asked twice.
+    assert len(llmock.requests()) == 150

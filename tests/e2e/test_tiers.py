@@ -1,0 +1,55 @@
+"""Escalation to a paid tier, what may never reach it, and what it costs."""
+
+import notes
+from house import API, GPU
+from oracle import settled
+
+
+def test_rejected_answers_escalate_and_restricted_documents_never_leave_the_house(kafka_house, llmock):
+    # An answer of three tokens is cut in the middle of a sentence: it never passes the checks.
+    house = kafka_house(GPU.with_share(1.0).with_max_output_tokens(3), API.with_share(0.0), llmock=llmock)
+    for service in ("router", "gpu-worker", "api-worker"):
+        house.start(f"precis-{service}")
+    public = [notes.note(number) for number in range(6)]
+    unlabelled = [notes.note(number, sensitivity=None) for number in range(6, 9)]
+    restricted = [notes.note(number, sensitivity="restricted") for number in range(9, 12)]
+    published = house.publish(public + unlabelled + restricted)
+    house.kafka.follow("summaries").until(settled(12), "12 outcomes")
+    found = house.assert_settled(published)
+    for document in public:
+        outcome = found["acme", document["document_id"], 0]
+        assert (outcome["status"], outcome["tier"], outcome["summary"]) == ("answered", "api", notes.ANSWER)
+        assert [trial["tier"] for trial in outcome["trail"]] == ["gpu"] and "truncated" in outcome["trail"][0]["failed_checks"]
+        assert outcome["cost"] > 0 and outcome["price_digest"]
+    for document in unlabelled + restricted:
+        outcome = found["acme", document["document_id"], 0]
+        assert outcome["status"] == "flagged" and outcome["cost"] == 0, outcome
+        assert any(excluded["tier"] == "api" for excluded in outcome["decision"]["excluded"])
+    asked = [str(request["body"]) for request in llmock.requests()]
+    assert len(asked) == len(public)
+    assert all(sum(document["text"] in body for body in asked) == 1 for document in public)
+    assert not any(document["text"] in body for document in unlabelled + restricted for body in asked)
+
+
+def test_a_throttled_provider_is_asked_again_and_each_document_is_paid_once(kafka_house, llmock):
+    house = kafka_house(API.with_share(1.0), llmock=llmock)
+    llmock.behave({"type": "fail", "status": 429, "retry_after": 1, "times": 3}, {"type": "fail", "status": 503, "times": 2})
+    house.start("precis-router")
+    house.start("precis-api-worker")
+    published = house.publish([notes.note(number) for number in range(5)])
+    house.kafka.follow("summaries").until(settled(5), "5 outcomes")
+    found = house.assert_settled(published)
+    assert {outcome["status"] for outcome in found.values()} == {"answered"}
+    served = [request for request in llmock.requests() if request["status"] == 200]
+    assert len(served) == 5
+
+
+def test_without_a_key_the_tier_is_off(kafka_house, llmock):
+    house = kafka_house(GPU.with_share(0.0), API.with_share(1.0), llmock=llmock, key=None)
+    for service in ("api-worker", "router", "gpu-worker"):
+        house.start(f"precis-{service}")
+    published = house.publish([notes.note(number) for number in range(2)])
+    house.kafka.follow("summaries").until(settled(2), "2 outcomes")
+    found = house.assert_settled(published)
+    assert {outcome["tier"] for outcome in found.values()} == {"gpu"}
+    assert llmock.requests() == []
