@@ -1,7 +1,8 @@
 //! Bodies too large for a message: the body goes to the store, the record carries its key, digest and size.
 //!
-//! Put before publish; digest and size are verified on every read. A reference comes from a publisher, so it is not trusted: it must lie among the bodies of the
-//! publisher's own tenant, else one tenant could have another's objects summarised.
+//! Put before publish; digest and size are verified on every read. A reference comes from a publisher, so it is not
+//! trusted: it must lie among the bodies of the publisher's own tenant, else one tenant could have another's objects
+//! summarised.
 
 use precis_schemas::BodyReference;
 
@@ -30,8 +31,8 @@ pub async fn put_body(
 /// Fetches the body that a tenant's record refers to, at most `limit` bytes of it.
 ///
 /// # Errors
-/// [`ObjectError::BodyReferenceInvalid`] for a key outside the tenant's bodies, [`ObjectError::BodyTooLarge`], [`ObjectError::BodyMissing`],
-/// [`ObjectError::BodyDigestMismatch`], and those of the store.
+/// [`ObjectError::BodyReferenceInvalid`] for a key outside the tenant's bodies, [`ObjectError::BodyTooLarge`],
+/// [`ObjectError::BodyMissing`], [`ObjectError::BodyDigestMismatch`], and those of the store.
 pub async fn fetch_body(
     store: &dyn ObjectStore,
     tenant: &str,

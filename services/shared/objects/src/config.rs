@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use precis_config::{Validate, Violations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +58,8 @@ impl Default for DirectoryConfig {
     }
 }
 
-/// An S3 bucket. Credentials come from the usual places (environment, profile, web identity, container or instance role), never from here.
+/// An S3 bucket. Credentials come from the usual places (environment, profile, web identity, container or instance
+/// role), never from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
@@ -119,20 +121,11 @@ pub enum Sse {
     Kms,
 }
 
-/// One setting that cannot work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// Path of the field inside the section.
-    pub(crate) field: &'static str,
-    /// What is wrong and what to do.
-    pub(crate) text: String,
-}
-
 impl StoreConfig {
-    /// Every setting that cannot work with the chosen kind of store.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
+    /// Every setting that cannot work with the chosen kind of store, as `field: what is wrong and what to do`.
+    pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut problem = |field, text: &str| problems.push(Problem { field, text: text.to_owned() });
+        let mut problem = |field: &str, text: &str| problems.push(format!("{field}: {text}"));
         if self.max_object_bytes == 0 {
             problem("max_object_bytes", "must be at least 1");
         }
@@ -148,8 +141,14 @@ impl StoreConfig {
     }
 }
 
+impl Validate for StoreConfig {
+    fn validate(&self, at: &str, out: &mut Violations) {
+        out.extend_lines(at, self.problems());
+    }
+}
+
 impl S3Config {
-    fn problems(&self, problem: &mut impl FnMut(&'static str, &str)) {
+    fn problems(&self, problem: &mut impl FnMut(&str, &str)) {
         if self.bucket.is_empty() {
             problem("s3.bucket", "must name the bucket");
         }
@@ -166,7 +165,7 @@ impl S3Config {
             Some(Endpoint::HttpRemote) if !self.allow_http => {
                 problem(
                     "s3.endpoint",
-                    "is http:// to another machine, so documents would cross the network in clear: use https://, or set s3.allow_http",
+                    "is http:// to another machine: documents would cross the network in clear; use https://, or set s3.allow_http",
                 );
             }
             _ => {}

@@ -1,8 +1,9 @@
 //! Objects as files under one directory, for one machine and any number of processes.
 //!
-//! A create writes a temporary file, flushes it, and hard-links it to its name. `link` fails when the name exists, so the kernel decides the race, and a name
-//! never shows part of an object. Then the directory that holds the name is flushed. Whoever finds an object that another made flushes that directory as well
-//! before acting on it: the maker may not have come so far, and a power cut must not take back what somebody was told.
+//! A create writes a temporary file, flushes it, and hard-links it to its name. `link` fails when the name exists, so
+//! the kernel decides the race, and a name never shows part of an object. Then the directory that holds the name is
+//! flushed. Whoever finds an object that another made flushes that directory as well before acting on it: the maker may
+//! not have come so far, and a power cut must not take back what somebody was told.
 //!
 //! ```text
 //! <root>/results/acme/3f/…    objects, file name = last part of the key
@@ -27,7 +28,7 @@ use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size};
 /// Where half-written objects lie. No key can name it: segments do not start with a dot.
 const TEMPORARY: &str = ".tmp";
 /// A temporary file this old has no writer any more.
-const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 /// How often a create starts over because a directory vanished under it (someone tidied up).
 const CREATE_ROUNDS: usize = 4;
 
@@ -42,7 +43,8 @@ struct Inner {
     root: PathBuf,
     max_object_bytes: u64,
     next_temporary: AtomicU64,
-    /// Tells the temporary files of this store from those of other processes, also in containers that share a directory and number alike.
+    /// Tells the temporary files of this store from those of other processes, also in containers that share a directory
+    /// and number alike.
     instance: u64,
 }
 
@@ -176,7 +178,7 @@ impl Inner {
                     return Ok(Put::Exists);
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound && round < CREATE_ROUNDS => {
-                    create_directories(&self.root, &target)?
+                    create_directories(&self.root, &target)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -242,7 +244,8 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(file = %self.path.display(), %error, "a temporary file could not be removed; it goes a day from now");
+            let file = self.path.display();
+            tracing::warn!(%file, %error, "a temporary file could not be removed; it goes a day from now");
         }
     }
 }
@@ -266,7 +269,8 @@ fn flush_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// Creates a directory that only its owner may enter: documents and results are nobody else's business. One that exists keeps its mode.
+/// Creates a directory that only its owner may enter: documents and results are nobody else's business. One that exists
+/// keeps its mode.
 fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

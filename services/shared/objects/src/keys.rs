@@ -1,9 +1,9 @@
 //! The layout: which object lies under which key.
 //!
-//! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names are escaped. Different inputs make different
-//! keys, also on file systems that do not tell upper from lower case. No key is a directory of another, and no document gets a directory of
-//! its own: a new directory costs two more flushes to disk. There is no clock and no chance in a key, so a redelivered record finds what its
-//! first delivery left.
+//! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names are escaped.
+//! Different inputs make different keys, also on file systems that do not tell upper from lower case. No key is a
+//! directory of another, and no document gets a directory of its own: a new directory costs two more flushes to disk.
+//! There is no clock and no chance in a key, so a redelivered record finds what its first delivery left.
 
 use std::fmt::Write as _;
 
@@ -28,7 +28,8 @@ pub fn answer(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str)
     format!("{}.answer.{}", request(tenant, request_fingerprint), name(answer_fingerprint))
 }
 
-/// Which answer to a request other documents may use. The generation is part of the policy's idea of acceptable: raising it forgets every earlier choice.
+/// Which answer to a request other documents may use. The generation is part of the policy's idea of acceptable:
+/// raising it forgets every earlier choice.
 pub fn accepted(tenant: &str, request_fingerprint: &str, generation: &str) -> String {
     format!("{}.accepted.{}", request(tenant, request_fingerprint), name(generation))
 }
@@ -89,13 +90,15 @@ fn request(tenant: &str, request_fingerprint: &str) -> String {
     format!("{}{}/{fingerprint}", cache_of(tenant), fan_out(&fingerprint))
 }
 
-/// The first two characters: at most a few hundred directories under one, and request rates spread over S3's partitions.
+/// The first two characters: at most a few hundred directories under one, and request rates spread over S3's
+/// partitions.
 fn fan_out(hex: &str) -> &str {
     hex.get(..2).unwrap_or(hex)
 }
 
-/// Lower-case letters, digits and inner hyphens stay readable; every other byte becomes `_` and two hex digits, and what is long `~` and its hash. `_` and
-/// `~` never stand for themselves and upper case is escaped, so no two names meet.
+/// Lower-case letters, digits and inner hyphens stay readable; every other byte becomes `_` and two hex digits, and
+/// what is long `~` and its hash. `_` and `~` never stand for themselves and upper case is escaped, so no two names
+/// meet.
 fn name(text: &str) -> String {
     if text.is_empty() {
         return "_".to_owned();

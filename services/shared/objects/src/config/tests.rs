@@ -2,16 +2,16 @@
 
 use super::*;
 
-fn s3(change: impl FnOnce(&mut S3Config)) -> Vec<&'static str> {
+fn s3(change: impl FnOnce(&mut S3Config)) -> Vec<String> {
     let mut config = StoreConfig { kind: StoreKind::S3, ..StoreConfig::default() };
     config.s3.bucket = "documents".to_owned();
     change(&mut config.s3);
-    config.problems().into_iter().map(|problem| problem.field).collect()
+    config.problems().into_iter().map(|problem| problem.split(": ").next().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn defaults_are_a_directory_that_works() {
-    assert_eq!(StoreConfig::default().problems(), []);
+    assert_eq!(StoreConfig::default().problems(), Vec::<String>::new());
 }
 
 #[test]
@@ -61,4 +61,14 @@ fn clear_text_is_for_loopback_only() {
         })
         .is_empty()
     );
+}
+
+#[test]
+fn a_configuration_file_is_held_against_the_same_rules() {
+    let text = "[store]\nkind = \"s3\"\n[store.s3]\nendpoint = \"http://s3.example.org\"\nmax_attempts = 0";
+    let settings = precis_config::Settings::parse("precis.toml", text, []).unwrap();
+    let error = settings.section::<StoreConfig>("store").unwrap_err().to_string();
+    for at in ["store.s3.bucket", "store.s3.endpoint", "store.s3.max_attempts"] {
+        assert!(error.contains(at), "{at} is not in: {error}");
+    }
 }

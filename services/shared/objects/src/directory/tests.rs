@@ -28,7 +28,7 @@ async fn half_written_objects_of_dead_processes_go_at_start_and_younger_ones_sta
     let temporary = root.path().join(TEMPORARY);
     fs::create_dir_all(&temporary).unwrap();
     let old = File::create(temporary.join("old")).unwrap();
-    old.set_modified(SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(60)).unwrap();
+    old.set_modified(SystemTime::now() - ABANDONED_AFTER - Duration::from_mins(1)).unwrap();
     File::create(temporary.join("young")).unwrap();
     store(root.path()).await;
     assert!(!temporary.join("old").exists());
@@ -76,7 +76,8 @@ async fn a_path_that_is_a_file_is_a_clear_error() {
     assert!(error.to_string().contains("file"), "{error}");
 }
 
-/// The loser of a race may be told before the winner has flushed: both must see the same bytes, from two stores as from two processes.
+/// The loser of a race may be told before the winner has flushed: both must see the same bytes, from two stores as from
+/// two processes.
 #[tokio::test]
 async fn two_stores_on_one_directory_agree() {
     let root = tempfile::tempdir().unwrap();

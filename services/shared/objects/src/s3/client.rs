@@ -1,15 +1,15 @@
-//! The SDK's client, with every part that it would otherwise take from default features chosen here: TLS by ring (the default's aws-lc would add minutes to
-//! each cold build), certificate authorities, time-outs, retries.
+//! The SDK's client, with every part that it would otherwise take from default features chosen here: TLS by ring (the
+//! default's aws-lc would add minutes to each cold build), certificate authorities, time-outs, retries.
 
 use std::path::Path;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use aws_config::meta::region::RegionProviderChain;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Region;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{ProvideCredentials, Region};
+use aws_sdk_s3::error::DisplayErrorContext;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -32,21 +32,34 @@ pub(super) async fn build(config: &S3Config) -> Result<Client, ObjectError> {
         // All attempts, and the pauses between them.
         .operation_timeout(attempt.saturating_mul(config.max_attempts.saturating_add(1)))
         .build();
-    let region = RegionProviderChain::first_try(config.region.clone().map(Region::new))
-        .or_default_provider()
-        .or_else(FALLBACK_REGION);
-    let shared = aws_config::defaults(BehaviorVersion::latest())
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.build_https())
-        .region(region)
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(config.max_attempts))
-        .load()
-        .await;
+        .retry_config(RetryConfig::standard().with_max_attempts(config.max_attempts));
+    if let Some(region) = &config.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    let shared = loader.load().await;
+    prove_credentials(&shared, &config.bucket).await?;
     let mut builder = aws_sdk_s3::config::Builder::from(&shared).force_path_style(config.force_path_style);
+    if shared.region().is_none() {
+        builder = builder.region(Region::new(FALLBACK_REGION));
+    }
     if let Some(endpoint) = &config.endpoint {
         builder = builder.endpoint_url(endpoint);
     }
     Ok(Client::from_conf(builder.build()))
+}
+
+/// Looks for credentials before the first request does: the request would only say that it could not be sent.
+async fn prove_credentials(shared: &aws_config::SdkConfig, bucket: &str) -> Result<(), ObjectError> {
+    let Some(provider) = shared.credentials_provider() else { return Ok(()) };
+    let found = provider.provide_credentials().await;
+    found.map(|_| ()).map_err(|error| ObjectError::Denied {
+        operation: "sign requests to",
+        key: bucket.to_owned(),
+        detail: format!("no credentials: {}", DisplayErrorContext(error)),
+    })
 }
 
 /// The platform's certificate authorities and those of a PEM file.
