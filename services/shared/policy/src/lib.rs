@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The routing policy: what may go where, what should go where, and what it costs. Pure: no input or output, no clock, no randomness; the
+//! same values give the same decision, so that a decision record can be replayed.
+//!
+//! - [`Policy`]: the TOML file, checked whole: every problem at once, each with what to do.
+//! - [`gate`]: the hard rules, before any score. Nothing ever widens what it allows; [`recheck`] asks the same of a worker that is about to
+//!   act, and may only refuse.
+//! - [`features`], [`score`]: how likely the first tier's answer is to pass its checks.
+//! - [`Mix`]: holds the target shares over any 2,000 documents, whatever the scores look like.
+//! - [`next_tier`]: where a document goes after an answer failed or a tier refused.
+//! - [`PriceTable`]: prices with date and source; an unknown price is an error, never zero.
+//!
+//! **Invariant.** A document whose sensitivity is restricted, or that has none, reaches no tier of kind `api`: the parser refuses a policy
+//! that says otherwise, and the gate asks again.
+
+mod escalate;
+mod features;
+mod gate;
+mod mix;
+mod parse;
+mod policy;
+mod prices;
+
+pub use escalate::{Exhausted, hops, next_tier};
+pub use features::{Features, TextFacts, features, score};
+pub use gate::{DocumentFacts, Gate, SwitchState, Switches, gate, recheck};
+pub use mix::{Mix, Wish};
+pub use parse::PolicyErrors;
+pub use policy::{Cache, Checks, Limits, OnExhausted, Policy, Score, SensitivityName, Tier, TierKind};
+pub use prices::{Price, PriceError, PriceTable, Tokens};

@@ -1,0 +1,55 @@
+//! Where a document goes after a tier could not settle it.
+
+use precis_schemas::{Trial, TrialResult};
+
+use crate::{gate::Gate, policy::Policy};
+
+/// Why no tier comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exhausted {
+    /// As many answers failed as the policy pays for.
+    Hops,
+    /// No eligible tier is left.
+    NoTier,
+}
+
+impl Exhausted {
+    /// Stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Hops => "hops_exhausted",
+            Self::NoTier => "no_eligible_tier",
+        }
+    }
+}
+
+/// Answers that failed their checks. A refusal is none.
+pub fn hops(trail: &[Trial]) -> u32 {
+    u32::try_from(trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks).count()).unwrap_or(u32::MAX)
+}
+
+/// The next tier: up the escalation order past every tier whose answer failed, never down from one; after refusals alone any eligible tier
+/// may serve, the nearest above first.
+///
+/// # Errors
+/// Why there is none.
+pub fn next_tier<'a>(policy: &'a Policy, gate: &Gate, trail: &[Trial]) -> Result<&'a str, Exhausted> {
+    let hops = hops(trail);
+    if hops > policy.max_hops {
+        return Err(Exhausted::Hops);
+    }
+    let position = |name: &str| policy.tiers.iter().position(|tier| tier.name == name);
+    let failed = trail
+        .iter()
+        .filter(|trial| trial.result == TrialResult::FailedChecks)
+        .filter_map(|trial| position(&trial.tier))
+        .max();
+    let last = trail.last().and_then(|trial| position(&trial.tier));
+    let open = |at: &usize| gate.eligible.contains(&policy.tiers[*at].name) && failed.is_none_or(|failed| *at > failed);
+    let above = last.map_or(0, |last| last + 1);
+    let next = (above..policy.tiers.len()).find(open).or_else(|| (0..above.min(policy.tiers.len())).rev().find(open));
+    next.map(|at| policy.tiers[at].name.as_str()).ok_or(Exhausted::NoTier)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The hard rules. They come before any score and nothing widens them.
+
+use std::collections::BTreeMap;
+
+use precis_schemas::{Document, Trial, TrialResult};
+
+use crate::policy::{Policy, SensitivityName, Tier, TierKind};
+
+/// Whether an operator lets a tier work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchState {
+    /// It gets nothing and does nothing.
+    Off,
+    /// It finishes what it has and gets nothing more.
+    Drain,
+}
+
+/// The tiers that are not simply on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Switches(BTreeMap<String, (SwitchState, String)>);
+
+impl Switches {
+    /// Tier → state and the operator's reason.
+    pub fn new(switches: BTreeMap<String, (SwitchState, String)>) -> Self {
+        Self(switches)
+    }
+
+    /// The state of a tier that is not on.
+    pub fn get(&self, tier: &str) -> Option<(SwitchState, &str)> {
+        self.0.get(tier).map(|(state, reason)| (*state, reason.as_str()))
+    }
+}
+
+/// What the gate asks of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentFacts {
+    /// Its tenant.
+    pub tenant: String,
+    /// Its sensitivity; one without a label counts as restricted.
+    pub sensitivity: SensitivityName,
+    /// Where its data must stay.
+    pub residency: Option<String>,
+}
+
+impl DocumentFacts {
+    /// The facts of a document of a tenant.
+    pub fn of(tenant: &str, document: &Document) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            sensitivity: document.sensitivity.map_or(SensitivityName::Restricted, Into::into),
+            residency: document.residency.clone(),
+        }
+    }
+}
+
+/// Where a document may go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gate {
+    /// Names of the tiers it may go to, in escalation order.
+    pub eligible: Vec<String>,
+    /// The others, each with a stable code why not.
+    pub excluded: Vec<(String, String)>,
+}
+
+/// Where a document may go now, given what was tried before: a tier whose answer failed is not asked again; one that refused is, once the
+/// policy has changed.
+pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: &[Trial]) -> Gate {
+    let digest = policy.digest();
+    let mut gate = Gate::default();
+    for tier in &policy.tiers {
+        let verdict =
+            rules(tier, facts).or_else(|| switched(switches, &tier.name)).or_else(|| tried(&tier.name, trail, &digest));
+        match verdict {
+            None => gate.eligible.push(tier.name.clone()),
+            Some(code) => gate.excluded.push((tier.name.clone(), code.to_owned())),
+        }
+    }
+    gate
+}
+
+/// Asks the hard rules again where a tier is about to act. Draining tiers finish what they have.
+///
+/// # Errors
+/// The code of the rule that forbids it.
+pub fn recheck(policy: &Policy, switches: &Switches, facts: &DocumentFacts, tier: &str) -> Result<(), String> {
+    let Some(known) = policy.tier(tier) else { return Err("tier_unknown".to_owned()) };
+    if let Some(code) = rules(known, facts) {
+        return Err(code.to_owned());
+    }
+    match switches.get(tier) {
+        Some((SwitchState::Off, _)) => Err("tier_off".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn rules(tier: &Tier, facts: &DocumentFacts) -> Option<&'static str> {
+    let lists = |list: &[String], value: &str| list.iter().any(|entry| entry == "*" || entry == value);
+    if !tier.enabled {
+        return Some("tier_disabled");
+    }
+    // The parser refuses such a policy; asked again because this is the one rule that must never fail.
+    if tier.kind == TierKind::Api && facts.sensitivity == SensitivityName::Restricted {
+        return Some("sensitivity");
+    }
+    if facts.sensitivity > tier.max_sensitivity {
+        return Some("sensitivity");
+    }
+    if facts.residency.as_deref().is_some_and(|residency| !lists(&tier.residency, residency)) {
+        return Some("residency");
+    }
+    if !lists(&tier.tenants, &facts.tenant) {
+        return Some("tenant");
+    }
+    None
+}
+
+fn switched(switches: &Switches, tier: &str) -> Option<&'static str> {
+    switches.get(tier).map(|(state, _)| match state {
+        SwitchState::Off => "tier_off",
+        SwitchState::Drain => "tier_draining",
+    })
+}
+
+fn tried(tier: &str, trail: &[Trial], digest: &str) -> Option<&'static str> {
+    trail.iter().filter(|trial| trial.tier == tier).find_map(|trial| match trial.result {
+        TrialResult::FailedChecks => Some("tried"),
+        TrialResult::Refused if trial.policy_digest == digest => Some("refused"),
+        TrialResult::Refused => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Reading a policy: every problem at once, each saying how to fix it.
+
+use std::{collections::BTreeSet, fmt};
+
+use crate::{
+    features::FEATURE_NAMES,
+    policy::{Policy, SensitivityName, Tier, TierKind},
+};
+
+/// Shares may miss 1 by this much: decimal fractions do not add up exactly.
+const SHARE_TOLERANCE: f64 = 1e-6;
+
+/// Providers that the api-worker can speak to.
+const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
+
+/// Everything that is wrong with a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyErrors(Vec<String>);
+
+impl PolicyErrors {
+    /// One line a problem.
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for PolicyErrors {}
+
+pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
+    let policy: Policy =
+        toml::from_str(toml).map_err(|error| PolicyErrors(vec![error.to_string().trim_end().to_owned()]))?;
+    let mut problems = Vec::new();
+    if policy.version != 1 {
+        problems.push(format!("version: {} is not known; this build reads version 1", policy.version));
+    }
+    if policy.max_hops > 8 {
+        problems.push(format!("max_hops: {} is more than 8; each hop is another paid answer", policy.max_hops));
+    }
+    tiers(&policy.tiers, &mut problems);
+    for name in policy.score.weights.keys().filter(|name| !FEATURE_NAMES.contains(&name.as_str())) {
+        problems.push(format!("score.weights.{name}: no such feature; known: {}", FEATURE_NAMES.join(", ")));
+    }
+    let numbers = policy.score.weights.values().chain([&policy.score.bias]);
+    if numbers.into_iter().any(|number| !number.is_finite()) {
+        problems.push("score: weights and bias must be finite numbers".to_owned());
+    }
+    if policy.limits.max_summary_words == 0 || policy.limits.max_text_bytes == 0 {
+        problems.push("limits: must be at least 1; leave a limit out for its default".to_owned());
+    }
+    if problems.is_empty() { Ok(policy) } else { Err(PolicyErrors(problems)) }
+}
+
+fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
+    if tiers.is_empty() {
+        problems.push("tiers: there is none; add a [[tiers]] table".to_owned());
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for tier in tiers {
+        let name = &tier.name;
+        let mut problem = |text: String| problems.push(format!("tiers.{name}: {text}"));
+        if !is_valid_name(name) {
+            problem("the name must be 1 to 64 of a-z, 0-9, - and _: it becomes the topic `work.<name>`".to_owned());
+        }
+        if !seen.insert(name) {
+            problem("stands there twice; give each tier its own name".to_owned());
+        }
+        if !(0.0..=1.0).contains(&tier.share) {
+            problem(format!("share {} is not between 0 and 1", tier.share));
+        }
+        if tier.residency.is_empty() || tier.tenants.is_empty() {
+            problem(
+                "residency and tenants must not be empty; use [\"*\"] for all, or enabled = false for none".to_owned(),
+            );
+        }
+        match tier.kind {
+            TierKind::Gpu => {
+                if tier.provider.is_some() {
+                    problem("a tier of kind gpu has no provider; remove it, or set kind = \"api\"".to_owned());
+                }
+            }
+            TierKind::Api => api_tier(tier, &mut problem),
+        }
+    }
+    let total: f64 = tiers.iter().map(|tier| tier.share).sum();
+    if (total - 1.0).abs() > SHARE_TOLERANCE {
+        problems.push(format!("tiers: shares add up to {total}; they must add up to 1"));
+    }
+}
+
+fn api_tier(tier: &Tier, problem: &mut impl FnMut(String)) {
+    if tier.max_sensitivity == SensitivityName::Restricted {
+        problem(
+            "a tier of kind api may not see restricted documents; set max_sensitivity to confidential or less"
+                .to_owned(),
+        );
+    }
+    match tier.provider.as_deref() {
+        Some(provider) if PROVIDERS.contains(&provider) => {}
+        Some(provider) => problem(format!("provider {provider:?} is not known; known: {}", PROVIDERS.join(", "))),
+        None => problem(format!("a tier of kind api needs a provider; known: {}", PROVIDERS.join(", "))),
+    }
+    if tier.model.as_deref().is_none_or(|model| model.trim().is_empty()) {
+        problem("a tier of kind api needs the provider's name of a model".to_owned());
+    }
+}
+
+fn is_valid_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests;

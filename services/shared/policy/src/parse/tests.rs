@@ -1,0 +1,57 @@
+#![allow(clippy::unwrap_used)]
+
+use crate::Policy;
+
+const LOCAL: &str = include_str!("../../../../../infra/policy/local.toml");
+const MIX: &str = include_str!("../../../../../infra/policy/70-20-10.toml");
+
+#[test]
+fn the_shipped_policies_are_sound() {
+    assert_eq!(Policy::parse(LOCAL).unwrap().tier_names().collect::<Vec<_>>(), ["gpu"]);
+    let mix = Policy::parse(MIX).unwrap();
+    assert_eq!(mix.tiers.iter().map(|tier| tier.share).collect::<Vec<_>>(), [0.7, 0.2, 0.1]);
+    assert_eq!(mix.external_tiers().collect::<Vec<_>>(), ["mid", "premium"]);
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_says_how_to_mend_it() {
+    let broken = MIX
+        .replace("share = 0.7", "share = 0.9")
+        .replace("provider = \"openai\"", "provider = \"oracle\"")
+        .replacen("max_sensitivity = \"internal\"", "max_sensitivity = \"restricted\"", 1)
+        .replace("name = \"premium\"", "name = \"Premium Tier\"");
+    let errors = Policy::parse(&broken).unwrap_err();
+    let text = errors.to_string();
+    assert_eq!(errors.lines().len(), 4, "{text}");
+    for part in
+        ["must add up to 1", "known: anthropic, openai", "may not see restricted documents", "becomes the topic"]
+    {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_line() {
+    let error = Policy::parse(&LOCAL.replace("share = 1.0", "shares = 1.0")).unwrap_err().to_string();
+    assert!(error.contains("shares") && error.contains("line"), "{error}");
+}
+
+#[test]
+fn the_digest_is_of_what_it_says_and_not_of_how_it_is_written() {
+    let policy = Policy::parse(LOCAL).unwrap();
+    let commented = Policy::parse(&format!("# a comment\n{LOCAL}")).unwrap();
+    let other = Policy::parse(&LOCAL.replace("\"flag\"", "\"fail\"")).unwrap();
+    assert_eq!(policy.digest(), commented.digest());
+    assert_ne!(policy.digest(), other.digest());
+}
+
+#[test]
+fn the_cache_forgets_when_what_counts_as_good_changes() {
+    let policy = Policy::parse(MIX).unwrap();
+    let raised = Policy::parse(&MIX.replace("generation = 1", "generation = 2")).unwrap();
+    let stricter = Policy::parse(&format!("{MIX}\n[checks.default]\nmin_words = 20\n")).unwrap();
+    let unrelated = Policy::parse(&MIX.replace("\"flag\"", "\"fail\"")).unwrap();
+    assert_ne!(policy.cache_generation(), raised.cache_generation());
+    assert_ne!(policy.cache_generation(), stricter.cache_generation());
+    assert_eq!(policy.cache_generation(), unrelated.cache_generation());
+}

@@ -1,0 +1,250 @@
+//! The policy as a value.
+
+use std::collections::BTreeMap;
+
+use precis_quality::Thresholds;
+use precis_schemas::Sensitivity;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::parse::{self, PolicyErrors};
+
+/// The policy of a house with one GPU tier that may see everything.
+const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
+
+/// Which tiers there are, who may see what, and what is good enough.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Version of this file's format: 1.
+    pub version: u32,
+    /// What becomes of a document when no tier is left: `flag` publishes the best answer with the checks it failed, `fail` publishes none.
+    #[serde(default)]
+    pub on_exhausted: OnExhausted,
+    /// How often an answer that failed its checks may send a document to another tier.
+    #[serde(default = "two")]
+    pub max_hops: u32,
+    /// The tiers, in the order in which documents escalate: cheapest first.
+    pub tiers: Vec<Tier>,
+    /// How a document is scored.
+    #[serde(default)]
+    pub score: Score,
+    /// When an answer is good enough.
+    #[serde(default)]
+    pub checks: Checks,
+    /// What the cache may serve.
+    #[serde(default)]
+    pub cache: Cache,
+    /// What a document may ask for.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What becomes of a document when no tier is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExhausted {
+    /// Publish the best stored answer as flagged; without any answer, fail.
+    #[default]
+    Flag,
+    /// Publish a failure.
+    Fail,
+}
+
+/// One way to get a summary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// Its name; its work is on the topic `work.<name>`.
+    pub name: String,
+    /// `gpu` stays in the house, `api` leaves it.
+    pub kind: TierKind,
+    /// The provider of an `api` tier: `anthropic` or `openai` (any compatible endpoint).
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// The provider's name of the model.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The share of documents that should come here first; all tiers' shares add up to 1.
+    pub share: f64,
+    /// The most sensitive documents that may come here. An `api` tier may have at most `confidential`.
+    pub max_sensitivity: SensitivityName,
+    /// The residencies whose documents may come here; `*` for all. A document without one may come to every tier.
+    #[serde(default = "all")]
+    pub residency: Vec<String>,
+    /// The tenants whose documents may come here; `*` for all.
+    #[serde(default = "all")]
+    pub tenants: Vec<String>,
+    /// Whether the tier is part of the house at all; `precis tier` switches at run time, without a new policy.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// Where a tier is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TierKind {
+    /// In the house.
+    Gpu,
+    /// At a provider.
+    Api,
+}
+
+/// A sensitivity as the policy file spells it, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SensitivityName {
+    /// Anyone may know.
+    Public,
+    /// Not for outside, no harm if known.
+    Internal,
+    /// Harm if known.
+    Confidential,
+    /// Never leaves the house.
+    Restricted,
+}
+
+impl From<Sensitivity> for SensitivityName {
+    fn from(sensitivity: Sensitivity) -> Self {
+        match sensitivity {
+            Sensitivity::Public => Self::Public,
+            Sensitivity::Internal => Self::Internal,
+            Sensitivity::Confidential => Self::Confidential,
+            Sensitivity::Restricted => Self::Restricted,
+        }
+    }
+}
+
+/// Weights of the logistic score: the probability that the first tier's answer passes is `1 / (1 + exp(-(bias + Σ weight · feature)))`.
+/// The defaults are judgement, not fit: longer, denser and noisier documents are harder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Score {
+    /// The constant term.
+    pub bias: f64,
+    /// Weight of each feature; see `precis policy show` for the names. A feature without one counts nothing.
+    pub weights: BTreeMap<String, f64>,
+}
+
+impl Default for Score {
+    fn default() -> Self {
+        let weights = [
+            ("length", -1.2),
+            ("digits", -6.0),
+            ("names", -2.0),
+            ("noise", -8.0),
+            ("long_sentences", -1.0),
+            ("not_english", -0.8),
+        ];
+        Self { bias: 2.5, weights: weights.into_iter().map(|(name, weight)| (name.to_owned(), weight)).collect() }
+    }
+}
+
+/// When an answer is good enough.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checks {
+    /// For every document whose type is not named below.
+    pub default: Thresholds,
+    /// By document type.
+    pub types: BTreeMap<String, Thresholds>,
+}
+
+/// What the exact cache may serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// Serve equal requests of one tenant from an accepted answer.
+    pub exact: bool,
+    /// Raise it to forget every answer accepted so far, for example after a change of prompt or model.
+    pub generation: u32,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { exact: true, generation: 1 }
+    }
+}
+
+/// What a document may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest text, bytes.
+    pub max_text_bytes: u64,
+    /// Longest summary, words.
+    pub max_summary_words: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_text_bytes: 16 * 1024 * 1024, max_summary_words: 1_000 }
+    }
+}
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with what to do.
+    pub fn parse(toml: &str) -> Result<Self, PolicyErrors> {
+        parse::parse(toml)
+    }
+
+    /// The policy in force where none was given: one GPU tier that may see everything.
+    pub fn local() -> Self {
+        Self::parse(LOCAL).expect("infra/policy/local.toml is parsed by this crate's tests")
+    }
+
+    /// SHA-256 (hex) of what the policy says; comments and order of keys do not count.
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+    }
+
+    /// The tier of that name.
+    pub fn tier(&self, name: &str) -> Option<&Tier> {
+        self.tiers.iter().find(|tier| tier.name == name)
+    }
+
+    /// Names of all tiers, in escalation order.
+    pub fn tier_names(&self) -> impl Iterator<Item = &str> {
+        self.tiers.iter().map(|tier| tier.name.as_str())
+    }
+
+    /// Names of the tiers that leave the house.
+    pub fn external_tiers(&self) -> impl Iterator<Item = &str> {
+        self.tiers.iter().filter(|tier| tier.kind == TierKind::Api).map(|tier| tier.name.as_str())
+    }
+
+    /// When an answer to a document of this type is good enough.
+    pub fn thresholds(&self, document_type: &str) -> &Thresholds {
+        self.checks.types.get(document_type).unwrap_or(&self.checks.default)
+    }
+
+    /// Names the set of answers the exact cache may serve: it changes with what an answer must pass, and with the policy's own number.
+    pub fn cache_generation(&self) -> String {
+        let what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
+        hex(&Sha256::digest(what))[..16].to_owned()
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn all() -> Vec<String> {
+    vec!["*".to_owned()]
+}

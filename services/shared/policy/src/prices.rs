@@ -1,0 +1,178 @@
+//! What providers charge. One file that users edit; its digest stands on every bill.
+
+use precis_schemas::Usd;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::policy::hex;
+
+/// The prices this build ships with.
+const BUILTIN: &str = include_str!("../../../../infra/prices.toml");
+
+/// Prices, with when and where they were read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceTable {
+    /// The day the prices were read, `YYYY-MM-DD`.
+    pub date: String,
+    /// Where they were read.
+    pub source: String,
+    /// One entry a model.
+    pub prices: Vec<Price>,
+}
+
+/// What a model costs, dollars a million tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// `anthropic` or `openai`.
+    pub provider: String,
+    /// The provider's name of the model.
+    pub model: String,
+    /// Input tokens that no cache served.
+    pub input: Usd,
+    /// Input tokens read from the provider's cache; left out: as `input`.
+    #[serde(default)]
+    pub cached_input: Option<Usd>,
+    /// Generated tokens.
+    pub output: Usd,
+}
+
+/// What a call used. The classes are disjoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Input tokens that no cache served.
+    pub input: u64,
+    /// Input tokens read from the provider's cache.
+    pub cached_input: u64,
+    /// Generated tokens.
+    pub output: u64,
+}
+
+/// Why there is no price.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// The file cannot be read.
+    #[error("the price table cannot be read: {0}")]
+    Malformed(String),
+    /// Nobody wrote down what this costs.
+    #[error("no price for {provider} {model}; add it to the price table: an unknown price is never taken as 0")]
+    Unknown {
+        /// The provider.
+        provider: String,
+        /// The model.
+        model: String,
+    },
+    /// More than a `Usd` can hold.
+    #[error("the cost does not fit: {0} tokens")]
+    Overflow(u64),
+}
+
+impl PriceError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "prices_malformed",
+            Self::Unknown { .. } => "price_unknown",
+            Self::Overflow(_) => "price_overflow",
+        }
+    }
+}
+
+impl PriceTable {
+    /// The prices this build ships with.
+    pub fn builtin() -> Self {
+        Self::parse(BUILTIN).expect("infra/prices.toml is parsed by this crate's tests")
+    }
+
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// [`PriceError::Malformed`]: syntax, a negative price, a model that stands there twice.
+    pub fn parse(toml: &str) -> Result<Self, PriceError> {
+        let table: Self = toml::from_str(toml).map_err(|error| PriceError::Malformed(error.to_string()))?;
+        for (index, price) in table.prices.iter().enumerate() {
+            let what = format!("{} {}", price.provider, price.model);
+            let amounts = [Some(price.input), price.cached_input, Some(price.output)];
+            if amounts.into_iter().flatten().any(|amount| amount.nanos() < 0) {
+                return Err(PriceError::Malformed(format!("{what} has a negative price")));
+            }
+            if table.prices[..index].iter().any(|other| other.provider == price.provider && other.model == price.model)
+            {
+                return Err(PriceError::Malformed(format!("{what} stands there twice")));
+            }
+        }
+        Ok(table)
+    }
+
+    /// SHA-256 (hex) of what the table says.
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+    }
+
+    /// The price of a model.
+    ///
+    /// # Errors
+    /// [`PriceError::Unknown`].
+    pub fn price(&self, provider: &str, model: &str) -> Result<&Price, PriceError> {
+        self.prices
+            .iter()
+            .find(|price| price.provider == provider && price.model == model)
+            .ok_or_else(|| PriceError::Unknown { provider: provider.to_owned(), model: model.to_owned() })
+    }
+}
+
+impl Price {
+    /// What these tokens cost.
+    ///
+    /// # Errors
+    /// [`PriceError::Overflow`].
+    pub fn cost(&self, tokens: Tokens) -> Result<Usd, PriceError> {
+        let part = |per_million, count| Usd::for_tokens(per_million, count).ok_or(PriceError::Overflow(count));
+        let input = part(self.input, tokens.input)?;
+        let cached = part(self.cached_input.unwrap_or(self.input), tokens.cached_input)?;
+        let output = part(self.output, tokens.output)?;
+        input.checked_add(cached).and_then(|sum| sum.checked_add(output)).ok_or(PriceError::Overflow(tokens.output))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_shipped_table_parses_and_names_date_and_source() {
+        let table = PriceTable::builtin();
+        assert!(table.date.len() == 10 && !table.source.is_empty() && !table.prices.is_empty());
+    }
+
+    #[test]
+    fn cached_tokens_are_billed_once_and_cheaper() {
+        let price = Price {
+            provider: "anthropic".into(),
+            model: "m".into(),
+            input: "1".parse().unwrap(),
+            cached_input: Some("0.1".parse().unwrap()),
+            output: "5".parse().unwrap(),
+        };
+        let cost = price.cost(Tokens { input: 1_000, cached_input: 2_000, output: 100 }).unwrap();
+        assert_eq!(cost, "0.0017".parse().unwrap());
+    }
+
+    #[test]
+    fn an_unknown_price_is_an_error_and_never_zero() {
+        assert_eq!(PriceTable::builtin().price("openai", "no-such-model").unwrap_err().code(), "price_unknown");
+    }
+
+    #[test]
+    fn negative_and_double_prices_are_refused() {
+        let entry = |amount: &str| {
+            format!("[[prices]]\nprovider = \"openai\"\nmodel = \"m\"\ninput = \"{amount}\"\noutput = \"1\"\n")
+        };
+        let table = |entries: &str| PriceTable::parse(&format!("date = \"2026-11-23\"\nsource = \"s\"\n{entries}"));
+        assert!(table(&entry("1")).is_ok());
+        assert!(table(&entry("-1")).is_err());
+        assert!(table(&(entry("1") + &entry("2"))).is_err());
+    }
+}
