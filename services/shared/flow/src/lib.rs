@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The log, the stage and the table.
+//!
+//! - [`Log`]: topics, partitions and groups, embedded in this machine or on Kafka, behind one small trait; [`open`]
+//!   gives the one that the configuration names.
+//! - [`run_stage`]: consume → process → produce, exactly once: a service writes a [`Processor`].
+//! - [`Table`]: a compacted topic, followed, with its age.
+//!
+//! This is the only crate that knows rdkafka and SQLite, and nothing but its committers commits an offset or a
+//! transaction. One contract suite, in `tests/`, runs on both logs.
+
+mod config;
+mod embedded;
+mod error;
+mod log;
+pub mod member;
+mod record;
+mod stage;
+mod table;
+
+pub use config::{
+    Compression, EmbeddedConfig, KafkaConfig, LogConfig, LogKind, Protocol, SaslMechanism, SecurityConfig,
+};
+pub use error::{Class, FlowError};
+pub use log::{
+    Change, ExclusiveWriter, Log, PartitionLag, PartitionStatus, ReadStart, Reader, Subscription, TopicChange,
+    TopicSpec, TopicStatus, open,
+};
+pub use record::{ATTEMPTS_HEADER, Headers, ORIGIN_HEADER, Output, PartitionId, Position, Record};
+pub use stage::{
+    CODE_HEADER, DeadLetterStore, Delivery, MAX_RECORD_BYTES, OFFSET_HEADER, PARTITION_HEADER, Processor,
+    RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER, run_stage,
+};
+pub use table::{Table, TableChanges};

@@ -1,0 +1,239 @@
+//! The one member of a group on the embedded log: it has all partitions, and keeps them until it is closed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{info, warn};
+
+use super::database::Database;
+use super::lock::GroupLock;
+use super::store::{self, BatchLimit, Topic};
+use super::{TRIM_INTERVAL, now_ms, trim};
+use crate::error::{Class, FlowError};
+use crate::log::Subscription;
+use crate::member::{
+    Assignment, CommitError, Committer, Culprit, Epoch, Heartbeat, Intake, JoinRequest, MemberEvent, Membership,
+    Transaction, start_offset,
+};
+use crate::record::{PartitionId, Record};
+
+/// What is read ahead of one partition at a time: small, so that many partitions get their turns.
+const BATCH: BatchLimit = BatchLimit { records: 32, bytes: 2 * 1024 * 1024 };
+
+/// How often the feeder goes round when nothing changes: for liveness.
+const IDLE: Duration = Duration::from_secs(1);
+
+pub(super) async fn join(database: Database, request: JoinRequest) -> Result<Membership, FlowError> {
+    let lock = GroupLock::take(database.path(), &request.group)?;
+    let group: Arc<str> = request.group.as_str().into();
+    let raise = {
+        let group = Arc::clone(&group);
+        move |transaction: &rusqlite::Transaction<'_>| store::raise_epoch(transaction, store::Holder::Group, &group)
+    };
+    let epoch = database.write("joining a group", raise).await?;
+    info!(group = %group, epoch, "joined");
+    let (events, received) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let feeder = Feeder {
+        database: database.clone(),
+        group: Arc::clone(&group),
+        epoch,
+        subscription: request.subscription,
+        intake: request.intake,
+        heartbeat: request.heartbeat,
+        events,
+        next: BTreeMap::new(),
+    };
+    feeder.check_topics().await?;
+    tokio::spawn(feeder.run(stop.clone()));
+    let held = Mutex::new(Some(Held { _lock: lock, _stop: stop.drop_guard() }));
+    Ok(Membership { events: received, committer: Arc::new(EmbeddedCommitter { database, group, epoch, held }) })
+}
+
+/// What ends with the membership: the feeder first, then the lock.
+struct Held {
+    _stop: DropGuard,
+    _lock: GroupLock,
+}
+
+struct EmbeddedCommitter {
+    database: Database,
+    group: Arc<str>,
+    epoch: Epoch,
+    held: Mutex<Option<Held>>,
+}
+
+#[async_trait]
+impl Committer for EmbeddedCommitter {
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, CommitError> {
+        let (group, epoch) = (Arc::clone(&self.group), self.epoch);
+        let culprit = Arc::new(Mutex::new(None));
+        let refused = Arc::clone(&culprit);
+        let commit = move |sql: &rusqlite::Transaction<'_>| {
+            store::check_epoch(sql, store::Holder::Group, &group, epoch)?;
+            let mut written = Vec::new();
+            for part in &transaction.parts {
+                for (index, outputs) in part.outputs.iter().enumerate() {
+                    for output in outputs.iter() {
+                        let appended = store::append(sql, output, now_ms());
+                        if appended.is_err() {
+                            *lock(&refused) = Some(Culprit { partition: part.partition.clone(), index });
+                        }
+                        written.push(appended?);
+                    }
+                }
+                store::set_committed(sql, &group, &part.partition, part.next_offset)?;
+            }
+            store::leave_gaps(sql, &written)
+        };
+        let result = self.database.write("committing", commit).await;
+        // Only a record that the log can never take is at fault; a full disk is not its doing.
+        result.map(|()| Vec::new()).map_err(|error| CommitError {
+            culprit: (error.class() == Class::Reject).then(|| lock(&culprit).take()).flatten(),
+            error,
+        })
+    }
+
+    async fn close(&self, _deadline: Duration) {
+        drop(lock(&self.held).take());
+    }
+}
+
+/// Reads what the subscription names and pushes it to the stage, as far as the intake lets it.
+struct Feeder {
+    database: Database,
+    group: Arc<str>,
+    epoch: Epoch,
+    subscription: Subscription,
+    intake: Arc<Intake>,
+    heartbeat: Arc<Heartbeat>,
+    events: UnboundedSender<MemberEvent>,
+    /// The next offset to read, by partition.
+    next: BTreeMap<PartitionId, (Topic, i64)>,
+}
+
+impl Feeder {
+    /// Fails when a topic that is subscribed to by name does not exist.
+    async fn check_topics(&self) -> Result<(), FlowError> {
+        let topics = self.database.read("listing topics", store::topics).await?;
+        let missing = self.subscription.topics.iter().find(|name| !topics.iter().any(|topic| *topic.name == ***name));
+        missing.map_or(Ok(()), |topic| Err(FlowError::UnknownTopic { topic: topic.clone() }))
+    }
+
+    async fn run(mut self, stop: CancellationToken) {
+        let trimmer = tokio::spawn(trim_for_ever(self.database.clone()));
+        let result = stop.run_until_cancelled(self.feed()).await;
+        trimmer.abort();
+        if let Some(Err(error)) = result {
+            // The stage may be gone already: then nobody needs to know.
+            let _ = self.events.send(MemberEvent::Failed(error));
+        }
+    }
+
+    async fn feed(&mut self) -> Result<(), FlowError> {
+        let mut changes = self.database.changes();
+        loop {
+            self.heartbeat.beat();
+            changes.mark_unchanged();
+            let fed = match self.feed_once().await {
+                Ok(fed) => fed,
+                Err(error) if error.class() == Class::Retry => {
+                    warn!(group = %self.group, code = error.code(), %error, "cannot read the log, trying again");
+                    tokio::time::sleep(IDLE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if fed {
+                continue;
+            }
+            if let Ok(Err(_)) = timeout(IDLE, changes.changed()).await {
+                return Err(FlowError::Closed);
+            }
+        }
+    }
+
+    /// Goes round all partitions once; `false` when there was nothing.
+    async fn feed_once(&mut self) -> Result<bool, FlowError> {
+        self.find_partitions().await?;
+        let mut fed = false;
+        for partition in self.next.keys().cloned().collect::<Vec<_>>() {
+            self.wait_until_open().await;
+            let (topic, from) = self.next[&partition].clone();
+            let number = partition.partition;
+            let read = move |sql: &rusqlite::Transaction<'_>| store::read(sql, &topic, number, from, BATCH);
+            for record in self.database.read("reading", read).await? {
+                fed = true;
+                self.wait_until_open().await;
+                self.push(&partition, record)?;
+            }
+        }
+        Ok(fed)
+    }
+
+    async fn wait_until_open(&self) {
+        while timeout(IDLE, self.intake.opened()).await.is_err() {
+            self.heartbeat.beat();
+        }
+    }
+
+    fn push(&mut self, partition: &PartitionId, record: Record) -> Result<(), FlowError> {
+        if let Some((_, next)) = self.next.get_mut(partition) {
+            *next = record.offset + 1;
+        }
+        self.intake.take(1, record.size_bytes());
+        self.events.send(MemberEvent::Record { record, epoch: self.epoch }).map_err(|_| FlowError::Closed)
+    }
+
+    /// Assigns the partitions of topics that are new since the last look.
+    async fn find_partitions(&mut self) -> Result<(), FlowError> {
+        let known: Vec<PartitionId> = self.next.keys().cloned().collect();
+        let (subscription, group) = (self.subscription.clone(), Arc::clone(&self.group));
+        let find = move |sql: &rusqlite::Transaction<'_>| {
+            let mut found = Vec::new();
+            for topic in store::topics(sql)?.into_iter().filter(|topic| subscription.matches(&topic.name)) {
+                for partition in 0..topic.partitions {
+                    let id = PartitionId { topic: Arc::clone(&topic.name), partition };
+                    if known.binary_search(&id).is_ok() {
+                        continue;
+                    }
+                    let (low, _) = store::ends(sql, topic.id, partition)?;
+                    let committed = store::committed(sql, &group, topic.id, partition)?;
+                    found.push((id, topic.clone(), committed, low));
+                }
+            }
+            Ok(found)
+        };
+        let found = self.database.read("listing partitions", find).await?;
+        let mut assigned = Vec::new();
+        for (partition, topic, committed, low) in found {
+            let start = start_offset(&self.group, &partition, committed, low)?;
+            let uncommitted_start = committed.is_none().then_some(start);
+            assigned.push(Assignment { partition: partition.clone(), epoch: self.epoch, uncommitted_start });
+            self.next.insert(partition, (topic, start));
+        }
+        if !assigned.is_empty() {
+            self.events.send(MemberEvent::Assigned(assigned)).map_err(|_| FlowError::Closed)?;
+        }
+        Ok(())
+    }
+}
+
+async fn trim_for_ever(database: Database) {
+    loop {
+        tokio::time::sleep(TRIM_INTERVAL).await;
+        if let Err(error) = database.write("removing old records", |sql| trim::trim(sql, now_ms())).await {
+            warn!(code = error.code(), %error, "cannot remove old records");
+        }
+    }
+}
+
+/// A thread that panicked while it held the lock leaves plain data behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,216 @@
+//! The log behind one small trait: [`Log`], with an embedded and a Kafka implementation.
+//!
+//! What every implementation guarantees, and the contract suite holds it to:
+//! - what [`Log::publish`] returned a position for survives a kill -9;
+//! - records of one topic with one key are read in the order in which they were written;
+//! - what a member or an exclusive writer commits becomes visible all at once or never, outputs and input offsets together;
+//! - readers and members see committed records only;
+//! - offsets rise and have gaps: nobody may count with them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::config::{LogConfig, LogKind};
+use crate::error::FlowError;
+use crate::member::{JoinRequest, Membership};
+use crate::record::{Output, PartitionId, Position, Record};
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Topic name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Whether only the newest record of a key is kept.
+    pub compacted: bool,
+    /// How long records are kept; `None` for ever.
+    pub retention_ms: Option<i64>,
+    /// The largest record, in bytes.
+    pub max_message_bytes: i32,
+    /// Copies on a cluster; `None` for the cluster's default. The embedded log has one.
+    pub replication: Option<i16>,
+}
+
+impl TopicSpec {
+    /// How this topic, which exists, compares with what it should be. `replication` is compared only when both say it.
+    pub(crate) fn compare(&self, wanted: &Self) -> Change {
+        let mut differences = Vec::new();
+        let mut differs = |what: &str, is: String, should_be: String| {
+            if is != should_be {
+                differences.push(format!("{what}: is {is}, should be {should_be}"));
+            }
+        };
+        let retention = |retention_ms: Option<i64>| {
+            retention_ms.map_or_else(|| "for ever".to_owned(), |retention_ms| format!("{retention_ms} ms"))
+        };
+        differs("partitions", self.partitions.to_string(), wanted.partitions.to_string());
+        differs("compacted", self.compacted.to_string(), wanted.compacted.to_string());
+        differs("retention", retention(self.retention_ms), retention(wanted.retention_ms));
+        differs("largest record", self.max_message_bytes.to_string(), wanted.max_message_bytes.to_string());
+        if let (Some(is), Some(should_be)) = (self.replication, wanted.replication) {
+            differs("replication", is.to_string(), should_be.to_string());
+        }
+        if differences.is_empty() { Change::Unchanged } else { Change::Differs(differences) }
+    }
+}
+
+/// What [`Log::ensure_topics`] found or did for one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicChange {
+    /// Topic name.
+    pub topic: String,
+    /// What was found or done.
+    pub change: Change,
+}
+
+/// The kinds of [`TopicChange`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It did not exist and does now.
+    Created,
+    /// It existed as specified.
+    Unchanged,
+    /// It exists and differs: each difference as `what: is x, should be y`. It is left alone, since changing a topic that holds records may lose or reorder them.
+    Differs(Vec<String>),
+}
+
+/// A topic as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicStatus {
+    /// Topic name.
+    pub name: String,
+    /// Its partitions, ascending.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// One partition's ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Partition number.
+    pub partition: i32,
+    /// The first offset still there.
+    pub low: i64,
+    /// One past the last stable offset: what a reader of committed records can reach.
+    pub high: i64,
+}
+
+/// How far a group is behind in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionLag {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The next offset that the group will process.
+    pub committed: i64,
+    /// One past the last stable offset.
+    pub end: i64,
+    /// Offsets still to process; 0 exactly when no record is waiting, although gaps lie between `committed` and `end`.
+    pub lag: i64,
+}
+
+/// Where a [`Reader`] starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadStart {
+    /// At the first record there is.
+    Beginning,
+    /// At the first record written after the reader was made.
+    End,
+}
+
+/// What a member reads: topics by name and, with every topic that appears later, by prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// Exact names; each must exist.
+    pub topics: Vec<String>,
+    /// Name prefixes, such as `documents.`.
+    pub prefixes: Vec<String>,
+}
+
+impl Subscription {
+    /// Exact names only.
+    pub fn topics<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self { topics: names.into_iter().map(Into::into).collect(), prefixes: Vec::new() }
+    }
+
+    /// The same and one prefix more.
+    #[must_use]
+    pub fn and_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefixes.push(prefix.into());
+        self
+    }
+
+    /// Whether a topic of this name is read.
+    pub fn matches(&self, topic: &str) -> bool {
+        self.topics.iter().any(|name| name == topic)
+            || self.prefixes.iter().any(|prefix| topic.starts_with(prefix.as_str()))
+    }
+}
+
+/// A log of topics, partitions and groups.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    /// Creates the topics that do not exist and reports how the others differ. Safe to call from several processes at once.
+    async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicChange>, FlowError>;
+
+    /// All topics that are not the log's own, by name.
+    async fn topics(&self) -> Result<Vec<TopicStatus>, FlowError>;
+
+    /// How far a group is behind, for every partition in which it has a committed offset, by topic and partition.
+    async fn group_lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError>;
+
+    /// Writes records outside of any transaction and returns once each is acknowledged and durable: positions in the order of the outputs. On an error some of
+    /// them may have been written: publishing again may repeat, never lose.
+    async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError>;
+
+    /// Reads committed records of all partitions of a topic, without a group.
+    async fn reader(&self, topic: &str, start: ReadStart) -> Result<Box<dyn Reader>, FlowError>;
+
+    /// Takes over a name: an older holder's later commits fail with `fenced`. Its finished transactions are visible, its open one is aborted, when this returns: so
+    /// read what was done before only after it.
+    async fn exclusive(&self, name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError>;
+
+    /// Joins a group as one of its members: the stage's door, not for services.
+    async fn join(&self, request: JoinRequest) -> Result<Membership, FlowError>;
+
+    /// What this log is, for people: no secrets.
+    fn describe(&self) -> String;
+}
+
+/// Reads one topic from a start on, and follows it.
+#[async_trait]
+pub trait Reader: Send {
+    /// The next record, in order within its partition; `None` when none came within `timeout`. Dropping the future loses nothing.
+    async fn next(&mut self, timeout: Duration) -> Result<Option<Record>, FlowError>;
+
+    /// The latest moment at which it is known that every record committed by then had been returned; `None` before the end was first reached. Only
+    /// [`next`](Self::next) moves it, and only a log that answers does.
+    fn end_reached(&self) -> Option<Instant>;
+
+    /// Asks the log at once where the end is, so that with the coming calls of [`next`](Self::next) the moment moves
+    /// beyond now. Without it that happens every few seconds.
+    fn recheck_end(&mut self) {}
+
+    /// Whether the end was reached since this reader was made: what was committed before that has all been returned.
+    fn caught_up(&self) -> bool {
+        self.end_reached().is_some()
+    }
+}
+
+/// The one writer of a name.
+#[async_trait]
+pub trait ExclusiveWriter: Send {
+    /// Writes all outputs or none. `fenced` when a newer holder has taken the name over.
+    async fn commit(&mut self, outputs: Vec<Output>) -> Result<(), FlowError>;
+}
+
+/// Opens the log that the configuration names.
+pub async fn open(config: &LogConfig) -> Result<Arc<dyn Log>, FlowError> {
+    config.check()?;
+    match config.kind {
+        LogKind::Embedded => Ok(Arc::new(crate::embedded::EmbeddedLog::open(&config.embedded).await?)),
+        LogKind::Kafka => Err(FlowError::Config { problems: vec!["kind: kafka is not in this build".to_owned()] }),
+    }
+}

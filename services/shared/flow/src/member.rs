@@ -1,0 +1,303 @@
+//! The door between the stage and a log: one member of a group.
+//!
+//! The log pushes [`MemberEvent`]s, the stage answers with [`Transaction`]s. The protocol:
+//!
+//! ```text
+//!   join ─▶ Assigned ─▶ Record* ─▶ Revoking (the log waits, bounded, until the guard is dropped) ─▶ epochs raised
+//!                          │  └──▶ Lost     (the log waits for nothing)                          ─▶ epochs raised
+//!                          ▼
+//!                       commit(Transaction): parts whose epoch is not the current one are left out, the rest is written whole or not at all
+//! ```
+//!
+//! An **epoch** names one assignment of one partition and is never used twice by a member. The log checks it under the same lock under which it raises it, so that
+//! nothing of a partition that was given away can be committed, however late it comes: the broker would let it, since it checks the member and not the partition.
+//!
+//! Neither side blocks the other: events travel through an unbounded channel that [`Intake`] bounds, since the log stops reading when it is full.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, mpsc};
+
+use crate::error::FlowError;
+use crate::log::Subscription;
+use crate::record::{Output, PartitionId, Record};
+
+/// One assignment of one partition.
+pub type Epoch = i64;
+
+/// What a member needs to join.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// The group's name.
+    pub group: String,
+    /// What to read.
+    pub subscription: Subscription,
+    /// Bounds what is read ahead.
+    pub intake: Arc<Intake>,
+    /// How long a revocation may wait for work in flight.
+    pub drain_budget: Duration,
+    /// Beaten by the log's own thread each time it goes round: liveness.
+    pub heartbeat: Arc<Heartbeat>,
+}
+
+/// When a thread last said that it is alive.
+#[derive(Debug)]
+pub struct Heartbeat {
+    since: Instant,
+    last_ms: AtomicU64,
+}
+
+impl Heartbeat {
+    /// Alive now.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { since: Instant::now(), last_ms: AtomicU64::new(0) })
+    }
+
+    /// Alive now.
+    pub fn beat(&self) {
+        self.last_ms.store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// How long ago the last beat was.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Relaxed)))
+    }
+}
+
+/// A member of a group.
+pub struct Membership {
+    /// What happens to it, in order. Ends when the member is closed.
+    pub events: mpsc::UnboundedReceiver<MemberEvent>,
+    /// Writes its transactions.
+    pub committer: Arc<dyn Committer>,
+}
+
+/// A partition that a member got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Names this assignment.
+    pub epoch: Epoch,
+    /// Where reading starts when the group has no committed offset there: to be committed, so that lag is known from the first moment on.
+    pub uncommitted_start: Option<i64>,
+}
+
+/// What happens to a member.
+#[derive(Debug)]
+pub enum MemberEvent {
+    /// Partitions came.
+    Assigned(Vec<Assignment>),
+    /// A record was read. The log has counted it in [`Intake`]; the stage releases it.
+    Record {
+        /// The record.
+        record: Record,
+        /// The assignment under which it was read.
+        epoch: Epoch,
+    },
+    /// Partitions will go as soon as the guard is dropped, or when the drain budget is spent.
+    Revoking {
+        /// The partitions.
+        partitions: Vec<PartitionId>,
+        /// Dropping it says: drained and committed.
+        guard: DrainGuard,
+    },
+    /// Partitions are gone: nothing of them can be committed any more.
+    Lost(Vec<PartitionId>),
+    /// The member cannot go on.
+    Failed(FlowError),
+}
+
+/// Held while a revocation waits for the stage.
+#[derive(Debug)]
+pub struct DrainGuard {
+    _released_on_drop: std::sync::mpsc::Sender<()>,
+}
+
+impl DrainGuard {
+    /// The guard, and the receiver that disconnects once it is dropped.
+    pub(crate) fn new() -> (Self, std::sync::mpsc::Receiver<()>) {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        (Self { _released_on_drop: sender }, receiver)
+    }
+}
+
+/// One part of a transaction: what was done in one partition.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The partition that was read.
+    pub partition: PartitionId,
+    /// The assignment under which it was read.
+    pub epoch: Epoch,
+    /// The next offset to process: everything before it is done.
+    pub next_offset: i64,
+    /// What it led to, in order.
+    pub outputs: Vec<Arc<[Output]>>,
+}
+
+/// Outputs and the input offsets that they account for: visible together or never.
+#[derive(Clone, Debug, Default)]
+pub struct Transaction {
+    /// At most one part a partition.
+    pub parts: Vec<Part>,
+}
+
+/// Where a member starts to read a partition. Without a committed offset only a log that is whole can be read from its
+/// start; when records are missing there, which of them were processed is unknown.
+pub(crate) fn start_offset(
+    group: &str,
+    partition: &PartitionId,
+    committed: Option<i64>,
+    low: i64,
+) -> Result<i64, FlowError> {
+    let detail = match committed {
+        Some(committed) if committed >= low => return Ok(committed),
+        Some(committed) => format!("it committed offset {committed}, and the log now starts at {low}"),
+        None if low == 0 => return Ok(0),
+        None => format!("it has committed no offset, and the log starts at {low}, not at 0"),
+    };
+    Err(FlowError::OffsetsLost { group: group.to_owned(), partition: partition.clone(), detail })
+}
+
+/// Why a transaction was not committed. An error of class [`Retry`](crate::error::Class::Retry) means aborted: the same
+/// may be tried again.
+#[derive(Debug)]
+pub struct CommitError {
+    /// What happened.
+    pub error: FlowError,
+    /// The record whose output was refused, when one was: as long as that is in a transaction, every try fails.
+    pub culprit: Option<Culprit>,
+}
+
+impl From<FlowError> for CommitError {
+    fn from(error: FlowError) -> Self {
+        Self { error, culprit: None }
+    }
+}
+
+/// Names one record of a [`Transaction`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Culprit {
+    /// The part's partition.
+    pub partition: PartitionId,
+    /// The index into the part's outputs.
+    pub index: usize,
+}
+
+/// Writes a member's transactions, one at a time.
+#[async_trait]
+pub trait Committer: Send + Sync {
+    /// Commits, or changes nothing and fails. Returns the partitions whose parts were left out because their epoch is
+    /// over.
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, CommitError>;
+
+    /// Leaves the group. Returns within about `deadline`, whatever the log does.
+    async fn close(&self, deadline: Duration);
+}
+
+/// Bounds what a member has read and not yet settled, with hysteresis: full at the limit, open again below half of it, so that a log whose pause is costly (Kafka throws
+/// away what it has fetched) is not paused at every record.
+#[derive(Debug)]
+pub struct Intake {
+    max_records: usize,
+    max_bytes: usize,
+    records: AtomicUsize,
+    bytes: AtomicUsize,
+    held: AtomicBool,
+    suspended: AtomicUsize,
+    full: AtomicBool,
+    changed: Notify,
+}
+
+impl Intake {
+    /// Open, with these limits; one record is always let in, however large.
+    pub fn new(max_records: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            max_records: max_records.max(1),
+            max_bytes: max_bytes.max(1),
+            records: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
+            suspended: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Counts something in: a record read, or outputs that now wait.
+    pub fn take(&self, records: usize, bytes: usize) {
+        let records = self.records.fetch_add(records, Ordering::AcqRel) + records;
+        let bytes = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        if records >= self.max_records || bytes >= self.max_bytes {
+            self.full.store(true, Ordering::Release);
+        }
+    }
+
+    /// Counts it out again.
+    pub fn release(&self, records: usize, bytes: usize) {
+        let records = self.records.fetch_sub(records, Ordering::AcqRel) - records;
+        let bytes = self.bytes.fetch_sub(bytes, Ordering::AcqRel) - bytes;
+        if records <= self.max_records / 2 && bytes <= self.max_bytes / 2 {
+            self.full.store(false, Ordering::Release);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Closes or opens the intake whatever is held: the stage drains.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Closes the intake as long as the guard lives: a dependency is away. Guards may overlap.
+    pub fn suspend(self: &Arc<Self>) -> Suspended {
+        self.suspended.fetch_add(1, Ordering::AcqRel);
+        Suspended(Arc::clone(self))
+    }
+
+    /// Whether a dependency is away.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether records may be read now.
+    pub fn is_open(&self) -> bool {
+        !self.held.load(Ordering::Acquire) && !self.is_suspended() && !self.full.load(Ordering::Acquire)
+    }
+
+    /// Records and bytes held now.
+    pub fn holding(&self) -> (usize, usize) {
+        (self.records.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
+    }
+
+    /// Waits until records may be read.
+    pub async fn opened(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the check, so that no change between the two is missed.
+            changed.as_mut().enable();
+            if self.is_open() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Keeps an [`Intake`] closed while it lives.
+#[derive(Debug)]
+pub struct Suspended(Arc<Intake>);
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        self.0.suspended.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The stage: consume, process, produce, exactly once. A service gives a [`Processor`], and this does the rest.
+//!
+//! ```text
+//!   member ──records──▶ tracker ──▶ lanes ──▶ work (process, retry, reject) ──▶ reorder buffer ──▶ transaction
+//!     ▲                (seen)     (key order)  (max_in_flight at once)        (in the tracker)      │ outputs and
+//!     └──────── intake: closed while too much is held, a dependency is away, or the stage drains ◀──┘ input offsets
+//! ```
+//!
+//! What holds:
+//! - A record's outputs enter the log in the transaction that moves its offset, or not at all.
+//! - Only outputs at or below the contiguous watermark of their partition enter a transaction; transactions are short,
+//!   since all processing is over before they begin.
+//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any only when the partition
+//!   goes or the stage stops, and is then read again by whoever comes next.
+//! - Nothing of a partition that went is committed, however late its processing ends: see [`crate::member`].
+//! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
+//!   place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use precis_telemetry::Health;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::error::{Class, FlowError};
+use crate::log::Log;
+use crate::member::{Heartbeat, Intake, JoinRequest, Membership};
+
+mod breaker;
+mod config;
+mod dead_letter;
+mod drain;
+mod lanes;
+mod partitions;
+mod processor;
+mod retry;
+mod run;
+mod tracker;
+mod work;
+
+#[cfg(test)]
+mod model;
+
+pub use config::{MAX_RECORD_BYTES, RejectBreaker, StageConfig};
+pub use dead_letter::{CODE_HEADER, OFFSET_HEADER, PARTITION_HEADER, STAGE_HEADER, TOPIC_HEADER};
+pub use processor::{DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
+
+/// How long the stage or the log's thread may be silent before the process counts as hung: well over the longest step,
+/// a revocation that waits for a transaction to end.
+const STALL_AFTER: Duration = Duration::from_secs(120);
+
+/// How long to wait before a log that cannot be reached is asked again.
+const JOIN_BACKOFF: Duration = Duration::from_secs(2);
+
+/// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in process is finished within
+/// the drain budget, and committed. Returns an error when the stage cannot go on; what was not committed by then is
+/// processed again by whoever comes next. A log that is unavailable is no such error: the stage waits for it.
+///
+/// Dropping the future stops the stage without draining it.
+pub async fn run_stage(
+    log: Arc<dyn Log>,
+    config: StageConfig,
+    processor: Arc<dyn Processor>,
+    health: Health,
+    shutdown: CancellationToken,
+) -> Result<(), FlowError> {
+    config.check()?;
+    let component = health.register(format!("stage {}", config.name), STALL_AFTER);
+    let intake = Intake::new(config.max_held, config.max_in_flight_bytes);
+    let heartbeat = Heartbeat::new();
+    let request = JoinRequest {
+        group: config.group.clone(),
+        subscription: config.subscription.clone(),
+        intake: Arc::clone(&intake),
+        drain_budget: config.drain_budget,
+        heartbeat: Arc::clone(&heartbeat),
+    };
+    let joined = loop {
+        component.tick();
+        let error = match shutdown.run_until_cancelled(log.join(request.clone())).await {
+            None => break None,
+            Some(Ok(membership)) => break Some(membership),
+            Some(Err(error)) if error.class() == Class::Retry => error,
+            Some(Err(error)) => return Err(error),
+        };
+        warn!(stage = config.name, code = error.code(), %error, "cannot join, trying again");
+        component.set_unready(error.to_string());
+        let _ = shutdown.run_until_cancelled(tokio::time::sleep(JOIN_BACKOFF)).await;
+    };
+    let Some(Membership { events, committer }) = joined else {
+        component.finish();
+        return Ok(());
+    };
+    let name = config.name.clone();
+    info!(stage = name, log = log.describe(), "started");
+    let stage = run::Stage::new(log, config, processor, intake, committer);
+    stage.run(events, &component, &heartbeat, shutdown).await?;
+    component.finish();
+    info!(stage = name, "drained and stopped");
+    Ok(())
+}

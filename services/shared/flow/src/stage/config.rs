@@ -1,0 +1,142 @@
+//! How a stage runs: names, bounds, and patience.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::processor::DeadLetterStore;
+use crate::error::FlowError;
+use crate::log::Subscription;
+
+/// The largest record of every topic but `documents.*`.
+pub const MAX_RECORD_BYTES: usize = 2 * 1024 * 1024;
+
+/// Room for what a log adds to a record: batch header, lengths, timestamps.
+const FRAMING_BYTES: usize = 4 * 1024;
+
+/// How a stage runs. [`StageConfig::new`] has defaults for all but the names.
+#[derive(Clone)]
+pub struct StageConfig {
+    /// The stage's name: metric label, part of a dead letter's id.
+    pub name: String,
+    /// The consumer group.
+    pub group: String,
+    /// What to read.
+    pub subscription: Subscription,
+    /// Where rejected records go. `None`: rejections leave nothing but what [`super::Processor::rejected`] returns.
+    pub dead_letters_topic: Option<String>,
+    /// Where values go that are too large for a dead letter. `None`: such a record stops the stage.
+    pub dead_letter_store: Option<Arc<dyn DeadLetterStore>>,
+    /// The largest output, framing included: a larger one turns its record into a rejection `output_too_large`, since it would fail every transaction it is in.
+    pub max_output_bytes: usize,
+    /// How many records are processed at once.
+    pub max_in_flight: usize,
+    /// How many records are held in all: waiting for their key, in process, or finished and waiting for an earlier one.
+    pub max_held: usize,
+    /// How many bytes of records and outputs are held in all.
+    pub max_in_flight_bytes: usize,
+    /// How long finished work waits for more before it is committed.
+    pub commit_interval: Duration,
+    /// How long a revocation or a shutdown waits for work in flight.
+    pub drain_budget: Duration,
+    /// How often a record is tried again in place after a failure of its own, before it is re-enqueued.
+    pub record_retries: u32,
+    /// How often a record is delivered in all, re-enqueued copies included, before it is rejected.
+    pub max_attempts: u32,
+    /// The first wait between two tries; it doubles up to `max_backoff`, with jitter.
+    pub backoff: Duration,
+    /// The longest wait between two tries.
+    pub max_backoff: Duration,
+    /// When to stop because too much is rejected. `None`: never.
+    pub reject_breaker: Option<RejectBreaker>,
+}
+
+/// Stops the stage when so large a share of the last records was rejected that the fault is probably ours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RejectBreaker {
+    /// How many of the last records count; it does not trip before it has seen that many.
+    pub window: usize,
+    /// The share of rejected ones at which it trips, over 0 up to 1.
+    pub share: f64,
+}
+
+impl Default for RejectBreaker {
+    fn default() -> Self {
+        Self { window: 200, share: 0.9 }
+    }
+}
+
+impl StageConfig {
+    /// A stage of this name, group and subscription, with defaults for the rest: no dead letters yet.
+    pub fn new(name: impl Into<String>, group: impl Into<String>, subscription: Subscription) -> Self {
+        Self {
+            name: name.into(),
+            group: group.into(),
+            subscription,
+            dead_letters_topic: None,
+            dead_letter_store: None,
+            max_output_bytes: MAX_RECORD_BYTES - FRAMING_BYTES,
+            max_in_flight: 64,
+            max_held: 256,
+            max_in_flight_bytes: 64 * 1024 * 1024,
+            commit_interval: Duration::from_millis(200),
+            drain_budget: Duration::from_secs(30),
+            record_retries: 2,
+            max_attempts: 3,
+            backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(30),
+            reject_breaker: Some(RejectBreaker::default()),
+        }
+    }
+
+    /// Sends rejected records to this topic.
+    #[must_use]
+    pub fn with_dead_letters(mut self, topic: impl Into<String>, store: Option<Arc<dyn DeadLetterStore>>) -> Self {
+        self.dead_letters_topic = Some(topic.into());
+        self.dead_letter_store = store;
+        self
+    }
+
+    /// Fails with all problems at once.
+    pub(crate) fn check(&self) -> Result<(), FlowError> {
+        let mut problems = Vec::new();
+        let mut check = |fails: bool, problem: &str| {
+            if fails {
+                problems.push(format!("stage {}: {problem}", self.name));
+            }
+        };
+        check(self.name.is_empty() || self.name.contains('/'), "name must not be empty and have no slash");
+        check(self.group.is_empty(), "group must not be empty");
+        check(
+            self.subscription.topics.is_empty() && self.subscription.prefixes.is_empty(),
+            "subscription must not be empty",
+        );
+        check(self.subscription.prefixes.iter().any(String::is_empty), "subscription prefixes must not be empty");
+        check(self.max_in_flight == 0, "max_in_flight must be at least 1");
+        check(self.max_held < self.max_in_flight, "max_held must be at least max_in_flight");
+        check(self.max_in_flight_bytes == 0, "max_in_flight_bytes must be at least 1");
+        check(self.max_attempts == 0, "max_attempts must be at least 1");
+        check(self.max_output_bytes <= FRAMING_BYTES, "max_output_bytes is too small for any record");
+        check(
+            self.backoff.is_zero() || self.max_backoff < self.backoff,
+            "backoff must be over 0 and at most max_backoff",
+        );
+        if let Some(breaker) = self.reject_breaker {
+            check(
+                breaker.window == 0 || !(breaker.share > 0.0 && breaker.share <= 1.0),
+                "reject_breaker needs a window of at least 1 and a share over 0, up to 1",
+            );
+        }
+        if problems.is_empty() { Ok(()) } else { Err(FlowError::Config { problems }) }
+    }
+}
+
+impl fmt::Debug for StageConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageConfig")
+            .field("name", &self.name)
+            .field("group", &self.group)
+            .field("subscription", &self.subscription)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! What a rejected record becomes: a dead letter with its raw bytes and where they came from.
+
+use precis_schemas::codec::{self, SCHEMA_HEADER, schema_header};
+use precis_schemas::{BodyReference, DeadLetter, RecordHeader};
+use precis_telemetry::trace::TRACEPARENT;
+
+use super::processor::{Delivery, Rejection};
+use crate::error::FlowError;
+use crate::record::{ATTEMPTS_HEADER, ORIGIN_HEADER, Output};
+
+/// Header of a dead letter: the stable code of the rejection.
+pub const CODE_HEADER: &str = "precis-code";
+/// Header of a dead letter: the stage that rejected the record.
+pub const STAGE_HEADER: &str = "precis-stage";
+/// Header of a dead letter: the topic in which the record lies.
+pub const TOPIC_HEADER: &str = "precis-topic";
+/// Header of a dead letter: the partition in which the record lies.
+pub const PARTITION_HEADER: &str = "precis-partition";
+/// Header of a dead letter: the offset at which the record lies.
+pub const OFFSET_HEADER: &str = "precis-offset";
+
+/// The output for a rejected record. With `value_ref` the value lies elsewhere and is left out. The same rejection gives
+/// the same id, however often the record is delivered.
+pub(crate) fn output(
+    stage: &str,
+    topic: &str,
+    delivery: &Delivery,
+    rejection: &Rejection,
+    value_ref: Option<BodyReference>,
+    failed_at: i64,
+) -> Result<Output, FlowError> {
+    let record = &delivery.record;
+    let deliveries = delivery.attempts.saturating_add(1);
+    let id = format!("{stage}/{}", record.position());
+    let letter = DeadLetter {
+        id: id.clone(),
+        stage: stage.to_owned(),
+        code: rejection.code.to_owned(),
+        message: rejection.message.clone(),
+        topic: record.topic.to_string(),
+        partition: record.partition,
+        offset: record.offset,
+        key: record.key.clone(),
+        value: if value_ref.is_some() { None } else { record.value.clone() },
+        value_ref,
+        headers: record
+            .headers
+            .iter()
+            .map(|(name, value)| RecordHeader { name: name.to_owned(), value: value.to_vec() })
+            .collect(),
+        attempts: i32::try_from(deliveries).unwrap_or(i32::MAX),
+        tenant: rejection.tenant.clone(),
+        failed_at,
+    };
+    let value = codec::encode(&letter)
+        .map_err(|error| FlowError::Internal { detail: format!("a dead letter does not encode: {error}") })?;
+    Ok(Output::to(topic)
+        .key(id)
+        .value(value)
+        .header(SCHEMA_HEADER, schema_header::<DeadLetter>())
+        .header(STAGE_HEADER, stage)
+        .header(CODE_HEADER, rejection.code)
+        .header(TOPIC_HEADER, record.topic.as_bytes())
+        .header(PARTITION_HEADER, record.partition.to_string())
+        .header(OFFSET_HEADER, record.offset.to_string())
+        .header(ATTEMPTS_HEADER, deliveries.to_string())
+        .header(ORIGIN_HEADER, delivery.origin().to_string())
+        .header(TRACEPARENT, delivery.trace.to_header()))
+}
+
+/// A copy of the record for the tail of its own topic and partition, with one delivery more and its origin kept.
+pub(crate) fn requeued(delivery: &Delivery) -> Output {
+    let record = &delivery.record;
+    let mut headers = record.headers.clone();
+    headers.set(ATTEMPTS_HEADER, delivery.attempts.saturating_add(1).to_string());
+    headers.set(ORIGIN_HEADER, delivery.origin().to_string());
+    headers.set(TRACEPARENT, delivery.trace.to_header());
+    Output {
+        topic: record.topic.to_string(),
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers,
+        partition: Some(record.partition),
+    }
+}

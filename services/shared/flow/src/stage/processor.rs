@@ -1,0 +1,155 @@
+//! What a service writes: a [`Processor`]. Everything else about a stage is this crate's.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use precis_schemas::BodyReference;
+use precis_telemetry::TraceContext;
+use precis_telemetry::trace::TRACEPARENT;
+use tokio_util::sync::CancellationToken;
+
+use crate::record::{Output, Position, Record};
+
+/// Turns one record into outputs.
+///
+/// It may run for any number of records at once, though never for two of one key, and more than once for the same record: after a crash, a rebalance or a retry. Its
+/// outputs enter the log exactly once; what else it does must bear repetition.
+#[async_trait]
+pub trait Processor: Send + Sync + 'static {
+    /// Processes one record. A panic counts as a retry of scope [`Scope::Record`] with the code `processor_panicked`.
+    async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError>;
+
+    /// What a rejection leaves beside its dead letter, such as the failed outcome; it enters the log together with the dead letter. Called again until it succeeds when it
+    /// asks for a retry of scope [`Scope::Dependency`]; after any other failure, and the usual retries in place, the dead letter goes alone and says so.
+    async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
+        let _ = (delivery, rejection);
+        Ok(Vec::new())
+    }
+}
+
+/// One record on its way through a processor.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The record.
+    pub record: Record,
+    /// Earlier deliveries that ended in a re-enqueueing: the header `precis-attempts`.
+    pub attempts: u32,
+    /// The span of this processing: a child of what the record's `traceparent` names, or a new trace.
+    pub trace: TraceContext,
+    /// Cancelled when the result is no longer wanted, because the partition is gone or the stage has stopped waiting: return soon, whatever is returned is dropped. It is
+    /// not cancelled while a stage that shuts down still waits.
+    pub shutdown: CancellationToken,
+}
+
+impl Delivery {
+    /// A delivery as the stage makes it; for tests of processors too.
+    pub fn new(record: Record, shutdown: CancellationToken) -> Self {
+        let trace = TraceContext::continue_from(record.headers.get_str(TRACEPARENT));
+        Self { attempts: record.attempts(), trace, record, shutdown }
+    }
+
+    /// Where the first copy of this record lay: the same for a redelivery, a re-enqueued and a replayed record.
+    pub fn origin(&self) -> Position {
+        self.record.origin()
+    }
+}
+
+/// Why a record can never be processed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Stable code: metric label, header of the dead letter, runbook anchor.
+    pub code: &'static str,
+    /// What happened, for people. No document text, no secrets.
+    pub message: String,
+    /// Whose record it is, when that could be told.
+    pub tenant: Option<String>,
+}
+
+impl Rejection {
+    /// A rejection of unknown tenant.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), tenant: None }
+    }
+
+    /// Sets the tenant.
+    #[must_use]
+    pub fn of_tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+}
+
+/// How far a fault reaches, and so what to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Something that all records need is away (Kafka, S3, a provider): intake pauses, the record is tried again without limit.
+    Dependency,
+    /// This record only: tried again a few times in place, then re-enqueued at the tail of its own topic a few times, then rejected.
+    Record,
+}
+
+/// Why a record could not be processed, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StageError {
+    /// Never again: dead letter, and what [`Processor::rejected`] adds.
+    #[error("rejected as {}: {}", .0.code, .0.message)]
+    Reject(Rejection),
+    /// Later again.
+    #[error("to be tried again, {code}: {message}")]
+    Retry {
+        /// How far the fault reaches.
+        scope: Scope,
+        /// Stable code.
+        code: &'static str,
+        /// What happened, for people.
+        message: String,
+        /// Not before this time has passed, such as a provider's `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// This process cannot go on: the stage stops, nothing of this record is committed.
+    #[error("cannot go on, {code}: {message}")]
+    Fatal {
+        /// Stable code.
+        code: &'static str,
+        /// What happened, for people.
+        message: String,
+    },
+}
+
+impl StageError {
+    /// A rejection of unknown tenant.
+    pub fn reject(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Reject(Rejection::new(code, message))
+    }
+
+    /// A dependency is away.
+    pub fn dependency(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Retry { scope: Scope::Dependency, code, message: message.into(), after: None }
+    }
+
+    /// This record failed and may succeed later.
+    pub fn record(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Retry { scope: Scope::Record, code, message: message.into(), after: None }
+    }
+
+    /// This process cannot go on.
+    pub fn fatal(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Fatal { code, message: message.into() }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Reject(rejection) => rejection.code,
+            Self::Retry { code, .. } | Self::Fatal { code, .. } => code,
+        }
+    }
+}
+
+/// Where the value of a dead letter goes that is too large for a record. A service gives its stage one; this crate knows of no object store.
+#[async_trait]
+pub trait DeadLetterStore: Send + Sync + 'static {
+    /// Stores the value of a rejected record durably, for as long as dead letters are kept, and says where. Must bear repetition. A [`StageError::Retry`] is tried again
+    /// without limit.
+    async fn store(&self, record: &Record, value: &[u8]) -> Result<BodyReference, StageError>;
+}

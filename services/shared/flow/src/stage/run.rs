@@ -1,0 +1,417 @@
+//! The stage's loop: one task that owns all state, so that nothing needs a lock. Work and commits run beside it and
+//! report back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use precis_telemetry::Component;
+use precis_telemetry::metrics::{Counter, Gauge, Histogram};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, warn};
+
+use super::breaker::Breaker;
+use super::config::StageConfig;
+use super::drain::{Drain, Next};
+use super::lanes::{Lane, Lanes};
+use super::partitions::Partitions;
+use super::processor::{Delivery, Processor, Rejection};
+use super::retry::wait;
+use super::tracker::{Held, TransactionLimit};
+use super::work::{Context, Finish, OUTPUT_TOO_LARGE};
+use super::{JOIN_BACKOFF, STALL_AFTER};
+use crate::error::{Class, FlowError};
+use crate::log::Log;
+use crate::member::{CommitError, Committer, Epoch, Heartbeat, Intake, MemberEvent};
+use crate::record::{PartitionId, Record};
+
+/// Bounds one transaction: readers of committed records wait behind an open one.
+const TRANSACTION_LIMIT: TransactionLimit = TransactionLimit { records: 1_000, bytes: 16 * 1024 * 1024 };
+/// How long leaving the group may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// How often gauges are set and liveness is told.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How often lag is measured, in reports.
+const REPORTS_PER_LAG: u64 = 15;
+
+/// A stage that has joined its group.
+pub(super) struct Stage {
+    log: Arc<dyn Log>,
+    context: Arc<Context>,
+    committer: Arc<dyn Committer>,
+    partitions: Partitions,
+    lanes: Lanes<Arc<Delivery>>,
+    working: JoinSet<Worked>,
+    committing: Option<Committing>,
+    /// When the next commit is due: something is ready.
+    commit_due: Option<Instant>,
+    aborts: u32,
+    drains: Vec<Drain>,
+    /// Whether the last drain of all has begun.
+    stopping: bool,
+    breaker: Breaker,
+    reports: u64,
+    measuring_lag: Option<AbortOnDropHandle<()>>,
+}
+
+/// What a record's task reports.
+struct Worked {
+    lane: Lane,
+    delivery: Arc<Delivery>,
+    finish: Result<Finish, FlowError>,
+}
+
+/// The transaction under way.
+struct Committing {
+    lent: Vec<(PartitionId, Epoch)>,
+    began: Instant,
+    result: AbortOnDropHandle<Result<Vec<PartitionId>, CommitError>>,
+}
+
+type Committed = Result<Vec<PartitionId>, CommitError>;
+
+impl Stage {
+    pub(super) fn new(
+        log: Arc<dyn Log>,
+        config: StageConfig,
+        processor: Arc<dyn Processor>,
+        intake: Arc<Intake>,
+        committer: Arc<dyn Committer>,
+    ) -> Self {
+        Self {
+            log,
+            breaker: Breaker::new(config.reject_breaker),
+            context: Arc::new(Context { config, processor, intake }),
+            committer,
+            partitions: Partitions::default(),
+            lanes: Lanes::default(),
+            working: JoinSet::new(),
+            committing: None,
+            commit_due: None,
+            aborts: 0,
+            drains: Vec::new(),
+            stopping: false,
+            reports: 0,
+            measuring_lag: None,
+        }
+    }
+
+    /// Runs until drained or failed, and leaves the group either way.
+    pub(super) async fn run(
+        mut self,
+        mut events: UnboundedReceiver<MemberEvent>,
+        component: &Component,
+        heartbeat: &Heartbeat,
+        shutdown: CancellationToken,
+    ) -> Result<(), FlowError> {
+        let result = self.turn(&mut events, component, heartbeat, &shutdown).await;
+        // First, so that a revocation that leaving brings about waits for nobody.
+        drop(events);
+        self.working.abort_all();
+        self.committer.close(CLOSE_DEADLINE).await;
+        self.report();
+        if let Err(error) = &result {
+            tracing::error!(stage = self.name(), code = error.code(), %error, "stopped");
+        }
+        result
+    }
+
+    async fn turn(
+        &mut self,
+        events: &mut UnboundedReceiver<MemberEvent>,
+        component: &Component,
+        heartbeat: &Heartbeat,
+        shutdown: &CancellationToken,
+    ) -> Result<(), FlowError> {
+        let mut reports = tokio::time::interval(REPORT_INTERVAL);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.start_work();
+            if self.drain() {
+                return Ok(());
+            }
+            self.commit_if_due();
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                _ = reports.tick() => {
+                    if heartbeat.age() < STALL_AFTER {
+                        component.tick();
+                    }
+                    self.report();
+                }
+                () = shutdown.cancelled(), if !self.stopping => self.stop(),
+                event = events.recv() => {
+                    let event = event.ok_or(FlowError::Closed)?;
+                    self.on_event(event, component)?;
+                }
+                committed = wait_for(&mut self.committing) => self.on_committed(committed)?,
+                Some(worked) = self.working.join_next() => {
+                    let worked = worked.map_err(|ended| FlowError::Internal { detail: ended.to_string() })?;
+                    self.on_worked(worked)?;
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.context.config.name
+    }
+
+    fn on_event(&mut self, event: MemberEvent, component: &Component) -> Result<(), FlowError> {
+        match event {
+            MemberEvent::Record { record, epoch } => self.on_record(record, epoch),
+            MemberEvent::Assigned(assignments) => {
+                info!(stage = self.name(), partitions = %list(assignments.iter().map(|one| &one.partition)), "assigned");
+                Counter::StageRebalances.increment(&[self.name(), "assigned"]);
+                for assignment in assignments {
+                    self.forget(&assignment.partition);
+                    self.partitions.assign(assignment);
+                }
+                self.commit_soon();
+                component.set_ready();
+            }
+            MemberEvent::Revoking { partitions, guard } => {
+                info!(stage = self.name(), partitions = %list(partitions.iter()), "revoked: draining");
+                Counter::StageRebalances.increment(&[self.name(), "revoked"]);
+                self.lanes.forget(|partition| partitions.contains(partition));
+                let deadline = Instant::now() + self.context.config.drain_budget;
+                self.drains.push(Drain::new(partitions, deadline, Some(guard)));
+            }
+            MemberEvent::Lost(partitions) => {
+                warn!(stage = self.name(), partitions = %list(partitions.iter()), "lost");
+                Counter::StageRebalances.increment(&[self.name(), "lost"]);
+                self.lanes.forget(|partition| partitions.contains(partition));
+                for partition in &partitions {
+                    self.forget(partition);
+                }
+            }
+            MemberEvent::Failed(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn on_record(&mut self, record: Record, epoch: Epoch) {
+        let bytes = record.size_bytes();
+        let partition = record.partition_id();
+        let leaving = self.stopping || self.drains.iter().any(|drain| drain.contains(&partition));
+        let seen = if leaving { None } else { self.partitions.see(record, epoch, Instant::now()) };
+        match seen {
+            Some(delivery) => self.lanes.push(Lane::of(&delivery.record, epoch), delivery),
+            None => self.context.intake.release(1, bytes),
+        }
+    }
+
+    fn start_work(&mut self) {
+        while self.working.len() < self.context.config.max_in_flight {
+            let Some((lane, delivery)) = self.lanes.next() else { return };
+            self.partitions.start(&lane.partition, lane.epoch);
+            let context = Arc::clone(&self.context);
+            self.working.spawn(async move {
+                let began = Instant::now();
+                let finish = context.drive(&delivery).await;
+                Histogram::StageProcessSeconds.record(began.elapsed().as_secs_f64(), &[&context.config.name]);
+                Worked { lane, delivery, finish }
+            });
+        }
+    }
+
+    fn on_worked(&mut self, worked: Worked) -> Result<(), FlowError> {
+        let Worked { lane, delivery, finish } = worked;
+        let epoch = lane.epoch;
+        let wanted = self.partitions.end(&lane.partition, epoch);
+        self.lanes.done(lane);
+        if !wanted {
+            debug!(stage = self.name(), position = %delivery.record.position(), "finished too late: its partition went");
+            return Ok(());
+        }
+        let (outputs, result, rejected) = match finish? {
+            Finish::Published(outputs) => (outputs, "published", None),
+            Finish::Requeued(outputs) => (outputs, "requeued", None),
+            Finish::Rejected(outputs, code) => (outputs, "rejected", Some(code)),
+            Finish::Abandoned => return Ok(()),
+        };
+        Counter::StageRecords.increment(&[self.name(), result]);
+        if let Some(code) = rejected {
+            Counter::StageDeadLetters.increment(&[self.name(), code]);
+        }
+        if let Some(tripped) = self.breaker.note(rejected.is_some()) {
+            return Err(FlowError::RejectBreaker {
+                stage: self.name().to_owned(),
+                rejected: tripped.rejected,
+                of: tripped.of,
+                last_code: rejected.unwrap_or_default(),
+            });
+        }
+        if let Some(bytes) = self.partitions.finish(&delivery, epoch, outputs, rejected.is_some()) {
+            self.context.intake.take(0, bytes);
+            self.commit_soon();
+        }
+        Ok(())
+    }
+
+    fn commit_soon(&mut self) {
+        let due = Instant::now() + self.context.config.commit_interval;
+        self.commit_due.get_or_insert(due);
+    }
+
+    fn commit_if_due(&mut self) {
+        if self.committing.is_some() || self.commit_due.is_none_or(|due| Instant::now() < due) {
+            return;
+        }
+        self.commit_due = None;
+        let Some(transaction) = self.partitions.lend(TRANSACTION_LIMIT) else { return };
+        let lent = transaction.parts.iter().map(|part| (part.partition.clone(), part.epoch)).collect();
+        let committer = Arc::clone(&self.committer);
+        let result = AbortOnDropHandle::new(tokio::spawn(async move { committer.commit(transaction).await }));
+        self.committing = Some(Committing { lent, began: Instant::now(), result });
+    }
+
+    fn on_committed(
+        &mut self,
+        (lent, began, committed): (Vec<(PartitionId, Epoch)>, Instant, Committed),
+    ) -> Result<(), FlowError> {
+        match committed {
+            Ok(left_out) => {
+                self.aborts = 0;
+                Counter::StageCommits.increment(&[self.name(), "committed"]);
+                Histogram::StageCommitSeconds.record(began.elapsed().as_secs_f64(), &[self.name()]);
+                let Held { records, bytes } = self.partitions.confirm(&lent, &left_out);
+                self.context.intake.release(records, bytes);
+                if self.partitions.any_ready(self.partitions.ids()) {
+                    self.commit_soon();
+                }
+                Ok(())
+            }
+            Err(CommitError { error, culprit }) => {
+                Counter::StageCommits.increment(&[self.name(), "aborted"]);
+                let reopened = culprit.and_then(|culprit| self.partitions.reopen(&culprit));
+                self.partitions.abort(&lent);
+                if let Some((delivery, epoch, bytes)) = reopened {
+                    self.context.intake.release(0, bytes);
+                    self.reject_refused(delivery, epoch, &error);
+                } else if error.class() != Class::Retry {
+                    return Err(error);
+                }
+                self.aborts += 1;
+                let pause = wait(self.aborts, None, &self.context.config, rand::random()).min(JOIN_BACKOFF);
+                warn!(stage = self.name(), code = error.code(), %error, "a transaction was aborted, trying again");
+                self.commit_due = Some(Instant::now() + pause);
+                Ok(())
+            }
+        }
+    }
+
+    /// The log can never take what this record led to: it ends as a dead letter instead.
+    fn reject_refused(&mut self, delivery: Arc<Delivery>, epoch: Epoch, error: &FlowError) {
+        let lane = Lane::of(&delivery.record, epoch);
+        let rejection = Rejection::new(OUTPUT_TOO_LARGE, error.to_string());
+        self.partitions.start(&lane.partition, epoch);
+        let context = Arc::clone(&self.context);
+        self.working.spawn(async move {
+            let finish = context.reject(&delivery, rejection).await;
+            Worked { lane, delivery, finish }
+        });
+    }
+
+    /// Begins the last drain.
+    fn stop(&mut self) {
+        info!(stage = self.name(), in_process = self.working.len(), "stopping: draining");
+        self.stopping = true;
+        self.context.intake.hold(true);
+        self.lanes.forget(|_| true);
+        let deadline = Instant::now() + self.context.config.drain_budget;
+        self.drains.push(Drain::new(self.partitions.ids().cloned(), deadline, None));
+    }
+
+    /// Moves the drains on; `true` when the last one is over.
+    fn drain(&mut self) -> bool {
+        if self.committing.is_some() {
+            return false;
+        }
+        let now = Instant::now();
+        let mut drains = std::mem::take(&mut self.drains);
+        drains.retain_mut(|drain| match drain.next(&self.partitions, now) {
+            Next::Wait => true,
+            Next::Commit => {
+                // At once, unless the last try was aborted and its pause is not over.
+                if self.aborts == 0 {
+                    self.commit_due = Some(now);
+                }
+                true
+            }
+            Next::LastCommit => {
+                self.commit_due = Some(now);
+                true
+            }
+            Next::Over => {
+                for partition in drain.partitions() {
+                    self.forget(partition);
+                }
+                false
+            }
+        });
+        self.drains = drains;
+        self.stopping && self.drains.is_empty()
+    }
+
+    fn forget(&mut self, partition: &PartitionId) {
+        let Held { records, bytes } = self.partitions.remove(partition);
+        self.context.intake.release(records, bytes);
+    }
+
+    /// The next moment at which something may be due although nothing happened.
+    fn next_wake(&self) -> Instant {
+        let due = if self.committing.is_none() { self.commit_due } else { None };
+        let drains = self.drains.iter().map(Drain::deadline).filter(|_| self.committing.is_none());
+        due.into_iter().chain(drains).min().unwrap_or_else(|| Instant::now() + REPORT_INTERVAL)
+    }
+
+    fn report(&mut self) {
+        let (records, _) = self.context.intake.holding();
+        let oldest = self.partitions.oldest_open().map_or(0.0, |since| since.elapsed().as_secs_f64());
+        Gauge::StageInFlight.set(records as f64, &[self.name()]);
+        Gauge::StageOldestIncompleteSeconds.set(oldest, &[self.name()]);
+        Gauge::StagePaused.set(f64::from(u8::from(self.context.intake.is_suspended())), &[self.name()]);
+        if self.reports.is_multiple_of(REPORTS_PER_LAG) {
+            self.measure_lag();
+        }
+        self.reports += 1;
+    }
+
+    /// Measures beside the loop: the answer may take its time. One that is still out is given up.
+    fn measure_lag(&mut self) {
+        let (log, context) = (Arc::clone(&self.log), Arc::clone(&self.context));
+        let owned: Vec<PartitionId> = self.partitions.ids().cloned().collect();
+        self.measuring_lag = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            match log.group_lag(&context.config.group).await {
+                Ok(lags) => {
+                    let lag: i64 = lags.iter().filter(|lag| owned.contains(&lag.partition)).map(|lag| lag.lag).sum();
+                    Gauge::StageLag.set(lag as f64, &[&context.config.name]);
+                }
+                Err(error) => debug!(stage = context.config.name, %error, "cannot measure lag"),
+            }
+        })));
+    }
+}
+
+/// Waits for the transaction under way, for ever when there is none. Dropping the future loses nothing.
+async fn wait_for(committing: &mut Option<Committing>) -> (Vec<(PartitionId, Epoch)>, Instant, Committed) {
+    let Some(under_way) = committing else { return std::future::pending().await };
+    let committed = match (&mut under_way.result).await {
+        Ok(committed) => committed,
+        Err(ended) => Err(FlowError::Internal { detail: format!("a commit ended early: {ended}") }.into()),
+    };
+    let lent = std::mem::take(&mut under_way.lent);
+    let began = under_way.began;
+    *committing = None;
+    (lent, began, committed)
+}
+
+fn list<'a>(partitions: impl Iterator<Item = &'a PartitionId>) -> String {
+    partitions.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

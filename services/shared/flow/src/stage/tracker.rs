@@ -1,0 +1,192 @@
+//! What is known of one assigned partition: which offsets were seen, which are finished, and how far they are contiguous.
+//!
+//! Offsets have gaps (compaction, transaction markers), so the tracker never counts with them: it keeps the offsets that
+//! were *seen*, in order, and the **watermark** is the end of the finished ones at the front. Outputs of finished records
+//! wait here, in the reorder buffer, until everything before them is finished too.
+//!
+//! ```text
+//!   seen:     3   4   7   8   9  12        (5, 6, 10 and 11 do not exist)
+//!   state:  done done OPEN done OPEN done
+//!                  ▲ watermark: a transaction may hold the outputs of 3 and 4, and commits offset 5
+//! ```
+//!
+//! `take` lends the front to a transaction; `confirm` forgets it once committed, `abort` leaves everything as it was.
+//! Nothing is ever read again after an abort, because nothing was let go before the commit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::processor::Delivery;
+use crate::member::{Epoch, Part};
+use crate::record::{Output, PartitionId};
+
+/// One assigned partition.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    partition: PartitionId,
+    epoch: Epoch,
+    slots: VecDeque<Slot>,
+    /// The highest offset ever seen: what is not above it is a repetition.
+    last_seen: Option<i64>,
+    /// To be committed although nothing was processed: the group has no offset here yet.
+    uncommitted_start: Option<i64>,
+    /// What is lent to the open transaction.
+    lent: Option<Lent>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    offset: i64,
+    delivery: Arc<Delivery>,
+    record_bytes: usize,
+    seen_at: Instant,
+    outputs: Option<Finished>,
+}
+
+#[derive(Debug)]
+struct Finished {
+    outputs: Arc<[Output]>,
+    bytes: usize,
+    rejected: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lent {
+    slots: usize,
+    start: Option<i64>,
+}
+
+/// Bounds one transaction. One record is always let in, however large.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransactionLimit {
+    /// Records, over all partitions.
+    pub(crate) records: usize,
+    /// Bytes of outputs, over all partitions.
+    pub(crate) bytes: usize,
+}
+
+/// What can be forgotten: to be released from the intake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Tracker {
+    pub(crate) fn new(partition: PartitionId, epoch: Epoch, uncommitted_start: Option<i64>) -> Self {
+        Self { partition, epoch, slots: VecDeque::new(), last_seen: None, uncommitted_start, lent: None }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Notes a record that was read. `false`: it was seen before, so it is a repetition to be dropped.
+    pub(crate) fn see(&mut self, delivery: Arc<Delivery>, now: Instant) -> bool {
+        let offset = delivery.record.offset;
+        if self.last_seen.is_some_and(|last| offset <= last) {
+            return false;
+        }
+        self.last_seen = Some(offset);
+        let record_bytes = delivery.record.size_bytes();
+        self.slots.push_back(Slot { offset, delivery, record_bytes, seen_at: now, outputs: None });
+        true
+    }
+
+    /// Notes what a record led to, and returns the bytes that now wait. `None`: no such record is open.
+    pub(crate) fn finish(&mut self, offset: i64, outputs: Vec<Output>, rejected: bool) -> Option<usize> {
+        let index = self.slots.binary_search_by_key(&offset, |slot| slot.offset).ok()?;
+        let slot = &mut self.slots[index];
+        if slot.outputs.is_some() {
+            return None;
+        }
+        let bytes = outputs.iter().map(Output::size_bytes).sum();
+        slot.outputs = Some(Finished { outputs: outputs.into(), bytes, rejected });
+        Some(bytes)
+    }
+
+    /// Whether a transaction could take something.
+    pub(crate) fn ready(&self) -> bool {
+        self.lent.is_none() && (self.uncommitted_start.is_some() || self.front_finished())
+    }
+
+    /// Lends the finished front to a transaction, as far as the limit lets it, and lowers the limit by it.
+    pub(crate) fn take(&mut self, limit: &mut TransactionLimit) -> Option<Part> {
+        if !self.ready() {
+            return None;
+        }
+        let mut outputs = Vec::new();
+        let mut next_offset = self.uncommitted_start;
+        let mut slots = 0;
+        for slot in &self.slots {
+            let Some(finished) = &slot.outputs else { break };
+            let fits = limit.records > 0 && finished.bytes <= limit.bytes;
+            if !fits && (slots > 0 || limit.records == 0) {
+                break;
+            }
+            limit.records -= 1;
+            limit.bytes = limit.bytes.saturating_sub(finished.bytes);
+            outputs.push(Arc::clone(&finished.outputs));
+            next_offset = Some(slot.offset + 1);
+            slots += 1;
+        }
+        let next_offset = next_offset?;
+        self.lent = Some(Lent { slots, start: self.uncommitted_start });
+        Some(Part { partition: self.partition.clone(), epoch: self.epoch, next_offset, outputs })
+    }
+
+    /// The transaction committed: forgets what was lent.
+    pub(crate) fn confirm(&mut self) -> Held {
+        let Some(lent) = self.lent.take() else { return Held::default() };
+        if lent.start.is_some() {
+            self.uncommitted_start = None;
+        }
+        self.slots.drain(..lent.slots).map(|slot| slot.held()).fold(Held::default(), Held::and)
+    }
+
+    /// The transaction aborted: what was lent waits for the next one.
+    pub(crate) fn abort(&mut self) {
+        self.lent = None;
+    }
+
+    /// Opens a record again that was lent as the `index`th, because the log refuses its outputs: the record, and the
+    /// bytes that no longer wait. `None` when those were what its rejection left: there is nothing better to offer.
+    pub(crate) fn reopen(&mut self, index: usize) -> Option<(Arc<Delivery>, usize)> {
+        let slot = self.slots.get_mut(index)?;
+        let finished = slot.outputs.take_if(|finished| !finished.rejected)?;
+        self.lent = None;
+        Some((Arc::clone(&slot.delivery), finished.bytes))
+    }
+
+    /// All that is held here: released when the partition goes.
+    pub(crate) fn held(&self) -> Held {
+        self.slots.iter().map(Slot::held).fold(Held::default(), Held::and)
+    }
+
+    /// Since when the oldest unfinished record is here.
+    pub(crate) fn oldest_open(&self) -> Option<Instant> {
+        self.slots.iter().find(|slot| slot.outputs.is_none()).map(|slot| slot.seen_at)
+    }
+
+    fn front_finished(&self) -> bool {
+        self.slots.front().is_some_and(|slot| slot.outputs.is_some())
+    }
+}
+
+impl Slot {
+    fn held(&self) -> Held {
+        let outputs = self.outputs.as_ref().map_or(0, |finished| finished.bytes);
+        Held { records: 1, bytes: self.record_bytes + outputs }
+    }
+}
+
+impl Held {
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { records: self.records + other.records, bytes: self.bytes + other.bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! One record's way: process, try again, re-enqueue or reject. Runs as a task of its own beside the stage's loop, and
+//! ends with outputs, whatever happens: only a stopped stage or a partition that went leaves a record without any.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use precis_schemas::BodyReference;
+use precis_telemetry::metrics::Counter;
+use precis_telemetry::trace::TRACEPARENT;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, error, warn};
+
+use super::config::StageConfig;
+use super::dead_letter;
+use super::processor::{Delivery, Processor, Rejection, Scope, StageError};
+use super::retry::{Step, Tries, next_step};
+use crate::error::FlowError;
+use crate::member::Intake;
+use crate::record::Output;
+
+/// The code of a processor's panic.
+pub(crate) const PANICKED: &str = "processor_panicked";
+/// The code of outputs that no record can hold.
+pub(crate) const OUTPUT_TOO_LARGE: &str = "output_too_large";
+
+/// What every record's task shares.
+pub(crate) struct Context {
+    pub(crate) config: StageConfig,
+    pub(crate) processor: Arc<dyn Processor>,
+    pub(crate) intake: Arc<Intake>,
+}
+
+/// What came of a record.
+#[derive(Debug)]
+pub(crate) enum Finish {
+    /// Its outputs.
+    Published(Vec<Output>),
+    /// A copy of it at the tail of its topic.
+    Requeued(Vec<Output>),
+    /// A dead letter, and what its rejection leaves.
+    Rejected(Vec<Output>, &'static str),
+    /// Nothing: nobody wants it any more.
+    Abandoned,
+}
+
+/// Why trying again came to an end without success.
+enum Ended {
+    Abandoned,
+    Requeue,
+    Reject(Rejection),
+    Stop(FlowError),
+}
+
+impl Context {
+    /// Processes a record until there is something to commit for it.
+    pub(crate) async fn drive(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
+        let processed = self
+            .persist(delivery, delivery.attempts, || {
+                let (processor, delivery) = (Arc::clone(&self.processor), Arc::clone(delivery));
+                async move { processor.process(&delivery).await }
+            })
+            .await;
+        let rejection = match processed {
+            Ok(outputs) => match self.too_large(&outputs) {
+                None => return Ok(Finish::Published(with_trace(outputs, delivery))),
+                Some(rejection) => rejection,
+            },
+            Err(Ended::Abandoned) => return Ok(Finish::Abandoned),
+            Err(Ended::Requeue) => return Ok(Finish::Requeued(vec![dead_letter::requeued(delivery)])),
+            Err(Ended::Reject(rejection)) => rejection,
+            Err(Ended::Stop(error)) => return Err(error),
+        };
+        self.reject(delivery, rejection).await
+    }
+
+    /// Turns a record into what its rejection leaves and its dead letter.
+    pub(crate) async fn reject(&self, delivery: &Arc<Delivery>, mut rejection: Rejection) -> Result<Finish, FlowError> {
+        warn!(stage = self.config.name, position = %delivery.record.position(), code = rejection.code, message = rejection.message, "rejected");
+        let left = self
+            .persist(delivery, u32::MAX, || {
+                let (processor, delivery, rejection) =
+                    (Arc::clone(&self.processor), Arc::clone(delivery), rejection.clone());
+                async move { processor.rejected(&delivery, &rejection).await }
+            })
+            .await;
+        let left = match left {
+            Ok(outputs) => self.too_large(&outputs).map_or(Ok(outputs), |too_large| Err(too_large.code)),
+            Err(Ended::Abandoned) => return Ok(Finish::Abandoned),
+            Err(Ended::Stop(error)) => return Err(error),
+            Err(Ended::Reject(second)) => Err(second.code),
+            Err(Ended::Requeue) => Err(rejection.code),
+        };
+        let mut outputs = left.unwrap_or_else(|code| {
+            error!(stage = self.config.name, position = %delivery.record.position(), code, "a rejection could not be settled: only its dead letter is left");
+            rejection.message = format!("{}; and settling the rejection failed with {code}", rejection.message);
+            Vec::new()
+        });
+        match self.dead_letter(delivery, &rejection).await {
+            Ok(letter) => outputs.extend(letter),
+            Err(Ended::Abandoned) => return Ok(Finish::Abandoned),
+            Err(Ended::Stop(error)) => return Err(error),
+            Err(Ended::Requeue | Ended::Reject(_)) => {
+                return Err(FlowError::Internal { detail: "storing a dead letter ended without a result".to_owned() });
+            }
+        }
+        Ok(Finish::Rejected(with_trace(outputs, delivery), rejection.code))
+    }
+
+    /// The dead letter, with its value in the store when it is too large for a record.
+    async fn dead_letter(&self, delivery: &Arc<Delivery>, rejection: &Rejection) -> Result<Option<Output>, Ended> {
+        let Some(topic) = &self.config.dead_letters_topic else { return Ok(None) };
+        let build = |value_ref: Option<BodyReference>| {
+            dead_letter::output(&self.config.name, topic, delivery, rejection, value_ref, now_ms()).map_err(Ended::Stop)
+        };
+        let letter = build(None)?;
+        if letter.size_bytes() <= self.config.max_output_bytes {
+            return Ok(Some(letter));
+        }
+        let too_large = |size_bytes| {
+            Ended::Stop(FlowError::DeadLetterTooLarge {
+                stage: self.config.name.clone(),
+                position: delivery.record.position().to_string(),
+                size_bytes,
+                limit_bytes: self.config.max_output_bytes,
+            })
+        };
+        let (Some(store), Some(_)) = (&self.config.dead_letter_store, &delivery.record.value) else {
+            return Err(too_large(letter.size_bytes()));
+        };
+        let value_ref = self
+            .persist(delivery, u32::MAX, || {
+                let (store, delivery) = (Arc::clone(store), Arc::clone(delivery));
+                async move {
+                    let value = delivery.record.value.as_deref().unwrap_or_default();
+                    // The bytes are nowhere else: there is no giving up on keeping them.
+                    store.store(&delivery.record, value).await.map_err(as_dependency)
+                }
+            })
+            .await?;
+        let letter = build(Some(value_ref))?;
+        if letter.size_bytes() > self.config.max_output_bytes {
+            return Err(too_large(letter.size_bytes()));
+        }
+        Ok(Some(letter))
+    }
+
+    /// Tries until it succeeds or [`next_step`] says otherwise.
+    async fn persist<T, F>(
+        &self,
+        delivery: &Arc<Delivery>,
+        deliveries: u32,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Ended>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StageError>> + Send + 'static,
+    {
+        let mut tries = Tries { deliveries, ..Tries::default() };
+        let mut suspended = None;
+        loop {
+            let result = guarded(attempt()).await;
+            if delivery.shutdown.is_cancelled() {
+                return Err(Ended::Abandoned);
+            }
+            let error = match result {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let (wait, scope) = match next_step(&error, tries, &self.config, rand::random()) {
+                Step::Again { wait, scope } => (wait, scope),
+                Step::Reenqueue => {
+                    self.log_failure(delivery, &error, "failed: re-enqueued");
+                    return Err(Ended::Requeue);
+                }
+                Step::Reject(rejection) => return Err(Ended::Reject(rejection)),
+                Step::Stop => return Err(Ended::Stop(self.stopped_by(&error))),
+            };
+            self.log_failure(delivery, &error, "failed: trying again");
+            match scope {
+                Scope::Dependency => {
+                    tries.of_dependency += 1;
+                    // Held over the next try too: one success of one record opens the intake again.
+                    suspended.get_or_insert_with(|| self.intake.suspend());
+                }
+                Scope::Record => {
+                    tries.of_record += 1;
+                    tries.of_dependency = 0;
+                    suspended = None;
+                }
+            }
+            if delivery.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return Err(Ended::Abandoned);
+            }
+        }
+    }
+
+    fn log_failure(&self, delivery: &Delivery, error: &StageError, what: &str) {
+        Counter::StageRetries.increment(&[&self.config.name, error.code()]);
+        let position = delivery.record.position();
+        warn!(stage = self.config.name, %position, trace = delivery.trace.trace_id(), code = error.code(), %error, "{what}");
+    }
+
+    fn stopped_by(&self, error: &StageError) -> FlowError {
+        FlowError::Processor { stage: self.config.name.clone(), code: error.code(), message: error.to_string() }
+    }
+
+    fn too_large(&self, outputs: &[Output]) -> Option<Rejection> {
+        let output = outputs.iter().find(|output| output.size_bytes() > self.config.max_output_bytes)?;
+        Some(Rejection::new(
+            OUTPUT_TOO_LARGE,
+            format!(
+                "an output of {} bytes for topic {} is over the limit of {} bytes",
+                output.size_bytes(),
+                output.topic,
+                self.config.max_output_bytes
+            ),
+        ))
+    }
+}
+
+/// Runs a processor's future so that its panic is an error of this record. The panic's text stays in the process's own
+/// log: it may hold document text.
+async fn guarded<T: Send + 'static>(
+    future: impl Future<Output = Result<T, StageError>> + Send + 'static,
+) -> Result<T, StageError> {
+    match AbortOnDropHandle::new(tokio::spawn(future)).await {
+        Ok(result) => result,
+        Err(ended) if ended.is_panic() => {
+            Err(StageError::record(PANICKED, "the processor panicked; the process's log says where"))
+        }
+        Err(_) => {
+            debug!("a processor was aborted with its runtime");
+            Err(StageError::record("processor_aborted", "the processor was aborted"))
+        }
+    }
+}
+
+fn as_dependency(error: StageError) -> StageError {
+    match error {
+        StageError::Reject(rejection) => StageError::dependency(rejection.code, rejection.message),
+        StageError::Retry { code, message, after, .. } => {
+            StageError::Retry { scope: Scope::Dependency, code, message, after }
+        }
+        fatal @ StageError::Fatal { .. } => fatal,
+    }
+}
+
+/// Carries the trace to what the record led to, unless the processor did.
+fn with_trace(mut outputs: Vec<Output>, delivery: &Delivery) -> Vec<Output> {
+    for output in outputs.iter_mut().filter(|output| output.headers.get(TRACEPARENT).is_none()) {
+        output.headers.push(TRACEPARENT, delivery.trace.to_header());
+    }
+    outputs
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
