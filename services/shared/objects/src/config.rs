@@ -160,7 +160,7 @@ impl S3Config {
         }
         match self.endpoint.as_deref().map(Endpoint::parse) {
             Some(Endpoint::Invalid) => {
-                problem("s3.endpoint", "must be an http:// or https:// URL with a host and without user or password")
+                problem("s3.endpoint", "must be an http:// or https:// URL with a host and without user or password");
             }
             Some(Endpoint::HttpRemote) if !self.allow_http => {
                 problem(
