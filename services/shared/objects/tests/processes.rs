@@ -27,7 +27,9 @@ async fn of_racing_processes_one_creates_each_object() {
         })
         .collect();
     // All are up and wait for their input to end: this starts them together.
-    children.iter_mut().for_each(|child| drop(child.stdin.take()));
+    for child in &mut children {
+        drop(child.stdin.take());
+    }
     let mut winners: HashMap<String, u32> = HashMap::new();
     for child in children {
         let process = child.id();
