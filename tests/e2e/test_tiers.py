@@ -4,22 +4,28 @@ import notes
 from house import API, GPU
 from oracle import settled
 
+# A summary in four words is beyond the small model: its answer is cut or too long. The provider's is neither.
+WORDS = 4
+SHORT = "The boats came home."
+
 
 def test_rejected_answers_escalate_and_restricted_documents_never_leave_the_house(kafka_house, llmock):
-    # An answer of three tokens is cut in the middle of a sentence: it never passes the checks.
-    house = kafka_house(GPU.with_share(1.0).with_max_output_tokens(3), API.with_share(0.0), llmock=llmock)
+    house = kafka_house(GPU.with_share(1.0), API.with_share(0.0), llmock=llmock)
+    llmock.reset()
+    llmock.answers(SHORT)
     for service in ("router", "gpu-worker", "api-worker"):
         house.start(f"precis-{service}")
-    public = [notes.note(number) for number in range(6)]
-    unlabelled = [notes.note(number, sensitivity=None) for number in range(6, 9)]
-    restricted = [notes.note(number, sensitivity="restricted") for number in range(9, 12)]
+    public = [notes.note(number, max_words=WORDS) for number in range(6)]
+    unlabelled = [notes.note(number, max_words=WORDS, sensitivity=None) for number in range(6, 9)]
+    restricted = [notes.note(number, max_words=WORDS, sensitivity="restricted") for number in range(9, 12)]
     published = house.publish(public + unlabelled + restricted)
     house.kafka.follow("summaries").until(settled(12), "12 outcomes")
     found = house.assert_settled(published)
     for document in public:
         outcome = found["acme", document["document_id"], 0]
-        assert (outcome["status"], outcome["tier"], outcome["summary"]) == ("answered", "api", notes.ANSWER)
-        assert [trial["tier"] for trial in outcome["trail"]] == ["gpu"] and "truncated" in outcome["trail"][0]["failed_checks"]
+        assert (outcome["status"], outcome["tier"], outcome["summary"]) == ("answered", "api", SHORT)
+        assert [trial["tier"] for trial in outcome["trail"]] == ["gpu"]
+        assert set(outcome["trail"][0]["failed_checks"]) & {"truncated", "length"}
         assert outcome["cost"] > 0 and outcome["price_digest"]
     for document in unlabelled + restricted:
         outcome = found["acme", document["document_id"], 0]
