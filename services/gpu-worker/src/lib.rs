@@ -1,1 +1,52 @@
-//! Placeholder.
+//! The GPU worker: consumes `work.<tier>`, batches documents through the engine in this process, checks its own answers, and settles them
+//! or sends them back to the router.
+//!
+//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the engine ([`EngineSummariser`]), its model and its settings.
+//! Batching is the engine's: the stage keeps up to `max_in_flight` documents in flight, and whatever is in flight shares the batch.
+
+mod engine;
+mod settings;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use precis_flow::{Subscription, run_stage};
+use precis_inference::Engine;
+use precis_pipeline::{House, TierWorker, topics};
+use tokio_util::sync::CancellationToken;
+
+pub use engine::{EngineSummariser, load_engine};
+pub use settings::{GpuWorkerSettings, ModelSettings};
+
+/// Runs the worker until `shutdown`, then drains: documents in flight are finished or given back within the drain budget.
+///
+/// # Errors
+/// The stage's fatal errors; the model's, if it is missing or its digest is wrong.
+pub async fn run(
+    house: &House,
+    settings: GpuWorkerSettings,
+    model: &ModelSettings,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let engine = load_engine(model, settings.engine.clone()).await.context("the engine did not start")?;
+    run_with(house, settings, engine, shutdown).await
+}
+
+/// As [`run`], with an engine that the caller started (and watches: `precis summarize` shows its token rates).
+///
+/// # Errors
+/// The stage's fatal errors.
+pub async fn run_with(
+    house: &House,
+    settings: GpuWorkerSettings,
+    engine: Engine,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let summariser = EngineSummariser::new(engine);
+    let worker = TierWorker::new(settings.tier.clone(), summariser, house.settler.clone(), house.control.clone());
+    let topic = topics::work(&settings.tier);
+    let stage = house.stage(&topic, Subscription::topics([&topic]), &settings.stage);
+    run_stage(house.log.clone(), stage, Arc::new(worker), house.health.clone(), shutdown)
+        .await
+        .context("the gpu-worker's stage stopped")
+}

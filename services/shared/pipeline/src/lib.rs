@@ -1,1 +1,31 @@
-//! Placeholder.
+//! What the router and the workers share of a document's way: who a document is ([`identity`]), what it says ([`source`]), what is asked of
+//! a model ([`prompt`]), which policy and switches are in force ([`control`]), how it ends ([`settle`]) and what a worker of any tier does
+//! with it ([`worker`]); and how a process gets all of it from its settings ([`house`]).
+//!
+//! **Invariants.** Identity is (tenant, document id, revision) and the tenant comes from the topic. The result object is created once and
+//! never changed; whoever loses the race publishes the winner's bytes, so topic and store cannot disagree. A worker may refuse a document,
+//! never widen where it may go.
+
+pub mod control;
+pub mod error;
+pub mod house;
+pub mod identity;
+pub mod prompt;
+pub mod settle;
+pub mod source;
+pub mod topics;
+pub mod worker;
+
+pub use control::{Control, Governing};
+pub use error::PipelineError;
+pub use house::House;
+pub use identity::Identity;
+pub use settle::Settler;
+pub use worker::{GenerateError, Generated, Job, Summariser, TierWorker};
+
+/// Milliseconds since 1970-01-01 UTC. The only clock the pipeline reads; pure parts take the value.
+pub fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+}

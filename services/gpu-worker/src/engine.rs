@@ -1,0 +1,129 @@
+//! The engine as a [`Summariser`], and how it gets its model.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use precis_flow::Scope;
+use precis_inference::{
+    Engine, EngineConfig, EngineError, ErrorClass, Prompt as Around, Prompts, SummaryRequest,
+    models::{self, Manifest},
+};
+use precis_pipeline::{GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_schemas::{ModelIdentity, Usd};
+
+use crate::ModelSettings;
+
+/// Name of this provider in answers and outcomes: the house's own engine.
+const PROVIDER: &str = "precis";
+
+/// Summaries from the batched engine in this process. They cost nothing per token and leave nothing outside.
+pub struct EngineSummariser {
+    engine: Engine,
+}
+
+impl EngineSummariser {
+    /// Answers with this engine.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+}
+
+#[async_trait]
+impl Summariser for EngineSummariser {
+    fn model(&self, prompt: &Prompt) -> ModelIdentity {
+        let identity = self.engine.identity();
+        ModelIdentity {
+            provider: PROVIDER.to_owned(),
+            name: identity.name.clone(),
+            revision: identity.revision.clone(),
+            quantisation: identity.quantisation.clone(),
+            adapter: None,
+            prompt_digest: prompt.digest.clone(),
+        }
+    }
+
+    fn decoding(&self) -> String {
+        self.engine.decoding()
+    }
+
+    fn leaves_the_house(&self) -> bool {
+        false
+    }
+
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        let after = |instruction: &str| Around { before: String::new(), after: format!("\n\n{instruction}") };
+        let request = SummaryRequest {
+            prompts: Prompts {
+                system: Some(job.prompt.system.clone()),
+                whole: after(&job.prompt.whole),
+                map: after(&job.prompt.part),
+                reduce: after(&job.prompt.merge),
+            },
+            document: job.text.to_owned(),
+            max_new_tokens: job.prompt.max_output_tokens() as usize,
+            priority: job.routed.priority,
+            cancel: job.shutdown.child_token(),
+        };
+        let summary = self.engine.summarise(request).await.map_err(generate_error)?;
+        Ok(Generated {
+            text: summary.text,
+            finish_reason: summary.finish_reason.as_str().to_owned(),
+            input_tokens: count(summary.input_tokens),
+            cached_input_tokens: 0,
+            output_tokens: count(summary.output_tokens),
+            chunks: i32::try_from(summary.chunks).unwrap_or(i32::MAX),
+            cost: Usd::ZERO,
+            price_digest: None,
+        })
+    }
+}
+
+fn count(tokens: usize) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
+}
+
+/// What an engine's error means for the document that met it.
+fn generate_error(error: EngineError) -> GenerateError {
+    let (code, message) = (error.code(), error.to_string());
+    match error.class() {
+        // Another tier may have the context or the tokenizer that this one lacks.
+        ErrorClass::Reject => GenerateError::Refused { code, message },
+        ErrorClass::Retry => GenerateError::Retry { scope: Scope::Record, code, message, after: None },
+        ErrorClass::Fatal => GenerateError::Fatal { code, message },
+    }
+}
+
+/// Finds the model that the settings name, fetching it if its file is not there yet, and starts an engine on it.
+///
+/// # Errors
+/// An unknown name, a file that cannot be had or has the wrong digest, a pool that does not fit into memory.
+pub async fn load_engine(settings: &ModelSettings, config: EngineConfig) -> anyhow::Result<Engine> {
+    let settings = settings.clone();
+    let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {
+        let manifest = settings.load_manifest()?;
+        let entry = manifest.find(&settings.name)?;
+        let directory = settings.models_directory();
+        let path =
+            models::pull(entry, &directory, &mut |progress| tracing::info!(model = %entry.name, ?progress, "model"))
+                .with_context(|| format!("model {} in {}", entry.name, directory.display()))?;
+        Ok(Engine::start(entry, &path, config)?)
+    });
+    engine.await.context("the loading thread ended early")?
+}
+
+impl ModelSettings {
+    /// The built-in manifest with the entries of `manifest` before them.
+    ///
+    /// # Errors
+    /// A manifest that cannot be read.
+    pub fn load_manifest(&self) -> anyhow::Result<Manifest> {
+        let Some(path) = &self.manifest else { return Ok(Manifest::builtin()) };
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("the manifest {} cannot be read", path.display()))?;
+        Ok(Manifest::builtin().merged(Manifest::parse(&text).with_context(|| path.display().to_string())?))
+    }
+
+    /// Where model files are kept.
+    pub fn models_directory(&self) -> std::path::PathBuf {
+        self.directory.clone().unwrap_or_else(models::default_directory)
+    }
+}

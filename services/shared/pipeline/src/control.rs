@@ -1,0 +1,198 @@
+//! The policy and the tier switches in force: what the compacted topic `control` says, or this build's start value until it says something.
+//!
+//! - A policy that this build cannot parse switches every tier that leaves the house off and keeps the last good policy for the rest.
+//! - A record stamped with a policy that is not in force here waits until the topic's end was read again.
+//! - Knowledge older than [`MAX_STALENESS`] lets nothing leave the house.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use precis_flow::{Log, Output, Scope, StageError, Table};
+use precis_objects::{ObjectStore, keys};
+use precis_policy::{Policy, SwitchState as Switch, Switches};
+use precis_schemas::{PolicyApplied, SwitchState, TierSwitch, codec};
+
+use crate::{PipelineError, identity::sha256_hex, now_ms, topics};
+
+/// How old the knowledge of `control` may be for a document to leave the house.
+pub const MAX_STALENESS: Duration = Duration::from_secs(10);
+
+const POLICY_KEY: &[u8] = b"policy";
+
+/// What decides right now. A snapshot; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Governing {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// Its digest.
+    pub digest: String,
+    /// Tiers that are off or draining, with the reason.
+    pub switches: Switches,
+    /// Names the set of answers the exact cache may serve under this policy.
+    pub cache_generation: String,
+}
+
+/// Follows `control`.
+pub struct Control {
+    table: Table,
+    parsed: Mutex<Parsed>,
+}
+
+struct Parsed {
+    /// Raw bytes of the policy record that `policy` came from; `None`: the start value.
+    source: Option<Vec<u8>>,
+    policy: Arc<Policy>,
+    /// The newest record could not be parsed: nothing leaves the house until it can.
+    unreadable: bool,
+}
+
+impl Control {
+    /// Reads `control` to its end and follows it; `start` is in force until a policy was applied.
+    ///
+    /// # Errors
+    /// The log's.
+    pub async fn follow(log: &Arc<dyn Log>, start: Policy) -> Result<Arc<Self>, PipelineError> {
+        let table = Table::follow(log.clone(), topics::CONTROL).await?;
+        Ok(Arc::new(Self {
+            table,
+            parsed: Mutex::new(Parsed { source: None, policy: Arc::new(start), unreadable: false }),
+        }))
+    }
+
+    /// The policy and switches as of now.
+    pub fn governing(&self) -> Governing {
+        let (policy, unreadable) = self.policy();
+        let mut switches = BTreeMap::new();
+        for (key, value) in self.table.entries() {
+            if key.starts_with(b"tier/")
+                && let Ok(switch) = codec::decode::<TierSwitch>(&value)
+            {
+                let state = match switch.state {
+                    SwitchState::On => continue,
+                    SwitchState::Off => Switch::Off,
+                    SwitchState::Drain => Switch::Drain,
+                };
+                switches.insert(switch.tier, (state, switch.reason));
+            }
+        }
+        if unreadable {
+            for tier in policy.external_tiers() {
+                switches.insert(tier.to_owned(), (Switch::Off, "policy_unreadable".to_owned()));
+            }
+        }
+        let digest = policy.digest();
+        let cache_generation = policy.cache_generation();
+        Governing { policy, digest, switches: Switches::new(switches), cache_generation }
+    }
+
+    /// What governs a record stamped with a policy digest.
+    ///
+    /// # Errors
+    /// A dependency retry while the topic cannot be read and the record's policy is unknown here, or while a document would leave the house
+    /// on knowledge older than [`MAX_STALENESS`].
+    pub async fn for_record(&self, stamped: &str, leaves_the_house: bool) -> Result<Governing, StageError> {
+        let stale = |message: &str| StageError::Retry {
+            scope: Scope::Dependency,
+            code: "control_stale",
+            message: message.to_owned(),
+            after: None,
+        };
+        let governing = self.governing();
+        if governing.digest != stamped && !self.table.catch_up(MAX_STALENESS).await {
+            return Err(stale("the record was routed under another policy and the end of `control` could not be read"));
+        }
+        if leaves_the_house && !self.table.fresh_within(MAX_STALENESS) {
+            return Err(stale("the end of `control` was not reached for too long; nothing leaves the house"));
+        }
+        Ok(self.governing())
+    }
+
+    /// The raw switches, for status displays.
+    pub fn switches(&self) -> Vec<TierSwitch> {
+        self.table
+            .entries()
+            .into_iter()
+            .filter(|(key, _)| key.starts_with(b"tier/"))
+            .filter_map(|(_, value)| codec::decode(&value).ok())
+            .collect()
+    }
+
+    /// The applied policy's record, `None` while the start value is in force.
+    pub fn applied(&self) -> Option<PolicyApplied> {
+        self.table.get(POLICY_KEY).and_then(|value| codec::decode(&value).ok())
+    }
+
+    fn policy(&self) -> (Arc<Policy>, bool) {
+        let newest = self.table.get(POLICY_KEY);
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.is_some() && newest != parsed.source {
+            let policy = newest
+                .as_deref()
+                .and_then(|bytes| codec::decode::<PolicyApplied>(bytes).ok())
+                .and_then(|applied| Policy::parse(&applied.toml).ok());
+            parsed.unreadable = policy.is_none();
+            match policy {
+                Some(policy) => parsed.policy = Arc::new(policy),
+                None => tracing::error!(
+                    code = "policy_unreadable",
+                    "the applied policy cannot be read by this build: tiers that leave the house are off"
+                ),
+            }
+            parsed.source = newest;
+        }
+        (parsed.policy.clone(), parsed.unreadable)
+    }
+}
+
+/// Makes a policy the one in force everywhere: its text is kept by digest, then `control` names it.
+///
+/// # Errors
+/// `policy_invalid` with every problem; the store's and the log's.
+pub async fn apply_policy(
+    log: &dyn Log,
+    store: &dyn ObjectStore,
+    toml: &str,
+    by: &str,
+) -> Result<String, PipelineError> {
+    let policy = Policy::parse(toml).map_err(|errors| PipelineError::rejected("policy_invalid", errors.to_string()))?;
+    let digest = policy.digest();
+    store.put_if_absent(&keys::policy(&digest), toml.as_bytes().to_vec()).await?;
+    let applied = PolicyApplied {
+        digest: digest.clone(),
+        toml: toml.to_owned(),
+        applied_by: by.to_owned(),
+        applied_at: now_ms(),
+    };
+    log.publish(vec![entry(POLICY_KEY.to_vec(), &applied)?]).await?;
+    Ok(digest)
+}
+
+/// Switches a tier for every instance.
+///
+/// # Errors
+/// The log's.
+pub async fn switch_tier(
+    log: &dyn Log,
+    tier: &str,
+    state: SwitchState,
+    reason: &str,
+    by: &str,
+) -> Result<(), PipelineError> {
+    let switch =
+        TierSwitch { tier: tier.to_owned(), state, reason: reason.to_owned(), by: by.to_owned(), at: now_ms() };
+    log.publish(vec![entry(format!("tier/{tier}").into_bytes(), &switch)?]).await?;
+    Ok(())
+}
+
+fn entry<T: precis_schemas::AvroRecord>(key: Vec<u8>, record: &T) -> Result<Output, PipelineError> {
+    let value = codec::encode(record)?;
+    Ok(Output::to(topics::CONTROL).key(key).value(value).header(codec::SCHEMA_HEADER, codec::schema_header::<T>()))
+}
+
+/// Digest of any text that an operator may apply; the same as the policy's own.
+pub fn text_digest(text: &str) -> String {
+    sha256_hex(text.as_bytes())
+}

@@ -1,0 +1,60 @@
+//! Why a document cannot go on, and what the stage shall do about it.
+
+use precis_flow::{Rejection, Scope, StageError};
+use precis_objects::{Class, ObjectError};
+use precis_schemas::CodecError;
+
+/// An error of the shared path; [`PipelineError::into_stage`] gives it to `flow`.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The object store failed.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// An own record could not be written or read.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The log failed.
+    #[error(transparent)]
+    Flow(#[from] precis_flow::FlowError),
+    /// The document itself is at fault: it settles as failed, or becomes a dead letter.
+    #[error("{message}")]
+    Rejected {
+        /// Stable snake_case code.
+        code: &'static str,
+        /// What is wrong, without document text.
+        message: String,
+    },
+}
+
+impl PipelineError {
+    /// A fault of the document.
+    pub fn rejected(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Rejected { code, message: message.into() }
+    }
+
+    /// Stable code for metrics, dead letters and runbooks.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Objects(error) => error.code(),
+            Self::Codec(error) => error.code(),
+            Self::Flow(error) => error.code(),
+            Self::Rejected { code, .. } => code,
+        }
+    }
+
+    /// The stage's view: a fault of the document rejects it, a fault of a dependency waits for it.
+    pub fn into_stage(self, tenant: Option<&str>) -> StageError {
+        let (code, message) = (self.code(), self.to_string());
+        let reject = |code, message| StageError::Reject(Rejection { code, message, tenant: tenant.map(str::to_owned) });
+        match self {
+            Self::Rejected { .. } | Self::Codec(_) => reject(code, message),
+            Self::Objects(error) => match error.class() {
+                Class::Reject => reject(code, message),
+                Class::RetryRecord => StageError::Retry { scope: Scope::Record, code, message, after: None },
+                Class::RetryDependency => StageError::Retry { scope: Scope::Dependency, code, message, after: None },
+                Class::Fatal => StageError::Fatal { code, message },
+            },
+            Self::Flow(_) => StageError::Retry { scope: Scope::Dependency, code, message, after: None },
+        }
+    }
+}

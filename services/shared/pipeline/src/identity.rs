@@ -1,0 +1,181 @@
+//! Who a document is and when two requests are the same.
+//!
+//! - **Identity**: (tenant, document id, revision). The tenant is the topic's.
+//! - **Origin**: the first `documents` record that carried it. Same origin = redelivery.
+//! - **Request digest**: everything that decides what is asked. Other origin with the same digest = the publisher's repeat; another digest
+//!   under the same identity = conflict. When it was submitted, its deadline and its priority are not part of it.
+//! - **Request fingerprint**: what the exact cache is keyed by: equal text (normalised) with equal wishes, whatever its id, never across
+//!   tenants or residencies.
+//! - **Answer fingerprint**: everything on the answering side.
+//!
+//! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so that no two field lists collide.
+
+use precis_flow::Record;
+use precis_schemas::{Document, Format, ModelIdentity, Origin, Sensitivity};
+use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
+
+/// Header of a dead letter that an operator replayed.
+pub const REPLAY_HEADER: &str = "precis-replay";
+
+/// The name of a document in the house.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Owner; from the topic.
+    pub tenant: String,
+    /// The publisher's id.
+    pub document_id: String,
+    /// Readers keep the highest.
+    pub revision: i64,
+}
+
+impl Identity {
+    /// The key under which outcomes of one document are ordered on `summaries`.
+    pub fn record_key(&self) -> Vec<u8> {
+        format!("{}/{}", self.tenant, self.document_id).into_bytes()
+    }
+}
+
+/// Where a `documents` record first stood: the same for a redelivered, a re-enqueued and a replayed copy.
+pub fn origin_of(record: &Record) -> Origin {
+    let position = record.origin();
+    Origin { topic: position.topic.to_string(), partition: position.partition, offset: position.offset }
+}
+
+/// Whether an operator replayed this record from the dead letters.
+pub fn is_replay(record: &Record) -> bool {
+    record.headers.get(REPLAY_HEADER).is_some()
+}
+
+/// An origin for people: `topic/partition/offset`.
+pub fn format_origin(origin: &Origin) -> String {
+    format!("{}/{}/{}", origin.topic, origin.partition, origin.offset)
+}
+
+/// Digest of what a document asks for (see the module's text for what is left out).
+pub fn request_digest(document: &Document) -> String {
+    let body = match (&document.text, &document.body) {
+        (Some(text), _) => sha256_hex(text.as_bytes()),
+        (None, Some(reference)) => reference.sha256.to_lowercase(),
+        (None, None) => String::new(),
+    };
+    let mut fields = Fields::new("precis request digest 1");
+    fields
+        .text(&body)
+        .text(&document.document_type)
+        .text(&document.content_type)
+        .option(document.sensitivity.map(sensitivity_name))
+        .option(document.residency.as_deref())
+        .option(document.language.as_deref())
+        .option(document.title.as_deref())
+        .text(if document.critical { "critical" } else { "" })
+        .option(document.reference.as_deref());
+    wishes(&mut fields, document);
+    fields.finish()
+}
+
+/// Key of the exact cache for this text and these wishes of one tenant.
+pub fn request_fingerprint(tenant: &str, document: &Document, text: &str) -> String {
+    let mut fields = Fields::new("precis request fingerprint 1");
+    fields
+        .text(tenant)
+        .option(document.residency.as_deref())
+        .text(&document.document_type)
+        .option(document.language.as_deref())
+        .text(&sha256_hex(normalise(text).as_bytes()));
+    wishes(&mut fields, document);
+    fields.finish()
+}
+
+/// Key of one way to answer: model, revision, quantisation, adapter, prompt and decoding parameters.
+pub fn answer_fingerprint(model: &ModelIdentity, decoding: &str) -> String {
+    let mut fields = Fields::new("precis answer fingerprint 1");
+    fields
+        .text(&model.provider)
+        .text(&model.name)
+        .text(&model.revision)
+        .text(&model.quantisation)
+        .option(model.adapter.as_deref())
+        .text(&model.prompt_digest)
+        .text(decoding);
+    fields.finish()
+}
+
+/// Lower-case hex of SHA-256.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Equal for texts that differ only in Unicode composition, line ends and white space at line ends or around the whole.
+fn normalise(text: &str) -> String {
+    let composed: String = text.nfc().collect();
+    let mut out = String::with_capacity(composed.len());
+    for line in composed.trim().lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn wishes(fields: &mut Fields, document: &Document) {
+    fields
+        .option(document.instruction.as_deref())
+        .option(document.max_words.map(|words| words.to_string()).as_deref())
+        .option(document.output_language.as_deref())
+        .text(match document.format {
+            Format::Paragraph => "paragraph",
+            Format::Bullets => "bullets",
+        });
+}
+
+fn sensitivity_name(sensitivity: Sensitivity) -> &'static str {
+    match sensitivity {
+        Sensitivity::Public => "public",
+        Sensitivity::Internal => "internal",
+        Sensitivity::Confidential => "confidential",
+        Sensitivity::Restricted => "restricted",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Hashes fields so that neither their borders nor absent against empty can be confused.
+struct Fields(Sha256);
+
+impl Fields {
+    fn new(domain: &str) -> Self {
+        let mut fields = Self(Sha256::new());
+        fields.text(domain);
+        fields
+    }
+
+    fn text(&mut self, value: &str) -> &mut Self {
+        self.0.update((value.len() as u64).to_be_bytes());
+        self.0.update(value.as_bytes());
+        self
+    }
+
+    fn option(&mut self, value: Option<&str>) -> &mut Self {
+        match value {
+            // No length is u64::MAX, so absent differs from every present value.
+            None => self.0.update(u64::MAX.to_be_bytes()),
+            Some(value) => {
+                self.text(value);
+            }
+        }
+        self
+    }
+
+    fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+#![allow(clippy::unwrap_used)]
+
+use precis_schemas::{BodyReference, Document};
+
+use super::*;
+
+fn document(text: &str) -> Document {
+    Document { document_id: "a".into(), text: Some(text.into()), ..Document::default() }
+}
+
+#[test]
+fn when_it_was_submitted_does_not_change_a_request() {
+    let first = document("text");
+    let again = Document { submitted_at: 99, deadline: Some(5), priority: 3, ..first.clone() };
+    assert_eq!(request_digest(&first), request_digest(&again));
+}
+
+#[test]
+fn every_wish_changes_the_request() {
+    let base = document("text");
+    let others = [
+        Document { text: Some("other".into()), ..base.clone() },
+        Document { max_words: Some(10), ..base.clone() },
+        Document { instruction: Some(String::new()), ..base.clone() },
+        Document { output_language: Some("fr".into()), ..base.clone() },
+        Document { format: Format::Bullets, ..base.clone() },
+        Document { sensitivity: Some(Sensitivity::Public), ..base.clone() },
+        Document { residency: Some("eu".into()), ..base.clone() },
+        Document { document_type: "contract".into(), ..base.clone() },
+    ];
+    let digests: std::collections::HashSet<_> = others.iter().chain([&base]).map(request_digest).collect();
+    assert_eq!(digests.len(), others.len() + 1);
+}
+
+#[test]
+fn a_body_by_reference_is_the_same_request_as_the_body_inline() {
+    let inline = document("text");
+    let reference = BodyReference { key: "k".into(), sha256: sha256_hex(b"text"), size_bytes: 4 };
+    let referenced = Document { text: None, body: Some(reference), ..inline.clone() };
+    assert_eq!(request_digest(&inline), request_digest(&referenced));
+}
+
+#[test]
+fn fingerprint_ignores_composition_and_line_ends_but_not_words() {
+    let base = document("");
+    let print = |text: &str| request_fingerprint("acme", &base, text);
+    assert_eq!(print("caf\u{e9}\nnext"), print("  cafe\u{301} \r\nnext\n\n"));
+    assert_ne!(print("the fee is 10"), print("the fee is 11"));
+    assert_ne!(print("one two"), print("one  two"));
+}
+
+#[test]
+fn fingerprint_never_crosses_tenants_or_residencies() {
+    let base = document("text");
+    let european = Document { residency: Some("eu".into()), ..base.clone() };
+    assert_ne!(request_fingerprint("acme", &base, "text"), request_fingerprint("other", &base, "text"));
+    assert_ne!(request_fingerprint("acme", &base, "text"), request_fingerprint("acme", &european, "text"));
+}
+
+#[test]
+fn the_document_id_is_no_part_of_the_fingerprint() {
+    let base = document("text");
+    let twin = Document { document_id: "b".into(), revision: 4, ..base.clone() };
+    assert_eq!(request_fingerprint("acme", &base, "text"), request_fingerprint("acme", &twin, "text"));
+}

@@ -1,0 +1,116 @@
+//! What is asked of a model, the same words for every tier, so that answers of different tiers answer one question.
+//!
+//! The document stands before the instruction: small models follow what they read last. Publishers' own instructions replace the task
+//! sentence and nothing else. [`Prompt::digest`] is part of the answer's fingerprint: a changed word here is a new answer.
+
+use precis_schemas::{Document, Format};
+
+use crate::identity::sha256_hex;
+
+/// Words asked for where the publisher names no number.
+pub const DEFAULT_MAX_WORDS: u32 = 120;
+
+/// The parts of one request's prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The system message.
+    pub system: String,
+    /// Instruction when the whole document fits one request.
+    pub whole: String,
+    /// Instruction for one chunk of a longer document.
+    pub part: String,
+    /// Instruction that merges the chunks' summaries.
+    pub merge: String,
+    /// The number of words asked for.
+    pub max_words: u32,
+    /// SHA-256 (hex) over all of it.
+    pub digest: String,
+}
+
+impl Prompt {
+    /// The prompt for a document whose summary is to be in `language` (ISO 639-1; `None`: the document's own).
+    pub fn for_document(document: &Document, language: Option<&str>) -> Self {
+        let max_words = document
+            .max_words
+            .and_then(|words| u32::try_from(words).ok())
+            .filter(|words| *words > 0)
+            .unwrap_or(DEFAULT_MAX_WORDS);
+        let shape = match document.format {
+            Format::Paragraph => sentences(max_words),
+            Format::Bullets => format!("as a list of short points of at most {max_words} words together"),
+        };
+        let tongue = language.and_then(language_name).map_or(String::new(), |name| format!(" Write in {name}."));
+        let task = |thing: &str| match &document.instruction {
+            Some(instruction) => format!("{} ({thing}, {shape}.){tongue}", instruction.trim()),
+            None => format!("Summarize {thing} {shape}.{tongue}"),
+        };
+        let mut prompt = Self {
+            system: "You write short, factual summaries. You only use what the text says.".to_owned(),
+            whole: task("the text above"),
+            part: task("this part of a longer text"),
+            merge: task("the notes above, which cover one text from start to end,"),
+            max_words,
+            digest: String::new(),
+        };
+        prompt.digest = sha256_hex(
+            [&prompt.system, &prompt.whole, &prompt.part, &prompt.merge].map(String::as_str).join("\u{0}").as_bytes(),
+        );
+        prompt
+    }
+
+    /// Room for the answer, tokens: two a word and a margin, so that an answer that keeps to its length is never cut.
+    pub fn max_output_tokens(&self) -> u32 {
+        self.max_words * 2 + 48
+    }
+}
+
+/// Small models follow a number of sentences better than a number of words.
+fn sentences(max_words: u32) -> String {
+    match (max_words / 25).clamp(1, 12) {
+        1 => format!("in one sentence of at most {max_words} words"),
+        count => format!("in {count} sentences of at most {max_words} words together"),
+    }
+}
+
+/// English name of a language code, for the languages whose answers the checks can tell.
+fn language_name(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "en" => "English",
+        "fr" => "French",
+        "de" => "German",
+        "es" => "Spanish",
+        "it" => "Italian",
+        "pt" => "Portuguese",
+        "nl" => "Dutch",
+        "pl" => "Polish",
+        "ru" => "Russian",
+        "ja" => "Japanese",
+        "zh" => "Chinese",
+        "ar" => "Arabic",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_language_and_shape_reach_the_words_of_the_prompt() {
+        let document = Document { max_words: Some(60), format: Format::Paragraph, ..Document::default() };
+        let prompt = Prompt::for_document(&document, Some("fr"));
+        assert!(prompt.whole.contains("60 words") && prompt.whole.contains("French"), "{}", prompt.whole);
+        assert!(prompt.max_output_tokens() >= 120);
+    }
+
+    #[test]
+    fn an_own_instruction_replaces_the_task_and_changes_the_digest() {
+        let plain = Prompt::for_document(&Document::default(), None);
+        let own = Prompt::for_document(
+            &Document { instruction: Some("List the obligations of the tenant.".into()), ..Document::default() },
+            None,
+        );
+        assert!(own.whole.starts_with("List the obligations"));
+        assert_ne!(plain.digest, own.digest);
+    }
+}

@@ -1,0 +1,268 @@
+//! How a document ends: one outcome, created once in the store, published byte for byte.
+//!
+//! The result object is the arbiter. Whoever settles first creates it; everybody later (a redelivery after a crash, a repeat by the
+//! publisher, a second worker with the same document) publishes *those bytes*:
+//!
+//! | stored result | this record | what is published |
+//! | --- | --- | --- |
+//! | none | any | own outcome, after its creation |
+//! | same origin, same request | redelivery | the stored bytes |
+//! | other origin, same request | the publisher's repeat | the stored bytes, header `precis-repeat: true` |
+//! | other request | conflict | nothing: dead letter `id_conflict` |
+//!
+//! The mark of a repeat is a header because the value must stay equal to the object.
+
+use std::sync::Arc;
+
+use precis_flow::Output;
+use precis_objects::{ObjectStore, create_or_adopt, keys};
+use precis_schemas::{
+    Answer, CacheLayer, Decision, Document, Origin, Outcome, RoutedDocument, Status, Trial, Usd, codec,
+};
+use precis_telemetry::metrics::Counter;
+
+use crate::{Identity, PipelineError, identity, source, topics};
+
+/// Header on a published outcome whose result was settled by an earlier record of the publisher.
+pub const REPEAT_HEADER: &str = "precis-repeat";
+/// Header with the outcome's status, for readers that filter before they decode.
+pub const STATUS_HEADER: &str = "precis-status";
+
+/// Creates results and turns them into records. Cheap to clone.
+#[derive(Clone)]
+pub struct Settler {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// What asks to be settled: enough to tell redelivery, repeat and conflict apart.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Who.
+    pub identity: Identity,
+    /// Which record.
+    pub origin: Origin,
+    /// Which request.
+    pub request_digest: String,
+    /// Replayed from the dead letters by an operator: never counts as the first publication.
+    pub replay: bool,
+}
+
+impl Claim {
+    /// The claim of a routed document.
+    pub fn of(routed: &RoutedDocument) -> Self {
+        Self {
+            identity: Identity {
+                tenant: routed.tenant.clone(),
+                document_id: routed.document_id.clone(),
+                revision: routed.revision,
+            },
+            origin: routed.origin.clone(),
+            request_digest: routed.request_digest.clone(),
+            replay: routed.replay,
+        }
+    }
+}
+
+impl Settler {
+    /// Settles into this store.
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// What is published if this identity is settled already; `None` if it is not.
+    ///
+    /// # Errors
+    /// `id_conflict` if it is settled for another request; the store's errors.
+    pub async fn settled(&self, claim: &Claim) -> Result<Option<Output>, PipelineError> {
+        match self.store.get(&key_of(&claim.identity)).await? {
+            Some(bytes) => self.republish(claim, bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Creates the result, or adopts the one that is there, and gives the record to publish.
+    ///
+    /// # Errors
+    /// `id_conflict` if another request won; the store's errors.
+    pub async fn settle(&self, claim: &Claim, outcome: &Outcome) -> Result<Output, PipelineError> {
+        let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), codec::encode(outcome)?).await?;
+        if adopted.created {
+            Counter::Outcomes.increment(&[outcome.status.as_str(), outcome.tier.as_deref().unwrap_or("none")]);
+            return Ok(record(&claim.identity, outcome.status, adopted.bytes, false));
+        }
+        Counter::SettleLostRaces.increment(&[]);
+        self.republish(claim, adopted.bytes)
+    }
+
+    fn republish(&self, claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
+        let stored: Outcome = codec::decode(&bytes)?;
+        if stored.request_digest != claim.request_digest {
+            return Err(PipelineError::rejected(
+                "id_conflict",
+                format!(
+                    "revision {} of this document id is settled for another request (from {}); a changed document needs a higher revision",
+                    claim.identity.revision,
+                    identity::format_origin(&stored.origin),
+                ),
+            ));
+        }
+        let repeat = claim.replay || stored.origin != claim.origin;
+        Ok(record(&claim.identity, stored.status, bytes, repeat))
+    }
+}
+
+fn key_of(identity: &Identity) -> String {
+    keys::result(&identity.tenant, &identity.document_id, identity.revision)
+}
+
+fn record(identity: &Identity, status: Status, value: Vec<u8>, repeat: bool) -> Output {
+    let mut output = Output::to(topics::SUMMARIES)
+        .key(identity.record_key())
+        .value(value)
+        .header(codec::SCHEMA_HEADER, codec::schema_header::<Outcome>())
+        .header(STATUS_HEADER, status.as_str());
+    if repeat {
+        output = output.header(REPEAT_HEADER, "true");
+    }
+    // CloudEvents, binary mode: https://github.com/cloudevents/spec (Kafka protocol binding).
+    output
+        .header("ce_specversion", "1.0")
+        .header("ce_type", "precis.outcome.v1")
+        .header("ce_source", "/precis")
+        .header("ce_id", format!("{}/{}/{}", identity.tenant, identity.document_id, identity.revision))
+        .header("content-type", "application/avro")
+}
+
+/// Everything of an outcome that is known before it is known how the document ends.
+#[derive(Debug, Clone)]
+pub struct Draft(Outcome);
+
+impl Draft {
+    /// For a document that has been through routing.
+    pub fn of(routed: &RoutedDocument, document: &Document, text: &str, now_ms: i64) -> Self {
+        let mut draft = Self::unrouted(&Claim::of(routed), document, text, now_ms);
+        draft.0.request_fingerprint.clone_from(&routed.request_fingerprint);
+        draft.0.policy_digest.clone_from(&routed.policy_digest);
+        draft.0.trail.clone_from(&routed.trail);
+        draft.0.decision = Some(routed.decision.clone());
+        draft.0.tier = Some(routed.tier.clone());
+        draft
+    }
+
+    /// For a document that the router settles itself.
+    pub fn unrouted(claim: &Claim, document: &Document, text: &str, now_ms: i64) -> Self {
+        Self(Outcome {
+            tenant: claim.identity.tenant.clone(),
+            document_id: claim.identity.document_id.clone(),
+            revision: claim.identity.revision,
+            status: Status::Failed,
+            summary: None,
+            code: None,
+            message: None,
+            tier: None,
+            model: None,
+            language: document.output_language.clone().or_else(|| document.language.clone()),
+            format: document.format,
+            words_in: count(source::words(text)),
+            words_out: 0,
+            input_tokens: 0,
+            cached_input_tokens: 0,
+            output_tokens: 0,
+            chunks: 0,
+            finish_reason: None,
+            checks: Vec::new(),
+            decision: None,
+            trail: Vec::new(),
+            cost: Usd::ZERO,
+            price_digest: None,
+            cache: CacheLayer::None,
+            purpose: document.purpose,
+            critical: document.critical,
+            document_type: document.document_type.clone(),
+            origin: claim.origin.clone(),
+            request_digest: claim.request_digest.clone(),
+            request_fingerprint: String::new(),
+            answer_key: None,
+            policy_digest: String::new(),
+            submitted_at: document.submitted_at,
+            subject_ids: document.subject_ids.clone(),
+            settled_at: now_ms,
+            generation_ms: 0,
+        })
+    }
+
+    /// Names the decision and policy of a document that the router settles itself.
+    #[must_use]
+    pub fn decided(
+        mut self,
+        fingerprint: &str,
+        policy_digest: &str,
+        decision: Option<Decision>,
+        trail: &[Trial],
+    ) -> Self {
+        fingerprint.clone_into(&mut self.0.request_fingerprint);
+        policy_digest.clone_into(&mut self.0.policy_digest);
+        self.0.decision = decision;
+        self.0.trail = trail.to_vec();
+        self
+    }
+
+    /// An accepted answer. A cached one cost this document nothing.
+    #[must_use]
+    pub fn answered(self, tier: &str, answer: &Answer, key: &str, cache: CacheLayer) -> Outcome {
+        let mut outcome = self.with_answer(tier, answer, key, Status::Answered);
+        outcome.cache = cache;
+        if cache != CacheLayer::None {
+            outcome.cost = Usd::ZERO;
+            outcome.generation_ms = 0;
+        }
+        outcome
+    }
+
+    /// The best answer at hand, with the checks it failed.
+    #[must_use]
+    pub fn flagged(self, tier: &str, answer: &Answer, key: &str, code: &str) -> Outcome {
+        let mut outcome = self.with_answer(tier, answer, key, Status::Flagged);
+        outcome.code = Some(code.to_owned());
+        outcome
+    }
+
+    /// No text, a code.
+    #[must_use]
+    pub fn failed(mut self, code: &str, message: &str) -> Outcome {
+        self.0.status = Status::Failed;
+        self.0.code = Some(code.to_owned());
+        self.0.message = Some(message.to_owned());
+        self.0
+    }
+
+    fn with_answer(self, tier: &str, answer: &Answer, key: &str, status: Status) -> Outcome {
+        Outcome {
+            status,
+            tier: Some(tier.to_owned()),
+            summary: Some(answer.text.clone()),
+            model: Some(answer.model.clone()),
+            words_out: count(source::words(&answer.text)),
+            input_tokens: answer.input_tokens,
+            cached_input_tokens: answer.cached_input_tokens,
+            output_tokens: answer.output_tokens,
+            chunks: answer.chunks,
+            finish_reason: Some(answer.finish_reason.clone()),
+            checks: answer.checks.clone(),
+            cost: answer.cost,
+            price_digest: answer.price_digest.clone(),
+            answer_key: Some(key.to_owned()),
+            generation_ms: answer.generation_ms,
+            ..self.0
+        }
+    }
+}
+
+fn count(words: usize) -> i32 {
+    i32::try_from(words).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,378 @@
+//! What a worker of any tier does with a routed document. GPU and API tiers differ only in their [`Summariser`].
+//!
+//! ```text
+//!  work.<tier> ─▶ settled? ──yes──▶ publish the stored bytes
+//!                   │ no
+//!                   ▼
+//!                 hard rules ──no──▶ escalations (refused: costs no hop)
+//!                   │ yes
+//!                   ▼
+//!                 answer stored? ──no──▶ generate ─▶ store (create-only; the loser adopts the winner's)
+//!                   │ yes                              │
+//!                   ▼◀──────────────────────────────────┘
+//!                 checks ──failed──▶ escalations (a hop)      passed ──▶ settle ─▶ summaries
+//! ```
+//!
+//! An answer is stored before anything is published, so a crash at any point costs no second generation and, on a paid tier, no second bill
+//! beyond the call that was in flight. The worker never picks a tier and never flags: both are the router's.
+
+use std::{sync::Arc, time::Instant};
+
+use async_trait::async_trait;
+use precis_flow::{Delivery, Output, Processor, Rejection, Scope, StageError};
+use precis_objects::{create_or_adopt, keys};
+use precis_policy::DocumentFacts;
+use precis_quality as quality;
+use precis_schemas::{
+    Answer, CacheLayer, CheckResult, Document, Escalation, Format, ModelIdentity, RoutedDocument, Trial, TrialResult,
+    Usd, codec,
+};
+use precis_telemetry::metrics::Counter;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Control, Governing, PipelineError, Settler,
+    identity::answer_fingerprint,
+    now_ms,
+    prompt::Prompt,
+    settle::{Claim, Draft},
+    source, topics,
+};
+
+/// One request to a model.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The document as it was routed.
+    pub routed: &'a RoutedDocument,
+    /// The publisher's record.
+    pub document: &'a Document,
+    /// Its text.
+    pub text: &'a str,
+    /// What is asked.
+    pub prompt: &'a Prompt,
+    /// Ends when the worker shuts down and its drain budget is spent.
+    pub shutdown: &'a CancellationToken,
+}
+
+/// What a model said.
+#[derive(Debug, Clone)]
+pub struct Generated {
+    /// The summary.
+    pub text: String,
+    /// `stop`, `length`, `repetition` or `refusal`.
+    pub finish_reason: String,
+    /// Prompt tokens, all chunks together.
+    pub input_tokens: i64,
+    /// Of those, read from a provider's cache.
+    pub cached_input_tokens: i64,
+    /// Generated tokens, all chunks together.
+    pub output_tokens: i64,
+    /// Requests the document was cut into; 1 = whole.
+    pub chunks: i32,
+    /// What it cost.
+    pub cost: Usd,
+    /// Digest of the price table behind `cost`.
+    pub price_digest: Option<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// This tier will not do it (switched off, out of money, too long for it): the router picks another, no hop is used up.
+    #[error("{message}")]
+    Refused {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// No tier could do it.
+    #[error("{message}")]
+    Rejected {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// Later, perhaps.
+    #[error("{message}")]
+    Retry {
+        /// Whose fault.
+        scope: Scope,
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+        /// Not before.
+        after: Option<std::time::Duration>,
+    },
+    /// The worker cannot go on.
+    #[error("{message}")]
+    Fatal {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+}
+
+/// A way to get a summary: the batched engine, or a provider's API.
+#[async_trait]
+pub trait Summariser: Send + Sync + 'static {
+    /// Who answers when asked with this prompt: part of the answer's fingerprint.
+    fn model(&self, prompt: &Prompt) -> ModelIdentity;
+    /// Decoding parameters that change the answer, in a stable spelling.
+    fn decoding(&self) -> String;
+    /// Whether documents leave the house on this way: then stale control knowledge stops it.
+    fn leaves_the_house(&self) -> bool;
+    /// Summarises one document.
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
+}
+
+/// The [`Processor`] of a tier's stage.
+pub struct TierWorker<S> {
+    tier: String,
+    summariser: S,
+    settler: Settler,
+    control: Arc<Control>,
+}
+
+impl<S: Summariser> TierWorker<S> {
+    /// A worker of `tier`.
+    pub fn new(tier: impl Into<String>, summariser: S, settler: Settler, control: Arc<Control>) -> Self {
+        Self { tier: tier.into(), summariser, settler, control }
+    }
+
+    async fn handle(&self, delivery: &Delivery, routed: &RoutedDocument, claim: &Claim) -> Result<Output, StageError> {
+        let stage_error = |error: PipelineError| error.into_stage(Some(&routed.tenant));
+        if let Some(output) = self.settler.settled(claim).await.map_err(stage_error)? {
+            return Ok(output);
+        }
+        let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
+        let governing = self.control.for_record(&routed.policy_digest, self.summariser.leaves_the_house()).await?;
+        let facts = DocumentFacts::of(&routed.tenant, &document);
+        if let Err(code) = precis_policy::recheck(&governing.policy, &governing.switches, &facts, &self.tier) {
+            return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, &code, None, &[]));
+        }
+        let text = source::text_of(&routed.tenant, &document, &**self.settler.store()).await.map_err(stage_error)?;
+        let expected = expected_language(&document, &text);
+        let prompt = Prompt::for_document(&document, document.output_language.as_deref().or(expected.as_deref()));
+        let model = self.summariser.model(&prompt);
+        let fingerprint = answer_fingerprint(&model, &self.summariser.decoding());
+        let key = keys::answer(&routed.tenant, &routed.request_fingerprint, &fingerprint);
+
+        let stored = self.settler.store().get(&key).await.map_err(|error| stage_error(error.into()))?;
+        let judge =
+            Judge { governing: &governing, document: &document, text: &text, expected_language: expected.as_deref() };
+        let stored = match stored {
+            Some(bytes) => codec::decode(&bytes).map_err(|error| stage_error(error.into()))?,
+            None => {
+                let started = Instant::now();
+                let job =
+                    Job { routed, document: &document, text: &text, prompt: &prompt, shutdown: &delivery.shutdown };
+                let generated = match self.summariser.summarise(job).await {
+                    Ok(generated) => generated,
+                    Err(GenerateError::Refused { code, message }) => {
+                        tracing::info!(tier = self.tier, code, message, "refused");
+                        return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, code, None, &[]));
+                    }
+                    Err(error) => return Err(into_stage(error, &routed.tenant)),
+                };
+                let generation_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+                let answer = new_answer(routed, &document, fingerprint, model, generated, generation_ms);
+                self.keep(&key, judge.judged(answer).0).await.map_err(stage_error)?
+            }
+        };
+        // Judged again even if stored: the thresholds in force decide, not those of the day it was generated.
+        let (answer, failed) = judge.judged(stored);
+        self.count(&failed);
+        if let Some(code) = failed.first() {
+            return Ok(self.escalation(
+                delivery,
+                claim,
+                &governing,
+                TrialResult::FailedChecks,
+                code,
+                Some(key),
+                &failed,
+            ));
+        }
+        let accepted = keys::accepted(&routed.tenant, &routed.request_fingerprint, &governing.cache_generation);
+        let bytes = codec::encode(&answer).map_err(|error| stage_error(error.into()))?;
+        self.settler.store().put_if_absent(&accepted, bytes).await.map_err(|error| stage_error(error.into()))?;
+        let outcome =
+            Draft::of(routed, &document, &text, now_ms()).answered(&self.tier, &answer, &key, CacheLayer::None);
+        self.settler.settle(claim, &outcome).await.map_err(stage_error)
+    }
+
+    fn count(&self, failed: &[String]) {
+        Counter::Answers.increment(&[&self.tier, if failed.is_empty() { "accepted" } else { "rejected" }]);
+        for check in failed {
+            Counter::CheckFailures.increment(&[check, &self.tier]);
+        }
+    }
+
+    /// Stores the answer; if another worker stored one under this key first, that one counts.
+    async fn keep(&self, key: &str, answer: Answer) -> Result<Answer, PipelineError> {
+        let adopted = create_or_adopt(&**self.settler.store(), key, codec::encode(&answer)?).await?;
+        Ok(if adopted.created { answer } else { codec::decode(&adopted.bytes)? })
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call builds one record; a struct would only rename the fields of Trial"
+    )]
+    fn escalation(
+        &self,
+        delivery: &Delivery,
+        claim: &Claim,
+        governing: &Governing,
+        result: TrialResult,
+        code: &str,
+        answer_key: Option<String>,
+        failed_checks: &[String],
+    ) -> Output {
+        Counter::Escalations.increment(&[&self.tier, code]);
+        let trial = Trial {
+            tier: self.tier.clone(),
+            result,
+            code: code.to_owned(),
+            answer_key,
+            failed_checks: failed_checks.to_vec(),
+            policy_digest: governing.digest.clone(),
+            at: now_ms(),
+        };
+        let routed = delivery.record.value.clone().unwrap_or_default();
+        let value = codec::encode(&Escalation { routed, trial })
+            .expect("an escalation is bytes and strings: it always fits its schema");
+        Output::to(topics::ESCALATIONS)
+            .key(claim.identity.record_key())
+            .value(value)
+            .header(codec::SCHEMA_HEADER, codec::schema_header::<Escalation>())
+    }
+}
+
+#[async_trait]
+impl<S: Summariser> Processor for TierWorker<S> {
+    async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
+        let routed = decode_routed(delivery).map_err(|error| error.into_stage(None))?;
+        let claim = Claim::of(&routed);
+        Ok(vec![self.handle(delivery, &routed, &claim).await?])
+    }
+
+    async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
+        // Of an undecodable record or another request's identity there is no outcome to settle: the dead letter is its end.
+        let Ok(routed) = decode_routed(delivery) else { return Ok(Vec::new()) };
+        if rejection.code == "id_conflict" {
+            return Ok(Vec::new());
+        }
+        let document = codec::decode(&routed.document).unwrap_or_default();
+        let outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
+        match self.settler.settle(&Claim::of(&routed), &outcome).await {
+            Ok(output) => Ok(vec![output]),
+            Err(PipelineError::Rejected { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into_stage(Some(&routed.tenant))),
+        }
+    }
+}
+
+fn decode_routed(delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
+    let value = delivery
+        .record
+        .value
+        .as_deref()
+        .ok_or_else(|| PipelineError::rejected("empty_record", "the record has no value"))?;
+    Ok(codec::decode(value)?)
+}
+
+/// The language a summary must be in: the one asked for, else the document's own as far as it can be told.
+fn expected_language(document: &Document, text: &str) -> Option<String> {
+    document
+        .output_language
+        .clone()
+        .or_else(|| document.language.clone())
+        .or_else(|| quality::language_of(text).map(str::to_owned))
+}
+
+fn new_answer(
+    routed: &RoutedDocument,
+    document: &Document,
+    fingerprint: String,
+    model: ModelIdentity,
+    generated: Generated,
+    generation_ms: i64,
+) -> Answer {
+    Answer {
+        tenant: routed.tenant.clone(),
+        request_fingerprint: routed.request_fingerprint.clone(),
+        answer_fingerprint: fingerprint,
+        text: generated.text,
+        finish_reason: generated.finish_reason,
+        model,
+        input_tokens: generated.input_tokens,
+        cached_input_tokens: generated.cached_input_tokens,
+        output_tokens: generated.output_tokens,
+        chunks: generated.chunks,
+        checks: Vec::new(),
+        accepted: false,
+        cost: generated.cost,
+        price_digest: generated.price_digest,
+        generation_ms,
+        created_at: now_ms(),
+        subject_ids: document.subject_ids.clone(),
+    }
+}
+
+/// Holds an answer against its source under the thresholds in force.
+struct Judge<'a> {
+    governing: &'a Governing,
+    document: &'a Document,
+    text: &'a str,
+    expected_language: Option<&'a str>,
+}
+
+impl Judge<'_> {
+    /// The answer with its verdict, and the gating checks it failed, in order of cost.
+    fn judged(&self, mut answer: Answer) -> (Answer, Vec<String>) {
+        let thresholds = self.governing.policy.thresholds(&self.document.document_type);
+        let context: Vec<&str> =
+            [&self.document.title, &self.document.instruction].into_iter().flatten().map(String::as_str).collect();
+        let checks = quality::check(
+            &quality::Input {
+                source: self.text,
+                context: &context,
+                summary: &answer.text,
+                finish_reason: &answer.finish_reason,
+                expected_language: self.expected_language,
+                max_words: self.document.max_words.and_then(|words| u32::try_from(words).ok()),
+                format: match self.document.format {
+                    Format::Paragraph => quality::Format::Paragraph,
+                    Format::Bullets => quality::Format::Bullets,
+                },
+            },
+            thresholds,
+        );
+        let failed: Vec<String> = quality::failed(&checks, thresholds).into_iter().map(str::to_owned).collect();
+        answer.accepted = failed.is_empty();
+        answer.checks = checks
+            .into_iter()
+            .map(|check| CheckResult {
+                name: check.name.to_owned(),
+                passed: check.passed,
+                value: check.value,
+                detail: check.detail,
+            })
+            .collect();
+        (answer, failed)
+    }
+}
+
+fn into_stage(error: GenerateError, tenant: &str) -> StageError {
+    match error {
+        GenerateError::Rejected { code, message } | GenerateError::Refused { code, message } => {
+            StageError::Reject(Rejection { code, message, tenant: Some(tenant.to_owned()) })
+        }
+        GenerateError::Retry { scope, code, message, after } => StageError::Retry { scope, code, message, after },
+        GenerateError::Fatal { code, message } => StageError::Fatal { code, message },
+    }
+}
