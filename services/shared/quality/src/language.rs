@@ -125,17 +125,17 @@ impl Languages {
     }
 
     /// The language to read the summary's number words in: its own, else the expected one.
-    pub(crate) fn of_summary(&self) -> Option<Lang> {
+    pub(crate) fn of_summary(self) -> Option<Lang> {
         self.summary.or(self.expected)
     }
 
     /// Whether the summary's language gives every noun a capital letter.
-    pub(crate) fn capitalise_nouns(&self) -> bool {
+    pub(crate) fn capitalise_nouns(self) -> bool {
         self.of_summary() == Some(Lang::Deu)
     }
 
     /// Whether the summary is a translation, in which names and number words are other ones.
-    pub(crate) fn differ(&self) -> bool {
+    pub(crate) fn differ(self) -> bool {
         matches!((self.of_summary(), self.source), (Some(a), Some(b)) if a != b)
     }
 }
@@ -143,6 +143,12 @@ impl Languages {
 /// The language of a text as an ISO 639-3 code, and the detector's confidence between 0 and 1.
 pub fn detect(text: &str) -> Option<(&'static str, f64)> {
     whatlang::detect(sample(text)).map(|info| (info.lang().code(), info.confidence()))
+}
+
+/// The language of a text as an ISO 639-1 code; `None` where the text is too short or the detector not sure.
+pub fn language_of(text: &str) -> Option<&'static str> {
+    let found = confident(text, &Thresholds::default())?;
+    CODES.iter().find(|(_, lang)| *lang == found).map(|(code, _)| *code)
 }
 
 fn confident(text: &str, thresholds: &Thresholds) -> Option<Lang> {
@@ -165,7 +171,7 @@ fn by_code(tag: &str) -> Option<Lang> {
     CODES.iter().find(|(short, _)| *short == code).map(|(_, lang)| *lang).or_else(|| Lang::from_code(&code))
 }
 
-pub(crate) fn check(input: &Input<'_>, languages: &Languages, thresholds: &Thresholds) -> Check {
+pub(crate) fn check(input: &Input<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let info = whatlang::detect(sample(input.summary));
     let value = info.as_ref().map(whatlang::Info::confidence);
     let words = count_words(input.summary);

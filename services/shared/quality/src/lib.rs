@@ -25,7 +25,7 @@ mod thresholds;
 use serde::{Deserialize, Serialize};
 
 pub use extract::{Extraction, extraction};
-pub use language::detect as detect_language;
+pub use language::{detect as detect_language, language_of};
 pub use text::count_words;
 pub use thresholds::{CheckName, Thresholds};
 
@@ -92,10 +92,10 @@ pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
         refusal::check(input),
         ending::check(input),
         repetition::check(input, &summary, thresholds),
-        language::check(input, &languages, thresholds),
+        language::check(input, languages, thresholds),
         length::length(input, thresholds),
-        numbers::check(&source, &summary, &languages, thresholds),
-        names::check(&source, &summary, &languages, thresholds),
+        numbers::check(&source, &summary, languages, thresholds),
+        names::check(&source, &summary, languages, thresholds),
         extract::coverage(&extraction, thresholds),
         extract::density(&extraction, thresholds),
         extract::compression(&extraction, thresholds),

@@ -35,6 +35,7 @@ pub(super) fn is_connector(folded: &str) -> bool {
             | "des"
             | "d"
             | "l"
+            | "and"
             | "van"
             | "von"
             | "der"
@@ -83,6 +84,7 @@ const SAME: &[&[&str]] = &[
     &["belgium", "belgian", "belgique", "belge", "belges"],
     &["germany", "german", "germans", "allemagne", "allemand", "allemande"],
     &["turkey", "turkish", "turks"],
+    &["mexico", "mexican", "mexique", "mexicain", "mexicaine"],
     &["russia", "russian", "russie", "russe", "russes"],
 ];
 
@@ -95,7 +97,7 @@ pub(super) fn same(folded: &str) -> impl Iterator<Item = &'static str> {
 const ENDINGS: &[&str] = &[
     "iennes", "ienne", "aines", "aises", "oises", "istes", "ically", "iens", "aine", "aise", "oise", "eens", "ians",
     "iste", "ists", "ical", "ally", "ien", "een", "ian", "ean", "ese", "ish", "ais", "ois", "ain", "ans", "ist", "ism",
-    "ary", "als", "ers", "ies", "an", "ic", "al", "er", "es", "ie", "ia", "y", "s", "a", "e", "o", "n",
+    "ary", "als", "ers", "ies", "an", "ic", "al", "er", "es", "ie", "ia", "y", "s", "a", "e",
 ];
 /// Shortest stem.
 const STEM: usize = 4;

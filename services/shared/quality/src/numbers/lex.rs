@@ -9,6 +9,7 @@ use crate::text::{Boundary, Text};
 
 /// A number or a date that a text mentions.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of one mention, each read on its own")]
 pub(crate) struct Mention {
     /// Byte range, unit included.
     pub(crate) start: usize,
@@ -65,7 +66,7 @@ pub(crate) fn mentions(text: &Text<'_>, reading: Reading) -> Vec<Mention> {
     let mut at = 0;
     while at < text.len() {
         at = if text.word(at).contains(|c: char| c.is_ascii_digit()) {
-            in_digits(text, at, &mut found)
+            in_digits(text, at, reading, &mut found)
         } else {
             in_letters(text, at, reading, &mut found)
         };
@@ -75,12 +76,12 @@ pub(crate) fn mentions(text: &Text<'_>, reading: Reading) -> Vec<Mention> {
 }
 
 /// Reads a piece with digits; the piece to go on with.
-fn in_digits(text: &Text<'_>, at: usize, found: &mut Vec<Mention>) -> usize {
+fn in_digits(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Mention>) -> usize {
     if let Some(date) = date(text, at) {
         found.push(Mention::new(text, at, at + 3, date));
         return at + 3;
     }
-    let Some(Literal { readings, parts, end, suffix }) = literal::read(text, at) else {
+    let Some(Literal { readings, parts, end, suffix }) = literal::read(text, at, reading) else {
         let what = What::Identifier { folded: text.folded(at), digits: literal::digit_runs(text.word(at)) };
         found.push(Mention::new(text, at, at + 1, what));
         return at + 1;
@@ -112,15 +113,16 @@ fn in_letters(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Ment
             return at + 1;
         }
     }
-    let Some((value, end)) = words::number(text, at, reading) else {
-        return at + 1;
-    };
-    let what = What::Number { readings: vec![Value::integer(value)], parts: Vec::new() };
-    let mut mention = Mention::new(text, at, end, what);
-    mention.hedged = is_hedged(text, at);
-    let next = measure(text, at, end, &mut mention);
-    found.push(mention);
-    next
+    let mut next = text.len();
+    let numbers = words::numbers(text, at, reading);
+    for (value, end) in &numbers {
+        let what = What::Number { readings: vec![Value::integer(*value)], parts: Vec::new() };
+        let mut mention = Mention::new(text, at, *end, what);
+        mention.hedged = is_hedged(text, at);
+        next = next.min(measure(text, at, *end, &mut mention));
+        found.push(mention);
+    }
+    if numbers.is_empty() { at + 1 } else { next }
 }
 
 /// Scale and unit around the number in pieces `at..end`; the piece to go on with.
@@ -286,7 +288,8 @@ fn is_marker(text: &Text<'_>, at: usize, end: usize) -> bool {
     let (before, after) = (text.gap(at), text.gap(end));
     let opens_line = text.boundary(at) == Boundary::Line
         && before.rsplit(['\n', '\r']).next().is_some_and(|margin| margin.chars().all(|c| " \t#*->•([_|".contains(c)));
-    let closed = after.starts_with(['.', ')', ':', ']']) && after[1..].chars().next().is_none_or(char::is_whitespace);
+    let closed = after.starts_with(['.', ')', ':', ']'])
+        && after[1..].chars().next().is_none_or(|c| c.is_whitespace() || c == '*');
     if opens_line {
         return closed || after.starts_with(['*', '_']) || after.starts_with(" -") || after.starts_with(" –");
     }

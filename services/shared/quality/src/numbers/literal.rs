@@ -5,6 +5,7 @@
 //! supports.
 
 use super::value::Value;
+use super::words::Reading;
 use crate::text::Text;
 
 /// A literal read from a text.
@@ -20,7 +21,7 @@ pub(crate) struct Literal {
 }
 
 /// Reads the literal that begins at a piece; `None` if the piece mixes letters and digits otherwise than by a suffix.
-pub(crate) fn read(text: &Text<'_>, at: usize) -> Option<Literal> {
+pub(crate) fn read(text: &Text<'_>, at: usize, reading: Reading) -> Option<Literal> {
     let (first, mut rest) = split(text.word(at))?;
     let mut groups = vec![first];
     let mut separators = Vec::new();
@@ -34,7 +35,7 @@ pub(crate) fn read(text: &Text<'_>, at: usize) -> Option<Literal> {
         rest = tail;
         end += 1;
     }
-    let mut readings = readings(&groups, &separators);
+    let mut readings = readings(&groups, &separators, reading == Reading::Generous);
     let mut suffix = crate::fold::fold(rest);
     if is_ordinal(&suffix) || suffix == "s" {
         if suffix == "s" && first.len() == 2 && groups.len() == 1 {
@@ -46,7 +47,7 @@ pub(crate) fn read(text: &Text<'_>, at: usize) -> Option<Literal> {
     if let Some(from) = abbreviated_range(text, at, &groups) {
         readings.push(from);
     }
-    let spaced = separators.iter().any(|separator| *separator == ' ');
+    let spaced = separators.contains(&' ');
     let parts = if readings.is_empty() || spaced {
         groups.iter().map(|group| Value::new(group, "")).collect()
     } else {
@@ -107,7 +108,7 @@ fn continuation<'a>(
 }
 
 /// Every reading of the groups as one number.
-fn readings(groups: &[&str], separators: &[char]) -> Vec<Value> {
+fn readings(groups: &[&str], separators: &[char], generous: bool) -> Vec<Value> {
     let Some(last) = separators.last() else {
         return vec![Value::new(groups[0], "")];
     };
@@ -117,6 +118,10 @@ fn readings(groups: &[&str], separators: &[char]) -> Vec<Value> {
         readings.push(Value::new(&groups.concat(), ""));
     }
     let (whole, fraction) = groups.split_at(groups.len() - 1);
+    // Nobody writes 1.2 as `1,200`; a source may all the same support it.
+    if !readings.is_empty() && fraction[0].ends_with('0') && !generous {
+        return readings;
+    }
     let before = &separators[..separators.len() - 1];
     let thousands = before.iter().all(|separator| separator != last && *separator == before[0]);
     if matches!(last, '.' | ',') && thousands && is_grouped(whole) {
@@ -130,7 +135,7 @@ fn is_grouped(groups: &[&str]) -> bool {
     let [first, middle @ .., last] = groups else {
         return true;
     };
-    first.len() <= 3 && last.len() == 3 && middle.iter().all(|group| matches!(group.len(), 2 | 3))
+    first.len() <= 3 && *first != "0" && last.len() == 3 && middle.iter().all(|group| matches!(group.len(), 2 | 3))
 }
 
 /// In `2019-20` the second number is a year too.

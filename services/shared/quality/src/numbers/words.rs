@@ -158,7 +158,9 @@ const HINTS: &[(&str, u64)] = &[
     ("decennie", 10),
     ("siecle", 100),
     ("millier", 1_000),
+    ("hundred", 100),
     ("hundreds", 100),
+    ("thousand", 1_000),
     ("thousands", 1_000),
     ("milliers", 1_000),
 ];
@@ -193,17 +195,61 @@ static WORDS: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
     words
 });
 
-/// A number in words that begins at piece `from`: its value and the piece after it.
-pub(crate) fn number(text: &Text<'_>, from: usize, reading: Reading) -> Option<(u64, usize)> {
+/// The numbers in words that begin at piece `from`, each with the piece behind it: at most one a language.
+pub(crate) fn numbers(text: &Text<'_>, from: usize, reading: Reading) -> Vec<(u64, usize)> {
+    match reading {
+        Reading::Generous => {
+            let mut found: Vec<_> = [Lang::Eng, Lang::Fra]
+                .into_iter()
+                .filter_map(|language| number(text, from, language))
+                .filter(|found| found.kind != Kind::Scale)
+                .map(|found| (found.value, found.end))
+                .collect();
+            found.dedup();
+            found
+        }
+        Reading::Strict(Some(language)) => number(text, from, language)
+            .filter(|found| found.kind == Kind::Number)
+            .map(|found| (found.value, found.end))
+            .into_iter()
+            .collect(),
+        Reading::Strict(None) => Vec::new(),
+    }
+}
+
+/// A number in words.
+struct Found {
+    value: u64,
+    end: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Surely a number.
+    Number,
+    /// A word that mostly means something else.
+    Doubtful,
+    /// A scale without a number: `millions of`.
+    Scale,
+}
+
+/// The number in words of one language that begins at piece `from`.
+fn number(text: &Text<'_>, from: usize, language: Lang) -> Option<Found> {
     let mut sum = Sum::default();
     let (mut at, mut end) = (from, from);
-    let mut sure = false;
+    let mut kind = Kind::Scale;
     while at < text.len() && (at == from || is_joint(text.gap(at))) {
         let word = text.folded(at);
-        match atom(&word, reading) {
+        match atom(&word, language) {
             Some(atom) if sum.take(atom) => {
-                let alone = matches!(atom, Atom::Times(_)) || DOUBTFUL.contains(&word.as_str());
-                sure = sure || end > from || !alone;
+                kind = match atom {
+                    _ if end > from => Kind::Number,
+                    Atom::Times(_) if !matches!(word.as_str(), "cent" | "mille") => Kind::Scale,
+                    Atom::Times(_) => Kind::Doubtful,
+                    Atom::Add(_) if DOUBTFUL.contains(&word.as_str()) => Kind::Doubtful,
+                    Atom::Add(_) => Kind::Number,
+                };
                 at += 1;
                 end = at;
             }
@@ -212,8 +258,7 @@ pub(crate) fn number(text: &Text<'_>, from: usize, reading: Reading) -> Option<(
             _ => break,
         }
     }
-    let found = end > from && (sure || reading == Reading::Generous);
-    found.then_some((sum.total + sum.current, end))
+    (end > from).then_some(Found { value: sum.total + sum.current, end, kind })
 }
 
 /// The value that a word of a source hints at without being a number.
@@ -221,13 +266,12 @@ pub(crate) fn hint(folded: &str) -> Option<u64> {
     WORDS.get(folded).and_then(|entry| entry.hint)
 }
 
-fn atom(word: &str, reading: Reading) -> Option<Atom> {
+fn atom(word: &str, language: Lang) -> Option<Atom> {
     let entry = WORDS.get(word)?;
-    match reading {
-        Reading::Generous => entry.english.or(entry.french),
-        Reading::Strict(Some(Lang::Eng)) => entry.english,
-        Reading::Strict(Some(Lang::Fra)) => entry.french,
-        Reading::Strict(_) => None,
+    match language {
+        Lang::Eng => entry.english,
+        Lang::Fra => entry.french,
+        _ => None,
     }
 }
 

@@ -17,6 +17,7 @@ mod value;
 mod words;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use crate::language::Languages;
 use crate::source::Source;
@@ -146,6 +147,7 @@ impl Known {
             }
             if let Some(scale) = units::scale(&folded) {
                 self.scales.insert(scale);
+                self.values.entry(Value::integer(1).shift(scale).digits).or_default().add(Units::ANY);
             }
             if let Some(value) = words::hint(&folded) {
                 self.values.entry(value.to_string()).or_default().add(Units::ANY);
@@ -284,7 +286,7 @@ pub(crate) fn roman(word: &str) -> Option<u64> {
     u64::try_from(total).ok()
 }
 
-pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: &Languages, thresholds: &Thresholds) -> Check {
+pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let reading = Reading::Strict(languages.of_summary());
     let mut missing: Vec<String> = Vec::new();
     for mention in mentions(summary, reading) {
@@ -309,7 +311,7 @@ pub(crate) fn report(name: CheckName, missing: &[String], limit: u32) -> Check {
     if !missing.is_empty() {
         detail = format!("not in the source: {}", missing[..missing.len().min(LISTED)].join(", "));
         if missing.len() > LISTED {
-            detail.push_str(&format!(" and {} more", missing.len() - LISTED));
+            let _ = write!(detail, " and {} more", missing.len() - LISTED);
         }
     }
     Check::new(name, passed, Some(missing.len() as f64), detail)

@@ -22,12 +22,12 @@ use crate::{Check, CheckName, Thresholds};
 
 pub(crate) use known::Known;
 use known::is_capital;
-use lexicon::{is_connector, is_function_word, is_generic, same};
+use lexicon::{is_connector, is_function_word, is_generic, same, stem};
 
 /// Longest name that is listed, in characters.
 const LISTED_CHARS: usize = 60;
 
-pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: &Languages, thresholds: &Thresholds) -> Check {
+pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let undecided = if languages.differ() {
         Some("undecided: translated")
     } else if languages.capitalise_nouns() {
@@ -42,10 +42,15 @@ pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: &Languages, 
     }
     let mut missing: Vec<String> = Vec::new();
     for run in runs(summary) {
-        if let Some(name) = unsupported(source, summary, &run)
-            && !missing.contains(&name)
-        {
-            missing.push(name);
+        if is_heading(summary, &run) || is_expansion(source, summary, &run) {
+            continue;
+        }
+        for name in parts(summary, &run) {
+            if let Some(name) = unsupported(source, summary, &name)
+                && !missing.contains(&name)
+            {
+                missing.push(name);
+            }
         }
     }
     report(CheckName::UnsupportedNames, &missing, thresholds.max_unsupported_names)
@@ -94,11 +99,22 @@ fn is_joined(text: &Text<'_>, index: usize) -> bool {
         && matches!(text.gap(index), " " | "-" | "'" | "’" | "." | ". " | " & " | "&" | "\u{a0}" | "‑")
 }
 
-/// The name in a run, if the source does not have it.
-fn unsupported(source: &Source, text: &Text<'_>, run: &Run) -> Option<String> {
-    if is_heading(text, run) || is_expansion(source, text, run) {
-        return None;
+/// The names in a run: `Marie and Pierre Curie` are two.
+fn parts(text: &Text<'_>, run: &Run) -> Vec<Run> {
+    let mut parts = Vec::new();
+    let mut start = run.start;
+    for index in run.clone() {
+        if matches!(text.word(index), "and" | "et") {
+            parts.push(start..index);
+            start = index + 1;
+        }
     }
+    parts.push(start..run.end);
+    parts
+}
+
+/// The name, if the source does not have it.
+fn unsupported(source: &Source, text: &Text<'_>, run: &Run) -> Option<String> {
     let mut missing = false;
     let mut bounds: Option<(usize, usize)> = None;
     for index in run.clone() {
@@ -128,7 +144,7 @@ fn is_supported(source: &Source, text: &Text<'_>, index: usize, folded: &str) ->
         || is_generic(folded)
         || is_function_word(folded)
         || roman(word).is_some();
-    if trivial || source.has(folded) || source.names.has_stem(folded) {
+    if trivial || source.has(folded) || source.has(stem(folded)) || source.names.has_stem(folded) {
         return true;
     }
     if same(folded).any(|other| source.has(other)) {
