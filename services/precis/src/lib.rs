@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The command line of Précis, and all services in one process for one machine.
+//!
+//! [`commands`] has a module for each command; they share where they work ([`environment`]), what they read ([`inputs`], [`documents`],
+//! [`follow`]) and how they tell ([`output`], [`report`], [`progress`]). [`compose`] runs services in this process. Only this crate composes services; none of
+//! them knows another.
+
+pub mod cli;
+pub mod commands;
+pub mod compose;
+pub mod documents;
+pub mod environment;
+pub mod exit;
+pub mod follow;
+pub mod inputs;
+pub mod output;
+pub mod progress;
+pub mod report;
+
+use cli::{Cli, Command};
+use exit::Exit;
+use output::Output;
+
+/// Runs a command to its end and tells what went wrong, if anything did.
+pub async fn run(cli: Cli) -> Exit {
+    let Cli { globals, command } = cli;
+    let out = Output::of_process(globals.json);
+    let result = match command {
+        Command::Summarize(args) => commands::summarize::run(&globals, args, &out).await,
+        Command::Up(args) => commands::up::run(&globals, args, &out).await,
+        Command::Submit(args) => commands::submit::run(&globals, args, &out).await,
+        Command::Results(args) => commands::results::run(&globals, args, &out).await,
+        Command::Status(args) => commands::status::run(&globals, args, &out).await,
+        Command::DeadLetters(args) => commands::dead_letters::run(&globals, args, &out).await,
+        Command::Policy(args) => commands::policy::run(&globals, args, &out).await,
+        Command::Tiers(args) => commands::tiers::run(&globals, args, &out).await,
+        Command::Models(args) => commands::models::run(&globals, args, &out).await,
+        Command::Topics(args) => commands::topics::run(&globals, args, &out).await,
+        Command::Doctor(args) => commands::doctor::run(&globals, args, &out).await,
+        Command::Config(args) => commands::config::run(&globals, &args, &out),
+    };
+    match result.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
+        Ok(exit) => exit,
+        // Whoever read our answer has seen enough.
+        Err(error) if output::is_closed_pipe(&error) => Exit::Done,
+        Err(error) => {
+            out.note(format_args!("error: {error:#}"));
+            Exit::Environment
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `precis dead-letters list`.
+
+use serde::Serialize;
+
+use super::{Filter, Letter, letters};
+use crate::{environment::Environment, exit::Exit, output, output::Output, report};
+
+#[derive(Serialize)]
+struct View<'a> {
+    id: &'a str,
+    stage: &'a str,
+    code: &'a str,
+    message: &'a str,
+    tenant: Option<&'a str>,
+    attempts: i32,
+    failed_at: String,
+    replayed_at: Option<String>,
+    replayed_by: Option<&'a str>,
+}
+
+impl<'a> From<&'a Letter> for View<'a> {
+    fn from(Letter { letter, action }: &'a Letter) -> Self {
+        Self {
+            id: &letter.id,
+            stage: &letter.stage,
+            code: &letter.code,
+            message: &letter.message,
+            tenant: letter.tenant.as_deref(),
+            attempts: letter.attempts,
+            failed_at: report::utc(letter.failed_at),
+            replayed_at: action.as_ref().map(|action| report::utc(action.at)),
+            replayed_by: action.as_ref().map(|action| action.by.as_str()),
+        }
+    }
+}
+
+pub(super) async fn run(environment: &Environment, filter: &Filter, out: &Output) -> anyhow::Result<Exit> {
+    let log = environment.log().await?;
+    let letters = letters(&log).await?;
+    let views: Vec<View<'_>> = letters.iter().filter(|letter| filter.matches(&letter.letter)).map(View::from).collect();
+    if out.json() {
+        for view in &views {
+            out.value(view)?;
+        }
+        return Ok(Exit::Done);
+    }
+    if views.is_empty() {
+        out.line("no dead letters")?;
+        return Ok(Exit::Done);
+    }
+    let mut table = output::table(&["Id", "Code", "Tenant", "Attempts", "Failed at", "Replayed", "Message"]);
+    for view in &views {
+        table.add_row(vec![
+            view.id.to_owned(),
+            view.code.to_owned(),
+            view.tenant.unwrap_or("").to_owned(),
+            view.attempts.to_string(),
+            view.failed_at.clone(),
+            view.replayed_at.clone().unwrap_or_default(),
+            view.message.to_owned(),
+        ]);
+    }
+    out.table(&mut table)?;
+    Ok(Exit::Done)
+}

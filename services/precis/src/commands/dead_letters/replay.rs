@@ -1,0 +1,236 @@
+//! `precis dead-letters replay`: a record goes back to where it came from, exactly once.
+//!
+//! ```text
+//! take the name over (fences an older replay) ─▶ read what was done before ─▶ refuse or build ─▶ one transaction:
+//!                                                                               record + "replayed"
+//! ```
+//!
+//! Only who holds the name may commit, and the markers are read after it was taken: so of two replays of one dead letter, on any machines, one
+//! commits and the other is fenced or finds the marker.
+
+
+use anyhow::{Context as _, bail};
+use precis_flow::{ORIGIN_HEADER, Output as Record};
+use precis_objects::{ObjectStore, claim_check, keys};
+use precis_pipeline::{
+    identity::REPLAY_HEADER,
+    now_ms,
+    source::MAX_TEXT_BYTES,
+    topics,
+};
+use precis_schemas::{BodyReference, DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
+use serde_json::json;
+
+use super::{Filter, Letter, letters};
+use crate::{commands::operator, environment::Environment, exit::Exit, output::Output};
+
+/// Name of the exclusive writer: one replay at a time in a house.
+const WRITER: &str = "dead-letters-replay";
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "all"])))]
+pub(super) struct ReplayArgs {
+    /// Ids, as `list` shows them
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// All that were not replayed yet and that the filters leave
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    filter: Filter,
+    /// Ask for it again as the next revision: for documents that are settled, whose outcome no replay changes
+    #[arg(long)]
+    new_revision: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Who, for the record [default: $USER]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+/// Why a dead letter is not replayed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("no dead letter has this id; `precis dead-letters list` shows them")]
+    Unknown,
+    #[error("was replayed already at {at} by {by}; a dead letter is replayed once: publish the document anew instead")]
+    AlreadyReplayed { at: String, by: String },
+    #[error("its body cannot be had: {0}")]
+    BodyMissing(String),
+    #[error(
+        "its document is settled as {status} (revision {revision}), and a settled outcome never changes: replay it with --new-revision, \
+         which asks again under revision {}", revision + 1
+    )]
+    Settled { status: &'static str, revision: i64 },
+    #[error("it is no document ({0}), so it has no next revision: replay it without --new-revision")]
+    NoDocument(String),
+}
+
+impl Refusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_id",
+            Self::AlreadyReplayed { .. } => "already_replayed",
+            Self::BodyMissing(_) => "body_missing",
+            Self::Settled { .. } => "already_settled",
+            Self::NoDocument(_) => "no_document",
+        }
+    }
+}
+
+pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Output) -> anyhow::Result<Exit> {
+    let log = environment.log().await?;
+    let store = environment.store().await?;
+    // Before reading what was done: whoever held the name before can do nothing any more.
+    let mut writer = log.exclusive(WRITER).await.context("the right to replay could not be taken")?;
+    let all = letters(&log).await?;
+    let by = operator(args.by.as_deref());
+    let mut refused = 0;
+    let chosen = chosen(&all, args);
+    for (id, letter) in &chosen {
+        let built = match letter {
+            None => Err(Refusal::Unknown),
+            Some(letter) => build(letter, args.new_revision, &*store).await?,
+        };
+        match built {
+            Ok(record) => {
+                let topic = record.topic.clone();
+                writer.commit(vec![record, marker(id, &by, &args.reason)?]).await.with_context(|| format!("{id} was not replayed"))?;
+                if out.json() {
+                    out.value(&json!({ "id": id, "replayed": true, "topic": topic }))?;
+                } else {
+                    out.line(format_args!("{id}: replayed to {topic}"))?;
+                }
+            }
+            Err(refusal) => {
+                refused += 1;
+                if out.json() {
+                    out.value(&json!({ "id": id, "replayed": false, "code": refusal.code(), "message": refusal.to_string() }))?;
+                } else {
+                    out.note(format_args!("{id}: not replayed ({}): {refusal}", refusal.code()));
+                }
+            }
+        }
+    }
+    if chosen.is_empty() {
+        out.note("nothing to replay");
+    }
+    Ok(if refused == 0 { Exit::Done } else { Exit::SomeFailed })
+}
+
+/// The dead letters asked for, `None` for an id that there is not.
+fn chosen<'a>(all: &'a [Letter], args: &ReplayArgs) -> Vec<(String, Option<&'a Letter>)> {
+    if args.all {
+        let open = all.iter().filter(|letter| letter.action.is_none() && args.filter.matches(&letter.letter));
+        return open.map(|letter| (letter.letter.id.clone(), Some(letter))).collect();
+    }
+    let mut ids = args.ids.clone();
+    ids.dedup();
+    ids.into_iter().map(|id| { let found = all.iter().find(|letter| letter.letter.id == id); (id, found) }).collect()
+}
+
+/// The record to write, or why there is none.
+async fn build(found: &Letter, new_revision: bool, store: &dyn ObjectStore) -> anyhow::Result<Result<Record, Refusal>> {
+    if let Some(action) = &found.action {
+        return Ok(Err(Refusal::AlreadyReplayed { at: crate::report::utc(action.at), by: action.by.clone() }));
+    }
+    let letter = &found.letter;
+    let value = match value_of(letter, store).await {
+        Ok(value) => value,
+        Err(error) => return Ok(Err(Refusal::BodyMissing(format!("{error:#}")))),
+    };
+    let subject = Subject::of(letter, value.as_deref());
+    if let Some(subject) = &subject
+        && let Some(body) = &subject.document.body
+        && let Err(error) = claim_check::fetch_body(store, &subject.tenant, body, MAX_TEXT_BYTES).await
+    {
+        return Ok(Err(Refusal::BodyMissing(error.to_string())));
+    }
+    if new_revision {
+        return match subject {
+            Some(subject) => Ok(Ok(next_revision(letter, subject)?)),
+            None => Ok(Err(Refusal::NoDocument(letter.code.clone()))),
+        };
+    }
+    if let Some(Subject { tenant, document }) = &subject
+        && let Some(bytes) = store.get(&keys::result(tenant, &document.document_id, document.revision)).await?
+    {
+        let outcome: Outcome = codec::decode(&bytes).context("the stored result cannot be read")?;
+        return Ok(Err(Refusal::Settled { status: outcome.status.as_str(), revision: outcome.revision }));
+    }
+    Ok(Ok(same_again(letter, value)))
+}
+
+/// The document that a dead letter is about, where its bytes are one.
+struct Subject {
+    tenant: String,
+    document: Document,
+}
+
+impl Subject {
+    fn of(letter: &DeadLetter, value: Option<&[u8]>) -> Option<Self> {
+        if let Some(tenant) = topics::tenant_of(&letter.topic) {
+            return Some(Self { tenant: tenant.to_owned(), document: codec::decode(value?).ok()? });
+        }
+        let routed: RoutedDocument = codec::decode(value?).ok()?;
+        Some(Self { document: codec::decode(&routed.document).ok()?, tenant: routed.tenant })
+    }
+}
+
+/// The raw bytes of the record, from the dead letter or from where it says that they lie.
+///
+/// # Errors
+/// The bytes are gone or are not the ones that were put there.
+pub(super) async fn value_of(letter: &DeadLetter, store: &dyn ObjectStore) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(BodyReference { key, sha256, .. }) = &letter.value_ref else { return Ok(letter.value.clone()) };
+    let Some(bytes) = store.get(key).await? else { bail!("object {key} is gone") };
+    if keys::hash_bytes(&bytes) != *sha256 {
+        bail!("object {key} is not the one that was stored: its digest differs");
+    }
+    Ok(Some(bytes))
+}
+
+/// The record as it was, in its own partition, known as a replay and by the position of its first copy.
+fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
+    let mut record = Record { key: letter.key.clone(), value, partition: Some(letter.partition), ..Record::to(&letter.topic) };
+    for header in &letter.headers {
+        record.headers.push(header.name.clone(), header.value.clone());
+    }
+    if record.headers.get(ORIGIN_HEADER).is_none() {
+        record.headers.push(ORIGIN_HEADER, format!("{}/{}/{}", letter.topic, letter.partition, letter.offset));
+    }
+    // It starts over: earlier attempts were used up.
+    record.headers.remove(precis_flow::ATTEMPTS_HEADER);
+    record.headers.set(REPLAY_HEADER, letter.id.as_bytes());
+    record
+}
+
+/// The document as its next revision, through the front door.
+fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Record> {
+    let Subject { tenant, mut document } = subject;
+    document.revision += 1;
+    document.submitted_at = now_ms();
+    Ok(Record::to(topics::documents(&tenant))
+        .key(document.document_id.as_bytes())
+        .value(codec::encode(&document)?)
+        .header(codec::SCHEMA_HEADER, codec::schema_header::<Document>())
+        .header(REPLAY_HEADER, letter.id.as_bytes()))
+}
+
+fn marker(id: &str, by: &str, reason: &str) -> anyhow::Result<Record> {
+    let action = DeadLetterAction {
+        id: id.to_owned(),
+        action: "replayed".to_owned(),
+        by: by.to_owned(),
+        at: now_ms(),
+        reason: reason.to_owned(),
+    };
+    Ok(Record::to(topics::DEAD_LETTER_ACTIONS)
+        .key(id.as_bytes())
+        .value(codec::encode(&action)?)
+        .header(codec::SCHEMA_HEADER, codec::schema_header::<DeadLetterAction>()))
+}
+
+#[cfg(test)]
+mod tests;

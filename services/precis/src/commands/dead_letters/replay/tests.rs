@@ -1,0 +1,138 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use precis_flow::ATTEMPTS_HEADER;
+use precis_objects::{DirectoryStore, ObjectStore as _};
+use precis_schemas::{RecordHeader, Status};
+
+use super::*;
+
+const LIMIT: u64 = 1024 * 1024;
+
+fn letter(value: &[u8]) -> DeadLetter {
+    DeadLetter {
+        id: "router/documents.acme/2/17".into(),
+        stage: "router".into(),
+        code: "unknown_schema".into(),
+        message: String::new(),
+        topic: "documents.acme".into(),
+        partition: 2,
+        offset: 17,
+        key: Some(b"doc".to_vec()),
+        value: Some(value.to_vec()),
+        value_ref: None,
+        headers: Vec::new(),
+        attempts: 3,
+        tenant: None,
+        failed_at: 0,
+    }
+}
+
+fn document() -> Document {
+    Document { document_id: "doc".into(), revision: 4, text: Some("text".into()), ..Document::default() }
+}
+
+async fn built(letter: DeadLetter, new_revision: bool, store: &DirectoryStore) -> Result<Record, Refusal> {
+    build(&Letter { letter, action: None }, new_revision, store).await.unwrap()
+}
+
+async fn store() -> (tempfile::TempDir, DirectoryStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryStore::open(folder.path(), LIMIT).await.unwrap();
+    (folder, store)
+}
+
+#[tokio::test]
+async fn a_replayed_record_is_the_same_bytes_known_by_its_first_position() {
+    let (_folder, store) = store().await;
+    let mut letter = letter(b"raw");
+    letter.headers = vec![
+        RecordHeader { name: "traceparent".into(), value: b"00-1".to_vec() },
+        RecordHeader { name: ATTEMPTS_HEADER.into(), value: b"3".to_vec() },
+    ];
+    let record = built(letter, false, &store).await.unwrap();
+    assert_eq!((record.topic.as_str(), record.partition), ("documents.acme", Some(2)));
+    assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"doc"[..]), Some(&b"raw"[..])));
+    assert_eq!(record.headers.get_str(ORIGIN_HEADER), Some("documents.acme/2/17"));
+    assert_eq!(record.headers.get_str(REPLAY_HEADER), Some("router/documents.acme/2/17"));
+    assert_eq!(record.headers.get_str("traceparent"), Some("00-1"));
+    assert_eq!(record.headers.get(ATTEMPTS_HEADER), None);
+}
+
+#[tokio::test]
+async fn an_origin_that_a_record_has_stays_its_origin() {
+    let (_folder, store) = store().await;
+    let mut letter = letter(b"raw");
+    letter.headers = vec![RecordHeader { name: ORIGIN_HEADER.into(), value: b"documents.acme/0/1".to_vec() }];
+    let record = built(letter, false, &store).await.unwrap();
+    assert_eq!(record.headers.get_str(ORIGIN_HEADER), Some("documents.acme/0/1"));
+}
+
+#[tokio::test]
+async fn a_second_replay_is_refused() {
+    let (_folder, store) = store().await;
+    let action = DeadLetterAction { id: "x".into(), action: "replayed".into(), by: "ada".into(), at: 0, reason: String::new() };
+    let found = Letter { letter: letter(b"raw"), action: Some(action) };
+    let refusal = build(&found, false, &store).await.unwrap().unwrap_err();
+    assert_eq!(refusal.code(), "already_replayed");
+    assert!(refusal.to_string().contains("by ada"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_record_whose_bytes_are_gone_or_changed_is_refused() {
+    let (_folder, store) = store().await;
+    let mut letter = letter(b"");
+    let key = keys::dead_letter(Some("acme"), &keys::hash(""));
+    letter.value = None;
+    letter.value_ref = Some(BodyReference { key: key.clone(), sha256: keys::hash_bytes(b"raw"), size_bytes: 3 });
+    assert_eq!(built(letter.clone(), false, &store).await.unwrap_err().code(), "body_missing");
+    store.put_if_absent(&key, b"war".to_vec()).await.unwrap();
+    assert_eq!(built(letter.clone(), false, &store).await.unwrap_err().code(), "body_missing");
+    store.delete(&key).await.unwrap();
+    store.put_if_absent(&key, b"raw".to_vec()).await.unwrap();
+    assert_eq!(built(letter, false, &store).await.unwrap().value.as_deref(), Some(&b"raw"[..]));
+}
+
+#[tokio::test]
+async fn a_document_whose_body_is_gone_is_refused() {
+    let (_folder, store) = store().await;
+    let mut document = document();
+    document.text = None;
+    let body = claim_check::put_body(&store, "acme", "doc", 4, b"long text".to_vec()).await.unwrap();
+    document.body = Some(body.clone());
+    let letter = letter(&codec::encode(&document).unwrap());
+    assert!(built(letter.clone(), false, &store).await.is_ok());
+    store.delete(&body.key).await.unwrap();
+    assert_eq!(built(letter, false, &store).await.unwrap_err().code(), "body_missing");
+}
+
+#[tokio::test]
+async fn a_settled_document_is_only_replayed_as_its_next_revision() {
+    let (_folder, store) = store().await;
+    let letter = letter(&codec::encode(&document()).unwrap());
+    let outcome = failed_outcome();
+    store.put_if_absent(&keys::result("acme", "doc", 4), codec::encode(&outcome).unwrap()).await.unwrap();
+    let refusal = built(letter.clone(), false, &store).await.unwrap_err();
+    assert_eq!(refusal, Refusal::Settled { status: "failed", revision: 4 });
+
+    let record = built(letter, true, &store).await.unwrap();
+    let again: Document = codec::decode(record.value.as_deref().unwrap()).unwrap();
+    assert_eq!((again.revision, again.text.as_deref()), (5, Some("text")));
+    assert_eq!((record.topic.as_str(), record.headers.get(ORIGIN_HEADER)), ("documents.acme", None));
+}
+
+#[tokio::test]
+async fn what_is_no_document_has_no_next_revision() {
+    let (_folder, store) = store().await;
+    assert_eq!(built(letter(b"raw"), true, &store).await.unwrap_err().code(), "no_document");
+}
+
+fn failed_outcome() -> Outcome {
+    let json = serde_json::json!({
+        "tenant": "acme", "document_id": "doc", "revision": 4, "status": "failed", "cost": "0",
+        "origin": { "topic": "documents.acme", "partition": 2, "offset": 17 },
+        "request_digest": "", "request_fingerprint": "", "policy_digest": "", "submitted_at": 0, "settled_at": 0,
+    });
+    let outcome: Outcome = serde_json::from_value(json).unwrap();
+    assert_eq!(outcome.status, Status::Failed);
+    outcome
+}

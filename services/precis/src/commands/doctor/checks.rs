@@ -1,0 +1,163 @@
+//! The checks of `precis doctor`. Each says what it saw, or what is wrong and what to do.
+
+use std::{process::Command, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use precis_flow::{Change, Log, Output as Record};
+use precis_gpu_worker::ModelSettings;
+use precis_inference::models;
+use precis_pipeline::{Control, house::HouseSettings, topics};
+
+use super::Finding;
+use crate::{compose::Sections, environment::Environment};
+
+/// The longest that one question to the log may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Name of the exclusive writer of the probe.
+const WRITER: &str = "doctor";
+/// Free disk below which the doctor warns: a model with its download, and some days of a small log.
+const LITTLE_DISK_KIB: u64 = 2 * 1024 * 1024;
+
+/// Whether every section can be read.
+pub(super) fn settings(environment: &Environment) -> Finding {
+    let read = || -> anyhow::Result<String> {
+        HouseSettings::read(&environment.settings)?;
+        Sections::read(&environment.settings)?;
+        Ok(environment.file.as_ref().map_or_else(|| "defaults and environment".to_owned(), |file| file.display().to_string()))
+    };
+    Finding::of("settings", read())
+}
+
+/// The log, its topics, a transaction and the policy in it.
+pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
+    let opened = patiently("opening the log", async {
+        let settings = HouseSettings::read(&environment.settings)?;
+        let log = environment.log().await?;
+        let known = log.topics().await.context("its topics cannot be listed")?;
+        Ok((settings, log, known.into_iter().map(|topic| topic.name).collect::<Vec<_>>()))
+    });
+    let (settings, log, known) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => return vec![Finding::failed("log", format!("{error:#}"))],
+    };
+    let mut findings = vec![Finding::ok("log", format!("{}: reachable", log.describe()))];
+    if !known.iter().any(|topic| topic == topics::CONTROL) {
+        findings.push(Finding::failed("topics", "the topic control is missing; create the topics with `precis topics apply`"));
+        return findings;
+    }
+    match policy_tiers(&log, &settings).await {
+        Ok((detail, tiers)) => {
+            findings.push(Finding::ok("policy", detail));
+            findings.push(topics_of(&log, &settings, &tiers, &known).await);
+        }
+        Err(error) => findings.push(Finding::failed("policy", format!("{error:#}"))),
+    }
+    findings.push(Finding::of("transactions", transaction(&log, &known).await));
+    findings
+}
+
+async fn policy_tiers(log: &Arc<dyn Log>, settings: &HouseSettings) -> anyhow::Result<(String, Vec<String>)> {
+    let control = patiently("reading control", async { Ok(Control::follow(log, settings.policy.load()?).await?) }).await?;
+    let governing = control.governing();
+    let tiers: Vec<String> = governing.policy.tier_names().map(str::to_owned).collect();
+    let origin = if control.applied().is_some() { "applied" } else { "from the settings; none was applied" };
+    Ok((format!("{} ({origin}), tiers {}", governing.digest, tiers.join(", ")), tiers))
+}
+
+/// Whether all topics are there and as they should be. Only existing ones are asked about, so that nothing is created.
+async fn topics_of(log: &Arc<dyn Log>, settings: &HouseSettings, tiers: &[String], known: &[String]) -> Finding {
+    let wanted =
+        topics::all(&settings.topics.tenants, tiers, settings.topics.partitions, settings.topics.replication);
+    let (there, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|spec| known.contains(&spec.name));
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|spec| spec.name.as_str()).collect();
+        return Finding::failed("topics", format!("missing: {}; create them with `precis topics apply`", names.join(", ")));
+    }
+    match patiently("comparing topics", async { Ok(log.ensure_topics(&there).await?) }).await {
+        Err(error) => Finding::failed("topics", format!("{error:#}")),
+        Ok(changes) => {
+            let differing: Vec<String> = changes
+                .into_iter()
+                .filter_map(|change| match change.change {
+                    Change::Differs(differences) => Some(format!("{} ({})", change.topic, differences.join("; "))),
+                    Change::Created | Change::Unchanged => None,
+                })
+                .collect();
+            if differing.is_empty() {
+                Finding::ok("topics", format!("all {} as they should be", there.len()))
+            } else {
+                Finding::warning("topics", format!("not as they should be: {}", differing.join(", ")))
+            }
+        }
+    }
+}
+
+/// A transaction from start to commit. What it writes is an empty marker under the doctor's own key.
+async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String> {
+    if !known.iter().any(|topic| topic == topics::DEAD_LETTER_ACTIONS) {
+        bail!("the topic {} is missing; create the topics with `precis topics apply`", topics::DEAD_LETTER_ACTIONS);
+    }
+    patiently("a transaction", async {
+        let mut writer = log.exclusive(WRITER).await?;
+        writer.commit(vec![Record::to(topics::DEAD_LETTER_ACTIONS).key(WRITER)]).await?;
+        Ok("one went through".to_owned())
+    })
+    .await
+}
+
+/// The store; opening it proves that it creates objects at most once.
+pub(super) async fn store(environment: &Environment) -> Finding {
+    let probed = patiently("asking the store", async { environment.store().await.map(|store| store.describe()) }).await;
+    Finding::of("store", probed.map(|store| format!("{store}: creates an object at most once")))
+}
+
+/// The model's file and its digest.
+pub(super) async fn model(environment: &Environment, quick: bool) -> Finding {
+    let verify = || -> anyhow::Result<String> {
+        let settings: ModelSettings = environment.settings.section("model")?;
+        let manifest = settings.load_manifest()?;
+        let entry = manifest.find(&settings.name)?;
+        let folder = settings.models_directory();
+        let path = if quick { models::locate(entry, &folder)? } else { models::verify(entry, &folder)? };
+        let what = if quick { "there, its digest not looked at" } else { "its digest is the pinned one" };
+        Ok(format!("{} at {}: {what}", entry.name, path.display()))
+    };
+    Finding::of("model", tokio::task::block_in_place(verify))
+}
+
+/// Free space where log and store lie. POSIX `df`, since the standard library cannot tell.
+pub(super) fn disk(environment: &Environment) -> Finding {
+    let place = environment.state.ancestors().find(|path| path.exists()).unwrap_or(&environment.state);
+    let output = Command::new("df").arg("-Pk").arg(place).output();
+    let free = output.ok().filter(|output| output.status.success()).and_then(|output| free_kib(&output.stdout));
+    match free {
+        None => Finding::warning("disk", format!("free space at {} could not be told (`df -Pk` failed)", place.display())),
+        Some(free) => {
+            let detail = format!("{:.1} GiB free at {}", free as f64 / (1024.0 * 1024.0), place.display());
+            if free < LITTLE_DISK_KIB { Finding::warning("disk", detail + "; that is little") } else { Finding::ok("disk", detail) }
+        }
+    }
+}
+
+/// The fourth column of the second line.
+fn free_kib(output: &[u8]) -> Option<u64> {
+    std::str::from_utf8(output).ok()?.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
+}
+
+async fn patiently<T>(doing: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .with_context(|| format!("{doing} took longer than {} seconds; is it reachable from here?", PATIENCE.as_secs()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::free_kib;
+
+    #[test]
+    fn free_space_is_read_from_posix_df() {
+        let output = b"Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 100 40 60 40% /\n";
+        assert_eq!(free_kib(output), Some(60));
+        assert_eq!(free_kib(b"nonsense"), None);
+    }
+}

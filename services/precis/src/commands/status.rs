@@ -1,0 +1,184 @@
+//! `precis status`: what waits where, and what is in force.
+
+use std::sync::Arc;
+
+use precis_flow::{Log, TopicStatus};
+use precis_pipeline::{
+    Control,
+    house::{self, HouseSettings},
+    topics,
+};
+use precis_policy::TierKind;
+use precis_schemas::{PolicyApplied, SwitchState, TierSwitch};
+use serde::Serialize;
+
+use super::policy::model_of;
+use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output, report};
+
+const EXAMPLES: &str = "\
+Examples:
+  precis status
+  precis status --json | jq .groups
+
+The lag of a group is what waits for it: offsets between what it has committed and the end of its topics. Offsets have
+gaps, so that a lag of 0 means that nothing waits, and another number is not a count of documents.";
+
+/// Show topics, lag, tiers and the policy in force
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {}
+
+#[derive(Serialize)]
+struct Status {
+    log: String,
+    store: String,
+    policy: Policy,
+    tiers: Vec<Tier>,
+    groups: Vec<Group>,
+    topics: Vec<Topic>,
+}
+
+#[derive(Serialize)]
+struct Policy {
+    digest: String,
+    applied_by: Option<String>,
+    applied_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Tier {
+    tier: String,
+    kind: &'static str,
+    model: String,
+    enabled: bool,
+    switch: &'static str,
+    reason: String,
+    switched_by: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Group {
+    group: String,
+    lag: i64,
+    partitions: usize,
+}
+
+#[derive(Serialize)]
+struct Topic {
+    topic: String,
+    partitions: usize,
+    low: i64,
+    end: i64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The log's.
+pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result<Exit> {
+    let environment = Environment::load(globals)?;
+    let settings = HouseSettings::read(&environment.settings)?;
+    let log = environment.log().await?;
+    let control = Control::follow(&log, settings.policy.load()?).await?;
+    let (governing, applied) = (control.governing(), control.applied());
+    let tiers = tiers(&governing.policy, &control.switches());
+    let mut stages = vec!["router".to_owned()];
+    stages.extend(tiers.iter().map(|tier| topics::work(&tier.tier)));
+    let status = Status {
+        log: log.describe(),
+        store: environment.store_place()?,
+        policy: policy(governing.digest, applied),
+        groups: groups(&log, &stages).await?,
+        topics: log.topics().await?.iter().map(topic).collect(),
+        tiers,
+    };
+    if out.json() { out.value(&status)? } else { show(&status, out)? }
+    Ok(Exit::Done)
+}
+
+fn policy(digest: String, applied: Option<PolicyApplied>) -> Policy {
+    let (applied_by, applied_at) =
+        applied.map(|applied| (applied.applied_by, report::utc(applied.applied_at))).unzip();
+    Policy { digest, applied_by, applied_at }
+}
+
+fn tiers(policy: &precis_policy::Policy, switches: &[TierSwitch]) -> Vec<Tier> {
+    let tier = |tier: &precis_policy::Tier| {
+        let name = tier.name.clone();
+        let switch = switches.iter().find(|switch| switch.tier == name);
+        Tier {
+            kind: match tier.kind {
+                TierKind::Gpu => "gpu",
+                TierKind::Api => "api",
+            },
+            model: model_of(tier),
+            enabled: tier.enabled,
+            switch: match switch.map(|switch| switch.state) {
+                None | Some(SwitchState::On) => "on",
+                Some(SwitchState::Off) => "off",
+                Some(SwitchState::Drain) => "drain",
+            },
+            reason: switch.map(|switch| switch.reason.clone()).unwrap_or_default(),
+            switched_by: switch.map(|switch| switch.by.clone()),
+            tier: name,
+        }
+    };
+    policy.tiers.iter().map(tier).collect()
+}
+
+async fn groups(log: &Arc<dyn Log>, stages: &[String]) -> anyhow::Result<Vec<Group>> {
+    let mut groups = Vec::new();
+    for stage in stages {
+        let group = house::group(stage);
+        let partitions = log.group_lag(&group).await?;
+        let lag = partitions.iter().map(|partition| partition.lag).sum();
+        groups.push(Group { group, lag, partitions: partitions.len() });
+    }
+    Ok(groups)
+}
+
+fn topic(topic: &TopicStatus) -> Topic {
+    Topic {
+        topic: topic.name.clone(),
+        partitions: topic.partitions.len(),
+        low: topic.partitions.iter().map(|partition| partition.low).sum(),
+        end: topic.partitions.iter().map(|partition| partition.high).sum(),
+    }
+}
+
+fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
+    out.line(format_args!("log     {}", status.log))?;
+    out.line(format_args!("store   {}", status.store))?;
+    let by = match (&status.policy.applied_by, &status.policy.applied_at) {
+        (Some(by), Some(at)) => format!("applied by {by} at {at}"),
+        _ => "none was applied: what the settings start with".to_owned(),
+    };
+    out.line(format_args!("policy  {} ({by})\n", status.policy.digest))?;
+    let mut table = output::table(&["Tier", "Kind", "Model", "Enabled", "Switch", "Reason", "By"]);
+    for tier in &status.tiers {
+        table.add_row(vec![
+            tier.tier.clone(),
+            tier.kind.to_owned(),
+            tier.model.clone(),
+            tier.enabled.to_string(),
+            tier.switch.to_owned(),
+            tier.reason.clone(),
+            tier.switched_by.clone().unwrap_or_default(),
+        ]);
+    }
+    out.table(&mut table)?;
+    out.line("")?;
+    let mut table = output::table(&["Group", "Lag", "Partitions"]);
+    for group in &status.groups {
+        let lag = if group.partitions == 0 { "never ran".to_owned() } else { group.lag.to_string() };
+        table.add_row(vec![group.group.clone(), lag, group.partitions.to_string()]);
+    }
+    out.table(&mut table)?;
+    out.line("")?;
+    let mut table = output::table(&["Topic", "Partitions", "Offsets"]);
+    for topic in &status.topics {
+        table.add_row(vec![topic.topic.clone(), topic.partitions.to_string(), (topic.end - topic.low).to_string()]);
+    }
+    out.table(&mut table)?;
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! `precis summarize`: the whole pipeline in this process, for the documents that the user points at.
+//!
+//! Nothing is a shortcut: the documents are published to the embedded log, routed, computed, checked and settled as in a house of many machines,
+//! and what is shown are the outcomes on `summaries`. So a run that was cut off goes on where it stopped, and a second run finds what is settled.
+
+mod run;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use precis_telemetry::{LogFormat, TelemetryConfig, init_logging};
+
+use crate::{
+    cli::Globals,
+    compose::Sections,
+    documents::Wishes,
+    environment::{Environment, Overrides},
+    exit::Exit,
+    inputs::{self, Inputs, Kind, ReadOptions},
+    output::Output,
+    report::{self, Row, Totals},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  precis summarize report.txt
+  precis summarize letters/ notes.html --out out/ --max-words 60
+  precis summarize articles.jsonl --text-field body --language fr --json
+  pdftotext report.pdf - | precis summarize -
+
+Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 16 MiB of text a document. Documents longer
+than the model's context are read in parts, never cut. A document with the same text and the same wishes as before is
+settled from what is stored.
+
+Exit codes: 0 every input has a summary, 1 wrong usage or environment, 2 some inputs have none.";
+
+/// Summarise files here and now, with everything in this process
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Files, folders, or `-` for stdin
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Write a JSON file for each document and summaries.md to this folder
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    wishes: Wishes,
+    /// Model to use; `precis models list` shows them
+    #[arg(short, long, value_name = "NAME")]
+    model: Option<String>,
+    /// Policy to route and check by, from now on in this state folder
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// What `-` holds
+    #[arg(long, value_enum, default_value_t = Kind::Text, value_name = "KIND")]
+    stdin: Kind,
+    /// Field with the text in JSON Lines
+    #[arg(long, default_value = "text", value_name = "NAME")]
+    text_field: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What keeps the pipeline from running at all: settings, the model, the state folder, another process in it.
+pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
+    let options =
+        ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
+    let inputs = inputs::collect(&args.paths, &mut std::io::stdin(), &options);
+    inputs::tell(&inputs, out);
+    let environment = Environment::load_with(globals, overrides(&args))?;
+    let sections = Sections::read(&environment.settings)?;
+    init_logging(&logging(globals.verbose))?;
+    if let Some(folder) = &args.out {
+        // Better told now than after the work.
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+    }
+    let finished = if inputs.documents.is_empty() {
+        run::Finished::default()
+    } else {
+        run::run(&environment, sections, &args, &inputs, out).await?
+    };
+    conclude(&environment, &args, &inputs, finished, out)
+}
+
+/// One machine, whatever the settings say for the services of a larger house.
+fn overrides(args: &Args) -> Overrides {
+    let mut overrides = vec![("PRECIS_LOG__KIND", "embedded".to_owned()), ("PRECIS_STORE__KIND", "directory".to_owned())];
+    overrides.extend(args.model.iter().map(|name| ("PRECIS_MODEL__NAME", name.clone())));
+    overrides
+}
+
+/// Warnings only, so that progress stays readable.
+fn logging(verbose: u8) -> TelemetryConfig {
+    let log_level = match verbose {
+        0 => "error",
+        1 => "info",
+        _ => "debug",
+    };
+    TelemetryConfig { log_level: log_level.to_owned(), log_format: LogFormat::Human, listen: None }
+}
+
+/// Shows and writes what came of it.
+fn conclude(
+    environment: &Environment,
+    args: &Args,
+    inputs: &Inputs,
+    finished: run::Finished,
+    out: &Output,
+) -> anyhow::Result<Exit> {
+    let run::Finished { mut rows, elapsed, interrupted } = finished;
+    rows.extend(inputs.problems.iter().map(Row::not_read));
+    let totals = Totals::of(&rows, elapsed);
+    if out.json() {
+        for row in &rows {
+            out.value(row)?;
+        }
+    } else {
+        if args.out.is_none() {
+            for row in &rows {
+                out.line(report::plain_text(row))?;
+            }
+        }
+        if args.out.is_some() || rows.len() > 1 {
+            out.table(&mut report::table_of(&rows))?;
+        }
+        out.line(&totals)?;
+    }
+    if let Some(folder) = &args.out {
+        let summaries = report::write_files(folder, &rows, &totals)?;
+        out.note(format_args!("to read: {}; a JSON file for each document beside it", summaries.display()));
+    }
+    out.note(format_args!("outcomes, answers and the log are kept in {}", environment.state.display()));
+    if interrupted && totals.waiting > 0 {
+        out.note(format_args!(
+            "interrupted: {} will be done first when you summarise again",
+            report::plural(totals.waiting, "document")
+        ));
+    }
+    Ok(if totals.all_have_summaries() { Exit::Done } else { Exit::SomeFailed })
+}

@@ -1,0 +1,140 @@
+//! `precis up`: every service in this process.
+//!
+//! The same services as in processes of their own, on the same log and store: moving one out later changes nothing for the others.
+
+use std::sync::Arc;
+
+use precis_gpu_worker::load_engine;
+use precis_pipeline::{
+    House,
+    house::{self, HouseSettings},
+};
+use precis_policy::TierKind;
+use precis_telemetry::{Shutdown, init_logging};
+use serde::Serialize;
+
+use crate::{
+    cli::Globals,
+    commands::models,
+    compose::{self, Sections, Services},
+    environment::Environment,
+    exit::Exit,
+    output::Output,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  precis up                                embedded log and directory store, nothing to install
+  precis up --config kafka.toml            on Kafka and S3
+  PRECIS_TELEMETRY__LISTEN=127.0.0.1:9464 precis up
+
+SIGTERM or Ctrl-C drains: documents in flight are finished or given back, then the process ends with exit code 0.
+Documents come from `precis submit` or any Kafka client; `precis results --follow` shows outcomes.";
+
+/// Run all services in this process
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {}
+
+/// What runs where.
+#[derive(Debug, Serialize)]
+struct Running {
+    log: String,
+    store: String,
+    policy: String,
+    services: Vec<Service>,
+    telemetry: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Service {
+    service: &'static str,
+    does: String,
+}
+
+/// Runs the command until it is told to stop.
+///
+/// # Errors
+/// Settings, log, store or model that are not there; a service that failed.
+pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result<Exit> {
+    let environment = Environment::load(globals)?;
+    HouseSettings::read(&environment.settings)?;
+    let sections = Sections::read(&environment.settings)?;
+    init_logging(&sections.telemetry)?;
+    let stop = Shutdown::from_signals()?;
+    let house = Arc::new(House::open(&environment.settings).await?);
+    let server = house::serve_telemetry("precis", &house, &sections.telemetry).await?;
+    let mut running = Running {
+        log: house.log.describe(),
+        store: house.store.describe(),
+        policy: house.control.governing().digest,
+        services: Vec::new(),
+        telemetry: server.as_ref().map(|server| format!("http://{}/metrics", server.local_addr())),
+    };
+    let mut services = Services::new(stop.clone());
+    start(&house, sections, &mut services, &mut running, out).await?;
+    tell(&running, out)?;
+    let mut ended = Ok(());
+    while ended.is_ok() && !services.all_ended() {
+        tokio::select! {
+            result = services.one_ended() => ended = result,
+            () = stop.cancelled() => {
+                out.note("draining; once more Ctrl-C ends at once, and nothing settled is lost");
+                ended = services.drain().await;
+            }
+        }
+    }
+    // A failed service takes the others down in order.
+    let drained = services.drain().await;
+    ended?;
+    drained?;
+    out.note("drained and stopped");
+    Ok(Exit::Done)
+}
+
+async fn start(
+    house: &Arc<House>,
+    sections: Sections,
+    services: &mut Services,
+    running: &mut Running,
+    out: &Output,
+) -> anyhow::Result<()> {
+    let mut runs = |service, does: String| running.services.push(Service { service, does });
+    let (gpu, api) = (compose::tiers(house, TierKind::Gpu), compose::tiers(house, TierKind::Api));
+    services.router(house, sections.router);
+    runs("router", "documents.* and escalations → work.<tier>, or a settled outcome".to_owned());
+    let tier = sections.gpu_worker.tier.clone();
+    if gpu.contains(&tier) {
+        let (entry, _) = models::ensure_present(&sections.model, out).await?;
+        let engine = load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?;
+        services.gpu_worker(house, sections.gpu_worker, engine);
+        runs("gpu-worker", format!("work.{tier}, with {} {}", entry.name, entry.quantisation));
+    } else {
+        runs("gpu-worker", format!("not here: the policy in force has no enabled gpu tier {tier:?}"));
+    }
+    if api.is_empty() {
+        runs("api-worker", "not here: the policy in force has no tier of a provider".to_owned());
+    } else {
+        services.api_worker(house, sections.api_worker);
+        let topics: Vec<String> = api.iter().map(|tier| format!("work.{tier}")).collect();
+        runs("api-worker", format!("{}; a tier without a key is off", topics.join(", ")));
+    }
+    Ok(())
+}
+
+fn tell(running: &Running, out: &Output) -> anyhow::Result<()> {
+    if out.json() {
+        return Ok(out.value(running)?);
+    }
+    out.line(format_args!("{:11} {}", "log", running.log))?;
+    out.line(format_args!("{:11} {}", "store", running.store))?;
+    out.line(format_args!("{:11} {}", "policy", running.policy))?;
+    for Service { service, does } in &running.services {
+        out.line(format_args!("{service:11} {does}"))?;
+    }
+    let telemetry = running.telemetry.as_deref().unwrap_or("not served; set telemetry.listen, such as 127.0.0.1:9464");
+    out.line(format_args!("{:11} {telemetry}", "metrics"))?;
+    out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C")?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! All services in one process: what runs, how it stops.
+//!
+//! Every service runs as its own task with its own consumer group, exactly as it does in a process of its own. The first that fails stops the
+//! others; a stop drains all of them.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use precis_api_worker::ApiWorkerSettings;
+use precis_config::Settings;
+use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
+use precis_inference::Engine;
+use precis_pipeline::House;
+use precis_policy::TierKind;
+use precis_router::RouterSettings;
+use precis_telemetry::TelemetryConfig;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The sections of every service.
+#[derive(Debug, Clone)]
+pub struct Sections {
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
+    /// `[model]`
+    pub model: ModelSettings,
+    /// `[router]`
+    pub router: RouterSettings,
+    /// `[gpu_worker]`
+    pub gpu_worker: GpuWorkerSettings,
+    /// `[api_worker]`
+    pub api_worker: ApiWorkerSettings,
+}
+
+impl Sections {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn read(settings: &Settings) -> Result<Self, precis_config::ConfigError> {
+        let mut reader = settings.read();
+        let sections = Self {
+            telemetry: reader.section("telemetry"),
+            model: reader.section("model"),
+            router: reader.section("router"),
+            gpu_worker: reader.section("gpu_worker"),
+            api_worker: reader.section("api_worker"),
+        };
+        reader.finish()?;
+        Ok(sections)
+    }
+}
+
+/// Services that run in this process.
+pub struct Services {
+    tasks: JoinSet<(String, anyhow::Result<()>)>,
+    stop: CancellationToken,
+}
+
+impl Services {
+    /// None yet; `stop` drains those that will be.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self { tasks: JoinSet::new(), stop }
+    }
+
+    /// Starts a service.
+    pub fn spawn(&mut self, name: impl Into<String>, service: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+        let name = name.into();
+        self.tasks.spawn(async move { (name, service.await) });
+    }
+
+    /// Starts the router.
+    pub fn router(&mut self, house: &Arc<House>, settings: RouterSettings) {
+        let (house, stop) = (house.clone(), self.stop.clone());
+        self.spawn("router", async move { precis_router::run(&house, settings, stop).await });
+    }
+
+    /// Starts the GPU worker with an engine that runs already.
+    pub fn gpu_worker(&mut self, house: &Arc<House>, settings: GpuWorkerSettings, engine: Engine) {
+        let (house, stop) = (house.clone(), self.stop.clone());
+        self.spawn("gpu-worker", async move { precis_gpu_worker::run_with(&house, settings, engine, stop).await });
+    }
+
+    /// Starts the API worker.
+    pub fn api_worker(&mut self, house: &Arc<House>, settings: ApiWorkerSettings) {
+        let (house, stop) = (house.clone(), self.stop.clone());
+        self.spawn("api-worker", async move { precis_api_worker::run(&house, settings, stop).await });
+    }
+
+    /// Waits until a service ends. A service only ends when it was told to, or by failing: then the others are told to stop, too.
+    ///
+    /// # Errors
+    /// The failed service's, with its name.
+    pub async fn one_ended(&mut self) -> anyhow::Result<()> {
+        match self.tasks.join_next().await {
+            None | Some(Ok((_, Ok(())))) => Ok(()),
+            Some(Ok((name, Err(error)))) => {
+                self.stop.cancel();
+                Err(error.context(format!("the {name} stopped")))
+            }
+            Some(Err(panic)) => {
+                self.stop.cancel();
+                Err(anyhow::Error::new(panic).context("a service ended without a word"))
+            }
+        }
+    }
+
+    /// Whether all have ended.
+    pub fn all_ended(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Tells all to stop and waits until they have drained.
+    ///
+    /// # Errors
+    /// The first failed service's.
+    pub async fn drain(&mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let mut first = Ok(());
+        while !self.all_ended() {
+            let ended = self.one_ended().await;
+            if first.is_ok() {
+                first = ended;
+            }
+        }
+        first
+    }
+}
+
+/// Names of the tiers of a kind that the policy in force has and has not switched off.
+pub fn tiers(house: &House, kind: TierKind) -> BTreeSet<String> {
+    let governing = house.control.governing();
+    let tiers = governing.policy.tiers.iter().filter(|tier| tier.kind == kind && tier.enabled);
+    tiers.map(|tier| tier.name.clone()).collect()
+}

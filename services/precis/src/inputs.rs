@@ -1,0 +1,221 @@
+//! What the user points at becomes documents: files, folders, `-` and JSON Lines.
+//!
+//! Each input is read on its own. One that cannot be used is reported with a code and the others go on ([`Problem`]). What a document says
+//! is never changed beyond what is needed to have text: an HTML page becomes its text, a byte order mark goes.
+
+mod file;
+mod html;
+mod json_lines;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use precis_pipeline::source;
+
+use crate::{output::Output, report};
+
+pub use file::TextError;
+
+/// Largest document that is read, bytes: what the services accept as well.
+pub const MAX_DOCUMENT_BYTES: u64 = source::MAX_TEXT_BYTES;
+
+/// A text to summarise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// How the user knows it: its path as given, `stdin`, or `file.jsonl:12`.
+    pub name: String,
+    /// The readable part of its document id: the file name without its ending, or the id that its record states.
+    pub stem: String,
+    /// The id that its record states.
+    pub stated_id: Option<String>,
+    /// The title that its record states.
+    pub title: Option<String>,
+    /// The language that its record states.
+    pub language: Option<String>,
+    /// Its text.
+    pub text: String,
+}
+
+impl Input {
+    /// Words as people count them.
+    pub fn words(&self) -> usize {
+        source::words(&self.text)
+    }
+}
+
+/// An input that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How the user knows it.
+    pub name: String,
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Everything that was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Texts, in the order of the arguments; within a folder by path.
+    pub documents: Vec<Input>,
+    /// Inputs that could not be used.
+    pub problems: Vec<Problem>,
+    /// Files in folders whose ending says that they are no documents.
+    pub skipped: usize,
+}
+
+/// How inputs are read.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Name of the field with the text in JSON Lines.
+    pub text_field: String,
+    /// What `-` holds.
+    pub stdin: Kind,
+    /// Largest document, bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { text_field: "text".to_owned(), stdin: Kind::Text, max_bytes: MAX_DOCUMENT_BYTES }
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Plain text or Markdown.
+    Text,
+    /// A web page.
+    Html,
+    /// A JSON object with a text a line.
+    Jsonl,
+}
+
+impl Kind {
+    /// What a file's ending says; `None` for endings that no document has.
+    fn of_ending(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "txt" | "text" | "md" | "markdown" => Some(Self::Text),
+            "html" | "htm" | "xhtml" => Some(Self::Html),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            _ => None,
+        }
+    }
+}
+
+/// Reads everything that `paths` name. `stdin` is read where a path is `-`.
+pub fn collect(paths: &[PathBuf], stdin: &mut dyn Read, options: &ReadOptions) -> Inputs {
+    let mut inputs = Inputs::default();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            read(&mut inputs, "stdin", "stdin", options.stdin, stdin, options);
+        } else if path.is_dir() {
+            folder(&mut inputs, path, options);
+        } else {
+            // A file that was named is tried as text whatever its ending says; binary content is noticed when it is read.
+            file(&mut inputs, path, Kind::of_ending(path).unwrap_or(Kind::Text), options);
+        }
+    }
+    inputs
+}
+
+/// Tells of every input that cannot be used, a line each.
+pub fn tell(inputs: &Inputs, out: &Output) {
+    for Problem { name, code, message } in &inputs.problems {
+        out.note(format_args!("error: {name} {message} ({code})"));
+    }
+    if inputs.skipped > 0 {
+        out.note(format_args!("{} with other endings skipped", report::plural(inputs.skipped, "file")));
+    }
+}
+
+fn folder(inputs: &mut Inputs, folder: &Path, options: &ReadOptions) {
+    let before = (inputs.documents.len(), inputs.problems.len());
+    let mut paths = BTreeSet::new();
+    files_below(inputs, folder, &mut paths);
+    for path in paths {
+        match Kind::of_ending(&path) {
+            Some(kind) => file(inputs, &path, kind, options),
+            None => inputs.skipped += 1,
+        }
+    }
+    if (inputs.documents.len(), inputs.problems.len()) == before {
+        inputs.problems.push(Problem {
+            name: folder.display().to_string(),
+            code: "no_documents",
+            message: "the folder holds no .txt, .md, .html, .htm or .jsonl file".to_owned(),
+        });
+    }
+}
+
+/// All files below a folder, but nothing hidden. Links to folders are not followed: they may lead in circles.
+fn files_below(inputs: &mut Inputs, folder: &Path, found: &mut BTreeSet<PathBuf>) {
+    let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => return inputs.problems.push(unreadable(folder, &error)),
+    };
+    for entry in entries {
+        let path = entry.path();
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        match entry.file_type() {
+            _ if hidden => {}
+            Ok(kind) if kind.is_dir() => files_below(inputs, &path, found),
+            Ok(kind) if kind.is_symlink() && path.is_dir() => {}
+            Ok(_) => {
+                found.insert(path);
+            }
+            Err(error) => inputs.problems.push(unreadable(&path, &error)),
+        }
+    }
+}
+
+fn file(inputs: &mut Inputs, path: &Path, kind: Kind, options: &ReadOptions) {
+    let name = path.display().to_string();
+    let stem = path.file_stem().map_or_else(|| "document".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    match fs::File::open(path) {
+        Ok(mut file) => read(inputs, &name, &stem, kind, &mut file, options),
+        Err(error) => inputs.problems.push(unreadable(path, &error)),
+    }
+}
+
+fn read(inputs: &mut Inputs, name: &str, stem: &str, kind: Kind, source: &mut dyn Read, options: &ReadOptions) {
+    if kind == Kind::Jsonl {
+        return json_lines::read(inputs, name, stem, source, options);
+    }
+    match file::text_of(source, kind, options.max_bytes) {
+        Ok(text) => inputs.documents.push(Input {
+            name: name.to_owned(),
+            stem: stem.to_owned(),
+            stated_id: None,
+            title: None,
+            language: None,
+            text,
+        }),
+        Err(error) => inputs.problems.push(problem(name, &error)),
+    }
+}
+
+fn problem(name: &str, error: &TextError) -> Problem {
+    Problem { name: name.to_owned(), code: error.code(), message: error.to_string() }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let code = if error.kind() == io::ErrorKind::NotFound { "not_found" } else { "unreadable" };
+    Problem { name: path.display().to_string(), code, message: format!("cannot be read: {}", reason(error)) }
+}
+
+/// The operating system's words without its error number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string().to_lowercase();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

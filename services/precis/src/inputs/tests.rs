@@ -1,0 +1,131 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+
+use super::*;
+
+fn options(max_bytes: u64) -> ReadOptions {
+    ReadOptions { max_bytes, ..ReadOptions::default() }
+}
+
+fn collect_from(paths: &[&Path], stdin: &str, options: &ReadOptions) -> Inputs {
+    let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
+    collect(&paths, &mut stdin.as_bytes(), options)
+}
+
+fn codes(inputs: &Inputs) -> Vec<&str> {
+    inputs.problems.iter().map(|problem| problem.code).collect()
+}
+
+#[test]
+fn each_unusable_file_gets_its_own_code_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    at("a-good.txt", b"A text with words.");
+    at("b-empty.txt", b" \n\t");
+    at("c-binary.txt", b"\x7fELF\0\0\0");
+    at("d-latin1.txt", b"caf\xe9");
+    at("e-large.txt", "word ".repeat(50).as_bytes());
+    at("f-good.md", "# Titre\n\nDéjà vu.".as_bytes());
+    at("g-utf16.txt", b"\xff\xfeh\0i\0");
+    at("h-pdf.txt", b"%PDF-1.7 ...");
+
+    let inputs = collect_from(&[folder.path(), &folder.path().join("missing.txt")], "", &options(200));
+
+    let names: Vec<_> = inputs.documents.iter().map(|document| document.stem.as_str()).collect();
+    assert_eq!(names, ["a-good", "f-good"]);
+    assert_eq!(codes(&inputs), ["empty", "binary", "not_utf8", "too_large", "not_utf8", "binary", "not_found"]);
+    assert!(inputs.problems[2].message.contains("byte 3"), "{}", inputs.problems[2].message);
+}
+
+#[test]
+fn a_document_of_exactly_the_limit_is_read() {
+    let inputs = collect_from(&[Path::new("-")], "0123456789", &options(10));
+    assert_eq!(inputs.documents.len(), 1);
+    let inputs = collect_from(&[Path::new("-")], "0123456789a", &options(10));
+    assert_eq!(codes(&inputs), ["too_large"]);
+}
+
+#[test]
+fn folders_are_read_to_their_depth_without_hidden_and_foreign_files() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("deep/er")).unwrap();
+    fs::create_dir_all(folder.path().join(".git")).unwrap();
+    fs::write(folder.path().join("deep/er/b.HTM"), "<p>Text</p>").unwrap();
+    fs::write(folder.path().join("deep/a.txt"), "text").unwrap();
+    fs::write(folder.path().join(".git/c.txt"), "text").unwrap();
+    fs::write(folder.path().join("photo.jpeg"), "text").unwrap();
+
+    let inputs = collect_from(&[folder.path()], "", &ReadOptions::default());
+
+    assert_eq!(inputs.documents.iter().map(|document| document.stem.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!((inputs.skipped, inputs.problems.len()), (1, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_links_to_itself_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "text").unwrap();
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+    assert_eq!(collect_from(&[folder.path()], "", &ReadOptions::default()).documents.len(), 1);
+}
+
+#[test]
+fn a_folder_without_documents_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(codes(&collect_from(&[folder.path()], "", &ReadOptions::default())), ["no_documents"]);
+}
+
+#[test]
+fn a_page_becomes_its_text_without_markup_scripts_and_cut_sentences() {
+    let sentence = "A sentence that is longer than any terminal is wide, ".repeat(20);
+    let page = format!(
+        "<html><head><title>Name</title><script>var x = 1;</script><style>p {{}}</style></head><body>\
+         <h1>Heading</h1><p>{sentence}<a href='https://example.org/'>with a link</a> &amp; caf&eacute;.</p>\
+         <table><tr><td>left</td><td>right</td></tr></table><ul><li>one</li><li>two</li></ul></body></html>"
+    );
+    let inputs = collect_from(&[Path::new("-")], &page, &ReadOptions { stdin: Kind::Html, ..ReadOptions::default() });
+    let text = &inputs.documents[0].text;
+    assert!(text.contains(&format!("{sentence}with a link & café.")), "{text}");
+    assert!(text.contains("Heading\n") && text.contains("left") && text.contains("one\ntwo"), "{text}");
+    for absent in ["var x", "example.org", "<", "─", "p {"] {
+        assert!(!text.contains(absent), "{absent} in {text}");
+    }
+}
+
+#[test]
+fn a_page_without_text_is_empty() {
+    let options = ReadOptions { stdin: Kind::Html, ..ReadOptions::default() };
+    assert_eq!(codes(&collect_from(&[Path::new("-")], "<html><body><img src='a.png'></body></html>", &options)), ["empty"]);
+}
+
+#[test]
+fn json_lines_stand_each_for_themselves() {
+    let lines = "{\"id\": \"c-1\", \"text\": \"First text.\", \"language\": \"en\"}\n\
+                 \n\
+                 not json\n\
+                 {\"body\": \"no text\"}\n\
+                 {\"text\": \"  \"}\n\
+                 {\"id\": 7, \"text\": \"Last text.\"}";
+    let options = ReadOptions { stdin: Kind::Jsonl, ..ReadOptions::default() };
+    let inputs = collect_from(&[Path::new("-")], lines, &options);
+    let ids: Vec<_> = inputs.documents.iter().map(|document| document.stated_id.as_deref()).collect();
+    assert_eq!(ids, [Some("c-1"), Some("7")]);
+    assert_eq!(inputs.documents[0].language.as_deref(), Some("en"));
+    assert_eq!(codes(&inputs), ["not_json", "no_text_field", "empty"]);
+    assert_eq!(inputs.problems[0].name, "stdin:3");
+}
+
+#[test]
+fn the_text_field_can_be_named() {
+    let options = ReadOptions { stdin: Kind::Jsonl, text_field: "body".into(), ..ReadOptions::default() };
+    let inputs = collect_from(&[Path::new("-")], "{\"body\": \"A text.\"}", &options);
+    assert_eq!(inputs.documents[0].stem, "stdin-1");
+}
+
+#[test]
+fn a_byte_order_mark_is_not_part_of_the_text() {
+    let inputs = collect_from(&[Path::new("-")], "\u{FEFF}Text.", &ReadOptions::default());
+    assert_eq!(inputs.documents[0].text, "Text.");
+}

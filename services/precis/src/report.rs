@@ -1,0 +1,213 @@
+//! How outcomes look to the user: one [`Row`] a document, shown as a table, as JSON, as files.
+
+mod files;
+mod table;
+mod totals;
+
+use precis_schemas::{CacheLayer, CheckResult, Outcome, Status};
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::inputs::Problem;
+
+pub use files::write_files;
+pub use table::{plain_text, table_of};
+pub use totals::Totals;
+pub(crate) use totals::{duration, plural};
+
+/// How a row ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The summary passed its checks.
+    Answered,
+    /// The best summary at hand, with the checks it failed.
+    Flagged,
+    /// No summary, a code says why.
+    Failed,
+    /// The input could not be used.
+    NotRead,
+    /// The document waits in the log: the run was stopped before its turn.
+    Waiting,
+}
+
+impl End {
+    /// As shown to people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Flagged => "flagged",
+            Self::Failed => "failed",
+            Self::NotRead => "not read",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    /// Whether there is a summary.
+    pub fn has_summary(self) -> bool {
+        matches!(self, Self::Answered | Self::Flagged)
+    }
+}
+
+/// One document and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// How the user knows the document: its path, or its id.
+    pub document: String,
+    /// Its id in the house; absent for an input that could not be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<String>,
+    /// Its revision.
+    pub revision: i64,
+    /// Its owner.
+    pub tenant: String,
+    /// How it ended.
+    pub outcome: End,
+    /// The summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Why it was flagged or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The tier that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// The model that answered, as provider/name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Language of the summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Words of the document.
+    pub words_in: i32,
+    /// Words of the summary.
+    pub words_out: i32,
+    /// How long the model took, with others in the same batch.
+    pub seconds: f64,
+    /// Why generation ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// What was measured on the summary.
+    pub checks: Vec<CheckResult>,
+    /// Tokens read.
+    pub input_tokens: i64,
+    /// Tokens written.
+    pub output_tokens: i64,
+    /// Parts in which a long document was read.
+    pub chunks: i32,
+    /// What it cost, US dollars.
+    pub cost_usd: precis_schemas::Usd,
+    /// Whether the summary came from the cache of another document's.
+    pub cached: bool,
+    /// Whether this document was settled before and nothing was done for it now.
+    pub from_store: bool,
+    /// When it was settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<String>,
+}
+
+impl Row {
+    /// A settled document. `from_store`: nothing was done for it in this run.
+    pub fn of(name: &str, outcome: &Outcome, from_store: bool) -> Self {
+        Self {
+            document: name.to_owned(),
+            document_id: Some(outcome.document_id.clone()),
+            revision: outcome.revision,
+            tenant: outcome.tenant.clone(),
+            outcome: match outcome.status {
+                Status::Answered => End::Answered,
+                Status::Flagged => End::Flagged,
+                Status::Failed => End::Failed,
+            },
+            summary: outcome.summary.clone(),
+            code: outcome.code.clone(),
+            message: outcome.message.clone(),
+            tier: outcome.tier.clone(),
+            model: outcome.model.as_ref().map(|model| format!("{}/{}", model.provider, model.name)),
+            language: outcome.language.clone(),
+            words_in: outcome.words_in,
+            words_out: outcome.words_out,
+            seconds: outcome.generation_ms as f64 / 1000.0,
+            finish_reason: outcome.finish_reason.clone(),
+            checks: outcome.checks.clone(),
+            input_tokens: outcome.input_tokens,
+            output_tokens: outcome.output_tokens,
+            chunks: outcome.chunks,
+            cost_usd: outcome.cost,
+            cached: outcome.cache != CacheLayer::None,
+            from_store,
+            settled_at: Some(utc(outcome.settled_at)),
+        }
+    }
+
+    /// An input that could not be used.
+    pub fn not_read(problem: &Problem) -> Self {
+        Self::without_summary(&problem.name, None, End::NotRead, problem.code, &problem.message)
+    }
+
+    /// A document that has not ended yet, or ended without an outcome.
+    pub fn without_summary(name: &str, document_id: Option<&str>, end: End, code: &str, message: &str) -> Self {
+        Self {
+            document: name.to_owned(),
+            document_id: document_id.map(str::to_owned),
+            revision: 0,
+            tenant: String::new(),
+            outcome: end,
+            summary: None,
+            code: Some(code.to_owned()),
+            message: Some(message.to_owned()),
+            tier: None,
+            model: None,
+            language: None,
+            words_in: 0,
+            words_out: 0,
+            seconds: 0.0,
+            finish_reason: None,
+            checks: Vec::new(),
+            input_tokens: 0,
+            output_tokens: 0,
+            chunks: 0,
+            cost_usd: precis_schemas::Usd::ZERO,
+            cached: false,
+            from_store: false,
+            settled_at: None,
+        }
+    }
+
+    /// What the checks found, in words: nothing when all passed.
+    pub fn findings(&self) -> String {
+        let found: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|check| !check.passed)
+            .map(|check| {
+                let name = check.name.replace('_', " ");
+                if check.detail.is_empty() { name } else { format!("{name}: {}", check.detail) }
+            })
+            .collect();
+        found.join("; ")
+    }
+
+    /// Why there is no summary.
+    pub fn reason(&self) -> String {
+        match (&self.code, &self.message) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(text), None) | (None, Some(text)) => text.clone(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC.
+pub fn utc(millis: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| millis.to_string())
+}
+
+#[cfg(test)]
+mod tests;

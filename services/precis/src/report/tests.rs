@@ -1,0 +1,103 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{fs, time::Duration};
+
+use precis_schemas::Usd;
+
+use super::*;
+
+fn row(name: &str, outcome: End) -> Row {
+    let mut row = Row::without_summary(name, Some(&format!("{name}-0123456789abcdef")), outcome, "code", "message");
+    if outcome.has_summary() {
+        row.summary = Some("The first words of a summary that goes on for quite a while.".into());
+        row.tier = Some("gpu".into());
+        row.finish_reason = Some("stop".into());
+        (row.code, row.message) = (None, None);
+        (row.words_in, row.words_out, row.seconds) = (1200, 42, 3.25);
+        (row.input_tokens, row.output_tokens) = (1800, 60);
+    }
+    row
+}
+
+fn check(name: &str, passed: bool, detail: &str) -> CheckResult {
+    CheckResult { name: name.into(), passed, value: None, detail: detail.into() }
+}
+
+#[test]
+fn only_failed_checks_are_findings() {
+    let mut row = row("a", End::Flagged);
+    assert_eq!(row.findings(), "");
+    row.checks = vec![check("truncated", true, "ends well"), check("unsupported_numbers", false, "1998, 42"), check("language", false, "")];
+    assert_eq!(row.findings(), "unsupported numbers: 1998, 42; language");
+}
+
+#[test]
+fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
+    let mut flagged = row("documents/a-very-long-path/of-a-document-with-a-long-name.txt", End::Flagged);
+    flagged.checks = vec![check("repetition", false, "0.31")];
+    let mut stored = row("b.txt", End::Answered);
+    stored.from_store = true;
+    let text = table_of(&[flagged, stored, row("c.txt", End::NotRead)]).set_width(200).lines().collect::<Vec<_>>().join("\n");
+    for expected in [
+        "…/of-a-document-with-a-long-name.txt",
+        "flagged",
+        "1200 → 42",
+        "3.2",
+        "repetition: 0.31",
+        "The first words of a summary that goes…",
+        "stored",
+        "not read",
+        "message",
+    ] {
+        assert!(text.contains(expected), "{expected} in\n{text}");
+    }
+}
+
+#[test]
+fn totals_count_only_new_work_as_work() {
+    let mut stored = row("a", End::Answered);
+    stored.from_store = true;
+    stored.cost_usd = "0.5".parse().unwrap();
+    let mut paid = row("b", End::Flagged);
+    paid.cost_usd = "0.25".parse().unwrap();
+    let totals = Totals::of(&[stored, paid, row("c", End::NotRead)], Duration::from_secs(30));
+    assert_eq!((totals.answered, totals.flagged, totals.not_read, totals.from_store), (1, 1, 1, 1));
+    assert_eq!((totals.tokens, totals.cost_usd), (1860, "0.25".parse::<Usd>().unwrap()));
+    assert!(!totals.all_have_summaries());
+    let text = totals.to_string();
+    assert!(text.contains("3 documents: 1 answered, 1 flagged, 1 not read"), "{text}");
+    assert!(text.contains("2.0 documents a minute, 62 tokens a second"), "{text}");
+    assert!(text.contains("\n1 document settled from what was stored"), "{text}");
+}
+
+#[test]
+fn a_run_that_only_reads_the_store_says_so() {
+    let mut stored = row("a", End::Answered);
+    stored.from_store = true;
+    let text = Totals::of(&[stored.clone(), stored], Duration::from_millis(400)).to_string();
+    assert!(text.contains("\nall 2 documents settled from what was stored"), "{text}");
+    assert!(!text.contains("a minute"), "{text}");
+}
+
+#[test]
+fn every_document_has_its_file_and_the_summaries_are_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut odd = row("b", End::Answered);
+    odd.document_id = Some("../ünsafe name/".into());
+    let mut twin = odd.clone();
+    twin.document_id = Some("../ünsafe?name/".into());
+    let rows = [row("a_b.txt", End::Flagged), odd, twin, row("c", End::NotRead)];
+    let summaries = write_files(&folder.path().join("out"), &rows[..3], &Totals::of(&rows, Duration::ZERO)).unwrap();
+    let mut names: Vec<_> = fs::read_dir(folder.path().join("out")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["_ünsafe_name_-2.json", "_ünsafe_name_.json", "a_b.txt-0123456789abcdef.json", "summaries.md"]);
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("out").join(&names[2])).unwrap()).unwrap();
+    assert_eq!((json["outcome"].as_str(), json["words_in"].as_i64()), (Some("flagged"), Some(1200)));
+    let text = fs::read_to_string(summaries).unwrap();
+    assert!(text.contains("## a\\_b.txt\n\nThe first words"), "{text}");
+}
+
+#[test]
+fn times_are_utc() {
+    assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+}

@@ -1,0 +1,175 @@
+//! Commands that need no services.
+
+use serde_json::json;
+
+use crate::harness::{House, NO_TIER, text};
+
+#[test]
+fn help_is_no_error_and_a_wrong_argument_is_one_of_usage() {
+    let house = House::new();
+    assert!(house.run(&["--help"]).succeeded().stdout.contains("Exit codes"));
+    assert!(house.run(&["summarize", "--help"]).succeeded().stdout.contains("--max-words"));
+    assert_eq!(house.run(&["summarize"]).code, 1);
+    assert_eq!(house.run(&["submit", "x", "--language", "English"]).code, 1);
+}
+
+#[test]
+fn submit_prints_ids_and_tells_of_each_input_it_could_not_use() {
+    let house = House::new();
+    house.write("in/a.txt", "A text.");
+    house.write("in/b.html", "<p>A page.</p>");
+    house.write("in/c.txt", b"\0\0binary");
+    let done = house.run(&["submit", "in", "missing.txt"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    let ids: Vec<_> = done.stdout.lines().collect();
+    assert!(ids.len() == 2 && ids[0].starts_with("a-") && ids[1].starts_with("b-"), "{ids:?}");
+    assert!(done.stderr.contains("c.txt") && done.stderr.contains("(binary)"), "{}", done.stderr);
+    assert!(done.stderr.contains("missing.txt") && done.stderr.contains("(not_found)"), "{}", done.stderr);
+}
+
+#[test]
+fn submitting_the_same_again_is_the_same_document_and_another_wish_another() {
+    let house = House::new();
+    let submit = |more: &[&str]| {
+        let done = house.run_with_stdin(&[&["submit", "-", "--json"], more].concat(), "A text.").succeeded();
+        done.json()[0]["document_id"].clone()
+    };
+    let first = submit(&[]);
+    assert_eq!(first, submit(&[]));
+    assert_ne!(first, submit(&["--max-words", "40"]));
+}
+
+#[test]
+fn json_lines_keep_their_ids_tenant_and_revision() {
+    let house = House::new();
+    let lines = "{\"id\": \"c-1\", \"body\": \"A text.\"}\n{\"id\": \"c-2\", \"body\": \"Another.\"}\n";
+    let arguments = ["submit", "-", "--stdin", "jsonl", "--text-field", "body", "--tenant", "acme", "--revision", "3", "--json"];
+    let told = house.run_with_stdin(&arguments, lines).succeeded().json();
+    assert_eq!(told[1]["document_id"], json!("c-2"));
+    assert_eq!((&told[1]["tenant"], &told[1]["revision"]), (&json!("acme"), &json!(3)));
+    assert!(told[1]["position"].as_str().unwrap().starts_with("documents.acme/"), "{told:?}");
+}
+
+#[test]
+fn a_text_too_large_for_a_message_goes_to_the_store() {
+    let house = House::new();
+    house.write("large.txt", "A sentence that is there often. ".repeat(60_000));
+    house.run(&["submit", "large.txt"]).succeeded();
+    let bodies = walk(&house.path("state/objects/bodies"));
+    assert_eq!(bodies, 1);
+}
+
+fn walk(folder: &std::path::Path) -> usize {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| if path.is_dir() { walk(&path) } else { 1 })
+        .sum()
+}
+
+#[test]
+fn status_shows_topics_tiers_and_groups_of_a_fresh_house() {
+    let house = House::new();
+    house.run_with_stdin(&["submit", "-"], "A text.").succeeded();
+    let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
+    let topics = status["topics"].as_array().unwrap();
+    let documents = topics.iter().find(|topic| topic["topic"] == "documents.local").unwrap();
+    assert!(documents["end"].as_i64() > documents["low"].as_i64(), "{documents}");
+    assert_eq!((&status["tiers"][0]["tier"], &status["tiers"][0]["switch"]), (&json!("gpu"), &json!("on")));
+    assert_eq!(status["groups"][0]["group"], json!("precis.router"));
+    let shown = house.run(&["status"]).succeeded().stdout;
+    assert!(shown.contains("never ran") && shown.contains("documents.local"), "{shown}");
+}
+
+#[test]
+fn a_tier_that_is_switched_off_is_shown_with_its_reason() {
+    let house = House::new();
+    house.run(&["tiers", "off", "gpu", "--reason", "new driver", "--by", "ada"]).succeeded();
+    let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
+    let tier = &status["tiers"][0];
+    assert_eq!((&tier["switch"], &tier["reason"], &tier["switched_by"]), (&json!("off"), &json!("new driver"), &json!("ada")));
+    house.run(&["tiers", "on", "gpu"]).succeeded();
+    let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
+    assert_eq!(status["tiers"][0]["switch"], json!("on"));
+    let unknown = house.run(&["tiers", "off", "premium"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("it has gpu"), "{}", unknown.stderr);
+}
+
+#[test]
+fn results_of_a_house_without_outcomes_are_none() {
+    let house = House::new();
+    assert_eq!(house.run(&["results"]).succeeded().stdout.trim(), "no outcomes yet");
+    assert_eq!(house.run(&["results", "--json"]).succeeded().stdout, "");
+    let missing = house.run(&["results", "--id", "nothing"]);
+    assert!(missing.code == 1 && missing.stderr.contains("has no outcome"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_bad_policy_changes_nothing_and_a_good_one_is_in_force() {
+    let house = House::new();
+    let bad = house.write("bad.toml", "version = 1\nmax_hops = \"two\"\n");
+    let good = house.write("good.toml", NO_TIER);
+    let before = house.run(&["policy", "show", "--json"]).succeeded().json()[0]["digest"].clone();
+
+    let checked = house.run(&["policy", "check", text(&bad)]);
+    assert!(checked.code == 2 && checked.stderr.contains("error:"), "{}", checked.stderr);
+    assert_eq!(house.run(&["policy", "apply", text(&bad)]).code, 2);
+    assert_eq!(house.run(&["policy", "show", "--json"]).succeeded().json()[0]["digest"], before);
+
+    house.run(&["policy", "check", text(&good)]).succeeded();
+    let applied = house.run(&["policy", "apply", text(&good), "--by", "ada", "--json"]).succeeded().json()[0]["digest"].clone();
+    assert_ne!(applied, before);
+    let shown = house.run(&["policy", "show", "--json"]).succeeded().json().remove(0);
+    assert_eq!((&shown["digest"], &shown["applied"]["by"]), (&applied, &json!("ada")));
+    assert_eq!(house.run(&["policy", "show", "--toml"]).succeeded().stdout.trim(), NO_TIER.trim());
+}
+
+#[test]
+fn topics_are_created_once() {
+    let house = House::new();
+    let apply = ["topics", "apply", "--tenant", "acme", "--json"];
+    let first = house.run(&apply).succeeded().json();
+    let acme = first.iter().find(|change| change["topic"] == "documents.acme").unwrap();
+    assert_eq!(acme["state"], json!("created"));
+    let again = house.run(&apply).succeeded().json();
+    assert!(again.iter().all(|change| change["state"] == "as it should be"), "{again:?}");
+}
+
+#[test]
+fn verify_refuses_a_model_with_another_digest() {
+    let house = House::new();
+    let digest = "0".repeat(64);
+    let manifest = house.write(
+        "models.toml",
+        format!(
+            "[[model]]\nname = \"mine\"\nrevision = \"1\"\nfamily = \"llama\"\nfile = \"m.gguf\"\nsha256 = \"{digest}\"\nlicence = \"MIT\"\n\
+             context = 2048\nquantisation = \"Q8_0\"\nsources = [{{ kind = \"file\", path = \"/nowhere\" }}]\n"
+        ),
+    );
+    house.write("models/mine/1/m.gguf", "not the model");
+    let config =
+        house.write("house.toml", format!("[model]\nname = \"mine\"\nmanifest = {manifest:?}\ndirectory = {:?}\n", house.path("models")));
+    let config = text(&config);
+
+    let verified = house.run(&["models", "verify", "mine", "--json", "--config", config]);
+    assert_eq!((verified.code, &verified.json()[0]["code"]), (2, &json!("digest_mismatch")));
+    let listed = house.run(&["models", "list", "--json", "--config", config]).succeeded().json();
+    assert!(listed.iter().any(|model| model["entry"]["name"] == "mine" && model["used"] == true), "{listed:?}");
+    let doctor = house.run(&["doctor", "--json", "--config", config]);
+    let findings = doctor.json();
+    let finding = |check: &str| findings.iter().find(|finding| finding["check"] == check).unwrap()["verdict"].clone();
+    assert_eq!((doctor.code, finding("model"), finding("store"), finding("transactions")), (2, json!("failed"), json!("ok"), json!("ok")));
+}
+
+#[test]
+fn settings_are_checked_all_at_once_and_shown_without_secrets() {
+    let house = House::new();
+    let config = house.write("bad.toml", "[log]\nkind = \"rabbit\"\n[store]\nbucket = \"x\"\n");
+    let checked = house.run(&["config", "check", "--config", text(&config)]);
+    assert_eq!(checked.code, 2);
+    assert!(checked.stderr.contains("log.kind") && checked.stderr.contains("store.bucket"), "{}", checked.stderr);
+    house.run(&["config", "check"]).succeeded();
+    let shown = house.run(&["config", "show"]).succeeded().stdout;
+    assert!(shown.contains(text(&house.path("state/log.db"))), "{shown}");
+    assert!(house.run(&["config", "reference"]).succeeded().stdout.contains("| `log.kafka.brokers` |"));
+}

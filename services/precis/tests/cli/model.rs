@@ -1,0 +1,61 @@
+//! What needs the model.
+
+use serde_json::json;
+
+use crate::harness::{House, text};
+
+const ARTICLES: [(&str, &str); 3] = [
+    (
+        "bridge.txt",
+        "The town council of Millbrook decided on Tuesday to rebuild the old stone bridge over the river. The bridge was closed in March \
+         after engineers found cracks in two of its arches. The work will take about eight months and will be paid for by the county. Until \
+         it is finished, buses will use the road along the mill. Shop owners on the east side had asked for a temporary footbridge, and the \
+         council agreed to build one before the summer.",
+    ),
+    (
+        "garden.md",
+        "# The school garden\n\nThe pupils of the school have planted a garden behind the gymnasium. They grow beans, carrots and sunflowers, \
+         and they sell what they harvest at the market on Saturdays. The money pays for new tools and for a trip to the botanical garden. \
+         Parents help on weekends, and a retired farmer shows the children how to keep the soil healthy without fertiliser.",
+    ),
+    (
+        "library.html",
+        "<html><body><h1>The library</h1><p>The public library will open on Sundays from next month. Visitors had asked for longer hours in a \
+         survey last year, and the city has hired two more librarians. On Sundays there will be readings for children in the morning and a \
+         language exchange in the afternoon. The reading room stays closed, because its heating is being repaired.</p></body></html>",
+    ),
+];
+
+#[test]
+#[ignore = "needs the model: make test fetches it"]
+fn a_second_run_settles_every_document_from_what_is_stored() {
+    let house = House::new();
+    for (name, text) in ARTICLES {
+        house.write(&format!("in/{name}"), text);
+    }
+    house.write("in/broken.txt", b"\xff\xfe\0");
+    let out = house.path("out");
+    let run = || house.run(&["summarize", "in", "--out", text(&out), "--max-words", "50", "--json"]);
+
+    let first = run();
+    assert_eq!(first.code, 2, "{}", first.stderr);
+    let rows = first.json();
+    assert_eq!(rows.len(), 4);
+    let (done, bad) = rows.split_at(3);
+    assert_eq!(bad[0]["outcome"], json!("not_read"));
+    for row in done {
+        assert!(["answered", "flagged"].contains(&row["outcome"].as_str().unwrap()), "{row}");
+        assert!(!row["summary"].as_str().unwrap().trim().is_empty(), "{row}");
+        assert_eq!((&row["tier"], &row["from_store"]), (&json!("gpu"), &json!(false)));
+        assert!(row["output_tokens"].as_i64() > Some(0), "{row}");
+        assert!(out.join(format!("{}.json", row["document_id"].as_str().unwrap())).is_file());
+    }
+    let summaries = std::fs::read_to_string(out.join("summaries.md")).unwrap();
+    assert!(summaries.contains("bridge.txt") && summaries.contains("broken.txt"), "{summaries}");
+
+    let second = run();
+    for (before, now) in rows.iter().zip(second.json()).take(3) {
+        assert_eq!(now["from_store"], json!(true), "{now}");
+        assert_eq!((&before["summary"], &before["settled_at"]), (&now["summary"], &now["settled_at"]));
+    }
+}
