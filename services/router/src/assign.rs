@@ -1,0 +1,118 @@
+//! Where a document starts: the mix's wish within what the gate allows.
+
+use precis_pipeline::Governing;
+use precis_policy::{Features, Gate, Mix, TextFacts, features, score};
+use precis_quality::language_of;
+use precis_schemas::{Decision, Document, Exclusion};
+use precis_telemetry::metrics::{Counter, Gauge};
+
+use crate::shares::Shares;
+
+/// Feature under which the decision record keeps the score's place among recent ones, 0 for the hardest.
+const RANK: &str = "rank";
+
+/// What of this router decides first assignments: the state of the target mix.
+#[derive(Debug, Default)]
+pub(crate) struct Assigner {
+    mix: Mix,
+    shares: Shares,
+}
+
+impl Assigner {
+    /// Chooses the tier of a document that no tier has seen. `None` if none is eligible; then nothing is counted.
+    pub(crate) fn first(
+        &mut self,
+        governing: &Governing,
+        gate: &Gate,
+        measured: &Measured,
+        document_id: &str,
+    ) -> Option<Decision> {
+        if gate.eligible.is_empty() {
+            return None;
+        }
+        let policy = &*governing.policy;
+        let wish = self.mix.wish(policy, measured.score, document_id);
+        let order: Vec<&str> = policy.tier_names().collect();
+        let (chosen, reason) = nearest(&order, &wish.tier, &gate.eligible)?;
+        self.mix.assigned(policy, chosen);
+        self.shares.count(chosen);
+        for tier in &policy.tiers {
+            Gauge::RouterShare.set(self.shares.of(&tier.name), &[&tier.name]);
+            let on = tier.enabled && governing.switches.get(&tier.name).is_none();
+            Gauge::TierOn.set(f64::from(u8::from(on)), &[&tier.name]);
+        }
+        let mut decision = decision(governing, gate, measured);
+        decision.features.insert(RANK.to_owned(), wish.rank);
+        decision.thresholds = wish.thresholds.into_iter().collect();
+        chosen.clone_into(&mut decision.chosen);
+        reason.clone_into(&mut decision.reason);
+        Counter::RouterDocuments.increment(&[chosen, reason]);
+        Some(decision)
+    }
+}
+
+/// The features and the score of a document.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Measured {
+    pub(crate) features: Features,
+    pub(crate) score: f64,
+}
+
+impl Measured {
+    pub(crate) fn of(governing: &Governing, document: &Document, text: &str) -> Self {
+        let labelled = document.language.as_deref().and_then(|tag| tag.split('-').next()).map(str::to_ascii_lowercase);
+        let language = labelled.as_deref().or_else(|| language_of(text));
+        let features = features(&TextFacts { text, language });
+        let score = score(&features, &governing.policy.score);
+        Self { features, score }
+    }
+}
+
+/// A decision record without a choice.
+pub(crate) fn decision(governing: &Governing, gate: &Gate, measured: &Measured) -> Decision {
+    Decision {
+        eligible: gate.eligible.clone(),
+        excluded: gate
+            .excluded
+            .iter()
+            .map(|(tier, reason)| Exclusion { tier: tier.clone(), reason: reason.clone() })
+            .collect(),
+        features: measured.features.clone(),
+        score: measured.score,
+        thresholds: std::collections::BTreeMap::new(),
+        shadow_price: 0.0,
+        chosen: String::new(),
+        reason: String::new(),
+        policy_digest: governing.digest.clone(),
+        arm: String::new(),
+    }
+}
+
+/// The wished tier if it is eligible, else the nearest cheaper one, else the nearest dearer one; and why.
+fn nearest<'a>(order: &[&'a str], wished: &str, eligible: &[String]) -> Option<(&'a str, &'static str)> {
+    let may = |tier: &&&str| eligible.iter().any(|other| other == **tier);
+    let at = order.iter().position(|tier| *tier == wished)?;
+    if may(&&order[at]) {
+        return Some((order[at], "score"));
+    }
+    let reason = if eligible.len() == 1 { "only_eligible" } else { "fallback" };
+    let cheaper = order[..at].iter().rev().find(may);
+    cheaper.or_else(|| order[at..].iter().find(may)).map(|tier| (*tier, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fallback_goes_to_the_nearest_cheaper_tier_first() {
+        let order = ["gpu", "mid", "premium"];
+        let eligible = |tiers: &[&str]| tiers.iter().map(|tier| (*tier).to_owned()).collect::<Vec<_>>();
+        assert_eq!(nearest(&order, "mid", &eligible(&["gpu", "mid", "premium"])), Some(("mid", "score")));
+        assert_eq!(nearest(&order, "mid", &eligible(&["gpu", "premium"])), Some(("gpu", "fallback")));
+        assert_eq!(nearest(&order, "premium", &eligible(&["gpu", "mid"])), Some(("mid", "fallback")));
+        assert_eq!(nearest(&order, "gpu", &eligible(&["mid", "premium"])), Some(("mid", "fallback")));
+        assert_eq!(nearest(&order, "premium", &eligible(&["gpu"])), Some(("gpu", "only_eligible")));
+        assert_eq!(nearest(&order, "premium", &[]), None);
+    }
+}

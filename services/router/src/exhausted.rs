@@ -1,0 +1,75 @@
+//! The end of a document that no tier is left for: the best answer at hand, flagged, or a failure that says what was tried.
+
+use precis_objects::ObjectStore;
+use precis_pipeline::settle::Draft;
+use precis_pipeline::{Governing, PipelineError};
+use precis_policy::{Exhausted, Gate, OnExhausted};
+use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
+
+/// An answer that failed its checks.
+struct Kept<'a> {
+    trial: &'a Trial,
+    key: &'a str,
+    answer: Answer,
+}
+
+/// The outcome when no tier is left after `trail`.
+pub(crate) async fn outcome(
+    store: &dyn ObjectStore,
+    governing: &Governing,
+    draft: Draft,
+    trail: &[Trial],
+    gate: &Gate,
+    why: Exhausted,
+) -> Result<Outcome, PipelineError> {
+    let kept = answers(store, trail).await?;
+    let spent = kept.iter().fold(Usd::ZERO, |sum, kept| sum.checked_add(kept.answer.cost).unwrap_or(Usd::MAX));
+    let mut outcome = match best(&kept) {
+        Some(best) if governing.policy.on_exhausted == OnExhausted::Flag => {
+            let mut outcome = draft.flagged(&best.trial.tier, &best.answer, best.key, &best.trial.code);
+            outcome.message = Some(message(trail, gate));
+            outcome
+        }
+        _ => draft.failed(why.code(), &message(trail, gate)),
+    };
+    // Every answer on the way was paid for, not only the one that is published.
+    outcome.cost = spent;
+    outcome.price_digest =
+        outcome.price_digest.or_else(|| kept.iter().find_map(|kept| kept.answer.price_digest.clone()));
+    Ok(outcome)
+}
+
+/// The stored answers of a trail, oldest first. One whose object is gone is left out.
+async fn answers<'a>(store: &dyn ObjectStore, trail: &'a [Trial]) -> Result<Vec<Kept<'a>>, PipelineError> {
+    let mut kept = Vec::new();
+    for trial in trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks) {
+        let Some(key) = trial.answer_key.as_deref() else { continue };
+        if let Some(bytes) = store.get(key).await? {
+            kept.push(Kept { trial, key, answer: codec::decode(&bytes)? });
+        }
+    }
+    Ok(kept)
+}
+
+/// The one with the fewest failed checks; among equals the latest, which the strongest tier gave. An answer without text is none.
+fn best<'a, 'b>(kept: &'b [Kept<'a>]) -> Option<&'b Kept<'a>> {
+    kept.iter()
+        .rev()
+        .filter(|kept| !kept.answer.text.trim().is_empty())
+        .min_by_key(|kept| kept.trial.failed_checks.len())
+}
+
+/// What was tried, and why nothing else could be.
+fn message(trail: &[Trial], gate: &Gate) -> String {
+    let tried = trail.iter().map(|trial| match trial.result {
+        TrialResult::FailedChecks => format!("{} failed {}", trial.tier, trial.failed_checks.join(", ")),
+        TrialResult::Refused => format!("{} refused ({})", trial.tier, trial.code),
+    });
+    let closed = gate
+        .excluded
+        .iter()
+        .filter(|(tier, _)| !trail.iter().any(|trial| trial.tier == *tier))
+        .map(|(tier, reason)| format!("{tier} excluded ({reason})"));
+    let parts: Vec<String> = tried.chain(closed).collect();
+    format!("no tier is left: {}", parts.join("; "))
+}

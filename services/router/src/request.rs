@@ -1,0 +1,70 @@
+//! Who asks for what: a `documents` record, read as far as its identity.
+
+use precis_flow::{Delivery, Record};
+use precis_pipeline::settle::Claim;
+use precis_pipeline::{Identity, PipelineError, identity, topics};
+use precis_schemas::{Document, Origin, codec};
+
+use crate::validate;
+
+/// A document whose owner and identity are known.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The publisher's record.
+    pub(crate) document: Document,
+    /// Who asks to be settled.
+    pub(crate) claim: Claim,
+}
+
+impl Request {
+    /// Reads a record of a `documents` topic.
+    ///
+    /// # Errors
+    /// Where this fails there is no identity to settle, and the dead letter is the record's end: `empty_record`, the codec's codes, `tenant_invalid`,
+    /// `tenant_mismatch`, `document_id_invalid`.
+    pub(crate) fn read(delivery: &Delivery) -> Result<Self, PipelineError> {
+        let record = &delivery.record;
+        let tenant = tenant(&record.topic)?;
+        let value = record.value.as_deref().ok_or_else(|| {
+            PipelineError::rejected("empty_record", "the record has no value; a document cannot be deleted this way")
+        })?;
+        let document: Document = codec::decode(value)?;
+        if document.tenant.as_deref().is_some_and(|named| named != tenant) {
+            return Err(PipelineError::rejected(
+                "tenant_mismatch",
+                "the document names another tenant than its topic; leave the field out or publish to the tenant's own topic",
+            ));
+        }
+        validate::identity(&document)?;
+        let claim = Claim {
+            identity: Identity {
+                tenant: tenant.to_owned(),
+                document_id: document.document_id.clone(),
+                revision: document.revision,
+            },
+            origin: origin(record, tenant),
+            request_digest: identity::request_digest(&document),
+            replay: identity::is_replay(record),
+        };
+        Ok(Self { document, claim })
+    }
+}
+
+/// The owner of a documents topic.
+pub(crate) fn tenant(topic: &str) -> Result<&str, PipelineError> {
+    topics::tenant_of(topic).filter(|tenant| topics::is_valid_name(tenant)).ok_or_else(|| {
+        PipelineError::rejected(
+            "tenant_invalid",
+            "the topic's name gives no tenant; use documents. and 1 to 64 of a-z, 0-9, - and _",
+        )
+    })
+}
+
+/// Where the record first stood. Publishers could write that header too, so it counts only within the tenant's own topic.
+fn origin(record: &Record, tenant: &str) -> Origin {
+    let origin = identity::origin_of(record);
+    if topics::tenant_of(&origin.topic) == Some(tenant) {
+        return origin;
+    }
+    Origin { topic: record.topic.to_string(), partition: record.partition, offset: record.offset }
+}

@@ -1,0 +1,259 @@
+//! The router's processor: documents and escalations in, work or outcomes out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
+use precis_objects::keys;
+use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
+use precis_pipeline::{Control, Governing, PipelineError, Settler, identity, now_ms, source, topics};
+use precis_policy::{DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
+use precis_schemas::{
+    Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
+};
+use precis_telemetry::metrics::Counter;
+
+use crate::assign::{Assigner, Measured, decision};
+use crate::request::Request;
+use crate::{exhausted, validate};
+
+/// Code of a request that disagrees with what is settled under its identity: the identity's outcome is another request's.
+const ID_CONFLICT: &str = "id_conflict";
+
+/// The [`Processor`] of the router's stage.
+pub struct Router {
+    settler: Settler,
+    control: Arc<Control>,
+    assigner: Mutex<Assigner>,
+}
+
+impl Router {
+    /// A router that settles with `settler` under what `control` says.
+    pub fn new(settler: Settler, control: Arc<Control>) -> Self {
+        Self { settler, control, assigner: Mutex::default() }
+    }
+
+    /// A record of a documents topic.
+    async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
+        let request = Request::read(delivery)?;
+        if let Some(output) = self.settled(&request.claim).await? {
+            return Ok(output);
+        }
+        let governing = self.control.governing();
+        let (claim, document) = (&request.claim, &request.document);
+        let tenant = &claim.identity.tenant;
+        validate::request(document, &governing.policy.limits)?;
+        let text = source::text_of(tenant, document, &**self.settler.store()).await?;
+        validate::text(&text, &governing.policy.limits)?;
+        let fingerprint = identity::request_fingerprint(tenant, document, &text);
+        let allowed = gate(&governing.policy, &governing.switches, &DocumentFacts::of(tenant, document), &[]);
+        let draft = Draft::unrouted(claim, document, &text, now_ms());
+
+        if let Some((tier, key, answer)) = self.cached(&governing, tenant, &fingerprint).await? {
+            let draft = draft.decided(&fingerprint, &governing.digest, None, &[]);
+            return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
+        }
+        let measured = Measured::of(&governing, document, &text);
+        let chosen = {
+            let mut assigner = self.assigner.lock().unwrap_or_else(PoisonError::into_inner);
+            assigner.first(&governing, &allowed, &measured, &claim.identity.document_id)
+        };
+        let Some(decision) = chosen else {
+            let why = Exhausted::NoTier;
+            let mut decision = decision(&governing, &allowed, &measured);
+            why.code().clone_into(&mut decision.reason);
+            Counter::RouterDocuments.increment(&["none", why.code()]);
+            let draft = draft.decided(&fingerprint, &governing.digest, Some(decision), &[]);
+            let outcome = exhausted::outcome(&**self.settler.store(), &governing, draft, &[], &allowed, why).await?;
+            return self.settler.settle(claim, &outcome).await;
+        };
+        work(&RoutedDocument {
+            tenant: tenant.clone(),
+            document_id: claim.identity.document_id.clone(),
+            revision: claim.identity.revision,
+            origin: claim.origin.clone(),
+            request_digest: claim.request_digest.clone(),
+            request_fingerprint: fingerprint,
+            document: delivery.record.value.clone().unwrap_or_default(),
+            tier: decision.chosen.clone(),
+            decision,
+            trail: Vec::new(),
+            policy_digest: governing.digest,
+            purpose: document.purpose,
+            priority: document.priority,
+            deadline: document.deadline,
+            replay: claim.replay,
+            routed_at: now_ms(),
+        })
+    }
+
+    /// A document that a tier gave back.
+    async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
+        let (mut routed, trial) = read_escalation(delivery).map_err(|error| error.into_stage(None))?;
+        let tenant = routed.tenant.clone();
+        let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
+        let claim = Claim::of(&routed);
+        if let Some(output) = self.settled(&claim).await.map_err(stage_error)? {
+            return Ok(output);
+        }
+        // The tier may know a newer policy than this router.
+        let governing = self.control.for_record(&trial.policy_digest, false).await?;
+        let refused = trial.result == TrialResult::Refused;
+        routed.trail.push(trial);
+        let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
+        let facts = DocumentFacts::of(&routed.tenant, &document);
+        let allowed = gate(&governing.policy, &governing.switches, &facts, &routed.trail);
+        let measured = Measured { features: routed.decision.features.clone(), score: routed.decision.score };
+        let mut decision = decision(&governing, &allowed, &measured);
+        match next_tier(&governing.policy, &allowed, &routed.trail) {
+            Ok(tier) => {
+                let reason = if refused { "refusal" } else { "escalation" };
+                Counter::RouterDocuments.increment(&[tier, reason]);
+                tier.clone_into(&mut decision.chosen);
+                reason.clone_into(&mut decision.reason);
+                tier.clone_into(&mut routed.tier);
+                routed.decision = decision;
+                routed.policy_digest = governing.digest;
+                routed.routed_at = now_ms();
+                work(&routed).map_err(stage_error)
+            }
+            Err(why) => {
+                Counter::RouterDocuments.increment(&["none", why.code()]);
+                why.code().clone_into(&mut decision.reason);
+                let text = self.text_if_there(&routed.tenant, &document).await.map_err(stage_error)?;
+                let draft = Draft::unrouted(&claim, &document, &text, now_ms()).decided(
+                    &routed.request_fingerprint,
+                    &governing.digest,
+                    Some(decision),
+                    &routed.trail,
+                );
+                let store = &**self.settler.store();
+                let outcome = exhausted::outcome(store, &governing, draft, &routed.trail, &allowed, why)
+                    .await
+                    .map_err(stage_error)?;
+                self.settler.settle(&claim, &outcome).await.map_err(stage_error)
+            }
+        }
+    }
+
+    /// What is published if the identity is settled already.
+    async fn settled(&self, claim: &Claim) -> Result<Option<Output>, PipelineError> {
+        let output = self.settler.settled(claim).await?;
+        if output.as_ref().is_some_and(|output| output.headers.get(REPEAT_HEADER).is_some()) {
+            Counter::RouterRepeats.increment(&[]);
+        }
+        Ok(output)
+    }
+
+    /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.
+    async fn cached(
+        &self,
+        governing: &Governing,
+        tenant: &str,
+        fingerprint: &str,
+    ) -> Result<Option<(String, String, Answer)>, PipelineError> {
+        if !governing.policy.cache.exact {
+            return Ok(None);
+        }
+        let layer = CacheLayer::Exact.as_str();
+        Counter::CacheLookups.increment(&[layer]);
+        let key = keys::accepted(tenant, fingerprint, &governing.cache_generation);
+        let Some(bytes) = self.settler.store().get(&key).await? else { return Ok(None) };
+        let answer: Answer = match codec::decode(&bytes) {
+            Ok(answer) => answer,
+            Err(error) => {
+                // The cache saves work; it must not cost a document.
+                tracing::warn!(code = error.code(), key, "a cached answer cannot be read; computing anew");
+                return Ok(None);
+            }
+        };
+        Counter::CacheHits.increment(&[layer]);
+        Ok(Some((tier_of(&governing.policy, &answer.model), key, answer)))
+    }
+
+    /// The text, for its length in words; none if its body is gone by now.
+    async fn text_if_there(&self, tenant: &str, document: &Document) -> Result<String, PipelineError> {
+        match source::text_of(tenant, document, &**self.settler.store()).await {
+            Err(PipelineError::Rejected { .. }) => Ok(String::new()),
+            other => other,
+        }
+    }
+
+    /// Settles a rejected document as failed, where there is an identity to settle.
+    async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
+        let (claim, outcome) = if delivery.record.topic.starts_with(topics::DOCUMENTS_PREFIX) {
+            let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
+            let text = request.document.text.clone().unwrap_or_default();
+            let draft = Draft::unrouted(&request.claim, &request.document, &text, now_ms()).decided(
+                "",
+                &self.control.governing().digest,
+                None,
+                &[],
+            );
+            (request.claim, draft.failed(rejection.code, &rejection.message))
+        } else {
+            let Ok((routed, trial)) = read_escalation(delivery) else { return Ok(Vec::new()) };
+            let document = codec::decode(&routed.document).unwrap_or_default();
+            let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
+            outcome.trail.push(trial);
+            (Claim::of(&routed), outcome)
+        };
+        Ok(vec![self.settler.settle(&claim, &outcome).await?])
+    }
+}
+
+#[async_trait]
+impl Processor for Router {
+    async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
+        let output = if &*delivery.record.topic == topics::ESCALATIONS {
+            self.escalation(delivery).await?
+        } else {
+            let tenant = topics::tenant_of(&delivery.record.topic);
+            self.document(delivery).await.map_err(|error| error.into_stage(tenant))?
+        };
+        Ok(vec![output])
+    }
+
+    async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
+        if rejection.code == ID_CONFLICT {
+            return Ok(Vec::new());
+        }
+        match self.fail(delivery, rejection).await {
+            // Another request under this identity was settled meanwhile: the dead letter is this one's end.
+            Err(PipelineError::Rejected { code: ID_CONFLICT, .. }) => Ok(Vec::new()),
+            other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
+        }
+    }
+}
+
+/// The work record of a routed document. Equal requests share a key, so that the second finds the first one's answer.
+fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
+    Ok(Output::to(topics::work(&routed.tier))
+        .key(routed.request_fingerprint.as_bytes())
+        .value(codec::encode(routed)?)
+        .header(codec::SCHEMA_HEADER, codec::schema_header::<RoutedDocument>()))
+}
+
+fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), PipelineError> {
+    let value = delivery
+        .record
+        .value
+        .as_deref()
+        .ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
+    let escalation: Escalation = codec::decode(value)?;
+    Ok((codec::decode(&escalation.routed)?, escalation.trial))
+}
+
+/// The tier of the policy that a model belongs to; the model's provider where no tier has it any more.
+fn tier_of(policy: &Policy, model: &ModelIdentity) -> String {
+    let own = policy.tiers.iter().find(|tier| match tier.kind {
+        TierKind::Gpu => model.provider == "local",
+        TierKind::Api => {
+            tier.provider.as_deref() == Some(&model.provider) && tier.model.as_deref() == Some(&model.name)
+        }
+    });
+    own.map_or_else(|| model.provider.clone(), |tier| tier.name.clone())
+}
+
+#[cfg(test)]
+mod tests;
