@@ -11,6 +11,7 @@
 mod config;
 mod embedded;
 mod error;
+mod kafka;
 mod log;
 pub mod member;
 mod record;

@@ -182,7 +182,8 @@ pub trait Log: Send + Sync + 'static {
 /// Reads one topic from a start on, and follows it.
 #[async_trait]
 pub trait Reader: Send {
-    /// The next record, in order within its partition; `None` when none came within `timeout`. Dropping the future loses nothing.
+    /// The next record, in order within its partition. `None`: none came within `timeout`, or the end was reached for the
+    /// first time or after [`recheck_end`](Self::recheck_end), which is told at once. Dropping the future loses nothing.
     async fn next(&mut self, timeout: Duration) -> Result<Option<Record>, FlowError>;
 
     /// The latest moment at which it is known that every record committed by then had been returned; `None` before the end was first reached. Only
@@ -211,6 +212,6 @@ pub async fn open(config: &LogConfig) -> Result<Arc<dyn Log>, FlowError> {
     config.check()?;
     match config.kind {
         LogKind::Embedded => Ok(Arc::new(crate::embedded::EmbeddedLog::open(&config.embedded).await?)),
-        LogKind::Kafka => Err(FlowError::Config { problems: vec!["kind: kafka is not in this build".to_owned()] }),
+        LogKind::Kafka => Ok(Arc::new(crate::kafka::KafkaLog::open(&config.kafka)?)),
     }
 }

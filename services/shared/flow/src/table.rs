@@ -5,17 +5,18 @@
 //! that once it has reached the end.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use precis_telemetry::metrics::Gauge;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::error::{Class, FlowError};
-use crate::log::{Log, ReadStart};
+use crate::log::{Log, ReadStart, Reader};
+use crate::record::Record;
 
 /// How long one look for news lasts: as often the age of the table is told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ pub struct Table {
 struct Shared {
     topic: String,
     map: RwLock<Map>,
+    /// Somebody waits for the table to be fresh.
+    hurry: Notify,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,7 +53,7 @@ impl Table {
     /// Starts to follow a topic. Fails when that cannot be started; later failures of the log make the table old.
     pub async fn follow(log: Arc<dyn Log>, topic: &str) -> Result<Self, FlowError> {
         let reader = log.reader(topic, ReadStart::Beginning).await?;
-        let shared = Arc::new(Shared { topic: topic.to_owned(), map: RwLock::default() });
+        let shared = Arc::new(Shared { topic: topic.to_owned(), map: RwLock::default(), hurry: Notify::new() });
         let (sender, progress) = watch::channel(Progress::default());
         let follower = Follower { log, shared: Arc::clone(&shared), progress: sender };
         let following = Arc::new(AbortOnDropHandle::new(tokio::spawn(follower.run(reader))));
@@ -87,6 +90,7 @@ impl Table {
     pub async fn catch_up(&self, timeout: Duration) -> bool {
         let asked = Instant::now();
         let mut progress = self.progress.clone();
+        self.shared.hurry.notify_one();
         let caught_up = progress.wait_for(|progress| progress.end_reached.is_some_and(|reached| reached >= asked));
         matches!(timeout_at(asked + timeout, caught_up).await, Ok(Ok(_)))
     }
@@ -126,7 +130,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(self, reader: Box<dyn crate::log::Reader>) {
+    async fn run(self, reader: Box<dyn Reader>) {
         let mut reader = Some(reader);
         loop {
             let error = match self.follow(reader.take()).await {
@@ -143,50 +147,60 @@ impl Follower {
     }
 
     /// Reads from the beginning on, into a new map until that has reached the end.
-    async fn follow(&self, reader: Option<Box<dyn crate::log::Reader>>) -> Result<std::convert::Infallible, FlowError> {
+    async fn follow(&self, reader: Option<Box<dyn Reader>>) -> Result<std::convert::Infallible, FlowError> {
         let mut reader = match reader {
             Some(reader) => reader,
             None => self.log.reader(&self.shared.topic, ReadStart::Beginning).await?,
         };
         let mut building = Some(Map::new());
         loop {
-            let record = reader.next(LOOK).await?;
-            let mut changed = false;
-            if let Some(record) = record
-                && let Some(key) = record.key
-            {
-                match &mut building {
-                    Some(map) => apply(map, key, record.value),
-                    None => {
-                        apply(&mut self.shared.map.write().unwrap_or_else(PoisonError::into_inner), key, record.value);
-                        changed = true;
-                    }
+            let record = tokio::select! {
+                record = reader.next(LOOK) => record?,
+                () = self.shared.hurry.notified() => {
+                    reader.recheck_end();
+                    continue;
                 }
-            }
-            let end_reached = reader.end_reached();
-            if end_reached.is_some()
-                && let Some(map) = building.take()
-            {
-                let mut current = self.shared.map.write().unwrap_or_else(PoisonError::into_inner);
-                changed = *current != map;
-                *current = map;
+            };
+            let reached = reader.end_reached();
+            let changed = match &mut building {
+                Some(map) => {
+                    apply(map, record);
+                    reached.is_some() && self.change_to(std::mem::take(map))
+                }
+                None => apply(&mut self.map(), record),
+            };
+            if reached.is_some() {
+                building = None;
             }
             self.progress.send_if_modified(|progress| {
-                let moved = changed || progress.end_reached != end_reached;
+                let moved = changed || progress.end_reached < reached;
                 progress.changes += u64::from(changed);
-                progress.end_reached = end_reached.or(progress.end_reached);
+                progress.end_reached = progress.end_reached.max(reached);
                 moved
             });
-            let age =
-                self.progress.borrow().end_reached.map_or(f64::INFINITY, |reached| reached.elapsed().as_secs_f64());
+            let age = self.progress.borrow().end_reached.map_or(f64::INFINITY, |at| at.elapsed().as_secs_f64());
             Gauge::TableAgeSeconds.set(age, &[&self.shared.topic]);
         }
     }
+
+    /// Whether that was a change.
+    fn change_to(&self, map: Map) -> bool {
+        let mut current = self.map();
+        let changed = *current != map;
+        *current = map;
+        changed
+    }
+
+    fn map(&self) -> RwLockWriteGuard<'_, Map> {
+        self.shared.map.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn apply(map: &mut Map, key: Vec<u8>, value: Option<Vec<u8>>) {
+/// Whether that was a change. A record without a key has no place in a table.
+fn apply(map: &mut Map, record: Option<Record>) -> bool {
+    let Some(Record { key: Some(key), value, .. }) = record else { return false };
     match value {
-        Some(value) => drop(map.insert(key, value)),
-        None => drop(map.remove(&key)),
+        Some(value) => map.insert(key, value.clone()) != Some(value),
+        None => map.remove(&key).is_some(),
     }
 }

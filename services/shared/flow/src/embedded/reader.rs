@@ -23,6 +23,8 @@ pub(super) struct EmbeddedReader {
     fetched: VecDeque<Record>,
     changes: watch::Receiver<u64>,
     end_reached: Option<Instant>,
+    /// Whether to tell of the next end that is reached at once.
+    tell_end: bool,
 }
 
 impl EmbeddedReader {
@@ -40,7 +42,7 @@ impl EmbeddedReader {
         };
         let (topic, next) = database.read("opening a reader", find).await?;
         let changes = database.changes();
-        Ok(Self { database, topic, next, fetched: VecDeque::new(), changes, end_reached: None })
+        Ok(Self { database, topic, next, fetched: VecDeque::new(), changes, end_reached: None, tell_end: true })
     }
 
     /// Reads what there is. Nothing of it counts as read before it lies in `fetched`, so that a dropped future loses nothing.
@@ -79,12 +81,19 @@ impl Reader for EmbeddedReader {
             if !self.fetched.is_empty() {
                 continue;
             }
+            if std::mem::take(&mut self.tell_end) {
+                return Ok(None);
+            }
             match timeout_at(deadline, self.changes.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(FlowError::Closed),
                 Err(_) => return Ok(None),
             }
         }
+    }
+
+    fn recheck_end(&mut self) {
+        self.tell_end = true;
     }
 
     fn end_reached(&self) -> Option<Instant> {

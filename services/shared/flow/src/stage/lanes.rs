@@ -72,11 +72,6 @@ impl<T> Lanes<T> {
         self.ready.retain(|(lane, _)| !leaves(&lane.partition));
         self.waiting.retain(|lane, _| !leaves(&lane.partition));
     }
-
-    /// Whether any item has its turn.
-    pub(crate) fn any_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
 }
 
 #[cfg(test)]

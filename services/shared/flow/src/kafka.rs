@@ -1,0 +1,143 @@
+//! The Kafka log: librdkafka behind the [`Log`] trait.
+//!
+//! - Input is `read_committed`; offsets move in transactions only; where to start is decided by committed offsets alone.
+//! - One transactional producer a member. Its id is stable when the instance has a name, and then a restart ends at once
+//!   what the last run left open; random otherwise.
+//! - Everything that blocks runs on threads of this module or on tokio's blocking pool.
+//!
+//! librdkafka's MockCluster fakes transactions: nothing here is proven on it. The contract suite runs on real brokers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use rdkafka::admin::AdminClient;
+use rdkafka::consumer::BaseConsumer;
+
+use self::client::{Logs, flow_error};
+use crate::config::KafkaConfig;
+use crate::error::FlowError;
+use crate::log::{ExclusiveWriter, Log, PartitionLag, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus};
+use crate::member::{JoinRequest, Membership};
+use crate::record::{Output, Position};
+
+mod admin;
+mod client;
+mod convert;
+mod exclusive;
+mod lag;
+mod member;
+mod ownership;
+mod poll;
+mod publish;
+mod reader;
+mod rebalance;
+mod transaction;
+
+/// A Kafka cluster. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct KafkaLog(Arc<Shared>);
+
+struct Shared {
+    config: KafkaConfig,
+    /// Asks for metadata and ends.
+    observer: BaseConsumer<Logs>,
+    /// Ask for the committed offsets of a group each.
+    of_groups: Mutex<HashMap<String, Arc<OnceLock<BaseConsumer<Logs>>>>>,
+    admin: AdminClient<Logs>,
+    publisher: publish::Publisher,
+}
+
+impl KafkaLog {
+    /// Starts the clients. Does not wait for the brokers: whoever asks something of them does.
+    pub(crate) fn open(config: &KafkaConfig) -> Result<Self, FlowError> {
+        let failed = |error| flow_error("starting a client", &error);
+        let observer = client::observer(config, None)?.create_with_context(Logs).map_err(failed)?;
+        let admin = client::admin(config)?.create_with_context(Logs).map_err(failed)?;
+        Ok(Self(Arc::new(Shared {
+            config: config.clone(),
+            observer,
+            of_groups: Mutex::default(),
+            admin,
+            publisher: publish::Publisher::default(),
+        })))
+    }
+
+    /// Runs what blocks where that is allowed.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Shared) -> Result<T, FlowError> + Send + 'static,
+    ) -> Result<T, FlowError> {
+        let shared = Arc::clone(&self.0);
+        let result = tokio::task::spawn_blocking(move || run(&shared)).await;
+        result.map_err(|error| FlowError::Internal { detail: error.to_string() })?
+    }
+}
+
+impl Shared {
+    /// The lag of a group, by a client that is kept: making one means connecting.
+    fn lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError> {
+        let cell = {
+            let mut of_groups = self.of_groups.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(of_groups.entry(group.to_owned()).or_default())
+        };
+        if cell.get().is_none() {
+            let client = client::observer(&self.config, Some(group))?;
+            let client = client.create_with_context(Logs).map_err(|error| flow_error("starting a client", &error))?;
+            // Somebody else may have been faster: then this one goes.
+            drop(cell.set(client));
+        }
+        let of_group = cell.get().ok_or(FlowError::Closed)?;
+        lag::of_group(&self.config, &self.observer, of_group)
+    }
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicChange>, FlowError> {
+        let specs = specs.to_vec();
+        self.blocking(move |shared| admin::ensure(&shared.admin, &shared.observer, &specs)).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicStatus>, FlowError> {
+        self.blocking(|shared| admin::statuses(&shared.observer)).await
+    }
+
+    async fn group_lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError> {
+        let group = group.to_owned();
+        self.blocking(move |shared| shared.lag(&group)).await
+    }
+
+    async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError> {
+        self.0.publisher.publish(&self.0.config, outputs).await
+    }
+
+    async fn reader(&self, topic: &str, start: ReadStart) -> Result<Box<dyn Reader>, FlowError> {
+        let topic = topic.to_owned();
+        let open = move |shared: &Shared| reader::KafkaReader::open(&shared.config, &shared.observer, &topic, start);
+        Ok(Box::new(self.blocking(open).await?))
+    }
+
+    async fn exclusive(&self, name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError> {
+        let name = name.to_owned();
+        let take_over = move |shared: &Shared| exclusive::KafkaWriter::take_over(&shared.config, &name);
+        Ok(Box::new(self.blocking(take_over).await?))
+    }
+
+    async fn join(&self, request: JoinRequest) -> Result<Membership, FlowError> {
+        self.blocking(move |shared| {
+            let known = admin::names(&shared.observer)?;
+            let missing =
+                request.subscription.topics.iter().find(|topic| !known.iter().any(|(name, _)| name == *topic));
+            if let Some(topic) = missing {
+                return Err(FlowError::UnknownTopic { topic: topic.clone() });
+            }
+            member::join(&shared.config, request)
+        })
+        .await
+    }
+
+    fn describe(&self) -> String {
+        format!("Kafka at {}", self.0.config.brokers)
+    }
+}

@@ -1,0 +1,222 @@
+//! A member of a group on Kafka: a poll thread that reads and a commit thread that writes transactions.
+//!
+//! They share the [`Ownership`] and nothing else; the commit thread asks the consumer for the group's metadata, fresh
+//! for every transaction (KIP-447), so that the broker refuses a member that it has given up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::ownership::Ownership;
+use super::rebalance::MemberContext;
+use super::transaction::{Offsets, TransactionalProducer};
+use super::{client, poll};
+use crate::config::KafkaConfig;
+use crate::error::FlowError;
+use crate::log::Subscription;
+use crate::member::{CommitError, Committer, Culprit, JoinRequest, MemberEvent, Membership, Part, Transaction};
+use crate::record::{Output, PartitionId};
+
+/// How often an idle commit thread serves its client.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// Joins. Blocks: call it where that is allowed.
+pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Membership, FlowError> {
+    check_budgets(config, &request)?;
+    let id = transactional_id(config, &request.group);
+    let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms.into());
+    // Before anything is read: what an older run of this instance left open is over then, one way or the other.
+    let producer = TransactionalProducer::start(&client::transactional(config, &id)?, transaction_timeout)?;
+    let (events, received) = mpsc::unbounded_channel();
+    let ownership = Arc::new(Ownership::default());
+    let context = MemberContext {
+        group: request.group.clone(),
+        ownership: Arc::clone(&ownership),
+        events: events.clone(),
+        heartbeat: request.heartbeat,
+        revoke_patience: request.drain_budget + transaction_timeout,
+        closing: AtomicBool::new(false),
+        reassigned: AtomicBool::new(false),
+    };
+    let consumer: BaseConsumer<MemberContext> = client::member(config, &request.group)?
+        .create_with_context(context)
+        .map_err(|error| client::flow_error("starting a consumer", &error))?;
+    let context = Arc::clone(consumer.context());
+    let topics = topic_patterns(&request.subscription);
+    consumer
+        .subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())
+        .map_err(|error| client::flow_error("subscribing", &error))?;
+    info!(group = request.group, transactional_id = id, "joining");
+    let consumer = Arc::new(consumer);
+    let (commands, received_commands) = channel();
+    let commits = Commits { producer, ownership, consumer: Arc::downgrade(&consumer), events };
+    let committing = spawn("precis-commit", move || commits.run(&received_commands))?;
+    let intake = request.intake;
+    let polling = spawn("precis-poll", move || poll::run(consumer, &intake))?;
+    let committer = KafkaCommitter {
+        commands: Mutex::new(Some(commands)),
+        context,
+        threads: Mutex::new(Some([committing, polling])),
+    };
+    Ok(Membership { events: received, committer: Arc::new(committer) })
+}
+
+/// A revocation may not outlast the group's patience, or it is pointless: the partitions are gone before it ends.
+fn check_budgets(config: &KafkaConfig, request: &JoinRequest) -> Result<(), FlowError> {
+    let needed = request.drain_budget + Duration::from_millis(config.transaction_timeout_ms.into());
+    if needed < Duration::from_millis(config.max_poll_interval_ms.into()) {
+        return Ok(());
+    }
+    let problem = format!(
+        "kafka.max_poll_interval_ms: {} must exceed the drain budget of group {} and transaction_timeout_ms together, {}",
+        config.max_poll_interval_ms,
+        request.group,
+        needed.as_millis()
+    );
+    Err(FlowError::Config { problems: vec![problem] })
+}
+
+fn transactional_id(config: &KafkaConfig, group: &str) -> String {
+    let instance = config.instance_id.clone().unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
+    format!("{}.{group}.{instance}", config.transactional_id_prefix)
+}
+
+/// Names as they are; a prefix as the regular expression that librdkafka takes anything to be that starts with `^`.
+fn topic_patterns(subscription: &Subscription) -> Vec<String> {
+    let escaped = |prefix: &String| {
+        let literal =
+            |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c.to_string() } else { format!("\\{c}") };
+        format!("^{}.*", prefix.chars().map(literal).collect::<String>())
+    };
+    subscription.topics.iter().cloned().chain(subscription.prefixes.iter().map(escaped)).collect()
+}
+
+/// Starts a thread; the receiver ends with it.
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<oneshot::Receiver<()>, FlowError> {
+    let (ended, receiver) = oneshot::channel();
+    let body = move || {
+        run();
+        // Nobody may be waiting any more.
+        let _ = ended.send(());
+    };
+    match std::thread::Builder::new().name(name.to_owned()).spawn(body) {
+        Ok(_) => Ok(receiver),
+        Err(error) => Err(FlowError::Unavailable { doing: "starting a thread", detail: error.to_string() }),
+    }
+}
+
+type Reply = oneshot::Sender<Result<Vec<PartitionId>, CommitError>>;
+
+struct KafkaCommitter {
+    /// `None` once closed: the commit thread ends when it is gone.
+    commands: Mutex<Option<Sender<(Transaction, Reply)>>>,
+    context: Arc<MemberContext>,
+    threads: Mutex<Option<[oneshot::Receiver<()>; 2]>>,
+}
+
+#[async_trait]
+impl Committer for KafkaCommitter {
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, CommitError> {
+        let (reply, result) = oneshot::channel();
+        let sent = {
+            let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+            commands.as_ref().is_some_and(|commands| commands.send((transaction, reply)).is_ok())
+        };
+        if !sent {
+            return Err(FlowError::Closed.into());
+        }
+        result.await.unwrap_or_else(|_| Err(FlowError::Closed.into()))
+    }
+
+    async fn close(&self, deadline: Duration) {
+        self.context.closing.store(true, Ordering::Release);
+        drop(self.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some([committing, polling]) = threads else { return };
+        let ended = async { tokio::join!(committing, polling) };
+        if timeout(deadline, ended).await.is_err() {
+            warn!(group = self.context.group, "leaving the group takes too long: left to the broker");
+        }
+    }
+}
+
+impl Drop for KafkaCommitter {
+    fn drop(&mut self) {
+        self.context.closing.store(true, Ordering::Release);
+    }
+}
+
+/// The commit thread's side.
+struct Commits {
+    producer: TransactionalProducer,
+    ownership: Arc<Ownership>,
+    /// The poll thread's: only it may drop the last one.
+    consumer: Weak<BaseConsumer<MemberContext>>,
+    events: UnboundedSender<MemberEvent>,
+}
+
+impl Commits {
+    fn run(self, commands: &Receiver<(Transaction, Reply)>) {
+        loop {
+            match commands.recv_timeout(IDLE) {
+                Ok((transaction, reply)) => {
+                    // The stage may have given up on it: the result is in the log all the same.
+                    let _ = reply.send(self.commit(&transaction));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(error) = self.producer.idle() {
+                        let _ = self.events.send(MemberEvent::Failed(error));
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn commit(&self, transaction: &Transaction) -> Result<Vec<PartitionId>, CommitError> {
+        // Before the lock, so that it is dropped after it: were this the last one, dropping it would leave the group,
+        // and that takes the lock.
+        let consumer = self.consumer.upgrade().ok_or(FlowError::Closed)?;
+        let owned = self.ownership.for_transaction();
+        let (parts, stale): (Vec<&Part>, Vec<&Part>) =
+            transaction.parts.iter().partition(|part| owned.get(&part.partition) == Some(&part.epoch));
+        let stale = stale.into_iter().map(|part| part.partition.clone()).collect();
+        if parts.is_empty() {
+            return Ok(stale);
+        }
+        let mut next = TopicPartitionList::new();
+        for part in &parts {
+            let (topic, partition) = (&part.partition.topic, part.partition.partition);
+            next.add_partition_offset(topic, partition, Offset::Offset(part.next_offset))
+                .map_err(|error| client::flow_error("naming offsets", &error))?;
+        }
+        let member = consumer
+            .group_metadata()
+            .ok_or_else(|| FlowError::Internal { detail: "the consumer has no group".to_owned() })?;
+        let mut outputs: Vec<&Output> = Vec::new();
+        let mut sources = Vec::new();
+        for part in &parts {
+            for (index, of_record) in part.outputs.iter().enumerate() {
+                outputs.extend(of_record.iter());
+                sources.extend(of_record.iter().map(|_| (&part.partition, index)));
+            }
+        }
+        let result = self.producer.run(&outputs, Some(&Offsets { next, member }), &|| self.ownership.should_abandon());
+        drop(owned);
+        result.map(|()| stale).map_err(|failed| {
+            let culprit = failed.refused.and_then(|index| sources.get(index));
+            let culprit = culprit.map(|(partition, index)| Culprit { partition: (*partition).clone(), index: *index });
+            CommitError { error: failed.error, culprit }
+        })
+    }
+}

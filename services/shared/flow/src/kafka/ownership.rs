@@ -1,0 +1,81 @@
+//! Which partitions this member owns, under one lock that the transaction holds from its epoch check to its end.
+//!
+//! The poll thread takes the same lock to give a partition away: so it waits for the transaction that is open, and no
+//! transaction of that partition can begin after it. What is read is looked up in a second map, which is never held long.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::member::Epoch;
+use crate::record::PartitionId;
+
+type Epochs = HashMap<PartitionId, Epoch>;
+
+#[derive(Debug, Default)]
+pub(super) struct Ownership {
+    /// Checked by transactions, and held by them.
+    committable: Mutex<Epochs>,
+    /// The same, for what is read.
+    reading: Mutex<Epochs>,
+    next_epoch: AtomicI64,
+    /// Losses that wait for the open transaction: it had better abort.
+    losing: AtomicUsize,
+}
+
+impl Ownership {
+    /// Starts an epoch for each partition.
+    pub(super) fn gain(&self, partitions: &[PartitionId]) -> Vec<Epoch> {
+        let (mut committable, mut reading) = (lock(&self.committable), lock(&self.reading));
+        let mut epochs = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let epoch = self.next_epoch.fetch_add(1, Ordering::Relaxed);
+            committable.insert(partition.clone(), epoch);
+            reading.insert(partition.clone(), epoch);
+            epochs.push(epoch);
+        }
+        epochs
+    }
+
+    /// Ends the epochs of these partitions, after the transaction that is open.
+    pub(super) fn give_away(&self, partitions: &[PartitionId]) {
+        let mut committable = lock(&self.committable);
+        let mut reading = lock(&self.reading);
+        for partition in partitions {
+            committable.remove(partition);
+            reading.remove(partition);
+        }
+    }
+
+    /// The same for partitions that somebody else may own already: asks the open transaction to abort.
+    pub(super) fn lose(&self, partitions: &[PartitionId]) {
+        self.losing.fetch_add(1, Ordering::AcqRel);
+        self.give_away(partitions);
+        self.losing.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// The epochs as they are, and stay as long as this is held.
+    pub(super) fn for_transaction(&self) -> MutexGuard<'_, Epochs> {
+        lock(&self.committable)
+    }
+
+    /// Whether the transaction that is open should abort.
+    pub(super) fn should_abandon(&self) -> bool {
+        self.losing.load(Ordering::Acquire) > 0
+    }
+
+    /// Under which epoch a partition is read; `None`: not ours.
+    pub(super) fn epoch(&self, partition: &PartitionId) -> Option<Epoch> {
+        lock(&self.reading).get(partition).copied()
+    }
+
+    /// All partitions that are read.
+    pub(super) fn partitions(&self) -> Vec<PartitionId> {
+        lock(&self.reading).keys().cloned().collect()
+    }
+}
+
+/// A thread that panicked while it held the lock leaves plain data behind.
+fn lock(epochs: &Mutex<Epochs>) -> MutexGuard<'_, Epochs> {
+    epochs.lock().unwrap_or_else(PoisonError::into_inner)
+}

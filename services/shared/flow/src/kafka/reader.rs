@@ -1,0 +1,190 @@
+//! Reads one topic from a start on, and follows it: a thread that polls, and a bounded channel.
+//!
+//! **Where the end is.** Offsets do not tell, since transaction markers lie behind the last record. librdkafka says "end
+//! of partition" once when it gets there, and says it again after a seek. So the thread seeks, every few seconds and when
+//! asked, in the partitions that were at their end; when each has said so since, everything that was committed when it
+//! began has been read. A broker that does not answer says nothing, and the reader grows old, as it must.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::client::{self, Logs, flow_error};
+use super::convert::Records;
+use super::{admin, member};
+use crate::config::KafkaConfig;
+use crate::error::FlowError;
+use crate::log::{ReadStart, Reader};
+use crate::record::Record;
+
+/// How long one poll waits for a record.
+const POLL: Duration = Duration::from_millis(50);
+/// How often to look where the end is now.
+const RECHECK: Duration = Duration::from_secs(2);
+/// What is read ahead; a record may have 2 MiB.
+const AHEAD: usize = 64;
+
+enum Item {
+    Record(Record),
+    EndReached(Instant),
+    Failed(FlowError),
+}
+
+pub(super) struct KafkaReader {
+    items: Receiver<Item>,
+    end_reached: Option<Instant>,
+    /// To tell at once of the first end that is reached after this.
+    tell_end: Option<Instant>,
+    recheck: Arc<AtomicBool>,
+}
+
+impl KafkaReader {
+    /// Opens it. Blocks: call it where that is allowed.
+    pub(super) fn open(
+        config: &KafkaConfig,
+        observer: &BaseConsumer<Logs>,
+        topic: &str,
+        start: ReadStart,
+    ) -> Result<Self, FlowError> {
+        let partitions = admin::names(observer)?.into_iter().find(|(name, _)| name == topic);
+        let (_, partitions) = partitions.ok_or_else(|| FlowError::UnknownTopic { topic: topic.to_owned() })?;
+        let failed = |error: KafkaError| flow_error("opening a reader", &error);
+        let consumer: BaseConsumer<Logs> = client::reader(config)?.create_with_context(Logs).map_err(failed)?;
+        let mut next = HashMap::new();
+        let mut starts = TopicPartitionList::new();
+        for partition in partitions {
+            let (low, high) = admin::ends_of(observer, topic, partition)?;
+            let from = if start == ReadStart::End { high } else { low };
+            starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+            next.insert(partition, from);
+        }
+        let (items, received) = mpsc::channel(AHEAD);
+        let recheck = Arc::new(AtomicBool::new(false));
+        let asked = Instant::now();
+        consumer.assign(&starts).map_err(failed)?;
+        let pending = next.keys().copied().collect();
+        let follower = Follower {
+            topic: topic.to_owned(),
+            consumer,
+            items,
+            recheck: Arc::clone(&recheck),
+            next,
+            at_end: HashSet::new(),
+            asked,
+            pending,
+        };
+        drop(member::spawn("precis-read", move || follower.run())?);
+        Ok(Self { items: received, end_reached: None, tell_end: Some(asked), recheck })
+    }
+}
+
+#[async_trait]
+impl Reader for KafkaReader {
+    async fn next(&mut self, wait: Duration) -> Result<Option<Record>, FlowError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            // An expired wait still gives what is there.
+            let left = deadline.saturating_duration_since(Instant::now());
+            match timeout(left, self.items.recv()).await {
+                Err(_) => return Ok(None),
+                Ok(None) => return Err(FlowError::Closed),
+                Ok(Some(Item::Record(record))) => return Ok(Some(record)),
+                Ok(Some(Item::EndReached(at))) => {
+                    self.end_reached = Some(at);
+                    if self.tell_end.take_if(|asked| at >= *asked).is_some() {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(Item::Failed(error))) => return Err(error),
+            }
+        }
+    }
+
+    fn end_reached(&self) -> Option<Instant> {
+        self.end_reached
+    }
+
+    fn recheck_end(&mut self) {
+        self.tell_end = Some(Instant::now());
+        self.recheck.store(true, Ordering::Release);
+    }
+}
+
+/// The thread's side.
+struct Follower {
+    topic: String,
+    consumer: BaseConsumer<Logs>,
+    items: Sender<Item>,
+    recheck: Arc<AtomicBool>,
+    /// The next offset to read, by partition.
+    next: HashMap<i32, i64>,
+    /// Partitions that reported their end and gave nothing since.
+    at_end: HashSet<i32>,
+    /// When the present look for the end began, and who has not answered since.
+    asked: Instant,
+    pending: HashSet<i32>,
+}
+
+impl Follower {
+    fn run(mut self) {
+        let mut records = Records::default();
+        while !self.items.is_closed() {
+            self.look_for_end();
+            let item = match self.consumer.poll(POLL) {
+                None => continue,
+                Some(Ok(message)) => {
+                    let record = records.record(&message);
+                    self.at_end.remove(&record.partition);
+                    self.next.insert(record.partition, record.offset + 1);
+                    Item::Record(record)
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.at_end.insert(partition);
+                    if !self.pending.remove(&partition) || !self.pending.is_empty() {
+                        continue;
+                    }
+                    Item::EndReached(self.asked)
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                    Item::Failed(flow_error("reading", &error))
+                }
+                Some(Err(error)) => {
+                    debug!(topic = self.topic, %error, "the reader reports an error and goes on");
+                    continue;
+                }
+            };
+            if self.items.blocking_send(item).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Begins a look for the end, when the last one is over and old enough.
+    fn look_for_end(&mut self) {
+        if !self.pending.is_empty() {
+            return;
+        }
+        let asked_for = self.recheck.swap(false, Ordering::AcqRel);
+        if !asked_for && self.asked.elapsed() < RECHECK {
+            return;
+        }
+        self.asked = Instant::now();
+        self.pending = self.next.keys().copied().collect();
+        for partition in self.at_end.drain() {
+            let next = self.next.get(&partition).copied().unwrap_or_default();
+            // Zero: do not wait for it; its answer is the end that it reports.
+            if let Err(error) = self.consumer.seek(&self.topic, partition, Offset::Offset(next), Duration::ZERO) {
+                debug!(topic = self.topic, partition, %error, "cannot look for the end");
+            }
+        }
+    }
+}
