@@ -1,1 +1,121 @@
-//! Placeholder.
+//! The API worker: consumes `work.<tier>` of every tier at a provider, asks the provider's model, checks the answer as
+//! the GPU worker checks its own, and settles the document or sends it back to the router. The only crate that holds
+//! providers' keys.
+//!
+//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the way out of the house:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`provider`] | one request, one answer or one failure, told apart by what it means |
+//! | [`pacer`] | how fast, and whether at all, requests may go to a provider |
+//! | [`backoff`] | how long to wait before the next attempt |
+//! | [`ledger`] | attempt before a request leaves, settlement after it is over |
+//! | [`caller`] | the four together: one paid call |
+//! | [`summariser`] | a tier at a provider, as the pipeline sees it |
+//! | [`tiers`] | which tiers, and whether they can be served |
+//!
+//! **Invariants.** Nothing is sent that the ledger does not know, that has no known price, or in clear text to another
+//! machine. A tier that cannot be served (no key, no price) is switched off in `control`, and what still arrives for it
+//! goes back to the router: nothing waits for a key.
+
+pub mod backoff;
+pub mod caller;
+pub mod ledger;
+pub mod pacer;
+pub mod provider;
+mod providers;
+mod settings;
+pub mod summariser;
+pub mod tiers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use precis_flow::{FlowError, Subscription, run_stage};
+use precis_pipeline::{House, TierWorker, topics};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use providers::Providers;
+pub use settings::{ApiWorkerSettings, ProviderSettings};
+use tiers::{ApiTier, announce, api_tiers};
+
+/// How often the policy in force is looked at for other tiers or models.
+const POLICY_LOOK: Duration = Duration::from_secs(1);
+
+/// Runs one stage for each tier until `shutdown`, then drains: requests in flight are let finish within the drain
+/// budget. When another policy changes the tiers or their models, the stages are drained and started anew.
+///
+/// # Errors
+/// The stages' fatal errors; settings that name what cannot be read.
+pub async fn run(house: &House, settings: ApiWorkerSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let providers = Providers::new(house, &settings)?;
+    while !shutdown.is_cancelled() {
+        let tiers = current(house, &settings);
+        let stop = shutdown.child_token();
+        let stages = start(house, &settings, &providers, &tiers, &stop).await?;
+        drive(stages, &stop, policy_changes(house, &settings, &tiers)).await?;
+    }
+    Ok(())
+}
+
+fn current(house: &House, settings: &ApiWorkerSettings) -> Vec<ApiTier> {
+    api_tiers(&house.control.governing().policy, &settings.tiers)
+}
+
+/// Ends when the policy in force says something else about the tiers.
+async fn policy_changes(house: &House, settings: &ApiWorkerSettings, tiers: &[ApiTier]) {
+    let mut look = tokio::time::interval(POLICY_LOOK);
+    while current(house, settings) == tiers {
+        look.tick().await;
+    }
+    tracing::info!("the policy changed the tiers or their models: the stages start anew");
+}
+
+type Stages = JoinSet<Result<(), FlowError>>;
+
+async fn start(
+    house: &House,
+    settings: &ApiWorkerSettings,
+    providers: &Providers,
+    tiers: &[ApiTier],
+    stop: &CancellationToken,
+) -> anyhow::Result<Stages> {
+    let mut stages = JoinSet::new();
+    for tier in tiers {
+        let summariser = providers.summariser(tier, settings);
+        announce(&*house.log, &house.control, &tier.name, summariser.fitness())
+            .await
+            .with_context(|| format!("the tier {} could not be switched", tier.name))?;
+        let worker = TierWorker::new(tier.name.clone(), summariser, house.settler.clone(), house.control.clone());
+        let topic = topics::work(&tier.name);
+        let stage = house.stage(&topic, Subscription::topics([&topic]), &settings.stage);
+        stages.spawn(run_stage(house.log.clone(), stage, Arc::new(worker), house.health.clone(), stop.clone()));
+    }
+    Ok(stages)
+}
+
+/// Waits for the stages. The first that ends, by an error or because it was told to, takes the others along; so does a
+/// change.
+async fn drive(mut stages: Stages, stop: &CancellationToken, change: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::select! {
+        // Without a stage there is nothing to wait for but a change.
+        () = stop.cancelled() => {}
+        () = change => {}
+        Some(ended) = stages.join_next() => {
+            stop.cancel();
+            while stages.join_next().await.is_some() {}
+            return finished(ended);
+        }
+    }
+    stop.cancel();
+    while let Some(ended) = stages.join_next().await {
+        finished(ended)?;
+    }
+    Ok(())
+}
+
+fn finished(ended: Result<Result<(), FlowError>, tokio::task::JoinError>) -> anyhow::Result<()> {
+    ended.context("an api-worker stage ended early")?.context("an api-worker stage stopped")
+}

@@ -1,0 +1,54 @@
+//! How long to wait before a request is sent again: doubling, cut off, jittered, and never shorter than the provider
+//! asks.
+
+use std::time::Duration;
+
+/// Before the second attempt, at most.
+const FIRST: Duration = Duration::from_millis(500);
+/// Before any attempt, unless the provider asks for more.
+const LONGEST: Duration = Duration::from_secs(20);
+/// What is added to a provider's wait at most, so that those who were throttled together do not come back together.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// The pause after failed attempt number `attempt` (from 1). `random` is uniform in 0..1: half of the wait is jitter. A
+/// provider's wait is a floor: coming back earlier is refused again and, at some, prolongs the wait.
+pub fn pause(attempt: u32, floor: Option<Duration>, random: f64) -> Duration {
+    let ceiling = FIRST.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(LONGEST);
+    let wait = ceiling.mul_f64(0.5 + random / 2.0);
+    match floor {
+        Some(floor) => wait.max(floor + floor.mul_f64(random / 10.0).min(SPREAD)),
+        None => wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(attempt: u32, random: f64) -> u128 {
+        pause(attempt, None, random).as_millis()
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        assert_eq!([1, 2, 3, 4].map(|attempt| millis(attempt, 1.0)), [500, 1000, 2000, 4000]);
+        assert_eq!(pause(60, None, 1.0), LONGEST);
+    }
+
+    #[test]
+    fn jitter_shortens_by_half_at_most() {
+        assert_eq!([1, 2, 3].map(|attempt| millis(attempt, 0.0)), [250, 500, 1000]);
+    }
+
+    #[test]
+    fn a_providers_wait_is_never_undercut() {
+        for floor in [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(7), Duration::from_mins(10)] {
+            for attempt in 1..6 {
+                for random in [0.0, 0.5, 0.999] {
+                    assert!(pause(attempt, Some(floor), random) >= floor);
+                }
+            }
+        }
+        assert!(pause(1, Some(Duration::from_mins(10)), 0.999) <= Duration::from_mins(10) + SPREAD);
+    }
+}

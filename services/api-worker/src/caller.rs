@@ -1,0 +1,259 @@
+//! One paid call: as many attempts as it takes and the limits allow, each in the ledger before it leaves and after it
+//! is over.
+//!
+//! ```text
+//!            ┌──────────────── pause (backoff, Retry-After as floor) ◀───────────────┐
+//!            ▼                                                                      │ retryable
+//!  place in the pacer ─▶ ledger: attempt ─▶ request ─▶ ledger: settlement ─▶ failure ─┤
+//!                                                          │                         │ not, or enough
+//!                                                          ▼ answer                  ▼
+//!                                                        Paid                     ApiError
+//! ```
+//!
+//! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is paid for. Only waiting
+//! is cut short.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use precis_pipeline::{PipelineError, now_ms};
+use precis_policy::{Price, PriceError, Tokens};
+use precis_schemas::{LedgerAttempt, LedgerSettlement, SettlementResult, Usd};
+use precis_telemetry::metrics::{Counter, Histogram};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff;
+use crate::ledger::Ledger;
+use crate::pacer::{Closed, Pacer, Permit};
+use crate::provider::{Billing, Failure, Kind, Provider, Reply, Request};
+
+/// A longer pause than this is the stage's: it stops taking documents in meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Tokens that a provider's own template adds to a prompt, at most.
+const TEMPLATE_TOKENS: usize = 256;
+
+/// Sends requests of one tier to its provider.
+pub struct Caller {
+    /// The tier, for the ledger and the metrics.
+    pub tier: String,
+    /// Where requests go.
+    pub provider: Arc<dyn Provider>,
+    /// Shared by all tiers of the provider.
+    pub pacer: Arc<Pacer>,
+    /// Where attempts and settlements go.
+    pub ledger: Ledger,
+    /// What the model costs.
+    pub price: Price,
+    /// Digest of the table behind `price`.
+    pub price_digest: String,
+    /// Attempts in a row before the stage takes over.
+    pub max_attempts: u32,
+}
+
+/// Whose document a call is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Owner of the document.
+    pub tenant: &'a str,
+    /// The publisher's identifier of the document.
+    pub document_id: &'a str,
+    /// Version of the document.
+    pub revision: i64,
+}
+
+/// An answer and its price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// The answer.
+    pub reply: Reply,
+    /// What the attempt that gave it cost; failed attempts that may have been billed stand in the ledger alone.
+    pub cost: Usd,
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The provider's last failure.
+    #[error("{failure}")]
+    Provider {
+        /// What it said.
+        failure: Failure,
+        /// Whether other documents fail as well.
+        looks_down: bool,
+    },
+    /// The provider said a moment ago that there is no money.
+    #[error("nothing is sent for now: the provider said that the account has no money or its limit is reached")]
+    Closed,
+    /// The attempt could not be recorded, so nothing was sent.
+    #[error("the ledger cannot be written, so nothing is sent: {0}")]
+    Ledger(PipelineError),
+    /// The cost cannot be computed.
+    #[error(transparent)]
+    Price(#[from] PriceError),
+    /// The worker is stopping.
+    #[error("the worker is stopping")]
+    Stopping,
+}
+
+impl Caller {
+    /// Sends the request until it is answered.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn call(
+        &self,
+        request: Request,
+        subject: Subject<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Paid, ApiError> {
+        let reserved = self.price.cost(upper_bound(&request))?;
+        let mut request = request;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let permit = tokio::select! {
+                permit = self.pacer.enter() => permit.map_err(|Closed| ApiError::Closed)?,
+                () = stop.cancelled() => return Err(ApiError::Stopping),
+            };
+            // The ledger's name for this attempt; nothing else is derived from it.
+            request.attempt_id = format!("{:032x}", rand::random::<u128>());
+            self.open(&request, subject, reserved).await.map_err(ApiError::Ledger)?;
+            let result = self.send(&request, reserved).await;
+            let (failure, looks_down) = match result {
+                Ok(paid) => {
+                    permit.succeeded();
+                    return Ok(paid);
+                }
+                Err(failure) => {
+                    let looks_down = permit.failed(&failure, subject.document_id);
+                    (failure, looks_down)
+                }
+            };
+            drop::<Permit<'_>>(permit);
+            let pause = backoff::pause(attempt, failure.retry_after, rand::random());
+            if !failure.kind.is_retryable() || attempt >= self.max_attempts || pause > LONGEST_PAUSE {
+                return Err(ApiError::Provider { failure, looks_down });
+            }
+            Counter::ApiRetries.increment(&[self.provider.name(), failure.kind.code()]);
+            tracing::debug!(tier = self.tier, attempt, %failure, pause_ms = pause.as_millis(), "a request is tried again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return Err(ApiError::Stopping),
+            }
+        }
+    }
+
+    async fn open(&self, request: &Request, subject: Subject<'_>, reserved: Usd) -> Result<(), PipelineError> {
+        self.ledger
+            .attempt(&LedgerAttempt {
+                attempt_id: request.attempt_id.clone(),
+                tenant: subject.tenant.to_owned(),
+                document_id: subject.document_id.to_owned(),
+                revision: subject.revision,
+                tier: self.tier.clone(),
+                provider: self.provider.name().to_owned(),
+                model: request.model.clone(),
+                reserved,
+                price_digest: self.price_digest.clone(),
+                at: now_ms(),
+            })
+            .await
+    }
+
+    /// One request, and its settlement.
+    async fn send(&self, request: &Request, reserved: Usd) -> Result<Paid, Failure> {
+        let name = self.provider.name();
+        let started = Instant::now();
+        let result = self.provider.complete(request).await;
+        Histogram::ApiLatencySeconds.record(started.elapsed().as_secs_f64(), &[name]);
+        let (paid, settlement) = match result {
+            Ok(reply) => {
+                Counter::ApiRequests.increment(&[name, "ok"]);
+                let request_id = reply.request_id.clone();
+                let usage = reply.usage;
+                // What cannot be counted or priced counts as the most that it can be.
+                let cost = usage.and_then(|usage| self.price.cost(usage).ok());
+                let result = if cost.is_some() { SettlementResult::Billed } else { SettlementResult::Unknown };
+                let cost = cost.unwrap_or(reserved);
+                (
+                    Ok(Paid { reply, cost }),
+                    self.settlement(request, result, usage.unwrap_or_default(), cost, request_id),
+                )
+            }
+            Err(failure) => {
+                Counter::ApiRequests.increment(&[name, failure.kind.code()]);
+                let (result, cost) = match failure.billing {
+                    Billing::NotBilled => (SettlementResult::NotBilled, Usd::ZERO),
+                    Billing::Unknown => (SettlementResult::Unknown, reserved),
+                };
+                let request_id = failure.request_id.clone();
+                (Err(failure), self.settlement(request, result, Tokens::default(), cost, request_id))
+            }
+        };
+        self.count(&settlement);
+        // The answer is paid for: it counts, whether or not the bill can be written. An open attempt counts as billed.
+        if let Err(error) = self.ledger.settle(&settlement).await {
+            tracing::error!(tier = self.tier, attempt_id = settlement.attempt_id, %error, "a settlement could not be written");
+        }
+        paid
+    }
+
+    fn settlement(
+        &self,
+        request: &Request,
+        result: SettlementResult,
+        usage: Tokens,
+        cost: Usd,
+        provider_request_id: Option<String>,
+    ) -> LedgerSettlement {
+        LedgerSettlement {
+            attempt_id: request.attempt_id.clone(),
+            result,
+            input_tokens: count(usage.input.saturating_add(usage.cached_input)),
+            cached_input_tokens: count(usage.cached_input),
+            output_tokens: count(usage.output),
+            cost,
+            price_digest: self.price_digest.clone(),
+            provider_request_id,
+            at: now_ms(),
+        }
+    }
+
+    /// Counts what is on the bill for certain.
+    fn count(&self, settlement: &LedgerSettlement) {
+        if settlement.result != SettlementResult::Billed {
+            return;
+        }
+        let name = self.provider.name();
+        let fresh = settlement.input_tokens.saturating_sub(settlement.cached_input_tokens);
+        for (kind, tokens) in
+            [("input", fresh), ("cached_input", settlement.cached_input_tokens), ("output", settlement.output_tokens)]
+        {
+            Counter::ApiTokens.add(tokens.unsigned_abs(), &[name, kind]);
+        }
+        Counter::ApiCost.add(settlement.cost.nanos().unsigned_abs(), &[&self.tier]);
+    }
+}
+
+/// The most tokens that a request can be billed: a token is at least a byte of the prompt.
+fn upper_bound(request: &Request) -> Tokens {
+    let bytes = request.system.len() + request.user.len() + TEMPLATE_TOKENS;
+    Tokens { input: bytes as u64, cached_input: 0, output: u64::from(request.max_output_tokens) }
+}
+
+pub(crate) fn count(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
+}
+
+impl ApiError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Provider { failure, .. } => failure.kind.code(),
+            Self::Closed => Kind::OutOfMoney.code(),
+            Self::Ledger(_) => "ledger_unavailable",
+            Self::Price(error) => error.code(),
+            Self::Stopping => "stopping",
+        }
+    }
+}

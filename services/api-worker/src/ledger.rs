@@ -1,0 +1,53 @@
+//! The record of every request that may cost money.
+//!
+//! ```text
+//!   attempt ──acknowledged──▶ request leaves ──▶ answer or failure ──▶ settlement
+//! ```
+//!
+//! The attempt is durable before the request leaves, so nothing is ever billed that the ledger does not know. An
+//! attempt without a settlement (a kill, a log that was down) was *possibly billed*, for up to what it reserved. Both
+//! are plain records, not part of the stage's transaction: a transaction that is aborted takes no bill back.
+
+use std::sync::Arc;
+
+use precis_flow::{Log, Output};
+use precis_pipeline::{PipelineError, topics};
+use precis_schemas::{AvroRecord, LedgerAttempt, LedgerSettlement, codec};
+
+/// Writes attempts and settlements. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    log: Arc<dyn Log>,
+}
+
+impl Ledger {
+    /// A ledger on this log.
+    pub fn new(log: Arc<dyn Log>) -> Self {
+        Self { log }
+    }
+
+    /// Records that a request is about to leave. Once this returns, it may.
+    ///
+    /// # Errors
+    /// The log's: the request must not leave.
+    pub async fn attempt(&self, attempt: &LedgerAttempt) -> Result<(), PipelineError> {
+        self.publish(&attempt.attempt_id, attempt).await
+    }
+
+    /// Records what became of it.
+    ///
+    /// # Errors
+    /// The log's: the attempt stays possibly billed.
+    pub async fn settle(&self, settlement: &LedgerSettlement) -> Result<(), PipelineError> {
+        self.publish(&settlement.attempt_id, settlement).await
+    }
+
+    async fn publish<T: AvroRecord>(&self, attempt_id: &str, record: &T) -> Result<(), PipelineError> {
+        let output = Output::to(topics::LEDGER)
+            .key(attempt_id)
+            .value(codec::encode(record)?)
+            .header(codec::SCHEMA_HEADER, codec::schema_header::<T>());
+        self.log.publish(vec![output]).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! Providers of models over HTTP: one request, one answer or one failure. Nothing here retries, waits, counts money or
+//! keeps records; that is [`crate::caller`]'s.
+//!
+//! A provider is a transport ([`HttpProvider`]) and a wire format ([`Wire`]): Anthropic's Messages or OpenAI's Chat
+//! Completions, which many other servers speak too. A wire format is pure: values to JSON, bytes to values.
+//!
+//! The official clients look at the status alone. This is not enough: 429 means *slow down* or *no money left*, and 400
+//! means *wrong request*, *too long*, or *no money left* again. [`Kind`] tells them apart, because the first waits, the
+//! second must not be tried elsewhere under the same key, and the rest go to another tier.
+
+mod anthropic;
+mod http;
+mod openai;
+mod retry_after;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use precis_policy::Tokens;
+
+pub use anthropic::Anthropic;
+pub(crate) use http::check_url;
+pub use http::{HttpProvider, HttpSettings, UrlError};
+pub use openai::{OpenAi, TokenLimit};
+pub use retry_after::retry_after;
+
+/// Sends one request to a provider.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// The provider's name, as policies and the price table spell it.
+    fn name(&self) -> &'static str;
+
+    /// Sends the request once and reads the answer within the provider's time limits.
+    async fn complete(&self, request: &Request) -> Result<Reply, Failure>;
+}
+
+/// What one wire format knows: pure translation.
+pub trait Wire: Send + Sync + 'static {
+    /// The provider's name.
+    fn name(&self) -> &'static str;
+    /// Path under the base URL.
+    fn path(&self) -> &'static str;
+    /// The header that carries the key, and its value.
+    fn authorisation(&self, key: &str) -> (&'static str, String);
+    /// Headers of every request, and of this one.
+    fn headers(&self, request: &Request) -> Vec<(&'static str, String)>;
+    /// The response header with the provider's identifier of the request.
+    fn request_id_header(&self) -> &'static str;
+    /// The request's body.
+    fn body(&self, request: &Request) -> serde_json::Value;
+    /// Reads the body of a 200.
+    fn reply(&self, body: &[u8]) -> Result<Reply, Unreadable>;
+    /// Tells what the body of an error means.
+    fn problem(&self, status: u16, body: &[u8]) -> Problem;
+}
+
+/// One request for one answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The provider's name of the model.
+    pub model: String,
+    /// The system message.
+    pub system: String,
+    /// The user's message: document and instruction.
+    pub user: String,
+    /// Most tokens to generate.
+    pub max_output_tokens: u32,
+    /// Sampling temperature; `None` leaves it to the provider, since some models refuse any.
+    pub temperature: Option<f64>,
+    /// Further fields of the body, as the operator configured them.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+    /// Our name for this attempt, sent along where the provider takes one.
+    pub attempt_id: String,
+}
+
+/// A complete answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What the model said.
+    pub text: String,
+    /// Why it stopped.
+    pub finish: Finish,
+    /// What the provider counted, in disjoint classes whatever its own fields mean; `None` where it said nothing that
+    /// adds up.
+    pub usage: Option<Tokens>,
+    /// The provider's identifier of the request, for disputes.
+    pub request_id: Option<String>,
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// It was done.
+    Stop,
+    /// It ran out of tokens, or stopped for a reason that this build does not know: the answer counts as cut.
+    Length,
+    /// It would not answer.
+    Refusal,
+}
+
+impl Finish {
+    /// As answers and outcomes spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Refusal => "refusal",
+        }
+    }
+}
+
+/// The body of a 200 is not an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable(pub &'static str);
+
+/// What a provider's error body says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What it means for us.
+    pub kind: Kind,
+    /// The provider's own code, reduced to letters, digits and underscores. Messages are never kept: they may quote the
+    /// document.
+    pub code: String,
+}
+
+/// What a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Too many requests or tokens: slow down.
+    Throttled,
+    /// The provider has too much to do.
+    Overloaded,
+    /// The provider cannot be reached: no connection was made.
+    Unreachable,
+    /// An error of theirs, a broken or garbled answer, or none in time.
+    Transient,
+    /// The account has no money or its spending limit is reached.
+    OutOfMoney,
+    /// The key is wrong or may not do this.
+    Auth,
+    /// The prompt is longer than the model reads.
+    TooLong,
+    /// The provider will not process this text.
+    Refused,
+    /// The provider does not understand the request: wrong model name, wrong parameter.
+    BadRequest,
+}
+
+impl Kind {
+    /// Stable code for metrics, trials and the runbook.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Throttled => "provider_throttled",
+            Self::Overloaded => "provider_overloaded",
+            Self::Unreachable => "provider_unreachable",
+            Self::Transient => "provider_error",
+            Self::OutOfMoney => "out_of_money",
+            Self::Auth => "provider_auth",
+            Self::TooLong => "prompt_too_long",
+            Self::Refused => "provider_refused",
+            Self::BadRequest => "provider_bad_request",
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Throttled | Self::Overloaded | Self::Unreachable | Self::Transient)
+    }
+}
+
+/// Whether a failed request may stand on the bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Billing {
+    /// It was refused before any work.
+    NotBilled,
+    /// The work may have been done and the answer lost.
+    Unknown,
+}
+
+/// One failed request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{provider}: {} ({detail})", .kind.code())]
+pub struct Failure {
+    /// Whose.
+    pub provider: &'static str,
+    /// What it means.
+    pub kind: Kind,
+    /// Status and the provider's code, or what the connection did. No text of the provider's, no document text, no key.
+    pub detail: String,
+    /// Not before this time has passed.
+    pub retry_after: Option<Duration>,
+    /// Whether it may have been billed.
+    pub billing: Billing,
+    /// The provider's identifier of the request.
+    pub request_id: Option<String>,
+}
+
+/// A provider's error code as it may appear in logs and metrics.
+fn tidy(code: &str) -> String {
+    const LONGEST: usize = 64;
+    code.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(LONGEST).collect()
+}

@@ -1,0 +1,196 @@
+//! The transport that all providers share.
+//!
+//! - **TLS**, except to a loopback host. Redirects are not followed: neither a document nor a key goes to a host that
+//!   nobody configured.
+//! - **Time limits** on the connection and on the whole request, body included.
+//! - The key is marked sensitive, and no error carries a URL, a header or a body.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use precis_config::Secret;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+use super::{Billing, Failure, Kind, Problem, Provider, Reply, Request, Wire, retry_after};
+
+/// Largest answer that is read. A summary has a few kilobytes.
+const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
+/// Largest error body that is read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// Where a provider is and how long it may take.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Start of every URL, up to where the wire format's own path begins.
+    pub base_url: String,
+    /// The key; `None` for a server of one's own that needs none.
+    pub key: Option<Secret>,
+    /// Time to establish a connection.
+    pub connect_timeout: Duration,
+    /// Time for a whole request.
+    pub timeout: Duration,
+}
+
+/// Why a provider cannot be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Not a URL with a host.
+    #[error("is no http:// or https:// URL with a host and without user or password")]
+    Invalid,
+    /// Documents and the key would be readable on the way.
+    #[error("is http:// to another machine: documents and the key would cross the network in clear; use https://")]
+    ClearText,
+    /// The key has characters that no header takes, or the platform's certificates cannot be read.
+    #[error("cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// A provider over HTTP.
+#[derive(Debug)]
+pub struct HttpProvider<W> {
+    wire: W,
+    client: Client,
+    url: Url,
+}
+
+impl<W: Wire> HttpProvider<W> {
+    /// Sets the transport up; sends nothing.
+    ///
+    /// # Errors
+    /// A URL that is none, or not safe; a key that fits into no header.
+    pub fn new(wire: W, settings: &HttpSettings) -> Result<Self, UrlError> {
+        let base = check_url(&settings.base_url)?;
+        let path = format!("{}{}", base.path().trim_end_matches('/'), wire.path());
+        let mut url = base.clone();
+        url.set_path(&path);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(key) = &settings.key {
+            let (name, value) = wire.authorisation(key.expose());
+            let unusable = |_| UrlError::Unusable("the key has characters that a header cannot carry".to_owned());
+            let mut value = HeaderValue::from_str(&value).map_err(unusable)?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        // The process may have a provider already; any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("precis/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.timeout)
+            .redirect(redirect::Policy::none());
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        } else {
+            builder = builder.https_only(true);
+        }
+        let client = builder.build().map_err(|error| UrlError::Unusable(error.without_url().to_string()))?;
+        Ok(Self { wire, client, url })
+    }
+
+    fn failure(&self, kind: Kind, billing: Billing, detail: impl Into<String>) -> Failure {
+        let detail = detail.into();
+        Failure { provider: self.wire.name(), kind, detail, retry_after: None, billing, request_id: None }
+    }
+
+    /// What became of a request that got no complete answer.
+    fn broken(&self, error: &reqwest::Error) -> Failure {
+        if error.is_connect() {
+            return self.failure(Kind::Unreachable, Billing::NotBilled, "no connection");
+        }
+        let what = if error.is_timeout() { "no complete answer in time" } else { "the connection broke" };
+        self.failure(Kind::Transient, Billing::Unknown, what)
+    }
+
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+        let Problem { kind, code } = self.wire.problem(status.as_u16(), body);
+        // Refused requests are not billed; of these four the work may have been done behind a gateway that lost it.
+        let billing = match status.as_u16() {
+            408 | 500 | 502 | 504 => Billing::Unknown,
+            _ => Billing::NotBilled,
+        };
+        let mut failure = self.failure(kind, billing, format!("HTTP {} {code}", status.as_u16()).trim_end());
+        let now = OffsetDateTime::now_utc();
+        failure.retry_after = retry_after(headers, PrimitiveDateTime::new(now.date(), now.time()));
+        failure
+    }
+}
+
+#[async_trait]
+impl<W: Wire> Provider for HttpProvider<W> {
+    fn name(&self) -> &'static str {
+        self.wire.name()
+    }
+
+    async fn complete(&self, request: &Request) -> Result<Reply, Failure> {
+        let mut post = self.client.post(self.url.clone()).json(&self.wire.body(request));
+        for (name, value) in self.wire.headers(request) {
+            post = post.header(name, value);
+        }
+        let response = post.send().await.map_err(|error| self.broken(&error))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let request_id = headers.get(self.wire.request_id_header()).and_then(|id| id.to_str().ok()).map(super::tidy);
+        let limit = if status.is_success() { MAX_REPLY_BYTES } else { MAX_ERROR_BYTES };
+        let body = read(response, limit).await;
+        let result = match body {
+            // The status of an error says enough, even where its body broke off.
+            body if !status.is_success() => Err(self.refused(status, &headers, &body.unwrap_or_default())),
+            Ok(body) => self
+                .wire
+                .reply(&body)
+                .map_err(|unreadable| self.failure(Kind::Transient, Billing::Unknown, unreadable.0)),
+            Err(Broken::TooLarge) => Err(self.failure(Kind::Transient, Billing::Unknown, "the answer is too large")),
+            Err(Broken::Connection(error)) => Err(self.broken(&error)),
+        };
+        match result {
+            Ok(reply) => Ok(Reply { request_id, ..reply }),
+            Err(failure) => Err(Failure { request_id, ..failure }),
+        }
+    }
+}
+
+enum Broken {
+    TooLarge,
+    Connection(reqwest::Error),
+}
+
+/// Reads a body of at most `limit` bytes.
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Broken> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Broken::Connection)? {
+        if body.len() + chunk.len() > limit {
+            return Err(Broken::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Holds a base URL against what is safe.
+///
+/// # Errors
+/// [`UrlError::Invalid`] and [`UrlError::ClearText`].
+pub(crate) fn check_url(text: &str) -> Result<Url, UrlError> {
+    let url: Url = text.parse().map_err(|_| UrlError::Invalid)?;
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    match url.scheme() {
+        "https" if plain && url.has_host() => Ok(url),
+        "http" if plain && is_loopback(&url) => Ok(url),
+        "http" if plain && url.has_host() => Err(UrlError::ClearText),
+        _ => Err(UrlError::Invalid),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Settings of the section `[api_worker]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use precis_config::{ConfigError, Secret, Validate, Violations};
+use precis_pipeline::{house::StageSettings, topics};
+use precis_policy::PriceTable;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::provider::{HttpSettings, TokenLimit};
+use crate::summariser::Decoding;
+
+/// More attempts in a row than this amplify the outage that they try to survive.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// `[api_worker]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiWorkerSettings {
+    /// Tiers whose work this worker takes. Empty: every `api` tier of the policy in force.
+    pub tiers: Vec<String>,
+    /// The price table (TOML). Left out: the one that this build ships with.
+    pub prices: Option<PathBuf>,
+    /// Largest document that is sent, bytes of text; larger ones go back to the router. The default is about 150,000
+    /// tokens of English.
+    pub max_document_bytes: usize,
+    /// Attempts in a row at a request that may succeed later, before the document goes back to the stage, which waits
+    /// longer.
+    pub max_attempts: u32,
+    /// How much is in flight and how it is committed. The drain budget should be at least the providers' `timeout_ms`:
+    /// a request in flight is paid for and is let finish.
+    pub stage: StageSettings,
+    /// Tiers with the provider `anthropic`. The key is in `ANTHROPIC_API_KEY` or in `key_file`.
+    pub anthropic: ProviderSettings,
+    /// Tiers with the provider `openai`: OpenAI and every server that speaks its Chat Completions. The key is in
+    /// `OPENAI_API_KEY` or in `key_file`.
+    pub openai: ProviderSettings,
+}
+
+impl Default for ApiWorkerSettings {
+    fn default() -> Self {
+        Self {
+            tiers: Vec::new(),
+            prices: None,
+            max_document_bytes: 600_000,
+            max_attempts: 4,
+            stage: StageSettings { drain_budget_ms: 120_000, ..StageSettings::default() },
+            anthropic: ProviderSettings::default(),
+            openai: ProviderSettings::default(),
+        }
+    }
+}
+
+/// A provider.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// Start of the provider's URLs: `https://api.anthropic.com`, `https://api.openai.com/v1` where left out. `http://`
+    /// is taken for loopback hosts only.
+    pub base_url: Option<String>,
+    /// A file with the key and nothing else; the environment variable wins.
+    pub key_file: Option<PathBuf>,
+    /// The endpoint needs no key: a server of your own. Otherwise no key means that the provider's tiers are off.
+    pub keyless: bool,
+    /// Requests at once, over all tiers of the provider. Throttling lowers it for a while.
+    pub max_concurrency: u32,
+    /// Time to establish a connection, milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Time for one request, answer included, milliseconds.
+    pub timeout_ms: u64,
+    /// Sampling temperature. Left out: the provider's default; some models take no other.
+    pub temperature: Option<f64>,
+    /// Tokens that the model may generate beyond those of the summary: room for models that reason before they answer.
+    pub extra_output_tokens: u32,
+    /// Further fields of every request, such as `reasoning_effort = "low"`.
+    pub extra_body: BTreeMap<String, serde_json::Value>,
+    /// Only for `openai`: how the limit of generated tokens is named, `max_completion_tokens` or `max_tokens`.
+    pub token_limit: TokenLimit,
+}
+
+impl Default for ProviderSettings {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            key_file: None,
+            keyless: false,
+            max_concurrency: 16,
+            connect_timeout_ms: 5_000,
+            timeout_ms: 120_000,
+            temperature: None,
+            extra_output_tokens: 0,
+            extra_body: BTreeMap::new(),
+            token_limit: TokenLimit::default(),
+        }
+    }
+}
+
+impl ApiWorkerSettings {
+    /// The prices in force.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no price table.
+    pub fn load_prices(&self) -> anyhow::Result<PriceTable> {
+        let Some(path) = &self.prices else { return Ok(PriceTable::builtin()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the price table {} cannot be read", path.display()))?;
+        PriceTable::parse(&text).with_context(|| format!("the price table {} cannot be used", path.display()))
+    }
+}
+
+impl ProviderSettings {
+    /// The key, from the environment or the file; `None` where there is none.
+    ///
+    /// # Errors
+    /// A key file that cannot be read.
+    pub fn key(&self, variable: &str) -> Result<Option<Secret>, ConfigError> {
+        Secret::from_env_or_file(variable, self.key_file.as_deref())
+    }
+
+    /// How the provider is reached.
+    pub fn http(&self, default_url: &str, key: Option<Secret>) -> HttpSettings {
+        HttpSettings {
+            base_url: self.base_url.clone().unwrap_or_else(|| default_url.to_owned()),
+            key,
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+        }
+    }
+
+    /// How answers are sampled.
+    pub fn decoding(&self) -> Decoding {
+        Decoding {
+            temperature: self.temperature,
+            extra_output_tokens: self.extra_output_tokens,
+            extra_body: self.extra_body.clone().into_iter().collect(),
+        }
+    }
+}
+
+impl Validate for ApiWorkerSettings {
+    fn validate(&self, at: &str, out: &mut Violations) {
+        for tier in self.tiers.iter().filter(|tier| !topics::is_valid_name(tier)) {
+            out.push(
+                format!("{at}.tiers"),
+                format!("{tier:?} is no tier name; use 1 to 64 of a-z, 0-9, - and _, as in the policy"),
+            );
+        }
+        if self.max_document_bytes == 0 {
+            out.push(format!("{at}.max_document_bytes"), "must be at least 1");
+        }
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
+            out.push(format!("{at}.max_attempts"), format!("must be 1 to {MAX_ATTEMPTS}"));
+        }
+        self.stage.validate(&format!("{at}.stage"), out);
+        self.anthropic.validate(&format!("{at}.anthropic"), out);
+        self.openai.validate(&format!("{at}.openai"), out);
+    }
+}
+
+impl Validate for ProviderSettings {
+    fn validate(&self, at: &str, out: &mut Violations) {
+        if let Some(Err(problem)) = self.base_url.as_deref().map(crate::provider::check_url) {
+            out.push(format!("{at}.base_url"), problem.to_string());
+        }
+        for (name, zero) in [
+            ("max_concurrency", self.max_concurrency == 0),
+            ("connect_timeout_ms", self.connect_timeout_ms == 0),
+            ("timeout_ms", self.timeout_ms == 0),
+        ] {
+            if zero {
+                out.push(format!("{at}.{name}"), "must be at least 1");
+            }
+        }
+        if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+            out.push(format!("{at}.temperature"), "must be between 0 and 2");
+        }
+        // What decides who is asked, for what and how much is not the body's to change.
+        for field in
+            ["model", "messages", "system", "stream", "max_tokens", "max_completion_tokens", "n", "temperature"]
+        {
+            if self.extra_body.contains_key(field) {
+                out.push(format!("{at}.extra_body"), format!("must not set {field:?}: the worker sets it"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

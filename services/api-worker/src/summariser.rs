@@ -1,0 +1,141 @@
+//! A tier at a provider as the pipeline's [`Summariser`].
+//!
+//! The document stands in a tag of its own before the instruction, as it does for the engine. There is no map-reduce
+//! here: providers' models read long documents whole, and what is too long even for them goes back to the router.
+
+use async_trait::async_trait;
+use precis_flow::Scope;
+use precis_pipeline::{GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_schemas::ModelIdentity;
+use serde_json::{Map, Value};
+
+use crate::caller::{ApiError, Caller, Subject, count};
+use crate::provider::{Kind, Request};
+use crate::tiers::{ApiTier, Unfit};
+
+/// How the user's message is put together; part of every answer's fingerprint.
+const MESSAGE_LAYOUT: &str = "document-instruction.v1";
+/// How long documents wait where the provider does not take the key, before the next one tries.
+const AUTH_PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Decoding parameters of a provider.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decoding {
+    /// Sampling temperature; `None` leaves it to the provider.
+    pub temperature: Option<f64>,
+    /// Tokens beyond those of the summary, for models that reason before they answer.
+    pub extra_output_tokens: u32,
+    /// Further fields of the request.
+    pub extra_body: Map<String, Value>,
+}
+
+/// Summaries from a provider. Documents leave the house on this way.
+pub struct ApiSummariser {
+    tier: ApiTier,
+    decoding: Decoding,
+    max_document_bytes: usize,
+    caller: Result<Caller, Unfit>,
+}
+
+impl ApiSummariser {
+    /// A summariser of this tier; one that is unfit refuses every document.
+    pub fn new(tier: ApiTier, decoding: Decoding, max_document_bytes: usize, caller: Result<Caller, Unfit>) -> Self {
+        Self { tier, decoding, max_document_bytes, caller }
+    }
+
+    /// Whether documents can be served at all.
+    pub fn fitness(&self) -> Result<(), Unfit> {
+        self.caller.as_ref().map(|_| ()).map_err(|unfit| *unfit)
+    }
+
+    fn request(&self, text: &str, prompt: &Prompt) -> Request {
+        Request {
+            model: self.tier.model.clone(),
+            system: prompt.system.clone(),
+            user: format!("<document>\n{text}\n</document>\n\n{}", prompt.whole),
+            max_output_tokens: prompt.max_output_tokens().saturating_add(self.decoding.extra_output_tokens),
+            temperature: self.decoding.temperature,
+            extra: self.decoding.extra_body.clone(),
+            attempt_id: String::new(),
+        }
+    }
+}
+
+#[async_trait]
+impl Summariser for ApiSummariser {
+    fn model(&self, prompt: &Prompt) -> ModelIdentity {
+        ModelIdentity {
+            provider: self.tier.provider.clone(),
+            name: self.tier.model.clone(),
+            revision: String::new(),
+            quantisation: String::new(),
+            adapter: None,
+            prompt_digest: prompt.digest.clone(),
+        }
+    }
+
+    fn decoding(&self) -> String {
+        let temperature = self.decoding.temperature.map_or_else(|| "default".to_owned(), |value| value.to_string());
+        let extra = Value::Object(self.decoding.extra_body.clone());
+        let margin = self.decoding.extra_output_tokens;
+        format!("{MESSAGE_LAYOUT};temperature={temperature};extra_output_tokens={margin};extra_body={extra}")
+    }
+
+    fn leaves_the_house(&self) -> bool {
+        true
+    }
+
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        let caller = match &self.caller {
+            Ok(caller) => caller,
+            Err(unfit) => return Err(GenerateError::Refused { code: unfit.code(), message: unfit.to_string() }),
+        };
+        if job.text.len() > self.max_document_bytes {
+            let (size, limit) = (job.text.len(), self.max_document_bytes);
+            let message =
+                format!("the document has {size} bytes, this tier takes {limit} (api_worker.max_document_bytes)");
+            return Err(GenerateError::Refused { code: Kind::TooLong.code(), message });
+        }
+        let subject =
+            Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
+        let request = self.request(job.text, job.prompt);
+        let paid = caller.call(request, subject, job.shutdown).await.map_err(generate_error)?;
+        let usage = paid.reply.usage.unwrap_or_default();
+        Ok(Generated {
+            text: paid.reply.text.trim().to_owned(),
+            finish_reason: paid.reply.finish.as_str().to_owned(),
+            input_tokens: count(usage.input.saturating_add(usage.cached_input)),
+            cached_input_tokens: count(usage.cached_input),
+            output_tokens: count(usage.output),
+            chunks: 1,
+            cost: paid.cost,
+            price_digest: Some(caller.price_digest.clone()),
+        })
+    }
+}
+
+/// What a call's end means for the document.
+fn generate_error(error: ApiError) -> GenerateError {
+    let (code, message) = (error.code(), error.to_string());
+    let retry = |scope, after| GenerateError::Retry { scope, code, message: message.clone(), after };
+    match error {
+        ApiError::Provider { failure, looks_down } => match failure.kind {
+            Kind::Throttled | Kind::Overloaded | Kind::Unreachable => retry(Scope::Dependency, failure.retry_after),
+            // One document that a provider fails on must not stop the others; a provider that fails on all must not use
+            // up each document's attempts.
+            Kind::Transient if looks_down => retry(Scope::Dependency, failure.retry_after),
+            Kind::Transient => retry(Scope::Record, failure.retry_after),
+            // Keys expire and are replaced: documents wait for it, as they wait for a broker.
+            Kind::Auth => retry(Scope::Dependency, Some(AUTH_PAUSE)),
+            Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest => {
+                GenerateError::Refused { code, message }
+            }
+        },
+        ApiError::Closed | ApiError::Price(_) => GenerateError::Refused { code, message },
+        ApiError::Ledger(_) => retry(Scope::Dependency, None),
+        ApiError::Stopping => retry(Scope::Record, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Which tiers this worker serves, and whether it can.
+
+use precis_flow::Log;
+use precis_pipeline::{Control, PipelineError, control::switch_tier};
+use precis_policy::{Policy, TierKind};
+use precis_schemas::SwitchState;
+
+/// Who switched, in `control`.
+const SWITCHED_BY: &str = "api-worker";
+
+/// A tier at a provider, as the policy in force says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiTier {
+    /// Its name; its work is on `work.<name>`.
+    pub name: String,
+    /// Its provider's name.
+    pub provider: String,
+    /// The provider's name of its model.
+    pub model: String,
+}
+
+/// Why this worker cannot serve a tier. The tier is switched off with this as the reason, and what still arrives goes
+/// back to the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There is no key for the provider.
+    #[error(
+        "no key for this provider: set its variable or key file (ANTHROPIC_API_KEY, OPENAI_API_KEY, api_worker.*.key_file)"
+    )]
+    NoKey,
+    /// The price table does not have the model.
+    #[error(
+        "no price for this model: add it to the price table (api_worker.prices); an unknown price is never taken as 0"
+    )]
+    PriceUnknown,
+    /// This build does not speak to the provider.
+    #[error("unknown provider: this build knows anthropic and openai")]
+    ProviderUnknown,
+}
+
+impl Unfit {
+    const ALL: [Self; 3] = [Self::NoKey, Self::PriceUnknown, Self::ProviderUnknown];
+
+    /// Stable code: the reason in `control` and in trials.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::PriceUnknown => "price_unknown",
+            Self::ProviderUnknown => "provider_unknown",
+        }
+    }
+}
+
+/// The policy's tiers at providers; only those in `wanted`, if it names any.
+pub fn api_tiers(policy: &Policy, wanted: &[String]) -> Vec<ApiTier> {
+    let is_ours = |name: &String| wanted.is_empty() || wanted.contains(name);
+    policy
+        .tiers
+        .iter()
+        .filter(|tier| tier.kind == TierKind::Api && is_ours(&tier.name))
+        .map(|tier| ApiTier {
+            name: tier.name.clone(),
+            provider: tier.provider.clone().unwrap_or_default(),
+            model: tier.model.clone().unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// Tells the router whether this tier can be served: off with the reason, or on again where it was off for such a
+/// reason. A switch that someone set by hand is left alone.
+///
+/// # Errors
+/// The log's.
+pub async fn announce(
+    log: &dyn Log,
+    control: &Control,
+    tier: &str,
+    fitness: Result<(), Unfit>,
+) -> Result<(), PipelineError> {
+    let current = control.switches().into_iter().find(|switch| switch.tier == tier);
+    let off_because = current.filter(|switch| switch.state != SwitchState::On).map(|switch| switch.reason);
+    match (fitness, off_because) {
+        (Err(unfit), None) => {
+            tracing::warn!(tier, code = unfit.code(), "{unfit}; the tier is switched off");
+            switch_tier(log, tier, SwitchState::Off, unfit.code(), SWITCHED_BY).await
+        }
+        (Ok(()), Some(reason)) if Unfit::ALL.iter().any(|unfit| unfit.code() == reason) => {
+            tracing::info!(tier, reason, "the tier can be served again and is switched on");
+            switch_tier(log, tier, SwitchState::On, "", SWITCHED_BY).await
+        }
+        _ => Ok(()),
+    }
+}
