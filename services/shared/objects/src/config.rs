@@ -54,7 +54,7 @@ pub struct DirectoryConfig {
 
 impl Default for DirectoryConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("precis-data/objects") }
+        Self { path: PathBuf::from(".precis/objects") }
     }
 }
 
