@@ -18,12 +18,15 @@ const PROVIDER: &str = "precis";
 /// Summaries from the batched engine in this process. They cost nothing per token and leave nothing outside.
 pub struct EngineSummariser {
     engine: Engine,
+    decoding: String,
 }
 
 impl EngineSummariser {
-    /// Answers with this engine.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine }
+    /// Answers with this engine, started with this configuration.
+    pub fn new(engine: Engine, config: &EngineConfig) -> Self {
+        let EngineConfig { window_tokens, repetition_penalty, .. } = config;
+        let decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
+        Self { engine, decoding }
     }
 }
 
@@ -42,7 +45,7 @@ impl Summariser for EngineSummariser {
     }
 
     fn decoding(&self) -> String {
-        self.engine.decoding()
+        self.decoding.clone()
     }
 
     fn leaves_the_house(&self) -> bool {
@@ -124,6 +127,6 @@ impl ModelSettings {
 
     /// Where model files are kept.
     pub fn models_directory(&self) -> std::path::PathBuf {
-        self.directory.clone().unwrap_or_else(models::default_directory)
+        self.directory.clone().unwrap_or_else(models::default_dir)
     }
 }

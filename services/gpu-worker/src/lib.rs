@@ -42,7 +42,7 @@ pub async fn run_with(
     engine: Engine,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let summariser = EngineSummariser::new(engine);
+    let summariser = EngineSummariser::new(engine, &settings.engine);
     let worker = TierWorker::new(settings.tier.clone(), summariser, house.settler.clone(), house.control.clone());
     let topic = topics::work(&settings.tier);
     let stage = house.stage(&topic, Subscription::topics([&topic]), &settings.stage);

@@ -32,6 +32,7 @@ impl Validate for GpuWorkerSettings {
             out.push(format!("{at}.tier"), "is no tier name; use 1 to 64 of a-z, 0-9, - and _, as in the policy");
         }
         self.stage.validate(&format!("{at}.stage"), out);
+        out.extend_lines(&format!("{at}.engine"), self.engine.problems());
     }
 }
 

@@ -1,0 +1,308 @@
+//! What a tier's worker does with a routed document, on the embedded log and a directory store, with a summariser that says what it is told.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use precis_flow::{Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, StageError};
+use precis_objects::{DirectoryConfig, ObjectStore, StoreConfig, keys};
+use precis_pipeline::{
+    Control, GenerateError, Generated, Job, Settler, Summariser, TierWorker,
+    control::{apply_policy, switch_tier},
+    identity,
+    prompt::Prompt,
+    settle::REPEAT_HEADER,
+    topics,
+};
+use precis_policy::Policy;
+use precis_schemas::{
+    AvroRecord, Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument, Sensitivity, Status, SwitchState,
+    TrialResult, Usd, codec,
+};
+use tokio_util::sync::CancellationToken;
+
+const TEXT: &str = "The harbour board met on Monday. It agreed to rebuild the old ferry terminal, because the roof leaks and the \
+    tickets are still sold by hand. Work begins in spring and the ferries keep running from the second pier meanwhile.";
+const GOOD: &str = "The harbour board agreed to rebuild the old ferry terminal because the roof leaks, and the ferries keep running meanwhile.";
+const BAD: &str = "The board of Rotterdam spent 5,000,000 dollars on a bridge to Antwerp in 1999.";
+
+struct Says {
+    text: &'static str,
+    leaves: bool,
+    calls: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Summariser for Says {
+    fn model(&self, prompt: &Prompt) -> ModelIdentity {
+        ModelIdentity {
+            provider: "test".into(),
+            name: "fixed".into(),
+            revision: "1".into(),
+            quantisation: "none".into(),
+            adapter: None,
+            prompt_digest: prompt.digest.clone(),
+        }
+    }
+
+    fn decoding(&self) -> String {
+        "greedy".into()
+    }
+
+    fn leaves_the_house(&self) -> bool {
+        self.leaves
+    }
+
+    async fn summarise(&self, _job: Job<'_>) -> Result<Generated, GenerateError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        Ok(Generated {
+            text: self.text.to_owned(),
+            finish_reason: "stop".into(),
+            input_tokens: 50,
+            cached_input_tokens: 0,
+            output_tokens: 20,
+            chunks: 1,
+            cost: Usd::ZERO,
+            price_digest: None,
+        })
+    }
+}
+
+struct Bench {
+    _directory: tempfile::TempDir,
+    log: Arc<dyn Log>,
+    store: Arc<dyn ObjectStore>,
+    control: Arc<Control>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Bench {
+    async fn new(policy: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = LogConfig { embedded: EmbeddedConfig { path: directory.path().join("log.db") }, ..LogConfig::default() };
+        let log = precis_flow::open(&config).await.unwrap();
+        log.ensure_topics(&topics::all(&["acme".into()], &["gpu".into(), "mid".into()], 1, None)).await.unwrap();
+        let store = StoreConfig { directory: DirectoryConfig { path: directory.path().join("objects") }, ..StoreConfig::default() };
+        let store = precis_objects::open(&store).await.unwrap();
+        let control = Control::follow(&log, Policy::parse(policy).unwrap()).await.unwrap();
+        Self { _directory: directory, log, store, control, calls: Arc::default() }
+    }
+
+    fn worker(&self, tier: &str, text: &'static str) -> TierWorker<Says> {
+        let says = Says { text, leaves: tier != "gpu", calls: self.calls.clone() };
+        TierWorker::new(tier, says, Settler::new(self.store.clone()), self.control.clone())
+    }
+
+    fn routed(&self, document: &Document, tier: &str, offset: i64) -> Delivery {
+        let routed = RoutedDocument {
+            tenant: "acme".into(),
+            document_id: document.document_id.clone(),
+            revision: document.revision,
+            origin: Origin { topic: "documents.acme".into(), partition: 0, offset },
+            request_digest: identity::request_digest(document),
+            request_fingerprint: identity::request_fingerprint("acme", document, document.text.as_deref().unwrap_or_default()),
+            document: codec::encode(document).unwrap(),
+            tier: tier.into(),
+            decision: Decision {
+                eligible: vec![tier.into()],
+                excluded: Vec::new(),
+                features: BTreeMap::new(),
+                score: 0.5,
+                thresholds: BTreeMap::new(),
+                shadow_price: 0.0,
+                chosen: tier.into(),
+                reason: "target_mix".into(),
+                policy_digest: self.control.governing().digest,
+                arm: String::new(),
+            },
+            trail: Vec::new(),
+            policy_digest: self.control.governing().digest,
+            purpose: document.purpose,
+            priority: 0,
+            deadline: None,
+            replay: false,
+            routed_at: 0,
+        };
+        delivery(&routed)
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+fn delivery<T: AvroRecord>(value: &T) -> Delivery {
+    let record = Record {
+        topic: "work".into(),
+        partition: 0,
+        offset: 0,
+        timestamp_ms: 0,
+        key: None,
+        value: Some(codec::encode(value).unwrap()),
+        headers: Headers::default(),
+    };
+    Delivery::new(record, CancellationToken::new())
+}
+
+fn document(id: &str) -> Document {
+    Document { document_id: id.into(), text: Some(TEXT.into()), sensitivity: Some(Sensitivity::Public), ..Document::default() }
+}
+
+fn outcome(output: &Output) -> Outcome {
+    assert_eq!(output.topic, topics::SUMMARIES);
+    codec::decode(output.value.as_deref().unwrap()).unwrap()
+}
+
+fn trial_of(output: &Output) -> precis_schemas::Trial {
+    assert_eq!(output.topic, topics::ESCALATIONS);
+    codec::decode::<Escalation>(output.value.as_deref().unwrap()).unwrap().trial
+}
+
+const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
+const MIX: &str = include_str!("../../../../infra/policy/70-20-10.toml");
+
+#[tokio::test]
+async fn an_accepted_answer_is_published_byte_for_byte_as_it_was_stored() {
+    let bench = Bench::new(LOCAL).await;
+    let outputs = bench.worker("gpu", GOOD).process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
+    let stored = bench.store.get(&keys::result("acme", "a", 0)).await.unwrap().unwrap();
+    assert_eq!(outputs[0].value.as_deref(), Some(stored.as_slice()));
+    let outcome = outcome(&outputs[0]);
+    assert_eq!((outcome.status, outcome.summary.as_deref()), (Status::Answered, Some(GOOD)));
+    assert!(outputs[0].headers.get(REPEAT_HEADER).is_none());
+}
+
+#[tokio::test]
+async fn a_redelivery_after_a_crash_publishes_the_same_bytes_and_generates_nothing() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = bench.worker("gpu", GOOD);
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    let first = worker.process(&delivery).await.unwrap();
+    let second = bench.worker("gpu", BAD).process(&delivery).await.unwrap();
+    assert_eq!(first[0].value, second[0].value);
+    assert!(second[0].headers.get(REPEAT_HEADER).is_none());
+    assert_eq!(bench.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_crash_between_answer_and_result_costs_no_second_generation() {
+    let bench = Bench::new(LOCAL).await;
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    bench.worker("gpu", GOOD).process(&delivery).await.unwrap();
+    bench.store.delete(&keys::result("acme", "a", 0)).await.unwrap();
+    let again = bench.worker("gpu", BAD).process(&delivery).await.unwrap();
+    assert_eq!(outcome(&again[0]).summary.as_deref(), Some(GOOD));
+    assert_eq!(bench.calls(), 1);
+}
+
+#[tokio::test]
+async fn the_same_request_from_another_record_is_marked_as_a_repeat() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = bench.worker("gpu", GOOD);
+    worker.process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
+    let repeat = worker.process(&bench.routed(&document("a"), "gpu", 8)).await.unwrap();
+    assert_eq!(repeat[0].headers.get_str(REPEAT_HEADER), Some("true"));
+}
+
+#[tokio::test]
+async fn another_request_under_a_settled_id_is_a_conflict_and_leaves_no_outcome() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = bench.worker("gpu", GOOD);
+    worker.process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
+    let changed = Document { max_words: Some(9), ..document("a") };
+    let delivery = bench.routed(&changed, "gpu", 8);
+    let Err(StageError::Reject(rejection)) = worker.process(&delivery).await else { panic!("not rejected") };
+    assert_eq!(rejection.code, "id_conflict");
+    assert!(worker.rejected(&delivery, &rejection).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_invents_names_and_numbers_escalates_and_is_kept() {
+    let bench = Bench::new(LOCAL).await;
+    let outputs = bench.worker("gpu", BAD).process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
+    let trial = trial_of(&outputs[0]);
+    assert_eq!(trial.result, TrialResult::FailedChecks);
+    assert!(trial.failed_checks.iter().any(|check| check == "unsupported_numbers"), "{:?}", trial.failed_checks);
+    assert!(bench.store.get(&trial.answer_key.unwrap()).await.unwrap().is_some());
+    assert!(bench.store.get(&keys::result("acme", "a", 0)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_restricted_document_that_reached_an_api_tier_is_refused_before_anything_is_sent() {
+    let bench = Bench::new(MIX).await;
+    for sensitivity in [Some(Sensitivity::Restricted), None] {
+        let secret = Document { sensitivity, ..document("a") };
+        let outputs = bench.worker("mid", GOOD).process(&bench.routed(&secret, "mid", 7)).await.unwrap();
+        let trial = trial_of(&outputs[0]);
+        assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "sensitivity"));
+    }
+    assert_eq!(bench.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_tier_that_was_switched_off_refuses_what_it_still_has() {
+    let bench = Bench::new(MIX).await;
+    let delivery = bench.routed(&document("a"), "mid", 7);
+    switch_tier(&*bench.log, "mid", SwitchState::Off, "outage", "test").await.unwrap();
+    wait_for(&bench, |bench| bench.control.governing().switches.get("mid").is_some()).await;
+    let outputs = bench.worker("mid", GOOD).process(&delivery).await.unwrap();
+    assert_eq!(trial_of(&outputs[0]).code, "tier_off");
+    assert_eq!(bench.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_house() {
+    let bench = Bench::new(MIX).await;
+    let unreadable = PolicyApplied { digest: "x".into(), toml: "version = 99".into(), applied_by: "test".into(), applied_at: 0 };
+    let output = Output::to(topics::CONTROL).key(b"policy".as_slice()).value(codec::encode(&unreadable).unwrap());
+    bench.log.publish(vec![output]).await.unwrap();
+    wait_for(&bench, |bench| bench.control.governing().switches.get("mid").is_some()).await;
+    let governing = bench.control.governing();
+    assert!(governing.switches.get("premium").is_some() && governing.switches.get("gpu").is_none());
+    assert_eq!(governing.policy.tiers.len(), 3, "the last good policy stays for the rest");
+}
+
+#[tokio::test]
+async fn a_policy_reaches_those_who_follow_control_and_a_bad_one_changes_nothing() {
+    let bench = Bench::new(LOCAL).await;
+    let before = bench.control.governing().digest;
+    assert!(apply_policy(&*bench.log, &*bench.store, "version = 1\ntiers = []\n", "test").await.is_err());
+    let digest = apply_policy(&*bench.log, &*bench.store, MIX, "test").await.unwrap();
+    wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
+    assert_ne!(before, digest);
+    assert_eq!(bench.store.get(&keys::policy(&digest)).await.unwrap().unwrap(), MIX.as_bytes());
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_done_settles_as_failed() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = bench.worker("gpu", GOOD);
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    let outputs = worker.rejected(&delivery, &Rejection::new("prompt_too_long", "too long")).await.unwrap();
+    let outcome = outcome(&outputs[0]);
+    assert_eq!((outcome.status, outcome.code.as_deref()), (Status::Failed, Some("prompt_too_long")));
+}
+
+#[tokio::test]
+async fn an_undecodable_work_record_is_rejected_and_leaves_no_outcome() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = bench.worker("gpu", GOOD);
+    let mut garbage = bench.routed(&document("a"), "gpu", 7);
+    garbage.record.value = Some(b"garbage".to_vec());
+    let Err(StageError::Reject(rejection)) = worker.process(&garbage).await else { panic!("not rejected") };
+    assert_eq!(rejection.code, "not_single_object");
+    assert!(worker.rejected(&garbage, &rejection).await.unwrap().is_empty());
+}
+
+/// Waits until the followed topic says so; a test that never sees it is ended by the runner.
+async fn wait_for(bench: &Bench, seen: impl Fn(&Bench) -> bool) {
+    while !seen(bench) {
+        tokio::task::yield_now().await;
+    }
+}
