@@ -6,7 +6,7 @@
 //!
 //! **Decoding** finds the writer's schema by its fingerprint and reads the datum straight into the newest Rust type. What
 //! an older version lacks takes the field's default, what the newest no longer has is skipped. That is Avro's schema
-//! resolution under the rule that `tests/schemas.rs` enforces: between versions a field is added or removed, with a
+//! resolution under the rule that `tests/suite/compatibility.rs` enforces: between versions a field is added or removed, with a
 //! default, and never changes its type.
 //!
 //! Bytes come from anyone who may write to a topic, so they are hostile until decoded. Decoding never panics, reads no

@@ -7,6 +7,7 @@
 //!
 //! How schemas may change, and how a client in another language writes one: `schemas/README.md`.
 
+mod canonical;
 pub mod codec;
 mod records;
 mod registry;

@@ -26,7 +26,7 @@ pub struct DeadLetter {
     /// Its key, byte for byte.
     #[serde(default, with = "serde_bytes")]
     pub key: Option<Vec<u8>>,
-    /// Its value, byte for byte; `None` when it had none or when value_ref is set.
+    /// Its value, byte for byte; `None` when it had none or when `value_ref` is set.
     #[serde(default, with = "serde_bytes")]
     pub value: Option<Vec<u8>>,
     /// Where its value lies, when too large for this message.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AvroRecord, Millis, Usd};
 
-/// Written to ledger before a paid request leaves. Without a settlement of the same attempt_id the request was
+/// Written to ledger before a paid request leaves. Without a settlement of the same `attempt_id` the request was
 /// possibly billed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerAttempt {
@@ -57,7 +57,7 @@ pub struct LedgerSettlement {
     pub at: Millis,
 }
 
-/// billed: the provider reported usage. not_billed: the request was refused before any work. unknown: the answer
+/// billed: the provider reported usage. `not_billed`: the request was refused before any work. unknown: the answer
 /// was lost, so it counts as billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

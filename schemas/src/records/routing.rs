@@ -83,7 +83,7 @@ pub struct Decision {
     pub shadow_price: f64,
     /// The tier chosen; empty when none was eligible.
     pub chosen: String,
-    /// Stable code of why it was chosen, such as score, escalation or only_eligible.
+    /// Stable code of why it was chosen, such as score, escalation or `only_eligible`.
     pub reason: String,
     /// Digest of the policy that decided.
     pub policy_digest: String,
@@ -97,7 +97,7 @@ pub struct Decision {
 pub struct Exclusion {
     /// Name of the tier.
     pub tier: String,
-    /// Stable code of the rule that excluded it, such as sensitivity, residency, tenant or switched_off.
+    /// Stable code of the rule that excluded it, such as sensitivity, residency, tenant or `switched_off`.
     pub reason: String,
 }
 
@@ -122,7 +122,7 @@ pub struct Trial {
     pub at: Millis,
 }
 
-/// failed_checks: the tier answered and its answer was not accepted, which counts as a hop. refused: the tier did
+/// `failed_checks`: the tier answered and its answer was not accepted, which counts as a hop. refused: the tier did
 /// not answer, which counts as none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -146,7 +146,7 @@ impl TrialResult {
 /// Work that a tier did not settle, given back to the router on escalations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
-    /// The RoutedDocument record as the tier received it, single-object encoded.
+    /// The `RoutedDocument` record as the tier received it, single-object encoded.
     #[serde(with = "serde_bytes")]
     pub routed: Vec<u8>,
     /// What the tier tried and why it did not settle.

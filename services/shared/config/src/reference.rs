@@ -8,20 +8,13 @@ use crate::settings::Section;
 
 /// The section `name` as a Markdown table: key, type, default, meaning, environment variable.
 pub fn markdown<T: Section>(name: &str) -> String {
-    let mut table =
-        String::from("| key | type | default | meaning | environment variable |\n| --- | --- | --- | --- | --- |\n");
     let defaults = serde_json::to_value(T::default()).unwrap_or_default();
-    for row in rows(name, &schema::of::<T>(), Some(&defaults)) {
-        let cells = [
-            format!("`{}`", row.key),
-            row.kind,
-            row.default.map_or_else(String::new, |default| format!("`{default}`")),
-            row.meaning,
-            row.variable.map_or_else(String::new, |variable| format!("`{variable}`")),
-        ];
-        table += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
-    }
-    table
+    let rows = rows(name, &schema::of::<T>(), Some(&defaults));
+    let head = [
+        "| key | type | default | meaning | environment variable |".to_owned(),
+        "| --- | --- | --- | --- | --- |".to_owned(),
+    ];
+    head.into_iter().chain(rows.into_iter().map(Row::markdown)).map(|line| line + "\n").collect()
 }
 
 struct Row {
@@ -30,6 +23,14 @@ struct Row {
     default: Option<String>,
     meaning: String,
     variable: Option<String>,
+}
+
+impl Row {
+    fn markdown(self) -> String {
+        let code = |text: Option<String>| text.map_or_else(String::new, |text| format!("`{text}`"));
+        let cells = [code(Some(self.key)), self.kind, code(self.default), self.meaning, code(self.variable)];
+        format!("| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+    }
 }
 
 /// The keys at and below `key`. `default` is the value there when nothing is set, where it is known.

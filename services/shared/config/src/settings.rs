@@ -76,7 +76,7 @@ impl Settings {
         for unknown in overrides.iter().filter(|setting| !known(&setting.path[0])) {
             violations.push(unknown.key(), &problem);
         }
-        attribute(&mut violations, &overrides);
+        violations.attribute(|key| variable_of(key, &overrides));
         Ok(Self { sections: table.into_iter().collect(), overrides, violations, rendered: Mutex::default() })
     }
 
@@ -113,7 +113,10 @@ impl fmt::Debug for Settings {
     /// Names only: the values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let variables: Vec<_> = self.overrides.iter().map(|setting| &setting.variable).collect();
-        f.debug_struct("Settings").field("sections", &self.sections.keys()).field("variables", &variables).finish()
+        f.debug_struct("Settings")
+            .field("sections", &self.sections.keys())
+            .field("variables", &variables)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,7 +133,7 @@ impl Reader<'_> {
     pub fn section<T: Section>(&mut self, name: &str) -> T {
         let mut violations = Violations::default();
         let section = self.settings.typed(name, &mut violations);
-        attribute(&mut violations, &self.settings.overrides);
+        violations.attribute(|key| variable_of(key, &self.settings.overrides));
         self.violations.append(violations);
         self.settings.remember(name, &section);
         section
@@ -175,15 +178,13 @@ impl Settings {
     }
 }
 
-/// Names the variable behind each violation whose key, or a part of it, came from the environment.
-fn attribute(violations: &mut Violations, overrides: &[Override]) {
-    for violation in violations.iter_mut() {
-        let setting = overrides.iter().rev().find(|setting| {
-            let key = setting.key();
-            violation.at.strip_prefix(&key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        });
-        violation.variable = setting.map(|setting| setting.variable.clone());
-    }
+/// The variable that set `key`, or a table around it.
+fn variable_of(key: &str, overrides: &[Override]) -> Option<String> {
+    let setting = overrides.iter().rev().find(|setting| {
+        let rest = key.strip_prefix(&setting.key());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    });
+    setting.map(|setting| setting.variable.clone())
 }
 
 /// What the parser says with its line, but without the line's text, which may hold a secret.

@@ -55,8 +55,11 @@ impl Violations {
         self.0.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Violation> {
-        self.0.iter_mut()
+    /// Notes the variable behind each violation, as `variable_of` finds it by the key.
+    pub(crate) fn attribute(&mut self, variable_of: impl Fn(&str) -> Option<String>) {
+        for violation in &mut self.0 {
+            violation.variable = variable_of(&violation.at);
+        }
     }
 
     pub(crate) fn append(&mut self, mut more: Self) {

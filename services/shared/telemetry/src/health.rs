@@ -160,23 +160,14 @@ impl Drop for Component {
 
 impl State {
     fn report(&self, now_ms: u64) -> ComponentReport {
-        let (live, ready, reason) = match &*lock(&self.phase) {
-            Phase::Finished => (true, true, String::new()),
-            Phase::Lost => (false, false, "stopped without finishing".to_owned()),
-            Phase::Ready => (true, true, String::new()),
-            Phase::Unready(reason) => (true, false, reason.clone()),
+        let phase = lock(&self.phase).clone();
+        let (live, ready, reason) = match (phase, self.stalled_for(now_ms)) {
+            (Phase::Finished, _) | (Phase::Ready, None) => (true, true, String::new()),
+            (Phase::Unready(reason), None) => (true, false, reason),
+            (Phase::Lost, _) => (false, false, "stopped without finishing".to_owned()),
+            (_, Some(silent_ms)) => (false, false, format!("has not ticked for {silent_ms} ms")),
         };
-        let report = |live, ready, reason| ComponentReport { name: self.name.clone(), live, ready, reason };
-        match self.stalled_for(now_ms) {
-            Some(silent_ms) if live && !self.is_finished() => {
-                report(false, false, format!("has not ticked for {silent_ms} ms"))
-            }
-            _ => report(live, ready, reason),
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        matches!(*lock(&self.phase), Phase::Finished)
+        ComponentReport { name: self.name.clone(), live, ready, reason }
     }
 
     /// How long it has been silent, when that is longer than it promised.

@@ -93,12 +93,12 @@ pub fn markdown() -> String {
     let histograms = Histogram::ALL.iter().map(|m| (m.name(), "histogram", m.labels(), m.help()));
     let mut rows: Vec<_> = counters.chain(gauges).chain(histograms).collect();
     rows.sort_unstable();
-    let mut table = String::from("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
-    for (name, kind, labels, help) in rows {
+    let head = ["| metric | type | labels | meaning |".to_owned(), "| --- | --- | --- | --- |".to_owned()];
+    let row = |(name, kind, labels, help): (&str, &str, &[&str], &str)| {
         let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        table += &format!("| `{name}` | {kind} | {labels} | {help} |\n");
-    }
-    table
+        format!("| `{name}` | {kind} | {labels} | {help} |")
+    };
+    head.into_iter().chain(rows.into_iter().map(row)).map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]

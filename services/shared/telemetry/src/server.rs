@@ -14,7 +14,6 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::{Health, Recorder, TelemetryError};
 
@@ -43,11 +42,10 @@ impl Info {
     }
 }
 
-/// A running server. Dropping it stops it.
+/// A running server. Dropping it stops it, in the middle of an answer if need be.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -77,14 +75,12 @@ pub async fn serve(
         .route("/readyz", get(readyz))
         .route("/info", get(info_page))
         .with_state(Shared { recorder, health, info });
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
     let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, %address, "metrics and health are no longer served");
         }
     });
-    Ok(Server { address, stop, task })
+    Ok(Server { address, task })
 }
 
 impl Server {
@@ -93,15 +89,16 @@ impl Server {
         self.address
     }
 
-    /// Stops listening.
-    pub fn stop(self) {
-        drop(self);
+    /// Stops listening; when this returns the port is free.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // The task ends as cancelled, which is what was asked for.
+        drop((&mut self.task).await);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.cancel();
         self.task.abort();
     }
 }

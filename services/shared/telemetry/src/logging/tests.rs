@@ -1,1 +1,38 @@
 #![allow(clippy::unwrap_used)]
+
+use precis_config::{Validate, Violations};
+
+use super::*;
+
+fn config(log_level: &str) -> TelemetryConfig {
+    TelemetryConfig { log_level: log_level.to_owned(), ..TelemetryConfig::default() }
+}
+
+fn problems(log_level: &str) -> Violations {
+    let mut violations = Violations::default();
+    config(log_level).validate("telemetry", &mut violations);
+    violations
+}
+
+#[test]
+fn levels_and_targets_are_filters() {
+    for level in ["info", "WARN", "info,precis_flow=debug", "off"] {
+        assert!(problems(level).is_empty(), "{level}: {}", problems(level));
+    }
+}
+
+#[test]
+fn what_is_no_filter_is_told_with_its_key() {
+    for level in ["", "   ", "precis_flow=loud", "[["] {
+        let problems = problems(level);
+        assert_eq!(problems.len(), 1, "{level:?}");
+        assert!(problems.to_string().contains("telemetry.log_level"), "{problems}");
+    }
+    assert_eq!(init_logging(&config("precis_flow=loud")).unwrap_err().code(), "bad_log_level");
+}
+
+#[test]
+fn logging_may_be_started_twice() {
+    init_logging(&config("info")).unwrap();
+    init_logging(&TelemetryConfig { log_format: crate::LogFormat::Json, ..config("debug") }).unwrap();
+}

@@ -69,7 +69,7 @@ catalogue! {
         ApiRequests, "precis_api_requests_total", ["provider", "result"],
             "Requests to a provider: ok, or the stable code of the failure";
         ApiRetries, "precis_api_retries_total", ["provider", "code"], "Requests to a provider that are tried again, by reason";
-        ApiTokens, "precis_api_tokens_total", ["provider", "kind"], "Tokens that a provider billed: input, cached_input or output";
+        ApiTokens, "precis_api_tokens_total", ["provider", "kind"], "Tokens that a provider billed: input, `cached_input` or output";
         ApiCost, "precis_api_cost_nano_dollars_total", ["tier"],
             "What providers billed, in billionths of a US dollar; divide by 1e9 for dollars";
     }

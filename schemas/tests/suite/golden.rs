@@ -1,0 +1,47 @@
+//! Bytes that another Avro implementation wrote from the same `.avsc` files (`golden/make.py`), byte for byte ours.
+
+use std::fs;
+use std::path::Path;
+
+use precis_schemas::codec::{decode, encode};
+use precis_schemas::{Document, Usd};
+
+use crate::samples::{Sample, for_each_record};
+
+fn golden(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run tests/golden/make.py", path.display()))
+}
+
+#[test]
+fn records_of_another_implementation_are_read() {
+    fn check<T: Sample>() {
+        assert_eq!(decode::<T>(&golden(&format!("{}.full.bin", T::NAME))).unwrap(), T::full());
+        assert_eq!(decode::<T>(&golden(&format!("{}.bare.bin", T::NAME))).unwrap(), T::bare());
+    }
+    for_each_record!(check);
+}
+
+/// Equal bytes: what we write, the other implementation reads as it reads its own.
+#[test]
+fn records_are_written_as_another_implementation_writes_them() {
+    fn check<T: Sample>() {
+        assert_eq!(encode(&T::full()).unwrap(), golden(&format!("{}.full.bin", T::NAME)), "{}", T::NAME);
+        assert_eq!(encode(&T::bare()).unwrap(), golden(&format!("{}.bare.bin", T::NAME)), "{}", T::NAME);
+    }
+    for_each_record!(check);
+}
+
+/// A publisher gives what it has; the rest comes from the schema.
+#[test]
+fn a_document_of_two_fields_takes_the_defaults() {
+    let document: Document = decode(&golden("document.bare.bin")).unwrap();
+    assert_eq!(document, Document::new("d", 0));
+    assert_eq!(document.content_type, "text/plain");
+}
+
+#[test]
+fn the_decimal_of_another_implementation_is_exact() {
+    let outcome: precis_schemas::Outcome = decode(&golden("outcome.full.bin")).unwrap();
+    assert_eq!(outcome.cost, Usd::from_nanos(-12_500_000_000).unwrap());
+}
