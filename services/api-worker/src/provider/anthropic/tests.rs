@@ -1,1 +1,117 @@
+#![allow(clippy::unwrap_used)]
 
+use super::*;
+
+fn request() -> Request {
+    Request {
+        model: "claude-haiku-4-5".to_owned(),
+        system: "system".to_owned(),
+        user: "user".to_owned(),
+        max_output_tokens: 300,
+        temperature: None,
+        extra: serde_json::Map::new(),
+        attempt_id: "a1".to_owned(),
+    }
+}
+
+fn reply(body: &Value) -> Result<Reply, Unreadable> {
+    Anthropic.reply(body.to_string().as_bytes())
+}
+
+fn problem(status: u16, kind: &str, message: &str) -> Kind {
+    let body = json!({ "type": "error", "error": { "type": kind, "message": message } });
+    Anthropic.problem(status, body.to_string().as_bytes()).kind
+}
+
+#[test]
+fn a_request_is_a_message_with_its_version_header() {
+    let expected = json!({
+        "model": "claude-haiku-4-5", "max_tokens": 300, "system": "system",
+        "messages": [{ "role": "user", "content": "user" }],
+    });
+    assert_eq!(Anthropic.body(&request()), expected);
+    assert_eq!(Anthropic.headers(&request()), [("anthropic-version", "2023-06-01".to_owned())]);
+    assert_eq!(Anthropic.authorisation("k"), ("x-api-key", "k".to_owned()));
+}
+
+#[test]
+fn configured_fields_reach_the_body() {
+    let mut request = request();
+    request.temperature = Some(0.0);
+    request.extra.insert("top_k".to_owned(), json!(1));
+    let body = Anthropic.body(&request);
+    assert_eq!((&body["temperature"], &body["top_k"]), (&json!(0.0), &json!(1)));
+}
+
+#[test]
+fn text_blocks_are_joined_and_input_classes_stay_disjoint() {
+    let reply = reply(&json!({
+        "content": [{ "type": "thinking", "thinking": "…" }, { "type": "text", "text": "One. " }, { "type": "text", "text": "Two." }],
+        "stop_reason": "end_turn",
+        "usage": { "input_tokens": 10, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 100, "output_tokens": 7 },
+    }))
+    .unwrap();
+    assert_eq!((reply.text.as_str(), reply.finish), ("One. Two.", Finish::Stop));
+    assert_eq!(reply.usage, Some(Tokens { input: 15, cached_input: 100, output: 7 }));
+}
+
+#[test]
+fn only_known_ends_count_as_whole() {
+    for (stop_reason, finish) in [
+        ("end_turn", Finish::Stop),
+        ("stop_sequence", Finish::Stop),
+        ("max_tokens", Finish::Length),
+        ("model_context_window_exceeded", Finish::Length),
+        ("something_new", Finish::Length),
+        ("refusal", Finish::Refusal),
+    ] {
+        let reply = reply(&json!({ "content": [], "stop_reason": stop_reason })).unwrap();
+        assert_eq!((reply.finish, reply.usage), (finish, None), "{stop_reason}");
+    }
+    assert!(reply(&json!({ "content": [], "stop_reason": null })).is_err());
+    assert!(reply(&json!({ "type": "error" })).is_err());
+    assert!(Anthropic.reply(b"<html>").is_err());
+}
+
+#[test]
+fn errors_are_told_apart_by_what_they_mean() {
+    let invalid = "invalid_request_error";
+    for (status, kind, message, expected) in [
+        (400, invalid, "max_tokens: Field required", Kind::BadRequest),
+        (400, invalid, "prompt is too long: 210000 tokens > 200000 maximum", Kind::TooLong),
+        (400, invalid, "input length and `max_tokens` exceed context limit", Kind::TooLong),
+        (413, "request_too_large", "", Kind::TooLong),
+        (400, invalid, "Your credit balance is too low to access the Anthropic API.", Kind::OutOfMoney),
+        (
+            400,
+            invalid,
+            "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
+            Kind::OutOfMoney,
+        ),
+        (402, "billing_error", "", Kind::OutOfMoney),
+        (401, "authentication_error", "invalid x-api-key", Kind::Auth),
+        (403, "permission_error", "", Kind::Auth),
+        (404, "not_found_error", "model: claude-x", Kind::BadRequest),
+        (429, "rate_limit_error", "", Kind::Throttled),
+        (500, "api_error", "", Kind::Transient),
+        (504, "timeout_error", "", Kind::Transient),
+        (529, "overloaded_error", "", Kind::Overloaded),
+    ] {
+        assert_eq!(problem(status, kind, message), expected, "{status} {kind} {message}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_error_leaves_the_status_to_tell() {
+    for (status, expected) in [
+        (400, Kind::BadRequest),
+        (401, Kind::Auth),
+        (402, Kind::OutOfMoney),
+        (429, Kind::Throttled),
+        (503, Kind::Overloaded),
+        (502, Kind::Transient),
+        (529, Kind::Overloaded),
+    ] {
+        assert_eq!(Anthropic.problem(status, b"<html>busy</html>").kind, expected, "{status}");
+    }
+}

@@ -1,1 +1,120 @@
+#![allow(clippy::unwrap_used)]
 
+use super::*;
+
+const WIRE: OpenAi = OpenAi { token_limit: TokenLimit::MaxCompletionTokens };
+
+fn request() -> Request {
+    Request {
+        model: "gpt-5.4-nano".to_owned(),
+        system: "system".to_owned(),
+        user: "user".to_owned(),
+        max_output_tokens: 300,
+        temperature: None,
+        extra: serde_json::Map::new(),
+        attempt_id: "a1".to_owned(),
+    }
+}
+
+fn completion(content: Value, refusal: Value, finish_reason: &str, usage: Value) -> Result<Reply, Unreadable> {
+    let message = json!({ "role": "assistant", "content": content, "refusal": refusal });
+    let body = json!({ "choices": [{ "message": message, "finish_reason": finish_reason }], "usage": usage });
+    WIRE.reply(body.to_string().as_bytes())
+}
+
+fn problem(status: u16, body: &Value) -> Kind {
+    WIRE.problem(status, body.to_string().as_bytes()).kind
+}
+
+#[test]
+fn a_request_is_a_chat_completion() {
+    let expected = json!({
+        "model": "gpt-5.4-nano", "max_completion_tokens": 300,
+        "messages": [{ "role": "system", "content": "system" }, { "role": "user", "content": "user" }],
+    });
+    assert_eq!(WIRE.body(&request()), expected);
+    assert_eq!(WIRE.authorisation("k"), ("authorization", "Bearer k".to_owned()));
+    assert_eq!(WIRE.headers(&request()), [("x-client-request-id", "a1".to_owned())]);
+    let older = OpenAi { token_limit: TokenLimit::MaxTokens }.body(&request());
+    assert_eq!((&older["max_tokens"], older.get("max_completion_tokens")), (&json!(300), None));
+}
+
+#[test]
+fn cached_tokens_are_taken_out_of_the_prompt_tokens() {
+    let usage =
+        json!({ "prompt_tokens": 2006, "completion_tokens": 300, "prompt_tokens_details": { "cached_tokens": 1920 } });
+    let reply = completion(json!("Text."), Value::Null, "stop", usage).unwrap();
+    assert_eq!(reply.usage, Some(Tokens { input: 86, cached_input: 1920, output: 300 }));
+    let plain = json!({ "prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8, "prompt_tokens_details": null });
+    assert_eq!(
+        completion(json!("T"), Value::Null, "stop", plain).unwrap().usage,
+        Some(Tokens { input: 5, cached_input: 0, output: 3 })
+    );
+}
+
+#[test]
+fn usage_that_does_not_add_up_is_no_usage() {
+    let usage = json!({ "prompt_tokens": 5, "completion_tokens": 3, "prompt_tokens_details": { "cached_tokens": 6 } });
+    assert_eq!(completion(json!("T"), Value::Null, "stop", usage).unwrap().usage, None);
+    assert_eq!(completion(json!("T"), Value::Null, "stop", Value::Null).unwrap().usage, None);
+}
+
+#[test]
+fn ends_and_refusals_are_recognised() {
+    for (refusal, finish_reason, finish) in [
+        (Value::Null, "stop", Finish::Stop),
+        (Value::Null, "length", Finish::Length),
+        (Value::Null, "something_new", Finish::Length),
+        (Value::Null, "content_filter", Finish::Refusal),
+        (json!("I cannot help with that."), "stop", Finish::Refusal),
+        (json!(""), "stop", Finish::Stop),
+    ] {
+        assert_eq!(
+            completion(Value::Null, refusal.clone(), finish_reason, Value::Null).unwrap().finish,
+            finish,
+            "{finish_reason} {refusal}"
+        );
+    }
+    assert!(WIRE.reply(br#"{"choices": []}"#).is_err());
+    assert!(WIRE.reply(br#"{"choices": [{"message": {"content": "half"}, "finish_reason": null}]}"#).is_err());
+    assert!(WIRE.reply(br#"{"choices": [{"mess"#).is_err());
+}
+
+#[test]
+fn errors_are_told_apart_by_what_they_mean() {
+    let error =
+        |code: &str, kind: &str| json!({ "error": { "message": "m", "type": kind, "param": null, "code": code } });
+    for (status, body, expected) in [
+        (429, error("rate_limit_exceeded", "tokens"), Kind::Throttled),
+        (429, error("insufficient_quota", "insufficient_quota"), Kind::OutOfMoney),
+        (429, json!({ "error": { "type": "insufficient_quota" } }), Kind::OutOfMoney),
+        (400, error("billing_hard_limit_reached", "invalid_request_error"), Kind::OutOfMoney),
+        (402, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), Kind::OutOfMoney),
+        (400, error("context_length_exceeded", "invalid_request_error"), Kind::TooLong),
+        (400, json!({ "error": { "code": 400, "type": "exceed_context_size_error", "message": "m" } }), Kind::TooLong),
+        (
+            400,
+            json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens.", "type": "BadRequestError", "code": 400 }),
+            Kind::TooLong,
+        ),
+        (413, json!({}), Kind::TooLong),
+        (400, error("content_filter", "invalid_request_error"), Kind::Refused),
+        (400, error("invalid_value", "invalid_request_error"), Kind::BadRequest),
+        (404, error("model_not_found", "invalid_request_error"), Kind::BadRequest),
+        (401, error("invalid_api_key", "invalid_request_error"), Kind::Auth),
+        (403, error("unsupported_country_region_territory", "request_forbidden"), Kind::Auth),
+        (409, json!({}), Kind::Transient),
+        (500, error("server_error", "server_error"), Kind::Transient),
+        (503, error("overloaded", "server_error"), Kind::Overloaded),
+        (529, json!(null), Kind::Overloaded),
+    ] {
+        assert_eq!(problem(status, &body), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_providers_code_is_kept_and_its_message_is_not() {
+    let body = json!({ "error": { "code": "invalid value:\n<b>", "message": "the document says: secret" } });
+    let problem = WIRE.problem(400, body.to_string().as_bytes());
+    assert_eq!(problem.code, "invalidvalueb");
+}
