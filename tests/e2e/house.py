@@ -89,26 +89,32 @@ class House:
         raise NotImplementedError
 
     def service_settings(self) -> dict:
-        return {}
+        if not self.llmock:
+            return {}
+        return {"api_worker": {"openai": {"base_url": f"{self.llmock.url}/v1"}, "anthropic": {"base_url": f"{self.llmock.url}/anthropic"}}}
+
+    def keys(self) -> dict[str, str]:
+        """Providers' keys, as every process of the house finds them."""
+        return {"OPENAI_API_KEY": self.key, "ANTHROPIC_API_KEY": self.key} if self.key else {}
 
     def config_file(self, instance: str, port: int) -> Path:
         path = self.folder / f"{instance}.toml"
         path.write_text(toml(self.settings(instance, port)))
         return path
 
-    def start(self, program: str, *arguments: str, instance: str | None = None, env: dict[str, str] | None = None) -> Service:
+    def start(self, program: str, *arguments: str, instance: str | None = None) -> Service:
         """Starts an instance of a program with its own configuration; two of one program need two instance names."""
         instance = instance or program.removeprefix("precis-")
         port = servers.free_port()
         command = [binary(program), *arguments, "--config", self.config_file(instance, port)]
-        service = Service(instance, command, self.folder, port, env)
+        service = Service(instance, command, self.folder, port, self.keys())
         self.services[instance] = service
         return service.start()
 
     def cli(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
         """Runs `precis` to its end with this house's configuration."""
         config = self.config_file("cli", servers.free_port())
-        done = subprocess.run([binary("precis"), *arguments, "--config", config], cwd=self.folder, env=environment(), timeout=CLI_SECONDS,
+        done = subprocess.run([binary("precis"), *arguments, "--config", config], cwd=self.folder, env=environment(**self.keys()), timeout=CLI_SECONDS,
                               input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, check=False)
         assert not check or done.returncode == 0, (
             f"precis {' '.join(arguments)} ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")
