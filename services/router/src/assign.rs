@@ -101,18 +101,4 @@ fn nearest<'a>(order: &[&'a str], wished: &str, eligible: &[String]) -> Option<(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fallback_goes_to_the_nearest_cheaper_tier_first() {
-        let order = ["gpu", "mid", "premium"];
-        let eligible = |tiers: &[&str]| tiers.iter().map(|tier| (*tier).to_owned()).collect::<Vec<_>>();
-        assert_eq!(nearest(&order, "mid", &eligible(&["gpu", "mid", "premium"])), Some(("mid", "score")));
-        assert_eq!(nearest(&order, "mid", &eligible(&["gpu", "premium"])), Some(("gpu", "fallback")));
-        assert_eq!(nearest(&order, "premium", &eligible(&["gpu", "mid"])), Some(("mid", "fallback")));
-        assert_eq!(nearest(&order, "gpu", &eligible(&["mid", "premium"])), Some(("mid", "fallback")));
-        assert_eq!(nearest(&order, "premium", &eligible(&["gpu"])), Some(("gpu", "only_eligible")));
-        assert_eq!(nearest(&order, "premium", &[]), None);
-    }
-}
+mod tests;

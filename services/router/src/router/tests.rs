@@ -1,1 +1,6 @@
+#![allow(clippy::unwrap_used)]
 
+mod documents;
+mod escalations;
+mod harness;
+mod stage;

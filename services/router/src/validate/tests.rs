@@ -1,1 +1,123 @@
+use proptest::prelude::*;
 
+use super::*;
+
+fn code(verdict: Verdict) -> &'static str {
+    verdict.err().map_or("", |error| error.code())
+}
+
+fn document() -> Document {
+    Document {
+        document_id: "d".to_owned(),
+        text: Some("Words.".to_owned()),
+        content_type: "text/plain".to_owned(),
+        ..Document::default()
+    }
+}
+
+fn asked(change: impl FnOnce(&mut Document)) -> &'static str {
+    let mut document = document();
+    change(&mut document);
+    code(request(&document, &Limits::default()))
+}
+
+#[test]
+fn limits_hold_at_their_last_value_and_not_beyond() {
+    let long = |bytes: usize| Some("x".repeat(bytes));
+    assert_eq!(asked(|document| document.title = long(MAX_TITLE_BYTES)), "");
+    assert_eq!(asked(|document| document.title = long(MAX_TITLE_BYTES + 1)), "title_too_long");
+    assert_eq!(asked(|document| document.instruction = long(MAX_INSTRUCTION_BYTES)), "");
+    assert_eq!(asked(|document| document.instruction = long(MAX_INSTRUCTION_BYTES + 1)), "instruction_too_long");
+    assert_eq!(asked(|document| document.residency = long(MAX_LABEL_BYTES + 1)), "label_too_long");
+    assert_eq!(asked(|document| document.document_type = "x".repeat(MAX_LABEL_BYTES + 1)), "label_too_long");
+    assert_eq!(asked(|document| document.subject_ids = vec!["s".to_owned(); MAX_SUBJECTS]), "");
+    assert_eq!(asked(|document| document.subject_ids = vec!["s".to_owned(); MAX_SUBJECTS + 1]), "too_many_subjects");
+    assert_eq!(asked(|document| document.max_words = Some(MIN_SUMMARY_WORDS)), "");
+    assert_eq!(asked(|document| document.max_words = Some(MIN_SUMMARY_WORDS - 1)), "max_words_out_of_range");
+    assert_eq!(asked(|document| document.max_words = Some(1_000)), "");
+    assert_eq!(asked(|document| document.max_words = Some(1_001)), "max_words_out_of_range");
+    assert_eq!(asked(|document| document.revision = -1), "revision_negative");
+    let id = |bytes: usize| code(identity(&Document { document_id: "x".repeat(bytes), ..document() }));
+    assert_eq!((id(1), id(MAX_DOCUMENT_ID_BYTES)), ("", ""));
+    assert_eq!((id(0), id(MAX_DOCUMENT_ID_BYTES + 1)), ("document_id_invalid", "document_id_invalid"));
+}
+
+#[test]
+fn plain_text_and_markdown_in_utf8_are_served() {
+    for served in
+        ["text/plain", "text/markdown", "Text/Plain; charset=UTF-8", "text/markdown;charset=\"utf-8\"; variant=GFM"]
+    {
+        assert_eq!(asked(|document| document.content_type = served.to_owned()), "", "{served}");
+    }
+    for refused in ["", "text/html", "application/pdf", "text/plain; charset=latin1", "text/plaintext"] {
+        assert_eq!(
+            asked(|document| document.content_type = refused.to_owned()),
+            "content_type_unsupported",
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn exactly_one_of_text_and_body_is_wanted() {
+    let body = || Some(precis_schemas::BodyReference { key: "k".into(), sha256: String::new(), size_bytes: 5 });
+    assert_eq!(asked(|document| document.text = None), "body_missing");
+    assert_eq!(asked(|document| document.body = body()), "body_ambiguous");
+    let by_reference = |size_bytes| {
+        asked(|document| {
+            document.text = None;
+            document.body = body().map(|body| precis_schemas::BodyReference { size_bytes, ..body });
+        })
+    };
+    assert_eq!((by_reference(5), by_reference(i64::MAX), by_reference(-1)), ("", "text_too_large", "text_too_large"));
+}
+
+#[test]
+fn only_production_is_the_publishers() {
+    for purpose in [Purpose::Shadow, Purpose::Evaluation, Purpose::Canary] {
+        assert_eq!(asked(|document| document.purpose = purpose), "purpose_not_allowed");
+    }
+}
+
+#[test]
+fn language_tags_are_tags() {
+    for (tag, expected) in [("fr", ""), ("fr-CA", ""), ("", "language_invalid"), ("fr; drop", "language_invalid")] {
+        assert_eq!(asked(|document| document.language = Some(tag.to_owned())), expected);
+        assert_eq!(asked(|document| document.output_language = Some(tag.to_owned())), expected);
+    }
+}
+
+#[test]
+fn texts_without_words_or_with_binary_in_them_are_refused() {
+    let verdict = |value: &str| code(text(value, &Limits::default()));
+    assert_eq!(verdict("Tab\tand\r\nlines\u{c}pages\u{85}"), "");
+    assert_eq!(verdict("契約"), "");
+    for empty in ["", " \n", "---", "…"] {
+        assert_eq!(verdict(empty), "text_empty");
+    }
+    for binary in ["a\0b", "\u{1b}[31mred", "x\u{7f}", "a\u{9f}"] {
+        assert_eq!(verdict(binary), "control_characters");
+    }
+    let limits = Limits { max_text_bytes: 4, ..Limits::default() };
+    assert_eq!((code(text("four", &limits)), code(text("fives", &limits))), ("", "text_too_large"));
+}
+
+proptest! {
+    #[test]
+    fn no_fault_repeats_what_the_document_says(secret in "[a-z]{12}", id in "\\PC{0,600}") {
+        let document = Document {
+            document_id: format!("{secret}{id}\u{1}"),
+            title: Some(secret.repeat(200)),
+            max_words: Some(-1),
+            text: Some(format!("{secret}\u{0}")),
+            ..document()
+        };
+        let limits = Limits::default();
+        let verdicts =
+            [identity(&document), request(&document, &limits), labels(&document), text(document.text.as_deref().unwrap_or(""), &limits)];
+        for verdict in verdicts {
+            let error = verdict.err();
+            prop_assert!(error.is_some_and(|error| !error.to_string().contains(&secret)));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+use precis_schemas::{Document, RoutedDocument, Sensitivity, Status, SwitchState, Usd};
+
+use super::harness::*;
+
+/// A document that the gpu tier has; it may go anywhere.
+async fn at_gpu(bench: &Bench) -> RoutedDocument {
+    for index in 0..200 {
+        let routed = bench.route(&Document { document_id: format!("minutes-{index}"), ..document() }).await;
+        if routed.tier == "gpu" {
+            return routed;
+        }
+    }
+    panic!("no document of 200 went to the gpu tier");
+}
+
+#[tokio::test]
+async fn a_failed_answer_sends_the_document_to_the_next_tier_with_its_trail() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = at_gpu(&bench).await;
+    let trial = bench.failed(&first, "Wrong.", &["unsupported_numbers"]).await;
+    let second = routed(&bench.escalate(&first, trial.clone()).await);
+    assert_eq!((second.tier.as_str(), second.decision.reason.as_str()), ("mid", "escalation"));
+    assert_eq!(second.trail, [trial]);
+    assert_eq!(second.decision.excluded[0].reason, "tried");
+    assert_eq!(second.decision.features, first.decision.features);
+    assert_eq!((second.origin.clone(), second.document.clone()), (first.origin.clone(), first.document.clone()));
+    assert_eq!(second.request_fingerprint, first.request_fingerprint);
+}
+
+#[tokio::test]
+async fn after_two_hops_the_best_answer_is_published_as_flagged() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = at_gpu(&bench).await;
+    let trial = bench.failed(&first, "Wrong twice.", &["truncated", "unsupported_names"]).await;
+    let second = routed(&bench.escalate(&first, trial).await);
+    let trial = bench.failed(&second, "Wrong once.", &["unsupported_names"]).await;
+    let third = routed(&bench.escalate(&second, trial).await);
+    assert_eq!(third.tier, "premium");
+    let trial = bench.failed(&third, "Wrong again.", &["truncated", "language"]).await;
+    let output = bench.escalate(&third, trial).await;
+    let flagged = outcome(&output);
+    assert_eq!(flagged.status, Status::Flagged);
+    assert_eq!(flagged.summary.as_deref(), Some("Wrong once."), "the one with the fewest failed checks");
+    assert_eq!((flagged.tier.as_deref(), flagged.code.as_deref()), (Some("mid"), Some("unsupported_names")));
+    assert_eq!(flagged.trail.len(), 3);
+    assert_eq!(flagged.cost, Usd::from_nanos(2_000).unwrap(), "both paid answers are on the bill");
+    assert_eq!(flagged.decision.unwrap().reason, "hops_exhausted");
+    let stored = bench.store.list("results/", 10).await.unwrap();
+    assert_eq!(bench.store.get(&stored[0].key).await.unwrap(), output.value);
+}
+
+#[tokio::test]
+async fn among_equally_good_answers_the_strongest_tiers_is_published() {
+    let bench = Bench::with(&THREE_TIERS.replace("max_hops = 2", "max_hops = 1")).await;
+    let first = at_gpu(&bench).await;
+    let trial = bench.failed(&first, "From the small one.", &["language"]).await;
+    let second = routed(&bench.escalate(&first, trial).await);
+    let trial = bench.failed(&second, "From the larger one.", &["truncated"]).await;
+    let flagged = outcome(&bench.escalate(&second, trial).await);
+    assert_eq!(flagged.summary.as_deref(), Some("From the larger one."));
+}
+
+#[tokio::test]
+async fn the_policy_may_publish_a_failure_instead() {
+    let bench = Bench::with(&THREE_TIERS.replace("on_exhausted = \"flag\"", "on_exhausted = \"fail\"")).await;
+    let restricted = Document { sensitivity: Some(Sensitivity::Restricted), ..document() };
+    let first = bench.route(&restricted).await;
+    let trial = bench.failed(&first, "Wrong.", &["repetition"]).await;
+    let failed = outcome(&bench.escalate(&first, trial).await);
+    assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("no_eligible_tier")));
+    assert_eq!(failed.summary, None);
+    let message = failed.message.unwrap();
+    assert!(
+        message.contains("gpu failed repetition") && message.contains("premium excluded (sensitivity)"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_restricted_documents_failed_answer_is_flagged_and_never_sent_out() {
+    let bench = Bench::with(THREE_TIERS).await;
+    for sensitivity in [Some(Sensitivity::Restricted), Some(Sensitivity::Confidential), None] {
+        let document = Document { document_id: format!("{sensitivity:?}"), sensitivity, ..document() };
+        let first = bench.route(&document).await;
+        let trial = bench.failed(&first, "Wrong.", &["unsupported_names"]).await;
+        let flagged = outcome(&bench.escalate(&first, trial).await);
+        assert_eq!((flagged.status, flagged.tier.as_deref()), (Status::Flagged, Some("gpu")));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_costs_no_hop_and_keeps_the_document_from_that_tier() {
+    let bench = Bench::with(&THREE_TIERS.replace("max_hops = 2", "max_hops = 1")).await;
+    let first = at_gpu(&bench).await;
+    let trial = bench.failed(&first, "Wrong.", &["language"]).await;
+    let second = routed(&bench.escalate(&first, trial).await);
+    assert_eq!(second.tier, "mid");
+    let third = routed(&bench.escalate(&second, refused(&second, "no_key")).await);
+    assert_eq!((third.tier.as_str(), third.decision.reason.as_str()), ("premium", "refusal"));
+    let reasons: Vec<_> = third.decision.excluded.iter().map(|exclusion| exclusion.reason.as_str()).collect();
+    assert_eq!(reasons, ["tried", "refused"]);
+    let trial = bench.failed(&third, "Still wrong.", &["language"]).await;
+    let flagged = outcome(&bench.escalate(&third, trial).await);
+    assert_eq!((flagged.status, flagged.trail.len()), (Status::Flagged, 3));
+}
+
+#[tokio::test]
+async fn a_tier_that_refused_is_asked_again_under_another_policy() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
+    bench.apply(&format!("{THREE_TIERS}\n[limits]\nmax_summary_words = 500\n")).await;
+    let again = routed(&bench.escalate(&first, refused(&first, "engine_restarting")).await);
+    assert_eq!(again.tier, "gpu");
+    assert_eq!(again.policy_digest, bench.control.governing().digest);
+    assert_ne!(again.policy_digest, first.policy_digest);
+}
+
+#[tokio::test]
+async fn refusals_alone_leave_nothing_to_flag() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
+    let failed = outcome(&bench.escalate(&first, refused(&first, "tier_off")).await);
+    assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("no_eligible_tier")));
+    assert_eq!(failed.message.as_deref().unwrap().matches("gpu").count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_whose_object_is_gone_or_empty_is_not_published() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
+    let mut trial = bench.failed(&first, "  ", &["empty"]).await;
+    let failed = outcome(&bench.escalate(&first, trial.clone()).await);
+    assert_eq!((failed.status, failed.summary), (Status::Failed, None));
+
+    let second = bench.route(&Document { document_id: "gone".to_owned(), sensitivity: None, ..document() }).await;
+    trial.answer_key = Some("cache/acme/aa/gone".to_owned());
+    let failed = outcome(&bench.escalate(&second, trial).await);
+    assert_eq!(failed.status, Status::Failed);
+}
+
+#[tokio::test]
+async fn a_document_settled_meanwhile_is_not_escalated() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = at_gpu(&bench).await;
+    let trial = bench.failed(&first, "Wrong.", &["language"]).await;
+    let stored = bench.settle(&first).await;
+    assert_eq!(bench.escalate(&first, trial).await.value, Some(stored));
+}
+
+#[tokio::test]
+async fn a_switched_off_tier_is_passed_over_in_an_escalation() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = at_gpu(&bench).await;
+    bench.switch("mid", SwitchState::Off).await;
+    let trial = bench.failed(&first, "Wrong.", &["language"]).await;
+    assert_eq!(routed(&bench.escalate(&first, trial).await).tier, "premium");
+}
+
+#[tokio::test]
+async fn an_escalation_that_cannot_be_read_leaves_only_a_dead_letter() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let found = bench.deliver(record("escalations", b"torn".to_vec(), 1)).await.unwrap_err();
+    assert_eq!(found, ("not_single_object", Vec::new()));
+}
