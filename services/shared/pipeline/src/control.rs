@@ -20,6 +20,9 @@ use crate::{PipelineError, identity::sha256_hex, now_ms, topics};
 /// How old the knowledge of `control` may be for a document to leave the house.
 pub const MAX_STALENESS: Duration = Duration::from_secs(10);
 
+/// How long a start waits for the end of `control`.
+pub const START_PATIENCE: Duration = Duration::from_secs(30);
+
 const POLICY_KEY: &[u8] = b"policy";
 
 /// What decides right now. A snapshot; cheap to clone.
@@ -53,9 +56,13 @@ impl Control {
     /// Reads `control` to its end and follows it; `start` is in force until a policy was applied.
     ///
     /// # Errors
-    /// The log's.
+    /// The log's; `control_unread` if the end was not reached within [`START_PATIENCE`]: a service that does not know the policy in force must
+    /// not decide by another.
     pub async fn follow(log: &Arc<dyn Log>, start: Policy) -> Result<Arc<Self>, PipelineError> {
         let table = Table::follow(log.clone(), topics::CONTROL).await?;
+        if !table.catch_up(START_PATIENCE).await {
+            return Err(PipelineError::ControlUnread { seconds: START_PATIENCE.as_secs() });
+        }
         Ok(Arc::new(Self {
             table,
             parsed: Mutex::new(Parsed { source: None, policy: Arc::new(start), unreadable: false }),

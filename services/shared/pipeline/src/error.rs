@@ -16,6 +16,12 @@ pub enum PipelineError {
     /// The log failed.
     #[error(transparent)]
     Flow(#[from] precis_flow::FlowError),
+    /// The policy in force could not be read at start.
+    #[error("the end of `control` was not reached within {seconds} s; is the log reachable?")]
+    ControlUnread {
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The document itself is at fault: it settles as failed, or becomes a dead letter.
     #[error("{message}")]
     Rejected {
@@ -38,6 +44,7 @@ impl PipelineError {
             Self::Objects(error) => error.code(),
             Self::Codec(error) => error.code(),
             Self::Flow(error) => error.code(),
+            Self::ControlUnread { .. } => "control_unread",
             Self::Rejected { code, .. } => code,
         }
     }
@@ -54,7 +61,9 @@ impl PipelineError {
                 Class::RetryDependency => StageError::Retry { scope: Scope::Dependency, code, message, after: None },
                 Class::Fatal => StageError::Fatal { code, message },
             },
-            Self::Flow(_) => StageError::Retry { scope: Scope::Dependency, code, message, after: None },
+            Self::Flow(_) | Self::ControlUnread { .. } => {
+                StageError::Retry { scope: Scope::Dependency, code, message, after: None }
+            }
         }
     }
 }

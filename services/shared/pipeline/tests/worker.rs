@@ -10,7 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use precis_flow::{Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, StageError};
+use precis_flow::{
+    Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, StageError,
+};
 use precis_objects::{DirectoryConfig, ObjectStore, StoreConfig, keys};
 use precis_pipeline::{
     Control, GenerateError, Generated, Job, Settler, Summariser, TierWorker,
@@ -22,8 +24,8 @@ use precis_pipeline::{
 };
 use precis_policy::Policy;
 use precis_schemas::{
-    AvroRecord, Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument, Sensitivity, Status, SwitchState,
-    TrialResult, Usd, codec,
+    AvroRecord, Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument,
+    Sensitivity, Status, SwitchState, TrialResult, Usd, codec,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -85,10 +87,14 @@ struct Bench {
 impl Bench {
     async fn new(policy: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = LogConfig { embedded: EmbeddedConfig { path: directory.path().join("log.db") }, ..LogConfig::default() };
+        let config =
+            LogConfig { embedded: EmbeddedConfig { path: directory.path().join("log.db") }, ..LogConfig::default() };
         let log = precis_flow::open(&config).await.unwrap();
         log.ensure_topics(&topics::all(&["acme".into()], &["gpu".into(), "mid".into()], 1, None)).await.unwrap();
-        let store = StoreConfig { directory: DirectoryConfig { path: directory.path().join("objects") }, ..StoreConfig::default() };
+        let store = StoreConfig {
+            directory: DirectoryConfig { path: directory.path().join("objects") },
+            ..StoreConfig::default()
+        };
         let store = precis_objects::open(&store).await.unwrap();
         let control = Control::follow(&log, Policy::parse(policy).unwrap()).await.unwrap();
         Self { _directory: directory, log, store, control, calls: Arc::default() }
@@ -106,7 +112,11 @@ impl Bench {
             revision: document.revision,
             origin: Origin { topic: "documents.acme".into(), partition: 0, offset },
             request_digest: identity::request_digest(document),
-            request_fingerprint: identity::request_fingerprint("acme", document, document.text.as_deref().unwrap_or_default()),
+            request_fingerprint: identity::request_fingerprint(
+                "acme",
+                document,
+                document.text.as_deref().unwrap_or_default(),
+            ),
             document: codec::encode(document).unwrap(),
             tier: tier.into(),
             decision: Decision {
@@ -151,7 +161,12 @@ fn delivery<T: AvroRecord>(value: &T) -> Delivery {
 }
 
 fn document(id: &str) -> Document {
-    Document { document_id: id.into(), text: Some(TEXT.into()), sensitivity: Some(Sensitivity::Public), ..Document::default() }
+    Document {
+        document_id: id.into(),
+        text: Some(TEXT.into()),
+        sensitivity: Some(Sensitivity::Public),
+        ..Document::default()
+    }
 }
 
 fn outcome(output: &Output) -> Outcome {
@@ -259,7 +274,8 @@ async fn a_tier_that_was_switched_off_refuses_what_it_still_has() {
 #[tokio::test]
 async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_house() {
     let bench = Bench::new(MIX).await;
-    let unreadable = PolicyApplied { digest: "x".into(), toml: "version = 99".into(), applied_by: "test".into(), applied_at: 0 };
+    let unreadable =
+        PolicyApplied { digest: "x".into(), toml: "version = 99".into(), applied_by: "test".into(), applied_at: 0 };
     let output = Output::to(topics::CONTROL).key(b"policy".as_slice()).value(codec::encode(&unreadable).unwrap());
     bench.log.publish(vec![output]).await.unwrap();
     wait_for(&bench, |bench| bench.control.governing().switches.get("mid").is_some()).await;
@@ -277,6 +293,14 @@ async fn a_policy_reaches_those_who_follow_control_and_a_bad_one_changes_nothing
     wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
     assert_ne!(before, digest);
     assert_eq!(bench.store.get(&keys::policy(&digest)).await.unwrap().unwrap(), MIX.as_bytes());
+}
+
+#[tokio::test]
+async fn a_service_that_starts_knows_the_applied_policy_at_once() {
+    let bench = Bench::new(LOCAL).await;
+    let digest = apply_policy(&*bench.log, &*bench.store, MIX, "test").await.unwrap();
+    let started = Control::follow(&bench.log, Policy::local()).await.unwrap();
+    assert_eq!(started.governing().digest, digest);
 }
 
 #[tokio::test]
