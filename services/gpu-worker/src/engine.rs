@@ -7,13 +7,10 @@ use precis_inference::{
     Engine, EngineConfig, EngineError, ErrorClass, Prompt as Around, Prompts, SummaryRequest,
     models::{self, Manifest},
 };
-use precis_pipeline::{GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, prompt::Prompt};
 use precis_schemas::{ModelIdentity, Usd};
 
 use crate::ModelSettings;
-
-/// Name of this provider in answers and outcomes: the house's own engine.
-const PROVIDER: &str = "precis";
 
 /// Summaries from the batched engine in this process. They cost nothing per token and leave nothing outside.
 pub struct EngineSummariser {
@@ -35,7 +32,7 @@ impl Summariser for EngineSummariser {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
         let identity = self.engine.identity();
         ModelIdentity {
-            provider: PROVIDER.to_owned(),
+            provider: HOUSE_PROVIDER.to_owned(),
             name: identity.name.clone(),
             revision: identity.revision.clone(),
             quantisation: identity.quantisation.clone(),

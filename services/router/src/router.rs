@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
-use precis_pipeline::{Control, Governing, PipelineError, Settler, identity, now_ms, source, topics};
+use precis_pipeline::{Control, Governing, HOUSE_PROVIDER, PipelineError, Settler, identity, now_ms, source, topics};
 use precis_policy::{DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
     Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
@@ -247,7 +247,7 @@ fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), Pipel
 /// The tier of the policy that a model belongs to; the model's provider where no tier has it any more.
 fn tier_of(policy: &Policy, model: &ModelIdentity) -> String {
     let own = policy.tiers.iter().find(|tier| match tier.kind {
-        TierKind::Gpu => model.provider == "local",
+        TierKind::Gpu => model.provider == HOUSE_PROVIDER,
         TierKind::Api => {
             tier.provider.as_deref() == Some(&model.provider) && tier.model.as_deref() == Some(&model.name)
         }

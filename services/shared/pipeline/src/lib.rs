@@ -21,7 +21,7 @@ pub use error::PipelineError;
 pub use house::House;
 pub use identity::Identity;
 pub use settle::Settler;
-pub use worker::{GenerateError, Generated, Job, Summariser, TierWorker};
+pub use worker::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, TierWorker};
 
 /// Milliseconds since 1970-01-01 UTC. The only clock the pipeline reads; pure parts take the value.
 pub fn now_ms() -> i64 {

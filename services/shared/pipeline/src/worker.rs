@@ -39,6 +39,9 @@ use crate::{
     source, topics,
 };
 
+/// Provider of answers that the house gave itself, in answers and outcomes.
+pub const HOUSE_PROVIDER: &str = "precis";
+
 /// One request to a model.
 #[derive(Debug)]
 pub struct Job<'a> {

@@ -168,7 +168,7 @@ pub(super) fn answer(routed: &RoutedDocument, text: &str) -> Answer {
         text: text.to_owned(),
         finish_reason: "stop".to_owned(),
         model: ModelIdentity {
-            provider: if routed.tier == "gpu" { "local" } else { "anthropic" }.to_owned(),
+            provider: if routed.tier == "gpu" { precis_pipeline::HOUSE_PROVIDER } else { "anthropic" }.to_owned(),
             name: "model".to_owned(),
             revision: String::new(),
             quantisation: String::new(),
