@@ -4,8 +4,8 @@ import notes
 from house import API, GPU
 from oracle import settled
 
-# A summary in four words is beyond the small model: its answer is cut or too long. The provider's is neither.
-WORDS = 4
+# A summary in five words is beyond the small model: its answer is cut or too long. The provider's is neither.
+WORDS = 5
 SHORT = "The boats came home."
 
 
