@@ -1,0 +1,121 @@
+//! The invariants of the house that the manifests and the file tree can break.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Crate name → its folder below the root and the dependencies it names, those of tests left out.
+fn crates() -> BTreeMap<String, (String, Vec<String>)> {
+    let root = root();
+    let mut folders = vec![root.join("schemas")];
+    for parent in ["services", "services/shared"] {
+        folders.extend(fs::read_dir(root.join(parent)).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    folders.retain(|folder| folder.join("Cargo.toml").exists());
+    folders
+        .into_iter()
+        .map(|folder| {
+            let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
+            let name = manifest["package"]["name"].as_str().unwrap().to_owned();
+            let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+            let below = folder.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            (name, (below, dependencies.keys().cloned().collect()))
+        })
+        .collect()
+}
+
+fn users_of(dependency: &str) -> Vec<String> {
+    let uses = |(name, (_, dependencies)): (String, (String, Vec<String>))| {
+        dependencies.iter().any(|other| other == dependency).then_some(name)
+    };
+    crates().into_iter().filter_map(uses).collect()
+}
+
+#[test]
+fn each_heavy_library_is_known_to_one_crate() {
+    for (library, owner) in [
+        ("rdkafka", "precis-flow"),
+        ("rusqlite", "precis-flow"),
+        ("aws-sdk-s3", "precis-objects"),
+        ("candle-core", "precis-inference"),
+        ("candle-nn", "precis-inference"),
+        ("tokenizers", "precis-inference"),
+        ("reqwest", "precis-api-worker"),
+        ("apache-avro", "precis-schemas"),
+        ("metrics-exporter-prometheus", "precis-telemetry"),
+    ] {
+        assert_eq!(users_of(library), [owner], "{library}");
+    }
+}
+
+#[test]
+fn imports_point_down_only() {
+    let crates = crates();
+    let level = |name: &str| match crates[name].0.as_str() {
+        "schemas" => 0,
+        "services/precis" => 3,
+        folder if folder.starts_with("services/shared/") => 1,
+        _ => 2,
+    };
+    for (name, (_, dependencies)) in &crates {
+        for dependency in dependencies.iter().filter(|dependency| crates.contains_key(*dependency)) {
+            let (own, other) = (level(name), level(dependency));
+            assert!(other < own || (own == 1 && other == 1), "{name} must not import {dependency}");
+        }
+    }
+}
+
+#[test]
+fn quality_and_policy_can_do_no_input_or_output() {
+    let crates = crates();
+    for name in ["precis-quality", "precis-policy"] {
+        for library in ["tokio", "precis-flow", "precis-objects", "reqwest", "tracing", "metrics", "rand", "time"] {
+            assert!(!crates[name].1.iter().any(|dependency| dependency == library), "{name} must not import {library}");
+        }
+    }
+    for_each_source(|path, text| {
+        if path.contains("shared/quality/src") || path.contains("shared/policy/src") {
+            for word in ["std::fs", "std::net", "SystemTime", "Instant::now", "std::env"] {
+                assert!(!text.contains(word), "{path} must not use {word}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_inference_crate_knows_no_log_and_no_store() {
+    let crates = crates();
+    for library in ["precis-flow", "precis-objects", "precis-pipeline", "precis-schemas", "precis-policy"] {
+        assert!(!crates["precis-inference"].1.iter().any(|dependency| dependency == library), "{library}");
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_500_lines() {
+    for_each_source(|path, text| {
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{path} has {lines} lines; split it by responsibility");
+    });
+}
+
+fn for_each_source(mut check: impl FnMut(&str, &str)) {
+    let root = root();
+    let mut folders = vec![root.join("schemas"), root.join("services")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                check(path.to_str().unwrap(), &fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+}
