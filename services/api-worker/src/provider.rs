@@ -195,8 +195,9 @@ pub struct Failure {
     pub request_id: Option<String>,
 }
 
-/// A provider's error code as it may appear in logs and metrics.
-fn tidy(code: &str) -> String {
-    const LONGEST: usize = 64;
-    code.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c)).take(LONGEST).collect()
+/// A provider's error code if it looks like one, else nothing: what is not a plain word may be text of the document.
+fn plain_code(code: &str) -> String {
+    const LONGEST: usize = 48;
+    let is_plain = code.len() <= LONGEST && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_plain { code.to_owned() } else { String::new() }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use precis_pipeline::House;
+use precis_pipeline::{Control, House};
 use precis_policy::PriceTable;
 
 use crate::caller::Caller;
@@ -19,6 +19,7 @@ pub(crate) struct Providers {
     known: Vec<Known>,
     prices: PriceTable,
     ledger: Ledger,
+    control: Arc<Control>,
 }
 
 /// A provider that this build speaks to.
@@ -38,7 +39,12 @@ impl Providers {
             Known::new(Anthropic, &settings.anthropic, "ANTHROPIC_API_KEY", "https://api.anthropic.com")?,
             Known::new(openai, &settings.openai, "OPENAI_API_KEY", "https://api.openai.com/v1")?,
         ];
-        Ok(Self { known, prices: settings.load_prices()?, ledger: Ledger::new(house.log.clone()) })
+        Ok(Self {
+            known,
+            prices: settings.load_prices()?,
+            ledger: Ledger::new(house.log.clone()),
+            control: house.control.clone(),
+        })
     }
 
     /// The summariser of a tier.
@@ -46,7 +52,7 @@ impl Providers {
         let known = self.known.iter().find(|known| known.name == tier.provider);
         let decoding = known.map(|known| known.decoding.clone()).unwrap_or_default();
         let caller = known.ok_or(Unfit::ProviderUnknown).and_then(|known| self.caller(known, tier, settings));
-        ApiSummariser::new(tier.clone(), decoding, settings.max_document_bytes, caller)
+        ApiSummariser::new(tier.clone(), decoding, settings.max_document_bytes, caller, self.control.clone())
     }
 
     fn caller(&self, known: &Known, tier: &ApiTier, settings: &ApiWorkerSettings) -> Result<Caller, Unfit> {

@@ -3,9 +3,11 @@
 //! The document stands in a tag of its own before the instruction, as it does for the engine. There is no map-reduce
 //! here: providers' models read long documents whole, and what is too long even for them goes back to the router.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use precis_flow::Scope;
-use precis_pipeline::{GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, prompt::Prompt};
 use precis_schemas::ModelIdentity;
 use serde_json::{Map, Value};
 
@@ -35,27 +37,46 @@ pub struct ApiSummariser {
     decoding: Decoding,
     max_document_bytes: usize,
     caller: Result<Caller, Unfit>,
+    control: Arc<Control>,
 }
 
 impl ApiSummariser {
-    /// A summariser of this tier; one that is unfit refuses every document.
-    pub fn new(tier: ApiTier, decoding: Decoding, max_document_bytes: usize, caller: Result<Caller, Unfit>) -> Self {
-        Self { tier, decoding, max_document_bytes, caller }
+    /// A summariser of this tier; one that is unfit refuses every document. `control` says whether the tier still is
+    /// what it was.
+    pub fn new(
+        tier: ApiTier,
+        decoding: Decoding,
+        max_document_bytes: usize,
+        caller: Result<Caller, Unfit>,
+        control: Arc<Control>,
+    ) -> Self {
+        Self { tier, decoding, max_document_bytes, caller, control }
     }
 
     /// Whether documents can be served at all.
     pub fn fitness(&self) -> Result<(), Unfit> {
         self.caller.as_ref().map(|_| ()).map_err(|unfit| *unfit)
     }
+}
 
-    fn request(&self, text: &str, prompt: &Prompt) -> Request {
+impl Decoding {
+    /// All of it in a stable spelling: part of every answer's fingerprint.
+    fn spelling(&self) -> String {
+        let temperature = self.temperature.map_or_else(|| "default".to_owned(), |value| value.to_string());
+        let extra_body = Value::Object(self.extra_body.clone());
+        let extra_tokens = self.extra_output_tokens;
+        format!("{MESSAGE_LAYOUT};temperature={temperature};extra_output_tokens={extra_tokens};extra_body={extra_body}")
+    }
+
+    /// The request for a document.
+    fn request(&self, model: &str, text: &str, prompt: &Prompt) -> Request {
         Request {
-            model: self.tier.model.clone(),
+            model: model.to_owned(),
             system: prompt.system.clone(),
             user: format!("<document>\n{text}\n</document>\n\n{}", prompt.whole),
-            max_output_tokens: prompt.max_output_tokens().saturating_add(self.decoding.extra_output_tokens),
-            temperature: self.decoding.temperature,
-            extra: self.decoding.extra_body.clone(),
+            max_output_tokens: prompt.max_output_tokens().saturating_add(self.extra_output_tokens),
+            temperature: self.temperature,
+            extra: self.extra_body.clone(),
             attempt_id: String::new(),
         }
     }
@@ -75,10 +96,7 @@ impl Summariser for ApiSummariser {
     }
 
     fn decoding(&self) -> String {
-        let temperature = self.decoding.temperature.map_or_else(|| "default".to_owned(), |value| value.to_string());
-        let extra = Value::Object(self.decoding.extra_body.clone());
-        let margin = self.decoding.extra_output_tokens;
-        format!("{MESSAGE_LAYOUT};temperature={temperature};extra_output_tokens={margin};extra_body={extra}")
+        self.decoding.spelling()
     }
 
     fn leaves_the_house(&self) -> bool {
@@ -90,6 +108,12 @@ impl Summariser for ApiSummariser {
             Ok(caller) => caller,
             Err(unfit) => return Err(GenerateError::Refused { code: unfit.code(), message: unfit.to_string() }),
         };
+        if !self.tier.is_in(&self.control.governing().policy) {
+            let message = format!("the policy changed the tier {}: its stage starts anew", self.tier.name);
+            // Long enough for the stage to be told to drain meanwhile; the document then waits at the tail for the new one.
+            let after = Some(crate::POLICY_LOOK);
+            return Err(GenerateError::Retry { scope: Scope::Record, code: "tier_changed", message, after });
+        }
         if job.text.len() > self.max_document_bytes {
             let (size, limit) = (job.text.len(), self.max_document_bytes);
             let message =
@@ -98,7 +122,7 @@ impl Summariser for ApiSummariser {
         }
         let subject =
             Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
-        let request = self.request(job.text, job.prompt);
+        let request = self.decoding.request(&self.tier.model, job.text, job.prompt);
         let paid = caller.call(request, subject, job.shutdown).await.map_err(generate_error)?;
         let usage = paid.reply.usage.unwrap_or_default();
         Ok(Generated {

@@ -19,6 +19,13 @@ pub struct ApiTier {
     pub model: String,
 }
 
+impl ApiTier {
+    /// Whether this policy has the tier, with this very model.
+    pub fn is_in(&self, policy: &Policy) -> bool {
+        api_tiers(policy, std::slice::from_ref(&self.name)).first() == Some(self)
+    }
+}
+
 /// Why this worker cannot serve a tier. The tier is switched off with this as the reason, and what still arrives goes
 /// back to the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ use precis_policy::Tokens;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, Problem, Reply, Request, Unreadable, Wire, tidy};
+use super::{Finish, Kind, Problem, Reply, Request, Unreadable, Wire, plain_code};
 
 /// The wire format of Anthropic's Messages.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +31,7 @@ struct Block {
 
 /// The three input classes are disjoint here.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the provider's")]
 struct MessageUsage {
     input_tokens: u64,
     output_tokens: u64,
@@ -128,7 +129,7 @@ impl Wire for Anthropic {
             (408 | 409 | 500.., _) => Kind::Transient,
             _ => Kind::BadRequest,
         };
-        Problem { kind, code: tidy(&code) }
+        Problem { kind, code: plain_code(&code) }
     }
 }
 

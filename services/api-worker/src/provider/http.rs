@@ -134,7 +134,7 @@ impl<W: Wire> Provider for HttpProvider<W> {
         let response = post.send().await.map_err(|error| self.broken(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
-        let request_id = headers.get(self.wire.request_id_header()).and_then(|id| id.to_str().ok()).map(super::tidy);
+        let request_id = headers.get(self.wire.request_id_header()).and_then(request_id);
         let limit = if status.is_success() { MAX_REPLY_BYTES } else { MAX_ERROR_BYTES };
         let body = read(response, limit).await;
         let result = match body {
@@ -152,6 +152,12 @@ impl<W: Wire> Provider for HttpProvider<W> {
             Err(failure) => Err(Failure { request_id, ..failure }),
         }
     }
+}
+
+/// The provider's identifier of a request, if it looks like one.
+fn request_id(value: &HeaderValue) -> Option<String> {
+    const LONGEST: usize = 128;
+    value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= LONGEST).map(str::to_owned)
 }
 
 enum Broken {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, Problem, Reply, Request, Unreadable, Wire, tidy};
+use super::{Finish, Kind, Problem, Reply, Request, Unreadable, Wire, plain_code};
 
 /// The wire format of Chat Completions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -175,7 +175,7 @@ impl Wire for OpenAi {
             408 | 409 | 500.. => Kind::Transient,
             _ => Kind::BadRequest,
         };
-        Problem { kind, code: tidy(&code) }
+        Problem { kind, code: plain_code(&code) }
     }
 }
 

@@ -41,11 +41,6 @@ fn one_documents_failures_are_bounded_and_everybodys_are_waited_out() {
     assert!(matches!(end_of(Kind::Transient, true), GenerateError::Retry { scope: Scope::Dependency, .. }));
 }
 
-fn summariser(decoding: Decoding) -> ApiSummariser {
-    let tier = ApiTier { name: "mid".to_owned(), provider: "openai".to_owned(), model: "m".to_owned() };
-    ApiSummariser::new(tier, decoding, 100, Err(Unfit::NoKey))
-}
-
 #[test]
 fn whatever_changes_the_answer_changes_the_decoding() {
     let extra_body = Map::from_iter([("reasoning_effort".to_owned(), Value::from("low"))]);
@@ -55,7 +50,7 @@ fn whatever_changes_the_answer_changes_the_decoding() {
         Decoding { extra_output_tokens: 1, ..Decoding::default() },
         Decoding { extra_body, ..Decoding::default() },
     ]
-    .map(|decoding| summariser(decoding).decoding());
+    .map(|decoding| decoding.spelling());
     let distinct: std::collections::HashSet<_> = all.iter().collect();
     assert_eq!(distinct.len(), all.len(), "{all:?}");
 }
@@ -63,8 +58,8 @@ fn whatever_changes_the_answer_changes_the_decoding() {
 #[test]
 fn the_document_stands_whole_before_the_instruction() {
     let prompt = Prompt::for_document(&precis_schemas::Document::default(), Some("en"));
-    let request = summariser(Decoding { extra_output_tokens: 1000, ..Decoding::default() })
-        .request("The text.\nAll of it.", &prompt);
+    let request =
+        Decoding { extra_output_tokens: 1000, ..Decoding::default() }.request("m", "The text.\nAll of it.", &prompt);
     assert_eq!(request.user, format!("<document>\nThe text.\nAll of it.\n</document>\n\n{}", prompt.whole));
     assert_eq!(request.max_output_tokens, prompt.max_output_tokens() + 1000);
 }

@@ -1,0 +1,235 @@
+//! Paid calls: attempts, limits and the ledger.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use precis_api_worker::caller::{ApiError, Caller, Paid, Subject};
+use precis_api_worker::ledger::Ledger;
+use precis_api_worker::pacer::Pacer;
+use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Provider, Reply, Request};
+use precis_flow::LogConfig;
+use precis_policy::{PriceTable, Tokens};
+use precis_schemas::{SettlementResult, Usd};
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::{Answer, Faults};
+use crate::house::{TENANT, TestHouse, policy};
+use crate::wires::{ANTHROPIC, OPENAI, Wire};
+
+const SUBJECT: Subject<'_> = Subject { tenant: TENANT, document_id: "document", revision: 3 };
+
+pub(crate) fn caller(wire: &Wire, provider: Arc<dyn Provider>, ledger: Ledger) -> Caller {
+    let prices = PriceTable::builtin();
+    Caller {
+        tier: "api".to_owned(),
+        provider,
+        pacer: Arc::new(Pacer::new(4)),
+        ledger,
+        price: prices.price(wire.name, wire.model).unwrap().clone(),
+        price_digest: prices.digest(),
+        max_attempts: 4,
+    }
+}
+
+async fn house() -> TestHouse {
+    TestHouse::open(&policy("anthropic", "claude-haiku-4-5")).await
+}
+
+async fn call(caller: &Caller, wire: &Wire) -> Result<Paid, ApiError> {
+    caller.call(wire.request(), SUBJECT, &CancellationToken::new()).await
+}
+
+/// A provider in this process that does what it is told, after looking around.
+struct Scripted<F>(F);
+
+#[async_trait]
+impl<F, R> Provider for Scripted<F>
+where
+    F: Fn(Request) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Reply, Failure>> + Send,
+{
+    fn name(&self) -> &'static str {
+        "anthropic"
+    }
+
+    async fn complete(&self, request: &Request) -> Result<Reply, Failure> {
+        (self.0)(request.clone()).await
+    }
+}
+
+fn answered(usage: Option<Tokens>) -> Reply {
+    Reply { text: "A summary.".to_owned(), finish: Finish::Stop, usage, request_id: None }
+}
+
+fn failed(kind: Kind, retry_after: Option<Duration>) -> Failure {
+    Failure {
+        provider: "anthropic",
+        kind,
+        detail: String::new(),
+        retry_after,
+        billing: Billing::NotBilled,
+        request_id: None,
+    }
+}
+
+fn cents(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_is_in_the_ledger_before_its_request_leaves() {
+    let house = Arc::new(house().await);
+    let provider = Scripted({
+        let house = Arc::clone(&house);
+        move |request: Request| {
+            let house = Arc::clone(&house);
+            async move {
+                let (attempts, settlements) = house.ledger().await;
+                assert_eq!(attempts.last().unwrap().attempt_id, request.attempt_id);
+                assert!(settlements.iter().all(|settlement| settlement.attempt_id != request.attempt_id));
+                Ok(answered(None))
+            }
+        }
+    });
+    call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log())), &ANTHROPIC).await.unwrap();
+    assert_eq!(house.ledger().await.0.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_is_settled_at_its_price() {
+    for (wire, cost) in [(&ANTHROPIC, "0.000428"), (&OPENAI, "0.0004387")] {
+        let house = house().await;
+        let script =
+            vec![wire.problem(wire.throttled).with("retry-after-ms", "1"), wire.problem((500, "api_error", ""))];
+        let faults = Faults::start(script, wire.ok("A summary.", "stop", 86, 1920, 30)).await;
+        let caller = caller(wire, wire.at(&faults.url), Ledger::new(house.log()));
+        let paid = call(&caller, wire).await.unwrap();
+        assert_eq!((paid.reply.text.as_str(), paid.cost), ("A summary.", cents(cost)), "{}", wire.name);
+
+        let (attempts, settlements) = house.ledger().await;
+        let reserved = attempts[0].reserved;
+        let expected = [
+            (SettlementResult::NotBilled, Usd::ZERO, (0, 0, 0)),
+            (SettlementResult::Unknown, reserved, (0, 0, 0)),
+            (SettlementResult::Billed, cents(cost), (2006, 1920, 30)),
+        ];
+        for (settlement, (result, cost, tokens)) in settlements.iter().zip(expected) {
+            assert_eq!((settlement.result, settlement.cost), (result, cost));
+            assert_eq!((settlement.input_tokens, settlement.cached_input_tokens, settlement.output_tokens), tokens);
+            assert_eq!(settlement.provider_request_id.as_deref(), Some("req_1"));
+            assert_eq!(settlement.price_digest, PriceTable::builtin().digest());
+        }
+        let ids = |attempts: Vec<String>| attempts.into_iter().collect::<std::collections::BTreeSet<_>>();
+        let opened = ids(attempts.iter().map(|attempt| attempt.attempt_id.clone()).collect());
+        assert_eq!(opened, ids(settlements.into_iter().map(|settlement| settlement.attempt_id).collect()));
+        assert_eq!((opened.len(), faults.seen().len()), (3, 3));
+        for attempt in attempts {
+            assert_eq!(
+                (attempt.tenant.as_str(), attempt.document_id.as_str(), attempt.revision),
+                (TENANT, "document", 3)
+            );
+            assert_eq!(
+                (attempt.tier.as_str(), attempt.provider.as_str(), attempt.model.as_str()),
+                ("api", wire.name, wire.model)
+            );
+            assert!(attempt.reserved > cents(cost) || wire.name == "openai", "an upper bound");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_priced_counts_as_the_most_that_it_can_cost() {
+    let house = house().await;
+    let provider = Scripted(|_| async { Ok(answered(None)) });
+    let paid = call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log())), &ANTHROPIC).await.unwrap();
+    let (attempts, settlements) = house.ledger().await;
+    assert_eq!((settlements[0].result, settlements[0].cost), (SettlementResult::Unknown, attempts[0].reserved));
+    assert_eq!(paid.cost, attempts[0].reserved);
+    // Every byte a token, and every token that may be generated: 276 at 1 dollar, 100 at 5 dollars a million.
+    let bytes = ANTHROPIC.request().system.len() + ANTHROPIC.request().user.len() + 256;
+    assert_eq!(attempts[0].reserved.nanos(), bytes as i64 * 1_000 + 100 * 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_end_and_what_never_succeeds_is_sent_once() {
+    let house = house().await;
+    for (answer, kind, requests) in [
+        (ANTHROPIC.problem((500, "api_error", "")), Kind::Transient, 2),
+        (ANTHROPIC.problem(ANTHROPIC.bad_request), Kind::BadRequest, 1),
+        (ANTHROPIC.problem(ANTHROPIC.too_long), Kind::TooLong, 1),
+        (ANTHROPIC.problem(ANTHROPIC.wrong_key), Kind::Auth, 1),
+        (ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "120"), Kind::Throttled, 1),
+    ] {
+        let faults = Faults::start(Vec::new(), answer).await;
+        let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+        caller.max_attempts = 2;
+        let ApiError::Provider { failure, .. } = call(&caller, &ANTHROPIC).await.unwrap_err() else {
+            panic!("{kind:?}")
+        };
+        assert_eq!((failure.kind, faults.seen().len()), (kind, requests));
+        if kind == Kind::Throttled {
+            assert_eq!(failure.retry_after, Some(Duration::from_mins(2)), "a long wait is left to the stage");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_that_the_ledger_cannot_take() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = LogConfig::default();
+    config.embedded.path = root.path().join("log.db");
+    // No topic was created in this log.
+    let ledger = Ledger::new(precis_flow::open(&config).await.unwrap());
+    let faults = Faults::start(Vec::new(), ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
+    let error = call(&caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), ledger), &ANTHROPIC).await.unwrap_err();
+    assert_eq!(error.code(), "ledger_unavailable", "{error}");
+    assert!(faults.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn out_of_money_ends_it_for_every_document() {
+    let house = house().await;
+    let money = Answer::json(402, &serde_json::json!({}));
+    let faults = Faults::start(vec![money], OPENAI.ok("A summary.", "stop", 1, 0, 1)).await;
+    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(house.log()));
+    assert_eq!(call(&caller, &OPENAI).await.unwrap_err().code(), "out_of_money");
+    assert!(matches!(call(&caller, &OPENAI).await, Err(ApiError::Closed)));
+    assert_eq!(faults.seen().len(), 1, "nothing is sent to be refused again");
+    assert_eq!(house.ledger().await.0.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_flight_is_let_finish_when_the_worker_stops() {
+    let house = house().await;
+    let stop = CancellationToken::new();
+    let provider = Scripted({
+        let stop = stop.clone();
+        move |_| {
+            stop.cancel();
+            async { Ok(answered(Some(Tokens { input: 1, cached_input: 0, output: 1 }))) }
+        }
+    });
+    let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
+    assert!(caller.call(ANTHROPIC.request(), SUBJECT, &stop).await.is_ok());
+    let (_, settlements) = house.ledger().await;
+    assert_eq!(settlements[0].result, SettlementResult::Billed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_ends_when_the_worker_stops() {
+    let house = house().await;
+    let stop = CancellationToken::new();
+    let requests = Arc::new(Mutex::new(0));
+    let provider = Scripted({
+        let (stop, requests) = (stop.clone(), Arc::clone(&requests));
+        move |_| {
+            stop.cancel();
+            *requests.lock().unwrap() += 1;
+            async { Err(failed(Kind::Throttled, Some(Duration::from_secs(20)))) }
+        }
+    });
+    let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
+    assert!(matches!(caller.call(ANTHROPIC.request(), SUBJECT, &stop).await, Err(ApiError::Stopping)));
+    assert_eq!(*requests.lock().unwrap(), 1);
+}

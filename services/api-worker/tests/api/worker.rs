@@ -1,0 +1,169 @@
+//! The whole worker on an embedded log: documents in, outcomes and escalations out.
+
+use std::sync::Arc;
+
+use precis_api_worker::{ApiWorkerSettings, run};
+use precis_pipeline::control::{apply_policy, switch_tier};
+use precis_pipeline::topics;
+use precis_schemas::{Escalation, Outcome, SettlementResult, Status, SwitchState, TrialResult, codec};
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::Faults;
+use crate::house::{SUMMARY, TestHouse, policy};
+use crate::wires::{ANTHROPIC, OPENAI, Wire};
+
+/// Settings with both providers at this server. The keys come from a file, so that no test depends on the environment.
+fn settings(house: &TestHouse, url: &str, with_key: bool) -> ApiWorkerSettings {
+    let mut settings = ApiWorkerSettings::default();
+    let key_file = house.root.path().join("key");
+    std::fs::write(&key_file, "sk-test\n").unwrap();
+    settings.anthropic.base_url = Some(url.to_owned());
+    settings.openai.base_url = Some(format!("{url}/v1"));
+    if with_key {
+        settings.anthropic.key_file = Some(key_file.clone());
+        settings.openai.key_file = Some(key_file);
+    }
+    settings
+}
+
+struct Running {
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+fn start(house: &Arc<TestHouse>, settings: ApiWorkerSettings) -> Running {
+    let shutdown = CancellationToken::new();
+    let (house, token) = (Arc::clone(house), shutdown.clone());
+    Running { shutdown, task: tokio::spawn(async move { run(&house.house, settings, token).await }) }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+async fn house_for(wire: &Wire) -> Arc<TestHouse> {
+    Arc::new(TestHouse::open(&policy(wire.name, wire.model)).await)
+}
+
+async fn outcomes(house: &TestHouse, count: usize) -> Vec<Outcome> {
+    let records = house.records(topics::SUMMARIES, count).await;
+    records.iter().map(|record| codec::decode(record.value.as_deref().unwrap()).unwrap()).collect()
+}
+
+async fn escalation(house: &TestHouse) -> Escalation {
+    codec::decode(house.records(topics::ESCALATIONS, 1).await[0].value.as_deref().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_answered_checked_paid_and_settled() {
+    for wire in [&ANTHROPIC, &OPENAI] {
+        let house = house_for(wire).await;
+        let faults =
+            Faults::start(vec![wire.problem((500, "api_error", ""))], wire.ok(SUMMARY, "stop", 80, 0, 20)).await;
+        let worker = start(&house, settings(&house, &faults.url, true));
+        house.route("one").await;
+        let outcome = outcomes(&house, 1).await.remove(0);
+        assert_eq!((outcome.status, outcome.summary.as_deref()), (Status::Answered, Some(SUMMARY)), "{outcome:?}");
+        assert_eq!((outcome.tier.as_deref(), outcome.input_tokens, outcome.output_tokens), (Some("api"), 80, 20));
+        let model = outcome.model.unwrap();
+        assert_eq!((model.provider.as_str(), model.name.as_str()), (wire.name, wire.model));
+        worker.stop().await;
+        let (attempts, settlements) = house.ledger().await;
+        assert_eq!((attempts.len(), settlements.len(), faults.seen().len()), (2, 2, 2));
+        let billed = settlements.iter().find(|settlement| settlement.result == SettlementResult::Billed).unwrap();
+        assert_eq!((outcome.cost, outcome.price_digest), (billed.cost, Some(billed.price_digest.clone())));
+        assert!(outcome.cost.nanos() > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_fails_its_checks_goes_back_and_is_kept() {
+    let house = house_for(&OPENAI).await;
+    let faults = Faults::start(Vec::new(), OPENAI.ok("In 1899 the harbour had 17 basins.", "length", 80, 0, 20)).await;
+    let worker = start(&house, settings(&house, &faults.url, true));
+    house.route("one").await;
+    let trial = escalation(&house).await.trial;
+    assert_eq!((trial.tier.as_str(), trial.result), ("api", TrialResult::FailedChecks));
+    assert!(trial.failed_checks.iter().any(|check| check == "truncated"), "{:?}", trial.failed_checks);
+    assert!(house.house.store.get(&trial.answer_key.unwrap()).await.unwrap().is_some());
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_the_tier_is_off_and_documents_go_back_until_there_is_one() {
+    let house = house_for(&ANTHROPIC).await;
+    let faults = Faults::start(Vec::new(), ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let worker = start(&house, settings(&house, &faults.url, false));
+    house.route("one").await;
+    let trial = escalation(&house).await.trial;
+    assert_eq!((trial.tier.as_str(), trial.result), ("api", TrialResult::Refused));
+    assert!(faults.seen().is_empty());
+    worker.stop().await;
+    let switch = house.house.control.switches().remove(0);
+    assert_eq!((switch.tier.as_str(), switch.state, switch.reason.as_str()), ("api", SwitchState::Off, "no_key"));
+
+    let worker = start(&house, settings(&house, &faults.url, true));
+    let mut changes = house.records(topics::CONTROL, 2).await;
+    let switch: precis_schemas::TierSwitch = codec::decode(changes.remove(1).value.as_deref().unwrap()).unwrap();
+    assert_eq!(switch.state, SwitchState::On);
+    house.route("two").await;
+    assert_eq!(outcomes(&house, 1).await[0].document_id, "two");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_an_operator_set_is_left_alone() {
+    let house = house_for(&OPENAI).await;
+    switch_tier(&*house.log(), "api", SwitchState::Off, "maintenance", "someone").await.unwrap();
+    let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let worker = start(&house, settings(&house, &faults.url, true));
+    house.route("one").await;
+    assert_eq!(escalation(&house).await.trial.result, TrialResult::Refused);
+    worker.stop().await;
+    assert!(faults.seen().is_empty());
+    assert_eq!(house.records(topics::CONTROL, 1).await.len(), 1, "nothing was added");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_without_a_price_is_never_called() {
+    let house = Arc::new(TestHouse::open(&policy("openai", "gpt-of-unknown-price")).await);
+    let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let worker = start(&house, settings(&house, &faults.url, true));
+    house.route("one").await;
+    assert_eq!(escalation(&house).await.trial.result, TrialResult::Refused);
+    worker.stop().await;
+    assert_eq!(house.house.control.switches()[0].reason, "price_unknown");
+    assert!(faults.seen().is_empty() && house.ledger().await.0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_policys_model_is_asked_without_a_restart() {
+    let house = house_for(&OPENAI).await;
+    let faults =
+        Faults::start(vec![OPENAI.ok(SUMMARY, "stop", 80, 0, 20)], ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let worker = start(&house, settings(&house, &faults.url, true));
+    house.route("one").await;
+    outcomes(&house, 1).await;
+    let text = policy(ANTHROPIC.name, ANTHROPIC.model);
+    let digest = apply_policy(&*house.log(), &*house.house.store, &text, "someone").await.unwrap();
+    while house.house.control.governing().digest != digest {
+        house.house.control.for_record(&digest, false).await.unwrap();
+    }
+    house.route("two").await;
+    let second = outcomes(&house, 2).await.remove(1);
+    assert_eq!(second.model.unwrap().name, ANTHROPIC.model);
+    worker.stop().await;
+    let models: Vec<_> = faults.seen().iter().map(|seen| seen.body["model"].clone()).collect();
+    assert_eq!(models, [OPENAI.model, ANTHROPIC.model]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tiers_at_a_provider_the_worker_waits_and_stops() {
+    let policy =
+        "version = 1\n[[tiers]]\nname = \"gpu\"\nkind = \"gpu\"\nshare = 1.0\nmax_sensitivity = \"restricted\"\n";
+    let house = Arc::new(TestHouse::open(policy).await);
+    start(&house, ApiWorkerSettings::default()).stop().await;
+}
