@@ -63,7 +63,11 @@ impl Services {
     }
 
     /// Starts a service.
-    pub fn spawn(&mut self, name: impl Into<String>, service: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+    pub fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        service: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         let name = name.into();
         self.tasks.spawn(async move { (name, service.await) });
     }

@@ -77,7 +77,10 @@ fn language_tag(text: &str) -> Result<String, String> {
     let fits = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
         lengths.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    if fits(primary, 2..=3) && primary.bytes().all(|byte| byte.is_ascii_lowercase()) && parts.all(|part| fits(part, 1..=8)) {
+    if fits(primary, 2..=3)
+        && primary.bytes().all(|byte| byte.is_ascii_lowercase())
+        && parts.all(|part| fits(part, 1..=8))
+    {
         Ok(text.to_owned())
     } else {
         Err("is no language tag; write for example en, fr or pt-BR".to_owned())

@@ -110,7 +110,9 @@ impl Environment {
         let store = self.store_config()?;
         Ok(match store.kind {
             StoreKind::Directory => format!("directory {}", store.directory.path.display()),
-            StoreKind::S3 => format!("s3 bucket {} {}", store.s3.bucket, store.s3.endpoint.as_deref().unwrap_or_default()),
+            StoreKind::S3 => {
+                format!("s3 bucket {} {}", store.s3.bucket, store.s3.endpoint.as_deref().unwrap_or_default())
+            }
         })
     }
 

@@ -54,7 +54,9 @@ impl Pace {
     /// All tokens computed so far, at a time since the start.
     pub fn sample(&mut self, at: Duration, tokens: u64) {
         self.samples.push_back((at, tokens));
-        while self.samples.len() > 2 && self.samples.front().is_some_and(|(first, _)| at.saturating_sub(*first) > WINDOW) {
+        while self.samples.len() > 2
+            && self.samples.front().is_some_and(|(first, _)| at.saturating_sub(*first) > WINDOW)
+        {
             self.samples.pop_front();
         }
     }
@@ -63,7 +65,7 @@ impl Pace {
     pub fn tokens_a_second(&self) -> f64 {
         match (self.samples.front(), self.samples.back()) {
             (Some((from, first)), Some((to, last))) if to > from => {
-                last.saturating_sub(*first) as f64 / (*to - *from).as_secs_f64()
+                last.saturating_sub(*first) as f64 / to.saturating_sub(*from).as_secs_f64()
             }
             _ => 0.0,
         }

@@ -209,5 +209,10 @@ pub fn utc(millis: i64) -> String {
         .unwrap_or_else(|| millis.to_string())
 }
 
+/// The start of a digest: enough to tell two apart. Programs get it whole.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,8 @@ fn crates() -> BTreeMap<String, (String, Vec<String>)> {
         .map(|folder| {
             let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
             let name = manifest["package"]["name"].as_str().unwrap().to_owned();
-            let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+            let dependencies =
+                manifest.get("dependencies").and_then(toml::Value::as_table).cloned().unwrap_or_default();
             let below = folder.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             (name, (below, dependencies.keys().cloned().collect()))
         })

@@ -86,7 +86,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         tell(finding)?;
     }
     tell(checks::store(&environment).await)?;
-    tell(checks::model(&environment, args.quick).await)?;
+    tell(checks::model(&environment, args.quick))?;
     tell(checks::disk(&environment))?;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
 }

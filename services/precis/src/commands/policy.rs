@@ -84,7 +84,9 @@ fn check(file: &Path, out: &Output) -> anyhow::Result<Exit> {
             out.note(format_args!("error: {error}"));
         }
         match &digest {
-            Some(digest) => out.line(format_args!("{} is a valid policy, digest {digest}", file.display()))?,
+            Some(digest) => {
+                out.line(format_args!("{} is a valid policy, digest {}", file.display(), report::short(digest)))?;
+            }
             None => out.note(format_args!("{} cannot be used", file.display())),
         }
     }
@@ -104,7 +106,7 @@ async fn apply(environment: &Environment, file: &Path, by: Option<&str>, out: &O
     if out.json() {
         out.value(&json!({ "applied": true, "digest": digest }))?;
     } else {
-        out.line(format_args!("in force: {digest}"))?;
+        out.line(format_args!("in force: {}", report::short(&digest)))?;
     }
     Ok(Exit::Done)
 }
@@ -146,11 +148,12 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
         return Ok(Exit::Done);
     }
     if out.json() {
-        let applied = applied.as_ref().map(|applied| json!({ "by": applied.applied_by, "at": report::utc(applied.applied_at) }));
+        let applied =
+            applied.as_ref().map(|applied| json!({ "by": applied.applied_by, "at": report::utc(applied.applied_at) }));
         out.value(&json!({ "digest": governing.digest, "applied": applied, "policy": &*governing.policy }))?;
         return Ok(Exit::Done);
     }
-    out.line(format_args!("policy {}", governing.digest))?;
+    out.line(format_args!("policy {}", report::short(&governing.digest)))?;
     match &applied {
         Some(applied) => {
             out.line(format_args!("applied by {} at {}", applied.applied_by, report::utc(applied.applied_at)))?;

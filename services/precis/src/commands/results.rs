@@ -102,7 +102,11 @@ async fn follow(environment: &Environment, args: &Args, out: &Output) -> anyhow:
         if let Some(record) = record
             && let Some(row) = row(&record, args.tenant.as_deref())?
         {
-            if out.json() { out.value(&row)? } else { out.line(report::plain_text(&row))? }
+            if out.json() {
+                out.value(&row)?;
+            } else {
+                out.line(report::plain_text(&row))?;
+            }
             out.flush()?;
         }
     }
@@ -120,7 +124,9 @@ async fn one(environment: &Environment, id: &str, args: &Args, out: &Output) -> 
         },
     };
     let Some(outcome) = outcome else {
-        bail!("document {id} of tenant {tenant} has no outcome; `precis results` shows those there are, `precis status` what waits");
+        bail!(
+            "document {id} of tenant {tenant} has no outcome; `precis results` shows those there are, `precis status` what waits"
+        );
     };
     let row = Row::of(id, &outcome, false);
     if out.json() {
@@ -134,7 +140,12 @@ async fn one(environment: &Environment, id: &str, args: &Args, out: &Output) -> 
         out.line(format_args!("   {:20} {verdict:7} {value}{}", check.name, check.detail))?;
     }
     if let Some(decision) = &outcome.decision {
-        out.line(format_args!("   decision: {} ({}), policy {}", decision.chosen, decision.reason, decision.policy_digest))?;
+        out.line(format_args!(
+            "   decision: {} ({}), policy {}",
+            decision.chosen,
+            decision.reason,
+            report::short(&decision.policy_digest)
+        ))?;
     }
     for trial in &outcome.trail {
         out.line(format_args!("   tried: {} ({})", trial.tier, trial.code))?;

@@ -47,7 +47,8 @@ struct Policy {
 
 #[derive(Serialize)]
 struct Tier {
-    tier: String,
+    #[serde(rename = "tier")]
+    name: String,
     kind: &'static str,
     model: String,
     enabled: bool,
@@ -58,14 +59,16 @@ struct Tier {
 
 #[derive(Serialize)]
 struct Group {
-    group: String,
+    #[serde(rename = "group")]
+    name: String,
     lag: i64,
     partitions: usize,
 }
 
 #[derive(Serialize)]
 struct Topic {
-    topic: String,
+    #[serde(rename = "topic")]
+    name: String,
     partitions: usize,
     low: i64,
     end: i64,
@@ -83,7 +86,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     let (governing, applied) = (control.governing(), control.applied());
     let tiers = tiers(&governing.policy, &control.switches());
     let mut stages = vec!["router".to_owned()];
-    stages.extend(tiers.iter().map(|tier| topics::work(&tier.tier)));
+    stages.extend(tiers.iter().map(|tier| topics::work(&tier.name)));
     let status = Status {
         log: log.describe(),
         store: environment.store_place()?,
@@ -92,13 +95,16 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
         topics: log.topics().await?.iter().map(topic).collect(),
         tiers,
     };
-    if out.json() { out.value(&status)? } else { show(&status, out)? }
+    if out.json() {
+        out.value(&status)?;
+    } else {
+        show(&status, out)?;
+    }
     Ok(Exit::Done)
 }
 
 fn policy(digest: String, applied: Option<PolicyApplied>) -> Policy {
-    let (applied_by, applied_at) =
-        applied.map(|applied| (applied.applied_by, report::utc(applied.applied_at))).unzip();
+    let (applied_by, applied_at) = applied.map(|applied| (applied.applied_by, report::utc(applied.applied_at))).unzip();
     Policy { digest, applied_by, applied_at }
 }
 
@@ -120,7 +126,7 @@ fn tiers(policy: &precis_policy::Policy, switches: &[TierSwitch]) -> Vec<Tier> {
             },
             reason: switch.map(|switch| switch.reason.clone()).unwrap_or_default(),
             switched_by: switch.map(|switch| switch.by.clone()),
-            tier: name,
+            name,
         }
     };
     policy.tiers.iter().map(tier).collect()
@@ -132,14 +138,14 @@ async fn groups(log: &Arc<dyn Log>, stages: &[String]) -> anyhow::Result<Vec<Gro
         let group = house::group(stage);
         let partitions = log.group_lag(&group).await?;
         let lag = partitions.iter().map(|partition| partition.lag).sum();
-        groups.push(Group { group, lag, partitions: partitions.len() });
+        groups.push(Group { name: group, lag, partitions: partitions.len() });
     }
     Ok(groups)
 }
 
 fn topic(topic: &TopicStatus) -> Topic {
     Topic {
-        topic: topic.name.clone(),
+        name: topic.name.clone(),
         partitions: topic.partitions.len(),
         low: topic.partitions.iter().map(|partition| partition.low).sum(),
         end: topic.partitions.iter().map(|partition| partition.high).sum(),
@@ -153,11 +159,11 @@ fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
         (Some(by), Some(at)) => format!("applied by {by} at {at}"),
         _ => "none was applied: what the settings start with".to_owned(),
     };
-    out.line(format_args!("policy  {} ({by})\n", status.policy.digest))?;
+    out.line(format_args!("policy  {} ({by})\n", report::short(&status.policy.digest)))?;
     let mut table = output::table(&["Tier", "Kind", "Model", "Enabled", "Switch", "Reason", "By"]);
     for tier in &status.tiers {
         table.add_row(vec![
-            tier.tier.clone(),
+            tier.name.clone(),
             tier.kind.to_owned(),
             tier.model.clone(),
             tier.enabled.to_string(),
@@ -171,13 +177,13 @@ fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
     let mut table = output::table(&["Group", "Lag", "Partitions"]);
     for group in &status.groups {
         let lag = if group.partitions == 0 { "never ran".to_owned() } else { group.lag.to_string() };
-        table.add_row(vec![group.group.clone(), lag, group.partitions.to_string()]);
+        table.add_row(vec![group.name.clone(), lag, group.partitions.to_string()]);
     }
     out.table(&mut table)?;
     out.line("")?;
     let mut table = output::table(&["Topic", "Partitions", "Offsets"]);
     for topic in &status.topics {
-        table.add_row(vec![topic.topic.clone(), topic.partitions.to_string(), (topic.end - topic.low).to_string()]);
+        table.add_row(vec![topic.name.clone(), topic.partitions.to_string(), (topic.end - topic.low).to_string()]);
     }
     out.table(&mut table)?;
     Ok(())

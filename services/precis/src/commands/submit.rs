@@ -85,8 +85,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         args.tenant
     );
     let environment = Environment::load(globals)?;
-    let options =
-        ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
+    let options = ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
     let inputs = inputs::collect(&args.paths, &mut std::io::stdin(), &options);
     inputs::tell(&inputs, out);
     let log = environment.log_for(std::slice::from_ref(&args.tenant)).await?;
@@ -112,7 +111,11 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         }
     }
     if !out.json() {
-        out.note(format_args!("{} published to {}", report::plural(inputs.documents.len(), "document"), log.describe()));
+        out.note(format_args!(
+            "{} published to {}",
+            report::plural(inputs.documents.len(), "document"),
+            log.describe()
+        ));
     }
     Ok(if inputs.problems.is_empty() { Exit::Done } else { Exit::SomeFailed })
 }

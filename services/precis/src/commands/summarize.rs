@@ -65,8 +65,7 @@ pub struct Args {
 /// # Errors
 /// What keeps the pipeline from running at all: settings, the model, the state folder, another process in it.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
-    let options =
-        ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
+    let options = ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
     let inputs = inputs::collect(&args.paths, &mut std::io::stdin(), &options);
     inputs::tell(&inputs, out);
     let environment = Environment::load_with(globals, overrides(&args))?;
@@ -86,7 +85,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
 
 /// One machine, whatever the settings say for the services of a larger house.
 fn overrides(args: &Args) -> Overrides {
-    let mut overrides = vec![("PRECIS_LOG__KIND", "embedded".to_owned()), ("PRECIS_STORE__KIND", "directory".to_owned())];
+    let mut overrides =
+        vec![("PRECIS_LOG__KIND", "embedded".to_owned()), ("PRECIS_STORE__KIND", "directory".to_owned())];
     overrides.extend(args.model.iter().map(|name| ("PRECIS_MODEL__NAME", name.clone())));
     overrides
 }

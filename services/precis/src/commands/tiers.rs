@@ -27,8 +27,10 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Give it work
+    #[command(alias = "enable")]
     On(Switch),
     /// Give it no work, and let it refuse what it has
+    #[command(alias = "disable")]
     Off(Switch),
     /// Give it no new work, and let it finish what it has
     Drain(Switch),

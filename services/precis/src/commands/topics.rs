@@ -79,7 +79,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         if out.json() {
             out.value(&json!({ "topic": change.topic, "state": state, "differences": differences }))?;
         }
-        let text = if differences.is_empty() { state.to_owned() } else { format!("{state}: {}", differences.join("; ")) };
+        let text =
+            if differences.is_empty() { state.to_owned() } else { format!("{state}: {}", differences.join("; ")) };
         table.add_row(vec![change.topic.clone(), text]);
     }
     if !out.json() {

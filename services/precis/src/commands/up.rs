@@ -8,6 +8,7 @@ use precis_gpu_worker::load_engine;
 use precis_pipeline::{
     House,
     house::{self, HouseSettings},
+    topics,
 };
 use precis_policy::TierKind;
 use precis_telemetry::{Shutdown, init_logging};
@@ -20,6 +21,7 @@ use crate::{
     environment::Environment,
     exit::Exit,
     output::Output,
+    report,
 };
 
 const EXAMPLES: &str = "\
@@ -108,17 +110,21 @@ async fn start(
         let (entry, _) = models::ensure_present(&sections.model, out).await?;
         let engine = load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?;
         services.gpu_worker(house, sections.gpu_worker, engine);
-        runs("gpu-worker", format!("work.{tier}, with {} {}", entry.name, entry.quantisation));
+        runs("gpu-worker", format!("{}, with {} {}", topics::work(&tier), entry.name, entry.quantisation));
     } else {
         runs("gpu-worker", format!("not here: the policy in force has no enabled gpu tier {tier:?}"));
     }
-    if api.is_empty() {
-        runs("api-worker", "not here: the policy in force has no tier of a provider".to_owned());
-    } else {
-        services.api_worker(house, sections.api_worker);
-        let topics: Vec<String> = api.iter().map(|tier| format!("work.{tier}")).collect();
-        runs("api-worker", format!("{}; a tier without a key is off", topics.join(", ")));
-    }
+    // It follows the policy: tiers of providers that a later one has are served without a restart.
+    services.api_worker(house, sections.api_worker);
+    let topics: Vec<String> = api.iter().map(|tier| topics::work(tier)).collect();
+    runs(
+        "api-worker",
+        if topics.is_empty() {
+            "nothing yet: the policy in force has no tier of a provider".to_owned()
+        } else {
+            format!("{}; a tier without a key is off", topics.join(", "))
+        },
+    );
     Ok(())
 }
 
@@ -128,7 +134,7 @@ fn tell(running: &Running, out: &Output) -> anyhow::Result<()> {
     }
     out.line(format_args!("{:11} {}", "log", running.log))?;
     out.line(format_args!("{:11} {}", "store", running.store))?;
-    out.line(format_args!("{:11} {}", "policy", running.policy))?;
+    out.line(format_args!("{:11} {}", "policy", report::short(&running.policy)))?;
     for Service { service, does } in &running.services {
         out.line(format_args!("{service:11} {does}"))?;
     }

@@ -97,7 +97,10 @@ fn a_page_becomes_its_text_without_markup_scripts_and_cut_sentences() {
 #[test]
 fn a_page_without_text_is_empty() {
     let options = ReadOptions { stdin: Kind::Html, ..ReadOptions::default() };
-    assert_eq!(codes(&collect_from(&[Path::new("-")], "<html><body><img src='a.png'></body></html>", &options)), ["empty"]);
+    assert_eq!(
+        codes(&collect_from(&[Path::new("-")], "<html><body><img src='a.png'></body></html>", &options)),
+        ["empty"]
+    );
 }
 
 #[test]

@@ -51,36 +51,39 @@ fn file_name(row: &Row, taken: &mut HashSet<String>) -> String {
     let start = safe.len().saturating_sub(NAME_CHARACTERS);
     let name: String = safe[start..].iter().collect();
     let name = name.trim_start_matches('.');
-    (1_usize..)
-        .map(|number| if number == 1 { format!("{name}.json") } else { format!("{name}-{number}.json") })
-        .find(|candidate| taken.insert(candidate.to_lowercase()))
-        .unwrap_or_else(|| format!("{name}.json"))
+    let mut candidate = format!("{name}.json");
+    let mut number = 1;
+    while !taken.insert(candidate.to_lowercase()) {
+        number += 1;
+        candidate = format!("{name}-{number}.json");
+    }
+    candidate
 }
 
 fn markdown(rows: &[Row], totals: &Totals) -> String {
-    let mut text = format!("# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
-    for row in rows {
-        text.push_str(&format!("\n## {}\n\n", escape(&row.document)));
-        match &row.summary {
-            Some(summary) => text.push_str(&format!("{}\n", summary.trim())),
-            None => text.push_str(&format!("No summary: {}\n", escape(&row.reason()))),
-        }
-        let mut facts = vec![row.outcome.as_str().to_owned()];
-        if row.outcome.has_summary() {
-            facts.extend(row.tier.clone());
-            facts.extend(row.model.clone());
-            facts.push(format!("{} → {} words", row.words_in, row.words_out));
-            if row.chunks > 1 {
-                facts.push(format!("read in {} parts", row.chunks));
-            }
-        }
-        text.push_str(&format!("\n<sub>{}</sub>\n", escape(&facts.join(" · "))));
-        let findings = row.findings();
-        if !findings.is_empty() {
-            text.push_str(&format!("\n> Checks: {}\n", escape(&findings)));
+    let head = format!("# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
+    std::iter::once(head).chain(rows.iter().map(section)).collect::<Vec<_>>().join("\n")
+}
+
+fn section(row: &Row) -> String {
+    let body = match &row.summary {
+        Some(summary) => summary.trim().to_owned(),
+        None => format!("No summary: {}", escape(&row.reason())),
+    };
+    let mut facts = vec![row.outcome.as_str().to_owned()];
+    if row.outcome.has_summary() {
+        facts.extend(row.tier.clone());
+        facts.extend(row.model.clone());
+        facts.push(format!("{} → {} words", row.words_in, row.words_out));
+        if row.chunks > 1 {
+            facts.push(format!("read in {} parts", row.chunks));
         }
     }
-    text
+    let findings = match row.findings() {
+        none if none.is_empty() => none,
+        findings => format!("\n> Checks: {}\n", escape(&findings)),
+    };
+    format!("## {}\n\n{body}\n\n<sub>{}</sub>\n{findings}", escape(&row.document), escape(&facts.join(" · ")))
 }
 
 /// Names are shown as they are, not as markup.

@@ -13,7 +13,14 @@ const FIRST_WORDS_CHARACTERS: usize = 40;
 /// One line a document.
 pub fn table_of(rows: &[Row]) -> Table {
     let mut table = output::table(&[
-        "Document", "Outcome", "Tier", "Words", "Seconds", "Finish", "What the checks found", "First words",
+        "Document",
+        "Outcome",
+        "Tier",
+        "Words",
+        "Seconds",
+        "Finish",
+        "What the checks found",
+        "First words",
     ]);
     for row in rows {
         let (words, seconds) = if row.outcome.has_summary() {
@@ -42,21 +49,16 @@ pub fn table_of(rows: &[Row]) -> Table {
 
 /// A document's summary as text: a line that says what it is, the summary, what the checks found.
 pub fn plain_text(row: &Row) -> String {
-    let mut text = format!("── {} · {}", row.document, row.outcome.as_str());
-    if let Some(tier) = row.tier.as_deref().filter(|_| row.outcome.has_summary()) {
-        text.push_str(&format!(" by {tier} · {} → {} words", row.words_in, row.words_out));
-    }
-    text.push('\n');
-    match &row.summary {
-        Some(summary) => text.push_str(summary.trim()),
-        None => text.push_str(&row.reason()),
-    }
-    text.push('\n');
-    let findings = row.findings();
-    if !findings.is_empty() {
-        text.push_str(&format!("   checks: {findings}\n"));
-    }
-    text
+    let how = match row.tier.as_deref().filter(|_| row.outcome.has_summary()) {
+        Some(tier) => format!(" by {tier} · {} → {} words", row.words_in, row.words_out),
+        None => String::new(),
+    };
+    let body = row.summary.as_deref().map_or_else(|| row.reason(), |summary| summary.trim().to_owned());
+    let findings = match row.findings() {
+        none if none.is_empty() => none,
+        findings => format!("   checks: {findings}\n"),
+    };
+    format!("── {} · {}{how}\n{body}\n{findings}", row.document, row.outcome.as_str())
 }
 
 fn seconds(row: &Row) -> String {

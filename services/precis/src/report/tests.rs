@@ -27,7 +27,11 @@ fn check(name: &str, passed: bool, detail: &str) -> CheckResult {
 fn only_failed_checks_are_findings() {
     let mut row = row("a", End::Flagged);
     assert_eq!(row.findings(), "");
-    row.checks = vec![check("truncated", true, "ends well"), check("unsupported_numbers", false, "1998, 42"), check("language", false, "")];
+    row.checks = vec![
+        check("truncated", true, "ends well"),
+        check("unsupported_numbers", false, "1998, 42"),
+        check("language", false, ""),
+    ];
     assert_eq!(row.findings(), "unsupported numbers: 1998, 42; language");
 }
 
@@ -37,7 +41,8 @@ fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
     flagged.checks = vec![check("repetition", false, "0.31")];
     let mut stored = row("b.txt", End::Answered);
     stored.from_store = true;
-    let text = table_of(&[flagged, stored, row("c.txt", End::NotRead)]).set_width(200).lines().collect::<Vec<_>>().join("\n");
+    let text =
+        table_of(&[flagged, stored, row("c.txt", End::NotRead)]).set_width(200).lines().collect::<Vec<_>>().join("\n");
     for expected in [
         "…/of-a-document-with-a-long-name.txt",
         "flagged",
@@ -88,10 +93,14 @@ fn every_document_has_its_file_and_the_summaries_are_in_one() {
     twin.document_id = Some("../ünsafe?name/".into());
     let rows = [row("a_b.txt", End::Flagged), odd, twin, row("c", End::NotRead)];
     let summaries = write_files(&folder.path().join("out"), &rows[..3], &Totals::of(&rows, Duration::ZERO)).unwrap();
-    let mut names: Vec<_> = fs::read_dir(folder.path().join("out")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder.path().join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["_ünsafe_name_-2.json", "_ünsafe_name_.json", "a_b.txt-0123456789abcdef.json", "summaries.md"]);
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("out").join(&names[2])).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("out").join(&names[2])).unwrap()).unwrap();
     assert_eq!((json["outcome"].as_str(), json["words_in"].as_i64()), (Some("flagged"), Some(1200)));
     let text = fs::read_to_string(summaries).unwrap();
     assert!(text.contains("## a\\_b.txt\n\nThe first words"), "{text}");

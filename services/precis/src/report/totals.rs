@@ -85,17 +85,26 @@ impl fmt::Display for Totals {
             write!(f, "; {} → {} words", self.words_in, self.words_out)?;
         }
         write!(f, "; {}", duration(self.seconds))?;
-        let done = self.answered + self.flagged + self.failed - self.from_store.min(self.answered + self.flagged + self.failed);
+        let done = self.answered + self.flagged + self.failed
+            - self.from_store.min(self.answered + self.flagged + self.failed);
         if done > 0 && self.seconds > 0.0 {
             let per_minute = done as f64 * 60.0 / self.seconds;
-            write!(f, " ({per_minute:.1} documents a minute, {:.0} tokens a second)", self.tokens as f64 / self.seconds)?;
+            write!(
+                f,
+                " ({per_minute:.1} documents a minute, {:.0} tokens a second)",
+                self.tokens as f64 / self.seconds
+            )?;
         }
         if self.cost_usd != Usd::ZERO {
             write!(f, "; {}", self.cost_usd)?;
         }
         if self.from_store > 0 {
             let all = if self.from_store == self.documents && self.documents > 1 { "all " } else { "" };
-            write!(f, "\n{all}{} settled from what was stored: no model was asked", plural(self.from_store, "document"))?;
+            write!(
+                f,
+                "\n{all}{} settled from what was stored: no model was asked",
+                plural(self.from_store, "document")
+            )?;
         }
         Ok(())
     }

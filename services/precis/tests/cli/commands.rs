@@ -43,7 +43,8 @@ fn submitting_the_same_again_is_the_same_document_and_another_wish_another() {
 fn json_lines_keep_their_ids_tenant_and_revision() {
     let house = House::new();
     let lines = "{\"id\": \"c-1\", \"body\": \"A text.\"}\n{\"id\": \"c-2\", \"body\": \"Another.\"}\n";
-    let arguments = ["submit", "-", "--stdin", "jsonl", "--text-field", "body", "--tenant", "acme", "--revision", "3", "--json"];
+    let arguments =
+        ["submit", "-", "--stdin", "jsonl", "--text-field", "body", "--tenant", "acme", "--revision", "3", "--json"];
     let told = house.run_with_stdin(&arguments, lines).succeeded().json();
     assert_eq!(told[1]["document_id"], json!("c-2"));
     assert_eq!((&told[1]["tenant"], &told[1]["revision"]), (&json!("acme"), &json!(3)));
@@ -87,7 +88,10 @@ fn a_tier_that_is_switched_off_is_shown_with_its_reason() {
     house.run(&["tiers", "off", "gpu", "--reason", "new driver", "--by", "ada"]).succeeded();
     let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
     let tier = &status["tiers"][0];
-    assert_eq!((&tier["switch"], &tier["reason"], &tier["switched_by"]), (&json!("off"), &json!("new driver"), &json!("ada")));
+    assert_eq!(
+        (&tier["switch"], &tier["reason"], &tier["switched_by"]),
+        (&json!("off"), &json!("new driver"), &json!("ada"))
+    );
     house.run(&["tiers", "on", "gpu"]).succeeded();
     let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
     assert_eq!(status["tiers"][0]["switch"], json!("on"));
@@ -117,7 +121,8 @@ fn a_bad_policy_changes_nothing_and_a_good_one_is_in_force() {
     assert_eq!(house.run(&["policy", "show", "--json"]).succeeded().json()[0]["digest"], before);
 
     house.run(&["policy", "check", text(&good)]).succeeded();
-    let applied = house.run(&["policy", "apply", text(&good), "--by", "ada", "--json"]).succeeded().json()[0]["digest"].clone();
+    let applied =
+        house.run(&["policy", "apply", text(&good), "--by", "ada", "--json"]).succeeded().json()[0]["digest"].clone();
     assert_ne!(applied, before);
     let shown = house.run(&["policy", "show", "--json"]).succeeded().json().remove(0);
     assert_eq!((&shown["digest"], &shown["applied"]["by"]), (&applied, &json!("ada")));
@@ -147,8 +152,10 @@ fn verify_refuses_a_model_with_another_digest() {
         ),
     );
     house.write("models/mine/1/m.gguf", "not the model");
-    let config =
-        house.write("house.toml", format!("[model]\nname = \"mine\"\nmanifest = {manifest:?}\ndirectory = {:?}\n", house.path("models")));
+    let config = house.write(
+        "house.toml",
+        format!("[model]\nname = \"mine\"\nmanifest = {manifest:?}\ndirectory = {:?}\n", house.path("models")),
+    );
     let config = text(&config);
 
     let verified = house.run(&["models", "verify", "mine", "--json", "--config", config]);
@@ -158,7 +165,10 @@ fn verify_refuses_a_model_with_another_digest() {
     let doctor = house.run(&["doctor", "--json", "--config", config]);
     let findings = doctor.json();
     let finding = |check: &str| findings.iter().find(|finding| finding["check"] == check).unwrap()["verdict"].clone();
-    assert_eq!((doctor.code, finding("model"), finding("store"), finding("transactions")), (2, json!("failed"), json!("ok"), json!("ok")));
+    assert_eq!(
+        (doctor.code, finding("model"), finding("store"), finding("transactions")),
+        (2, json!("failed"), json!("ok"), json!("ok"))
+    );
 }
 
 #[test]

@@ -18,7 +18,9 @@ fn settle(house: &House, key: &str, text: &str) {
     let up = house.up_without_tier();
     let mut results = house.start(&["results", "--follow", "--json"]);
     let line = format!("{}\n", json!({ "id": key, "text": text }));
-    house.run_with_stdin(&["submit", "-", "--stdin", "jsonl", "--revision", &text.len().to_string()], &line).succeeded();
+    house
+        .run_with_stdin(&["submit", "-", "--stdin", "jsonl", "--revision", &text.len().to_string()], &line)
+        .succeeded();
     let revision = format!("\"revision\":{}", text.len());
     results.until(|line| line.contains(&revision));
     assert_eq!(up.terminate(), 0);
@@ -43,7 +45,11 @@ fn a_record_that_cannot_be_decoded_is_kept_shown_and_replayed_once() {
 
     house.run(&["dead-letters", "replay", &id, "--reason", "a try", "--by", "ada"]).succeeded();
     let second = house.run(&["dead-letters", "replay", &id]);
-    assert!(second.code == 2 && second.stderr.contains("already_replayed") && second.stderr.contains("ada"), "{}", second.stderr);
+    assert!(
+        second.code == 2 && second.stderr.contains("already_replayed") && second.stderr.contains("ada"),
+        "{}",
+        second.stderr
+    );
     let none_left = house.run(&["dead-letters", "replay", "--all"]).succeeded();
     assert!(none_left.stderr.contains("nothing to replay"), "{}", none_left.stderr);
 

@@ -65,7 +65,8 @@ impl House {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_precis"));
         command.args(arguments).arg("--state").arg(self.path("state")).current_dir(self.folder.path());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRECIS_") && name != "PRECIS_MODELS_DIR") {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRECIS_") && name != "PRECIS_MODELS_DIR")
+        {
             command.env_remove(name);
         }
         command
@@ -76,7 +77,13 @@ impl House {
     }
 
     pub(crate) fn run_with_stdin(&self, arguments: &[&str], stdin: &str) -> Done {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // A command that reads no stdin may end first.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
@@ -97,7 +104,7 @@ impl House {
     /// `up` with a policy whose tier is off; returns once it runs.
     pub(crate) fn up_without_tier(&self) -> Running {
         let policy = self.write("no-tier.toml", NO_TIER);
-        let config = self.write("house.toml", format!("[policy]\nfile = {policy:?}\n"));
+        let config = self.write("house.toml", format!("[policy]\nfile = {:?}\n", text(&policy)));
         let mut up = self.start(&["up", "--config", text(&config)]);
         up.until(|line| line.starts_with("up:"));
         up

@@ -8,16 +8,10 @@
 //! Only who holds the name may commit, and the markers are read after it was taken: so of two replays of one dead letter, on any machines, one
 //! commits and the other is fenced or finds the marker.
 
-
 use anyhow::{Context as _, bail};
 use precis_flow::{ORIGIN_HEADER, Output as Record};
 use precis_objects::{ObjectStore, claim_check, keys};
-use precis_pipeline::{
-    identity::REPLAY_HEADER,
-    now_ms,
-    source::MAX_TEXT_BYTES,
-    topics,
-};
+use precis_pipeline::{identity::REPLAY_HEADER, now_ms, source::MAX_TEXT_BYTES, topics};
 use precis_schemas::{BodyReference, DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
 use serde_json::json;
 
@@ -96,7 +90,10 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
         match built {
             Ok(record) => {
                 let topic = record.topic.clone();
-                writer.commit(vec![record, marker(id, &by, &args.reason)?]).await.with_context(|| format!("{id} was not replayed"))?;
+                writer
+                    .commit(vec![record, marker(id, &by, &args.reason)?])
+                    .await
+                    .with_context(|| format!("{id} was not replayed"))?;
                 if out.json() {
                     out.value(&json!({ "id": id, "replayed": true, "topic": topic }))?;
                 } else {
@@ -106,7 +103,9 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
             Err(refusal) => {
                 refused += 1;
                 if out.json() {
-                    out.value(&json!({ "id": id, "replayed": false, "code": refusal.code(), "message": refusal.to_string() }))?;
+                    out.value(
+                        &json!({ "id": id, "replayed": false, "code": refusal.code(), "message": refusal.to_string() }),
+                    )?;
                 } else {
                     out.note(format_args!("{id}: not replayed ({}): {refusal}", refusal.code()));
                 }
@@ -127,7 +126,12 @@ fn chosen<'a>(all: &'a [Letter], args: &ReplayArgs) -> Vec<(String, Option<&'a L
     }
     let mut ids = args.ids.clone();
     ids.dedup();
-    ids.into_iter().map(|id| { let found = all.iter().find(|letter| letter.letter.id == id); (id, found) }).collect()
+    ids.into_iter()
+        .map(|id| {
+            let found = all.iter().find(|letter| letter.letter.id == id);
+            (id, found)
+        })
+        .collect()
 }
 
 /// The record to write, or why there is none.
@@ -193,7 +197,8 @@ pub(super) async fn value_of(letter: &DeadLetter, store: &dyn ObjectStore) -> an
 
 /// The record as it was, in its own partition, known as a replay and by the position of its first copy.
 fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
-    let mut record = Record { key: letter.key.clone(), value, partition: Some(letter.partition), ..Record::to(&letter.topic) };
+    let mut record =
+        Record { key: letter.key.clone(), value, partition: Some(letter.partition), ..Record::to(&letter.topic) };
     for header in &letter.headers {
         record.headers.push(header.name.clone(), header.value.clone());
     }

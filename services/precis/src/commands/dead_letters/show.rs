@@ -16,7 +16,12 @@ struct Header {
     value: String,
 }
 
-pub(super) async fn run(environment: &Environment, id: &str, value_to: Option<&Path>, out: &Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(
+    environment: &Environment,
+    id: &str,
+    value_to: Option<&Path>,
+    out: &Output,
+) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
     let Some(found) = letters(&log).await?.into_iter().find(|letter| letter.letter.id == id) else {
         bail!("no dead letter has the id {id}; `precis dead-letters list` shows them");

@@ -9,7 +9,7 @@ use precis_inference::models;
 use precis_pipeline::{Control, house::HouseSettings, topics};
 
 use super::Finding;
-use crate::{compose::Sections, environment::Environment};
+use crate::{compose::Sections, environment::Environment, report};
 
 /// The longest that one question to the log may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +23,10 @@ pub(super) fn settings(environment: &Environment) -> Finding {
     let read = || -> anyhow::Result<String> {
         HouseSettings::read(&environment.settings)?;
         Sections::read(&environment.settings)?;
-        Ok(environment.file.as_ref().map_or_else(|| "defaults and environment".to_owned(), |file| file.display().to_string()))
+        Ok(environment
+            .file
+            .as_ref()
+            .map_or_else(|| "defaults and environment".to_owned(), |file| file.display().to_string()))
     };
     Finding::of("settings", read())
 }
@@ -42,7 +45,10 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok("log", format!("{}: reachable", log.describe()))];
     if !known.iter().any(|topic| topic == topics::CONTROL) {
-        findings.push(Finding::failed("topics", "the topic control is missing; create the topics with `precis topics apply`"));
+        findings.push(Finding::failed(
+            "topics",
+            "the topic control is missing; create the topics with `precis topics apply`",
+        ));
         return findings;
     }
     match policy_tiers(&log, &settings).await {
@@ -57,21 +63,24 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
 }
 
 async fn policy_tiers(log: &Arc<dyn Log>, settings: &HouseSettings) -> anyhow::Result<(String, Vec<String>)> {
-    let control = patiently("reading control", async { Ok(Control::follow(log, settings.policy.load()?).await?) }).await?;
+    let control =
+        patiently("reading control", async { Ok(Control::follow(log, settings.policy.load()?).await?) }).await?;
     let governing = control.governing();
     let tiers: Vec<String> = governing.policy.tier_names().map(str::to_owned).collect();
     let origin = if control.applied().is_some() { "applied" } else { "from the settings; none was applied" };
-    Ok((format!("{} ({origin}), tiers {}", governing.digest, tiers.join(", ")), tiers))
+    Ok((format!("{} ({origin}), tiers {}", report::short(&governing.digest), tiers.join(", ")), tiers))
 }
 
 /// Whether all topics are there and as they should be. Only existing ones are asked about, so that nothing is created.
 async fn topics_of(log: &Arc<dyn Log>, settings: &HouseSettings, tiers: &[String], known: &[String]) -> Finding {
-    let wanted =
-        topics::all(&settings.topics.tenants, tiers, settings.topics.partitions, settings.topics.replication);
+    let wanted = topics::all(&settings.topics.tenants, tiers, settings.topics.partitions, settings.topics.replication);
     let (there, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|spec| known.contains(&spec.name));
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|spec| spec.name.as_str()).collect();
-        return Finding::failed("topics", format!("missing: {}; create them with `precis topics apply`", names.join(", ")));
+        return Finding::failed(
+            "topics",
+            format!("missing: {}; create them with `precis topics apply`", names.join(", ")),
+        );
     }
     match patiently("comparing topics", async { Ok(log.ensure_topics(&there).await?) }).await {
         Err(error) => Finding::failed("topics", format!("{error:#}")),
@@ -107,12 +116,14 @@ async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<Str
 
 /// The store; opening it proves that it creates objects at most once.
 pub(super) async fn store(environment: &Environment) -> Finding {
-    let probed = patiently("asking the store", async { environment.store().await.map(|store| store.describe()) }).await;
+    let probed =
+        patiently("asking the store", Box::pin(async { environment.store().await.map(|store| store.describe()) }))
+            .await;
     Finding::of("store", probed.map(|store| format!("{store}: creates an object at most once")))
 }
 
 /// The model's file and its digest.
-pub(super) async fn model(environment: &Environment, quick: bool) -> Finding {
+pub(super) fn model(environment: &Environment, quick: bool) -> Finding {
     let verify = || -> anyhow::Result<String> {
         let settings: ModelSettings = environment.settings.section("model")?;
         let manifest = settings.load_manifest()?;
@@ -131,10 +142,16 @@ pub(super) fn disk(environment: &Environment) -> Finding {
     let output = Command::new("df").arg("-Pk").arg(place).output();
     let free = output.ok().filter(|output| output.status.success()).and_then(|output| free_kib(&output.stdout));
     match free {
-        None => Finding::warning("disk", format!("free space at {} could not be told (`df -Pk` failed)", place.display())),
+        None => {
+            Finding::warning("disk", format!("free space at {} could not be told (`df -Pk` failed)", place.display()))
+        }
         Some(free) => {
             let detail = format!("{:.1} GiB free at {}", free as f64 / (1024.0 * 1024.0), place.display());
-            if free < LITTLE_DISK_KIB { Finding::warning("disk", detail + "; that is little") } else { Finding::ok("disk", detail) }
+            if free < LITTLE_DISK_KIB {
+                Finding::warning("disk", detail + "; that is little")
+            } else {
+                Finding::ok("disk", detail)
+            }
         }
     }
 }
@@ -145,9 +162,9 @@ fn free_kib(output: &[u8]) -> Option<u64> {
 }
 
 async fn patiently<T>(doing: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::time::timeout(PATIENCE, work)
-        .await
-        .with_context(|| format!("{doing} took longer than {} seconds; is it reachable from here?", PATIENCE.as_secs()))?
+    tokio::time::timeout(PATIENCE, work).await.with_context(|| {
+        format!("{doing} took longer than {} seconds; is it reachable from here?", PATIENCE.as_secs())
+    })?
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::{
     inputs::{Input, Inputs},
     output::Output,
     progress::{Pace, Progress},
-    report::{End, Row},
+    report::{self, End, Row},
 };
 
 /// Owner of the documents of one machine.
@@ -75,12 +75,11 @@ pub(super) async fn run(
     let fresh = asked.len() - settled.len();
 
     let stop = Shutdown::from_signals()?;
-    let engine = match fresh {
-        0 => None,
-        _ => {
-            out.note(format_args!("loading the model {}", entry.name));
-            Some(load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?)
-        }
+    let engine = if fresh == 0 {
+        None
+    } else {
+        out.note(format_args!("loading the model {}", entry.name));
+        Some(load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?)
     };
     let mut follower = Follower::new(&house.log, TENANT).await?;
     let words = asked.iter().filter(|asked| !settled.contains(&asked.document.document_id));
@@ -135,7 +134,8 @@ async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<HashSet<S
 }
 
 async fn put_in_force(environment: &Environment, house: &House, path: &Path, out: &Output) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("the policy {} cannot be read", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("the policy {} cannot be read", path.display()))?;
     let before = house.control.governing().digest;
     let policy = Policy::parse(&text).with_context(|| format!("the policy {} cannot be used", path.display()))?;
     let wanted = policy.digest();
@@ -143,9 +143,13 @@ async fn put_in_force(environment: &Environment, house: &House, path: &Path, out
         let topics = HouseSettings::read(&environment.settings)?.topics;
         create_work_topics(&*house.log, &topics, &policy).await?;
         apply_policy(&*house.log, &*house.store, &text, &operator(None)).await?;
-        // Waits until this process has read it, too.
+        // Until this process has read it, too: the ids of the documents hold its digest.
         house.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
-        out.note(format_args!("the policy {} is in force here from now on (before: {before})", path.display()));
+        out.note(format_args!(
+            "the policy {} is in force here from now on (before: {})",
+            path.display(),
+            report::short(&before)
+        ));
     }
     Ok(())
 }

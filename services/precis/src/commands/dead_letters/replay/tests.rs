@@ -70,7 +70,8 @@ async fn an_origin_that_a_record_has_stays_its_origin() {
 #[tokio::test]
 async fn a_second_replay_is_refused() {
     let (_folder, store) = store().await;
-    let action = DeadLetterAction { id: "x".into(), action: "replayed".into(), by: "ada".into(), at: 0, reason: String::new() };
+    let action =
+        DeadLetterAction { id: "x".into(), action: "replayed".into(), by: "ada".into(), at: 0, reason: String::new() };
     let found = Letter { letter: letter(b"raw"), action: Some(action) };
     let refusal = build(&found, false, &store).await.unwrap().unwrap_err();
     assert_eq!(refusal.code(), "already_replayed");
