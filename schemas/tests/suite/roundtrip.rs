@@ -63,6 +63,22 @@ fn fields_that_a_writer_does_not_know_take_the_schemas_defaults() {
     for_each_record!(check);
 }
 
+/// The other way round: what has no default in the schema has none in Rust.
+#[test]
+fn fields_without_a_default_are_required() {
+    fn check<T: Sample>() {
+        let schema: Value = serde_json::from_str(schema_json(T::NAME).unwrap()).unwrap();
+        for field in schema["fields"].as_array().unwrap() {
+            let name = field["name"].as_str().unwrap();
+            let mut record = serde_json::to_value(T::full()).unwrap();
+            assert!(record.as_object_mut().unwrap().remove(name).is_some(), "{}.{name}", T::NAME);
+            let read = serde_json::from_value::<T>(record);
+            assert_eq!(read.is_ok(), field.get("default").is_some(), "{}.{name}", T::NAME);
+        }
+    }
+    for_each_record!(check);
+}
+
 fn without_logical_types(schema: &Value) -> Value {
     match schema {
         Value::Array(items) => items.iter().map(without_logical_types).collect(),
