@@ -14,6 +14,7 @@ mod extract;
 mod fold;
 mod language;
 mod length;
+mod missing;
 mod names;
 mod numbers;
 mod refusal;

@@ -15,7 +15,8 @@ mod lexicon;
 
 use crate::fold::fold;
 use crate::language::Languages;
-use crate::numbers::{report, roman};
+use crate::missing::Missing;
+use crate::numbers::roman;
 use crate::source::Source;
 use crate::text::{Boundary, Text};
 use crate::{Check, CheckName, Thresholds};
@@ -23,9 +24,6 @@ use crate::{Check, CheckName, Thresholds};
 pub(crate) use known::Known;
 use known::is_capital;
 use lexicon::{is_connector, is_function_word, is_generic, same, stem};
-
-/// Longest name that is listed, in characters.
-const LISTED_CHARS: usize = 60;
 
 pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let undecided = if languages.differ() {
@@ -40,20 +38,18 @@ pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, t
     if let Some(reason) = undecided {
         return Check::new(CheckName::UnsupportedNames, true, None, reason.to_owned());
     }
-    let mut missing: Vec<String> = Vec::new();
+    let mut missing = Missing::default();
     for run in runs(summary) {
         if is_heading(summary, &run) || is_expansion(source, summary, &run) {
             continue;
         }
         for name in parts(summary, &run) {
-            if let Some(name) = unsupported(source, summary, &name)
-                && !missing.contains(&name)
-            {
-                missing.push(name);
+            if let Some(name) = unsupported(source, summary, &name) {
+                missing.add(name);
             }
         }
     }
-    report(CheckName::UnsupportedNames, &missing, thresholds.max_unsupported_names)
+    missing.report(CheckName::UnsupportedNames, thresholds.max_unsupported_names)
 }
 
 /// Indices of the pieces of one capitalised run, connectors included.
@@ -114,7 +110,7 @@ fn parts(text: &Text<'_>, run: &Run) -> Vec<Run> {
 }
 
 /// The name, if the source does not have it.
-fn unsupported(source: &Source, text: &Text<'_>, run: &Run) -> Option<String> {
+fn unsupported<'a>(source: &Source, text: &Text<'a>, run: &Run) -> Option<&'a str> {
     let mut missing = false;
     let mut bounds: Option<(usize, usize)> = None;
     for index in run.clone() {
@@ -132,8 +128,7 @@ fn unsupported(source: &Source, text: &Text<'_>, run: &Run) -> Option<String> {
         missing = missing || (judged && !is_supported(source, text, index, &folded));
     }
     let (first, last) = bounds.filter(|_| missing)?;
-    let name = &text.raw[text.pieces[first].start..text.pieces[last].end];
-    Some(name.chars().take(LISTED_CHARS).collect())
+    Some(&text.raw[text.pieces[first].start..text.pieces[last].end])
 }
 
 /// Whether the source accounts for one capitalised word of the summary.
@@ -147,19 +142,20 @@ fn is_supported(source: &Source, text: &Text<'_>, index: usize, folded: &str) ->
     if trivial || source.has(folded) || source.has(stem(folded)) || source.names.has_stem(folded) {
         return true;
     }
-    if same(folded).any(|other| source.has(other)) {
+    if same(folded).any(|other| source.has(other)) || is_part_of_known(source, text, index, folded) {
         return true;
     }
     if let Some(acronym) = acronym(word) {
-        return source.has(&acronym) || source.names.spells(&acronym) || is_dotted(source, &acronym);
+        return source.has(&acronym) || source.names.spells(&acronym);
     }
     // `PowerPoint` for `Power Point`
-    is_capitalised_inside(word) && humps(word).all(|hump| source.has(&fold(hump)))
+    is_capitalised_inside(word) && humps(word).into_iter().all(|hump| source.has(&fold(hump)))
 }
 
-/// Whether the source has the acronym as single letters: `U.S.` has no other pieces.
-fn is_dotted(source: &Source, acronym: &str) -> bool {
-    source.names.spells(acronym) && acronym.chars().all(|letter| source.has(letter.encode_utf8(&mut [0; 4])))
+/// Whether the source has the word joined to its neighbour: `Brain-Bench` for `BrainBench`.
+fn is_part_of_known(source: &Source, text: &Text<'_>, index: usize, folded: &str) -> bool {
+    let before = index > 0 && text.gap(index) == "-" && source.has(&format!("{}{folded}", text.folded(index - 1)));
+    before || (text.gap(index + 1) == "-" && source.has(&format!("{folded}{}", text.folded(index + 1))))
 }
 
 /// Whether the initials of a run are an acronym of the source: `World Health Organization` for `WHO`.
@@ -209,11 +205,19 @@ fn acronym(word: &str) -> Option<String> {
     all_capital.then(|| fold(letters))
 }
 
-/// The words run together in one: `Power`, `Point`.
-fn humps(word: &str) -> impl Iterator<Item = &str> {
-    let mut starts: Vec<usize> = word.char_indices().filter(|(_, c)| c.is_uppercase()).map(|(at, _)| at).collect();
-    starts.push(word.len());
-    (0..starts.len() - 1).map(move |index| &word[starts[index]..starts[index + 1]])
+/// The words run together in one: `Power`, `Point`; `Open`, `AI`.
+fn humps(word: &str) -> Vec<&str> {
+    let mut humps = Vec::new();
+    let (mut start, mut before) = (0, '\0');
+    for (at, character) in word.char_indices() {
+        if character.is_uppercase() && before.is_lowercase() {
+            humps.push(&word[start..at]);
+            start = at;
+        }
+        before = character;
+    }
+    humps.push(&word[start..]);
+    humps
 }
 
 /// Whether most words are in capitals, so that capitals tell nothing.

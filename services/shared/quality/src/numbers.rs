@@ -6,7 +6,7 @@
 //! 30 days are not 30 months, and an amount of money or a percentage needs its sign somewhere in the source. Dates are compared by
 //! day, month and year.
 //!
-//! Not numbers: list markers, `one` and its like, small counts of something listed in the source. Not seen: a right number in the
+//! Not numbers: list markers, `one` and its like. A list marker of the source supports a number without unit only: a third point is no `3 days`. Not seen: a right number in the
 //! wrong place, the sign of a number, sums and differences that the summary works out (they are reported as unsupported).
 
 mod dates;
@@ -17,9 +17,9 @@ mod value;
 mod words;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 
 use crate::language::Languages;
+use crate::missing::Missing;
 use crate::source::Source;
 use crate::text::Text;
 use crate::{Check, CheckName, Thresholds};
@@ -31,10 +31,6 @@ use words::Reading;
 
 pub(crate) use dates::month;
 
-/// How many unsupported items a detail lists, and how many characters of each.
-const LISTED: usize = 8;
-const LISTED_CHARS: usize = 40;
-
 /// The numbers of the source.
 #[derive(Default)]
 pub(crate) struct Known {
@@ -45,10 +41,8 @@ pub(crate) struct Known {
     /// Scales that stand apart from numbers.
     scales: HashSet<i32>,
     months: HashSet<u8>,
-    /// Numbers of list items, and those that end a list: the sizes of lists.
+    /// Numbers of list items and headings, which count nothing.
     markers: HashSet<String>,
-    list_ends: HashSet<String>,
-    last_marker: Option<u64>,
     /// Sizes in order, once all is read.
     sizes: Vec<(f64, Units)>,
 }
@@ -60,7 +54,6 @@ impl Known {
         for mention in &found {
             self.add(mention);
         }
-        self.end_list();
         self.read_words(text, &found);
     }
 
@@ -74,9 +67,7 @@ impl Known {
         let units = Units::of(mention.unit);
         match &mention.what {
             What::Number { readings, .. } if mention.marker => {
-                for value in readings {
-                    self.mark(&value.digits);
-                }
+                self.markers.extend(readings.iter().map(|value| value.digits.clone()));
             }
             What::Number { readings, parts } => {
                 for value in readings {
@@ -114,21 +105,6 @@ impl Known {
     fn put_bare(&mut self, value: &Value) {
         let digits = value.digits.clone();
         self.values.entry(digits).or_default().add(Units::BARE);
-    }
-
-    fn mark(&mut self, digits: &str) {
-        let number = digits.parse().ok();
-        if number != self.last_marker.map(|last| last + 1) {
-            self.end_list();
-        }
-        self.last_marker = number;
-        self.markers.insert(digits.to_owned());
-    }
-
-    fn end_list(&mut self) {
-        if let Some(last) = self.last_marker.take() {
-            self.list_ends.insert(last.to_string());
-        }
     }
 
     /// Units, scales, hints and Roman numerals that stand apart from the numbers found.
@@ -213,10 +189,7 @@ impl Known {
         if mention.unit == Some(Unit::Percent) && self.has(&scaled.shift(-2), None) {
             return true;
         }
-        if mention.reference && self.markers.contains(&scaled.digits) {
-            return true;
-        }
-        if mention.unit.is_none() && self.list_ends.contains(&scaled.digits) {
+        if mention.unit.is_none() && self.markers.contains(&scaled.digits) {
             return true;
         }
         let range = if mention.hedged { scaled.vicinity() } else { scaled.rounding() };
@@ -288,33 +261,16 @@ pub(crate) fn roman(word: &str) -> Option<u64> {
 
 pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let reading = Reading::Strict(languages.of_summary());
-    let mut missing: Vec<String> = Vec::new();
+    let mut missing = Missing::default();
     for mention in mentions(summary, reading) {
         let written = &summary.raw[mention.start..mention.end];
         // The minutes of a full hour are nowhere else.
         let marker = mention.marker || lex::is_inline_marker(summary, &mention) || written == "00";
-        if marker || source.numbers.supports(source, &mention) {
-            continue;
-        }
-        let written: String = written.trim().chars().take(LISTED_CHARS).collect();
-        if !missing.contains(&written) {
-            missing.push(written);
+        if !marker && !source.numbers.supports(source, &mention) {
+            missing.add(written);
         }
     }
-    report(CheckName::UnsupportedNumbers, &missing, thresholds.max_unsupported_numbers)
-}
-
-/// A check by the items that the source does not have.
-pub(crate) fn report(name: CheckName, missing: &[String], limit: u32) -> Check {
-    let passed = missing.len() <= limit as usize;
-    let mut detail = String::new();
-    if !missing.is_empty() {
-        detail = format!("not in the source: {}", missing[..missing.len().min(LISTED)].join(", "));
-        if missing.len() > LISTED {
-            let _ = write!(detail, " and {} more", missing.len() - LISTED);
-        }
-    }
-    Check::new(name, passed, Some(missing.len() as f64), detail)
+    missing.report(CheckName::UnsupportedNumbers, thresholds.max_unsupported_numbers)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn extracts(text: &str, words: usize) -> Vec<String> {
 #[test]
 fn what_is_copied_from_a_document_is_supported_by_it() {
     for (path, text) in documents() {
-        for extract in extracts(&text, 80) {
+        for extract in extracts(&text, 160) {
             let found = checks(&text, &extract);
             for name in ["unsupported_numbers", "unsupported_names", "language"] {
                 let found = named(&found, name);

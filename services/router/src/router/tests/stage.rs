@@ -18,10 +18,10 @@ async fn values(bench: &Bench, topic: &str, least: usize) -> Vec<Vec<u8>> {
     let mut values = Vec::new();
     let read = async {
         while values.len() < least || !reader.caught_up() {
-            values.extend(reader.next(Duration::from_secs(60)).await.unwrap().and_then(|record| record.value));
+            values.extend(reader.next(Duration::from_mins(1)).await.unwrap().and_then(|record| record.value));
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), read).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), read).await.unwrap();
     values
 }
 

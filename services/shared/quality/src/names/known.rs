@@ -1,6 +1,8 @@
 //! What the source says about names beyond its vocabulary: stems and initials.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::lexicon::{is_function_word, stem};
 use crate::text::{Boundary, Text};
@@ -15,7 +17,14 @@ pub(crate) struct Known {
     content: String,
     /// The same of capitalised words, spaces where others stand between.
     capitals: String,
+    /// Hashes of all acronyms that those letters spell, made when the first is looked for.
+    spelt: OnceCell<HashSet<u64>>,
 }
+
+/// Shortest acronym that words in lower case may spell: two letters are found anywhere.
+const SHORTEST: usize = 3;
+/// Longest acronym that is looked for.
+const LONGEST: usize = 8;
 
 impl Known {
     /// Adds a word of the source.
@@ -51,13 +60,29 @@ impl Known {
         self.stems.contains(folded) || self.stems.contains(stem(folded))
     }
 
-    /// Whether successive words of the source begin with these letters. Two letters are found anywhere, so they need capitals.
+    /// Whether successive words of the source begin with these letters.
     pub(super) fn spells(&self, acronym: &str) -> bool {
-        if self.capitals.contains(acronym) {
-            return true;
-        }
-        acronym.len() > 2 && (self.content.contains(acronym) || self.initials.contains(acronym))
+        let letters: Vec<char> = acronym.chars().collect();
+        self.spelt.get_or_init(|| self.all_spelt()).contains(&hash(&letters))
     }
+
+    fn all_spelt(&self) -> HashSet<u64> {
+        let mut spelt = HashSet::new();
+        for (initials, shortest) in [(&self.capitals, 2), (&self.content, SHORTEST), (&self.initials, SHORTEST)] {
+            let letters: Vec<char> = initials.chars().collect();
+            for length in shortest..=LONGEST {
+                let within = letters.windows(length).filter(|letters| !letters.contains(&' '));
+                spelt.extend(within.map(hash));
+            }
+        }
+        spelt
+    }
+}
+
+fn hash(letters: &[char]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    letters.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether a word begins with a capital letter.

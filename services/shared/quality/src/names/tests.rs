@@ -29,6 +29,12 @@ fn names_of_the_source_are_supported_whatever_their_case_and_accents() {
 }
 
 #[test]
+fn joined_and_separate_spellings_are_one_name() {
+    supported("We present BrainBench.", "They present Brain-Bench.");
+    supported("We present Power Point and Clinical BERT.", "They present PowerPoint and ClinicalBERT.");
+}
+
+#[test]
 fn invented_names_are_reported_whole() {
     unsupported(
         "The buyer is Acme Ltd.",

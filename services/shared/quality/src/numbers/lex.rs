@@ -24,8 +24,6 @@ pub(crate) struct Mention {
     pub(crate) loose: bool,
     /// The number of a list item or a heading, at the beginning of its line.
     pub(crate) marker: bool,
-    /// Behind a word such as "section".
-    pub(crate) reference: bool,
     /// Behind a word such as "about".
     pub(crate) hedged: bool,
 }
@@ -54,7 +52,6 @@ impl Mention {
             scale: None,
             loose: false,
             marker: false,
-            reference: false,
             hedged: false,
         }
     }
@@ -88,7 +85,6 @@ fn in_digits(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Menti
     };
     let mut mention = Mention::new(text, at, end, What::Number { readings, parts });
     mention.marker = is_marker(text, at, end);
-    mention.reference = at > 0 && is_reference(&text.folded(at - 1));
     let next = match suffix.as_str() {
         "" => measure(text, at, end, &mut mention),
         suffix => {

@@ -8,6 +8,9 @@ use super::value::Value;
 use super::words::Reading;
 use crate::text::Text;
 
+/// Most groups of digits in one number: more is a row of a table.
+const MOST_GROUPS: usize = 8;
+
 /// A literal read from a text.
 pub(crate) struct Literal {
     /// Each reads the whole literal as one number.
@@ -26,7 +29,7 @@ pub(crate) fn read(text: &Text<'_>, at: usize, reading: Reading) -> Option<Liter
     let mut groups = vec![first];
     let mut separators = Vec::new();
     let mut end = at + 1;
-    while rest.is_empty() && end < text.len() {
+    while rest.is_empty() && end < text.len() && groups.len() < MOST_GROUPS {
         let Some((separator, group, tail)) = continuation(text, end, &groups, &separators) else {
             break;
         };

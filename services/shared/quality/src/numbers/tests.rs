@@ -120,8 +120,8 @@ fn list_markers_are_no_numbers() {
     supported("Rent and notice.", "1. Rent\n2) Notice\n(3) Deposit\n**4.** Term");
     supported("Rent and notice.", "There are duties: (1) rent and (2) notice.");
     supported("Rent and notice.", "Step 1: pay.\nStep 2: leave.");
-    unsupported("1. Rent\n2. Notice\n3. Term", "The lease has 2 rooms.", "2");
-    supported("1. Rent\n2. Notice\n3. Term", "The lease has 3 chapters, and section 2 is about notice.");
+    supported("1. Rent\n2. Notice\n14.3. Term", "The lease has 2 chapters, and 14.3 is about its term.");
+    unsupported("1. Rent\n2. Notice\n3. Term", "Notice is 3 days, rent is $2.", "3 days, 2");
 }
 
 #[test]
