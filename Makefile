@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test check clean
+.PHONY: help demo build test check docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ check: ## format, lints and docs, warnings denied
 	infra/setup.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(MAKE) --no-print-directory docs
+
+docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 clean: ## remove the demo's results and this project's build output (dependencies stay built)

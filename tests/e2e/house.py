@@ -182,11 +182,14 @@ class EmbeddedHouse(House):
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
 
     def submit(self, documents: list[dict]) -> set[oracle.Identity]:
-        """Publishes with `precis submit`, beside whatever runs; returns the identities once it says that they are published."""
+        """Publishes with `precis submit`, beside whatever runs; returns the identities once it says that they are published.
+
+        All documents have the first one's length, since it is an option of the command.
+        """
         lines = [json.dumps({"id": document["document_id"], "text": document["text"], "language": document["language"]}) for document in documents]
         file = self.folder / f"{uuid.uuid4().hex}.jsonl"
         file.write_text("\n".join(lines) + "\n")
-        done = self.cli("submit", file, "--json", "--tenant", TENANT, "--sensitivity", "public", "--max-words", str(notes.MAX_WORDS))
+        done = self.cli("submit", file, "--json", "--tenant", TENANT, "--sensitivity", "public", "--max-words", str(documents[0]["max_words"]))
         told = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(told) == len(documents), done.stderr.decode()
         return {(row["tenant"], row["document_id"], row["revision"]) for row in told}

@@ -10,8 +10,9 @@ from house import API, GPU, PERMISSIVE
 from oracle import settled
 
 DOCUMENTS = 200
-# Two of three documents go to the stand-in for a provider: all services have work, and the model on this CPU does not take for ever.
-TIERS = (GPU.with_share(0.3), API.with_share(0.7))
+WORDS = 10
+# Four of five documents go to the stand-in for a provider: all services have work, and the model on this CPU does not take for ever.
+TIERS = (GPU.with_share(0.2), API.with_share(0.8))
 
 
 @pytest.mark.parametrize("victim", ["router", "gpu-worker", "api-worker"])
@@ -20,7 +21,7 @@ def test_killed_service_on_kafka(kafka_house, llmock, victim):
     for service in ("router", "gpu-worker", "api-worker"):
         house.start(f"precis-{service}")
     published: list[set[oracle.Identity]] = []
-    documents = [notes.note(number) for number in range(DOCUMENTS)]
+    documents = [notes.note(number, max_words=WORDS) for number in range(DOCUMENTS)]
     # Published over some seconds, so that the router too is in the middle of it when it dies.
     publisher = threading.Thread(target=lambda: published.append(house.publish(documents, pause_seconds=0.05)))
     publisher.start()
@@ -38,7 +39,7 @@ def test_killed_service_on_kafka(kafka_house, llmock, victim):
 def test_killed_process_on_the_embedded_log(embedded_house, llmock):
     house = embedded_house(*TIERS, llmock=llmock, checks=PERMISSIVE)
     everything = house.start("precis", "up")
-    published = house.submit([notes.note(number) for number in range(DOCUMENTS)])
+    published = house.submit([notes.note(number, max_words=WORDS) for number in range(DOCUMENTS)])
     house.log.until("summaries", settled(DOCUMENTS // 5), "a fifth of the outcomes")
     everything.kill()
     assert len(oracle.first_outcomes(house.log.read("summaries"))) < DOCUMENTS, "killed too late to prove anything"
