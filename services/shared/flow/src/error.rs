@@ -48,6 +48,14 @@ pub enum FlowError {
         /// The limit, when it is known.
         limit_bytes: Option<usize>,
     },
+    /// A topic's rules refuse a record: such as one without a key in a compacted topic.
+    #[error("topic {topic} refuses a record: {detail}")]
+    RecordRefused {
+        /// The topic's name.
+        topic: String,
+        /// What the log said.
+        detail: String,
+    },
     /// The log cannot be reached at the moment.
     #[error("the log is unavailable while {doing}: {detail}")]
     Unavailable {
@@ -177,7 +185,7 @@ impl FlowError {
     /// What to do about it.
     pub fn class(&self) -> Class {
         match self {
-            Self::RecordTooLarge { .. } => Class::Reject,
+            Self::RecordTooLarge { .. } | Self::RecordRefused { .. } => Class::Reject,
             Self::Unavailable { .. } | Self::Full { .. } | Self::Denied { .. } => Class::Retry,
             Self::Config { .. }
             | Self::TlsNotBuilt { .. }
@@ -203,6 +211,7 @@ impl FlowError {
             Self::TlsNotBuilt { .. } => "tls_not_built",
             Self::UnknownTopic { .. } => "unknown_topic",
             Self::RecordTooLarge { .. } => "record_too_large",
+            Self::RecordRefused { .. } => "record_refused",
             Self::Unavailable { .. } => "log_unavailable",
             Self::Denied { .. } => "log_denied",
             Self::Full { .. } => "log_full",

@@ -86,13 +86,18 @@ pub(super) fn append(
     output: &Output,
     timestamp_ms: i64,
 ) -> Result<Position, StoreError> {
-    let mut find = transaction.prepare_cached("SELECT id, partitions, max_message_bytes FROM topics WHERE name = ?")?;
+    let mut find =
+        transaction.prepare_cached("SELECT id, partitions, max_message_bytes, compacted FROM topics WHERE name = ?")?;
     let topic = find.query_row([&output.topic], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i32>(1)?, row.get::<_, i64>(2)? as usize))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i32>(1)?, row.get::<_, i64>(2)? as usize, row.get::<_, bool>(3)?))
     });
-    let Some((topic, partitions, limit_bytes)) = topic.optional()? else {
+    let Some((topic, partitions, limit_bytes, compacted)) = topic.optional()? else {
         return Err(FlowError::UnknownTopic { topic: output.topic.clone() }.into());
     };
+    if compacted && output.key.is_none() {
+        let (topic, detail) = (output.topic.clone(), "it is compacted, and the record has no key".to_owned());
+        return Err(FlowError::RecordRefused { topic, detail }.into());
+    }
     let headers = headers::encode(&output.headers);
     let size_bytes =
         output.key.as_ref().map_or(0, Vec::len) + output.value.as_ref().map_or(0, Vec::len) + headers.len();

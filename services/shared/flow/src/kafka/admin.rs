@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 use tokio::runtime::Handle;
 
-use super::client::{ASK_TIMEOUT, Logs, flow_error};
+use super::client::{ASK_TIMEOUT, Logs, flow_error, is_unknown_topic};
 use crate::error::FlowError;
 use crate::log::{Change, PartitionStatus, TopicChange, TopicSpec, TopicStatus};
 
@@ -168,10 +168,24 @@ pub(super) fn statuses(observer: &BaseConsumer<Logs>) -> Result<Vec<TopicStatus>
 
 /// The first offset still there and, since the observer reads committed records only, the last stable one.
 pub(super) fn ends_of(observer: &BaseConsumer<Logs>, topic: &str, partition: i32) -> Result<(i64, i64), FlowError> {
-    observer.fetch_watermarks(topic, partition, ASK_TIMEOUT).map_err(|error| match error.rdkafka_error_code() {
-        Some(code) if super::client::is_unknown_topic(code) => FlowError::UnknownTopic { topic: topic.to_owned() },
-        _ => flow_error("reading where partitions end", &error),
-    })
+    let deadline = Instant::now() + VISIBLE;
+    loop {
+        let error = match observer.fetch_watermarks(topic, partition, ASK_TIMEOUT) {
+            Ok(ends) => return Ok(ends),
+            Err(error) => error,
+        };
+        let code = error.rdkafka_error_code();
+        // A topic that was just made, or a leader that just moved: known to one broker and not yet to another.
+        let moving =
+            matches!(code, Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable));
+        if !moving || Instant::now() >= deadline {
+            return Err(match code {
+                Some(code) if is_unknown_topic(code) => FlowError::UnknownTopic { topic: topic.to_owned() },
+                _ => flow_error("reading where partitions end", &error),
+            });
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 fn options() -> AdminOptions {

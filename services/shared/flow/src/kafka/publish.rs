@@ -74,6 +74,7 @@ fn refused(output: &Output, error: &KafkaError) -> FlowError {
         Some(code) if is_too_large(code) => {
             FlowError::RecordTooLarge { topic, size_bytes: output.size_bytes(), limit_bytes: None }
         }
+        Some(RDKafkaErrorCode::InvalidRecord) => FlowError::RecordRefused { topic, detail: error.to_string() },
         Some(code) if is_unknown_topic(code) => FlowError::UnknownTopic { topic },
         _ => flow_error("publishing", error),
     }

@@ -79,13 +79,7 @@ impl TransactionalProducer {
     /// Serves the client's events while no transaction is open; an error when it is beyond repair.
     pub(super) fn idle(&self) -> Result<(), FlowError> {
         self.producer.poll(Duration::ZERO);
-        match self.producer.client().fatal_error() {
-            None => Ok(()),
-            Some((code, detail)) => match flow_error("writing", &KafkaError::Global(code)) {
-                fenced @ FlowError::Fenced { .. } => Err(fenced),
-                _ => Err(FlowError::Client { doing: "writing", detail }),
-            },
-        }
+        self.fatal("writing")
     }
 
     /// Writes all outputs and moves the offsets, or neither. `abandon` is asked on the way whether to abort.
@@ -95,7 +89,7 @@ impl TransactionalProducer {
         offsets: Option<&Offsets>,
         abandon: &dyn Fn() -> bool,
     ) -> Result<(), Failed> {
-        self.producer.context().forget();
+        drop(self.producer.context().take_failures());
         match self.call("beginning a transaction", || self.producer.begin_transaction()) {
             Ok(()) => {}
             Err(Broken::Abort(error) | Broken::Fatal(error)) => return Err(error.into()),
@@ -175,7 +169,8 @@ impl TransactionalProducer {
                 return Err((Broken::Abort(FlowError::Unavailable { doing: "writing", detail }), None));
             }
         }
-        match self.producer.context().first_failure() {
+        let failures = self.producer.context().take_failures();
+        match culprit(&failures, outputs) {
             None => Ok(()),
             Some((index, code)) => Err(self.refused(index, outputs[index], &KafkaError::MessageProduction(code))),
         }
@@ -183,19 +178,31 @@ impl TransactionalProducer {
 
     /// What a failed output means for its transaction.
     fn refused(&self, index: usize, output: &Output, error: &KafkaError) -> (Broken, Option<usize>) {
-        let topic = output.topic.clone();
+        // Once the client is beyond repair it purges what it holds: why is what counts.
+        if let Err(fatal) = self.fatal("writing") {
+            return (Broken::Fatal(fatal), None);
+        }
+        let (topic, size_bytes) = (output.topic.clone(), output.size_bytes());
         let (error, refused) = match error.rdkafka_error_code() {
             Some(code) if is_too_large(code) => {
-                let size_bytes = output.size_bytes();
                 (FlowError::RecordTooLarge { topic, size_bytes, limit_bytes: None }, Some(index))
+            }
+            Some(RDKafkaErrorCode::InvalidRecord) => {
+                (FlowError::RecordRefused { topic, detail: error.to_string() }, Some(index))
             }
             Some(code) if is_unknown_topic(code) => (FlowError::UnknownTopic { topic }, None),
             _ => (flow_error("writing", error), None),
         };
-        if self.producer.client().fatal_error().is_some() {
-            return (Broken::Fatal(error), refused);
-        }
         (Broken::Abort(error), refused)
+    }
+
+    /// Fails when the client is beyond repair.
+    fn fatal(&self, doing: &'static str) -> Result<(), FlowError> {
+        let Some((code, detail)) = self.producer.client().fatal_error() else { return Ok(()) };
+        match flow_error(doing, &KafkaError::Global(code)) {
+            fenced @ FlowError::Fenced { .. } => Err(fenced),
+            _ => Err(FlowError::Client { doing, detail }),
+        }
     }
 
     /// Makes one call of the protocol, again as long as its error asks for just that.
@@ -205,10 +212,9 @@ impl TransactionalProducer {
             let Err(error) = call() else { return Ok(()) };
             let meaning = flow_error(doing, &error);
             let KafkaError::Transaction(transaction) = &error else {
-                return Err(if self.producer.client().fatal_error().is_some() {
-                    Broken::Fatal(meaning)
-                } else {
-                    Broken::Abort(meaning)
+                return Err(match self.fatal(doing) {
+                    Err(fatal) => Broken::Fatal(fatal),
+                    Ok(()) => Broken::Abort(meaning),
                 });
             };
             if transaction.is_fatal() {
@@ -235,17 +241,23 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    fn forget(&self) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    fn take_failures(&self) -> Vec<(usize, RDKafkaErrorCode)> {
+        std::mem::take(&mut self.failures.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// The failure that explains the others: one that is not just their consequence.
-    fn first_failure(&self) -> Option<(usize, RDKafkaErrorCode)> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let consequence =
-            |code: RDKafkaErrorCode| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
-        failures.iter().find(|(_, code)| !consequence(*code)).or(failures.first()).copied()
-    }
+/// The failure that explains the others. A broker refuses a batch as a whole: of those that it calls too large, the
+/// largest is; and what failed because another one did explains nothing.
+fn culprit(failures: &[(usize, RDKafkaErrorCode)], outputs: &[&Output]) -> Option<(usize, RDKafkaErrorCode)> {
+    let rank = |(index, code): &(usize, RDKafkaErrorCode)| {
+        let size_bytes = if is_too_large(*code) { outputs[*index].size_bytes() } else { 0 };
+        let consequence = matches!(
+            code,
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight | RDKafkaErrorCode::InvalidDifferentRecord
+        );
+        (!consequence, size_bytes, std::cmp::Reverse(*index))
+    };
+    failures.iter().copied().max_by_key(rank)
 }
 
 impl ClientContext for Deliveries {

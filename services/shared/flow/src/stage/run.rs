@@ -21,7 +21,7 @@ use super::partitions::Partitions;
 use super::processor::{Delivery, Processor, Rejection};
 use super::retry::wait;
 use super::tracker::{Held, TransactionLimit};
-use super::work::{Context, Finish, OUTPUT_TOO_LARGE};
+use super::work::{Context, Finish, OUTPUT_REFUSED, OUTPUT_TOO_LARGE};
 use super::{JOIN_BACKOFF, STALL_AFTER};
 use crate::error::{Class, FlowError};
 use crate::log::Log;
@@ -309,7 +309,8 @@ impl Stage {
     /// The log can never take what this record led to: it ends as a dead letter instead.
     fn reject_refused(&mut self, delivery: Arc<Delivery>, epoch: Epoch, error: &FlowError) {
         let lane = Lane::of(&delivery.record, epoch);
-        let rejection = Rejection::new(OUTPUT_TOO_LARGE, error.to_string());
+        let code = if let FlowError::RecordTooLarge { .. } = error { OUTPUT_TOO_LARGE } else { OUTPUT_REFUSED };
+        let rejection = Rejection::new(code, error.to_string());
         self.partitions.start(&lane.partition, epoch);
         let context = Arc::clone(&self.context);
         self.working.spawn(async move {

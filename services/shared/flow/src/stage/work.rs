@@ -24,6 +24,9 @@ pub(crate) const PANICKED: &str = "processor_panicked";
 /// The code of outputs that no record can hold.
 pub(crate) const OUTPUT_TOO_LARGE: &str = "output_too_large";
 
+/// The code of outputs that the log refuses for another reason.
+pub(crate) const OUTPUT_REFUSED: &str = "output_refused";
+
 /// What every record's task shares.
 pub(crate) struct Context {
     pub(crate) config: StageConfig,

@@ -1,1 +1,112 @@
+#![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::record::Headers;
+
+fn lane(partition: i32, epoch: Epoch, key: Option<&str>) -> Lane {
+    let record = Record {
+        topic: "t".into(),
+        partition,
+        offset: 0,
+        timestamp_ms: 0,
+        key: key.map(|key| key.as_bytes().to_vec()),
+        value: None,
+        headers: Headers::new(),
+    };
+    Lane::of(&record, epoch)
+}
+
+#[test]
+fn the_second_of_a_key_waits_for_the_first() {
+    let mut lanes = Lanes::default();
+    for item in 0..2 {
+        lanes.push(lane(0, 1, Some("a")), item);
+    }
+    let (first, item) = lanes.next().unwrap();
+    assert_eq!(item, 0);
+    assert!(lanes.next().is_none());
+    lanes.done(first);
+    assert_eq!(lanes.next().unwrap().1, 1);
+}
+
+#[test]
+fn records_without_a_key_wait_for_nobody() {
+    let mut lanes = Lanes::default();
+    for item in 0..3 {
+        lanes.push(lane(0, 1, None), item);
+    }
+    let items: Vec<_> = std::iter::from_fn(|| lanes.next()).map(|(_, item)| item).collect();
+    assert_eq!(items, [0, 1, 2]);
+}
+
+#[test]
+fn an_empty_key_is_a_key() {
+    let mut lanes = Lanes::default();
+    lanes.push(lane(0, 1, Some("")), 0);
+    lanes.push(lane(0, 1, Some("")), 1);
+    assert!(lanes.next().is_some());
+    assert!(lanes.next().is_none());
+}
+
+#[test]
+fn what_is_left_of_an_earlier_assignment_holds_up_nobody() {
+    let mut lanes = Lanes::default();
+    lanes.push(lane(0, 1, Some("a")), 0);
+    let (old, _) = lanes.next().unwrap();
+    lanes.forget(|partition| partition.partition == 0);
+    lanes.push(lane(0, 2, Some("a")), 1);
+    assert_eq!(lanes.next().unwrap().1, 1);
+    lanes.push(lane(0, 2, Some("a")), 2);
+    lanes.done(old);
+    assert!(lanes.next().is_none(), "the end of the old one frees nobody");
+}
+
+#[test]
+fn forgetting_a_partition_leaves_the_others() {
+    let mut lanes = Lanes::default();
+    for (partition, key, item) in [(0, "a", 0), (0, "a", 1), (1, "a", 2), (1, "a", 3)] {
+        lanes.push(lane(partition, 1, Some(key)), item);
+    }
+    lanes.forget(|partition| partition.partition == 0);
+    let (head, item) = lanes.next().unwrap();
+    assert_eq!(item, 2);
+    lanes.done(head);
+    assert_eq!(lanes.next().unwrap().1, 3);
+    assert!(lanes.next().is_none());
+}
+
+proptest! {
+    #[test]
+    fn every_item_comes_out_once_in_the_order_of_its_key(
+        keys in prop::collection::vec(0..4_u8, 0..60),
+        finish_first in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
+    ) {
+        let mut lanes = Lanes::default();
+        for (item, key) in keys.iter().enumerate() {
+            lanes.push(lane(0, 1, Some(&key.to_string())), (*key, item));
+        }
+        let mut running: Vec<(Lane, (u8, usize))> = Vec::new();
+        let mut last: HashMap<u8, usize> = HashMap::new();
+        let mut out = 0;
+        let mut choices = finish_first.into_iter();
+        loop {
+            while let Some((lane, (key, item))) = lanes.next() {
+                prop_assert!(running.iter().all(|(_, (other, _))| *other != key), "two of one key at once");
+                prop_assert!(last.insert(key, item).is_none_or(|before| before < item));
+                running.push((lane, (key, item)));
+                out += 1;
+            }
+            if running.is_empty() {
+                break;
+            }
+            let chosen = choices.next().map_or(0, |choice| choice.index(running.len()));
+            let (lane, _) = running.swap_remove(chosen);
+            lanes.done(lane);
+        }
+        prop_assert_eq!(out, keys.len());
+    }
+}

@@ -1,1 +1,217 @@
+#![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::record::{Headers, Record};
+
+const ALL: TransactionLimit = TransactionLimit { records: usize::MAX, bytes: usize::MAX };
+
+fn partition() -> PartitionId {
+    PartitionId { topic: "t".into(), partition: 0 }
+}
+
+fn delivery(offset: i64) -> Arc<Delivery> {
+    let record = Record {
+        topic: "t".into(),
+        partition: 0,
+        offset,
+        timestamp_ms: 0,
+        key: None,
+        value: None,
+        headers: Headers::new(),
+    };
+    Arc::new(Delivery::new(record, CancellationToken::new()))
+}
+
+fn output(offset: i64) -> Vec<Output> {
+    vec![Output::to("out").value(offset.to_string())]
+}
+
+fn tracker(offsets: &[i64]) -> Tracker {
+    let mut tracker = Tracker::new(partition(), 1, None);
+    for offset in offsets {
+        assert!(tracker.see(delivery(*offset), Instant::now()));
+    }
+    tracker
+}
+
+fn values(part: &Part) -> Vec<i64> {
+    let values = part.outputs.iter().flat_map(|outputs| outputs.iter());
+    values.map(|output| String::from_utf8(output.value.clone().unwrap()).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn only_the_contiguous_front_is_lent_and_gaps_do_not_matter() {
+    let mut tracker = tracker(&[3, 4, 7, 8, 9, 12]);
+    for offset in [3, 4, 8, 12] {
+        tracker.finish(offset, output(offset), false).unwrap();
+    }
+    let part = tracker.take(&mut ALL.clone()).unwrap();
+    assert_eq!((values(&part), part.next_offset), (vec![3, 4], 5));
+    tracker.confirm();
+    tracker.finish(7, output(7), false).unwrap();
+    let part = tracker.take(&mut ALL.clone()).unwrap();
+    assert_eq!((values(&part), part.next_offset), (vec![7, 8], 9));
+}
+
+#[test]
+fn what_was_aborted_is_lent_again_with_what_was_finished_since() {
+    let mut tracker = tracker(&[0, 1]);
+    tracker.finish(0, output(0), false).unwrap();
+    assert_eq!(values(&tracker.take(&mut ALL.clone()).unwrap()), [0]);
+    assert!(!tracker.ready(), "one transaction at a time");
+    tracker.finish(1, output(1), false).unwrap();
+    tracker.abort();
+    assert_eq!(values(&tracker.take(&mut ALL.clone()).unwrap()), [0, 1]);
+    assert_eq!(tracker.confirm().records, 2);
+    assert_eq!(tracker.held(), Held::default());
+}
+
+#[test]
+fn a_repeated_offset_is_dropped_and_an_unknown_one_cannot_finish() {
+    let mut tracker = tracker(&[5]);
+    assert!(!tracker.see(delivery(5), Instant::now()));
+    assert!(!tracker.see(delivery(4), Instant::now()));
+    assert_eq!(tracker.finish(4, output(4), false), None);
+    assert!(tracker.finish(5, output(5), false).is_some());
+    assert_eq!(tracker.finish(5, output(5), false), None, "finished already");
+}
+
+#[test]
+fn an_uncommitted_start_is_committed_once_without_any_record() {
+    let mut tracker = Tracker::new(partition(), 1, Some(0));
+    let part = tracker.take(&mut ALL.clone()).unwrap();
+    assert_eq!((part.next_offset, part.outputs.len()), (0, 0));
+    tracker.abort();
+    assert!(tracker.ready(), "aborted: still to be committed");
+    tracker.take(&mut ALL.clone()).unwrap();
+    tracker.confirm();
+    assert!(!tracker.ready());
+}
+
+#[test]
+fn a_transaction_is_bounded_but_takes_one_record_of_any_size() {
+    let mut tracker = tracker(&[0, 1, 2]);
+    let mut bytes = 0;
+    for offset in 0..3 {
+        bytes = tracker.finish(offset, output(offset), false).unwrap();
+    }
+    let mut limit = TransactionLimit { records: 2, bytes: usize::MAX };
+    assert_eq!(tracker.take(&mut limit).unwrap().next_offset, 2);
+    assert_eq!(limit.records, 0);
+    tracker.abort();
+    let mut limit = TransactionLimit { records: 9, bytes: bytes + 1 };
+    assert_eq!(tracker.take(&mut limit).unwrap().next_offset, 1);
+    tracker.abort();
+    let mut limit = TransactionLimit { records: 9, bytes: 1 };
+    assert_eq!(tracker.take(&mut limit).unwrap().next_offset, 1);
+    tracker.abort();
+    assert!(tracker.take(&mut TransactionLimit { records: 0, bytes: 9_999 }).is_none());
+}
+
+#[test]
+fn a_refused_record_is_opened_again_and_holds_back_what_is_behind_it() {
+    let mut tracker = tracker(&[2, 4, 6]);
+    for offset in [2, 4, 6] {
+        tracker.finish(offset, output(offset), false).unwrap();
+    }
+    tracker.take(&mut ALL.clone()).unwrap();
+    let (reopened, _) = tracker.reopen(1).unwrap();
+    assert_eq!(reopened.record.offset, 4);
+    assert_eq!(values(&tracker.take(&mut ALL.clone()).unwrap()), [2]);
+    tracker.confirm();
+    tracker.finish(4, output(40), true).unwrap();
+    assert_eq!(values(&tracker.take(&mut ALL.clone()).unwrap()), [40, 6]);
+    assert!(tracker.reopen(0).is_none(), "its rejection is refused too: there is nothing better");
+}
+
+#[test]
+fn the_oldest_open_record_is_the_first_unfinished_one() {
+    let mut tracker = Tracker::new(partition(), 1, None);
+    let first = Instant::now();
+    let second = first + std::time::Duration::from_secs(1);
+    tracker.see(delivery(0), first);
+    tracker.see(delivery(1), second);
+    assert_eq!(tracker.oldest_open(), Some(first));
+    tracker.finish(0, output(0), false);
+    assert_eq!(tracker.oldest_open(), Some(second));
+    tracker.finish(1, output(1), false);
+    assert_eq!(tracker.oldest_open(), None);
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    See(i64),
+    Finish(prop::sample::Index),
+    Take(usize),
+    Confirm,
+    Abort,
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        3 => (1..4_i64).prop_map(Action::See),
+        3 => any::<prop::sample::Index>().prop_map(Action::Finish),
+        2 => (1..5_usize).prop_map(Action::Take),
+        2 => Just(Action::Confirm),
+        1 => Just(Action::Abort),
+    ];
+    prop::collection::vec(action, 0..80)
+}
+
+proptest! {
+    /// Against the plain statement of what a tracker is for: the committed outputs are those of the seen offsets in their
+    /// order, each once, up to the committed offset, and nothing unfinished lies below it.
+    #[test]
+    fn committed_outputs_are_a_prefix_of_what_was_seen(actions in actions()) {
+        let mut tracker = Tracker::new(partition(), 1, None);
+        let mut seen: Vec<i64> = Vec::new();
+        let mut finished = BTreeSet::new();
+        let mut committed: Vec<i64> = Vec::new();
+        let mut lent: Option<Part> = None;
+        for action in actions {
+            match action {
+                Action::See(step) => {
+                    let offset = seen.last().map_or(0, |last| last + step);
+                    prop_assert!(tracker.see(delivery(offset), Instant::now()));
+                    seen.push(offset);
+                }
+                Action::Finish(index) => {
+                    let open: Vec<i64> = seen.iter().copied().filter(|offset| !finished.contains(offset)).collect();
+                    if open.is_empty() {
+                        continue;
+                    }
+                    let offset = *index.get(&open);
+                    prop_assert!(tracker.finish(offset, output(offset), false).is_some());
+                    finished.insert(offset);
+                }
+                Action::Take(records) => {
+                    let part = tracker.take(&mut TransactionLimit { records, bytes: usize::MAX });
+                    if let Some(part) = part {
+                        prop_assert!(lent.is_none());
+                        prop_assert!(!part.outputs.is_empty() && part.outputs.len() <= records);
+                        lent = Some(part);
+                    }
+                }
+                Action::Confirm => {
+                    tracker.confirm();
+                    if let Some(part) = lent.take() {
+                        committed.extend(values(&part));
+                        prop_assert_eq!(&committed[..], &seen[..committed.len()]);
+                        prop_assert!(seen.iter().all(|offset| *offset >= part.next_offset || finished.contains(offset)));
+                    }
+                }
+                Action::Abort => {
+                    tracker.abort();
+                    lent = None;
+                }
+            }
+            let outstanding = seen.len() - committed.len();
+            prop_assert_eq!(tracker.held().records, outstanding);
+        }
+    }
+}

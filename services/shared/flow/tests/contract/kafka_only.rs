@@ -1,0 +1,183 @@
+//! What only Kafka can show: rebalances, fencing, lost membership.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use precis_flow::{Delivery, KafkaConfig, Log, LogConfig, Output, Processor};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::support::{
+    FromFn, Running, World, assert_each_once, copy, copy_to, lag, publish_numbers, read_all, read_count, text, until,
+    within,
+};
+
+/// Removes all records of a topic's partition 0, as retention would.
+pub(crate) async fn delete_records(brokers: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(topic, 0, Offset::End).unwrap();
+    admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
+}
+
+/// A processor that takes a moment, so that rebalances find work in process.
+fn slow_copy(topic: &str, milliseconds: u64) -> (Arc<dyn Processor>, Arc<AtomicUsize>) {
+    let (topic, processed) = (topic.to_owned(), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&processed);
+    let processor = FromFn(move |delivery: Delivery| {
+        let (output, counter) = (copy(&delivery.record, &topic), Arc::clone(&counter));
+        async move {
+            tokio::time::sleep(Duration::from_millis(rand::random::<u64>() % (2 * milliseconds))).await;
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![output])
+        }
+    });
+    (Arc::new(processor), processed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn members_come_and_go_without_loss_or_duplicates() {
+    let world = World::kafka();
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 6).await, world.topic(&log, "out", 2).await);
+    let publisher = {
+        let (log, input) = (Arc::clone(&log), input.clone());
+        tokio::spawn(async move {
+            for n in 0..600 {
+                let record = Output::to(&input).key((n % 40).to_string()).value(n.to_string());
+                log.publish(vec![record]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(8)).await;
+            }
+        })
+    };
+    let mut members = Vec::new();
+    let mut processed = Vec::new();
+    for round in 0..5 {
+        let (processor, count) = slow_copy(&output, 15);
+        let member = Running::start(&world.open().await, world.stage(&input), processor);
+        until(|| async { member.health.report().ready }).await;
+        members.push(member);
+        processed.push(count);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        if round > 0 {
+            members.remove(0).stop().await.unwrap();
+        }
+    }
+    publisher.await.unwrap();
+    assert_each_once(&read_count(&log, &output, 600).await, 600);
+    until(|| async { lag(&log, &world.name("group")).await == 0 }).await;
+    for member in members {
+        member.stop().await.unwrap();
+    }
+    let records = read_all(&log, &output).await;
+    assert_each_once(&records, 600);
+    let shares: Vec<_> = processed.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+    assert!(shares.iter().all(|share| *share > 0), "every member had work: {shares:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn a_revocation_waits_for_work_in_process_and_commits_it() {
+    let world = World::kafka();
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 4).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 12, 12).await;
+    let (first, processed) = slow_copy(&output, 700);
+    let first = Running::start(&world.open().await, world.stage(&input), first);
+    until(|| async { first.health.report().ready }).await;
+    let (second, by_second) = slow_copy(&output, 1);
+    let second = Running::start(&world.open().await, world.stage(&input), second);
+    assert_each_once(&read_count(&log, &output, 12).await, 12);
+    until(|| async { second.health.report().ready }).await;
+    let both = processed.load(Ordering::SeqCst) + by_second.load(Ordering::SeqCst);
+    assert_eq!(both, 12, "nothing that was in process was thrown away");
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+    assert_each_once(&read_all(&log, &output).await, 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn a_member_that_takes_too_long_to_drain_commits_nothing_of_what_it_gave_away() {
+    let world = World::kafka();
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 2).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 8, 8).await;
+    let (gate, held) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let stuck = {
+        let (gate, held, output) = (Arc::clone(&gate), Arc::clone(&held), output.clone());
+        Arc::new(FromFn(move |delivery: Delivery| {
+            let (gate, held, output) = (Arc::clone(&gate), Arc::clone(&held), copy(&delivery.record, &output));
+            async move {
+                held.fetch_add(1, Ordering::SeqCst);
+                // Deaf to `shutdown`, as a call into a device might be.
+                gate.acquire().await.unwrap().forget();
+                Ok(vec![output])
+            }
+        }))
+    };
+    let mut config = world.stage(&input);
+    config.drain_budget = Duration::from_millis(500);
+    let first = Running::start(&world.open().await, config.clone(), stuck);
+    until(|| async { held.load(Ordering::SeqCst) == 8 }).await;
+    let second = Running::start(&world.open().await, config, copy_to(&output));
+    // One partition went: the second member does all of it.
+    until(|| async { !read_all(&log, &output).await.is_empty() }).await;
+    gate.add_permits(100);
+    assert_each_once(&read_count(&log, &output, 8).await, 8);
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+    assert_each_once(&read_all(&log, &output).await, 8);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn an_instance_with_a_name_that_starts_again_fences_its_older_self() {
+    let world = World::kafka();
+    let named = KafkaConfig { instance_id: Some(world.name("pod-0")), ..world.config.kafka.clone() };
+    let config = LogConfig { kafka: named, ..world.config.clone() };
+    let (one, two): (Arc<dyn Log>, Arc<dyn Log>) =
+        (precis_flow::open(&config).await.unwrap(), precis_flow::open(&config).await.unwrap());
+    let (input, output) = (world.topic(&one, "in", 2).await, world.topic(&one, "out", 1).await);
+    let older = Running::start(&one, world.stage(&input), copy_to(&output));
+    publish_numbers(&one, &input, 5, 5).await;
+    read_count(&one, &output, 5).await;
+    let newer = Running::start(&two, world.stage(&input), copy_to(&output));
+    let error = older.ended().await.unwrap_err();
+    assert_eq!(error.code(), "fenced", "{error}");
+    let outputs = (5..10).map(|n| Output::to(&input).key(n.to_string()).value(n.to_string()));
+    two.publish(outputs.collect()).await.unwrap();
+    assert_each_once(&read_count(&two, &output, 10).await, 10);
+    newer.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn a_header_whose_name_is_not_text_does_not_stop_the_stage() {
+    let world = World::kafka();
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
+    crate::raw::publish_header(&world.config.kafka.brokers, &input, &[0xFF, 0xFE]).await;
+    let stage = Running::start(&log, world.stage(&input), copy_to(&output));
+    let records = read_count(&log, &output, 1).await;
+    assert_eq!(text(&records[0]), "0");
+    stage.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn brokers_that_cannot_be_reached_are_waited_for_and_do_not_hang_a_shutdown() {
+    let mut world = World::kafka();
+    world.config.kafka.brokers = "127.0.0.1:9".to_owned();
+    let log = world.open().await;
+    let stage = Running::start(&log, world.stage("in"), copy_to("out"));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!stage.health.report().ready);
+    assert!(stage.health.report().live, "a broker that is away is no reason to restart");
+    within(stage.stop()).await.unwrap();
+}

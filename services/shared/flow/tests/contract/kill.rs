@@ -1,0 +1,123 @@
+//! kill -9: a child process works, is killed without warning, and a new one goes on. Nothing that was acknowledged is
+//! lost, and no output appears twice.
+//!
+//! The child is this test program again, running the one test [`child`] with its orders in the environment.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use precis_flow::{LogConfig, Output};
+
+use crate::support::{Running, World, assert_each_once, copy_to, counts, lag, publish_numbers, read_all, until};
+
+const ORDERS: &str = "PRECIS_TEST_CHILD";
+
+contract! {
+    a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing,
+    what_was_acknowledged_before_a_kill_is_there_after_it,
+}
+
+/// What a child is told to do.
+#[derive(serde::Serialize, serde::Deserialize)]
+enum Orders {
+    /// Copy one topic to another, as a member of a group.
+    Copy { log: LogConfig, input: String, output: String, group: String },
+    /// Publish 0, 1, …, and say so on standard output after each acknowledgement.
+    Publish { log: LogConfig, topic: String },
+}
+
+/// No test of its own: the child's part of the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let Ok(orders) = std::env::var(ORDERS) else { return };
+    match serde_json::from_str(&orders).unwrap() {
+        Orders::Publish { log, topic } => {
+            let log = precis_flow::open(&log).await.unwrap();
+            for n in 0.. {
+                log.publish(vec![Output::to(&topic).key(n.to_string()).value(n.to_string())]).await.unwrap();
+                println!("\nacknowledged {n}");
+            }
+        }
+        Orders::Copy { log, input, output, group } => {
+            let log = precis_flow::open(&log).await.unwrap();
+            let mut config = precis_flow::StageConfig::new("test", group, precis_flow::Subscription::topics([input]));
+            config.commit_interval = Duration::from_millis(10);
+            config.max_in_flight = 8;
+            println!("\nstarting");
+            Running::start(&log, config, copy_to(&output)).ended().await.unwrap();
+        }
+    }
+}
+
+#[expect(clippy::zombie_processes, reason = "its caller kills it and waits for it")]
+fn start(orders: &Orders) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::child", "--nocapture"])
+        .env(ORDERS, serde_json::to_string(orders).unwrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, output)
+}
+
+/// On Unix `Child::kill` is SIGKILL: no destructor runs, nothing is flushed.
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+async fn a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing(world: World) {
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 3).await, world.topic(&log, "out", 2).await);
+    let total = 3_000;
+    publish_numbers(&log, &input, total, 100).await;
+    let mut log_config = world.config.clone();
+    if world.is_kafka() {
+        // A name, so that the next run takes over at once.
+        log_config.kafka.instance_id = Some(world.name("pod-0"));
+    }
+    let orders = Orders::Copy { log: log_config, input, output: output.clone(), group: world.name("group") };
+    let mut kills = 0;
+    loop {
+        let (child, _output) = start(&orders);
+        let before = read_all(&log, &output).await.len();
+        // Killed once it has committed something and, but for the last, before it has committed everything.
+        until(|| async { read_all(&log, &output).await.len() > before || before == total }).await;
+        if before < total {
+            tokio::time::sleep(Duration::from_millis(rand::random::<u64>() % 60)).await;
+        }
+        let done = before == total && lag(&log, &world.name("group")).await == 0;
+        kill(child);
+        kills += 1;
+        let records = read_all(&log, &output).await;
+        assert!(counts(&records).values().all(|times| *times == 1), "repeated after kill {kills}");
+        if done {
+            break;
+        }
+    }
+    assert_each_once(&read_all(&log, &output).await, total);
+    assert!(kills > 2, "it was killed only {kills} times, which shows little");
+}
+
+async fn what_was_acknowledged_before_a_kill_is_there_after_it(world: World) {
+    let log = world.open().await;
+    let topic = world.topic(&log, "t", 1).await;
+    let (child, output) = start(&Orders::Publish { log: world.config.clone(), topic: topic.clone() });
+    let mut acknowledged = 0;
+    for line in output.lines() {
+        if let Some(number) = line.unwrap().strip_prefix("acknowledged ") {
+            acknowledged = number.parse::<usize>().unwrap();
+        }
+        if acknowledged == 100 {
+            break;
+        }
+    }
+    kill(child);
+    let found = counts(&read_all(&world.open().await, &topic).await);
+    for number in 0..=acknowledged {
+        assert_eq!(found.get(&number), Some(&1), "{number} was acknowledged");
+    }
+}
