@@ -7,6 +7,9 @@
 //! `backend` (its dozen operations on a device); beside them `text` (between text and tokens) and `decode` (from logits
 //! to an answer).
 
+// Named only for its feature: see the workspace's Cargo.toml.
+use gemm as _;
+
 mod backend;
 mod config;
 mod decode;
@@ -14,7 +17,10 @@ mod engine;
 mod error;
 mod model;
 pub mod models;
+pub mod prompt;
 mod request;
+#[cfg(test)]
+mod testing;
 mod text;
 
 pub use config::{DeviceKind, EngineConfig};

@@ -17,6 +17,8 @@ pub struct Request {
     pub after: String,
     /// The most tokens of the answer.
     pub max_new_tokens: usize,
+    /// Whether the first blank line after some text ends the answer.
+    pub one_paragraph: bool,
     /// Higher is admitted earlier among those that wait.
     pub priority: i32,
     /// Cancels the request; so does dropping the future of [`crate::Engine::submit`].
@@ -27,7 +29,7 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model said that it is done.
+    /// The model said that it is done, or the paragraph asked for was.
     Stop,
     /// `max_new_tokens` were reached first.
     Length,
@@ -93,6 +95,8 @@ pub struct SummaryRequest {
     pub document: String,
     /// The most tokens of the summary, and of the summary of each part.
     pub max_new_tokens: usize,
+    /// Whether the first blank line after some text ends an answer.
+    pub one_paragraph: bool,
     /// Higher is admitted earlier among those that wait.
     pub priority: i32,
     /// Cancels the whole summary; so does dropping the future.

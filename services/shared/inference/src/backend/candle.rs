@@ -13,7 +13,7 @@ use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
 
 use super::{Backend, BackendError};
-use crate::backend::candle_kv::{KvPool, SpanKeys};
+use crate::backend::candle_kv::{KvPool, Places, SpanKeys};
 use crate::decode::Choice;
 use crate::engine::batch::{Batch, Span};
 use crate::model::config::ModelConfig;
@@ -45,8 +45,7 @@ pub(crate) struct Step {
     /// Rotation of each row, `[tokens, 1, head_dim / 2]`.
     cosines: Tensor,
     sines: Tensor,
-    /// Where rows go in the pool, as `scatter_set` wants it.
-    places: Tensor,
+    places: Places,
     spans: Vec<StepSpan>,
     logit_rows: Tensor,
 }
@@ -118,7 +117,7 @@ impl CandleBackend {
         let mut results = Vec::with_capacity(span.tiles.len());
         for tile in &span.tiles {
             let (rows, seen) = (tile.len, tile.visible);
-            let keys = keys.narrow(1, 0, seen)?.transpose(1, 2)?;
+            let keys = keys.narrow(2, 0, seen)?;
             let values = values.narrow(1, 0, seen)?;
             // [rows, kv_heads, group, head_dim] → [kv_heads, group × rows, head_dim]
             let queries =
@@ -148,13 +147,19 @@ impl CandleBackend {
 impl Backend for CandleBackend {
     type Rows = Tensor;
     type Matrix = Tensor;
+    type Table = Tensor;
     type Vector = Tensor;
     type Step = Step;
 
     fn matrix(&self, parts: &[QTensor]) -> Result<Tensor, BackendError> {
         let dense: Vec<Tensor> =
             parts.iter().map(|part| part.dequantize(&Device::Cpu)?.to_dtype(self.dtype)).collect::<Result<_, _>>()?;
-        Ok(Tensor::cat(&dense, 0)?.to_device(&self.device)?)
+        // [in, out]: at every number of rows above one the product reads it in this order, and need not repack it.
+        Ok(Tensor::cat(&dense, 0)?.t()?.contiguous()?.to_device(&self.device)?)
+    }
+
+    fn table(&self, source: &QTensor) -> Result<Tensor, BackendError> {
+        Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
     }
 
     fn vector(&self, source: &QTensor) -> Result<Tensor, BackendError> {
@@ -169,12 +174,11 @@ impl Backend for CandleBackend {
         let half = self.shape.head_dim / 2;
         let rotation = |table: &Tensor| table.index_select(&positions, 0)?.reshape((rows, 1, half));
         let Shape { kv_heads, head_dim, .. } = self.shape;
-        let places = vector(&batch.slots)?.reshape((1, rows, 1))?.broadcast_as((kv_heads, rows, head_dim))?;
         Ok(Step {
             ids: vector(&batch.ids)?,
             cosines: rotation(&self.cosines)?,
             sines: rotation(&self.sines)?,
-            places: places.contiguous()?,
+            places: Places::new(&batch.slots, kv_heads, head_dim, device)?,
             spans: batch.spans.iter().map(|span| self.step_span(span)).collect::<Result<_, _>>()?,
             logit_rows: vector(&batch.logit_rows)?,
         })
@@ -189,11 +193,11 @@ impl Backend for CandleBackend {
     }
 
     fn linear(&self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        Ok(rows.matmul(&matrix.t()?)?)
+        Ok(rows.matmul(matrix)?)
     }
 
     fn linear_add(&self, matrix: &Tensor, rows: &Tensor, residual: &Tensor) -> Result<Tensor, BackendError> {
-        Ok((rows.matmul(&matrix.t()?)? + residual)?)
+        Ok((rows.matmul(matrix)? + residual)?)
     }
 
     fn rope_write_kv(&mut self, layer: usize, qkv: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
@@ -203,10 +207,9 @@ impl Backend for CandleBackend {
         // GGUF keeps the pairs of a llama head side by side, which is what `rope_i` turns. One row is one batch of length 1.
         let queries_keys = qkv.narrow(1, 0, turned * head_dim)?.contiguous()?.reshape((rows, turned, 1, head_dim))?;
         let queries_keys = rope_i(&queries_keys, &step.cosines, &step.sines)?.reshape((rows, turned, head_dim))?;
-        let by_head = |tensor: Tensor| tensor.transpose(0, 1)?.contiguous();
-        let keys = by_head(queries_keys.narrow(1, heads, kv_heads)?)?;
+        let keys = queries_keys.narrow(1, heads, kv_heads)?.permute((1, 2, 0))?.contiguous()?;
         let values = qkv.narrow(1, turned * head_dim, kv_heads * head_dim)?.reshape((rows, kv_heads, head_dim))?;
-        self.pool.write(layer, &step.places, &keys, &by_head(values)?)?;
+        self.pool.write(layer, &step.places, &keys, &values.transpose(0, 1)?.contiguous()?)?;
         // Scaled here, where there are fewest numbers to scale.
         Ok((queries_keys.narrow(1, 0, heads)? * (1.0 / (head_dim as f64).sqrt()))?)
     }
@@ -225,6 +228,11 @@ impl Backend for CandleBackend {
 
     fn select(&self, rows: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
         Ok(rows.index_select(&step.logit_rows, 0)?)
+    }
+
+    fn head(&self, table: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+        // The large factor stands left, where its rows are read as they lie.
+        Ok(table.matmul(&rows.t()?)?.t()?.contiguous()?)
     }
 
     fn penalise(&self, logits: &Tensor, written: &[Vec<u32>], penalty: f32) -> Result<Tensor, BackendError> {

@@ -1,14 +1,17 @@
 //! The key-value pool on a Candle device.
 //!
-//! Keys and values of a layer lie as `[kv_heads, slots, head_dim]`, so that the keys of one head are a plain matrix and can be
-//! multiplied where they lie. The block pool hands out neighbouring blocks while it can; then reading is a view. Only a
-//! sequence with scattered blocks is copied together.
+//! Keys of a layer lie as `[kv_heads, head_dim, slots]` and values as `[kv_heads, slots, head_dim]`: as the right-hand factors of
+//! the two products of attention, which are read in that order where they lie. The block pool hands out neighbouring
+//! blocks while it can; then reading is a view. Only a sequence with scattered blocks is copied together.
 
 use candle_core::{DType, Device, Tensor};
 
 use super::BackendError;
 use crate::engine::batch::{BLOCK_TOKENS, Span};
 use crate::model::config::ModelConfig;
+
+/// Slots that are never used: with rows of a power of two the rows of a key matrix would fight for the same cache lines.
+const PADDING: usize = 16;
 
 /// Keys and values of all layers and all sequences, allocated once.
 pub(crate) struct KvPool {
@@ -27,6 +30,23 @@ pub(crate) enum SpanKeys {
     },
     /// In the slots of this list.
     Scattered(Tensor),
+}
+
+/// Where the rows of a step go, in the shapes `scatter_set` wants.
+pub(crate) struct Places {
+    keys: Tensor,
+    values: Tensor,
+}
+
+impl Places {
+    pub(crate) fn new(slots: &[u32], kv_heads: usize, head_dim: usize, device: &Device) -> Result<Self, BackendError> {
+        let rows = slots.len();
+        let slots = Tensor::from_slice(slots, rows, device)?;
+        Ok(Self {
+            keys: slots.reshape((1, 1, rows))?.broadcast_as((kv_heads, head_dim, rows))?.contiguous()?,
+            values: slots.reshape((1, rows, 1))?.broadcast_as((kv_heads, rows, head_dim))?.contiguous()?,
+        })
+    }
 }
 
 impl SpanKeys {
@@ -50,29 +70,34 @@ impl KvPool {
         dtype: DType,
         blocks: usize,
     ) -> Result<Self, BackendError> {
-        let shape = (config.kv_heads, blocks * BLOCK_TOKENS, config.head_dim);
-        let layers = || (0..config.layers).map(|_| Tensor::zeros(shape, dtype, device)).collect::<Result<Vec<_>, _>>();
-        Ok(Self { keys: layers()?, values: layers()? })
+        let slots = blocks * BLOCK_TOKENS + PADDING;
+        let layers = |shape: (usize, usize, usize)| {
+            (0..config.layers).map(|_| Tensor::zeros(shape, dtype, device)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            keys: layers((config.kv_heads, config.head_dim, slots))?,
+            values: layers((config.kv_heads, slots, config.head_dim))?,
+        })
     }
 
-    /// Puts keys and values `[kv_heads, rows, head_dim]` to `places` of the same shape.
+    /// Puts keys `[kv_heads, head_dim, rows]` and values `[kv_heads, rows, head_dim]` to their places.
     pub(crate) fn write(
         &mut self,
         layer: usize,
-        places: &Tensor,
+        places: &Places,
         keys: &Tensor,
         values: &Tensor,
     ) -> Result<(), BackendError> {
-        self.keys[layer].scatter_set(places, keys, 1)?;
-        Ok(self.values[layer].scatter_set(places, values, 1)?)
+        self.keys[layer].scatter_set(&places.keys, keys, 2)?;
+        Ok(self.values[layer].scatter_set(&places.values, values, 1)?)
     }
 
-    /// Keys and values of one sequence, `[kv_heads, context, head_dim]` each.
+    /// Keys `[kv_heads, head_dim, context]` and values `[kv_heads, context, head_dim]` of one sequence.
     pub(crate) fn read(&self, layer: usize, at: &SpanKeys) -> Result<(Tensor, Tensor), BackendError> {
         let (keys, values) = (&self.keys[layer], &self.values[layer]);
         Ok(match at {
-            SpanKeys::Run { first, len } => (keys.narrow(1, *first, *len)?, values.narrow(1, *first, *len)?),
-            SpanKeys::Scattered(slots) => (keys.index_select(slots, 1)?, values.index_select(slots, 1)?),
+            SpanKeys::Run { first, len } => (keys.narrow(2, *first, *len)?, values.narrow(1, *first, *len)?),
+            SpanKeys::Scattered(slots) => (keys.index_select(slots, 2)?, values.index_select(slots, 1)?),
         })
     }
 }

@@ -28,8 +28,10 @@ impl From<candle_core::Error> for BackendError {
 pub(crate) trait Backend: Send + 'static {
     /// Activations, one row a token.
     type Rows;
-    /// A weight matrix `[out, in]`.
+    /// A weight matrix from `in` to `out` values.
     type Matrix: Send;
+    /// One row for each id of the vocabulary: rows are looked up for embedding, and multiplied with for logits.
+    type Table: Send;
     /// A weight vector.
     type Vector: Send;
     /// A batch as the device needs it, made once a step and used by every layer.
@@ -37,16 +39,18 @@ pub(crate) trait Backend: Send + 'static {
 
     /// Takes matrices of equal width, one below the other, as one.
     fn matrix(&self, parts: &[QTensor]) -> Result<Self::Matrix, BackendError>;
+    /// Takes a table.
+    fn table(&self, source: &QTensor) -> Result<Self::Table, BackendError>;
     /// Takes a vector.
     fn vector(&self, source: &QTensor) -> Result<Self::Vector, BackendError>;
 
     /// Brings ids, positions, key-value places and masks of a step to the device.
     fn begin(&self, batch: &Batch) -> Result<Self::Step, BackendError>;
     /// The rows of `table` that the ids of the step name.
-    fn embed(&self, table: &Self::Matrix, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    fn embed(&self, table: &Self::Table, step: &Self::Step) -> Result<Self::Rows, BackendError>;
     /// Root-mean-square norm of each row, times `gain`.
     fn norm(&self, rows: &Self::Rows, gain: &Self::Vector, epsilon: f64) -> Result<Self::Rows, BackendError>;
-    /// `rows` times the transpose of `matrix`.
+    /// `rows` times the matrix.
     fn linear(&self, matrix: &Self::Matrix, rows: &Self::Rows) -> Result<Self::Rows, BackendError>;
     /// As [`Backend::linear`], plus `residual`.
     fn linear_add(
@@ -64,6 +68,8 @@ pub(crate) trait Backend: Send + 'static {
     fn gate_up_silu(&self, matrix: &Self::Matrix, rows: &Self::Rows) -> Result<Self::Rows, BackendError>;
     /// The rows whose logits are needed.
     fn select(&self, rows: &Self::Rows, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    /// Logits: each row's product with every row of the table.
+    fn head(&self, table: &Self::Table, rows: &Self::Rows) -> Result<Self::Rows, BackendError>;
     /// Makes the ids in `written[i]` less likely in row `i`: positive logits are divided by `penalty`, negative ones multiplied
     /// (Keskar et al. 2019, CTRL, §4.1).
     fn penalise(&self, logits: &Self::Rows, written: &[Vec<u32>], penalty: f32) -> Result<Self::Rows, BackendError>;

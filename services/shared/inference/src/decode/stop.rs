@@ -2,9 +2,13 @@
 //!
 //! Besides the model's own word for it and the limit there is a third end: small models fall into loops. Three equal pieces
 //! in a row at the end of the answer, each 8 to 64 tokens long, are no summary; what was written up to the end of the first
-//! piece is kept.
+//! piece is kept. And a request may ask for one paragraph: then the first blank line after some text ends the answer, since
+//! what small models write after it is mostly the same again.
+
+use std::sync::Arc;
 
 use crate::request::FinishReason;
+use crate::text::detokenise::Detokeniser;
 
 /// Shortest piece whose threefold repetition is a loop: shorter ones occur in tables and lists of figures.
 const SHORTEST: usize = 8;
@@ -12,6 +16,24 @@ const SHORTEST: usize = 8;
 const LONGEST: usize = 64;
 /// Equal pieces in a row that make a loop.
 const REPEATS: usize = 3;
+
+/// What ends answers of a model.
+#[derive(Debug, Clone)]
+pub(crate) struct StopRules {
+    /// Ids that end an answer.
+    pub(crate) endings: Vec<u32>,
+    /// What tokens look like.
+    pub(crate) detokeniser: Arc<Detokeniser>,
+}
+
+/// What ends one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// The most tokens.
+    pub(crate) max_new_tokens: usize,
+    /// Whether the first blank line ends it.
+    pub(crate) one_paragraph: bool,
+}
 
 /// What an answer's last token means for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +49,37 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Looks at an answer after each token.
-pub(crate) fn verdict(answer: &[u32], endings: &[u32], max_new_tokens: usize) -> Verdict {
-    if answer.last().is_some_and(|last| endings.contains(last)) {
-        return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() - 1 };
+impl StopRules {
+    /// Looks at an answer after each token.
+    pub(crate) fn verdict(&self, answer: &[u32], limits: Limits) -> Verdict {
+        if answer.last().is_some_and(|last| self.endings.contains(last)) {
+            return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() - 1 };
+        }
+        if limits.one_paragraph && self.ends_with_blank_line(answer) {
+            return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() };
+        }
+        if let Some(keep) = loop_start(answer) {
+            return Verdict::Finished { reason: FinishReason::Repetition, keep };
+        }
+        if answer.len() >= limits.max_new_tokens {
+            return Verdict::Finished { reason: FinishReason::Length, keep: answer.len() };
+        }
+        Verdict::Continue
     }
-    if let Some(keep) = loop_start(answer) {
-        return Verdict::Finished { reason: FinishReason::Repetition, keep };
+
+    /// Whether text and then two line ends with nothing but space between them stand at the end.
+    fn ends_with_blank_line(&self, answer: &[u32]) -> bool {
+        let mut line_ends = 0;
+        for id in answer.iter().rev() {
+            let bytes = self.detokeniser.bytes(*id);
+            let text = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
+            line_ends += bytes[text..].iter().filter(|byte| **byte == b'\n').count();
+            if text > 0 {
+                return line_ends >= 2;
+            }
+        }
+        false
     }
-    if answer.len() >= max_new_tokens {
-        return Verdict::Finished { reason: FinishReason::Length, keep: answer.len() };
-    }
-    Verdict::Continue
 }
 
 /// End of the first of the equal pieces at the end of `answer`, if there are such.

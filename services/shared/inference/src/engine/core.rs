@@ -8,18 +8,21 @@ use super::blocks::BlockPool;
 use super::isolate::{Part, PartResult, compute};
 use super::metrics::Counters;
 use super::scheduler::{Limits, Plan, SequenceId, Work, plan};
-use super::sequence::{Job, Sequence};
+use super::sequence::{Generated, Job, Sequence};
 use super::worker::StepModel;
+use crate::decode::stop::StopRules;
 use crate::error::EngineError;
 
 /// Steps in a row in which every part failed after which the device, not a request, is to blame.
 const FAILED_STEPS_LIMIT: u32 = 3;
 
+type Answer = Result<Generated, EngineError>;
+
 /// All requests inside the engine, the pool, and the model.
 pub(crate) struct Core<M> {
     model: M,
     limits: Limits,
-    endings: Vec<u32>,
+    rules: StopRules,
     blocks: BlockPool,
     /// In order of arrival.
     waiting: Vec<Sequence>,
@@ -30,11 +33,11 @@ pub(crate) struct Core<M> {
 }
 
 impl<M: StepModel> Core<M> {
-    pub(crate) fn new(model: M, limits: Limits, endings: Vec<u32>, blocks: usize, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(model: M, limits: Limits, rules: StopRules, blocks: usize, counters: Arc<Counters>) -> Self {
         Self {
             model,
             limits,
-            endings,
+            rules,
             blocks: BlockPool::new(blocks),
             waiting: Vec::new(),
             running: BTreeMap::new(),
@@ -47,7 +50,7 @@ impl<M: StepModel> Core<M> {
     /// Takes a job into the queue. One that could never be admitted is refused by the caller of the engine; this is the
     /// second lock on that door, since such a job would block the line for ever.
     pub(crate) fn accept(&mut self, job: Job) {
-        if job.prompt.is_empty() || job.max_new_tokens == 0 || job.blocks() > self.blocks.total() {
+        if job.prompt.is_empty() || job.limits.max_new_tokens == 0 || job.blocks() > self.blocks.total() {
             let error = EngineError::InvalidRequest { reason: "it is empty or larger than the key-value pool".into() };
             let _ = job.reply.send(Err(error));
             return;
@@ -69,9 +72,13 @@ impl<M: StepModel> Core<M> {
         let waiting: Vec<_> = self.waiting.iter().map(Sequence::waiting).collect();
         let plan = plan(&running, &waiting, self.blocks.available(), self.limits);
         self.admit(&plan);
-        let result = if plan.work.is_empty() { Ok(()) } else { self.step(&plan.work) };
+        let answers = if plan.work.is_empty() { Vec::new() } else { self.step(&plan.work)? };
+        // First the counters: who has the answer may look at them.
         self.publish();
-        result
+        for (sequence, answer) in answers {
+            sequence.reply(answer);
+        }
+        Ok(())
     }
 
     /// Answers everybody with the reason why there will be no answer.
@@ -109,7 +116,7 @@ impl<M: StepModel> Core<M> {
         }
     }
 
-    fn step(&mut self, work: &[Work]) -> Result<(), EngineError> {
+    fn step(&mut self, work: &[Work]) -> Result<Vec<(Sequence, Answer)>, EngineError> {
         let started = Instant::now();
         let parts: Vec<Part<'_>> = work
             .iter()
@@ -125,10 +132,7 @@ impl<M: StepModel> Core<M> {
         let results = compute(&mut self.model, &parts);
         self.counters.step(prefilled, decoded, started.elapsed());
         self.judge(&results)?;
-        for (work, result) in work.iter().zip(results) {
-            self.apply(*work, result);
-        }
-        Ok(())
+        Ok(work.iter().zip(results).filter_map(|(work, result)| self.apply(*work, result)).collect())
     }
 
     /// Tells a poisonous request from a broken device: when nothing at all works, it is not the requests.
@@ -148,11 +152,12 @@ impl<M: StepModel> Core<M> {
         Ok(())
     }
 
-    fn apply(&mut self, work: Work, result: PartResult) {
-        let Some(sequence) = self.running.get_mut(&work.id) else { return };
+    /// Takes a part's result into its sequence; the sequence and its answer when that was its end.
+    fn apply(&mut self, work: Work, result: PartResult) -> Option<(Sequence, Answer)> {
+        let sequence = self.running.get_mut(&work.id)?;
         let answer = match result {
-            Ok(choice) => match sequence.advance(work.tokens, choice, &self.endings) {
-                None => return,
+            Ok(choice) => match sequence.advance(work.tokens, choice, &self.rules) {
+                None => return None,
                 Some(generated) => {
                     self.counters.finished(generated.reason);
                     Ok(generated)
@@ -163,9 +168,7 @@ impl<M: StepModel> Core<M> {
                 Err(EngineError::StepFailed { reason: error.to_string() })
             }
         };
-        if let Some(sequence) = self.remove(work.id) {
-            sequence.reply(answer);
-        }
+        self.remove(work.id).map(|sequence| (sequence, answer))
     }
 
     fn remove(&mut self, id: SequenceId) -> Option<Sequence> {

@@ -15,6 +15,7 @@ use super::scheduler::Limits;
 use super::{Engine, ModelInfo, Shared, worker};
 use crate::backend::candle::{CandleBackend, QUERY_TILE};
 use crate::config::{DeviceKind, EngineConfig};
+use crate::decode::stop::StopRules;
 use crate::error::EngineError;
 use crate::model::config::ModelConfig;
 use crate::model::decoder::Decoder;
@@ -61,7 +62,9 @@ impl Engine {
 
         let counters = Arc::new(Counters::default());
         let limits = Limits { step_tokens: config.step_tokens, max_sequences: config.max_sequences };
-        let core = Core::new(decoder, limits, tokenizer.endings().to_vec(), blocks, Arc::clone(&counters));
+        let rules =
+            StopRules { endings: tokenizer.endings().to_vec(), detokeniser: Arc::clone(tokenizer.detokeniser()) };
+        let core = Core::new(decoder, limits, rules, blocks, Arc::clone(&counters));
         let (inbox, messages) = mpsc::unbounded_channel();
         thread::Builder::new()
             .name("precis-engine".into())

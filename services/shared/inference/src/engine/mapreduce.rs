@@ -19,7 +19,7 @@ const SEAMS: usize = 16;
 const SMALLEST_PART: usize = 64;
 
 impl Engine {
-    /// Summarises a document of any length; see the prompts of [`super::Prompts`] for a good start.
+    /// Summarises a document of any length; see [`crate::prompt`] for prompts that work.
     ///
     /// `finish_reason` is that of the request that wrote the text, except that it is `length` when the model wrote nothing at all
     /// for a part, since then something of the document is missing.
@@ -33,8 +33,8 @@ impl Engine {
     }
 
     async fn map_reduce(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
-        let SummaryRequest { prompts, document, max_new_tokens, priority, .. } = request;
-        let ask = Ask { system: prompts.system.clone(), max_new_tokens, priority };
+        let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, .. } = request;
+        let ask = Ask { system: prompts.system.clone(), max_new_tokens, one_paragraph, priority };
         let rooms = prompts.clone();
         let (document, parts) = self
             .off_thread(move |shared| {
@@ -125,6 +125,7 @@ impl Engine {
 struct Ask {
     system: Option<String>,
     max_new_tokens: usize,
+    one_paragraph: bool,
     priority: i32,
 }
 
@@ -136,6 +137,7 @@ impl Ask {
             document,
             after: prompt.after.clone(),
             max_new_tokens: self.max_new_tokens,
+            one_paragraph: self.one_paragraph,
             priority: self.priority,
             ..Request::default()
         }

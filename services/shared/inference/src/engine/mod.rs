@@ -9,7 +9,9 @@
 pub(crate) mod batch;
 mod blocks;
 mod core;
-mod isolate;
+#[cfg(test)]
+pub(crate) mod fake;
+pub(crate) mod isolate;
 mod load;
 mod mapreduce;
 mod memory;
@@ -27,6 +29,7 @@ pub use self::metrics::EngineStats;
 use self::sequence::{Generated, Job};
 use self::worker::Message;
 use crate::decode::logprob::quantiles;
+use crate::decode::stop::Limits;
 use crate::error::EngineError;
 use crate::request::{Completion, Request};
 use crate::text::gguf_bpe::Tokenizer;
@@ -87,7 +90,8 @@ impl Engine {
     }
 
     async fn generate(&self, request: Request) -> Result<Completion, EngineError> {
-        let (max_new_tokens, priority) = (request.max_new_tokens, request.priority);
+        let Request { max_new_tokens, one_paragraph, priority, .. } = request;
+        let limits = Limits { max_new_tokens, one_paragraph };
         let prompt = self.off_thread(move |shared| shared.prompt(&request)).await?;
         let input_tokens = prompt.len();
         self.shared.admit(input_tokens, max_new_tokens)?;
@@ -97,7 +101,7 @@ impl Engine {
         // The semaphore is never closed.
         let place = Arc::clone(&self.shared.queue).acquire_many_owned(permits).await.ok();
         let (reply, answer) = oneshot::channel();
-        let job = Job { prompt, max_new_tokens, priority, reply, place };
+        let job = Job { prompt, limits, priority, reply, place };
         let stopped = || EngineError::Stopped { reason: "it was shut down".into() };
         self.shared.inbox.send(Message::Job(job)).map_err(|_| stopped())?;
         let generated =

@@ -5,7 +5,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::batch::BLOCK_TOKENS;
 use super::scheduler::{Running, SequenceId, Waiting};
 use crate::decode::Choice;
-use crate::decode::stop::{Verdict, verdict};
+use crate::decode::stop::{Limits, StopRules, Verdict};
 use crate::error::EngineError;
 use crate::request::FinishReason;
 
@@ -13,7 +13,7 @@ use crate::request::FinishReason;
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) prompt: Vec<u32>,
-    pub(crate) max_new_tokens: usize,
+    pub(crate) limits: Limits,
     pub(crate) priority: i32,
     /// Where the answer goes. Closed by the other side: the request is cancelled.
     pub(crate) reply: oneshot::Sender<Result<Generated, EngineError>>,
@@ -24,7 +24,7 @@ pub(crate) struct Job {
 impl Job {
     /// Blocks that prompt and longest answer take.
     pub(crate) fn blocks(&self) -> usize {
-        (self.prompt.len() + self.max_new_tokens).div_ceil(BLOCK_TOKENS)
+        (self.prompt.len() + self.limits.max_new_tokens).div_ceil(BLOCK_TOKENS)
     }
 }
 
@@ -63,7 +63,7 @@ impl Sequence {
     }
 
     pub(crate) fn waiting(&self) -> Waiting {
-        let blocks = (self.tokens.len() + self.job.max_new_tokens).div_ceil(BLOCK_TOKENS);
+        let blocks = (self.tokens.len() + self.job.limits.max_new_tokens).div_ceil(BLOCK_TOKENS);
         Waiting {
             id: self.id,
             priority: self.job.priority,
@@ -98,14 +98,14 @@ impl Sequence {
     }
 
     /// Takes the result of a step over `count` of its tokens; the answer when that finished it.
-    pub(crate) fn advance(&mut self, count: usize, choice: Option<Choice>, endings: &[u32]) -> Option<Generated> {
+    pub(crate) fn advance(&mut self, count: usize, choice: Option<Choice>, rules: &StopRules) -> Option<Generated> {
         self.computed += count;
         let choice = choice?;
         let prompt = self.prompt_tokens();
         self.tokens.push(choice.id);
         self.logprobs.push(choice.logprob);
         let answer = &self.tokens[prompt..];
-        match verdict(answer, endings, self.job.max_new_tokens) {
+        match rules.verdict(answer, self.job.limits) {
             Verdict::Continue => None,
             Verdict::Finished { reason, keep } => {
                 Some(Generated { ids: answer[..keep].to_vec(), reason, logprobs: self.logprobs.clone() })

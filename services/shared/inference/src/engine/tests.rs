@@ -1,1 +1,188 @@
+#![allow(clippy::unwrap_used)]
 
+use std::io::Write;
+
+use super::{Engine, EngineStats};
+use crate::config::EngineConfig;
+use crate::engine::fake;
+use crate::error::EngineError;
+use crate::request::{FinishReason, Prompt, Prompts, Request, Summary, SummaryRequest};
+use crate::testing;
+
+fn request(document: &str, max_new_tokens: usize) -> Request {
+    Request { document: document.into(), max_new_tokens, ..Request::default() }
+}
+
+#[tokio::test]
+async fn a_request_is_answered_and_counted() {
+    let engine = fake::engine(256, 0);
+    let completion = engine.submit(request("some text", 40)).await.unwrap();
+    let prompt = engine.shared.template.prompt(&engine.shared.tokenizer, None, "some text").unwrap();
+    let answer = fake::answer(&prompt, 40);
+    assert_eq!(completion.input_tokens, prompt.len());
+    assert_eq!(completion.output_tokens, answer.len());
+    let text = answer.strip_suffix(&[fake::END]).unwrap_or(&answer);
+    assert_eq!(completion.text, engine.shared.tokenizer.detokeniser().text(text));
+    let stats = engine.stats();
+    assert_eq!((stats.prefill_tokens, stats.decode_tokens), (prompt.len() as u64, answer.len() as u64 - 1));
+    assert_eq!((stats.running, stats.waiting, stats.kv_blocks_used, stats.finished), (0, 0, 0, 1));
+}
+
+#[tokio::test]
+async fn a_prompt_that_can_never_fit_is_refused_with_the_numbers() {
+    let engine = fake::engine(256, 0);
+    let prompt_tokens = engine.submit(request(&"x".repeat(100), 1)).await.unwrap().input_tokens + 100;
+    let error = engine.submit(request(&"x".repeat(200), 60)).await.unwrap_err();
+    assert!(
+        matches!(error, EngineError::PromptTooLong { prompt_tokens: found, max_new_tokens: 60, limit_tokens: 256 } if found == prompt_tokens),
+        "{error}"
+    );
+    assert_eq!(engine.submit(request("x", 0)).await.unwrap_err().code(), "invalid_request");
+}
+
+#[tokio::test]
+async fn a_dropped_request_frees_everything() {
+    let engine = fake::engine(4096, 0);
+    let mut long = Box::pin(engine.submit(request(&"y".repeat(3000), 1000)));
+    tokio::select! {
+        biased;
+        result = &mut long => panic!("it cannot be done yet: {result:?}"),
+        result = engine.submit(request("x", 3)) => result.unwrap(),
+    };
+    drop(long);
+    engine.submit(request("z", 3)).await.unwrap();
+    let EngineStats { running, waiting, kv_blocks_used, finished, cancelled, .. } = engine.stats();
+    assert_eq!((running, waiting, kv_blocks_used, finished, cancelled), (0, 0, 0, 2, 1));
+    assert_eq!(engine.shared.queue.available_permits(), engine.shared.queue_tokens);
+}
+
+#[tokio::test]
+async fn a_token_cancels_a_request_and_a_summary() {
+    let engine = fake::engine(256, 64);
+    let request = request("some text", 10);
+    request.cancel.cancel();
+    assert_eq!(engine.submit(request).await.unwrap_err().code(), "cancelled");
+    let summary = summary_request(1000, 10);
+    summary.cancel.cancel();
+    assert_eq!(engine.summarise(summary).await.unwrap_err().code(), "cancelled");
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_callers_wait_and_all_are_served() {
+    let engine = fake::engine_with(256, 0, 100);
+    let mut tasks = tokio::task::JoinSet::new();
+    for index in 0..20 {
+        let engine = engine.clone();
+        tasks.spawn(async move { engine.submit(request(&format!("text {index}"), 30)).await.is_ok() });
+    }
+    assert!(tasks.join_all().await.into_iter().all(|served| served));
+    assert_eq!(engine.shared.queue.available_permits(), 100);
+}
+
+#[tokio::test]
+async fn after_shutdown_requests_are_told_so() {
+    let engine = fake::engine(256, 0);
+    engine.shutdown().await;
+    assert_eq!(engine.submit(request("x", 3)).await.unwrap_err().code(), "engine_stopped");
+}
+
+fn summary_request(words: usize, max_new_tokens: usize) -> SummaryRequest {
+    let prompt = |name: &str| Prompt { before: format!("{name}: "), after: String::new() };
+    SummaryRequest {
+        prompts: Prompts { system: Some("brief".into()), whole: prompt("w"), map: prompt("m"), reduce: prompt("r") },
+        document: (0..words).map(|word| format!("w{word}. ")).collect(),
+        max_new_tokens,
+        ..SummaryRequest::default()
+    }
+}
+
+async fn summarise(engine: &Engine, words: usize, max_new_tokens: usize) -> Result<Summary, EngineError> {
+    engine.summarise(summary_request(words, max_new_tokens)).await
+}
+
+#[tokio::test]
+async fn a_document_that_fits_is_read_whole() {
+    let summary = summarise(&fake::engine(256, 0), 20, 20).await.unwrap();
+    assert_eq!(summary.chunks, 1);
+}
+
+#[tokio::test]
+async fn a_longer_document_is_read_in_parts_and_to_the_end() {
+    let engine = fake::engine(256, 0);
+    let request = summary_request(1500, 20);
+    let tokens = engine.count_tokens(&request.document).unwrap();
+    let summary = engine.summarise(request).await.unwrap();
+    assert!(summary.chunks >= tokens / 256, "{} chunks of {tokens} tokens", summary.chunks);
+    assert!(summary.input_tokens > tokens, "every token of the document was read");
+    let requests = engine.stats().finished as usize;
+    assert!(requests > summary.chunks + 1, "{requests} requests: one a part, and more than one level of reduction");
+    assert!(!summary.text.is_empty());
+}
+
+#[tokio::test]
+async fn the_window_cuts_earlier_than_the_context() {
+    let engine = fake::engine(4096, 128);
+    assert!(summarise(&engine, 100, 20).await.unwrap().chunks > 1);
+}
+
+#[tokio::test]
+async fn summaries_that_cannot_be_put_together_are_an_error_and_no_loop() {
+    let error = summarise(&fake::engine(256, 64), 300, 60).await.unwrap_err();
+    assert_eq!(error.code(), "invalid_request", "{error}");
+    let error = summarise(&fake::engine(256, 0), 300, 250).await.unwrap_err();
+    assert_eq!(error.code(), "prompt_too_long", "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_model_is_refused_by_name() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"GGUF, but not really").unwrap();
+    let entry = crate::models::Manifest::builtin().models.remove(0);
+    let error = Engine::start(&entry, file.path(), EngineConfig::default()).unwrap_err();
+    assert_eq!(error.code(), "bad_model");
+    assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused_all_at_once() {
+    let config = EngineConfig { max_sequences: 0, kv_tokens: 1, repetition_penalty: 0.5, ..EngineConfig::default() };
+    assert_eq!(config.problems().len(), 3);
+    let entry = crate::models::Manifest::builtin().models.remove(0);
+    let error = Engine::start(&entry, std::path::Path::new("/nowhere"), config).unwrap_err();
+    assert_eq!(error.code(), "invalid_engine_config");
+}
+
+#[test]
+#[ignore = "needs the model: make test fetches it"]
+fn a_pool_that_does_not_fit_into_memory_is_refused_with_the_numbers() {
+    let (entry, path) = testing::real_model();
+    let config = EngineConfig { kv_tokens: 1 << 30, ..EngineConfig::default() };
+    let error = Engine::start(&entry, &path, config).unwrap_err();
+    // 2^30 tokens of 46,080 bytes.
+    assert!(matches!(error, EngineError::NotEnoughMemory { pool_mib: 47_185_920, .. }), "{error}");
+}
+
+const NEWS: &str = include_str!("../../tests/golden/news.txt");
+
+#[tokio::test]
+#[ignore = "needs the model: make test fetches it"]
+async fn a_page_is_summarised_fluently() {
+    let (entry, path) = testing::real_model();
+    let engine = Engine::start(&entry, &path, EngineConfig { kv_tokens: 2048, ..EngineConfig::default() }).unwrap();
+    let request = Request {
+        system: Some("You summarise documents. You only state what the document says.".into()),
+        before: "Document:\n\n".into(),
+        document: NEWS.into(),
+        after: "\n\nSummarise the document above in three sentences.".into(),
+        max_new_tokens: 48,
+        ..Request::default()
+    };
+    let completion = engine.submit(request).await.unwrap();
+    assert_eq!(completion.finish_reason, FinishReason::Length);
+    for word in ["Harwick", "ferry", "terminal"] {
+        assert!(completion.text.contains(word), "{}", completion.text);
+    }
+    let [low, _, middle] = completion.logprob_quantiles.unwrap();
+    assert!(low < middle && middle > -1.5, "a fluent answer is mostly sure of itself: {low} and {middle}");
+    engine.shutdown().await;
+}

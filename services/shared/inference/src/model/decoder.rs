@@ -39,7 +39,7 @@ impl<B: Backend> Decoder<B> {
         }
         let last = backend.select(&rows, &step)?;
         let normed = backend.norm(&last, &weights.final_norm, epsilon)?;
-        backend.linear(weights.head.as_ref().unwrap_or(&weights.embedding), &normed)
+        backend.head(weights.head.as_ref().unwrap_or(&weights.embedding), &normed)
     }
 }
 

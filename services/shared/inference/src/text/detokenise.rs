@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 /// The bytes of every token.
+#[derive(Debug)]
 pub(crate) struct Detokeniser {
     bytes: Vec<Box<[u8]>>,
 }
@@ -26,9 +27,14 @@ impl Detokeniser {
         Self { bytes: tokens.map(decode).collect() }
     }
 
+    /// The bytes of a token; none of an id outside the vocabulary.
+    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
+        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
     /// The text of these tokens; ids outside the vocabulary have none.
     pub(crate) fn text(&self, ids: &[u32]) -> String {
-        let bytes: Vec<u8> = ids.iter().filter_map(|id| self.bytes.get(*id as usize)).flatten().copied().collect();
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).copied().collect();
         let whole = bytes.len() - unfinished(&bytes);
         String::from_utf8_lossy(&bytes[..whole]).into_owned()
     }

@@ -8,6 +8,8 @@
 //! which a literal `<|im_end|>` is just ten characters; [`Tokenizer::encode_template`] is for the model's own template, in
 //! which it is the control token.
 
+use std::sync::Arc;
+
 use candle_core::quantized::gguf_file::Content;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -48,7 +50,7 @@ pub(crate) struct Tokenizer {
     begin: Option<u32>,
     begin_text: String,
     end_text: String,
-    detokeniser: Detokeniser,
+    detokeniser: Arc<Detokeniser>,
 }
 
 impl Tokenizer {
@@ -98,7 +100,7 @@ impl Tokenizer {
             bpe: rule.build(tokens, &merges)?,
             whole,
             endings,
-            detokeniser,
+            detokeniser: Arc::new(detokeniser),
         })
     }
 
@@ -147,7 +149,7 @@ impl Tokenizer {
         (&self.begin_text, &self.end_text)
     }
 
-    pub(crate) fn detokeniser(&self) -> &Detokeniser {
+    pub(crate) fn detokeniser(&self) -> &Arc<Detokeniser> {
         &self.detokeniser
     }
 }

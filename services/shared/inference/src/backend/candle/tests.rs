@@ -1,1 +1,145 @@
+#![allow(clippy::unwrap_used)]
 
+use super::CandleBackend;
+use crate::engine::batch::{BLOCK_TOKENS, Batch};
+use crate::engine::isolate::{Part, compute};
+use crate::model::decoder::Decoder;
+use crate::testing::tiny::{self, BLOCKS, Reference};
+
+/// Logits after the last token, computed in pieces of `piece` tokens in these blocks.
+fn logits(decoder: &mut Decoder<CandleBackend>, tokens: &[u32], piece: usize, blocks: &[u32]) -> Vec<f32> {
+    let mut last = Vec::new();
+    for (index, tokens) in tokens.chunks(piece).enumerate() {
+        let mut batch = Batch::default();
+        batch.push(tokens, index * piece, blocks, Some(&[]));
+        last = CandleBackend::to_host(&decoder.logits(&batch).unwrap()).remove(0);
+    }
+    last
+}
+
+fn tokens(seed: u32, count: u32) -> Vec<u32> {
+    (0..count).map(|at| (seed + at * at * 7 + at * 3) % tiny::VOCABULARY as u32).collect()
+}
+
+fn assert_close(left: &[f32], right: &[f32]) {
+    assert_eq!(left.len(), right.len());
+    for (index, (left, right)) in left.iter().zip(right).enumerate() {
+        assert!((left - right).abs() < 2e-4 * (1.0 + right.abs()), "logit {index}: {left} and {right}");
+    }
+}
+
+#[test]
+fn logits_equal_those_of_a_plain_forward_pass() {
+    let mut decoder = tiny::decoder();
+    for count in [1, 2, 31, 32, 33, 150] {
+        let tokens = tokens(5, count);
+        assert_close(&logits(&mut decoder, &tokens, 200, &[0, 1, 2, 3, 4]), &Reference::new().logits(&tokens));
+    }
+}
+
+#[test]
+fn a_prompt_computed_in_pieces_gives_the_same() {
+    let tokens = tokens(9, 140);
+    let whole = logits(&mut tiny::decoder(), &tokens, 200, &[0, 1, 2, 3, 4]);
+    for piece in [1, 7, 32, 33, 128, 139] {
+        assert_close(&logits(&mut tiny::decoder(), &tokens, piece, &[0, 1, 2, 3, 4]), &whole);
+    }
+}
+
+#[test]
+fn the_blocks_a_sequence_has_do_not_matter() {
+    let tokens = tokens(3, 100);
+    let whole = logits(&mut tiny::decoder(), &tokens, 200, &[0, 1, 2, 3]);
+    for blocks in [[4, 5, 6, 7], [7, 2, 9, 0], [1, 2, 3, 5]] {
+        let mut decoder = tiny::decoder();
+        // What another sequence left behind must not be read.
+        logits(&mut decoder, &[1; 300], 300, &(0..BLOCKS as u32).collect::<Vec<_>>());
+        assert_close(&logits(&mut decoder, &tokens, 33, &blocks), &whole);
+    }
+}
+
+/// Sequences of these lengths together in one batch, each in its own blocks; their logits.
+fn together(sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
+    let mut batch = Batch::default();
+    let mut next = 0;
+    for tokens in sequences {
+        let count = tokens.len().div_ceil(BLOCK_TOKENS) as u32;
+        batch.push(tokens, 0, &(next..next + count).collect::<Vec<_>>(), Some(&[]));
+        next += count;
+    }
+    assert!(next as usize <= BLOCKS);
+    CandleBackend::to_host(&tiny::decoder().logits(&batch).unwrap())
+}
+
+#[test]
+fn a_batch_gives_what_each_gives_alone() {
+    let of = |lengths: &[u32]| -> Vec<Vec<u32>> {
+        lengths.iter().enumerate().map(|(seed, length)| tokens(seed as u32 * 13, *length)).collect()
+    };
+    let ragged = of(&[5, 64, 1, 33, 90]);
+    let mut permuted = ragged.clone();
+    permuted.reverse();
+    let duplicates = vec![tokens(4, 40), tokens(4, 40), tokens(4, 40)];
+    for sequences in [ragged, permuted, duplicates, of(&[32, 32, 32]), of(&[1, 1, 1, 1]), of(&[17])] {
+        for (tokens, batched) in sequences.iter().zip(together(&sequences)) {
+            let alone = together(std::slice::from_ref(tokens)).remove(0);
+            assert_close(&batched, &alone);
+        }
+    }
+}
+
+#[test]
+fn a_neighbour_changes_nothing_and_an_own_token_does() {
+    let (mine, other, changed) = (tokens(1, 50), tokens(2, 50), tokens(3, 50));
+    let before = together(&[mine.clone(), other.clone()]);
+    let after = together(&[mine.clone(), changed]);
+    assert_close(&before[0], &after[0]);
+    let mut touched = mine;
+    touched[0] = (touched[0] + 1) % tiny::VOCABULARY as u32;
+    let own = together(&[touched, other]);
+    let differs = own[0].iter().zip(&before[0]).any(|(left, right)| (left - right).abs() > 1e-2);
+    assert!(differs, "the first token is not seen");
+    assert_close(&own[1], &before[1]);
+}
+
+#[test]
+fn choices_are_the_likeliest_ids_with_their_log_probabilities() {
+    let mut decoder = tiny::decoder();
+    let tokens = tokens(6, 20);
+    let part = Part { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(&[]) };
+    let choice = compute(&mut decoder, &[part]).remove(0).unwrap().unwrap();
+    let logits = Reference::new().logits(&tokens);
+    let highest = logits.iter().copied().fold(f32::MIN, f32::max);
+    assert!((logits[choice.id as usize] - highest).abs() < 1e-5);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - highest).exp()).sum();
+    assert!((f64::from(choice.logprob) + sum.ln()).abs() < 1e-4);
+}
+
+#[test]
+fn a_penalty_makes_written_ids_less_likely_and_no_others() {
+    let tokens = tokens(6, 20);
+    let free = |written: &[u32], penalty: f32| {
+        let mut decoder = tiny::decoder_with_penalty(penalty);
+        let part = Part { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(written) };
+        compute(&mut decoder, &[part, part]).remove(1).unwrap().unwrap().id
+    };
+    let likeliest = free(&[], 2.0);
+    assert_eq!(free(&[], 1.0), likeliest);
+    assert_eq!(free(&[likeliest], 1.0), likeliest, "a penalty of 1 is none");
+    assert_ne!(free(&[likeliest, likeliest], 2.0), likeliest);
+    let others: Vec<u32> = (0..tiny::VOCABULARY as u32).filter(|id| *id != likeliest).collect();
+    assert_eq!(free(&others, 2.0), likeliest);
+}
+
+#[test]
+fn pieces_whose_logits_nobody_wants_are_computed_too() {
+    let mut decoder = tiny::decoder();
+    let tokens = tokens(8, 70);
+    let blocks = [0, 1, 2];
+    let first = Part { tokens: &tokens[..40], position: 0, blocks: &blocks, wanted: None };
+    assert!(matches!(compute(&mut decoder, &[first])[..], [Ok(None)]));
+    let mut batch = Batch::default();
+    batch.push(&tokens[40..], 40, &blocks, Some(&[]));
+    let rest = CandleBackend::to_host(&decoder.logits(&batch).unwrap()).remove(0);
+    assert_close(&rest, &Reference::new().logits(&tokens));
+}

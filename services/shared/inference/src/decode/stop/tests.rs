@@ -1,1 +1,83 @@
+use std::sync::Arc;
 
+use super::{Limits, StopRules, Verdict};
+use crate::request::FinishReason;
+use crate::text::detokenise::Detokeniser;
+
+const END: u32 = 2;
+
+/// Tokens that matter for blank lines, by id.
+const TEXTS: [&str; 7] = ["", "", "", "word", "Ċ", "ĊĊ", "Ġ"];
+
+fn rules(endings: &[u32]) -> StopRules {
+    let detokeniser = Detokeniser::new(TEXTS.iter().map(|text| (*text, false)));
+    StopRules { endings: endings.to_vec(), detokeniser: Arc::new(detokeniser) }
+}
+
+fn verdict(answer: &[u32], endings: &[u32], max_new_tokens: usize) -> Verdict {
+    rules(endings).verdict(answer, Limits { max_new_tokens, one_paragraph: false })
+}
+
+fn finished(reason: FinishReason, keep: usize) -> Verdict {
+    Verdict::Finished { reason, keep }
+}
+
+#[test]
+fn every_ending_token_stops_and_is_not_text() {
+    for end in [END, 9] {
+        assert_eq!(verdict(&[5, 6, end], &[END, 9], 100), finished(FinishReason::Stop, 2));
+    }
+}
+
+#[test]
+fn the_limit_keeps_all_tokens() {
+    assert_eq!(verdict(&[5, 6, 7], &[END], 3), finished(FinishReason::Length, 3));
+    assert_eq!(verdict(&[5, 6], &[END], 3), Verdict::Continue);
+}
+
+#[test]
+fn an_ending_token_at_the_limit_is_a_stop() {
+    assert_eq!(verdict(&[5, END], &[END], 2), finished(FinishReason::Stop, 1));
+}
+
+#[test]
+fn three_equal_pieces_are_a_loop_and_the_first_is_kept() {
+    let mut answer: Vec<u32> = (100..120).collect();
+    let start = answer.len();
+    for _ in 0..3 {
+        assert_eq!(verdict(&answer, &[END], 1000), Verdict::Continue);
+        answer.extend(10..20);
+    }
+    assert_eq!(verdict(&answer, &[END], 1000), finished(FinishReason::Repetition, start + 10));
+}
+
+#[test]
+fn one_token_for_ever_is_a_loop() {
+    let answers = (1..100).map(|length| verdict(&vec![7; length], &[END], 1000));
+    assert_eq!(answers.filter(|verdict| *verdict == Verdict::Continue).count(), 23);
+}
+
+#[test]
+fn lists_with_short_repeats_are_no_loop() {
+    let row = [40, 41, 42, 43];
+    let answer: Vec<u32> = (0..5).flat_map(|index| row.into_iter().chain([index])).collect();
+    assert_eq!(verdict(&answer, &[END], 1000), Verdict::Continue);
+}
+
+#[test]
+fn one_paragraph_ends_at_the_first_blank_line_after_text() {
+    let one = Limits { max_new_tokens: 100, one_paragraph: true };
+    for (answer, ends) in [
+        (&[3, 4][..], false),
+        (&[3, 5], true),
+        (&[3, 4, 4], true),
+        (&[3, 4, 6, 4], true),
+        (&[3, 4, 3, 4], false),
+        (&[5], false),
+        (&[5, 3, 3], false),
+    ] {
+        let expected = if ends { finished(FinishReason::Stop, answer.len()) } else { Verdict::Continue };
+        assert_eq!(rules(&[END]).verdict(answer, one), expected, "{answer:?}");
+        assert_eq!(verdict(answer, &[END], 100), Verdict::Continue);
+    }
+}

@@ -1,1 +1,64 @@
+use super::{Limits, OVERTAKEN_LIMIT, Plan, Running, Waiting, Work, plan};
 
+const LIMITS: Limits = Limits { step_tokens: 100, max_sequences: 4 };
+
+fn running(id: u64, tokens: usize, computed: usize) -> Running {
+    Running { id, tokens, computed }
+}
+
+fn waiting(id: u64, tokens: usize, blocks: usize) -> Waiting {
+    Waiting { id, priority: 0, overtaken: 0, tokens, blocks }
+}
+
+fn work(id: u64, tokens: usize) -> Work {
+    Work { id, tokens }
+}
+
+#[test]
+fn nothing_to_do_is_an_empty_plan() {
+    assert_eq!(plan(&[], &[], 10, LIMITS), Plan::default());
+}
+
+#[test]
+fn decodes_go_before_prefills_and_admission_comes_last() {
+    let plan = plan(&[running(1, 300, 0), running(2, 41, 40)], &[waiting(3, 10, 1)], 10, LIMITS);
+    assert_eq!(plan.work, [work(2, 1), work(1, 99)]);
+    assert!(plan.admit.is_empty(), "the budget is spent");
+}
+
+#[test]
+fn a_long_prompt_is_computed_in_pieces() {
+    assert_eq!(plan(&[running(1, 250, 0)], &[], 10, LIMITS).work, [work(1, 100)]);
+    assert_eq!(plan(&[running(1, 250, 200)], &[], 10, LIMITS).work, [work(1, 50)]);
+}
+
+#[test]
+fn admitted_prompts_share_what_is_left_of_the_budget() {
+    let plan = plan(&[running(1, 41, 40)], &[waiting(2, 60, 2), waiting(3, 60, 2), waiting(4, 60, 2)], 10, LIMITS);
+    assert_eq!(plan.admit, [2, 3]);
+    assert_eq!(plan.work, [work(1, 1), work(2, 60), work(3, 39)]);
+}
+
+#[test]
+fn no_more_sequences_run_than_may() {
+    let busy: Vec<Running> = (0..3).map(|id| running(id, 41, 40)).collect();
+    assert_eq!(plan(&busy, &[waiting(7, 5, 1), waiting(8, 5, 1)], 10, LIMITS).admit, [7]);
+}
+
+#[test]
+fn the_first_in_line_is_not_overtaken_because_it_is_large() {
+    assert_eq!(plan(&[], &[waiting(1, 90, 8), waiting(2, 5, 1)], 7, LIMITS), Plan::default());
+}
+
+#[test]
+fn higher_priority_goes_first_and_equals_in_order_of_arrival() {
+    let urgent = |id| Waiting { priority: 1, ..waiting(id, 10, 1) };
+    assert_eq!(plan(&[], &[waiting(1, 10, 1), urgent(2), waiting(3, 10, 1), urgent(4)], 9, LIMITS).admit, [2, 4, 1, 3]);
+}
+
+#[test]
+fn who_was_overtaken_often_enough_goes_first() {
+    let patient = Waiting { overtaken: OVERTAKEN_LIMIT, priority: -5, ..waiting(1, 10, 1) };
+    let urgent = Waiting { priority: 9, ..waiting(2, 10, 1) };
+    assert_eq!(plan(&[], &[urgent, patient], 9, LIMITS).admit, [1, 2]);
+}

@@ -1,1 +1,69 @@
+use std::convert::Infallible;
 
+use proptest::prelude::*;
+
+use super::split;
+
+/// Words, as a stand-in for tokens: cutting a text never makes more of them than the cuts.
+fn words(text: &str) -> Result<usize, Infallible> {
+    Ok(text.split_whitespace().count())
+}
+
+fn parts(text: &str, limit: usize) -> Vec<String> {
+    let Ok(parts) = split(text, limit, &words);
+    parts
+}
+
+#[test]
+fn what_fits_stays_whole() {
+    assert_eq!(parts("one two three", 3), ["one two three"]);
+    assert_eq!(parts("", 3), [""]);
+}
+
+#[test]
+fn cuts_fall_between_paragraphs() {
+    let text = "a b c. d e f.\n\ng h i. j k l.\n\nm n o. p q r.\n\ns t u. v w x.\n";
+    assert_eq!(parts(text, 12), ["a b c. d e f.\n\ng h i. j k l.\n\n", "m n o. p q r.\n\ns t u. v w x.\n"]);
+}
+
+#[test]
+fn a_long_paragraph_is_cut_between_sentences() {
+    assert_eq!(
+        parts("One two three. Four five six. Seven eight nine. Ten.", 7),
+        ["One two three. Four five six. ", "Seven eight nine. Ten."]
+    );
+}
+
+#[test]
+fn a_sentence_without_end_is_cut_between_words() {
+    assert_eq!(parts("a b c d e f g h", 4), ["a b c d ", "e f g h"]);
+}
+
+#[test]
+fn text_without_spaces_is_cut_between_characters() {
+    let characters = |text: &str| -> Result<usize, Infallible> { Ok(text.chars().count()) };
+    let Ok(parts) = split("日本語日本語日本語", 5, &characters);
+    assert_eq!(parts, ["日本語日本", "語日本語"]);
+}
+
+#[test]
+fn parts_are_of_about_equal_size() {
+    let text = (0..100).map(|index| format!("w{index} x y z. ")).collect::<String>();
+    let sizes: Vec<usize> = parts(&text, 300).iter().map(|part| part.split_whitespace().count()).collect();
+    assert_eq!(sizes.len(), 2);
+    assert!(sizes.iter().all(|size| *size > 150), "{sizes:?}");
+}
+
+proptest! {
+    #[test]
+    fn parts_together_are_the_text_and_none_is_too_large(
+        text in "([a-zé]{1,8}[ .\n]{0,3}){0,120}",
+        limit in 4_usize..40,
+    ) {
+        let parts = parts(&text, limit);
+        prop_assert_eq!(parts.concat(), text);
+        for part in &parts {
+            prop_assert!(part.split_whitespace().count() <= limit);
+        }
+    }
+}

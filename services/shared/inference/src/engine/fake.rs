@@ -1,0 +1,126 @@
+//! A model for tests of everything around models.
+//!
+//! It keeps a real paged pool, but of token ids: a step writes its rows to their slots, and each answer is a hash of what
+//! the sequence's blocks hold then. So a wrong slot, a block with two owners or a skipped position changes the answer.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::batch::{BLOCK_TOKENS, Batch};
+use super::core::Core;
+use super::metrics::Counters;
+use super::scheduler::Limits;
+use super::worker::{StepModel, run};
+use super::{Engine, ModelInfo, Shared};
+use crate::backend::BackendError;
+use crate::decode::Choice;
+use crate::decode::stop::StopRules;
+use crate::text::template::Template;
+
+pub(crate) const END: u32 = 0;
+/// A prompt with this token makes every step it is in fail.
+pub(crate) const POISON: u32 = 666;
+/// A prompt with this token makes every step it is in panic.
+pub(crate) const BOMB: u32 = 667;
+/// A prompt with this token has logits that are not numbers.
+pub(crate) const NOT_A_NUMBER: u32 = 668;
+
+/// Sizes of the steps that were computed: tokens and sequences.
+pub(crate) type Steps = Rc<RefCell<Vec<(usize, usize)>>>;
+
+pub(crate) struct FakeModel {
+    slots: Vec<u32>,
+    pub(crate) steps: Steps,
+    pub(crate) broken: bool,
+}
+
+impl FakeModel {
+    pub(crate) fn new(blocks: usize) -> Self {
+        Self { slots: vec![u32::MAX; blocks * BLOCK_TOKENS], steps: Steps::default(), broken: false }
+    }
+}
+
+/// The rules its answers end by.
+pub(crate) fn rules() -> StopRules {
+    let detokeniser = Arc::clone(crate::testing::tokenizer("smollm").detokeniser());
+    StopRules { endings: vec![END], detokeniser }
+}
+
+/// What follows these tokens.
+pub(crate) fn next(tokens: &[u32]) -> Choice {
+    let hash = tokens.iter().fold(0x811c_9dc5_u32, |hash, id| (hash ^ id).wrapping_mul(0x0100_0193));
+    let spread = (hash >> 8) % 40;
+    Choice { id: if spread == 0 { END } else { 60 + spread }, logprob: -((hash % 97) as f32) / 97.0 }
+}
+
+/// The answer to a prompt, computed alone and without an engine.
+pub(crate) fn answer(prompt: &[u32], max_new_tokens: usize) -> Vec<u32> {
+    let mut tokens = prompt.to_vec();
+    while tokens.len() - prompt.len() < max_new_tokens {
+        let id = next(&tokens).id;
+        tokens.push(id);
+        if id == END {
+            break;
+        }
+    }
+    tokens[prompt.len()..].to_vec()
+}
+
+impl StepModel for FakeModel {
+    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
+        self.steps.borrow_mut().push((batch.ids.len(), batch.spans.len()));
+        for (slot, id) in batch.slots.iter().zip(&batch.ids) {
+            self.slots[*slot as usize] = *id;
+        }
+        let mut choices = Vec::new();
+        for span in &batch.spans {
+            let tokens: Vec<u32> = (0..span.context)
+                .map(|at| self.slots[span.blocks[at / BLOCK_TOKENS] as usize * BLOCK_TOKENS + at % BLOCK_TOKENS])
+                .collect();
+            assert!(!tokens.contains(&BOMB), "a bomb went off");
+            if self.broken || tokens.contains(&POISON) {
+                return Err(BackendError("poison".into()));
+            }
+            if batch.logit_rows.contains(&((span.start + span.len - 1) as u32)) {
+                let choice = next(&tokens);
+                let logprob = if tokens.contains(&NOT_A_NUMBER) { f32::NAN } else { choice.logprob };
+                choices.push(Choice { logprob, ..choice });
+            }
+        }
+        Ok(choices)
+    }
+}
+
+/// An engine over the fake model and the tiny vocabulary, for sequences of `limit_tokens`.
+pub(crate) fn engine(limit_tokens: usize, window_tokens: usize) -> Engine {
+    engine_with(limit_tokens, window_tokens, 65_536)
+}
+
+pub(crate) fn engine_with(limit_tokens: usize, window_tokens: usize, queue_tokens: usize) -> Engine {
+    const TEMPLATE: &str = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}";
+    let tokenizer = crate::testing::tokenizer("smollm");
+    let template = Template::new(TEMPLATE, &tokenizer).expect("the template above is sound");
+    let counters = Arc::new(Counters::default());
+    let (inbox, messages) = mpsc::unbounded_channel();
+    let theirs = Arc::clone(&counters);
+    thread::spawn(move || {
+        let blocks = 2 * limit_tokens / BLOCK_TOKENS;
+        let limits = Limits { step_tokens: 64, max_sequences: 8 };
+        run(Core::new(FakeModel::new(blocks), limits, rules(), blocks, theirs), messages);
+    });
+    let info = ModelInfo {
+        name: "fake".into(),
+        revision: "1".into(),
+        quantisation: "none".into(),
+        sha256: String::new(),
+        limit_tokens,
+        repetition_penalty: 1.0,
+    };
+    let queue = Arc::new(Semaphore::new(queue_tokens));
+    let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters };
+    Engine { shared: Arc::new(shared) }
+}

@@ -1,0 +1,62 @@
+//! What tests of several modules share: a tiny vocabulary, a tiny model, and the real one.
+#![allow(clippy::unwrap_used)]
+
+pub(crate) mod tiny;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::quantized::gguf_file::{Content, Value, VersionedMagic};
+
+use crate::model::gguf;
+use crate::model::weights::GgufFile;
+use crate::models::{self, Manifest, ModelEntry};
+use crate::text::gguf_bpe::Tokenizer;
+use crate::text::template::Template;
+
+pub(crate) const END_OF_TEXT: u32 = 262;
+pub(crate) const START: u32 = 260;
+pub(crate) const END: u32 = 261;
+
+/// Metadata of a model whose vocabulary is the 256 bytes, four merges and three control tokens.
+pub(crate) fn vocabulary(kind: &str, pre: &str) -> Content {
+    let visible = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let mut hidden = 0x100..;
+    let mut letter =
+        |byte: u8| if visible(byte) { char::from(byte) } else { char::from_u32(hidden.next().unwrap()).unwrap() };
+    let mut tokens: Vec<String> = (0..=255).map(|byte| letter(byte).to_string()).collect();
+    tokens.extend(["th", "the", "Ġthe", "12", "<|im_start|>", "<|im_end|>", "<|endoftext|>"].map(str::to_owned));
+    let types = (0..tokens.len()).map(|id| Value::I32(if id < 260 { 1 } else { 3 })).collect();
+    let strings = |items: Vec<String>| Value::Array(items.into_iter().map(Value::String).collect());
+    let merges = ["t h", "th e", "Ġ the", "1 2"].map(str::to_owned).to_vec();
+    let metadata = HashMap::from([
+        ("tokenizer.ggml.model".to_owned(), Value::String(kind.to_owned())),
+        ("tokenizer.ggml.pre".to_owned(), Value::String(pre.to_owned())),
+        ("tokenizer.ggml.tokens".to_owned(), strings(tokens)),
+        ("tokenizer.ggml.merges".to_owned(), strings(merges)),
+        ("tokenizer.ggml.token_type".to_owned(), Value::Array(types)),
+        ("tokenizer.ggml.bos_token_id".to_owned(), Value::U32(START)),
+        ("tokenizer.ggml.eos_token_id".to_owned(), Value::U32(END)),
+    ]);
+    Content { magic: VersionedMagic::GgufV3, metadata, tensor_infos: HashMap::new(), tensor_data_offset: 0 }
+}
+
+/// A tokenizer with that vocabulary.
+pub(crate) fn tokenizer(pre: &str) -> Tokenizer {
+    Tokenizer::from_gguf(&vocabulary("gpt2", pre)).unwrap()
+}
+
+/// The default model, fetched if need be.
+pub(crate) fn real_model() -> (ModelEntry, PathBuf) {
+    let entry = Manifest::builtin().find(models::DEFAULT_MODEL).unwrap().clone();
+    let path = models::pull(&entry, &models::default_dir(), &mut |_| {}).unwrap();
+    (entry, path)
+}
+
+/// Tokenizer and template of the default model.
+pub(crate) fn real_text() -> (Tokenizer, Template) {
+    let file = GgufFile::open(&real_model().1).unwrap();
+    let tokenizer = Tokenizer::from_gguf(&file.content).unwrap();
+    let template = Template::new(gguf::string(&file.content, "tokenizer.chat_template").unwrap(), &tokenizer).unwrap();
+    (tokenizer, template)
+}

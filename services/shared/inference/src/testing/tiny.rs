@@ -1,0 +1,212 @@
+//! A decoder small enough to be computed by hand, and the hand: a forward pass written out plainly in f64.
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{DType, Device, Tensor};
+
+use crate::backend::Backend;
+use crate::backend::candle::CandleBackend;
+use crate::model::config::ModelConfig;
+use crate::model::decoder::Decoder;
+use crate::model::weights::{Layer, Weights};
+
+pub(crate) const VOCABULARY: usize = 48;
+pub(crate) const BLOCKS: usize = 16;
+const CONTEXT: usize = 512;
+
+fn config() -> ModelConfig {
+    ModelConfig {
+        layers: 2,
+        width: 32,
+        inner: 40,
+        heads: 6,
+        kv_heads: 2,
+        head_dim: 8,
+        vocabulary: VOCABULARY,
+        norm_epsilon: 1e-5,
+        rope_base: 10_000.0,
+        context: CONTEXT,
+    }
+}
+
+/// A row-major matrix of the model, the same at every call.
+struct Matrix {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    fn new(seed: u64, rows: usize, columns: usize) -> Self {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut uniform = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1_u32 << 24) as f32 - 0.5
+        };
+        let scale = 2.5 / (columns as f32).sqrt();
+        Self { rows, columns, values: (0..rows * columns).map(|_| uniform() * scale).collect() }
+    }
+
+    fn quantised(&self) -> QTensor {
+        let tensor = Tensor::from_slice(&self.values, (self.rows, self.columns), &Device::Cpu).unwrap();
+        QTensor::quantize(&tensor, GgmlDType::F32).unwrap()
+    }
+
+    fn times(&self, vector: &[f64]) -> Vec<f64> {
+        let rows = self.values.chunks(self.columns);
+        rows.map(|row| row.iter().zip(vector).map(|(weight, value)| f64::from(*weight) * value).sum()).collect()
+    }
+}
+
+fn gain(seed: u64, width: usize) -> Vec<f32> {
+    Matrix::new(seed, 1, width).values.iter().map(|value| 1.0 + value).collect()
+}
+
+struct Block {
+    attention_norm: Vec<f32>,
+    query: Matrix,
+    key: Matrix,
+    value: Matrix,
+    output: Matrix,
+    feed_forward_norm: Vec<f32>,
+    gate: Matrix,
+    up: Matrix,
+    down: Matrix,
+}
+
+fn block(layer: u64) -> Block {
+    let config = config();
+    let (width, inner) = (config.width, config.inner);
+    let queries = config.heads * config.head_dim;
+    let kv = config.kv_width();
+    let seed = 100 * (layer + 1);
+    Block {
+        attention_norm: gain(seed, width),
+        query: Matrix::new(seed + 1, queries, width),
+        key: Matrix::new(seed + 2, kv, width),
+        value: Matrix::new(seed + 3, kv, width),
+        output: Matrix::new(seed + 4, width, queries),
+        feed_forward_norm: gain(seed + 5, width),
+        gate: Matrix::new(seed + 6, inner, width),
+        up: Matrix::new(seed + 7, inner, width),
+        down: Matrix::new(seed + 8, width, inner),
+    }
+}
+
+fn embedding() -> Matrix {
+    let config = config();
+    Matrix::new(7, VOCABULARY, config.width)
+}
+
+pub(crate) fn decoder() -> Decoder<CandleBackend> {
+    decoder_with_penalty(1.0)
+}
+
+pub(crate) fn decoder_with_penalty(penalty: f32) -> Decoder<CandleBackend> {
+    let config = config();
+    let backend = CandleBackend::new(&config, Device::Cpu, DType::F32, CONTEXT, BLOCKS).unwrap();
+    let vector = |values: &[f32]| {
+        let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
+        backend.vector(&QTensor::quantize(&tensor, GgmlDType::F32).unwrap()).unwrap()
+    };
+    let matrix = |parts: &[&Matrix]| {
+        let parts: Vec<QTensor> = parts.iter().map(|part| part.quantised()).collect();
+        backend.matrix(&parts).unwrap()
+    };
+    let layer = |layer| {
+        let block = block(layer);
+        Layer {
+            attention_norm: vector(&block.attention_norm),
+            qkv: matrix(&[&block.query, &block.key, &block.value]),
+            output: matrix(&[&block.output]),
+            feed_forward_norm: vector(&block.feed_forward_norm),
+            gate_up: matrix(&[&block.gate, &block.up]),
+            down: matrix(&[&block.down]),
+        }
+    };
+    let weights = Weights {
+        embedding: backend.table(&embedding().quantised()).unwrap(),
+        layers: vec![layer(0), layer(1)],
+        final_norm: vector(&gain(8, config.width)),
+        head: None,
+    };
+    Decoder::new(config, weights, backend, penalty)
+}
+
+/// The same model, one token after the other, nothing shared with the crate but the weights.
+pub(crate) struct Reference {
+    config: ModelConfig,
+    blocks: Vec<Block>,
+    embedding: Matrix,
+}
+
+impl Reference {
+    pub(crate) fn new() -> Self {
+        Self { config: config(), blocks: vec![block(0), block(1)], embedding: embedding() }
+    }
+
+    pub(crate) fn logits(&self, tokens: &[u32]) -> Vec<f32> {
+        let width = self.config.width;
+        let mut seen: Vec<Vec<(Vec<f64>, Vec<f64>)>> = vec![Vec::new(); self.blocks.len()];
+        let mut x = Vec::new();
+        for (position, token) in tokens.iter().enumerate() {
+            let row = &self.embedding.values[*token as usize * width..][..width];
+            x = row.iter().map(|value| f64::from(*value)).collect();
+            for (block, seen) in self.blocks.iter().zip(&mut seen) {
+                let h = self.norm(&x, &block.attention_norm);
+                let query = self.rotate(block.query.times(&h), position);
+                seen.push((self.rotate(block.key.times(&h), position), block.value.times(&h)));
+                add(&mut x, &block.output.times(&self.attend(&query, seen)));
+                let h = self.norm(&x, &block.feed_forward_norm);
+                let gated = block.gate.times(&h).into_iter().map(|gate| gate / (1.0 + (-gate).exp()));
+                let inner: Vec<f64> = gated.zip(block.up.times(&h)).map(|(gate, up)| gate * up).collect();
+                add(&mut x, &block.down.times(&inner));
+            }
+        }
+        let h = self.norm(&x, &gain(8, width));
+        self.embedding.times(&h).into_iter().map(|logit| logit as f32).collect()
+    }
+
+    fn norm(&self, x: &[f64], gain: &[f32]) -> Vec<f64> {
+        let mean = x.iter().map(|value| value * value).sum::<f64>() / x.len() as f64;
+        let scale = 1.0 / (mean + self.config.norm_epsilon).sqrt();
+        x.iter().zip(gain).map(|(value, gain)| value * scale * f64::from(*gain)).collect()
+    }
+
+    fn rotate(&self, mut heads: Vec<f64>, position: usize) -> Vec<f64> {
+        for head in heads.chunks_mut(self.config.head_dim) {
+            for pair in 0..head.len() / 2 {
+                let frequency = self.config.rope_base.powf(-2.0 * pair as f64 / self.config.head_dim as f64);
+                let (sin, cos) = (position as f64 * frequency).sin_cos();
+                let (first, second) = (head[2 * pair], head[2 * pair + 1]);
+                head[2 * pair] = first * cos - second * sin;
+                head[2 * pair + 1] = first * sin + second * cos;
+            }
+        }
+        heads
+    }
+
+    fn attend(&self, query: &[f64], seen: &[(Vec<f64>, Vec<f64>)]) -> Vec<f64> {
+        let dim = self.config.head_dim;
+        let group = self.config.heads / self.config.kv_heads;
+        let mut result = Vec::new();
+        for (head, query) in query.chunks(dim).enumerate() {
+            let at = head / group * dim;
+            let dot = |key: &[f64]| query.iter().zip(&key[at..at + dim]).map(|(q, k)| q * k).sum::<f64>();
+            let weights: Vec<f64> = seen.iter().map(|(key, _)| (dot(key) / (dim as f64).sqrt()).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            for value in 0..dim {
+                result.push(
+                    seen.iter().zip(&weights).map(|((_, values), weight)| values[at + value] * weight).sum::<f64>()
+                        / sum,
+                );
+            }
+        }
+        result
+    }
+}
+
+fn add(x: &mut [f64], y: &[f64]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
