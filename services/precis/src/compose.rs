@@ -3,7 +3,7 @@
 //! Every service runs as its own task with its own consumer group, exactly as it does in a process of its own. The first that fails stops the
 //! others; a stop drains all of them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use precis_api_worker::ApiWorkerSettings;
 use precis_config::Settings;
@@ -15,6 +15,9 @@ use precis_router::RouterSettings;
 use precis_telemetry::TelemetryConfig;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Time between two looks at whether services are ready.
+const READY_LOOK: Duration = Duration::from_millis(20);
 
 /// The sections of every service.
 #[derive(Debug, Clone)]
@@ -106,6 +109,21 @@ impl Services {
                 Err(anyhow::Error::new(panic).context("a service ended without a word"))
             }
         }
+    }
+
+    /// Waits until every service started so far can do its work.
+    ///
+    /// # Errors
+    /// The first failed service's, such as one that finds its group held by another process.
+    pub async fn ready(&mut self, house: &House) -> anyhow::Result<()> {
+        let mut look = tokio::time::interval(READY_LOOK);
+        while !house.health.report().ready && !self.all_ended() && !self.stop.is_cancelled() {
+            tokio::select! {
+                ended = self.one_ended() => ended?,
+                _ = look.tick() => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether all have ended.

@@ -10,11 +10,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 /// Width of tables where there is no terminal that has one.
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
+
+/// A rule under the header, nothing else.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The two streams of a command.
 pub struct Output {
@@ -63,6 +66,11 @@ impl Output {
         let _ = writeln!(lock(&self.stderr), "{text}");
     }
 
+    /// Characters in a line: the terminal's, or what a wide one has.
+    pub fn width(&self) -> u16 {
+        Table::new().width().unwrap_or(WIDTH_WITHOUT_TERMINAL)
+    }
+
     /// A table of the answer.
     ///
     /// # Errors
@@ -86,10 +94,10 @@ impl Output {
     }
 }
 
-/// An empty table in the house's look: a rule under the header, nothing else.
+/// An empty table in the house's look.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(RULED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
     table
 }

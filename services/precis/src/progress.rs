@@ -13,29 +13,54 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{output::Output, report};
 
-/// Tokens that a word costs, read and answered, before any document has shown it.
-const TOKENS_A_WORD_AT_FIRST: f64 = 1.8;
+/// Tokens that a word of a document costs to read, before any document has shown it.
+const READ_A_WORD_AT_FIRST: f64 = 1.6;
+/// Tokens that are written for a document, before any has shown it.
+const WRITTEN_AT_FIRST: f64 = 160.0;
+/// What writing a token takes, in reading one: those that are read are computed many at a time.
+const WRITING_TO_READING: f64 = 4.0;
 /// Time over which tokens a second are averaged.
 const WINDOW: Duration = Duration::from_secs(15);
 /// Time between plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Tokens that a model has computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Of documents and prompts.
+    pub read: u64,
+    /// Of answers.
+    pub written: u64,
+}
+
+impl Tokens {
+    fn all(self) -> u64 {
+        self.read + self.written
+    }
+
+    fn work(self) -> f64 {
+        self.read as f64 + self.written as f64 * WRITING_TO_READING
+    }
+}
 
 /// What is known of a run's speed. Takes values, reads no clock.
 #[derive(Debug, Clone, Default)]
 pub struct Pace {
     documents: usize,
     settled: usize,
-    computed_documents: usize,
+    /// Documents that a model has to read, and their words; how many are done.
+    computed: usize,
     words: usize,
+    computed_done: usize,
     words_done: usize,
-    tokens_of_done: u64,
-    samples: VecDeque<(Duration, u64)>,
+    tokens_done: Tokens,
+    samples: VecDeque<(Duration, Tokens)>,
 }
 
 impl Pace {
-    /// A run of `documents` of which those to be computed have `words` words.
-    pub fn new(documents: usize, words: usize) -> Self {
-        Self { documents, words, ..Self::default() }
+    /// A run of `documents`, of which a model has to read `computed` with `words` words together.
+    pub fn new(documents: usize, computed: usize, words: usize) -> Self {
+        Self { documents, computed, words, ..Self::default() }
     }
 
     /// A document that was settled from the store.
@@ -44,15 +69,16 @@ impl Pace {
     }
 
     /// A document that was computed.
-    pub fn computed(&mut self, words: usize, tokens: u64) {
+    pub fn computed(&mut self, words: usize, tokens: Tokens) {
         self.settled += 1;
-        self.computed_documents += 1;
+        self.computed_done += 1;
         self.words_done += words;
-        self.tokens_of_done += tokens;
+        self.tokens_done.read += tokens.read;
+        self.tokens_done.written += tokens.written;
     }
 
     /// All tokens computed so far, at a time since the start.
-    pub fn sample(&mut self, at: Duration, tokens: u64) {
+    pub fn sample(&mut self, at: Duration, tokens: Tokens) {
         self.samples.push_back((at, tokens));
         while self.samples.len() > 2
             && self.samples.front().is_some_and(|(first, _)| at.saturating_sub(*first) > WINDOW)
@@ -65,7 +91,7 @@ impl Pace {
     pub fn tokens_a_second(&self) -> f64 {
         match (self.samples.front(), self.samples.back()) {
             (Some((from, first)), Some((to, last))) if to > from => {
-                last.saturating_sub(*first) as f64 / to.saturating_sub(*from).as_secs_f64()
+                last.all().saturating_sub(first.all()) as f64 / to.saturating_sub(*from).as_secs_f64()
             }
             _ => 0.0,
         }
@@ -73,7 +99,7 @@ impl Pace {
 
     /// Documents a minute since the start, without those from the store.
     pub fn documents_a_minute(&self, at: Duration) -> f64 {
-        if at.is_zero() { 0.0 } else { self.computed_documents as f64 * 60.0 / at.as_secs_f64() }
+        if at.is_zero() { 0.0 } else { self.computed_done as f64 * 60.0 / at.as_secs_f64() }
     }
 
     /// The share of the work that is done, 0 to 1.
@@ -81,14 +107,15 @@ impl Pace {
         if self.settled >= self.documents {
             return 1.0;
         }
-        let a_word = if self.words_done > 0 && self.tokens_of_done > 0 {
-            self.tokens_of_done as f64 / self.words_done as f64
-        } else {
-            TOKENS_A_WORD_AT_FIRST
+        let each = |done: u64, of: usize, at_first: f64| {
+            if of > 0 && done > 0 { done as f64 / of as f64 } else { at_first }
         };
-        let left = self.words.saturating_sub(self.words_done) as f64 * a_word;
-        let computed = self.samples.back().map_or(0, |(_, tokens)| *tokens).max(self.tokens_of_done) as f64;
-        let expected = (self.tokens_of_done as f64 + left).max(computed).max(1.0);
+        let read = each(self.tokens_done.read, self.words_done, READ_A_WORD_AT_FIRST);
+        let written = each(self.tokens_done.written, self.computed_done, WRITTEN_AT_FIRST);
+        let left = self.words.saturating_sub(self.words_done) as f64 * read
+            + self.computed.saturating_sub(self.computed_done) as f64 * written * WRITING_TO_READING;
+        let computed = self.samples.back().map_or(0.0, |(_, tokens)| tokens.work()).max(self.tokens_done.work());
+        let expected = (self.tokens_done.work() + left).max(computed).max(1.0);
         (computed / expected).min(0.99)
     }
 
@@ -143,7 +170,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows where it stands, with all tokens computed so far.
-    pub fn tick(&mut self, tokens: u64) {
+    pub fn tick(&mut self, tokens: Tokens) {
         let at = self.elapsed();
         self.pace.sample(at, tokens);
         let text = self.pace.describe(at);

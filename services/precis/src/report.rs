@@ -15,6 +15,9 @@ pub use table::{plain_text, table_of};
 pub use totals::Totals;
 pub(crate) use totals::{duration, plural};
 
+/// How the checks start to list what the source does not have.
+const UNSUPPORTED: &str = "not in the source: ";
+
 /// How a row ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -191,6 +194,23 @@ impl Row {
         found.join("; ")
     }
 
+    /// The same for a narrow column: names of checks, and only the items that the source does not have.
+    pub fn findings_in_short(&self) -> String {
+        let found: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|check| !check.passed)
+            .map(|check| {
+                let items = check.detail.strip_prefix(UNSUPPORTED).filter(|items| !items.is_empty());
+                match (check.name.strip_prefix("unsupported_"), items) {
+                    (Some(name), Some(items)) => format!("{name}: {items}"),
+                    _ => check.name.replace('_', " "),
+                }
+            })
+            .collect();
+        found.join(", ")
+    }
+
     /// Why there is no summary.
     pub fn reason(&self) -> String {
         match (&self.code, &self.message) {
@@ -199,6 +219,18 @@ impl Row {
             (None, None) => String::new(),
         }
     }
+}
+
+/// The documents' names without the folder that all of them share.
+pub fn display_names(rows: &[Row]) -> Vec<String> {
+    let folder = |name: &str| name.rfind('/').map_or(0, |slash| slash + 1);
+    let first = rows.first().map_or("", |row| &row.document[..folder(&row.document)]);
+    let shared = rows.iter().skip(1).fold(first, |shared, row| {
+        let same = shared.char_indices().zip(row.document.chars()).take_while(|((_, a), b)| a == b);
+        let same = same.last().map_or(0, |((at, character), _)| at + character.len_utf8());
+        &shared[..folder(&shared[..same])]
+    });
+    rows.iter().map(|row| row.document[shared.len()..].to_owned()).collect()
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.

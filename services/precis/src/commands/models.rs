@@ -101,12 +101,12 @@ fn list(settings: &ModelSettings, out: &Output) -> anyhow::Result<Exit> {
             entry.quantisation.clone(),
             entry.context.to_string(),
             entry.licence.clone(),
-            path.map_or_else(|| "no".to_owned(), |path| path.display().to_string()),
+            if path.is_some() { "yes" } else { "no" }.to_owned(),
         ]);
     }
     if !out.json() {
         out.table(&mut table)?;
-        out.line("* is the one that the settings name")?;
+        out.line(format_args!("* is the one that the settings name; files are kept in {}", folder.display()))?;
     }
     Ok(Exit::Done)
 }

@@ -84,7 +84,7 @@ async fn list(environment: &Environment, args: &Args, out: &Output) -> anyhow::R
     } else if rows.is_empty() {
         out.line("no outcomes yet")?;
     } else {
-        out.table(&mut report::table_of(rows.make_contiguous()))?;
+        out.table(&mut report::table_of(rows.make_contiguous(), out.width().into()))?;
     }
     Ok(Exit::Done)
 }

@@ -85,7 +85,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     let control = Control::follow(&log, settings.policy.load()?).await?;
     let (governing, applied) = (control.governing(), control.applied());
     let tiers = tiers(&governing.policy, &control.switches());
-    let mut stages = vec!["router".to_owned()];
+    let mut stages = vec![precis_router::STAGE.to_owned()];
     stages.extend(tiers.iter().map(|tier| topics::work(&tier.name)));
     let status = Status {
         log: log.describe(),

@@ -123,7 +123,7 @@ fn conclude(
             }
         }
         if args.out.is_some() || rows.len() > 1 {
-            out.table(&mut report::table_of(&rows))?;
+            out.table(&mut report::table_of(&rows, out.width().into()))?;
         }
         out.line(&totals)?;
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Row, Totals};
+use super::{Row, Totals, display_names};
 
 /// File with all summaries.
 const SUMMARIES: &str = "summaries.md";
@@ -62,10 +62,11 @@ fn file_name(row: &Row, taken: &mut HashSet<String>) -> String {
 
 fn markdown(rows: &[Row], totals: &Totals) -> String {
     let head = format!("# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
-    std::iter::once(head).chain(rows.iter().map(section)).collect::<Vec<_>>().join("\n")
+    let sections = rows.iter().zip(display_names(rows)).map(|(row, name)| section(row, &name));
+    std::iter::once(head).chain(sections).collect::<Vec<_>>().join("\n")
 }
 
-fn section(row: &Row) -> String {
+fn section(row: &Row, name: &str) -> String {
     let body = match &row.summary {
         Some(summary) => summary.trim().to_owned(),
         None => format!("No summary: {}", escape(&row.reason())),
@@ -83,7 +84,7 @@ fn section(row: &Row) -> String {
         none if none.is_empty() => none,
         findings => format!("\n> Checks: {}\n", escape(&findings)),
     };
-    format!("## {}\n\n{body}\n\n<sub>{}</sub>\n{findings}", escape(&row.document), escape(&facts.join(" · ")))
+    format!("## {}\n\n{body}\n\n<sub>{}</sub>\n{findings}", escape(name), escape(&facts.join(" · ")))
 }
 
 /// Names are shown as they are, not as markup.

@@ -2,49 +2,57 @@
 
 use comfy_table::{Cell, CellAlignment, Table};
 
-use super::{End, Row};
+use super::{End, Row, display_names};
 use crate::output;
 
-/// Characters of each column at most; together they fit a terminal of ordinary width, and a wider one shows no more.
-const NAME_CHARACTERS: usize = 36;
+const HEADER: [&str; 8] =
+    ["Document", "Outcome", "Tier", "Words", "Seconds", "Finish", "What the checks found", "First words"];
+/// Columns that are shown whole, however narrow the terminal is.
+const WHOLE: std::ops::Range<usize> = 1..6;
+/// Characters between two columns.
+const GAP: usize = 3;
+/// The most characters of a document's name, and of what the checks found.
+const NAME_CHARACTERS: usize = 40;
 const FINDINGS_CHARACTERS: usize = 44;
-const FIRST_WORDS_CHARACTERS: usize = 40;
+/// The least characters of a column that is shortened.
+const LEAST_CHARACTERS: usize = 12;
 
-/// One line a document.
-pub fn table_of(rows: &[Row]) -> Table {
-    let mut table = output::table(&[
-        "Document",
-        "Outcome",
-        "Tier",
-        "Words",
-        "Seconds",
-        "Finish",
-        "What the checks found",
-        "First words",
-    ]);
-    for row in rows {
-        let (words, seconds) = if row.outcome.has_summary() {
-            (format!("{} → {}", row.words_in, row.words_out), seconds(row))
-        } else {
-            Default::default()
+/// One line a document, in lines of `width` characters: names, findings and first words are shortened to fit.
+pub fn table_of(rows: &[Row], width: usize) -> Table {
+    let names = display_names(rows);
+    let mut cells: Vec<[String; 8]> = rows.iter().zip(names).map(|(row, name)| cells(row, name)).collect();
+    let widest = |column: usize, most: usize| {
+        let content = cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        content.max(HEADER[column].len()).min(most)
+    };
+    let whole: usize = WHOLE.map(|column| widest(column, usize::MAX) + GAP).sum();
+    let left = width.saturating_sub(whole + 3 * GAP);
+    let name = widest(0, NAME_CHARACTERS).min((left / 3).max(LEAST_CHARACTERS));
+    let found = widest(6, FINDINGS_CHARACTERS).min((left.saturating_sub(name) / 2).max(LEAST_CHARACTERS));
+    let words = left.saturating_sub(name + found).max(LEAST_CHARACTERS);
+    let mut table = output::table(&HEADER);
+    for row in &mut cells {
+        row[0] = shorten_start(&row[0], name);
+        row[6] = shorten(&row[6], found);
+        row[7] = shorten(&row[7], words);
+        let cell = |(column, text): (usize, &String)| match column {
+            3 | 4 => Cell::new(text).set_alignment(CellAlignment::Right),
+            _ => Cell::new(text),
         };
-        let (found, first_words) = if row.outcome.has_summary() {
-            (row.findings(), one_line(row.summary.as_deref().unwrap_or_default()))
-        } else {
-            (row.code.clone().unwrap_or_default(), one_line(row.message.as_deref().unwrap_or_default()))
-        };
-        table.add_row(vec![
-            Cell::new(shorten_start(&row.document, NAME_CHARACTERS)),
-            Cell::new(row.outcome.as_str()),
-            Cell::new(row.tier.as_deref().unwrap_or("")),
-            Cell::new(words).set_alignment(CellAlignment::Right),
-            Cell::new(seconds).set_alignment(CellAlignment::Right),
-            Cell::new(row.finish_reason.as_deref().unwrap_or("")),
-            Cell::new(shorten(&found, FINDINGS_CHARACTERS)),
-            Cell::new(shorten(&first_words, FIRST_WORDS_CHARACTERS)),
-        ]);
+        table.add_row(row.iter().enumerate().map(cell).collect::<Vec<_>>());
     }
     table
+}
+
+fn cells(row: &Row, name: String) -> [String; 8] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (words, seconds, found, first) = if row.outcome.has_summary() {
+        (format!("{} → {}", row.words_in, row.words_out), seconds(row), row.findings_in_short(), &row.summary)
+    } else {
+        (String::new(), String::new(), text(&row.code), &row.message)
+    };
+    let first = one_line(first.as_deref().unwrap_or_default());
+    [name, row.outcome.as_str().to_owned(), text(&row.tier), words, seconds, text(&row.finish_reason), found, first]
 }
 
 /// A document's summary as text: a line that says what it is, the summary, what the checks found.

@@ -35,27 +35,54 @@ fn only_failed_checks_are_findings() {
     assert_eq!(row.findings(), "unsupported numbers: 1998, 42; language");
 }
 
+fn shown(rows: &[Row], width: usize) -> String {
+    let mut table = table_of(rows, width);
+    table.set_width(u16::try_from(width).unwrap()).lines().collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
-    let mut flagged = row("documents/a-very-long-path/of-a-document-with-a-long-name.txt", End::Flagged);
-    flagged.checks = vec![check("repetition", false, "0.31")];
-    let mut stored = row("b.txt", End::Answered);
+    let mut flagged = row("documents/in/a-document-with-a-name-that-is-longer-than-its-column.txt", End::Flagged);
+    flagged.checks =
+        vec![check("repetition", false, "0.31"), check("unsupported_names", false, "not in the source: Nsl")];
+    let mut stored = row("documents/b.txt", End::Answered);
     stored.from_store = true;
-    let text =
-        table_of(&[flagged, stored, row("c.txt", End::NotRead)]).set_width(200).lines().collect::<Vec<_>>().join("\n");
+    let text = shown(&[flagged, stored, row("documents/c.txt", End::NotRead)], 150);
     for expected in [
-        "…/of-a-document-with-a-long-name.txt",
+        "…with-a-name-that-is-longer-than-",
+        " b.txt ",
         "flagged",
         "1200 → 42",
         "3.2",
-        "repetition: 0.31",
-        "The first words of a summary that goes…",
+        "repetition, names: Nsl",
+        "The first words of a",
         "stored",
         "not read",
         "message",
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
+}
+
+#[test]
+fn a_document_takes_one_line_in_terminals_of_any_ordinary_width() {
+    let mut long = row("a-document-with-a-name-that-is-longer-than-its-column-in-any-table.txt", End::Flagged);
+    long.checks = vec![check("unsupported_names", false, &format!("not in the source: {}", "Name, ".repeat(40)))];
+    for width in [100, 120, 150, 220] {
+        let text = shown(&[long.clone(), long.clone()], width);
+        assert_eq!(text.lines().count(), 4, "{width}\n{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{width}\n{text}");
+    }
+}
+
+#[test]
+fn names_lose_the_folder_that_all_share_and_nothing_else() {
+    let names = |names: &[&str]| display_names(&names.iter().map(|name| row(name, End::Answered)).collect::<Vec<_>>());
+    assert_eq!(names(&["in/é/a.txt", "in/é/b/c.txt"]), ["a.txt", "b/c.txt"]);
+    assert_eq!(names(&["in/a.txt", "inner/a.txt"]), ["in/a.txt", "inner/a.txt"]);
+    assert_eq!(names(&["in/a.txt"]), ["a.txt"]);
+    assert_eq!(names(&["stdin", "in/a.txt"]), ["stdin", "in/a.txt"]);
+    assert_eq!(names(&["in/same", "in/same"]), ["same", "same"]);
 }
 
 #[test]

@@ -11,7 +11,12 @@ use anyhow::Context as _;
 use precis_gpu_worker::load_engine;
 use precis_inference::Engine;
 use precis_objects::keys;
-use precis_pipeline::{House, control::apply_policy, house::HouseSettings, now_ms};
+use precis_pipeline::{
+    House,
+    control::apply_policy,
+    house::{HouseSettings, group},
+    now_ms, topics,
+};
 use precis_policy::{Policy, TierKind};
 use precis_schemas::Document;
 use precis_telemetry::Shutdown;
@@ -26,7 +31,7 @@ use crate::{
     follow::{Ending, Follower},
     inputs::{Input, Inputs},
     output::Output,
-    progress::{Pace, Progress},
+    progress::{Pace, Progress, Tokens},
     report::{self, End, Row},
 };
 
@@ -75,20 +80,24 @@ pub(super) async fn run(
     let fresh = asked.len() - settled.len();
 
     let stop = Shutdown::from_signals()?;
+    let mut services = Services::new(stop.clone());
+    services.router(&house, sections.router);
+    // Another process that works in this state folder is noticed here, before anything was published.
+    services.ready(&house).await?;
     let engine = if fresh == 0 {
         None
     } else {
+        if waiting(&house).await? {
+            out.note("documents of an earlier run are still waiting: they are done, too");
+        }
         out.note(format_args!("loading the model {}", entry.name));
         Some(load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?)
     };
     let mut follower = Follower::new(&house.log, TENANT).await?;
     let words = asked.iter().filter(|asked| !settled.contains(&asked.document.document_id));
     let words = words.map(|asked| asked.inputs[0].words()).sum();
-    let mut progress = Progress::new(Pace::new(asked.len(), words), out);
+    let mut progress = Progress::new(Pace::new(asked.len(), fresh, words), out);
     publish(&house, &asked, &mut follower).await?;
-
-    let mut services = Services::new(stop.clone());
-    services.router(&house, sections.router);
     if let Some(engine) = &engine {
         services.gpu_worker(&house, sections.gpu_worker, engine.clone());
         if !compose::tiers(&house, TierKind::Api).is_empty() {
@@ -133,6 +142,19 @@ async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<HashSet<S
     Ok(settled)
 }
 
+/// Whether something that an earlier run published has not ended.
+async fn waiting(house: &House) -> anyhow::Result<bool> {
+    let tiers = house.control.governing().policy;
+    let stages = tiers.tier_names().map(topics::work).chain([precis_router::STAGE.to_owned()]);
+    for stage in stages {
+        let lag = house.log.group_lag(&group(&stage)).await?;
+        if lag.iter().any(|partition| partition.lag > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn put_in_force(environment: &Environment, house: &House, path: &Path, out: &Output) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("the policy {} cannot be read", path.display()))?;
@@ -140,8 +162,8 @@ async fn put_in_force(environment: &Environment, house: &House, path: &Path, out
     let policy = Policy::parse(&text).with_context(|| format!("the policy {} cannot be used", path.display()))?;
     let wanted = policy.digest();
     if wanted != before {
-        let topics = HouseSettings::read(&environment.settings)?.topics;
-        create_work_topics(&*house.log, &topics, &policy).await?;
+        let settings = HouseSettings::read(&environment.settings)?.topics;
+        create_work_topics(&*house.log, &settings, &policy).await?;
         apply_policy(&*house.log, &*house.store, &text, &operator(None)).await?;
         // Until this process has read it, too: the ids of the documents hold its digest.
         house.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -191,10 +213,8 @@ async fn follow(
             }
             ended = services.one_ended(), if !services.all_ended() => ended?,
         }
-        progress.tick(engine.map_or(0, |engine| {
-            let stats = engine.stats();
-            stats.prefill_tokens + stats.decode_tokens
-        }));
+        let stats = engine.map(Engine::stats).unwrap_or_default();
+        progress.tick(Tokens { read: stats.prefill_tokens, written: stats.decode_tokens });
         if stop.is_cancelled() && !told {
             progress.note("finishing what is in flight; once more Ctrl-C ends at once, and nothing settled is lost");
             told = true;
@@ -209,8 +229,9 @@ async fn follow(
 fn account(pace: &mut Pace, ending: &Ending) {
     match ending {
         Ending::Outcome { outcome, repeat: false } => {
-            let tokens = outcome.input_tokens + outcome.output_tokens;
-            pace.computed(usize::try_from(outcome.words_in).unwrap_or(0), u64::try_from(tokens).unwrap_or(0));
+            let count = |tokens: i64| u64::try_from(tokens).unwrap_or(0);
+            let tokens = Tokens { read: count(outcome.input_tokens), written: count(outcome.output_tokens) };
+            pace.computed(usize::try_from(outcome.words_in).unwrap_or(0), tokens);
         }
         Ending::Outcome { .. } | Ending::DeadLetter(_) => pace.settled_from_store(),
     }
