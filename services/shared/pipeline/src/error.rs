@@ -25,7 +25,7 @@ pub enum PipelineError {
     /// The document itself is at fault: it settles as failed, or becomes a dead letter.
     #[error("{message}")]
     Rejected {
-        /// Stable snake_case code.
+        /// Stable `snake_case` code.
         code: &'static str,
         /// What is wrong, without document text.
         message: String,

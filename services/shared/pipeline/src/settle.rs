@@ -19,7 +19,7 @@ use precis_objects::{ObjectStore, create_or_adopt, keys};
 use precis_schemas::{
     Answer, CacheLayer, Decision, Document, Origin, Outcome, RoutedDocument, Status, Trial, Usd, codec,
 };
-use precis_telemetry::metrics::Counter;
+use precis_telemetry::metrics::{Counter, Histogram};
 
 use crate::{Identity, PipelineError, identity, source, topics};
 
@@ -80,7 +80,7 @@ impl Settler {
     /// `id_conflict` if it is settled for another request; the store's errors.
     pub async fn settled(&self, claim: &Claim) -> Result<Option<Output>, PipelineError> {
         match self.store.get(&key_of(&claim.identity)).await? {
-            Some(bytes) => self.republish(claim, bytes).map(Some),
+            Some(bytes) => republish(claim, bytes).map(Some),
             None => Ok(None),
         }
     }
@@ -92,28 +92,47 @@ impl Settler {
     pub async fn settle(&self, claim: &Claim, outcome: &Outcome) -> Result<Output, PipelineError> {
         let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), codec::encode(outcome)?).await?;
         if adopted.created {
-            Counter::Outcomes.increment(&[outcome.status.as_str(), outcome.tier.as_deref().unwrap_or("none")]);
+            let tier = outcome.tier.as_deref().unwrap_or("none");
+            Counter::Outcomes.increment(&[outcome.status.as_str(), tier]);
+            let waited_ms = outcome.settled_at.saturating_sub(outcome.submitted_at).max(0);
+            Histogram::OutcomeSeconds.record(waited_ms as f64 / 1000.0, &[tier]);
             return Ok(record(&claim.identity, outcome.status, adopted.bytes, false));
         }
         Counter::SettleLostRaces.increment(&[]);
-        self.republish(claim, adopted.bytes)
+        republish(claim, adopted.bytes)
     }
 
-    fn republish(&self, claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
-        let stored: Outcome = codec::decode(&bytes)?;
-        if stored.request_digest != claim.request_digest {
-            return Err(PipelineError::rejected(
-                "id_conflict",
-                format!(
-                    "revision {} of this document id is settled for another request (from {}); a changed document needs a higher revision",
-                    claim.identity.revision,
-                    identity::format_origin(&stored.origin),
-                ),
-            ));
+    /// What the answers of earlier tiers cost: they were paid for, too. An answer whose object is gone counts nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn spent_on(&self, trail: &[Trial]) -> Result<Usd, PipelineError> {
+        let mut sum = Usd::ZERO;
+        for key in trail.iter().filter_map(|trial| trial.answer_key.as_deref()) {
+            if let Some(bytes) = self.store.get(key).await? {
+                let answer: Answer = codec::decode(&bytes)?;
+                sum = sum.checked_add(answer.cost).unwrap_or(Usd::MAX);
+            }
         }
-        let repeat = claim.replay || stored.origin != claim.origin;
-        Ok(record(&claim.identity, stored.status, bytes, repeat))
+        Ok(sum)
     }
+}
+
+/// What is published of a stored result, by the table above.
+fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
+    let stored: Outcome = codec::decode(&bytes)?;
+    if stored.request_digest != claim.request_digest {
+        return Err(PipelineError::rejected(
+            "id_conflict",
+            format!(
+                "revision {} of this document id is settled for another request (from {}); a changed document needs a higher revision",
+                claim.identity.revision,
+                identity::format_origin(&stored.origin),
+            ),
+        ));
+    }
+    let repeat = claim.replay || stored.origin != claim.origin;
+    Ok(record(&claim.identity, stored.status, bytes, repeat))
 }
 
 fn key_of(identity: &Identity) -> String {

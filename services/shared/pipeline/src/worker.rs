@@ -167,24 +167,22 @@ impl<S: Summariser> TierWorker<S> {
         let stored = self.settler.store().get(&key).await.map_err(|error| stage_error(error.into()))?;
         let judge =
             Judge { governing: &governing, document: &document, text: &text, expected_language: expected.as_deref() };
-        let stored = match stored {
-            Some(bytes) => codec::decode(&bytes).map_err(|error| stage_error(error.into()))?,
-            None => {
-                let started = Instant::now();
-                let job =
-                    Job { routed, document: &document, text: &text, prompt: &prompt, shutdown: &delivery.shutdown };
-                let generated = match self.summariser.summarise(job).await {
-                    Ok(generated) => generated,
-                    Err(GenerateError::Refused { code, message }) => {
-                        tracing::info!(tier = self.tier, code, message, "refused");
-                        return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, code, None, &[]));
-                    }
-                    Err(error) => return Err(into_stage(error, &routed.tenant)),
-                };
-                let generation_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
-                let answer = new_answer(routed, &document, fingerprint, model, generated, generation_ms);
-                self.keep(&key, judge.judged(answer).0).await.map_err(stage_error)?
-            }
+        let stored = if let Some(bytes) = stored {
+            codec::decode(&bytes).map_err(|error| stage_error(error.into()))?
+        } else {
+            let started = Instant::now();
+            let job = Job { routed, document: &document, text: &text, prompt: &prompt, shutdown: &delivery.shutdown };
+            let generated = match self.summariser.summarise(job).await {
+                Ok(generated) => generated,
+                Err(GenerateError::Refused { code, message }) => {
+                    tracing::info!(tier = self.tier, code, message, "refused");
+                    return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, code, None, &[]));
+                }
+                Err(error) => return Err(into_stage(error, &routed.tenant)),
+            };
+            let generation_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+            let answer = new_answer(routed, &document, fingerprint, model, generated, generation_ms);
+            self.keep(&key, judge.judged(answer).0).await.map_err(stage_error)?
         };
         // Judged again even if stored: the thresholds in force decide, not those of the day it was generated.
         let (answer, failed) = judge.judged(stored);
@@ -203,8 +201,10 @@ impl<S: Summariser> TierWorker<S> {
         let accepted = keys::accepted(&routed.tenant, &routed.request_fingerprint, &governing.cache_generation);
         let bytes = codec::encode(&answer).map_err(|error| stage_error(error.into()))?;
         self.settler.store().put_if_absent(&accepted, bytes).await.map_err(|error| stage_error(error.into()))?;
-        let outcome =
+        let mut outcome =
             Draft::of(routed, &document, &text, now_ms()).answered(&self.tier, &answer, &key, CacheLayer::None);
+        let earlier = self.settler.spent_on(&routed.trail).await.map_err(stage_error)?;
+        outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);
         self.settler.settle(claim, &outcome).await.map_err(stage_error)
     }
 
