@@ -8,7 +8,7 @@ use precis_inference::{
     models::{self, Manifest},
 };
 use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, prompt::Prompt};
-use precis_schemas::{ModelIdentity, Usd};
+use precis_schemas::{Format, ModelIdentity, Usd};
 
 use crate::ModelSettings;
 
@@ -60,6 +60,8 @@ impl Summariser for EngineSummariser {
             },
             document: job.text.to_owned(),
             max_new_tokens: job.prompt.max_output_tokens() as usize,
+            // What a small model writes after the first paragraph is mostly that paragraph again.
+            one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
             cancel: job.shutdown.child_token(),
         };

@@ -268,7 +268,7 @@ impl Backend for CandleBackend {
     }
 }
 
-/// Cosines and sines of every position times every frequency (Su et al. 2021, RoFormer).
+/// Cosines and sines of every position times every frequency (Su et al. 2021, `RoFormer`).
 fn rotations(config: &ModelConfig, context: usize) -> (Vec<f32>, Vec<f32>) {
     let half = config.head_dim / 2;
     let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64);

@@ -73,7 +73,7 @@ impl StopRules {
         for id in answer.iter().rev() {
             let bytes = self.detokeniser.bytes(*id);
             let text = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
-            line_ends += bytes[text..].iter().filter(|byte| **byte == b'\n').count();
+            line_ends += bytes[text..].split(|byte| *byte == b'\n').count() - 1;
             if text > 0 {
                 return line_ends >= 2;
             }

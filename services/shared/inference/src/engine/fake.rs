@@ -29,6 +29,9 @@ pub(crate) const BOMB: u32 = 667;
 /// A prompt with this token has logits that are not numbers.
 pub(crate) const NOT_A_NUMBER: u32 = 668;
 
+/// An answer to a prompt with this token ends only at its limit: `~` in the tiny vocabulary.
+pub(crate) const ENDLESS: u32 = b'~' as u32;
+
 /// Sizes of the steps that were computed: tokens and sequences.
 pub(crate) type Steps = Rc<RefCell<Vec<(usize, usize)>>>;
 
@@ -54,7 +57,10 @@ pub(crate) fn rules() -> StopRules {
 pub(crate) fn next(tokens: &[u32]) -> Choice {
     let hash = tokens.iter().fold(0x811c_9dc5_u32, |hash, id| (hash ^ id).wrapping_mul(0x0100_0193));
     let spread = (hash >> 8) % 40;
-    Choice { id: if spread == 0 { END } else { 60 + spread }, logprob: -((hash % 97) as f32) / 97.0 }
+    Choice {
+        id: if spread == 0 && !tokens.contains(&ENDLESS) { END } else { 60 + spread },
+        logprob: -((hash % 97) as f32) / 97.0,
+    }
 }
 
 /// The answer to a prompt, computed alone and without an engine.

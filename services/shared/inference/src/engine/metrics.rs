@@ -1,7 +1,9 @@
-//! What the engine says about itself.
+//! What the engine says about itself: to Prometheus, and to its owner.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use precis_telemetry::metrics::{Counter, Gauge, Histogram};
 
 use crate::request::FinishReason;
 
@@ -46,25 +48,35 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn step(&self, prefilled: usize, decoded: usize, _took: Duration) {
+    pub(crate) fn step(&self, prefilled: usize, decoded: usize, took: Duration) {
+        Counter::EngineTokens.add(prefilled as u64, &["prefill"]);
+        Counter::EngineTokens.add(decoded as u64, &["decode"]);
+        Histogram::EngineStepSeconds.record(took.as_secs_f64(), &[]);
         self.steps.fetch_add(1, Relaxed);
         self.prefill_tokens.fetch_add(prefilled as u64, Relaxed);
         self.decode_tokens.fetch_add(decoded as u64, Relaxed);
     }
 
-    pub(crate) fn finished(&self, _reason: FinishReason) {
+    pub(crate) fn finished(&self, reason: FinishReason) {
+        Counter::EngineRequests.increment(&[reason.as_str()]);
         self.finished.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn failed(&self) {
+        Counter::EngineRequests.increment(&["failed"]);
         self.failed.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn cancelled(&self, count: usize) {
+        Counter::EngineRequests.add(count as u64, &["cancelled"]);
         self.cancelled.fetch_add(count as u64, Relaxed);
     }
 
     pub(crate) fn state(&self, running: usize, waiting: usize, used: usize, total: usize) {
+        Gauge::EngineSequencesRunning.set(running as f64, &[]);
+        Gauge::EngineSequencesWaiting.set(waiting as f64, &[]);
+        Gauge::EngineKvBlocksUsed.set(used as f64, &[]);
+        Gauge::EngineKvBlocksTotal.set(total as f64, &[]);
         self.running.store(running as u64, Relaxed);
         self.waiting.store(waiting as u64, Relaxed);
         self.kv_blocks_used.store(used as u64, Relaxed);
