@@ -5,8 +5,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use super::{End, Row, display_names};
 use crate::output;
 
-const HEADER: [&str; 8] =
-    ["Document", "Outcome", "Tier", "Words", "Seconds", "Finish", "What the checks found", "First words"];
+const HEADER: [&str; 8] = ["Document", "Outcome", "Tier", "Words", "Seconds", "Finish", "Checks found", "First words"];
 /// Columns that are shown whole, however narrow the terminal is.
 const WHOLE: std::ops::Range<usize> = 1..6;
 /// Characters between two columns.

@@ -49,7 +49,7 @@ fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
     stored.from_store = true;
     let text = shown(&[flagged, stored, row("documents/c.txt", End::NotRead)], 150);
     for expected in [
-        "…with-a-name-that-is-longer-than-",
+        "…is-longer-than-its-column.txt",
         " b.txt ",
         "flagged",
         "1200 → 42",
