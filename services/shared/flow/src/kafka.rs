@@ -5,7 +5,7 @@
 //!   what the last run left open; random otherwise.
 //! - Everything that blocks runs on threads of this module or on tokio's blocking pool.
 //!
-//! librdkafka's MockCluster fakes transactions: nothing here is proven on it. The contract suite runs on real brokers.
+//! librdkafka's `MockCluster` fakes transactions: nothing here is proven on it. The contract suite runs on real brokers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -162,37 +162,13 @@ pub(crate) fn start_offset(
     Err(FlowError::OffsetsLost { group: group.to_owned(), partition: partition.clone(), detail })
 }
 
-/// Why a transaction was not committed. An error of class [`Retry`](crate::error::Class::Retry) means aborted: the same
-/// may be tried again.
-#[derive(Debug)]
-pub struct CommitError {
-    /// What happened.
-    pub error: FlowError,
-    /// The record whose output was refused, when one was: as long as that is in a transaction, every try fails.
-    pub culprit: Option<Culprit>,
-}
-
-impl From<FlowError> for CommitError {
-    fn from(error: FlowError) -> Self {
-        Self { error, culprit: None }
-    }
-}
-
-/// Names one record of a [`Transaction`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Culprit {
-    /// The part's partition.
-    pub partition: PartitionId,
-    /// The index into the part's outputs.
-    pub index: usize,
-}
-
 /// Writes a member's transactions, one at a time.
 #[async_trait]
 pub trait Committer: Send + Sync {
     /// Commits, or changes nothing and fails. Returns the partitions whose parts were left out because their epoch is
-    /// over.
-    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, CommitError>;
+    /// over. The class of an error says more: `Retry`, aborted, and the same may be tried again; `Reject`, an output of
+    /// some record in it can never be written; `Fatal`, the member is at its end.
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, FlowError>;
 
     /// Leaves the group. Returns within about `deadline`, whatever the log does.
     async fn close(&self, deadline: Duration);

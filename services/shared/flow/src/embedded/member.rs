@@ -17,8 +17,7 @@ use super::{TRIM_INTERVAL, now_ms, trim};
 use crate::error::{Class, FlowError};
 use crate::log::Subscription;
 use crate::member::{
-    Assignment, CommitError, Committer, Culprit, Epoch, Heartbeat, Intake, JoinRequest, MemberEvent, Membership,
-    Transaction, start_offset,
+    Assignment, Committer, Epoch, Heartbeat, Intake, JoinRequest, MemberEvent, Membership, Transaction, start_offset,
 };
 use crate::record::{PartitionId, Record};
 
@@ -70,33 +69,21 @@ struct EmbeddedCommitter {
 
 #[async_trait]
 impl Committer for EmbeddedCommitter {
-    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, CommitError> {
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, FlowError> {
         let (group, epoch) = (Arc::clone(&self.group), self.epoch);
-        let culprit = Arc::new(Mutex::new(None));
-        let refused = Arc::clone(&culprit);
         let commit = move |sql: &rusqlite::Transaction<'_>| {
             store::check_epoch(sql, store::Holder::Group, &group, epoch)?;
             let mut written = Vec::new();
             for part in &transaction.parts {
-                for (index, outputs) in part.outputs.iter().enumerate() {
-                    for output in outputs.iter() {
-                        let appended = store::append(sql, output, now_ms());
-                        if appended.is_err() {
-                            *lock(&refused) = Some(Culprit { partition: part.partition.clone(), index });
-                        }
-                        written.push(appended?);
-                    }
+                for output in part.outputs.iter().flat_map(|outputs| outputs.iter()) {
+                    written.push(store::append(sql, output, now_ms())?);
                 }
                 store::set_committed(sql, &group, &part.partition, part.next_offset)?;
             }
             store::leave_gaps(sql, &written)
         };
-        let result = self.database.write("committing", commit).await;
-        // Only a record that the log can never take is at fault; a full disk is not its doing.
-        result.map(|()| Vec::new()).map_err(|error| CommitError {
-            culprit: (error.class() == Class::Reject).then(|| lock(&culprit).take()).flatten(),
-            error,
-        })
+        self.database.write("committing", commit).await?;
+        Ok(Vec::new())
     }
 
     async fn close(&self, _deadline: Duration) {

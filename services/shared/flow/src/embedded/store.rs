@@ -275,5 +275,5 @@ fn choose_partition(key: Option<&[u8]>, partitions: i32) -> i32 {
         None => rand::random(),
     };
     // The low bits of FNV are the well mixed ones.
-    (hash % partitions.unsigned_abs().max(1) as u64) as i32
+    (hash % u64::from(partitions.unsigned_abs().max(1))) as i32
 }

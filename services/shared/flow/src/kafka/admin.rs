@@ -143,7 +143,8 @@ pub(super) fn names(observer: &BaseConsumer<Logs>) -> Result<Vec<(String, Vec<i3
         .iter()
         .filter(|topic| !topic.name().starts_with("__"))
         .map(|topic| {
-            let mut partitions: Vec<i32> = topic.partitions().iter().map(|partition| partition.id()).collect();
+            let mut partitions: Vec<i32> =
+                topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
             partitions.sort_unstable();
             (topic.name().to_owned(), partitions)
         })

@@ -64,6 +64,8 @@ pub(super) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("auto.offset.reset", "error")
         .set("session.timeout.ms", config.session_timeout_ms.to_string())
+        // Members learn of a rebalance by their heartbeats.
+        .set("heartbeat.interval.ms", "1000")
         .set("max.poll.interval.ms", config.max_poll_interval_ms.to_string());
     if let Some(instance) = &config.instance_id {
         client.set("group.instance.id", instance);

@@ -1,6 +1,6 @@
 //! The one writer of a name on Kafka: a transactional id, which the brokers fence.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,9 +12,6 @@ use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::ExclusiveWriter;
 use crate::record::Output;
-
-/// How often an idle writer serves its client.
-const IDLE: Duration = Duration::from_millis(100);
 
 type Command = (Vec<Output>, oneshot::Sender<Result<(), FlowError>>);
 
@@ -52,17 +49,9 @@ impl ExclusiveWriter for KafkaWriter {
 }
 
 fn serve(producer: &TransactionalProducer, commands: &Receiver<Command>) {
-    loop {
-        match commands.recv_timeout(IDLE) {
-            Ok((outputs, reply)) => {
-                let outputs: Vec<&Output> = outputs.iter().collect();
-                let result = producer.run(&outputs, None, &|| false).map_err(|failed| failed.error);
-                // Whoever asked may be gone: the result is in the log all the same.
-                let _ = reply.send(result);
-            }
-            // What is wrong with an idle client is told to whoever next asks it to commit.
-            Err(RecvTimeoutError::Timeout) => drop(producer.idle()),
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
+    while let Ok((outputs, reply)) = commands.recv() {
+        let outputs: Vec<&Output> = outputs.iter().collect();
+        // Whoever asked may be gone: the result is in the log all the same.
+        let _ = reply.send(producer.run(&outputs, None, &|| false));
     }
 }

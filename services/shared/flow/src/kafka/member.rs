@@ -23,10 +23,10 @@ use super::{client, poll};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::Subscription;
-use crate::member::{CommitError, Committer, Culprit, JoinRequest, MemberEvent, Membership, Part, Transaction};
+use crate::member::{Committer, JoinRequest, MemberEvent, Membership, Part, Transaction};
 use crate::record::{Output, PartitionId};
 
-/// How often an idle commit thread serves its client.
+/// How often an idle commit thread looks whether its client is still good for anything.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// Joins. Blocks: call it where that is allowed.
@@ -114,7 +114,7 @@ pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<o
     }
 }
 
-type Reply = oneshot::Sender<Result<Vec<PartitionId>, CommitError>>;
+type Reply = oneshot::Sender<Result<Vec<PartitionId>, FlowError>>;
 
 struct KafkaCommitter {
     /// `None` once closed: the commit thread ends when it is gone.
@@ -125,16 +125,16 @@ struct KafkaCommitter {
 
 #[async_trait]
 impl Committer for KafkaCommitter {
-    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, CommitError> {
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, FlowError> {
         let (reply, result) = oneshot::channel();
         let sent = {
             let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
             commands.as_ref().is_some_and(|commands| commands.send((transaction, reply)).is_ok())
         };
         if !sent {
-            return Err(FlowError::Closed.into());
+            return Err(FlowError::Closed);
         }
-        result.await.unwrap_or_else(|_| Err(FlowError::Closed.into()))
+        result.await.unwrap_or(Err(FlowError::Closed))
     }
 
     async fn close(&self, deadline: Duration) {
@@ -173,7 +173,7 @@ impl Commits {
                     let _ = reply.send(self.commit(&transaction));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Err(error) = self.producer.idle() {
+                    if let Err(error) = self.producer.check("writing") {
                         let _ = self.events.send(MemberEvent::Failed(error));
                         return;
                     }
@@ -183,7 +183,7 @@ impl Commits {
         }
     }
 
-    fn commit(&self, transaction: &Transaction) -> Result<Vec<PartitionId>, CommitError> {
+    fn commit(&self, transaction: &Transaction) -> Result<Vec<PartitionId>, FlowError> {
         // Before the lock, so that it is dropped after it: were this the last one, dropping it would leave the group,
         // and that takes the lock.
         let consumer = self.consumer.upgrade().ok_or(FlowError::Closed)?;
@@ -203,20 +203,9 @@ impl Commits {
         let member = consumer
             .group_metadata()
             .ok_or_else(|| FlowError::Internal { detail: "the consumer has no group".to_owned() })?;
-        let mut outputs: Vec<&Output> = Vec::new();
-        let mut sources = Vec::new();
-        for part in &parts {
-            for (index, of_record) in part.outputs.iter().enumerate() {
-                outputs.extend(of_record.iter());
-                sources.extend(of_record.iter().map(|_| (&part.partition, index)));
-            }
-        }
-        let result = self.producer.run(&outputs, Some(&Offsets { next, member }), &|| self.ownership.should_abandon());
-        drop(owned);
-        result.map(|()| stale).map_err(|failed| {
-            let culprit = failed.refused.and_then(|index| sources.get(index));
-            let culprit = culprit.map(|(partition, index)| Culprit { partition: (*partition).clone(), index: *index });
-            CommitError { error: failed.error, culprit }
-        })
+        let outputs = parts.iter().flat_map(|part| part.outputs.iter()).flat_map(|of_record| of_record.iter());
+        let outputs: Vec<&Output> = outputs.collect();
+        self.producer.run(&outputs, Some(&Offsets { next, member }), &|| self.ownership.should_abandon())?;
+        Ok(stale)
     }
 }

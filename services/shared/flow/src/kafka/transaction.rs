@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Every call says what its error asks for: fatal, abort, or the same call again. Commit and abort are called without a
-//! timeout, as librdkafka recommends: any other leaves its state and the coordinator's apart.
+//! timeout, as librdkafka recommends: any other leaves its state and the coordinator's apart. Both wait for delivery
+//! reports, so these are served by a thread of their own: nobody else would while the call blocks.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 use tracing::debug;
@@ -29,12 +30,12 @@ use crate::record::Output;
 
 /// How long to wait before the same call is made again.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long to wait for deliveries before looking at what else happened.
-const DELIVERY_POLL: Duration = Duration::from_millis(2);
+/// How often to look whether everything is delivered.
+const DELIVERY_POLL: Duration = Duration::from_millis(1);
 
 /// Writes transactions, one at a time: it belongs to one thread.
 pub(super) struct TransactionalProducer {
-    producer: BaseProducer<Deliveries>,
+    producer: ThreadedProducer<Deliveries>,
     /// After this the coordinator has aborted whatever was open.
     patience: Duration,
 }
@@ -43,19 +44,6 @@ pub(super) struct TransactionalProducer {
 pub(super) struct Offsets {
     pub(super) next: TopicPartitionList,
     pub(super) member: ConsumerGroupMetadata,
-}
-
-/// Why a transaction was not committed, and which output was refused, when one was.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) error: FlowError,
-    pub(super) refused: Option<usize>,
-}
-
-impl From<FlowError> for Failed {
-    fn from(error: FlowError) -> Self {
-        Self { error, refused: None }
-    }
 }
 
 /// What an error of one call asks for.
@@ -67,7 +55,7 @@ enum Broken {
 impl TransactionalProducer {
     /// Takes over the id: fences an older holder and ends its open transaction, before this returns.
     pub(super) fn start(config: &ClientConfig, transaction_timeout: Duration) -> Result<Self, FlowError> {
-        let producer: BaseProducer<Deliveries> = config
+        let producer: ThreadedProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|error| flow_error("starting a producer", &error))?;
         producer
@@ -76,10 +64,13 @@ impl TransactionalProducer {
         Ok(Self { producer, patience: transaction_timeout * 2 })
     }
 
-    /// Serves the client's events while no transaction is open; an error when it is beyond repair.
-    pub(super) fn idle(&self) -> Result<(), FlowError> {
-        self.producer.poll(Duration::ZERO);
-        self.fatal("writing")
+    /// Fails when the client is beyond repair.
+    pub(super) fn check(&self, doing: &'static str) -> Result<(), FlowError> {
+        let Some((code, detail)) = self.producer.client().fatal_error() else { return Ok(()) };
+        match flow_error(doing, &KafkaError::Global(code)) {
+            fenced @ FlowError::Fenced { .. } => Err(fenced),
+            _ => Err(FlowError::Client { doing, detail }),
+        }
     }
 
     /// Writes all outputs and moves the offsets, or neither. `abandon` is asked on the way whether to abort.
@@ -88,39 +79,32 @@ impl TransactionalProducer {
         outputs: &[&Output],
         offsets: Option<&Offsets>,
         abandon: &dyn Fn() -> bool,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), FlowError> {
         drop(self.producer.context().take_failures());
         match self.call("beginning a transaction", || self.producer.begin_transaction()) {
             Ok(()) => {}
-            Err(Broken::Abort(error) | Broken::Fatal(error)) => return Err(error.into()),
+            Err(Broken::Abort(error) | Broken::Fatal(error)) => return Err(error),
         }
-        let failed = match self.write(outputs, offsets, abandon) {
-            Ok(()) => match self.call("committing", || self.producer.commit_transaction(Timeout::Never)) {
-                Ok(()) => return Ok(()),
-                Err(Broken::Fatal(error)) => return Err(error.into()),
-                Err(Broken::Abort(error)) => Failed::from(error),
-            },
-            Err((Broken::Fatal(error), refused)) => return Err(Failed { error, refused }),
-            Err((Broken::Abort(error), refused)) => Failed { error, refused },
+        let committed = self
+            .write(outputs, offsets, abandon)
+            .and_then(|()| self.call("committing", || self.producer.commit_transaction(Timeout::Never)));
+        let error = match committed {
+            Ok(()) => return Ok(()),
+            Err(Broken::Fatal(error)) => return Err(error),
+            Err(Broken::Abort(error)) => error,
         };
-        debug!(error = %failed.error, "aborting");
+        debug!(%error, "aborting");
         match self.call("aborting", || self.producer.abort_transaction(Timeout::Never)) {
-            Ok(()) => Err(failed),
+            Ok(()) => Err(error),
             // Neither committed nor aborted: only a new holder of the id can tell, by ending it.
-            Err(Broken::Abort(error) | Broken::Fatal(error)) => {
-                let detail = format!("cannot abort after {}: {error}", failed.error);
-                Err(FlowError::Client { doing: "aborting", detail }.into())
+            Err(Broken::Abort(second) | Broken::Fatal(second)) => {
+                let detail = format!("cannot abort after: {error}; because: {second}");
+                Err(FlowError::Client { doing: "aborting", detail })
             }
         }
     }
 
-    fn write(
-        &self,
-        outputs: &[&Output],
-        offsets: Option<&Offsets>,
-        abandon: &dyn Fn() -> bool,
-    ) -> Result<(), (Broken, Option<usize>)> {
-        let whole = |broken: Broken| (broken, None);
+    fn write(&self, outputs: &[&Output], offsets: Option<&Offsets>, abandon: &dyn Fn() -> bool) -> Result<(), Broken> {
         for (index, output) in outputs.iter().enumerate() {
             self.produce(index, output)?;
         }
@@ -128,18 +112,13 @@ impl TransactionalProducer {
         if let Some(offsets) = offsets {
             self.call("sending offsets", || {
                 self.producer.send_offsets_to_transaction(&offsets.next, &offsets.member, Timeout::Never)
-            })
-            .map_err(whole)?;
+            })?;
         }
-        if abandon() {
-            let detail = "partitions were lost on the way".to_owned();
-            return Err(whole(Broken::Abort(FlowError::Unavailable { doing: "committing", detail })));
-        }
-        Ok(())
+        if abandon() { Err(abandoned()) } else { Ok(()) }
     }
 
     /// Hands one output to the client, and waits for room when it has none.
-    fn produce(&self, index: usize, output: &Output) -> Result<(), (Broken, Option<usize>)> {
+    fn produce(&self, index: usize, output: &Output) -> Result<(), Broken> {
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, index);
         record.key = output.key.as_deref();
         record.payload = output.value.as_deref();
@@ -149,60 +128,44 @@ impl TransactionalProducer {
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused))
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), given_back))
                     if Instant::now() < deadline =>
                 {
-                    record = refused;
-                    self.producer.poll(AGAIN);
+                    record = given_back;
+                    std::thread::sleep(AGAIN);
                 }
-                Err((error, _)) => return Err(self.refused(index, output, &error)),
+                Err((error, _)) => return Err(self.undelivered(output, &error)),
             }
         }
     }
 
     /// Waits until every output is acknowledged. The client gives up on each by itself, after `message.timeout.ms`.
-    fn deliver(&self, outputs: &[&Output], abandon: &dyn Fn() -> bool) -> Result<(), (Broken, Option<usize>)> {
+    fn deliver(&self, outputs: &[&Output], abandon: &dyn Fn() -> bool) -> Result<(), Broken> {
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(DELIVERY_POLL);
             if abandon() {
-                let detail = "partitions were lost on the way".to_owned();
-                return Err((Broken::Abort(FlowError::Unavailable { doing: "writing", detail }), None));
+                return Err(abandoned());
             }
+            std::thread::sleep(DELIVERY_POLL);
         }
-        let failures = self.producer.context().take_failures();
-        match culprit(&failures, outputs) {
+        match root_cause(&self.producer.context().take_failures()) {
             None => Ok(()),
-            Some((index, code)) => Err(self.refused(index, outputs[index], &KafkaError::MessageProduction(code))),
+            Some((index, code)) => Err(self.undelivered(outputs[index], &KafkaError::MessageProduction(code))),
         }
     }
 
-    /// What a failed output means for its transaction.
-    fn refused(&self, index: usize, output: &Output, error: &KafkaError) -> (Broken, Option<usize>) {
+    /// What an output that was not delivered means for its transaction.
+    fn undelivered(&self, output: &Output, error: &KafkaError) -> Broken {
         // Once the client is beyond repair it purges what it holds: why is what counts.
-        if let Err(fatal) = self.fatal("writing") {
-            return (Broken::Fatal(fatal), None);
+        if let Err(fatal) = self.check("writing") {
+            return Broken::Fatal(fatal);
         }
         let (topic, size_bytes) = (output.topic.clone(), output.size_bytes());
-        let (error, refused) = match error.rdkafka_error_code() {
-            Some(code) if is_too_large(code) => {
-                (FlowError::RecordTooLarge { topic, size_bytes, limit_bytes: None }, Some(index))
-            }
-            Some(RDKafkaErrorCode::InvalidRecord) => {
-                (FlowError::RecordRefused { topic, detail: error.to_string() }, Some(index))
-            }
-            Some(code) if is_unknown_topic(code) => (FlowError::UnknownTopic { topic }, None),
-            _ => (flow_error("writing", error), None),
-        };
-        (Broken::Abort(error), refused)
-    }
-
-    /// Fails when the client is beyond repair.
-    fn fatal(&self, doing: &'static str) -> Result<(), FlowError> {
-        let Some((code, detail)) = self.producer.client().fatal_error() else { return Ok(()) };
-        match flow_error(doing, &KafkaError::Global(code)) {
-            fenced @ FlowError::Fenced { .. } => Err(fenced),
-            _ => Err(FlowError::Client { doing, detail }),
-        }
+        Broken::Abort(match error.rdkafka_error_code() {
+            Some(code) if is_too_large(code) => FlowError::RecordTooLarge { topic, size_bytes, limit_bytes: None },
+            Some(RDKafkaErrorCode::InvalidRecord) => FlowError::RecordRefused { topic, detail: error.to_string() },
+            Some(code) if is_unknown_topic(code) => FlowError::UnknownTopic { topic },
+            _ => flow_error("writing", error),
+        })
     }
 
     /// Makes one call of the protocol, again as long as its error asks for just that.
@@ -212,7 +175,7 @@ impl TransactionalProducer {
             let Err(error) = call() else { return Ok(()) };
             let meaning = flow_error(doing, &error);
             let KafkaError::Transaction(transaction) = &error else {
-                return Err(match self.fatal(doing) {
+                return Err(match self.check(doing) {
                     Err(fatal) => Broken::Fatal(fatal),
                     Ok(()) => Broken::Abort(meaning),
                 });
@@ -246,18 +209,21 @@ impl Deliveries {
     }
 }
 
-/// The failure that explains the others. A broker refuses a batch as a whole: of those that it calls too large, the
-/// largest is; and what failed because another one did explains nothing.
-fn culprit(failures: &[(usize, RDKafkaErrorCode)], outputs: &[&Output]) -> Option<(usize, RDKafkaErrorCode)> {
-    let rank = |(index, code): &(usize, RDKafkaErrorCode)| {
-        let size_bytes = if is_too_large(*code) { outputs[*index].size_bytes() } else { 0 };
-        let consequence = matches!(
+/// A failure that explains the others, rather than being explained by them. Which output of a batch is to blame it does
+/// not tell: a broker refuses a batch as a whole.
+fn root_cause(failures: &[(usize, RDKafkaErrorCode)]) -> Option<(usize, RDKafkaErrorCode)> {
+    let consequence = |code: RDKafkaErrorCode| {
+        matches!(
             code,
             RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight | RDKafkaErrorCode::InvalidDifferentRecord
-        );
-        (!consequence, size_bytes, std::cmp::Reverse(*index))
+        )
     };
-    failures.iter().copied().max_by_key(rank)
+    failures.iter().find(|(_, code)| !consequence(*code)).or(failures.first()).copied()
+}
+
+fn abandoned() -> Broken {
+    let detail = "partitions were lost on the way".to_owned();
+    Broken::Abort(FlowError::Unavailable { doing: "committing", detail })
 }
 
 impl ClientContext for Deliveries {

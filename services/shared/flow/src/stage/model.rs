@@ -107,8 +107,8 @@ struct Member {
     lent: Option<Transaction>,
 }
 
-fn step(broker: &mut Broker, member: &mut Member, event: Event) {
-    match event {
+fn step(broker: &mut Broker, member: &mut Member, event: &Event) {
+    match *event {
         Event::Assign(partition) => {
             let id = id(partition);
             member.partitions.remove(&id);
@@ -181,7 +181,7 @@ proptest! {
     fn whatever_happens_each_record_is_written_once_and_in_order(events in events()) {
         let (mut broker, mut member) = (Broker::default(), Member::default());
         for event in events {
-            step(&mut broker, &mut member, event);
+            step(&mut broker, &mut member, &event);
             for partition in 0..PARTITIONS {
                 let written: Vec<i64> =
                     broker.written.iter().filter(|(of, _)| *of == partition).map(|(_, offset)| *offset).collect();
@@ -193,18 +193,18 @@ proptest! {
             }
         }
         // Left alone, everything gets done: nothing was lost on the way.
-        step(&mut broker, &mut member, Event::Abort);
+        step(&mut broker, &mut member, &Event::Abort);
         for partition in 0..PARTITIONS {
-            step(&mut broker, &mut member, Event::Assign(partition));
+            step(&mut broker, &mut member, &Event::Assign(partition));
             for _ in 0..RECORDS {
-                step(&mut broker, &mut member, Event::Read(partition));
+                step(&mut broker, &mut member, &Event::Read(partition));
             }
         }
         while !member.running.is_empty() {
-            step(&mut broker, &mut member, Event::Finish(0));
+            step(&mut broker, &mut member, &Event::Finish(0));
         }
-        while { step(&mut broker, &mut member, Event::Lend(3)); member.lent.is_some() } {
-            step(&mut broker, &mut member, Event::Commit);
+        while { step(&mut broker, &mut member, &Event::Lend(3)); member.lent.is_some() } {
+            step(&mut broker, &mut member, &Event::Commit);
         }
         prop_assert_eq!(broker.written.len() as i64, i64::from(PARTITIONS) * RECORDS);
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::processor::Delivery;
 use super::tracker::{Held, Tracker, TransactionLimit};
-use crate::member::{Assignment, Culprit, Epoch, Transaction};
+use crate::member::{Assignment, Epoch, Transaction};
 use crate::record::{Output, PartitionId, Record};
 
 /// All owned partitions.
@@ -94,11 +94,16 @@ impl Partitions {
         }
     }
 
-    /// Opens the record whose outputs the log refuses: the record, its epoch, and the bytes that no longer wait.
-    /// `None` when those outputs were its rejection's. Call it before [`abort`](Self::abort), which forgets indices.
-    pub(crate) fn reopen(&mut self, culprit: &Culprit) -> Option<(Arc<Delivery>, Epoch, usize)> {
-        let owned = self.0.get_mut(&culprit.partition)?;
-        let (delivery, bytes) = owned.tracker.reopen(culprit.index)?;
+    /// How many records are lent.
+    pub(crate) fn lent(&self) -> usize {
+        self.0.values().map(|owned| owned.tracker.lent()).sum()
+    }
+
+    /// Opens the one record that is lent, because the log refuses its outputs: the record, its epoch, and the bytes that
+    /// no longer wait. `None` when those outputs were its rejection's.
+    pub(crate) fn reopen(&mut self) -> Option<(Arc<Delivery>, Epoch, usize)> {
+        let owned = self.0.values_mut().find(|owned| owned.tracker.lent() > 0)?;
+        let (delivery, bytes) = owned.tracker.reopen()?;
         Some((delivery, owned.tracker.epoch(), bytes))
     }
 

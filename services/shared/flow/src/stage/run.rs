@@ -25,7 +25,7 @@ use super::work::{Context, Finish, OUTPUT_REFUSED, OUTPUT_TOO_LARGE};
 use super::{JOIN_BACKOFF, STALL_AFTER};
 use crate::error::{Class, FlowError};
 use crate::log::Log;
-use crate::member::{CommitError, Committer, Epoch, Heartbeat, Intake, MemberEvent};
+use crate::member::{Committer, Epoch, Heartbeat, Intake, MemberEvent};
 use crate::record::{PartitionId, Record};
 
 /// Bounds one transaction: readers of committed records wait behind an open one.
@@ -49,6 +49,8 @@ pub(super) struct Stage {
     /// When the next commit is due: something is ready.
     commit_due: Option<Instant>,
     aborts: u32,
+    /// How many transactions still hold one record each, to find the one whose outputs the log refuses.
+    one_by_one: usize,
     drains: Vec<Drain>,
     /// Whether the last drain of all has begun.
     stopping: bool,
@@ -68,10 +70,10 @@ struct Worked {
 struct Committing {
     lent: Vec<(PartitionId, Epoch)>,
     began: Instant,
-    result: AbortOnDropHandle<Result<Vec<PartitionId>, CommitError>>,
+    result: AbortOnDropHandle<Result<Vec<PartitionId>, FlowError>>,
 }
 
-type Committed = Result<Vec<PartitionId>, CommitError>;
+type Committed = Result<Vec<PartitionId>, FlowError>;
 
 impl Stage {
     pub(super) fn new(
@@ -92,6 +94,7 @@ impl Stage {
             committing: None,
             commit_due: None,
             aborts: 0,
+            one_by_one: 0,
             drains: Vec::new(),
             stopping: false,
             reports: 0,
@@ -264,7 +267,9 @@ impl Stage {
             return;
         }
         self.commit_due = None;
-        let Some(transaction) = self.partitions.lend(TRANSACTION_LIMIT) else { return };
+        let records = if self.one_by_one > 0 { 1 } else { TRANSACTION_LIMIT.records };
+        let limit = TransactionLimit { records, ..TRANSACTION_LIMIT };
+        let Some(transaction) = self.partitions.lend(limit) else { return };
         let lent = transaction.parts.iter().map(|part| (part.partition.clone(), part.epoch)).collect();
         let committer = Arc::clone(&self.committer);
         let result = AbortOnDropHandle::new(tokio::spawn(async move { committer.commit(transaction).await }));
@@ -278,32 +283,44 @@ impl Stage {
         match committed {
             Ok(left_out) => {
                 self.aborts = 0;
+                self.one_by_one = self.one_by_one.saturating_sub(1);
                 Counter::StageCommits.increment(&[self.name(), "committed"]);
                 Histogram::StageCommitSeconds.record(began.elapsed().as_secs_f64(), &[self.name()]);
                 let Held { records, bytes } = self.partitions.confirm(&lent, &left_out);
                 self.context.intake.release(records, bytes);
                 if self.partitions.any_ready(self.partitions.ids()) {
-                    self.commit_soon();
+                    let pause = if self.one_by_one > 0 { Duration::ZERO } else { self.context.config.commit_interval };
+                    let next = began + pause;
+                    self.commit_due = Some(self.commit_due.map_or(next, |due| due.min(next)));
                 }
                 Ok(())
             }
-            Err(CommitError { error, culprit }) => {
-                Counter::StageCommits.increment(&[self.name(), "aborted"]);
-                let reopened = culprit.and_then(|culprit| self.partitions.reopen(&culprit));
-                self.partitions.abort(&lent);
-                if let Some((delivery, epoch, bytes)) = reopened {
-                    self.context.intake.release(0, bytes);
-                    self.reject_refused(delivery, epoch, &error);
-                } else if error.class() != Class::Retry {
-                    return Err(error);
-                }
-                self.aborts += 1;
-                let pause = wait(self.aborts, None, &self.context.config, rand::random()).min(JOIN_BACKOFF);
-                warn!(stage = self.name(), code = error.code(), %error, "a transaction was aborted, trying again");
-                self.commit_due = Some(Instant::now() + pause);
-                Ok(())
+            Err(error) => self.on_aborted(&lent, error),
+        }
+    }
+
+    fn on_aborted(&mut self, lent: &[(PartitionId, Epoch)], error: FlowError) -> Result<(), FlowError> {
+        Counter::StageCommits.increment(&[self.name(), "aborted"]);
+        warn!(stage = self.name(), code = error.code(), %error, "a transaction was aborted");
+        match error.class() {
+            Class::Fatal => return Err(error),
+            Class::Retry => self.aborts += 1,
+            // The log does not say whose output it refuses: found out by committing one record at a time.
+            Class::Reject if self.partitions.lent() != 1 => self.one_by_one = self.partitions.lent(),
+            Class::Reject => {
+                self.one_by_one = 0;
+                let Some((delivery, epoch, bytes)) = self.partitions.reopen() else { return Err(error) };
+                self.context.intake.release(0, bytes);
+                self.reject_refused(delivery, epoch, &error);
             }
         }
+        self.partitions.abort(lent);
+        let pause = match self.aborts {
+            0 => Duration::ZERO,
+            aborts => wait(aborts, None, &self.context.config, rand::random()).min(JOIN_BACKOFF),
+        };
+        self.commit_due = Some(Instant::now() + pause);
+        Ok(())
     }
 
     /// The log can never take what this record led to: it ends as a dead letter instead.
@@ -405,7 +422,7 @@ async fn wait_for(committing: &mut Option<Committing>) -> (Vec<(PartitionId, Epo
     let Some(under_way) = committing else { return std::future::pending().await };
     let committed = match (&mut under_way.result).await {
         Ok(committed) => committed,
-        Err(ended) => Err(FlowError::Internal { detail: format!("a commit ended early: {ended}") }.into()),
+        Err(ended) => Err(FlowError::Internal { detail: format!("a commit ended early: {ended}") }),
     };
     let lent = std::mem::take(&mut under_way.lent);
     let began = under_way.began;

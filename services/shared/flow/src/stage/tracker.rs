@@ -151,10 +151,15 @@ impl Tracker {
         self.lent = None;
     }
 
-    /// Opens a record again that was lent as the `index`th, because the log refuses its outputs: the record, and the
-    /// bytes that no longer wait. `None` when those were what its rejection left: there is nothing better to offer.
-    pub(crate) fn reopen(&mut self, index: usize) -> Option<(Arc<Delivery>, usize)> {
-        let slot = self.slots.get_mut(index)?;
+    /// How many records are lent.
+    pub(crate) fn lent(&self) -> usize {
+        self.lent.map_or(0, |lent| lent.slots)
+    }
+
+    /// Opens the first record again, because the log refuses its outputs: the record, and the bytes that no longer wait.
+    /// `None` when those were what its rejection left: there is nothing better to offer.
+    pub(crate) fn reopen(&mut self) -> Option<(Arc<Delivery>, usize)> {
+        let slot = self.slots.front_mut()?;
         let finished = slot.outputs.take_if(|finished| !finished.rejected)?;
         self.lent = None;
         Some((Arc::clone(&slot.delivery), finished.bytes))

@@ -29,6 +29,7 @@ enum Orders {
 
 /// No test of its own: the child's part of the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
 async fn child() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
     match serde_json::from_str(&orders).unwrap() {
@@ -50,7 +51,6 @@ async fn child() {
     }
 }
 
-#[expect(clippy::zombie_processes, reason = "its caller kills it and waits for it")]
 fn start(orders: &Orders) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::child", "--nocapture"])

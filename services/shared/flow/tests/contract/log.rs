@@ -46,7 +46,8 @@ async fn keys_values_and_headers_come_back_byte_for_byte(world: World) {
     let records = read_all(&log, &topic).await;
     assert_eq!(records.iter().map(precis_flow::Record::position).collect::<Vec<_>>(), positions);
     let found: Vec<_> = records.iter().map(|record| (record.key.as_deref(), record.value.as_deref())).collect();
-    let expected: [(Option<&[u8]>, Option<&[u8]>); 4] = [
+    type Entry<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+    let expected: [Entry<'_>; 4] = [
         (Some(&[0, 1, 255]), Some(&[255, 0])),
         (Some(b"tombstone"), None),
         (Some(b"empty"), Some(b"")),

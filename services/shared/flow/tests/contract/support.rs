@@ -93,7 +93,12 @@ impl World {
     }
 }
 
+/// A name's end that no other test has. With `PRECIS_TEST_LOG` set, the log of what happens goes to standard error.
 fn suffix() -> String {
+    if std::env::var_os("PRECIS_TEST_LOG").is_some() {
+        // Only the first test of a process can.
+        let _ = precis_telemetry::init_logging(&precis_telemetry::TelemetryConfig::default());
+    }
     format!("{:012x}", rand::random::<u64>() >> 16)
 }
 
