@@ -32,8 +32,8 @@ pub struct EngineConfig {
     pub kv_tokens: usize,
     /// Tokens (prompt and answer) of requests that may wait inside the engine; more requests wait at its door.
     pub queue_tokens: usize,
-    /// The most tokens of a document that are read in one piece; a longer one is summarised by map and reduce. 0 takes what
-    /// the context has room for. Small models read long texts badly long before their context ends.
+    /// The most tokens of a document that are read in one piece; a longer one is summarised by map and reduce. 0 takes the
+    /// model's own, from the manifest: small models read long texts badly long before their context ends.
     pub window_tokens: usize,
     /// How strongly a token that was already written is made less likely: 1 leaves the model alone, 1.1 is mild.
     pub repetition_penalty: f32,

@@ -1,8 +1,8 @@
 //! When an answer ends.
 //!
 //! Besides the model's own word for it and the limit there is a third end: small models fall into loops. Three equal pieces
-//! in a row at the end of the answer, each 8 to 64 tokens long, are no summary; what was written up to the end of the first
-//! piece is kept. And a request may ask for one paragraph: then the first blank line after some text ends the answer, since
+//! in a row at the end of the answer, each 8 to 64 tokens long, are no summary, nor are the same 12 tokens in three places;
+//! what was written up to the end of the first of them is kept. And a request may ask for one paragraph: then the first blank line after some text ends the answer, since
 //! what small models write after it is mostly the same again.
 
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use crate::text::detokenise::Detokeniser;
 const SHORTEST: usize = 8;
 /// Longest piece looked for.
 const LONGEST: usize = 64;
-/// Equal pieces in a row that make a loop.
+/// A run of so many tokens that stands in the answer as often makes a loop too, wherever it stands.
+const PHRASE: usize = 12;
+/// Equal pieces that make a loop.
 const REPEATS: usize = 3;
 
 /// What ends answers of a model.
@@ -58,7 +60,7 @@ impl StopRules {
         if limits.one_paragraph && self.ends_with_blank_line(answer) {
             return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() };
         }
-        if let Some(keep) = loop_start(answer) {
+        if let Some(keep) = loop_start(answer).or_else(|| first_of_repeated_phrase(answer)) {
             return Verdict::Finished { reason: FinishReason::Repetition, keep };
         }
         if answer.len() >= limits.max_new_tokens {
@@ -90,6 +92,18 @@ fn loop_start(answer: &[u32]) -> Option<usize> {
         let looping = tail[length..].iter().zip(tail).all(|(later, earlier)| later == earlier);
         looping.then_some(answer.len() - (REPEATS - 1) * length)
     })
+}
+
+/// End of the first place where the last tokens of `answer` stand, if there are enough such places that do not overlap.
+fn first_of_repeated_phrase(answer: &[u32]) -> Option<usize> {
+    let phrase = answer.last_chunk::<PHRASE>()?;
+    let mut ends = Vec::new();
+    for (at, tokens) in answer.windows(PHRASE).enumerate() {
+        if tokens == phrase && ends.last().is_none_or(|end| *end <= at) {
+            ends.push(at + PHRASE);
+        }
+    }
+    (ends.len() >= REPEATS).then(|| ends[0])
 }
 
 #[cfg(test)]

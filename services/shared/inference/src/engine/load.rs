@@ -81,7 +81,11 @@ impl Engine {
         };
         tracing::info!(model = info.name, threads, limit_tokens = context, kv_blocks = blocks, "the engine is ready");
         let queue = Arc::new(Semaphore::new(config.queue_tokens));
-        let (queue_tokens, window_tokens) = (config.queue_tokens, config.window_tokens);
+        let queue_tokens = config.queue_tokens;
+        let window_tokens = match config.window_tokens {
+            0 => entry.window.unwrap_or(0),
+            set => set,
+        };
         let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -8,16 +8,16 @@
 
 pub(crate) mod batch;
 mod blocks;
-mod core;
+pub(crate) mod core;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod isolate;
 mod load;
 mod mapreduce;
 mod memory;
-mod metrics;
-mod scheduler;
-mod sequence;
+pub(crate) mod metrics;
+pub(crate) mod scheduler;
+pub(crate) mod sequence;
 pub(crate) mod worker;
 
 use std::sync::Arc;

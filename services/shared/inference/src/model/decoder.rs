@@ -59,3 +59,6 @@ impl<B: Backend> StepModel for Decoder<B> {
         self.backend.argmax(&logits)
     }
 }
+
+#[cfg(test)]
+mod tests;

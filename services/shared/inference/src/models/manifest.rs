@@ -40,6 +40,9 @@ pub struct ModelEntry {
     pub licence: String,
     /// Tokens the model was trained to attend to.
     pub context: usize,
+    /// The most tokens of a document that it reads well in one piece, where that is less than the context.
+    #[serde(default)]
+    pub window: Option<usize>,
     /// How the weights are stored.
     pub quantisation: String,
     /// Where the prompt template comes from: `gguf` reads it from the file.
@@ -134,6 +137,9 @@ impl ModelEntry {
         }
         if self.family != "llama" {
             problems.push(format!("`{}`: the family must be `llama`", self.name));
+        }
+        if self.window.is_some_and(|window| window < 64) {
+            problems.push(format!("`{}`: the window must be at least 64 tokens", self.name));
         }
         if self.prompt_template != "gguf" {
             problems.push(format!("`{}`: the prompt template must be `gguf`", self.name));

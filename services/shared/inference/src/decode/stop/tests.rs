@@ -58,6 +58,20 @@ fn one_token_for_ever_is_a_loop() {
 }
 
 #[test]
+fn a_phrase_that_comes_back_a_third_time_is_a_loop_whatever_stands_between() {
+    let phrase: Vec<u32> = (200..212).collect();
+    let mut answer = vec![5, 6];
+    answer.extend(&phrase);
+    answer.extend(&[7, 8, 9]);
+    answer.extend(&phrase);
+    answer.push(10);
+    answer.extend(&phrase[..11]);
+    assert_eq!(verdict(&answer, &[END], 1000), Verdict::Continue);
+    answer.push(211);
+    assert_eq!(verdict(&answer, &[END], 1000), finished(FinishReason::Repetition, 14));
+}
+
+#[test]
 fn lists_with_short_repeats_are_no_loop() {
     let row = [40, 41, 42, 43];
     let answer: Vec<u32> = (0..5).flat_map(|index| row.into_iter().chain([index])).collect();
