@@ -65,7 +65,7 @@ impl Summariser for EngineSummariser {
             priority: job.routed.priority,
             cancel: job.shutdown.child_token(),
         };
-        let summary = self.engine.summarise(request).await.map_err(generate_error)?;
+        let summary = self.engine.summarise(request).await.map_err(|error| generate_error(&error))?;
         Ok(Generated {
             text: summary.text,
             finish_reason: summary.finish_reason.as_str().to_owned(),
@@ -84,7 +84,7 @@ fn count(tokens: usize) -> i64 {
 }
 
 /// What an engine's error means for the document that met it.
-fn generate_error(error: EngineError) -> GenerateError {
+fn generate_error(error: &EngineError) -> GenerateError {
     let (code, message) = (error.code(), error.to_string());
     match error.class() {
         // Another tier may have the context or the tokenizer that this one lacks.

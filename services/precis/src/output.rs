@@ -16,6 +16,9 @@ use serde::Serialize;
 /// Width of tables where there is no terminal that has one.
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
 
+/// A terminal of fewer characters does not know its width.
+const LEAST_WIDTH: u16 = 40;
+
 /// A rule under the header, nothing else.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
@@ -68,7 +71,8 @@ impl Output {
 
     /// Characters in a line: the terminal's, or what a wide one has.
     pub fn width(&self) -> u16 {
-        Table::new().width().unwrap_or(WIDTH_WITHOUT_TERMINAL)
+        // Some pseudo-terminals say 0.
+        Table::new().width().filter(|width| *width >= LEAST_WIDTH).unwrap_or(WIDTH_WITHOUT_TERMINAL)
     }
 
     /// A table of the answer.
@@ -76,9 +80,7 @@ impl Output {
     /// # Errors
     /// What the stream reports.
     pub fn table(&self, table: &mut Table) -> io::Result<()> {
-        if table.width().is_none() {
-            table.set_width(WIDTH_WITHOUT_TERMINAL);
-        }
+        table.set_width(self.width());
         for line in table.lines() {
             self.line(line.trim_end())?;
         }

@@ -13,10 +13,14 @@ const GAP: usize = 3;
 /// The most characters of a document's name, and of what the checks found.
 const NAME_CHARACTERS: usize = 40;
 const FINDINGS_CHARACTERS: usize = 44;
+/// Below this width there is no room for the tier and the finish reason.
+const ROOMY: usize = 112;
+const HIDDEN_IF_NARROW: [usize; 2] = [2, 5];
 /// The least characters of a column that is shortened.
 const LEAST_CHARACTERS: usize = 12;
 
-/// One line a document, in lines of `width` characters: names, findings and first words are shortened to fit.
+/// One line a document, in lines of `width` characters: names, findings and first words are shortened to fit, and a narrow terminal does without
+/// tier and finish reason.
 pub fn table_of(rows: &[Row], width: usize) -> Table {
     let names = display_names(rows);
     let mut cells: Vec<[String; 8]> = rows.iter().zip(names).map(|(row, name)| cells(row, name)).collect();
@@ -24,21 +28,23 @@ pub fn table_of(rows: &[Row], width: usize) -> Table {
         let content = cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         content.max(HEADER[column].len()).min(most)
     };
-    let whole: usize = WHOLE.map(|column| widest(column, usize::MAX) + GAP).sum();
+    let is_shown = |column: &usize| width >= ROOMY || !HIDDEN_IF_NARROW.contains(column);
+    let whole: usize = WHOLE.filter(is_shown).map(|column| widest(column, usize::MAX) + GAP).sum();
     let left = width.saturating_sub(whole + 3 * GAP);
     let name = widest(0, NAME_CHARACTERS).min((left / 3).max(LEAST_CHARACTERS));
     let found = widest(6, FINDINGS_CHARACTERS).min((left.saturating_sub(name) / 2).max(LEAST_CHARACTERS));
     let words = left.saturating_sub(name + found).max(LEAST_CHARACTERS);
-    let mut table = output::table(&HEADER);
+    let shown: Vec<usize> = (0..HEADER.len()).filter(is_shown).collect();
+    let mut table = output::table(&shown.iter().map(|column| HEADER[*column]).collect::<Vec<_>>());
     for row in &mut cells {
         row[0] = shorten_start(&row[0], name);
         row[6] = shorten(&row[6], found);
         row[7] = shorten(&row[7], words);
-        let cell = |(column, text): (usize, &String)| match column {
-            3 | 4 => Cell::new(text).set_alignment(CellAlignment::Right),
-            _ => Cell::new(text),
+        let cell = |column: &usize| match column {
+            3 | 4 => Cell::new(&row[*column]).set_alignment(CellAlignment::Right),
+            _ => Cell::new(&row[*column]),
         };
-        table.add_row(row.iter().enumerate().map(cell).collect::<Vec<_>>());
+        table.add_row(shown.iter().map(cell).collect::<Vec<_>>());
     }
     table
 }

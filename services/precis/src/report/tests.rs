@@ -68,7 +68,7 @@ fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
 fn a_document_takes_one_line_in_terminals_of_any_ordinary_width() {
     let mut long = row("a-document-with-a-name-that-is-longer-than-its-column-in-any-table.txt", End::Flagged);
     long.checks = vec![check("unsupported_names", false, &format!("not in the source: {}", "Name, ".repeat(40)))];
-    for width in [100, 120, 150, 220] {
+    for width in [80, 100, 120, 150, 220] {
         let text = shown(&[long.clone(), long.clone()], width);
         assert_eq!(text.lines().count(), 4, "{width}\n{text}");
         assert!(text.lines().all(|line| line.chars().count() <= width), "{width}\n{text}");

@@ -3,11 +3,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use precis_telemetry::Shutdown;
 
 /// Set for the process that helps, so that the helper ends at once when all ignored tests are run.
 const HELPER: &str = "PRECIS_TEST_SHUTDOWN_HELPER";
+
+const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// Run by the tests below in a process of its own: says when it listens, when it was told to stop, and stays.
 #[tokio::test]
@@ -18,9 +21,13 @@ async fn service() {
     }
     let token = Shutdown::from_signals().unwrap();
     println!("\nlistening");
-    token.cancelled().await;
-    println!("\ncancelled");
-    std::future::pending::<()>().await;
+    let stay = async {
+        token.cancelled().await;
+        println!("\ncancelled");
+        std::future::pending::<()>().await;
+    };
+    // Where signals are not heard, the tests shall fail and not wait for ever.
+    drop(tokio::time::timeout(GIVE_UP, stay).await);
 }
 
 struct Service(Child, BufReader<std::process::ChildStdout>);

@@ -22,6 +22,9 @@ contract! {
     another_handle_sees_what_was_published,
 }
 
+/// Key and value of a record.
+type Entry<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 async fn published_records_are_read_once_and_in_order_of_their_key(world: World) {
     let log = world.open().await;
     let topic = world.topic(&log, "t", 3).await;
@@ -46,7 +49,6 @@ async fn keys_values_and_headers_come_back_byte_for_byte(world: World) {
     let records = read_all(&log, &topic).await;
     assert_eq!(records.iter().map(precis_flow::Record::position).collect::<Vec<_>>(), positions);
     let found: Vec<_> = records.iter().map(|record| (record.key.as_deref(), record.value.as_deref())).collect();
-    type Entry<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
     let expected: [Entry<'_>; 4] = [
         (Some(&[0, 1, 255]), Some(&[255, 0])),
         (Some(b"tombstone"), None),

@@ -89,7 +89,7 @@ async fn what_a_rejection_leaves_comes_with_its_dead_letter(world: World) {
     let processor = Arc::new(WithRejected(|_: Delivery| async { Err(StageError::reject("bad", "it is bad")) }, {
         let output = output.clone();
         move |delivery: Delivery, rejection: Rejection| {
-            let failed = Output::to(&output).value(text(&delivery.record).to_string()).header("c", rejection.code);
+            let failed = Output::to(&output).value(text(&delivery.record).clone()).header("c", rejection.code);
             let tries = Arc::clone(&tries);
             async move {
                 if tries.fetch_add(1, Ordering::SeqCst) < 5 {
