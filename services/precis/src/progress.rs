@@ -126,7 +126,11 @@ impl Pace {
     }
 
     fn describe(&self, at: Duration) -> String {
-        let left = self.left(at).map_or_else(|| "…".to_owned(), |left| report::duration(left.as_secs().max(1) as f64));
+        let left = match self.left(at).map(|left| left.as_secs().max(1)) {
+            None => "…".to_owned(),
+            Some(seconds @ ..60) => format!("{seconds} s"),
+            Some(seconds) => report::duration(seconds as f64),
+        };
         format!(
             "{}/{} documents · {:.1} documents a minute · {:.0} tokens a second · {left} left",
             self.settled,

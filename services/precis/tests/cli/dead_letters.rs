@@ -1,16 +1,26 @@
 //! A record that nobody can decode: kept, shown, replayed once.
 
-use precis_flow::{EmbeddedConfig, LogConfig, Output};
+use std::{sync::Arc, time::Duration};
+
+use precis_flow::{EmbeddedConfig, KafkaConfig, Log, LogConfig, LogKind, ORIGIN_HEADER, Output, ReadStart};
+use precis_pipeline::identity::REPLAY_HEADER;
+use precis_schemas::{DeadLetter, codec};
 use serde_json::json;
 
 use crate::harness::{House, text};
 
+fn embedded(house: &House) -> LogConfig {
+    LogConfig { embedded: EmbeddedConfig { path: house.path("state/log.db") }, ..LogConfig::default() }
+}
+
+fn on_runtime<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+}
+
 /// Publishes bytes to `documents.local` under a key, as a broken client would.
 fn publish(house: &House, key: &str, bytes: &[u8]) {
-    let config = LogConfig { embedded: EmbeddedConfig { path: house.path("state/log.db") }, ..LogConfig::default() };
     let output = Output::to("documents.local").key(key).value(bytes);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async { precis_flow::open(&config).await.unwrap().publish(vec![output]).await.unwrap() });
+    on_runtime(async { precis_flow::open(&embedded(house)).await.unwrap().publish(vec![output]).await.unwrap() });
 }
 
 /// Lets the services do what was published under a key: one key is one lane, so when a later document has ended, so has every earlier record.
@@ -67,4 +77,77 @@ fn an_unknown_id_is_refused() {
     let done = house.run(&["dead-letters", "replay", "router/documents.local/0/1", "--json"]);
     assert_eq!((done.code, &done.json()[0]["code"]), (2, &json!("unknown_id")));
     assert_eq!(house.run(&["dead-letters", "show", "nothing"]).code, 1);
+}
+
+#[test]
+fn of_many_who_replay_at_once_one_does() {
+    let house = House::new();
+    house.run(&["topics", "apply", "--tenant", "acme"]).succeeded();
+    replay_at_once(&house, &embedded(&house), "acme", None);
+}
+
+#[test]
+#[ignore = "needs Kafka: make test starts it"]
+fn of_many_who_replay_at_once_on_kafka_one_does() {
+    let brokers = std::env::var("PRECIS_TEST_KAFKA").expect("PRECIS_TEST_KAFKA names the brokers");
+    let house = House::new();
+    let tenant = format!("replay-{}", std::process::id());
+    let config = house.write("kafka.toml", format!("[log]\nkind = \"kafka\"\n[log.kafka]\nbrokers = {brokers:?}\n"));
+    house.run(&["topics", "apply", "--tenant", &tenant, "--config", text(&config)]).succeeded();
+    let log = LogConfig {
+        kind: LogKind::Kafka,
+        kafka: KafkaConfig { brokers, ..KafkaConfig::default() },
+        ..LogConfig::default()
+    };
+    replay_at_once(&house, &log, &tenant, Some(text(&config)));
+}
+
+/// Four processes replay one dead letter: one record goes back, whichever of them did it.
+fn replay_at_once(house: &House, config: &LogConfig, tenant: &str, file: Option<&str>) {
+    let topic = format!("documents.{tenant}");
+    let id = format!("router/{topic}/0/7");
+    let letter = DeadLetter {
+        id: id.clone(),
+        stage: "router".into(),
+        code: "unknown_schema".into(),
+        message: String::new(),
+        topic: topic.clone(),
+        partition: 0,
+        offset: 7,
+        key: Some(b"k".to_vec()),
+        value: Some(b"raw".to_vec()),
+        value_ref: None,
+        headers: Vec::new(),
+        attempts: 1,
+        tenant: Some(tenant.to_owned()),
+        failed_at: 0,
+    };
+    let record = Output::to("dead-letters").key(id.as_str()).value(codec::encode(&letter).unwrap());
+    on_runtime(async { precis_flow::open(config).await.unwrap().publish(vec![record]).await.unwrap() });
+
+    let mut arguments = vec!["dead-letters", "replay", id.as_str()];
+    arguments.extend(file.iter().flat_map(|file| ["--config", *file]));
+    let codes: Vec<i32> = std::thread::scope(|scope| {
+        let replays: Vec<_> = (0..4).map(|_| scope.spawn(|| house.run(&arguments).code)).collect();
+        replays.into_iter().map(|replay| replay.join().unwrap()).collect()
+    });
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+
+    let records = on_runtime(async { all(&precis_flow::open(config).await.unwrap(), &topic).await });
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].value.as_deref(), Some(&b"raw"[..]));
+    assert_eq!(records[0].headers.get_str(ORIGIN_HEADER), Some(format!("{topic}/0/7").as_str()));
+    assert_eq!(records[0].headers.get_str(REPLAY_HEADER), Some(id.as_str()));
+}
+
+async fn all(log: &Arc<dyn Log>, topic: &str) -> Vec<precis_flow::Record> {
+    let mut reader = log.reader(topic, ReadStart::Beginning).await.unwrap();
+    let mut records = Vec::new();
+    loop {
+        match reader.next(Duration::from_millis(200)).await.unwrap() {
+            Some(record) => records.push(record),
+            None if reader.caught_up() => return records,
+            None => {}
+        }
+    }
 }

@@ -73,6 +73,7 @@ pub(super) async fn run(
     if let Some(path) = &args.policy {
         put_in_force(environment, &house, path, out).await?;
     }
+    every_tier_is_served(&house, &sections.gpu_worker.tier)?;
     let policy = house.control.governing().digest;
     let prompt = documents::prompt_digest(&args.wishes);
     let asked = asked(&inputs.documents, args, &[&entry.name, &entry.sha256, &policy, &prompt]);
@@ -140,6 +141,18 @@ async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<HashSet<S
         }
     }
     Ok(settled)
+}
+
+/// Refuses a policy with a tier whose work nobody would take in this process: its documents would wait for ever.
+fn every_tier_is_served(house: &House, ours: &str) -> anyhow::Result<()> {
+    let mut unserved = compose::tiers(house, TierKind::Gpu);
+    unserved.remove(ours);
+    anyhow::ensure!(
+        unserved.is_empty(),
+        "the policy in force has gpu tiers that nobody serves here: {}; disable them in the policy, or name one in gpu_worker.tier",
+        unserved.into_iter().collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
 }
 
 /// Whether something that an earlier run published has not ended.
