@@ -11,6 +11,7 @@ use candle_core::quantized::QTensor;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
+use rayon::prelude::*;
 
 use super::{Backend, BackendError};
 use crate::backend::candle_kv::{KvPool, Places, SpanKeys};
@@ -215,8 +216,13 @@ impl Backend for CandleBackend {
     }
 
     fn attention(&self, layer: usize, queries: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
-        let spans: Vec<Vec<Tensor>> =
-            step.spans.iter().map(|span| self.attend(layer, queries, span)).collect::<Result<_, _>>()?;
+        let attend = |span: &StepSpan| self.attend(layer, queries, span);
+        // On the processor the products of one sequence are too small to be shared among threads, so sequences are.
+        let spans: Vec<Vec<Tensor>> = if self.device.is_cpu() {
+            step.spans.par_iter().map(attend).collect::<Result<_, _>>()?
+        } else {
+            step.spans.iter().map(attend).collect::<Result<_, _>>()?
+        };
         Ok(Tensor::cat(&spans.concat(), 0)?)
     }
 

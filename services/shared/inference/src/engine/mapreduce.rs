@@ -174,12 +174,17 @@ impl Totals {
 }
 
 impl Shared {
-    fn tokens(&self, text: &str) -> Result<usize, EngineError> {
+    pub(super) fn tokens(&self, text: &str) -> Result<usize, EngineError> {
         self.tokenizer.encode_text(text).map(|ids| ids.len())
     }
 
     /// Tokens of a document that fit into one request with this prompt.
-    fn room(&self, prompt: &Prompt, system: Option<&str>, max_new_tokens: usize) -> Result<usize, EngineError> {
+    pub(super) fn room(
+        &self,
+        prompt: &Prompt,
+        system: Option<&str>,
+        max_new_tokens: usize,
+    ) -> Result<usize, EngineError> {
         let around = self.template.prompt(&self.tokenizer, system, &format!("{}{}", prompt.before, prompt.after))?;
         let taken = around.len() + max_new_tokens + SEAMS;
         let limit_tokens = self.info.limit_tokens;
