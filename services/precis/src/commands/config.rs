@@ -19,7 +19,7 @@ Examples:
   precis config check --config house.toml
   PRECIS_LOG__KIND=kafka precis config show
 
-Settings come from a TOML file and from environment variables over it. Every service reads the sections it needs from the
+Settings come from a TOML file and from environment variables over it. Every service reads the sections it needs from the \
 same file; what nobody knows is an error.";
 
 /// Print the configuration reference, or check and show settings

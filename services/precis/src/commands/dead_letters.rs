@@ -22,7 +22,7 @@ Examples:
   precis dead-letters replay router/documents.acme/0/17 --reason \"schema v2 is deployed\"
   precis dead-letters replay --all --code unknown_schema
 
-A dead letter is replayed at most once, whoever tries: its record goes back to the topic it came from, and that it was
+A dead letter is replayed at most once, whoever tries: its record goes back to the topic it came from, and that it was \
 replayed is written in the same transaction.";
 
 /// Look at records that no stage could use, and replay them

@@ -16,7 +16,7 @@ Examples:
   precis models pull                       the one that the settings name
   precis models verify smollm2-135m-instruct
 
-A model is an entry of the manifest: name, revision, file, its SHA-256, licence, and the sources to try in order. Add your
+A model is an entry of the manifest: name, revision, file, its SHA-256, licence, and the sources to try in order. Add your \
 own in a TOML file that [model] manifest names. A file with another digest is refused, wherever it came from.";
 
 /// List, fetch and verify models

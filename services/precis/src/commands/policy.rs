@@ -24,7 +24,7 @@ Examples:
   precis policy show
   precis policy show --toml > policy.toml
 
-`check` says all that is wrong with a file, and how to fix it, without touching anything. `apply` refuses a file with
+`check` says all that is wrong with a file, and how to fix it, without touching anything. `apply` refuses a file with \
 errors, keeps every applied version in the store by its digest, and makes it the one in force for all services at once.";
 
 /// Check, apply and show the routing policy

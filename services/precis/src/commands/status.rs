@@ -20,7 +20,7 @@ Examples:
   precis status
   precis status --json | jq .groups
 
-The lag of a group is what waits for it: offsets between what it has committed and the end of its topics. Offsets have
+The lag of a group is what waits for it: offsets between what it has committed and the end of its topics. Offsets have \
 gaps, so that a lag of 0 means that nothing waits, and another number is not a count of documents.";
 
 /// Show topics, lag, tiers and the policy in force

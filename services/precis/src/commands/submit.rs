@@ -25,7 +25,7 @@ Examples:
   precis submit contracts.jsonl --tenant legal --type contract --sensitivity confidential
   pdftotext report.pdf - | precis submit - --json
 
-Ids: a line of JSON Lines may state its own `id`; otherwise the id is the file's name and a digest of text and wishes, so
+Ids: a line of JSON Lines may state its own `id`; otherwise the id is the file's name and a digest of text and wishes, so \
 that submitting the same again is the same document, settled once.";
 
 /// Bytes of text up to which it travels inside the message; a larger one goes to the store first. A record may have 1 MiB, ids and headers included.

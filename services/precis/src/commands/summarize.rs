@@ -28,8 +28,8 @@ Examples:
   precis summarize articles.jsonl --text-field body --language fr --json
   pdftotext report.pdf - | precis summarize -
 
-Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 16 MiB of text a document. Documents longer
-than the model's context are read in parts, never cut. A document with the same text and the same wishes as before is
+Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 16 MiB of text a document. Documents longer \
+than the model's context are read in parts, never cut. A document with the same text and the same wishes as before is \
 settled from what is stored.
 
 Exit codes: 0 every input has a summary, 1 wrong usage or environment, 2 some inputs have none.";

@@ -12,7 +12,7 @@ Examples:
   precis topics apply --config kafka.toml
   precis topics apply --tenant acme --tenant legal --partitions 24 --replication 3
 
-Creates what is missing: documents.<tenant> for each tenant, work.<tier> for each tier of the policy in force, and the
+Creates what is missing: documents.<tenant> for each tenant, work.<tier> for each tier of the policy in force, and the \
 house's own. A topic that exists and differs is reported and left alone: changing one may lose or reorder records.";
 
 /// Create topics

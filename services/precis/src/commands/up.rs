@@ -30,7 +30,7 @@ Examples:
   precis up --config kafka.toml            on Kafka and S3
   PRECIS_TELEMETRY__LISTEN=127.0.0.1:9464 precis up
 
-SIGTERM or Ctrl-C drains: documents in flight are finished or given back, then the process ends with exit code 0.
+SIGTERM or Ctrl-C drains: documents in flight are finished or given back, then the process ends with exit code 0. \
 Documents come from `precis submit` or any Kafka client; `precis results --follow` shows outcomes.";
 
 /// Run all services in this process
