@@ -37,7 +37,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
-    /// Settings file (TOML); environment variables such as PRECIS_LOG__KIND override it
+    /// Settings file (TOML); environment variables such as `PRECIS_LOG__KIND` override it
     #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
     pub config: Option<PathBuf>,
 

@@ -76,6 +76,12 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     let mut services = Services::new(stop.clone());
     start(&house, sections, &mut services, &mut running, out).await?;
     tell(&running, out)?;
+    // A group that another process holds, or a broker that is away, shows here.
+    services.ready(&house).await?;
+    if !out.json() {
+        out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C")?;
+        out.flush()?;
+    }
     let mut ended = Ok(());
     while ended.is_ok() && !services.all_ended() {
         tokio::select! {
@@ -140,7 +146,6 @@ fn tell(running: &Running, out: &Output) -> anyhow::Result<()> {
     }
     let telemetry = running.telemetry.as_deref().unwrap_or("not served; set telemetry.listen, such as 127.0.0.1:9464");
     out.line(format_args!("{:11} {telemetry}", "metrics"))?;
-    out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C")?;
     out.flush()?;
     Ok(())
 }

@@ -94,6 +94,7 @@ pub(super) async fn run(
         out.note(format_args!("loading the model {}", entry.name));
         Some(load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?)
     };
+    anyhow::ensure!(!stop.is_cancelled(), "interrupted before anything was published");
     let mut follower = Follower::new(&house.log, TENANT).await?;
     let words = asked.iter().filter(|asked| !settled.contains(&asked.document.document_id));
     let words = words.map(|asked| asked.inputs[0].words()).sum();
