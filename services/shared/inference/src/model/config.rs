@@ -39,6 +39,10 @@ impl ModelConfig {
         if gguf::string(content, "llama.rope.scaling.type").is_ok_and(|kind| kind != "none") {
             return Err(unsupported("llama with scaled rotary positions"));
         }
+        // Llama 3.1 and later: frequencies of their own, which this decoder would silently ignore.
+        if content.tensor_infos.contains_key("rope_freqs.weight") {
+            return Err(unsupported("llama with rescaled rotary frequencies (Llama 3.1 and later)"));
+        }
         let width = number("embedding_length")?;
         let heads = number("attention.head_count")?;
         let kv_heads = number("attention.head_count_kv").unwrap_or(heads);
