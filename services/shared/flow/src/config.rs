@@ -40,7 +40,8 @@ pub enum LogKind {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddedConfig {
-    /// The log's file; lock files lie beside it. Must be on a local disk: SQLite's locks do not hold on network file systems.
+    /// The log's file; lock files lie beside it. Must be on a local disk: SQLite's locks do not hold on network file
+    /// systems.
     pub path: PathBuf,
 }
 
@@ -58,18 +59,21 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// How this client calls itself in the brokers' logs.
     pub client_id: String,
-    /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a restart takes over at once where the last run stopped; without it,
-    /// readers of committed records wait up to `transaction_timeout_ms` after a crash. Two live instances with one name fence each other.
+    /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a restart takes over at
+    /// once where the last run stopped; without it, readers of committed records wait up to `transaction_timeout_ms`
+    /// after a crash. Two live instances with one name fence each other.
     pub instance_id: Option<String>,
     /// Put before transactional ids: `<prefix>.<group>.<instance>`. ACLs can be granted on it.
     pub transactional_id_prefix: String,
-    /// After how long the brokers abort a transaction whose writer fell silent, in milliseconds. All readers of committed records wait behind an open one: keep it short.
+    /// After how long the brokers abort a transaction whose writer fell silent, in milliseconds. All readers of
+    /// committed records wait behind an open one: keep it short.
     pub transaction_timeout_ms: u32,
     /// How long a write may take before it counts as failed, in milliseconds. Not longer than `transaction_timeout_ms`.
     pub message_timeout_ms: u32,
     /// After how long without a heartbeat the group gives a member's partitions away, in milliseconds.
     pub session_timeout_ms: u32,
-    /// How long a rebalance waits for a member, in milliseconds. Must exceed a stage's drain budget and `transaction_timeout_ms` together.
+    /// How long a rebalance waits for a member, in milliseconds. Must exceed a stage's drain budget and
+    /// `transaction_timeout_ms` together.
     pub max_poll_interval_ms: u32,
     /// How often to look for new topics and partitions, in milliseconds.
     pub topic_refresh_ms: u32,
@@ -170,7 +174,8 @@ const FORBIDDEN: &[(&str, &str)] = &[
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<u32> = 6_000..=1_800_000;
 
 impl LogConfig {
-    /// Every problem of this section, as `field: what is wrong`, with field names relative to it. Empty: it can be used.
+    /// Every problem of this section, as `field: what is wrong`, with field names relative to it. Empty: it can be
+    /// used.
     pub fn problems(&self) -> Vec<String> {
         match self.kind {
             LogKind::Embedded => self.embedded.problems(),
@@ -222,7 +227,7 @@ impl KafkaConfig {
         check(
             self.message_timeout_ms > self.transaction_timeout_ms,
             &format!(
-                "message_timeout_ms: {} is longer than transaction_timeout_ms, {}: a record may not outlive its transaction",
+                "message_timeout_ms: {} is longer than transaction_timeout_ms, {}, and a record may not outlive it",
                 self.message_timeout_ms, self.transaction_timeout_ms
             ),
         );
@@ -236,7 +241,7 @@ impl KafkaConfig {
         );
         check(
             self.max_poll_interval_ms <= self.transaction_timeout_ms,
-            "max_poll_interval_ms: must be longer than transaction_timeout_ms, since a rebalance waits for the open transaction",
+            "max_poll_interval_ms: must be longer than transaction_timeout_ms: a rebalance waits for transactions",
         );
         check(self.topic_refresh_ms < 100, "topic_refresh_ms: must be at least 100");
         for name in self.properties.keys() {

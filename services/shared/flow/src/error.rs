@@ -1,8 +1,7 @@
-//! What can go wrong in the log and in a stage, with a class that says what to do about it and a code that never changes.
+//! What can go wrong in the log and in a stage, with a class that says what to do about it and a code that never
+//! changes.
 
 use std::path::PathBuf;
-
-use crate::record::PartitionId;
 
 /// What an error asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +25,8 @@ pub enum FlowError {
     },
     /// TLS is asked for in a build that has none.
     #[error(
-        "log.kafka.security.{field} needs TLS, which this build does not have: build with the feature `tls` of precis-flow"
+        "log.kafka.security.{field} needs TLS, which this build does not have: \
+         build with the feature `tls` of precis-flow"
     )]
     TlsNotBuilt {
         /// The configuration field that asks for it.
@@ -39,7 +39,11 @@ pub enum FlowError {
         topic: String,
     },
     /// A record is larger than its topic allows.
-    #[error("a record of {size_bytes} bytes for topic {topic} is over the topic's limit{}: store the bytes elsewhere and send a reference", .limit_bytes.map(|limit| format!(" of {limit} bytes")).unwrap_or_default())]
+    #[error(
+        "a record of {size_bytes} bytes for topic {topic} is over the topic's limit{}: \
+         store the bytes elsewhere and send a reference",
+        .limit_bytes.map(|limit| format!(" of {limit} bytes")).unwrap_or_default()
+    )]
     RecordTooLarge {
         /// The topic's name.
         topic: String,
@@ -97,7 +101,11 @@ pub enum FlowError {
         expected: i64,
     },
     /// Another live process works for this group on the embedded log.
-    #[error("group {group} of {} is held by another live process{}: stop it, or use another path", path.display(), .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    #[error(
+        "group {group} of {} is held by another live process{}: stop it, or use another path",
+        path.display(),
+        .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
     GroupHeld {
         /// The group's name.
         group: String,
@@ -114,19 +122,21 @@ pub enum FlowError {
     },
     /// Where to start is unknown, and guessing would lose or repeat documents.
     #[error(
-        "group {group} cannot know where to start in {partition}: {detail}; set the group's offsets by hand, then start again"
+        "group {group} cannot know where to start in {place}: {detail}; \
+         set the group's offsets by hand, then start again"
     )]
     OffsetsLost {
         /// The group's name.
         group: String,
-        /// The partition.
-        partition: PartitionId,
+        /// The partition, as far as it is known.
+        place: String,
         /// What is known of committed and available offsets.
         detail: String,
     },
     /// Too large a share of records was rejected for the publishers to be at fault.
     #[error(
-        "stage {stage} rejected {rejected} of its last {of} records (last code {last_code}): the fault is probably ours; look at the dead letters, then start again"
+        "stage {stage} rejected {rejected} of its last {of} records (last code {last_code}): \
+         the fault is probably ours; look at the dead letters, then start again"
     )]
     RejectBreaker {
         /// The stage's name.
@@ -140,7 +150,8 @@ pub enum FlowError {
     },
     /// A dead letter does not fit into a record and there is nowhere else to put its bytes.
     #[error(
-        "the dead letter of {position} has {size_bytes} bytes, over the limit of {limit_bytes}, and stage {stage} has no store for large ones: configure one"
+        "the dead letter of {position} has {size_bytes} bytes, over the limit of {limit_bytes}, \
+         and stage {stage} has no store for large ones: configure one"
     )]
     DeadLetterTooLarge {
         /// The stage's name.

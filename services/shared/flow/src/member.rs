@@ -6,13 +6,15 @@
 //!   join ─▶ Assigned ─▶ Record* ─▶ Revoking (the log waits, bounded, until the guard is dropped) ─▶ epochs raised
 //!                          │  └──▶ Lost     (the log waits for nothing)                          ─▶ epochs raised
 //!                          ▼
-//!                       commit(Transaction): parts whose epoch is not the current one are left out, the rest is written whole or not at all
+//!              commit(Transaction): parts whose epoch is over are left out, the rest is written whole or not at all
 //! ```
 //!
-//! An **epoch** names one assignment of one partition and is never used twice by a member. The log checks it under the same lock under which it raises it, so that
-//! nothing of a partition that was given away can be committed, however late it comes: the broker would let it, since it checks the member and not the partition.
+//! An **epoch** names one assignment of one partition and is never used twice by a member. The log checks it under the
+//! same lock under which it raises it, so that nothing of a partition that was given away can be committed, however
+//! late it comes: the broker would let it, since it checks the member and not the partition.
 //!
-//! Neither side blocks the other: events travel through an unbounded channel that [`Intake`] bounds, since the log stops reading when it is full.
+//! Neither side blocks the other: events travel through an unbounded channel that [`Intake`] bounds, since the log
+//! stops reading when it is full.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -82,7 +84,8 @@ pub struct Assignment {
     pub partition: PartitionId,
     /// Names this assignment.
     pub epoch: Epoch,
-    /// Where reading starts when the group has no committed offset there: to be committed, so that lag is known from the first moment on.
+    /// Where reading starts when the group has no committed offset there: to be committed, so that lag is known from
+    /// the first moment on.
     pub uncommitted_start: Option<i64>,
 }
 
@@ -159,7 +162,7 @@ pub(crate) fn start_offset(
         None if low == 0 => return Ok(0),
         None => format!("it has committed no offset, and the log starts at {low}, not at 0"),
     };
-    Err(FlowError::OffsetsLost { group: group.to_owned(), partition: partition.clone(), detail })
+    Err(FlowError::OffsetsLost { group: group.to_owned(), place: partition.to_string(), detail })
 }
 
 /// Writes a member's transactions, one at a time.
@@ -174,8 +177,8 @@ pub trait Committer: Send + Sync {
     async fn close(&self, deadline: Duration);
 }
 
-/// Bounds what a member has read and not yet settled, with hysteresis: full at the limit, open again below half of it, so that a log whose pause is costly (Kafka throws
-/// away what it has fetched) is not paused at every record.
+/// Bounds what a member has read and not yet settled, with hysteresis: full at the limit, open again below half of it,
+/// so that a log whose pause is costly (Kafka throws away what it has fetched) is not paused at every record.
 #[derive(Debug)]
 pub struct Intake {
     max_records: usize,

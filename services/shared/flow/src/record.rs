@@ -1,7 +1,7 @@
 //! The values that go through the log: records read, outputs written, and the headers both carry.
 //!
-//! Bytes are never interpreted here. A header without a value and one with an empty value are the same thing to this crate, and a null
-//! value is a tombstone, which is not the same as an empty one.
+//! Bytes are never interpreted here. A header without a value and one with an empty value are the same thing to this
+//! crate, and a null value is a tombstone, which is not the same as an empty one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ pub const ATTEMPTS_HEADER: &str = "precis-attempts";
 /// Header with the position of the first copy of a re-enqueued or replayed record: `topic/partition/offset`.
 pub const ORIGIN_HEADER: &str = "precis-origin";
 
-/// What one record costs in memory beside its key, value and headers: an estimate that keeps many tiny records from being free.
+/// What one record costs in memory beside its key, value and headers: an estimate that keeps many tiny records from
+/// being free.
 const RECORD_OVERHEAD_BYTES: usize = 128;
 
 /// Ordered headers; a name may occur more than once.
@@ -196,7 +197,8 @@ pub struct Output {
     pub value: Option<Vec<u8>>,
     /// Ordered headers.
     pub headers: Headers,
-    /// The partition, when the key must not choose: a re-enqueued record stays in its own, whichever partitioner its publisher used.
+    /// The partition, when the key must not choose: a re-enqueued record stays in its own, whichever partitioner its
+    /// publisher used.
     pub partition: Option<i32>,
 }
 

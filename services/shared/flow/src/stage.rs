@@ -10,8 +10,8 @@
 //! - A record's outputs enter the log in the transaction that moves its offset, or not at all.
 //! - Only outputs at or below the contiguous watermark of their partition enter a transaction; transactions are short,
 //!   since all processing is over before they begin.
-//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any only when the partition
-//!   goes or the stage stops, and is then read again by whoever comes next.
+//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any only when the
+//!   partition goes or the stage stops, and is then read again by whoever comes next.
 //! - Nothing of a partition that went is committed, however late its processing ends: see [`crate::member`].
 //! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
 //!   place.
@@ -19,7 +19,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use precis_telemetry::Health;
+use precis_telemetry::{Component, Health};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -53,9 +53,9 @@ const STALL_AFTER: Duration = Duration::from_secs(120);
 /// How long to wait before a log that cannot be reached is asked again.
 const JOIN_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in process is finished within
-/// the drain budget, and committed. Returns an error when the stage cannot go on; what was not committed by then is
-/// processed again by whoever comes next. A log that is unavailable is no such error: the stage waits for it.
+/// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in process is finished
+/// within the drain budget, and committed. Returns an error when the stage cannot go on; what was not committed by then
+/// is processed again by whoever comes next. A log that is unavailable is no such error: the stage waits for it.
 ///
 /// Dropping the future stops the stage without draining it.
 pub async fn run_stage(
@@ -67,6 +67,30 @@ pub async fn run_stage(
 ) -> Result<(), FlowError> {
     config.check()?;
     let component = health.register(format!("stage {}", config.name), STALL_AFTER);
+    loop {
+        component.tick();
+        let error = match join_and_run(&log, &config, &processor, &component, &shutdown).await {
+            Ok(()) => {
+                component.finish();
+                return Ok(());
+            }
+            Err(error) if error.class() == Class::Retry => error,
+            Err(error) => return Err(error),
+        };
+        warn!(stage = config.name, code = error.code(), %error, "left the group, joining again");
+        component.set_unready(error.to_string());
+        let _ = shutdown.run_until_cancelled(tokio::time::sleep(JOIN_BACKOFF)).await;
+    }
+}
+
+/// One membership, from joining to leaving; nothing when shutdown comes first.
+async fn join_and_run(
+    log: &Arc<dyn Log>,
+    config: &StageConfig,
+    processor: &Arc<dyn Processor>,
+    component: &Component,
+    shutdown: &CancellationToken,
+) -> Result<(), FlowError> {
     let intake = Intake::new(config.max_held, config.max_in_flight_bytes);
     let heartbeat = Heartbeat::new();
     let request = JoinRequest {
@@ -76,27 +100,11 @@ pub async fn run_stage(
         drain_budget: config.drain_budget,
         heartbeat: Arc::clone(&heartbeat),
     };
-    let joined = loop {
-        component.tick();
-        let error = match shutdown.run_until_cancelled(log.join(request.clone())).await {
-            None => break None,
-            Some(Ok(membership)) => break Some(membership),
-            Some(Err(error)) if error.class() == Class::Retry => error,
-            Some(Err(error)) => return Err(error),
-        };
-        warn!(stage = config.name, code = error.code(), %error, "cannot join, trying again");
-        component.set_unready(error.to_string());
-        let _ = shutdown.run_until_cancelled(tokio::time::sleep(JOIN_BACKOFF)).await;
-    };
-    let Some(Membership { events, committer }) = joined else {
-        component.finish();
-        return Ok(());
-    };
-    let name = config.name.clone();
-    info!(stage = name, log = log.describe(), "started");
-    let stage = run::Stage::new(log, config, processor, intake, committer);
-    stage.run(events, &component, &heartbeat, shutdown).await?;
-    component.finish();
-    info!(stage = name, "drained and stopped");
+    let Some(membership) = shutdown.run_until_cancelled(log.join(request)).await else { return Ok(()) };
+    let Membership { events, committer } = membership?;
+    info!(stage = config.name, log = log.describe(), "started");
+    let stage = run::Stage::new(Arc::clone(log), config.clone(), Arc::clone(processor), intake, committer);
+    stage.run(events, component, &heartbeat, shutdown).await?;
+    info!(stage = config.name, "drained and stopped");
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! A compacted topic, followed: the newest value of each key, and how fresh that is.
 //!
 //! The table reads from the beginning and goes on for ever. When the log fails it keeps what it has, grows old, and
-//! reads again from the beginning into a new map, since tombstones may have been compacted away meanwhile; it changes to
-//! that once it has reached the end.
+//! reads again from the beginning into a new map, since tombstones may have been compacted away meanwhile; it changes
+//! to that once it has reached the end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};

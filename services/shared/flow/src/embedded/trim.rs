@@ -1,7 +1,8 @@
 //! Retention and compaction of the embedded log.
 //!
 //! Unlike Kafka, it never removes what a group that reads the topic has not processed: on one machine there is nobody
-//! who would rather lose documents than disk space. Compacted topics keep the newest record of each key; tombstones stay.
+//! who would rather lose documents than disk space. Compacted topics keep the newest record of each key; tombstones
+//! stay.
 
 use rusqlite::{Transaction, params};
 

@@ -77,7 +77,7 @@ fn check_budgets(config: &KafkaConfig, request: &JoinRequest) -> Result<(), Flow
         return Ok(());
     }
     let problem = format!(
-        "kafka.max_poll_interval_ms: {} must exceed the drain budget of group {} and transaction_timeout_ms together, {}",
+        "kafka.max_poll_interval_ms: {} must exceed group {}'s drain budget and transaction_timeout_ms together, {}",
         config.max_poll_interval_ms,
         request.group,
         needed.as_millis()

@@ -1,14 +1,19 @@
 //! Which partitions this member owns, under one lock that the transaction holds from its epoch check to its end.
 //!
 //! The poll thread takes the same lock to give a partition away: so it waits for the transaction that is open, and no
-//! transaction of that partition can begin after it. What is read is looked up in a second map, which is never held long.
+//! transaction of that partition can begin after it. What is read is looked up in a second map, which is never held
+//! long.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use crate::member::Epoch;
 use crate::record::PartitionId;
+
+/// How often to look whether the open transaction is over.
+const WAIT: Duration = Duration::from_millis(5);
 
 type Epochs = HashMap<PartitionId, Epoch>;
 
@@ -37,9 +42,19 @@ impl Ownership {
         epochs
     }
 
-    /// Ends the epochs of these partitions, after the transaction that is open.
-    pub(super) fn give_away(&self, partitions: &[PartitionId]) {
-        let mut committable = lock(&self.committable);
+    /// Ends the epochs of these partitions, after the transaction that is open. `waiting` is called again and again
+    /// until that is over.
+    pub(super) fn give_away(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
+        let mut committable = loop {
+            match self.committable.try_lock() {
+                Ok(committable) => break committable,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    waiting();
+                    std::thread::sleep(WAIT);
+                }
+            }
+        };
         let mut reading = lock(&self.reading);
         for partition in partitions {
             committable.remove(partition);
@@ -48,9 +63,9 @@ impl Ownership {
     }
 
     /// The same for partitions that somebody else may own already: asks the open transaction to abort.
-    pub(super) fn lose(&self, partitions: &[PartitionId]) {
+    pub(super) fn lose(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
         self.losing.fetch_add(1, Ordering::AcqRel);
-        self.give_away(partitions);
+        self.give_away(partitions, waiting);
         self.losing.fetch_sub(1, Ordering::AcqRel);
     }
 

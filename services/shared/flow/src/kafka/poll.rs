@@ -94,9 +94,9 @@ fn failure(context: &MemberContext, error: &KafkaError) -> Option<FlowError> {
         return Some(flow_error("reading", error));
     }
     if matches!(code, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) {
-        let partition = PartitionId { topic: "one of its topics".into(), partition: -1 };
+        let place = "one of its partitions".to_owned();
         let detail = format!("the next offset is no longer in the log ({error})");
-        return Some(FlowError::OffsetsLost { group: context.group.clone(), partition, detail });
+        return Some(FlowError::OffsetsLost { group: context.group.clone(), place, detail });
     }
     debug!(group = context.group, %error, "the consumer reports an error and goes on");
     None

@@ -84,13 +84,13 @@ impl MemberContext {
         let partitions = partition_ids(list);
         if consumer.assignment_lost() {
             warn!(group = self.group, partitions = partitions.len(), "partitions were lost");
-            self.ownership.lose(&partitions);
+            self.ownership.lose(&partitions, &|| self.heartbeat.beat());
             self.send(MemberEvent::Lost(partitions));
         } else {
             if !self.closing.load(Ordering::Acquire) {
                 self.drain(&partitions);
             }
-            self.ownership.give_away(&partitions);
+            self.ownership.give_away(&partitions, &|| self.heartbeat.beat());
         }
         self.logged("unassign", consumer.incremental_unassign(list));
         self.reassigned.store(true, Ordering::Release);

@@ -27,7 +27,8 @@ pub struct StageConfig {
     pub dead_letters_topic: Option<String>,
     /// Where values go that are too large for a dead letter. `None`: such a record stops the stage.
     pub dead_letter_store: Option<Arc<dyn DeadLetterStore>>,
-    /// The largest output, framing included: a larger one turns its record into a rejection `output_too_large`, since it would fail every transaction it is in.
+    /// The largest output, framing included: a larger one turns its record into a rejection `output_too_large`, since
+    /// it would fail every transaction it is in.
     pub max_output_bytes: usize,
     /// How many records are processed at once.
     pub max_in_flight: usize,

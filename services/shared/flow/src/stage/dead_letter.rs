@@ -19,8 +19,8 @@ pub const PARTITION_HEADER: &str = "precis-partition";
 /// Header of a dead letter: the offset at which the record lies.
 pub const OFFSET_HEADER: &str = "precis-offset";
 
-/// The output for a rejected record. With `value_ref` the value lies elsewhere and is left out. The same rejection gives
-/// the same id, however often the record is delivered.
+/// The output for a rejected record. With `value_ref` the value lies elsewhere and is left out. The same rejection
+/// gives the same id, however often the record is delivered.
 pub(crate) fn output(
     stage: &str,
     topic: &str,

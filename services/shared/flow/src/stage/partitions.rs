@@ -99,8 +99,8 @@ impl Partitions {
         self.0.values().map(|owned| owned.tracker.lent()).sum()
     }
 
-    /// Opens the one record that is lent, because the log refuses its outputs: the record, its epoch, and the bytes that
-    /// no longer wait. `None` when those outputs were its rejection's.
+    /// Opens the one record that is lent, because the log refuses its outputs: the record, its epoch, and the bytes
+    /// that no longer wait. `None` when those outputs were its rejection's.
     pub(crate) fn reopen(&mut self) -> Option<(Arc<Delivery>, Epoch, usize)> {
         let owned = self.0.values_mut().find(|owned| owned.tracker.lent() > 0)?;
         let (delivery, bytes) = owned.tracker.reopen()?;

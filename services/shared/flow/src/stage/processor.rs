@@ -12,15 +12,17 @@ use crate::record::{Output, Position, Record};
 
 /// Turns one record into outputs.
 ///
-/// It may run for any number of records at once, though never for two of one key, and more than once for the same record: after a crash, a rebalance or a retry. Its
-/// outputs enter the log exactly once; what else it does must bear repetition.
+/// It may run for any number of records at once, though never for two of one key, and more than once for the same
+/// record: after a crash, a rebalance or a retry. Its outputs enter the log exactly once; what else it does must bear
+/// repetition.
 #[async_trait]
 pub trait Processor: Send + Sync + 'static {
     /// Processes one record. A panic counts as a retry of scope [`Scope::Record`] with the code `processor_panicked`.
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError>;
 
-    /// What a rejection leaves beside its dead letter, such as the failed outcome; it enters the log together with the dead letter. Called again until it succeeds when it
-    /// asks for a retry of scope [`Scope::Dependency`]; after any other failure, and the usual retries in place, the dead letter goes alone and says so.
+    /// What a rejection leaves beside its dead letter, such as the failed outcome; it enters the log together with the
+    /// dead letter. Called again until it succeeds when it asks for a retry of scope [`Scope::Dependency`]; after any
+    /// other failure, and the usual retries in place, the dead letter goes alone and says so.
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
         let _ = (delivery, rejection);
         Ok(Vec::new())
@@ -36,8 +38,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// The span of this processing: a child of what the record's `traceparent` names, or a new trace.
     pub trace: TraceContext,
-    /// Cancelled when the result is no longer wanted, because the partition is gone or the stage has stopped waiting: return soon, whatever is returned is dropped. It is
-    /// not cancelled while a stage that shuts down still waits.
+    /// Cancelled when the result is no longer wanted, because the partition is gone or the stage has stopped waiting:
+    /// return soon, whatever is returned is dropped. It is not cancelled while a stage that shuts down still waits.
     pub shutdown: CancellationToken,
 }
 
@@ -82,9 +84,11 @@ impl Rejection {
 /// How far a fault reaches, and so what to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Something that all records need is away (Kafka, S3, a provider): intake pauses, the record is tried again without limit.
+    /// Something that all records need is away (Kafka, S3, a provider): intake pauses, the record is tried again
+    /// without limit.
     Dependency,
-    /// This record only: tried again a few times in place, then re-enqueued at the tail of its own topic a few times, then rejected.
+    /// This record only: tried again a few times in place, then re-enqueued at the tail of its own topic a few times,
+    /// then rejected.
     Record,
 }
 
@@ -146,10 +150,11 @@ impl StageError {
     }
 }
 
-/// Where the value of a dead letter goes that is too large for a record. A service gives its stage one; this crate knows of no object store.
+/// Where the value of a dead letter goes that is too large for a record. A service gives its stage one; this crate
+/// knows of no object store.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync + 'static {
-    /// Stores the value of a rejected record durably, for as long as dead letters are kept, and says where. Must bear repetition. A [`StageError::Retry`] is tried again
-    /// without limit.
+    /// Stores the value of a rejected record durably, for as long as dead letters are kept, and says where. Must bear
+    /// repetition. A [`StageError::Retry`] is tried again without limit.
     async fn store(&self, record: &Record, value: &[u8]) -> Result<BodyReference, StageError>;
 }

@@ -35,7 +35,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often gauges are set and liveness is told.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often lag is measured, in reports.
-const REPORTS_PER_LAG: u64 = 15;
+const REPORTS_PER_LAG: u64 = 30;
 
 /// A stage that has joined its group.
 pub(super) struct Stage {
@@ -108,9 +108,9 @@ impl Stage {
         mut events: UnboundedReceiver<MemberEvent>,
         component: &Component,
         heartbeat: &Heartbeat,
-        shutdown: CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<(), FlowError> {
-        let result = self.turn(&mut events, component, heartbeat, &shutdown).await;
+        let result = self.turn(&mut events, component, heartbeat, shutdown).await;
         // First, so that a revocation that leaving brings about waits for nobody.
         drop(events);
         self.working.abort_all();
@@ -133,7 +133,7 @@ impl Stage {
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.start_work();
-            if self.drain() {
+            if self.drain() || self.out_of_time() {
                 return Ok(());
             }
             self.commit_if_due();
@@ -169,7 +169,8 @@ impl Stage {
         match event {
             MemberEvent::Record { record, epoch } => self.on_record(record, epoch),
             MemberEvent::Assigned(assignments) => {
-                info!(stage = self.name(), partitions = %list(assignments.iter().map(|one| &one.partition)), "assigned");
+                let partitions = list(assignments.iter().map(|one| &one.partition));
+                info!(stage = self.name(), partitions, "assigned");
                 Counter::StageRebalances.increment(&[self.name(), "assigned"]);
                 for assignment in assignments {
                     self.forget(&assignment.partition);
@@ -229,7 +230,8 @@ impl Stage {
         let wanted = self.partitions.end(&lane.partition, epoch);
         self.lanes.done(lane);
         if !wanted {
-            debug!(stage = self.name(), position = %delivery.record.position(), "finished too late: its partition went");
+            let position = delivery.record.position();
+            debug!(stage = self.name(), %position, "finished too late: its partition went");
             return Ok(());
         }
         let (outputs, result, rejected) = match finish? {
@@ -375,6 +377,17 @@ impl Stage {
         });
         self.drains = drains;
         self.stopping && self.drains.is_empty()
+    }
+
+    /// Whether the last drain is over its time and still waits for its commit, since the log does not answer: whether
+    /// that is committed the log will tell whoever comes next.
+    fn out_of_time(&self) -> bool {
+        let patience = |drain: &Drain| Instant::now() >= drain.deadline() + CLOSE_DEADLINE;
+        let late = self.stopping && self.committing.is_some() && self.drains.iter().all(patience);
+        if late {
+            warn!(stage = self.name(), "the last commit does not end: left to the log");
+        }
+        late
     }
 
     fn forget(&mut self, partition: &PartitionId) {

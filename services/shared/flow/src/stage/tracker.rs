@@ -1,8 +1,9 @@
-//! What is known of one assigned partition: which offsets were seen, which are finished, and how far they are contiguous.
+//! What is known of one assigned partition: which offsets were seen, which are finished, and how far they are
+//! contiguous.
 //!
-//! Offsets have gaps (compaction, transaction markers), so the tracker never counts with them: it keeps the offsets that
-//! were *seen*, in order, and the **watermark** is the end of the finished ones at the front. Outputs of finished records
-//! wait here, in the reorder buffer, until everything before them is finished too.
+//! Offsets have gaps (compaction, transaction markers), so the tracker never counts with them: it keeps the offsets
+//! that were *seen*, in order, and the **watermark** is the end of the finished ones at the front. Outputs of finished
+//! records wait here, in the reorder buffer, until everything before them is finished too.
 //!
 //! ```text
 //!   seen:     3   4   7   8   9  12        (5, 6, 10 and 11 do not exist)
@@ -156,8 +157,8 @@ impl Tracker {
         self.lent.map_or(0, |lent| lent.slots)
     }
 
-    /// Opens the first record again, because the log refuses its outputs: the record, and the bytes that no longer wait.
-    /// `None` when those were what its rejection left: there is nothing better to offer.
+    /// Opens the first record again, because the log refuses its outputs: the record, and the bytes that no longer
+    /// wait. `None` when those were what its rejection left: there is nothing better to offer.
     pub(crate) fn reopen(&mut self) -> Option<(Arc<Delivery>, usize)> {
         let slot = self.slots.front_mut()?;
         let finished = slot.outputs.take_if(|finished| !finished.rejected)?;

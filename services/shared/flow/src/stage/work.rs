@@ -79,7 +79,8 @@ impl Context {
 
     /// Turns a record into what its rejection leaves and its dead letter.
     pub(crate) async fn reject(&self, delivery: &Arc<Delivery>, mut rejection: Rejection) -> Result<Finish, FlowError> {
-        warn!(stage = self.config.name, position = %delivery.record.position(), code = rejection.code, message = rejection.message, "rejected");
+        let (stage, position) = (&self.config.name, delivery.record.position());
+        warn!(stage, %position, code = rejection.code, message = rejection.message, "rejected");
         let left = self
             .persist(delivery, u32::MAX, || {
                 let (processor, delivery, rejection) =
@@ -95,7 +96,7 @@ impl Context {
             Err(Ended::Requeue) => Err(rejection.code),
         };
         let mut outputs = left.unwrap_or_else(|code| {
-            error!(stage = self.config.name, position = %delivery.record.position(), code, "a rejection could not be settled: only its dead letter is left");
+            error!(stage, %position, code, "a rejection could not be settled: only its dead letter is left");
             rejection.message = format!("{}; and settling the rejection failed with {code}", rejection.message);
             Vec::new()
         });
@@ -200,8 +201,8 @@ impl Context {
 
     fn log_failure(&self, delivery: &Delivery, error: &StageError, what: &str) {
         Counter::StageRetries.increment(&[&self.config.name, error.code()]);
-        let position = delivery.record.position();
-        warn!(stage = self.config.name, %position, trace = delivery.trace.trace_id(), code = error.code(), %error, "{what}");
+        let (stage, position, trace) = (&self.config.name, delivery.record.position(), delivery.trace.trace_id());
+        warn!(stage, %position, trace, code = error.code(), %error, "{what}");
     }
 
     fn stopped_by(&self, error: &StageError) -> FlowError {

@@ -232,6 +232,15 @@ async fn a_shutdown_finishes_and_commits_what_is_in_process(world: World) {
     stage.stop().await.unwrap();
 }
 
+/// Counts its end.
+struct OnDrop(Arc<AtomicUsize>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 async fn a_shutdown_gives_up_what_takes_too_long(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
@@ -243,8 +252,9 @@ async fn a_shutdown_gives_up_what_takes_too_long(world: World) {
             let (given_up, output) = (Arc::clone(&given_up), copy(&delivery.record, &output));
             async move {
                 if text(&delivery.record) == "1" {
+                    // Told, or dropped before it could listen: either way it is over.
+                    let _over = OnDrop(given_up);
                     delivery.shutdown.cancelled().await;
-                    given_up.fetch_add(1, Ordering::SeqCst);
                 }
                 Ok(vec![output])
             }
