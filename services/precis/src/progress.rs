@@ -19,8 +19,10 @@ const READ_A_WORD_AT_FIRST: f64 = 1.6;
 const WRITTEN_AT_FIRST: f64 = 160.0;
 /// What writing a token takes, in reading one: those that are read are computed many at a time.
 const WRITING_TO_READING: f64 = 4.0;
-/// Time over which tokens a second are averaged.
-const WINDOW: Duration = Duration::from_secs(15);
+/// Time over which rates are averaged.
+const WINDOW: Duration = Duration::from_mins(1);
+/// The longest time left that is told, seconds: a hundred days.
+const LONGEST_LEFT: f64 = 8_640_000.0;
 /// Time between plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -87,7 +89,7 @@ impl Pace {
         }
     }
 
-    /// Tokens a second over the last seconds.
+    /// Tokens a second over the last minute.
     pub fn tokens_a_second(&self) -> f64 {
         match (self.samples.front(), self.samples.back()) {
             (Some((from, first)), Some((to, last))) if to > from => {
@@ -107,26 +109,35 @@ impl Pace {
         if self.settled >= self.documents {
             return 1.0;
         }
-        let each = |done: u64, of: usize, at_first: f64| {
-            if of > 0 && done > 0 { done as f64 / of as f64 } else { at_first }
-        };
-        let read = each(self.tokens_done.read, self.words_done, READ_A_WORD_AT_FIRST);
-        let written = each(self.tokens_done.written, self.computed_done, WRITTEN_AT_FIRST);
-        let left = self.words.saturating_sub(self.words_done) as f64 * read
-            + self.computed.saturating_sub(self.computed_done) as f64 * written * WRITING_TO_READING;
-        let computed = self.samples.back().map_or(0.0, |(_, tokens)| tokens.work()).max(self.tokens_done.work());
-        let expected = (self.tokens_done.work() + left).max(computed).max(1.0);
-        (computed / expected).min(0.99)
+        let computed = self.work_computed();
+        (computed / (computed + self.work_left()).max(1.0)).min(0.99)
     }
 
-    /// Time left at this pace; `None` while too little is done to tell.
-    pub fn left(&self, at: Duration) -> Option<Duration> {
-        let done = self.done();
-        (done > 0.02).then(|| at.mul_f64((1.0 - done) / done))
+    /// Time left at the pace of the last minute; `None` while too little is done to tell.
+    pub fn left(&self) -> Option<Duration> {
+        let ((from, first), (to, last)) = (self.samples.front()?, self.samples.back()?);
+        let rate = (last.work() - first.work()) / to.saturating_sub(*from).as_secs_f64();
+        let is_known = self.done() > 0.02 && rate.is_finite() && rate > 0.0;
+        is_known.then(|| Duration::from_secs_f64((self.work_left() / rate).min(LONGEST_LEFT)))
+    }
+
+    fn work_computed(&self) -> f64 {
+        self.samples.back().map_or(0.0, |(_, tokens)| tokens.work()).max(self.tokens_done.work())
+    }
+
+    /// What is left by what the documents that are done have cost, less what the others have cost so far.
+    fn work_left(&self) -> f64 {
+        let each =
+            |done: u64, of: usize, at_first: f64| if of > 0 && done > 0 { done as f64 / of as f64 } else { at_first };
+        let read = each(self.tokens_done.read, self.words_done, READ_A_WORD_AT_FIRST);
+        let written = each(self.tokens_done.written, self.computed_done, WRITTEN_AT_FIRST);
+        let others = self.words.saturating_sub(self.words_done) as f64 * read
+            + self.computed.saturating_sub(self.computed_done) as f64 * written * WRITING_TO_READING;
+        (others - (self.work_computed() - self.tokens_done.work())).max(0.0)
     }
 
     fn describe(&self, at: Duration) -> String {
-        let left = match self.left(at).map(|left| left.as_secs().max(1)) {
+        let left = match self.left().map(|left| left.as_secs().max(1)) {
             None => "…".to_owned(),
             Some(seconds @ ..60) => format!("{seconds} s"),
             Some(seconds) => report::duration(seconds as f64),

@@ -12,19 +12,32 @@ const fn tokens(read: u64, written: u64) -> Tokens {
 fn time_left_follows_tokens_while_no_document_is_done() {
     let mut pace = Pace::new(10, 10, 1000);
     pace.sample(seconds(0), tokens(0, 0));
-    assert_eq!(pace.left(seconds(1)), None);
+    assert_eq!(pace.left(), None);
     // Half of what 10 documents of 1000 words are expected to cost.
     pace.sample(seconds(30), tokens((500.0 * READ_A_WORD_AT_FIRST) as u64, (5.0 * WRITTEN_AT_FIRST) as u64));
-    assert_eq!(pace.left(seconds(30)), Some(seconds(30)));
+    assert_eq!(pace.left(), Some(seconds(30)));
 }
 
 #[test]
 fn documents_that_are_done_correct_the_estimate() {
     let mut pace = Pace::new(2, 2, 1000);
     pace.computed(500, tokens(2000, 10));
+    pace.sample(seconds(0), tokens(0, 0));
     pace.sample(seconds(10), tokens(2000, 10));
     // The other 500 words will cost as much as these.
-    assert_eq!(pace.left(seconds(10)), Some(seconds(10)));
+    assert_eq!(pace.left(), Some(seconds(10)));
+}
+
+#[test]
+fn a_pause_is_forgotten_after_a_minute() {
+    let mut pace = Pace::new(2, 2, 1000);
+    pace.computed(500, tokens(1000, 0));
+    pace.sample(seconds(0), tokens(0, 0));
+    pace.sample(seconds(3600), tokens(900, 0));
+    pace.sample(seconds(3610), tokens(1000, 0));
+    pace.sample(seconds(3620), tokens(1100, 0));
+    let left = pace.left().map(|left| left.as_secs());
+    assert!(left < Some(200), "{left:?}");
 }
 
 #[test]
@@ -50,7 +63,7 @@ fn rates_count_what_was_computed_lately() {
     pace.computed(50, tokens(90, 10));
     assert!((pace.documents_a_minute(seconds(30)) - 2.0).abs() < 1e-9);
     pace.sample(seconds(0), tokens(0, 0));
-    pace.sample(seconds(20), tokens(90, 10));
-    pace.sample(seconds(30), tokens(1000, 100));
+    pace.sample(seconds(90), tokens(90, 10));
+    pace.sample(seconds(100), tokens(1000, 100));
     assert!((pace.tokens_a_second() - 100.0).abs() < 1e-9, "{}", pace.tokens_a_second());
 }
