@@ -1,0 +1,137 @@
+//! Rows of activations, rounded to 8 bits for the product with weights.
+
+use crate::memory::{Buffer, Shared};
+use crate::pack::BLOCK;
+
+/// Rows of 8-bit codes, with a scale for each 32 of them.
+#[derive(Debug)]
+pub struct Activations {
+    rows: usize,
+    columns: usize,
+    codes: Buffer<i8>,
+    scales: Buffer<f32>,
+    sums: Buffer<f32>,
+    halves: Buffer<i32>,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// `number / scale`, rounded.
+    pub(crate) codes: &'a [i8],
+    /// A scale for each 32 numbers.
+    pub(crate) scales: &'a [f32],
+    /// Scale times the sum of its codes.
+    pub(crate) sums: &'a [f32],
+    /// Sums of each 16 codes.
+    pub(crate) halves: &'a [i32],
+}
+
+/// One row, to be written.
+#[derive(Debug)]
+pub struct RowMut<'a> {
+    pub(crate) codes: &'a mut [i8],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) sums: &'a mut [f32],
+    pub(crate) halves: &'a mut [i32],
+}
+
+impl Activations {
+    /// Room for `rows` rows of up to `columns` numbers.
+    pub fn new(rows: usize, columns: usize) -> Self {
+        let blocks = rows * columns.div_ceil(BLOCK);
+        Self {
+            rows: 0,
+            columns: 0,
+            codes: Buffer::zeroed(blocks * BLOCK),
+            scales: Buffer::zeroed(blocks),
+            sums: Buffer::zeroed(blocks),
+            halves: Buffer::zeroed(2 * blocks),
+        }
+    }
+
+    /// Bytes that room for so many rows and columns takes.
+    pub fn bytes(rows: usize, columns: usize) -> usize {
+        rows * columns.div_ceil(BLOCK) * (BLOCK + 4 + 4 + 8)
+    }
+
+    /// Rows there are now.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers in a row now.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// One row.
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> Row<'_> {
+        assert!(row < self.rows, "there is no row {row} in {}", self.rows);
+        let blocks = self.columns / BLOCK;
+        Row {
+            codes: &self.codes[row * self.columns..][..self.columns],
+            scales: &self.scales[row * blocks..][..blocks],
+            sums: &self.sums[row * blocks..][..blocks],
+            halves: &self.halves[2 * row * blocks..][..2 * blocks],
+        }
+    }
+
+    /// Makes it `rows` rows of `columns` numbers, which several threads may then write.
+    pub(crate) fn writer(&mut self, rows: usize, columns: usize) -> Writer<'_> {
+        assert!(columns.is_multiple_of(BLOCK), "{columns} columns are no multiple of {BLOCK}");
+        assert!(rows * columns <= self.codes.len(), "no room for {rows} rows of {columns}");
+        (self.rows, self.columns) = (rows, columns);
+        Writer {
+            blocks: columns / BLOCK,
+            codes: Shared::new(&mut self.codes),
+            scales: Shared::new(&mut self.scales),
+            sums: Shared::new(&mut self.sums),
+            halves: Shared::new(&mut self.halves),
+        }
+    }
+}
+
+impl Row<'_> {
+    #[inline(always)]
+    pub(crate) fn check(&self, blocks: usize) {
+        assert!(
+            self.codes.len() >= blocks * BLOCK
+                && self.scales.len() >= blocks
+                && self.sums.len() >= blocks
+                && self.halves.len() >= 2 * blocks,
+            "a row is shorter than the weights"
+        );
+    }
+}
+
+/// Rows that several threads write, each its own blocks.
+pub(crate) struct Writer<'a> {
+    blocks: usize,
+    codes: Shared<'a, i8>,
+    scales: Shared<'a, f32>,
+    sums: Shared<'a, f32>,
+    halves: Shared<'a, i32>,
+}
+
+impl Writer<'_> {
+    /// Blocks `first..first + count` of a row.
+    ///
+    /// # Safety
+    /// While the piece lives, no other one of the same blocks of that row does.
+    #[inline(always)]
+    pub(crate) unsafe fn blocks(&self, row: usize, first: usize, count: usize) -> RowMut<'_> {
+        assert!(first + count <= self.blocks, "a row has {} blocks", self.blocks);
+        let at = row * self.blocks + first;
+        // SAFETY: by the caller's promise; blocks of all four buffers are apart where blocks of the row are.
+        unsafe {
+            RowMut {
+                codes: self.codes.piece(at * BLOCK, count * BLOCK),
+                scales: self.scales.piece(at, count),
+                sums: self.sums.piece(at, count),
+                halves: self.halves.piece(2 * at, 2 * count),
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Up to 6 rows times half a tile.
+//!
+//! `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbours into 16 bits, with saturation: 4-bit codes leave room
+//! for all 8 groups of a block (8 × 2 × 15 × 127 = 30,480), 5-bit codes for 4 of them (31,496), full bytes for one, and only as
+//! magnitudes: |code − 128| ≤ 128 times ±activation, 2 × 128 × 127 = 32,512.
+
+use std::arch::x86_64::*;
+
+use crate::activations::Row;
+use crate::pack::{BLOCK, Kind, TILE, Tile};
+
+const U4_HALF: u8 = 0;
+const U4_FLOAT: u8 = 1;
+const U8_HALF: u8 = 2;
+const U8_FLOAT: u8 = 3;
+const U8_MIN: u8 = 4;
+const U8_SIXTEEN: u8 = 5;
+
+/// # Safety
+/// The lengths are those that `check_tile` checks.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe {
+        match tile.kind {
+            Kind::U4Half => count::<U4_HALF>(tile, rows, results),
+            Kind::U4Float => count::<U4_FLOAT>(tile, rows, results),
+            Kind::U8Half => count::<U8_HALF>(tile, rows, results),
+            Kind::U8Float => count::<U8_FLOAT>(tile, rows, results),
+            Kind::U8Min => count::<U8_MIN>(tile, rows, results),
+            Kind::U8Sixteen => count::<U8_SIXTEEN>(tile, rows, results),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn count<const KIND: u8>(tile: &Tile<'_>, mut rows: &[Row<'_>], mut results: &mut [[f32; TILE]]) {
+    // SAFETY: the caller's promise is passed on; each call gets as many rows as its name says.
+    unsafe {
+        while !rows.is_empty() {
+            let taken = match rows.len() {
+                6.. => products::<KIND, 6>(tile, rows, results),
+                4.. => products::<KIND, 4>(tile, rows, results),
+                3 => products::<KIND, 3>(tile, rows, results),
+                2 => products::<KIND, 2>(tile, rows, results),
+                _ => products::<KIND, 1>(tile, rows, results),
+            };
+            rows = &rows[taken..];
+            results = &mut results[taken..];
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn products<const KIND: u8, const R: usize>(
+    tile: &Tile<'_>,
+    rows: &[Row<'_>],
+    results: &mut [[f32; TILE]],
+) -> usize {
+    // SAFETY: the caller's promise is passed on.
+    unsafe {
+        half::<KIND, R>(tile, rows, results, 0);
+        half::<KIND, R>(tile, rows, results, TILE / 2);
+    }
+    R
+}
+
+/// Outputs `first..first + 8`.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+unsafe fn half<const KIND: u8, const R: usize>(
+    tile: &Tile<'_>,
+    rows: &[Row<'_>],
+    results: &mut [[f32; TILE]],
+    first: usize,
+) {
+    let is_u4 = KIND == U4_HALF || KIND == U4_FLOAT;
+    let is_half = KIND == U4_HALF || KIND == U8_HALF;
+    let has_min = is_u4 || KIND == U8_MIN;
+    let numbers = if KIND == U8_SIXTEEN || has_min { 2 * TILE } else { TILE };
+    let code_bytes = if is_u4 { 256 } else { 512 };
+    // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
+    unsafe {
+        let rows: [Row<'_>; R] = std::array::from_fn(|row| *rows.get_unchecked(row));
+        let mut sums = [_mm256_setzero_ps(); R];
+        let number = |block: usize, index: usize| {
+            let at = block * numbers + index * TILE + first;
+            if is_half {
+                _mm256_cvtph_ps(_mm_loadu_si128(tile.half.as_ptr().add(at).cast()))
+            } else {
+                _mm256_loadu_ps(tile.float.as_ptr().add(at))
+            }
+        };
+        let ones = _mm256_set1_epi16(1);
+        let nibble = _mm256_set1_epi8(15);
+        let centre = _mm256_set1_epi8(-128);
+        for block in 0..tile.blocks {
+            let codes = tile.codes.as_ptr().add(block * code_bytes + first * 4);
+            let input = |row: usize, group: usize| {
+                let four = rows[row].codes.as_ptr().add(block * BLOCK + group * 4);
+                _mm256_set1_epi32(four.cast::<i32>().read_unaligned())
+            };
+            let own = |row: usize| _mm256_set1_ps(*rows[row].scales.as_ptr().add(block));
+            let add = |sum: __m256, dots: __m256i, own: __m256, scale: __m256| {
+                _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(dots), own), scale, sum)
+            };
+            if is_u4 {
+                let mut short = [_mm256_setzero_si256(); R];
+                for group in 0..4 {
+                    let both = _mm256_loadu_si256(codes.add(group * 64).cast());
+                    let low = _mm256_and_si256(both, nibble);
+                    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(both), nibble);
+                    for row in 0..R {
+                        short[row] = _mm256_add_epi16(short[row], _mm256_maddubs_epi16(low, input(row, group)));
+                        short[row] = _mm256_add_epi16(short[row], _mm256_maddubs_epi16(high, input(row, group + 4)));
+                    }
+                }
+                let scale = number(block, 0);
+                for row in 0..R {
+                    sums[row] = add(sums[row], _mm256_madd_epi16(short[row], ones), own(row), scale);
+                }
+            } else if KIND == U8_MIN {
+                let mut dots = [_mm256_setzero_si256(); R];
+                for part in 0..2 {
+                    let mut short = [_mm256_setzero_si256(); R];
+                    for group in part * 4..part * 4 + 4 {
+                        let five = _mm256_loadu_si256(codes.add(group * 64).cast());
+                        for row in 0..R {
+                            short[row] = _mm256_add_epi16(short[row], _mm256_maddubs_epi16(five, input(row, group)));
+                        }
+                    }
+                    for row in 0..R {
+                        dots[row] = _mm256_add_epi32(dots[row], _mm256_madd_epi16(short[row], ones));
+                    }
+                }
+                let scale = number(block, 0);
+                for row in 0..R {
+                    sums[row] = add(sums[row], dots[row], own(row), scale);
+                }
+            } else {
+                let mut dots = [_mm256_setzero_si256(); R];
+                for group in 0..8 {
+                    if KIND == U8_SIXTEEN && group == 4 {
+                        let scale = number(block, 0);
+                        for row in 0..R {
+                            sums[row] = add(sums[row], dots[row], own(row), scale);
+                            dots[row] = _mm256_setzero_si256();
+                        }
+                    }
+                    let signed = _mm256_xor_si256(_mm256_loadu_si256(codes.add(group * 64).cast()), centre);
+                    let magnitude = _mm256_abs_epi8(signed);
+                    for row in 0..R {
+                        let short = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(input(row, group), signed));
+                        dots[row] = _mm256_add_epi32(dots[row], _mm256_madd_epi16(short, ones));
+                    }
+                }
+                let scale = number(block, usize::from(KIND == U8_SIXTEEN));
+                for row in 0..R {
+                    sums[row] = add(sums[row], dots[row], own(row), scale);
+                }
+            }
+            if has_min {
+                let min = number(block, 1);
+                for row in 0..R {
+                    sums[row] = _mm256_fmadd_ps(_mm256_set1_ps(*rows[row].sums.as_ptr().add(block)), min, sums[row]);
+                }
+            }
+        }
+        for row in 0..R {
+            _mm256_storeu_ps(results.get_unchecked_mut(row).as_mut_ptr().add(first), sums[row]);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! AVX2 with FMA and F16C: half a tile's outputs, or a quarter of a panel's columns, in a register.
+
+mod linear;
+mod panel;
+
+use crate::activations::Row;
+use crate::pack::{TILE, Tile};
+use crate::spec::{Dots, PANEL, PairRows, Panel, check_tile};
+
+/// Proof that this processor has every feature that the functions of this module are compiled for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(crate) fn detect() -> Option<Self> {
+        let has =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        has.then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn run<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+impl Dots for Avx2 {
+    #[inline(always)]
+    fn tile(self, tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+        check_tile(tile, rows, results);
+        // SAFETY: `self` proves the features, and the check every length.
+        unsafe { linear::tile(tile, rows, results) }
+    }
+
+    #[inline(always)]
+    fn panel(self, rows: &PairRows<'_>, panels: &[Panel<'_>], _: &[Panel<'_>], results: &mut [[f32; PANEL]]) {
+        rows.check(panels, results);
+        // SAFETY: `self` proves the features, and the check every length.
+        unsafe { panel::panel(rows, panels, results) }
+    }
+
+    #[inline(always)]
+    fn with<T>(self, work: impl FnOnce() -> T) -> T {
+        // SAFETY: `self` proves the features.
+        unsafe { run(work) }
+    }
+}

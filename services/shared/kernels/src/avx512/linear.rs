@@ -1,0 +1,139 @@
+//! Up to 12 rows times a tile: one accumulator a row, and one for its block's integers, so that 24 of 32 registers are sums.
+
+use std::arch::x86_64::*;
+
+use crate::activations::Row;
+use crate::pack::{BLOCK, Kind, TILE, Tile};
+
+const U4_HALF: u8 = 0;
+const U4_FLOAT: u8 = 1;
+const U8_HALF: u8 = 2;
+const U8_FLOAT: u8 = 3;
+const U8_MIN: u8 = 4;
+const U8_SIXTEEN: u8 = 5;
+
+/// # Safety
+/// The lengths are those that `check_tile` checks.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
+pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+    // SAFETY: the caller's promise is passed on.
+    unsafe {
+        match tile.kind {
+            Kind::U4Half => count::<U4_HALF>(tile, rows, results),
+            Kind::U4Float => count::<U4_FLOAT>(tile, rows, results),
+            Kind::U8Half => count::<U8_HALF>(tile, rows, results),
+            Kind::U8Float => count::<U8_FLOAT>(tile, rows, results),
+            Kind::U8Min => count::<U8_MIN>(tile, rows, results),
+            Kind::U8Sixteen => count::<U8_SIXTEEN>(tile, rows, results),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
+unsafe fn count<const KIND: u8>(tile: &Tile<'_>, mut rows: &[Row<'_>], mut results: &mut [[f32; TILE]]) {
+    // SAFETY: the caller's promise is passed on; each call gets as many rows as its name says.
+    unsafe {
+        while !rows.is_empty() {
+            let taken = match rows.len() {
+                12.. => products::<KIND, 12>(tile, rows, results),
+                8.. => products::<KIND, 8>(tile, rows, results),
+                6.. => products::<KIND, 6>(tile, rows, results),
+                4.. => products::<KIND, 4>(tile, rows, results),
+                3 => products::<KIND, 3>(tile, rows, results),
+                2 => products::<KIND, 2>(tile, rows, results),
+                _ => products::<KIND, 1>(tile, rows, results),
+            };
+            rows = &rows[taken..];
+            results = &mut results[taken..];
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
+unsafe fn products<const KIND: u8, const R: usize>(
+    tile: &Tile<'_>,
+    rows: &[Row<'_>],
+    results: &mut [[f32; TILE]],
+) -> usize {
+    let is_u4 = KIND == U4_HALF || KIND == U4_FLOAT;
+    let is_half = KIND == U4_HALF || KIND == U8_HALF;
+    let has_min = is_u4 || KIND == U8_MIN;
+    let centred = !has_min;
+    let numbers = if KIND == U8_SIXTEEN || has_min { 2 * TILE } else { TILE };
+    let code_bytes = if is_u4 { 256 } else { 512 };
+    // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
+    unsafe {
+        let rows: [Row<'_>; R] = std::array::from_fn(|row| *rows.get_unchecked(row));
+        let mut sums = [_mm512_setzero_ps(); R];
+        let number = |block: usize, index: usize| {
+            let at = block * numbers + index * TILE;
+            if is_half {
+                _mm512_cvtph_ps(_mm256_loadu_si256(tile.half.as_ptr().add(at).cast()))
+            } else {
+                _mm512_loadu_ps(tile.float.as_ptr().add(at))
+            }
+        };
+        let nibble = _mm512_set1_epi8(15);
+        for block in 0..tile.blocks {
+            let codes = tile.codes.as_ptr().add(block * code_bytes);
+            let mut dots = [_mm512_setzero_si512(); R];
+            let input = |row: usize, group: usize| {
+                let four = rows[row].codes.as_ptr().add(block * BLOCK + group * 4);
+                _mm512_set1_epi32(four.cast::<i32>().read_unaligned())
+            };
+            if is_u4 {
+                for group in 0..4 {
+                    let both = _mm512_loadu_si512(codes.add(group * 64).cast());
+                    let low = _mm512_and_si512(both, nibble);
+                    let high = _mm512_and_si512(_mm512_srli_epi16::<4>(both), nibble);
+                    for row in 0..R {
+                        dots[row] = _mm512_dpbusd_epi32(dots[row], low, input(row, group));
+                    }
+                    for row in 0..R {
+                        dots[row] = _mm512_dpbusd_epi32(dots[row], high, input(row, group + 4));
+                    }
+                }
+            } else {
+                let halves = |row: usize, half: usize| *rows[row].halves.as_ptr().add(2 * block + half);
+                for row in 0..R {
+                    if KIND == U8_SIXTEEN {
+                        dots[row] = _mm512_set1_epi32(-128 * halves(row, 0));
+                    } else if centred {
+                        dots[row] = _mm512_set1_epi32(-128 * (halves(row, 0) + halves(row, 1)));
+                    }
+                }
+                for group in 0..8 {
+                    if KIND == U8_SIXTEEN && group == 4 {
+                        let scale = number(block, 0);
+                        for row in 0..R {
+                            let own = _mm512_set1_ps(*rows[row].scales.as_ptr().add(block));
+                            sums[row] =
+                                _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dots[row]), own), scale, sums[row]);
+                            dots[row] = _mm512_set1_epi32(-128 * halves(row, 1));
+                        }
+                    }
+                    let eight = _mm512_loadu_si512(codes.add(group * 64).cast());
+                    for row in 0..R {
+                        dots[row] = _mm512_dpbusd_epi32(dots[row], eight, input(row, group));
+                    }
+                }
+            }
+            let scale = number(block, usize::from(KIND == U8_SIXTEEN));
+            for row in 0..R {
+                let own = _mm512_set1_ps(*rows[row].scales.as_ptr().add(block));
+                sums[row] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dots[row]), own), scale, sums[row]);
+            }
+            if has_min {
+                let min = number(block, 1);
+                for row in 0..R {
+                    let own = _mm512_set1_ps(*rows[row].sums.as_ptr().add(block));
+                    sums[row] = _mm512_fmadd_ps(own, min, sums[row]);
+                }
+            }
+        }
+        for row in 0..R {
+            _mm512_storeu_ps(results.get_unchecked_mut(row).as_mut_ptr(), sums[row]);
+        }
+    }
+    R
+}

@@ -1,0 +1,163 @@
+//! The pool of keys and values: blocks of 32 tokens, in bf16.
+//!
+//! ```text
+//! [layer][kv head][block] keys   [head_dim / 2 pairs][32 tokens][2]
+//!                         values [head_dim / 32 slices][16 pairs of tokens][32][2]
+//! ```
+//!
+//! That is the [`Panel`] order of the products: attention reads blocks as they are. The value beside the last token of a pair that is not
+//! there yet is 0, since products read pairs and 0 × whatever stood there before need not be 0.
+
+use crate::memory::{Buffer, Shared};
+use crate::spec::{PANEL, Panel};
+
+/// Tokens of a block.
+pub const BLOCK_TOKENS: usize = PANEL;
+
+/// Sizes of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvShape {
+    /// Layers of the model.
+    pub layers: usize,
+    /// Blocks, each of [`BLOCK_TOKENS`] tokens in every layer.
+    pub blocks: usize,
+    /// Heads that have keys and values.
+    pub kv_heads: usize,
+    /// Numbers of a head: a multiple of 32.
+    pub head_dim: usize,
+}
+
+impl KvShape {
+    /// Bytes of the whole pool.
+    pub fn bytes(self) -> usize {
+        2 * self.layers * self.kv_heads * self.blocks * self.pitch()
+    }
+
+    /// Numbers of keys (or of values) of a block in one layer and head.
+    fn panel(self) -> usize {
+        BLOCK_TOKENS * self.head_dim
+    }
+
+    /// Numbers from one block to the next.
+    fn pitch(self) -> usize {
+        2 * self.panel()
+    }
+
+    fn start(self, layer: usize, head: usize, block: usize) -> usize {
+        assert!(layer < self.layers && head < self.kv_heads && block < self.blocks, "block {block} is not in the pool");
+        ((layer * self.kv_heads + head) * self.blocks + block) * self.pitch()
+    }
+}
+
+/// Keys and values of all sequences.
+#[derive(Debug)]
+pub struct KvPool {
+    shape: KvShape,
+    numbers: Buffer<u16>,
+}
+
+impl KvPool {
+    /// An empty pool: takes all its memory.
+    pub fn new(shape: KvShape) -> Self {
+        assert!(shape.head_dim > 0 && shape.head_dim.is_multiple_of(PANEL), "heads of {} numbers", shape.head_dim);
+        Self { shape, numbers: Buffer::zeroed(shape.bytes() / 2) }
+    }
+
+    /// Its sizes.
+    pub fn shape(&self) -> KvShape {
+        self.shape
+    }
+
+    /// Keys of a block.
+    #[inline(always)]
+    pub fn keys(&self, layer: usize, head: usize, block: usize) -> Panel<'_> {
+        &self.numbers[self.shape.start(layer, head, block)..][..self.shape.panel()]
+    }
+
+    /// One slice of 32 numbers of the values of a block.
+    #[inline(always)]
+    pub fn values(&self, layer: usize, head: usize, block: usize, slice: usize) -> Panel<'_> {
+        let slice_len = BLOCK_TOKENS * PANEL;
+        &self.numbers[self.shape.start(layer, head, block) + self.shape.panel()..][slice * slice_len..][..slice_len]
+    }
+
+    /// Copies a block's keys and values in all layers.
+    pub fn copy_block(&mut self, from: usize, to: usize) {
+        let pitch = self.shape.pitch();
+        for layer in 0..self.shape.layers {
+            for head in 0..self.shape.kv_heads {
+                let start = self.shape.start(layer, head, from);
+                self.numbers.copy_within(start..start + pitch, self.shape.start(layer, head, to));
+            }
+        }
+    }
+
+    /// Makes a block's keys and values no numbers, so that whoever reads them shows it.
+    pub fn poison(&mut self, block: usize) {
+        const NOT_A_NUMBER: u16 = 0x7fc0;
+        let pitch = self.shape.pitch();
+        for layer in 0..self.shape.layers {
+            for head in 0..self.shape.kv_heads {
+                let start = self.shape.start(layer, head, block);
+                self.numbers[start..start + pitch].fill(NOT_A_NUMBER);
+            }
+        }
+    }
+
+    pub(crate) fn writer(&mut self) -> KvWriter<'_> {
+        KvWriter { shape: self.shape, numbers: Shared::new(&mut self.numbers) }
+    }
+}
+
+/// The pool while several threads write tokens to it, each its own.
+pub(crate) struct KvWriter<'a> {
+    shape: KvShape,
+    numbers: Shared<'a, u16>,
+}
+
+/// Where one token's keys and values go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) layer: usize,
+    pub(crate) head: usize,
+    pub(crate) block: usize,
+    pub(crate) offset: usize,
+}
+
+impl KvWriter<'_> {
+    /// Writes one token of one head: its key as bf16 pairs, its value as bf16. `last` says that the next token comes later.
+    ///
+    /// # Safety
+    /// No other thread writes the same token of that head, nor the one after it where this is `last`.
+    #[inline(always)]
+    pub(crate) unsafe fn write(&self, slot: Slot, key: &[u32], value: &[u16], last: bool) {
+        let Slot { layer, head, block, offset } = slot;
+        let KvShape { head_dim, .. } = self.shape;
+        assert!(
+            offset < BLOCK_TOKENS && key.len() == head_dim / 2 && value.len() == head_dim,
+            "a token of another shape"
+        );
+        let start = self.shape.start(layer, head, block);
+        assert!(start + self.shape.pitch() <= self.numbers.len(), "a block ends outside of the pool");
+        // SAFETY: all numbers are inside this block, and belong to this token alone (or to the next one, which nobody writes).
+        unsafe {
+            for (pair, word) in key.iter().enumerate() {
+                let at = start + (pair * BLOCK_TOKENS + offset) * 2;
+                self.numbers.put(at, *word as u16);
+                self.numbers.put(at + 1, (*word >> 16) as u16);
+            }
+            let values = start + self.shape.panel();
+            for (slice, value) in value.chunks_exact(PANEL).enumerate() {
+                let row = values + (slice * BLOCK_TOKENS + offset / 2 * 2) * PANEL;
+                for (column, number) in value.iter().enumerate() {
+                    self.numbers.put(row + 2 * column + offset % 2, *number);
+                }
+                if last && offset.is_multiple_of(2) {
+                    for column in 0..PANEL {
+                        self.numbers.put(row + 2 * column + 1, 0);
+                    }
+                }
+            }
+        }
+    }
+}

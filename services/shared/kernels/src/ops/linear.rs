@@ -1,0 +1,123 @@
+//! Products with weights.
+
+use std::ops::Range;
+
+use super::Kernels;
+use crate::activations::{Activations, Row};
+use crate::isa::with_dots;
+use crate::memory::Shared;
+use crate::pack::{BLOCK, Matrix, TILE};
+use crate::spec::{Dots, ROWS, elementwise};
+
+/// Rows that pass a tile before the next tile is read: their codes stay in the second-level cache.
+const ROW_CHUNK: usize = 96;
+/// Parts that each thread gets of a product: enough to even out a thread that is held up, few enough to stay long.
+const PARTS_A_THREAD: usize = 6;
+
+impl Kernels {
+    /// `result = rows × matrix`; a row of the result is [`Matrix::padded_rows`] wide.
+    pub fn linear(&mut self, matrix: &Matrix, rows: &Activations, result: &mut [f32]) {
+        self.product(matrix, rows, result, |result, sums| result.copy_from_slice(sums));
+    }
+
+    /// `result += rows × matrix`.
+    pub fn linear_add(&mut self, matrix: &Matrix, rows: &Activations, result: &mut [f32]) {
+        self.product(matrix, rows, result, |result, sums| {
+            for (result, sum) in result.iter_mut().zip(sums) {
+                *result += sum;
+            }
+        });
+    }
+
+    fn product(
+        &mut self,
+        matrix: &Matrix,
+        rows: &Activations,
+        result: &mut [f32],
+        store: impl Fn(&mut [f32], &[f32; TILE]) + Sync,
+    ) {
+        let width = matrix.padded_rows();
+        assert_eq!(matrix.columns(), rows.columns(), "rows and matrix differ in width");
+        assert!(result.len() >= rows.rows() * width, "no room for {} rows of {width}", rows.rows());
+        let rows = all(rows);
+        let result = Shared::new(result);
+        let parts = Parts::new(matrix.tiles(), self.team.threads());
+        with_dots!(self.proven, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
+            let sums = &mut worker.tiles[0];
+            for chunk in chunks(rows.len()) {
+                for index in parts.range(part) {
+                    let tile = matrix.tile(index);
+                    for first in chunk.clone().step_by(ROWS) {
+                        let some = &rows[first..chunk.end.min(first + ROWS)];
+                        dots.tile(&tile, some, sums);
+                        for (row, sums) in sums.iter().enumerate().take(some.len()) {
+                            // SAFETY: a part has its own tiles, which are its own columns of each row.
+                            store(unsafe { result.piece((first + row) * width + index * TILE, TILE) }, sums);
+                        }
+                    }
+                }
+            }
+        }));
+    }
+
+    /// `silu(gate) × up`, rounded; `matrix` holds the gate's outputs above the up's, a multiple of 32 each.
+    pub fn gate_up_silu(&mut self, matrix: &Matrix, rows: &Activations, result: &mut Activations) {
+        let inner = matrix.rows() / 2;
+        assert!(inner.is_multiple_of(BLOCK) && matrix.columns() == rows.columns(), "a gate of {inner} outputs");
+        let writer = result.writer(rows.rows(), inner);
+        let rows = all(rows);
+        let parts = Parts::new(inner / BLOCK, self.team.threads());
+        with_dots!(self.proven, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
+            for chunk in chunks(rows.len()) {
+                for block in parts.range(part) {
+                    let up = inner / TILE;
+                    let tiles = [2 * block, 2 * block + 1, up + 2 * block, up + 2 * block + 1].map(|tile| matrix.tile(tile));
+                    for first in chunk.clone().step_by(ROWS) {
+                        let some = &rows[first..chunk.end.min(first + ROWS)];
+                        for (tile, sums) in tiles.iter().zip(&mut worker.tiles) {
+                            dots.tile(tile, some, sums);
+                        }
+                        let [gate, more_gate, up, more_up] = &worker.tiles;
+                        dots.with(|| {
+                            for row in 0..some.len() {
+                                let mut numbers = [0.0; BLOCK];
+                                for lane in 0..TILE {
+                                    numbers[lane] = elementwise::silu_times(gate[row][lane], up[row][lane]);
+                                    numbers[TILE + lane] = elementwise::silu_times(more_gate[row][lane], more_up[row][lane]);
+                                }
+                                // SAFETY: a part has its own blocks of each row.
+                                let mut result = unsafe { writer.blocks(first + row, block, 1) };
+                                elementwise::quantise_block(&numbers, 0, &mut result);
+                            }
+                        });
+                    }
+                }
+            }
+        }));
+    }
+}
+
+fn all(rows: &Activations) -> Vec<Row<'_>> {
+    (0..rows.rows()).map(|row| rows.row(row)).collect()
+}
+
+fn chunks(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(ROW_CHUNK).map(move |start| start..rows.min(start + ROW_CHUNK))
+}
+
+/// Units of work in a few contiguous parts: memory is read in long runs.
+struct Parts {
+    units: usize,
+    count: usize,
+}
+
+impl Parts {
+    fn new(units: usize, threads: usize) -> Self {
+        let count = if threads == 1 { 1 } else { units.min(threads * PARTS_A_THREAD) };
+        Self { units, count }
+    }
+
+    fn range(&self, part: usize) -> Range<usize> {
+        part * self.units / self.count..(part + 1) * self.units / self.count
+    }
+}

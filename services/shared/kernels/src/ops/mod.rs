@@ -1,0 +1,223 @@
+//! The operations of a decoder on a packed batch, shared among the team's threads.
+//!
+//! Every operation cuts its result into parts that are written by one thread each: rows, pairs of tiles, or a head of some
+//! tokens. Which thread takes a part does not matter to its bits.
+
+mod attention;
+mod linear;
+
+use crate::activations::Activations;
+use crate::isa::{Isa, Proven, with_dots};
+use crate::kv::{BLOCK_TOKENS, KvPool, Slot};
+use crate::memory::{Buffer, Shared};
+use crate::pack::{BLOCK, Matrix, TILE};
+use crate::spec::attention::{Partial, Queries, Scratch};
+use crate::spec::{Dots, ROWS, elementwise};
+use crate::team::Team;
+pub use attention::Tiles;
+
+/// Rows that a thread takes at a time where rows are computed one by one.
+const ROW_PART: usize = 4;
+
+/// A sequence's rows in a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    /// First row.
+    pub start: usize,
+    /// Rows.
+    pub len: usize,
+    /// Tokens of the sequence in the pool once these rows are written.
+    pub context: usize,
+    /// Its blocks, in order of positions.
+    pub blocks: &'a [u32],
+}
+
+/// Angles of the rotary positions.
+#[derive(Debug)]
+pub struct Rotations {
+    /// `[positions][head_dim / 2]`.
+    cosines: Buffer<f32>,
+    sines: Buffer<f32>,
+    half: usize,
+}
+
+impl Rotations {
+    /// Takes tables of `half` angles a position.
+    pub fn new(cosines: &[f32], sines: &[f32], half: usize) -> Self {
+        assert!(half > 0 && cosines.len() == sines.len() && cosines.len().is_multiple_of(half), "tables of angles");
+        Self { cosines: Buffer::from_slice(cosines), sines: Buffer::from_slice(sines), half }
+    }
+
+    fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        (&self.cosines[position * self.half..][..self.half], &self.sines[position * self.half..][..self.half])
+    }
+}
+
+/// A row's chosen token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// The likeliest id, the first of equals.
+    pub id: u32,
+    /// Natural logarithm of its probability; not finite when a logit is no number.
+    pub logprob: f32,
+}
+
+/// What one thread computes in.
+struct Worker {
+    queries: Queries,
+    partial: Partial,
+    gathered: Partial,
+    scratch: Scratch,
+    tiles: [[[f32; TILE]; ROWS]; 4],
+    row: Vec<f32>,
+    pairs: Vec<u32>,
+    values: Vec<u16>,
+}
+
+/// The kernels on a team of threads.
+pub struct Kernels {
+    team: Team,
+    workers: Vec<Worker>,
+    isa: Isa,
+    proven: Proven,
+    /// Partial results of chunks that are computed apart from each other.
+    partials: Vec<Partial>,
+}
+
+impl Kernels {
+    /// Kernels on `threads` threads; `None` where the processor does not have the instruction set.
+    pub fn new(threads: usize, isa: Isa, head_dim: usize) -> Option<Self> {
+        let team = Team::new(threads);
+        let worker = || Worker {
+            queries: Queries::new(head_dim),
+            partial: Partial::default(),
+            gathered: Partial::default(),
+            scratch: Scratch::default(),
+            tiles: [[[0.0; TILE]; ROWS]; 4],
+            row: Vec::new(),
+            pairs: Vec::new(),
+            values: Vec::new(),
+        };
+        let workers = (0..team.threads()).map(|_| worker()).collect();
+        Some(Self { team, workers, isa, proven: Proven::new(isa)?, partials: Vec::new() })
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Writes the weights of the outputs that `ids` name, a row each.
+    pub fn embed(&mut self, table: &Matrix, ids: &[u32], rows: &mut [f32]) {
+        let width = table.columns();
+        assert!(rows.len() >= ids.len() * width, "no room for {} rows", ids.len());
+        let rows = Shared::new(rows);
+        self.each_row(ids.len(), |_, row| {
+            let id = ids[row] as usize;
+            assert!(id < table.rows(), "id {id} is not in a vocabulary of {}", table.rows());
+            // SAFETY: rows are computed by one thread each.
+            table.row(id, unsafe { rows.piece(row * width, width) });
+        });
+    }
+
+    /// Norms each row of `gain.len()` numbers and rounds it.
+    pub fn norm(&mut self, rows: &[f32], gain: &[f32], epsilon: f32, result: &mut Activations) {
+        let width = gain.len();
+        let count = rows.len() / width;
+        let writer = result.writer(count, width);
+        with_dots!(self.proven, dots => self.each_row(count, |worker, row| {
+            worker.row.resize(width, 0.0);
+            // SAFETY: rows are computed by one thread each.
+            let mut result = unsafe { writer.blocks(row, 0, width / BLOCK) };
+            let (normed, numbers) = (&mut worker.row, &rows[row * width..][..width]);
+            dots.with(|| {
+                elementwise::norm(numbers, gain, epsilon, normed);
+                elementwise::quantise(normed, &mut result);
+            });
+        }));
+    }
+
+    /// Turns queries and keys by their positions, writes keys and values to the pool, and queries as scaled bf16 pairs.
+    ///
+    /// A row of `qkv` is the query heads, the key heads and the value heads side by side.
+    pub fn rope_write_kv(
+        &mut self,
+        pool: &mut KvPool,
+        layer: usize,
+        qkv: &[f32],
+        rotations: &Rotations,
+        spans: &[Span<'_>],
+        queries: &mut [u32],
+    ) {
+        let shape = pool.shape();
+        let (dim, kv_heads) = (shape.head_dim, shape.kv_heads);
+        let rows = spans.iter().map(|span| span.len).sum::<usize>();
+        let width = qkv.len() / rows;
+        let heads = (width / dim).saturating_sub(2 * kv_heads);
+        let query_words = heads * dim / 2;
+        assert!(rotations.half == dim / 2 && queries.len() >= rows * query_words, "queries of another shape");
+        let scale = 1.0 / (dim as f32).sqrt();
+        let (pool, queries) = (pool.writer(), Shared::new(queries));
+        with_dots!(self.proven, dots => self.each_row(rows, |worker, row| {
+            let index = spans.partition_point(|span| span.start <= row) - 1;
+            let span = &spans[index];
+            let position = span.context - span.len + (row - span.start);
+            let (cosines, sines) = rotations.at(position);
+            let (block, offset) = (span.blocks[position / BLOCK_TOKENS] as usize, position % BLOCK_TOKENS);
+            let last = row - span.start + 1 == span.len;
+            let heads_of = qkv[row * width..][..width].chunks_exact(dim);
+            // SAFETY: rows are computed by one thread each, and write their own queries.
+            let own = unsafe { queries.piece(row * query_words, query_words) };
+            worker.pairs.resize(dim / 2, 0);
+            worker.values.resize(dim, 0);
+            let (pairs, values) = (&mut worker.pairs, &mut worker.values);
+            dots.with(|| {
+                for (head, query) in heads_of.clone().zip(own.chunks_exact_mut(dim / 2)) {
+                    elementwise::rotate(head, cosines, sines, scale, query);
+                }
+                let keys = heads_of.clone().skip(heads);
+                for (head, (key, value)) in keys.clone().zip(keys.skip(kv_heads)).enumerate() {
+                    elementwise::rotate(key, cosines, sines, 1.0, pairs);
+                    for (bits, number) in values.iter_mut().zip(value) {
+                        *bits = elementwise::to_bf16(*number);
+                    }
+                    let slot = Slot { layer, head, block, offset };
+                    // SAFETY: a token has one row. The one after a span's last is in no batch: the sequence has not got it.
+                    unsafe { pool.write(slot, pairs, values, last) };
+                }
+            });
+        }));
+    }
+
+    /// The likeliest id of each row of logits; `width` is the distance of rows, of which the first `vocabulary` count.
+    pub fn choose(&mut self, logits: &[f32], width: usize, vocabulary: usize) -> Vec<Choice> {
+        let mut choices = vec![Choice { id: 0, logprob: 0.0 }; logits.len() / width];
+        let count = choices.len();
+        let shared = Shared::new(&mut choices);
+        with_dots!(self.proven, dots => self.each_row(count, |_, row| {
+            let (id, logprob) = dots.with(|| elementwise::choose(&logits[row * width..][..vocabulary]));
+            // SAFETY: rows are computed by one thread each.
+            unsafe { shared.put(row, Choice { id, logprob }) };
+        }));
+        choices
+    }
+
+    fn each_row(&mut self, rows: usize, work: impl Fn(&mut Worker, usize) + Sync) {
+        // A few rows are worth a thread each where there are few.
+        let size = if rows < ROW_PART * self.team.threads() { 1 } else { ROW_PART };
+        self.team.share(&mut self.workers, rows.div_ceil(size), |worker, part| {
+            for row in part * size..((part + 1) * size).min(rows) {
+                work(worker, row);
+            }
+        });
+    }
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Kernels on {} threads with {}", self.team.threads(), self.isa.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;

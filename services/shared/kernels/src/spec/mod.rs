@@ -1,0 +1,117 @@
+//! The portable, safe definition of every kernel's bits.
+//!
+//! What a kernel computes is written here once, in plain Rust, down to the order of its additions; the instruction sets may
+//! only be faster, never different. Two products take nearly all the time and are the only things that have versions of
+//! their own, [`Dots::tile`] and [`Dots::panel`]. All else is this very code, compiled once more for each instruction set by
+//! [`Dots::with`]: Rust neither reorders nor contracts floating-point operations, so its bits cannot change.
+//!
+//! The rules that keep a token's bits independent of its neighbours:
+//! - a row of activations is rounded by itself, a scale for each 32 numbers;
+//! - inputs are added in one fixed ascending order, whatever the number of rows or outputs computed together;
+//! - keys and values are rounded and written to the pool first, attention reads only the pool;
+//! - attention makes one partial result for each 256 keys, counted from position 0, and folds them in ascending order;
+//! - a sum over many numbers has [`LANES`] partial sums, folded by halves;
+//! - no approximate reciprocal, no function of the system's mathematical library.
+
+pub mod attention;
+pub mod elementwise;
+pub mod linear;
+
+use crate::activations::Row;
+use crate::pack::{TILE, Tile};
+
+/// Partial sums of a long sum.
+pub const LANES: usize = 16;
+/// The most rows that one call of [`Dots::tile`] or [`Dots::panel`] computes.
+pub const ROWS: usize = 12;
+/// Columns of a [`Panel`]: tokens of a block of keys, or a slice of the head for a block of values.
+pub const PANEL: usize = 32;
+
+/// A matrix of pairs of bf16 numbers, `[pairs][32 columns][2]`: a block of keys (a pair is two neighbouring numbers of the
+/// head, a column is a token), or a slice of a block of values (a pair is two neighbouring tokens).
+pub type Panel<'a> = &'a [u16];
+
+/// The two products that instruction sets are good at.
+pub trait Dots: Copy + Send + Sync + 'static {
+    /// Products of 16 outputs' weights with each of up to [`ROWS`] rows: `results[i]` belongs to `rows[i]`.
+    ///
+    /// For each block of 32 inputs in ascending order: the codes' integer dot product (exact), times the row's scale, and that
+    /// times the weights' scale added with one rounding; then the row's sum times the weights' min added with one rounding.
+    fn tile(self, tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]);
+
+    /// Products of rows of bf16 pairs with panels that stand one below the other, `per_panel` pairs each: for each pair in
+    /// ascending order, first the odd then the even number's product is added with one rounding, which is what `vdpbf16ps` does.
+    /// The first `pairs` pairs count. `ahead` are panels that will be needed soon.
+    ///
+    /// A product of two bf16 numbers is exact in f32 and [`elementwise::to_bf16`] makes none so small that a sum of products
+    /// could be subnormal, so it does not matter whether the addition is fused, or flushes subnormal numbers.
+    fn panel(self, rows: &PairRows<'_>, panels: &[Panel<'_>], ahead: &[Panel<'_>], results: &mut [[f32; PANEL]]);
+
+    /// Calls `work`, compiled for this instruction set as far as it is inlined.
+    fn with<T>(self, work: impl FnOnce() -> T) -> T;
+}
+
+/// Rows of bf16 pairs, the even number of a pair in the low half.
+#[derive(Debug, Clone, Copy)]
+pub struct PairRows<'a> {
+    /// The pairs of all rows.
+    pub words: &'a [u32],
+    /// Words from one row to the next.
+    pub stride: usize,
+    /// Rows, at most [`ROWS`].
+    pub count: usize,
+    /// Pairs of a row.
+    pub pairs: usize,
+    /// Pairs in each panel.
+    pub per_panel: usize,
+}
+
+impl PairRows<'_> {
+    /// Panics where a product would read or write outside; kernels rely on it.
+    #[inline(always)]
+    pub(crate) fn check(&self, panels: &[Panel<'_>], results: &[[f32; PANEL]]) {
+        assert!(self.count >= 1 && self.count <= ROWS && results.len() >= self.count, "{} rows", self.count);
+        assert!((self.count - 1) * self.stride + self.pairs <= self.words.len(), "rows end before their last pair");
+        assert!(self.per_panel > 0 && self.pairs <= panels.len() * self.per_panel, "{} pairs", self.pairs);
+        for panel in panels {
+            assert!(panel.len() >= self.per_panel * 2 * PANEL, "a panel is too short");
+        }
+    }
+}
+
+/// Panics where a product would read or write outside; kernels rely on it.
+#[inline(always)]
+pub(crate) fn check_tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &[[f32; TILE]]) {
+    let blocks = tile.blocks;
+    assert!(!rows.is_empty() && rows.len() <= ROWS && results.len() >= rows.len(), "{} rows", rows.len());
+    assert!(tile.codes.len() >= blocks * tile.kind.code_bytes(), "a tile's codes are too short");
+    let scales = if tile.kind.is_half() { tile.half.len() } else { tile.float.len() };
+    assert!(scales >= blocks * tile.kind.scale_count(), "a tile's scales are too short");
+    for row in rows {
+        row.check(blocks);
+    }
+}
+
+/// Plain Rust: the definition itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Portable;
+
+impl Dots for Portable {
+    fn tile(self, tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+        for (row, result) in rows.iter().zip(results) {
+            *result = linear::tile(tile, row);
+        }
+    }
+
+    fn panel(self, rows: &PairRows<'_>, panels: &[Panel<'_>], _: &[Panel<'_>], results: &mut [[f32; PANEL]]) {
+        rows.check(panels, results);
+        for (index, result) in results.iter_mut().take(rows.count).enumerate() {
+            *result = attention::panel(&rows.words[index * rows.stride..][..rows.pairs], panels, rows.per_panel);
+        }
+    }
+
+    #[inline(always)]
+    fn with<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
