@@ -215,6 +215,14 @@ impl Backend for CandleBackend {
         Ok((queries_keys.narrow(1, 0, heads)? * (1.0 / (head_dim as f64).sqrt()))?)
     }
 
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.pool.copy(from, to)
+    }
+
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
+        self.pool.forget(blocks)
+    }
+
     fn attention(&self, layer: usize, queries: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
         let attend = |span: &StepSpan| self.attend(layer, queries, span);
         // On the processor the products of one sequence are too small to be shared among threads, so sequences are.

@@ -92,6 +92,32 @@ impl KvPool {
         Ok(self.values[layer].scatter_set(&places.values, values, 1)?)
     }
 
+    /// Copies a block, in every layer.
+    pub(crate) fn copy(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        let [from, to] = [from, to].map(|block| block as usize * BLOCK_TOKENS);
+        for (pool, slots) in self.keys.iter().map(|keys| (keys, 2)).chain(self.values.iter().map(|values| (values, 1)))
+        {
+            // A copy in between: a tensor cannot be written from a view of itself.
+            let block = pool.narrow(slots, from, BLOCK_TOKENS)?.force_contiguous()?;
+            pool.slice_set(&block, slots, to)?;
+        }
+        Ok(())
+    }
+
+    /// Fills blocks with NaN, in every layer.
+    pub(crate) fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
+        for (pool, slots) in self.keys.iter().map(|keys| (keys, 2)).chain(self.values.iter().map(|values| (values, 1)))
+        {
+            let mut shape = pool.dims().to_vec();
+            shape[slots] = BLOCK_TOKENS;
+            let nothing = (Tensor::ones(shape, pool.dtype(), pool.device())? * f64::NAN)?;
+            for block in blocks {
+                pool.slice_set(&nothing, slots, *block as usize * BLOCK_TOKENS)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keys `[kv_heads, head_dim, context]` and values `[kv_heads, context, head_dim]` of one sequence.
     pub(crate) fn read(&self, layer: usize, at: &SpanKeys) -> Result<(Tensor, Tensor), BackendError> {
         let (keys, values) = (&self.keys[layer], &self.values[layer]);

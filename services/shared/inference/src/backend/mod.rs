@@ -62,6 +62,10 @@ pub(crate) trait Backend: Send + 'static {
     /// Rotates queries and keys by their positions, writes keys and values of `layer` to their places in the pool, and returns
     /// the rotated queries. `qkv` holds queries, keys and values of a token side by side.
     fn rope_write_kv(&mut self, layer: usize, qkv: &Self::Rows, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    /// Copies the keys and values of a whole block of the pool, in every layer.
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
+    /// Overwrites the keys and values of blocks with NaN, in every layer.
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
     /// Causal attention of each span's queries to everything its sequence has in the pool of `layer`, its own keys included.
     fn attention(&self, layer: usize, queries: &Self::Rows, step: &Self::Step) -> Result<Self::Rows, BackendError>;
     /// `silu(gate) * up`, where `matrix` holds gate above up.

@@ -83,8 +83,9 @@ impl<M: StepModel> Core<M> {
 
     /// Answers everybody with the reason why there will be no answer.
     pub(crate) fn abandon(&mut self, reason: &EngineError) {
-        for sequence in self.waiting.drain(..).chain(std::mem::take(&mut self.running).into_values()) {
-            self.blocks.give_back(&sequence.blocks);
+        let running = std::mem::take(&mut self.running).into_values();
+        for sequence in std::mem::take(&mut self.waiting).into_iter().chain(running) {
+            self.free(&sequence.blocks);
             sequence.reply(Err(reason.clone()));
         }
         self.publish();
@@ -173,8 +174,17 @@ impl<M: StepModel> Core<M> {
 
     fn remove(&mut self, id: SequenceId) -> Option<Sequence> {
         let sequence = self.running.remove(&id)?;
-        self.blocks.give_back(&sequence.blocks);
+        self.free(&sequence.blocks);
         Some(sequence)
+    }
+
+    fn free(&mut self, blocks: &[u32]) {
+        self.blocks.give_back(blocks);
+        if cfg!(debug_assertions)
+            && let Err(error) = self.model.forget(blocks)
+        {
+            tracing::warn!(%error, "freed blocks were not overwritten");
+        }
     }
 
     fn publish(&self) {

@@ -21,6 +21,8 @@ use crate::decode::Choice;
 use crate::decode::stop::StopRules;
 use crate::text::template::Template;
 
+/// What stands in slots that were never written, and in forgotten ones.
+const NOTHING: u32 = u32::MAX;
 pub(crate) const END: u32 = 0;
 /// A prompt with this token makes every step it is in fail.
 pub(crate) const POISON: u32 = 666;
@@ -43,7 +45,7 @@ pub(crate) struct FakeModel {
 
 impl FakeModel {
     pub(crate) fn new(blocks: usize) -> Self {
-        Self { slots: vec![u32::MAX; blocks * BLOCK_TOKENS], steps: Steps::default(), broken: false }
+        Self { slots: vec![NOTHING; blocks * BLOCK_TOKENS], steps: Steps::default(), broken: false }
     }
 }
 
@@ -87,6 +89,7 @@ impl StepModel for FakeModel {
             let tokens: Vec<u32> = (0..span.context)
                 .map(|at| self.slots[span.blocks[at / BLOCK_TOKENS] as usize * BLOCK_TOKENS + at % BLOCK_TOKENS])
                 .collect();
+            assert!(!tokens.contains(&NOTHING), "a sequence reads what nobody wrote for it");
             assert!(!tokens.contains(&BOMB), "a bomb went off");
             if self.broken || tokens.contains(&POISON) {
                 return Err(BackendError("poison".into()));
@@ -98,6 +101,20 @@ impl StepModel for FakeModel {
             }
         }
         Ok(choices)
+    }
+
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        let start = from as usize * BLOCK_TOKENS;
+        self.slots.copy_within(start..start + BLOCK_TOKENS, to as usize * BLOCK_TOKENS);
+        Ok(())
+    }
+
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
+        for block in blocks {
+            let start = *block as usize * BLOCK_TOKENS;
+            self.slots[start..start + BLOCK_TOKENS].fill(NOTHING);
+        }
+        Ok(())
     }
 }
 

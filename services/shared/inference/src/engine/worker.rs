@@ -18,6 +18,11 @@ use crate::error::EngineError;
 pub(crate) trait StepModel {
     /// Computes all rows of a batch; one choice for each of its `logit_rows`.
     fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError>;
+    /// Copies the keys and values of a whole block, in every layer.
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
+    /// Overwrites blocks that nobody owns any more with what is no number, so that whoever reads one shows it. Only builds
+    /// with debug assertions ask for this.
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
 }
 
 /// What reaches the thread.

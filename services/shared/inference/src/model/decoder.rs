@@ -58,6 +58,14 @@ impl<B: Backend> StepModel for Decoder<B> {
         };
         self.backend.argmax(&logits)
     }
+
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.backend.copy_block(from, to)
+    }
+
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
+        self.backend.forget(blocks)
+    }
 }
 
 #[cfg(test)]

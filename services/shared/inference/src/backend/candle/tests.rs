@@ -3,6 +3,7 @@
 use super::CandleBackend;
 use crate::engine::batch::{BLOCK_TOKENS, Batch};
 use crate::engine::isolate::{Part, compute};
+use crate::engine::worker::StepModel;
 use crate::model::decoder::Decoder;
 use crate::testing::tiny::{self, BLOCKS, Reference};
 
@@ -142,4 +143,33 @@ fn pieces_whose_logits_nobody_wants_are_computed_too() {
     batch.push(&tokens[40..], 40, &blocks, Some(&[]));
     let rest = CandleBackend::to_host(&decoder.logits(&batch).unwrap()).remove(0);
     assert_close(&rest, &Reference::new().logits(&tokens));
+}
+
+#[test]
+fn a_copied_block_is_as_good_as_the_one_it_was_copied_from() {
+    let tokens = tokens(4, 80);
+    let whole = logits(&mut tiny::decoder(), &tokens, 80, &[0, 1, 2]);
+    let mut decoder = tiny::decoder();
+    let mut first = Batch::default();
+    first.push(&tokens[..60], 0, &[0, 1], Some(&[]));
+    decoder.logits(&first).unwrap();
+    decoder.copy_block(1, 6).unwrap();
+    decoder.forget(&[1]).unwrap();
+    // The copy holds positions 32 to 59; 50 to 79 are written over its end and after it.
+    let mut rest = Batch::default();
+    rest.push(&tokens[50..], 50, &[0, 6, 3], Some(&[]));
+    assert_close(&CandleBackend::to_host(&decoder.logits(&rest).unwrap())[0], &whole);
+}
+
+#[test]
+fn what_was_forgotten_is_no_number_and_harms_nobody_else() {
+    let tokens = tokens(6, 40);
+    let mut decoder = tiny::decoder();
+    let whole = logits(&mut decoder, &tokens, 40, &[0, 1]);
+    decoder.forget(&[0, 2, 5]).unwrap();
+    let mut next = Batch::default();
+    next.push(&[1], 40, &[0, 1], Some(&[]));
+    let read = CandleBackend::to_host(&decoder.logits(&next).unwrap()).remove(0);
+    assert!(read.iter().all(|logit| logit.is_nan()), "freed memory was read unnoticed");
+    assert_close(&logits(&mut decoder, &tokens, 7, &[5, 2]), &whole);
 }
