@@ -1,6 +1,7 @@
 //! The key-value blocks of the pool, and who has them.
 //!
-//! Invariant: every block is either free or owned by exactly one sequence; `free + owned == total` at all times.
+//! Invariant: every block is either free, owned by exactly one sequence, or pinned by the prefix; `free + owned + pinned == total`
+//! after every step.
 
 /// Which blocks are free.
 #[derive(Debug, Clone)]

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::batch::BLOCK_TOKENS;
 use super::blocks::BlockPool;
 use super::isolate::{Part, PartResult, compute};
 use super::metrics::Counters;
+use super::prefix::{Prefix, SMALLEST, Share};
 use super::scheduler::{Limits, Plan, SequenceId, Work, plan};
 use super::sequence::{Generated, Job, Sequence};
 use super::worker::StepModel;
@@ -24,6 +26,7 @@ pub(crate) struct Core<M> {
     limits: Limits,
     rules: StopRules,
     blocks: BlockPool,
+    prefix: Prefix,
     /// In order of arrival.
     waiting: Vec<Sequence>,
     running: BTreeMap<SequenceId, Sequence>,
@@ -39,6 +42,7 @@ impl<M: StepModel> Core<M> {
             limits,
             rules,
             blocks: BlockPool::new(blocks),
+            prefix: Prefix::default(),
             waiting: Vec::new(),
             running: BTreeMap::new(),
             next_id: 0,
@@ -68,9 +72,12 @@ impl<M: StepModel> Core<M> {
     /// Computes one step. An error means that the device is broken: nothing more can be computed.
     pub(crate) fn turn(&mut self) -> Result<(), EngineError> {
         self.drop_cancelled();
-        let running: Vec<_> = self.running.values().map(Sequence::running).collect();
-        let waiting: Vec<_> = self.waiting.iter().map(Sequence::waiting).collect();
-        let plan = plan(&running, &waiting, self.blocks.available(), self.limits);
+        let mut plan = self.plan();
+        if plan.work.is_empty() && !self.waiting.is_empty() {
+            // Nothing runs and the first in line does not fit: the prefix has the blocks it needs.
+            self.unpin();
+            plan = self.plan();
+        }
         self.admit(&plan);
         let answers = if plan.work.is_empty() { Vec::new() } else { self.step(&plan.work)? };
         // First the counters: who has the answer may look at them.
@@ -81,13 +88,20 @@ impl<M: StepModel> Core<M> {
         Ok(())
     }
 
+    fn plan(&self) -> Plan {
+        let running: Vec<_> = self.running.values().map(Sequence::running).collect();
+        let waiting: Vec<_> = self.waiting.iter().map(|sequence| sequence.waiting(self.share(sequence))).collect();
+        plan(&running, &waiting, self.blocks.available(), self.limits)
+    }
+
     /// Answers everybody with the reason why there will be no answer.
     pub(crate) fn abandon(&mut self, reason: &EngineError) {
         let running = std::mem::take(&mut self.running).into_values();
         for sequence in std::mem::take(&mut self.waiting).into_iter().chain(running) {
-            self.free(&sequence.blocks);
+            self.retire(&sequence);
             sequence.reply(Err(reason.clone()));
         }
+        self.unpin();
         self.publish();
     }
 
@@ -105,16 +119,73 @@ impl<M: StepModel> Core<M> {
     fn admit(&mut self, plan: &Plan) {
         for id in &plan.admit {
             let Some(at) = self.waiting.iter().position(|sequence| sequence.id == *id) else { continue };
-            let needed = self.waiting[at].waiting().blocks;
+            let share = self.share(&self.waiting[at]);
+            let needed = self.waiting[at].waiting(share).blocks;
             // The plan counted the free blocks, so there are enough.
-            let Some(blocks) = self.blocks.take(needed) else { continue };
+            let Some(own) = self.blocks.take(needed) else { continue };
             let mut sequence = self.waiting.remove(at);
             for earlier in self.waiting.iter_mut().filter(|other| other.id < *id) {
                 earlier.overtake();
             }
-            sequence.admit(blocks);
+            self.start(&mut sequence, share, &own);
             self.running.insert(*id, sequence);
         }
+    }
+
+    fn share(&self, sequence: &Sequence) -> Share {
+        self.prefix.share(sequence.tokens())
+    }
+
+    /// Has a sequence begin after what it shares, in the shared blocks and its own.
+    fn start(&mut self, sequence: &mut Sequence, share: Share, own: &[u32]) {
+        let whole = share.whole_blocks();
+        let mut computed = share.tokens;
+        if share.partial()
+            && let Err(error) = self.model.copy_block(self.prefix.blocks()[whole], own[0])
+        {
+            tracing::warn!(%error, "the end of the common prefix is computed again");
+            computed = whole * BLOCK_TOKENS;
+        }
+        self.prefix.lend(share, sequence.common().len());
+        self.counters.admitted(computed);
+        sequence.admit([&self.prefix.blocks()[..whole], own].concat(), whole, computed);
+    }
+
+    /// Pins the beginning of a sequence, if it is one worth pinning and the place for it is open.
+    fn pin_beginning(&mut self, id: SequenceId) {
+        let wanted = |sequence: &&Sequence| {
+            let common = sequence.common().len();
+            let computed = common >= SMALLEST && sequence.has_computed_common() && !sequence.borrows();
+            computed && self.share(sequence).tokens < common
+        };
+        if !self.prefix.is_open() || self.running.get(&id).filter(wanted).is_none() {
+            return;
+        }
+        self.unpin();
+        let Some(sequence) = self.running.get_mut(&id) else { return };
+        let mut common = sequence.common();
+        let whole = common.len() / BLOCK_TOKENS;
+        let mut blocks = sequence.blocks()[..whole].to_vec();
+        if !common.len().is_multiple_of(BLOCK_TOKENS) {
+            // Its owner writes on in the last block, so that one is copied.
+            let from = sequence.blocks()[whole];
+            match self.blocks.take(1) {
+                Some(to) if self.model.copy_block(from, to[0]).is_ok() => blocks.extend(to),
+                to => {
+                    self.blocks.give_back(&to.unwrap_or_default());
+                    common = &common[..whole * BLOCK_TOKENS];
+                }
+            }
+        }
+        if common.len() >= SMALLEST {
+            self.prefix.pin(common, blocks, whole > 0);
+            sequence.leave(whole);
+        }
+    }
+
+    fn unpin(&mut self) {
+        let blocks = self.prefix.unpin();
+        self.free(&blocks);
     }
 
     fn step(&mut self, work: &[Work]) -> Result<Vec<(Sequence, Answer)>, EngineError> {
@@ -124,7 +195,7 @@ impl<M: StepModel> Core<M> {
             .filter_map(|work| {
                 let sequence = self.running.get(&work.id)?;
                 let (tokens, position, wanted) = sequence.next(work.tokens);
-                Some(Part { tokens, position, blocks: &sequence.blocks, wanted })
+                Some(Part { tokens, position, blocks: sequence.blocks(), wanted })
             })
             .collect();
         debug_assert_eq!(parts.len(), work.len(), "the plan names a sequence that is not running");
@@ -155,15 +226,14 @@ impl<M: StepModel> Core<M> {
 
     /// Takes a part's result into its sequence; the sequence and its answer when that was its end.
     fn apply(&mut self, work: Work, result: PartResult) -> Option<(Sequence, Answer)> {
-        let sequence = self.running.get_mut(&work.id)?;
         let answer = match result {
-            Ok(choice) => match sequence.advance(work.tokens, choice, &self.rules) {
-                None => return None,
-                Some(generated) => {
-                    self.counters.finished(generated.reason);
-                    Ok(generated)
-                }
-            },
+            Ok(choice) => {
+                let ended = self.running.get_mut(&work.id)?.advance(work.tokens, choice, &self.rules);
+                self.pin_beginning(work.id);
+                let generated = ended?;
+                self.counters.finished(generated.reason);
+                Ok(generated)
+            }
             Err(error) => {
                 self.counters.failed();
                 Err(EngineError::StepFailed { reason: error.to_string() })
@@ -174,8 +244,16 @@ impl<M: StepModel> Core<M> {
 
     fn remove(&mut self, id: SequenceId) -> Option<Sequence> {
         let sequence = self.running.remove(&id)?;
-        self.free(&sequence.blocks);
+        self.retire(&sequence);
         Some(sequence)
+    }
+
+    /// Takes back what a sequence had.
+    fn retire(&mut self, sequence: &Sequence) {
+        self.free(sequence.own_blocks());
+        if sequence.borrows() {
+            self.prefix.give_back();
+        }
     }
 
     fn free(&mut self, blocks: &[u32]) {
@@ -188,9 +266,11 @@ impl<M: StepModel> Core<M> {
     }
 
     fn publish(&self) {
-        let owned: usize = self.running.values().map(|sequence| sequence.blocks.len()).sum();
-        debug_assert_eq!(owned + self.blocks.available(), self.blocks.total(), "a block has leaked");
-        self.counters.state(self.running.len(), self.waiting.len(), owned, self.blocks.total());
+        let owned: usize = self.running.values().map(|sequence| sequence.own_blocks().len()).sum();
+        let pinned = self.prefix.blocks().len();
+        debug_assert_eq!(owned + pinned + self.blocks.available(), self.blocks.total(), "a block has leaked");
+        self.counters.state(self.running.len(), self.waiting.len());
+        self.counters.blocks(owned, pinned, self.blocks.total());
     }
 }
 

@@ -12,6 +12,10 @@ use crate::request::FinishReason;
 pub struct EngineStats {
     /// Prompt tokens computed since the start.
     pub prefill_tokens: u64,
+    /// Prompt tokens that were not computed since the start, because they were shared.
+    pub shared_tokens: u64,
+    /// Sequences since the start whose prompt shared its beginning.
+    pub prefix_hits: u64,
     /// Answer tokens computed since the start.
     pub decode_tokens: u64,
     /// Steps computed since the start.
@@ -28,6 +32,8 @@ pub struct EngineStats {
     pub waiting: u64,
     /// Key-value blocks owned by running sequences.
     pub kv_blocks_used: u64,
+    /// Key-value blocks that hold the beginning shared by prompts.
+    pub kv_blocks_pinned: u64,
     /// Key-value blocks there are.
     pub kv_blocks_total: u64,
 }
@@ -36,6 +42,8 @@ pub struct EngineStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     prefill_tokens: AtomicU64,
+    shared_tokens: AtomicU64,
+    prefix_hits: AtomicU64,
     decode_tokens: AtomicU64,
     steps: AtomicU64,
     finished: AtomicU64,
@@ -44,6 +52,7 @@ pub(crate) struct Counters {
     running: AtomicU64,
     waiting: AtomicU64,
     kv_blocks_used: AtomicU64,
+    kv_blocks_pinned: AtomicU64,
     kv_blocks_total: AtomicU64,
 }
 
@@ -72,20 +81,37 @@ impl Counters {
         self.cancelled.fetch_add(count as u64, Relaxed);
     }
 
-    pub(crate) fn state(&self, running: usize, waiting: usize, used: usize, total: usize) {
+    /// A sequence was admitted and begins after `shared` tokens of the prefix.
+    pub(crate) fn admitted(&self, shared: usize) {
+        if shared > 0 {
+            Counter::EnginePrefixTokens.add(shared as u64, &[]);
+            self.prefix_hits.fetch_add(1, Relaxed);
+            self.shared_tokens.fetch_add(shared as u64, Relaxed);
+        }
+        Counter::EnginePrefixLookups.increment(&[if shared > 0 { "hit" } else { "miss" }]);
+    }
+
+    pub(crate) fn state(&self, running: usize, waiting: usize) {
         Gauge::EngineSequencesRunning.set(running as f64, &[]);
         Gauge::EngineSequencesWaiting.set(waiting as f64, &[]);
-        Gauge::EngineKvBlocksUsed.set(used as f64, &[]);
-        Gauge::EngineKvBlocksTotal.set(total as f64, &[]);
         self.running.store(running as u64, Relaxed);
         self.waiting.store(waiting as u64, Relaxed);
+    }
+
+    pub(crate) fn blocks(&self, used: usize, pinned: usize, total: usize) {
+        Gauge::EngineKvBlocksUsed.set(used as f64, &[]);
+        Gauge::EngineKvBlocksPinned.set(pinned as f64, &[]);
+        Gauge::EngineKvBlocksTotal.set(total as f64, &[]);
         self.kv_blocks_used.store(used as u64, Relaxed);
+        self.kv_blocks_pinned.store(pinned as u64, Relaxed);
         self.kv_blocks_total.store(total as u64, Relaxed);
     }
 
     pub(crate) fn stats(&self) -> EngineStats {
         EngineStats {
             prefill_tokens: self.prefill_tokens.load(Relaxed),
+            shared_tokens: self.shared_tokens.load(Relaxed),
+            prefix_hits: self.prefix_hits.load(Relaxed),
             decode_tokens: self.decode_tokens.load(Relaxed),
             steps: self.steps.load(Relaxed),
             finished: self.finished.load(Relaxed),
@@ -94,6 +120,7 @@ impl Counters {
             running: self.running.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
             kv_blocks_used: self.kv_blocks_used.load(Relaxed),
+            kv_blocks_pinned: self.kv_blocks_pinned.load(Relaxed),
             kv_blocks_total: self.kv_blocks_total.load(Relaxed),
         }
     }

@@ -16,6 +16,7 @@ mod load;
 mod mapreduce;
 mod memory;
 pub(crate) mod metrics;
+mod prefix;
 pub(crate) mod scheduler;
 pub(crate) mod sequence;
 pub(crate) mod worker;
@@ -34,6 +35,9 @@ use crate::error::EngineError;
 use crate::request::{Completion, Request};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
+
+/// A document that begins like hardly any other: what a prompt has in common with one about it is not the document's.
+const OTHER_DOCUMENT: &str = "\u{2042}";
 
 /// What the answers of an engine depend on besides the request.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +96,7 @@ impl Engine {
     async fn generate(&self, request: Request) -> Result<Completion, EngineError> {
         let Request { max_new_tokens, one_paragraph, priority, .. } = request;
         let limits = Limits { max_new_tokens, one_paragraph };
-        let prompt = self.off_thread(move |shared| shared.prompt(&request)).await?;
+        let (prompt, common_tokens) = self.off_thread(move |shared| shared.prompt(&request)).await?;
         let input_tokens = prompt.len();
         self.shared.admit(input_tokens, max_new_tokens)?;
 
@@ -101,7 +105,7 @@ impl Engine {
         // The semaphore is never closed.
         let place = Arc::clone(&self.shared.queue).acquire_many_owned(permits).await.ok();
         let (reply, answer) = oneshot::channel();
-        let job = Job { prompt, limits, priority, reply, place };
+        let job = Job { prompt, common_tokens, limits, priority, reply, place };
         let stopped = || EngineError::Stopped { reason: "it was shut down".into() };
         self.shared.inbox.send(Message::Job(job)).map_err(|_| stopped())?;
         let generated =
@@ -143,10 +147,17 @@ impl Engine {
 }
 
 impl Shared {
-    fn prompt(&self, request: &Request) -> Result<Vec<u32>, EngineError> {
+    /// The prompt, and how many of its first tokens do not depend on the document.
+    fn prompt(&self, request: &Request) -> Result<(Vec<u32>, usize), EngineError> {
         // One text, so that the words at the seams are cut as in the texts the model was trained on.
-        let user = format!("{}{}{}", request.before, request.document, request.after);
-        self.template.prompt(&self.tokenizer, request.system.as_deref(), &user)
+        let about = |document: &str| {
+            let user = format!("{}{document}{}", request.before, request.after);
+            self.template.prompt(&self.tokenizer, request.system.as_deref(), &user)
+        };
+        let prompt = about(&request.document)?;
+        // The last word before the document can be cut in another way because of what follows it, so the tokens are compared.
+        let common = about(OTHER_DOCUMENT)?.iter().zip(&prompt).take_while(|(other, own)| other == own).count();
+        Ok((prompt, common))
     }
 
     /// Refuses at once what could never be computed.

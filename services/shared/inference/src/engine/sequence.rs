@@ -3,6 +3,7 @@
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::batch::BLOCK_TOKENS;
+use super::prefix::Share;
 use super::scheduler::{Running, SequenceId, Waiting};
 use crate::decode::Choice;
 use crate::decode::stop::{Limits, StopRules, Verdict};
@@ -13,6 +14,8 @@ use crate::request::FinishReason;
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) prompt: Vec<u32>,
+    /// How many of its first tokens other requests are likely to begin with too; 0 when that is not known.
+    pub(crate) common_tokens: usize,
     pub(crate) limits: Limits,
     pub(crate) priority: i32,
     /// Where the answer goes. Closed by the other side: the request is cancelled.
@@ -48,28 +51,31 @@ pub(crate) struct Sequence {
     tokens: Vec<u32>,
     /// Tokens whose keys and values are in the pool.
     computed: usize,
-    pub(crate) blocks: Vec<u32>,
+    blocks: Vec<u32>,
+    /// So many of the first blocks belong to the prefix, not to this sequence.
+    borrowed: usize,
     logprobs: Vec<f32>,
 }
 
 impl Sequence {
     pub(crate) fn new(id: SequenceId, mut job: Job) -> Self {
         let tokens = std::mem::take(&mut job.prompt);
-        Self { id, overtaken: 0, tokens, computed: 0, blocks: Vec::new(), logprobs: Vec::new(), job }
+        Self { id, overtaken: 0, tokens, computed: 0, blocks: Vec::new(), borrowed: 0, logprobs: Vec::new(), job }
     }
 
     pub(crate) fn running(&self) -> Running {
         Running { id: self.id, tokens: self.tokens.len(), computed: self.computed }
     }
 
-    pub(crate) fn waiting(&self) -> Waiting {
+    /// How it stands in line when it would share this much.
+    pub(crate) fn waiting(&self, share: Share) -> Waiting {
         let blocks = (self.tokens.len() + self.job.limits.max_new_tokens).div_ceil(BLOCK_TOKENS);
         Waiting {
             id: self.id,
             priority: self.job.priority,
             overtaken: self.overtaken,
-            tokens: self.tokens.len(),
-            blocks,
+            tokens: self.tokens.len() - share.tokens,
+            blocks: blocks - share.whole_blocks(),
         }
     }
 
@@ -77,9 +83,48 @@ impl Sequence {
         self.overtaken += 1;
     }
 
-    pub(crate) fn admit(&mut self, blocks: Vec<u32>) {
+    /// Starts it after `computed` tokens, in blocks of which the first `borrowed` are the prefix's.
+    pub(crate) fn admit(&mut self, blocks: Vec<u32>, borrowed: usize, computed: usize) {
         self.blocks = blocks;
+        self.borrowed = borrowed;
+        self.computed = computed;
         self.job.place = None;
+    }
+
+    /// Its blocks, in order of position.
+    pub(crate) fn blocks(&self) -> &[u32] {
+        &self.blocks
+    }
+
+    /// Those of them that nobody else has.
+    pub(crate) fn own_blocks(&self) -> &[u32] {
+        &self.blocks[self.borrowed..]
+    }
+
+    /// Whether it reads blocks of the prefix.
+    pub(crate) fn borrows(&self) -> bool {
+        self.borrowed > 0
+    }
+
+    /// Leaves its first blocks to the prefix, and goes on reading them.
+    pub(crate) fn leave(&mut self, blocks: usize) {
+        debug_assert_eq!(self.borrowed, 0, "these blocks are not its own");
+        self.borrowed = blocks;
+    }
+
+    /// Prompt and answer so far.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The tokens that other requests begin with too and that a prefix could spare it: all but the last of its prompt at most.
+    pub(crate) fn common(&self) -> &[u32] {
+        &self.tokens[..self.job.common_tokens.min(self.prompt_tokens() - 1)]
+    }
+
+    /// Whether the keys and values of all of [`Self::common`] are in the pool.
+    pub(crate) fn has_computed_common(&self) -> bool {
+        self.computed >= self.common().len()
     }
 
     pub(crate) fn cancelled(&self) -> bool {

@@ -64,6 +64,10 @@ catalogue! {
         SettleLostRaces, "precis_settle_lost_races_total", [],
             "Outcomes given up because another instance had settled the document first";
         EngineTokens, "precis_engine_tokens_total", ["kind"], "Tokens that the engine computed: prefill or decode";
+        EnginePrefixLookups, "precis_engine_prefix_lookups_total", ["result"],
+            "Sequences admitted: hit when the beginning of the prompt was there already, else miss";
+        EnginePrefixTokens, "precis_engine_prefix_tokens_total", [],
+            "Prompt tokens that the engine did not compute, because they were there already";
         EngineRequests, "precis_engine_requests_total", ["finish_reason"],
             "Requests that the engine finished, by why generation ended";
         ApiRequests, "precis_api_requests_total", ["provider", "result"],
@@ -90,6 +94,8 @@ catalogue! {
         EngineSequencesRunning, "precis_engine_sequences_running", [], "Sequences in the engine's batch";
         EngineSequencesWaiting, "precis_engine_sequences_waiting", [], "Sequences that wait for room in the batch";
         EngineKvBlocksUsed, "precis_engine_kv_blocks_used", [], "Key-value cache blocks in use";
+        EngineKvBlocksPinned, "precis_engine_kv_blocks_pinned", [],
+            "Key-value cache blocks that hold the beginning shared by prompts; not counted as in use";
         EngineKvBlocksTotal, "precis_engine_kv_blocks_total", [], "Key-value cache blocks there are";
         BuildInfo, "precis_build_info", ["version"], "Always 1; the label says which version runs";
         ProcessStartTimeSeconds, "process_start_time_seconds", [], "When this process started, in seconds since 1970";

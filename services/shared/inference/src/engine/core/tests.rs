@@ -9,6 +9,7 @@ use super::Core;
 use crate::engine::batch::BLOCK_TOKENS;
 use crate::engine::fake::{self, BOMB, END, FakeModel, NOT_A_NUMBER, POISON, Steps};
 use crate::engine::metrics::Counters;
+use crate::engine::prefix::MISSES_LIMIT;
 use crate::engine::scheduler::Limits;
 use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
@@ -25,9 +26,19 @@ fn core(blocks: usize, limits: Limits) -> (Core<FakeModel>, Steps) {
 }
 
 fn submit(core: &mut Core<FakeModel>, prompt: &[u32], max_new_tokens: usize, priority: i32) -> Answer {
+    submit_with_common(core, prompt, 0, max_new_tokens, priority)
+}
+
+fn submit_with_common(
+    core: &mut Core<FakeModel>,
+    prompt: &[u32],
+    common_tokens: usize,
+    max_new_tokens: usize,
+    priority: i32,
+) -> Answer {
     let (reply, answer) = oneshot::channel();
     let limits = crate::decode::stop::Limits { max_new_tokens, one_paragraph: false };
-    core.accept(Job { prompt: prompt.to_vec(), limits, priority, reply, place: None });
+    core.accept(Job { prompt: prompt.to_vec(), common_tokens, limits, priority, reply, place: None });
     answer
 }
 
@@ -35,7 +46,7 @@ fn submit(core: &mut Core<FakeModel>, prompt: &[u32], max_new_tokens: usize, pri
 fn finish(core: &mut Core<FakeModel>) {
     for _ in 0..20_000 {
         if core.is_idle() {
-            assert_eq!(core.blocks.available(), core.blocks.total(), "blocks leaked");
+            assert_eq!(core.blocks.available() + core.prefix.blocks().len(), core.blocks.total(), "blocks leaked");
             return;
         }
         core.turn().unwrap();
@@ -54,39 +65,82 @@ fn generated(mut answer: Answer) -> Vec<u32> {
     ids
 }
 
+/// A request of a property test, and what happens to it.
 #[derive(Debug, Clone)]
 struct Case {
     prompt: Vec<u32>,
+    /// How many first tokens it says that others have too; not always the truth.
+    common_tokens: usize,
     max_new_tokens: usize,
     priority: i32,
-    after: usize,
+    /// The turn it arrives before.
+    arrives: usize,
+    /// Turns after which its caller goes away, if it does.
+    patience: Option<usize>,
 }
 
+/// A request with one of three beginnings, of which one begins another, or with none.
 fn case() -> impl Strategy<Value = Case> {
-    (prop::collection::vec(1_u32..40, 1..90), 1_usize..40, -1..2, 0_usize..30)
-        .prop_map(|(prompt, max_new_tokens, priority, after)| Case { prompt, max_new_tokens, priority, after })
+    let beginning = prop_oneof![Just(0_u32..0), Just(100..112), Just(200..240), Just(200..275)];
+    let document = prop::collection::vec(1_u32..40, 1..60);
+    let lie = prop_oneof![4 => Just(None), 1 => (0_usize..140).prop_map(Some)];
+    let patience = prop_oneof![3 => Just(None), 1 => (0_usize..20).prop_map(Some)];
+    (beginning, document, lie, 1_usize..40, -1..2, 0_usize..40, patience).prop_map(
+        |(beginning, document, lie, max_new_tokens, priority, arrives, patience)| Case {
+            common_tokens: lie.unwrap_or(beginning.len()),
+            prompt: beginning.chain(document).collect(),
+            max_new_tokens,
+            priority,
+            arrives,
+            patience,
+        },
+    )
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn every_request_is_answered_once_as_if_it_were_alone(
-        mut cases in prop::collection::vec(case(), 1..12),
-        blocks in 5_usize..24,
+        mut cases in prop::collection::vec(case(), 1..24),
+        poison in prop::option::of(any::<prop::sample::Index>()),
+        blocks in 6_usize..24,
         step_tokens in 4_usize..70,
     ) {
         let (mut core, steps) = core(blocks, Limits { step_tokens, max_sequences: 4 });
-        cases.sort_by_key(|case| case.after);
-        let mut answers = Vec::new();
-        let mut turns = 0;
-        for case in &cases {
-            while turns < case.after {
-                core.turn().unwrap();
-                turns += 1;
+        cases.sort_by_key(|case| case.arrives);
+        // One that fails must harm neither its neighbours nor the prefix that it may have.
+        let poison = poison.map(|index| index.index(cases.len()));
+        if let Some(at) = poison {
+            cases[at].prompt.push(POISON);
+        }
+        let mut answers: Vec<Option<Answer>> = Vec::new();
+        for turn in 0..20_000 {
+            for case in &cases[answers.len()..] {
+                if case.arrives > turn {
+                    break;
+                }
+                let Case { prompt, common_tokens, max_new_tokens, priority, .. } = case;
+                answers.push(Some(submit_with_common(&mut core, prompt, *common_tokens, *max_new_tokens, *priority)));
             }
-            answers.push(submit(&mut core, &case.prompt, case.max_new_tokens, case.priority));
+            for (case, answer) in cases.iter().zip(&mut answers) {
+                if case.patience.is_some_and(|patience| case.arrives + patience == turn) {
+                    *answer = None;
+                }
+            }
+            if core.is_idle() && answers.len() == cases.len() {
+                break;
+            }
+            core.turn().unwrap();
+            let owned: usize = core.running.values().map(|sequence| sequence.own_blocks().len()).sum();
+            prop_assert_eq!(owned + core.prefix.blocks().len() + core.blocks.available(), blocks);
         }
         finish(&mut core);
-        for (case, answer) in cases.iter().zip(answers) {
+        for (at, (case, answer)) in cases.iter().zip(answers).enumerate() {
+            let Some(mut answer) = answer else { continue };
+            if poison == Some(at) {
+                prop_assert_eq!(answer.try_recv().unwrap().unwrap_err().code(), "step_failed");
+                continue;
+            }
             let expected = fake::answer(&case.prompt, case.max_new_tokens);
             let got = generated(answer);
             prop_assert!(expected.starts_with(&got), "{got:?} is not the beginning of {expected:?}");
@@ -192,4 +246,108 @@ fn a_broken_device_stops_the_engine_and_blames_no_request() {
         assert_eq!(answer.try_recv().unwrap().unwrap_err().code(), "engine_stopped");
     }
     assert_eq!(core.blocks.available(), 16);
+}
+
+/// What a prompt about this document begins with, and a prompt.
+fn with_beginning(length: u32, document: u32) -> Vec<u32> {
+    (100..100 + length).chain([document; 5]).collect()
+}
+
+#[test]
+fn the_beginning_of_a_prompt_is_computed_once() {
+    for length in [8, 31, 32, 33, 64, 80] {
+        let (mut core, steps) = core(16, LIMITS);
+        for document in 0..5 {
+            let prompt = with_beginning(length, document);
+            let answer = submit_with_common(&mut core, &prompt, length as usize, 9, 0);
+            finish(&mut core);
+            assert_eq!(generated(answer), fake::answer(&prompt, 9), "{length} tokens shared");
+        }
+        let stats = core.counters.stats();
+        assert_eq!((stats.prefix_hits, stats.shared_tokens), (4, 4 * u64::from(length)));
+        assert_eq!(stats.prefill_tokens, u64::from(length) + 5 * 5);
+        assert_eq!(stats.kv_blocks_pinned, u64::from(length.div_ceil(32)));
+        let computed: usize = steps.borrow().iter().map(|(tokens, _)| tokens).sum();
+        assert_eq!(computed as u64, stats.prefill_tokens + stats.decode_tokens);
+    }
+}
+
+#[test]
+fn those_who_share_need_fewer_blocks() {
+    let (mut core, _) = core(7, LIMITS);
+    let first = submit_with_common(&mut core, &with_beginning(64, 1), 64, 9, 0);
+    finish(&mut core);
+    // Each takes three blocks, of which two are shared: five fit beside the two pinned ones, four may run.
+    let rest: Vec<Answer> =
+        (2..6).map(|document| submit_with_common(&mut core, &with_beginning(64, document), 64, 9, 0)).collect();
+    core.turn().unwrap();
+    core.turn().unwrap();
+    assert_eq!(core.running.len(), 4);
+    finish(&mut core);
+    for (document, answer) in (1..).zip([first].into_iter().chain(rest)) {
+        assert_eq!(generated(answer), fake::answer(&with_beginning(64, document), 9));
+    }
+}
+
+#[test]
+fn a_prompt_that_is_nothing_but_the_beginning_still_gets_its_logits() {
+    let (mut core, _) = core(8, LIMITS);
+    let prompt: Vec<u32> = (100..164).collect();
+    for _ in 0..3 {
+        let answer = submit_with_common(&mut core, &prompt, 64, 9, 0);
+        finish(&mut core);
+        assert_eq!(generated(answer), fake::answer(&prompt, 9));
+    }
+    assert_eq!(core.counters.stats().shared_tokens, 2 * 63);
+}
+
+#[test]
+fn another_beginning_takes_the_place_after_a_while() {
+    let (mut core, _) = core(16, LIMITS);
+    let other = |document: u32| (500..540).chain([document; 3]).collect::<Vec<u32>>();
+    for document in 0..4 {
+        let answer = submit_with_common(&mut core, &with_beginning(40, document), 40, 9, 0);
+        finish(&mut core);
+        drop(answer);
+    }
+    assert_eq!(core.counters.stats().prefix_hits, 3);
+    for document in 0..MISSES_LIMIT + 4 {
+        let answer = submit_with_common(&mut core, &other(document), 40, 9, 0);
+        finish(&mut core);
+        assert_eq!(generated(answer), fake::answer(&other(document), 9));
+    }
+    assert_eq!(core.counters.stats().prefix_hits, 3 + 4);
+    assert_eq!(core.counters.stats().kv_blocks_pinned, 2);
+}
+
+#[test]
+fn a_request_that_needs_the_whole_pool_takes_the_prefix_away() {
+    let (mut core, _) = core(4, LIMITS);
+    let first = submit_with_common(&mut core, &with_beginning(40, 1), 40, 9, 0);
+    finish(&mut core);
+    assert_eq!(core.prefix.blocks().len(), 2);
+    let prompt = with_beginning(40, 2);
+    // Four blocks: three of its own beside a shared one, but only two are free.
+    let large = submit_with_common(&mut core, &prompt, 40, 4 * BLOCK_TOKENS - prompt.len(), 0);
+    finish(&mut core);
+    assert_eq!(generated(large), fake::answer(&prompt, 4 * BLOCK_TOKENS - prompt.len()));
+    drop(first);
+}
+
+#[test]
+fn a_prefix_outlives_the_request_that_computed_it() {
+    let (mut core, _) = core(16, LIMITS);
+    let prompt = with_beginning(80, 1);
+    let first = submit_with_common(&mut core, &prompt, 80, 50, 0);
+    while core.prefix.blocks().is_empty() {
+        core.turn().unwrap();
+    }
+    drop(first);
+    core.turn().unwrap();
+    assert_eq!((core.blocks.available(), core.prefix.blocks().len()), (13, 3));
+    let prompt = with_beginning(80, 2);
+    let answer = submit_with_common(&mut core, &prompt, 80, 50, 0);
+    finish(&mut core);
+    assert_eq!(generated(answer), fake::answer(&prompt, 50));
+    assert_eq!(core.counters.stats().prefix_hits, 1);
 }

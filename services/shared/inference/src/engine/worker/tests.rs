@@ -33,6 +33,7 @@ fn job(prompt: &[u32]) -> (Message, Answer) {
     (
         Message::Job(Job {
             prompt: prompt.to_vec(),
+            common_tokens: 0,
             limits: Limits { max_new_tokens: 5, one_paragraph: false },
             priority: 0,
             reply,

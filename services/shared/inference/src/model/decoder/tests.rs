@@ -81,7 +81,7 @@ fn generate(core: &mut Core<Decoder<CandleBackend>>, prompts: &[Vec<u32>], max_n
         .map(|prompt| {
             let (reply, answer) = oneshot::channel();
             let limits = Limits { max_new_tokens, one_paragraph: false };
-            core.accept(Job { prompt: prompt.clone(), limits, priority: 0, reply, place: None });
+            core.accept(Job { prompt: prompt.clone(), common_tokens: 0, limits, priority: 0, reply, place: None });
             answer
         })
         .collect();
