@@ -25,6 +25,33 @@ pub struct Request {
     pub cancel: CancellationToken,
 }
 
+/// What ends an answer before its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum End {
+    /// The model's word for it, or its going in circles.
+    #[default]
+    Natural,
+    /// That, or the first blank line after some text.
+    Paragraph,
+    /// Nothing: exactly as many tokens are generated as were allowed. For measurements, in which every engine must do the same
+    /// work.
+    AtLimit,
+}
+
+/// A prompt that is token ids already, control tokens included. For measurements and for comparing engines token by token;
+/// a document's text belongs into a [`Request`], where it cannot act as a control token.
+#[derive(Debug, Clone, Default)]
+pub struct TokenRequest {
+    /// The whole prompt.
+    pub prompt: Vec<u32>,
+    /// The most tokens of the answer.
+    pub max_new_tokens: usize,
+    /// What else ends it.
+    pub end: End,
+    /// Cancels the request; so does dropping the future of [`crate::Engine::submit_tokens`].
+    pub cancel: CancellationToken,
+}
+
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

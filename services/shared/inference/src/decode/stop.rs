@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::request::FinishReason;
+use crate::request::{End, FinishReason};
 use crate::text::detokenise::Detokeniser;
 
 /// Shortest piece whose threefold repetition is a loop: shorter ones occur in tables and lists of figures.
@@ -33,8 +33,8 @@ pub(crate) struct StopRules {
 pub(crate) struct Limits {
     /// The most tokens.
     pub(crate) max_new_tokens: usize,
-    /// Whether the first blank line ends it.
-    pub(crate) one_paragraph: bool,
+    /// What else ends it.
+    pub(crate) end: End,
 }
 
 /// What an answer's last token means for it.
@@ -54,10 +54,16 @@ pub(crate) enum Verdict {
 impl StopRules {
     /// Looks at an answer after each token.
     pub(crate) fn verdict(&self, answer: &[u32], limits: Limits) -> Verdict {
+        if limits.end == End::AtLimit {
+            return match answer.len() >= limits.max_new_tokens {
+                true => Verdict::Finished { reason: FinishReason::Length, keep: answer.len() },
+                false => Verdict::Continue,
+            };
+        }
         if answer.last().is_some_and(|last| self.endings.contains(last)) {
             return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() - 1 };
         }
-        if limits.one_paragraph && self.ends_with_blank_line(answer) {
+        if limits.end == End::Paragraph && self.ends_with_blank_line(answer) {
             return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() };
         }
         if let Some(keep) = loop_start(answer).or_else(|| first_of_repeated_phrase(answer)) {

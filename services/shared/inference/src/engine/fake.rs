@@ -144,6 +144,6 @@ pub(crate) fn engine_with(limit_tokens: usize, window_tokens: usize, queue_token
         repetition_penalty: 1.0,
     };
     let queue = Arc::new(Semaphore::new(queue_tokens));
-    let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters };
+    let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters, kv_bytes: 0 };
     Engine { shared: Arc::new(shared) }
 }

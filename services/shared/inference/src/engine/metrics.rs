@@ -1,7 +1,8 @@
 //! What the engine says about itself: to Prometheus, and to its owner.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use precis_telemetry::metrics::{Counter, Gauge, Histogram};
 
@@ -38,6 +39,19 @@ pub struct EngineStats {
     pub kv_blocks_total: u64,
 }
 
+/// One step, for measurements.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepRecord {
+    /// Prompt tokens it computed.
+    pub(crate) prefilled: usize,
+    /// Answer tokens it computed.
+    pub(crate) decoded: usize,
+    /// When it ended.
+    pub(crate) ended: Instant,
+    /// CPU seconds of this process by then, where the system tells.
+    pub(crate) cpu_seconds: Option<f64>,
+}
+
 /// The same, as the engine thread writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -54,9 +68,19 @@ pub(crate) struct Counters {
     kv_blocks_used: AtomicU64,
     kv_blocks_pinned: AtomicU64,
     kv_blocks_total: AtomicU64,
+    /// Every step while somebody measures.
+    record: Mutex<Option<Vec<StepRecord>>>,
 }
 
 impl Counters {
+    pub(crate) fn record_steps(&self) {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    pub(crate) fn recorded_steps(&self) -> Vec<StepRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+
     pub(crate) fn step(&self, prefilled: usize, decoded: usize, took: Duration) {
         Counter::EngineTokens.add(prefilled as u64, &["prefill"]);
         Counter::EngineTokens.add(decoded as u64, &["decode"]);
@@ -64,6 +88,10 @@ impl Counters {
         self.steps.fetch_add(1, Relaxed);
         self.prefill_tokens.fetch_add(prefilled as u64, Relaxed);
         self.decode_tokens.fetch_add(decoded as u64, Relaxed);
+        if let Some(record) = self.record.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            let (ended, cpu_seconds) = (Instant::now(), crate::bench::cpu_seconds());
+            record.push(StepRecord { prefilled, decoded, ended, cpu_seconds });
+        }
     }
 
     pub(crate) fn finished(&self, reason: FinishReason) {

@@ -25,14 +25,14 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use self::metrics::Counters;
+use self::metrics::{Counters, StepRecord};
 pub use self::metrics::EngineStats;
 use self::sequence::{Generated, Job};
 use self::worker::Message;
 use crate::decode::logprob::quantiles;
 use crate::decode::stop::Limits;
 use crate::error::EngineError;
-use crate::request::{Completion, Request};
+use crate::request::{Completion, End, Request, TokenRequest};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
@@ -72,6 +72,8 @@ struct Shared {
     window_tokens: usize,
     info: ModelInfo,
     counters: Arc<Counters>,
+    /// Bytes of the key-value pool, taken at start.
+    kv_bytes: u64,
 }
 
 impl std::fmt::Debug for Engine {
@@ -93,11 +95,41 @@ impl Engine {
         }
     }
 
+    /// Generates from a prompt given as token ids; otherwise as [`Engine::submit`].
+    pub async fn submit_tokens(&self, request: TokenRequest) -> Result<Completion, EngineError> {
+        let TokenRequest { prompt, max_new_tokens, end, cancel } = request;
+        let vocabulary = self.shared.tokenizer.detokeniser().vocabulary();
+        if prompt.is_empty() || prompt.iter().any(|id| *id as usize >= vocabulary) {
+            let reason = format!("its prompt is empty or has an id that is not below the vocabulary's {vocabulary}");
+            return Err(EngineError::InvalidRequest { reason });
+        }
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(EngineError::Cancelled),
+            result = self.compute(prompt, 0, Limits { max_new_tokens, end }, 0) => result,
+        }
+    }
+
+    /// The token ids of a request's prompt, as [`Engine::submit`] would compute them.
+    pub async fn prompt_tokens(&self, request: Request) -> Result<Vec<u32>, EngineError> {
+        Ok(self.off_thread(move |shared| shared.prompt(&request)).await?.0)
+    }
+
     async fn generate(&self, request: Request) -> Result<Completion, EngineError> {
         let Request { max_new_tokens, one_paragraph, priority, .. } = request;
-        let limits = Limits { max_new_tokens, one_paragraph };
+        let end = if one_paragraph { End::Paragraph } else { End::Natural };
         let (prompt, common_tokens) = self.off_thread(move |shared| shared.prompt(&request)).await?;
-        let input_tokens = prompt.len();
+        self.compute(prompt, common_tokens, Limits { max_new_tokens, end }, priority).await
+    }
+
+    async fn compute(
+        &self,
+        prompt: Vec<u32>,
+        common_tokens: usize,
+        limits: Limits,
+        priority: i32,
+    ) -> Result<Completion, EngineError> {
+        let (input_tokens, max_new_tokens) = (prompt.len(), limits.max_new_tokens);
         self.shared.admit(input_tokens, max_new_tokens)?;
 
         let weight = (input_tokens + max_new_tokens).min(self.shared.queue_tokens);
@@ -126,6 +158,21 @@ impl Engine {
     /// Counters and state, as of the last step.
     pub fn stats(&self) -> EngineStats {
         self.shared.counters.stats()
+    }
+
+    /// Bytes of the key-value pool, which is taken at start and never grows.
+    pub fn kv_bytes(&self) -> u64 {
+        self.shared.kv_bytes
+    }
+
+    /// Starts to write down every step.
+    pub(crate) fn record_steps(&self) {
+        self.shared.counters.record_steps();
+    }
+
+    /// The steps since [`Engine::record_steps`], in order; ends the recording.
+    pub(crate) fn recorded_steps(&self) -> Vec<StepRecord> {
+        self.shared.counters.recorded_steps()
     }
 
     /// What the answers depend on besides the request.

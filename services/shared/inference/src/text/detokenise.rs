@@ -27,6 +27,11 @@ impl Detokeniser {
         Self { bytes: tokens.map(decode).collect() }
     }
 
+    /// Tokens there are; ids are below it.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes of a token; none of an id outside the vocabulary.
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{Limits, StopRules, Verdict};
-use crate::request::FinishReason;
+use crate::request::{End, FinishReason};
 use crate::text::detokenise::Detokeniser;
 
 const END: u32 = 2;
@@ -15,7 +15,7 @@ fn rules(endings: &[u32]) -> StopRules {
 }
 
 fn verdict(answer: &[u32], endings: &[u32], max_new_tokens: usize) -> Verdict {
-    rules(endings).verdict(answer, Limits { max_new_tokens, one_paragraph: false })
+    rules(endings).verdict(answer, Limits { max_new_tokens, end: End::Natural })
 }
 
 fn finished(reason: FinishReason, keep: usize) -> Verdict {
@@ -80,7 +80,7 @@ fn lists_with_short_repeats_are_no_loop() {
 
 #[test]
 fn one_paragraph_ends_at_the_first_blank_line_after_text() {
-    let one = Limits { max_new_tokens: 100, one_paragraph: true };
+    let one = Limits { max_new_tokens: 100, end: End::Paragraph };
     for (answer, ends) in [
         (&[3, 4][..], false),
         (&[3, 5], true),
@@ -94,4 +94,13 @@ fn one_paragraph_ends_at_the_first_blank_line_after_text() {
         assert_eq!(rules(&[END]).verdict(answer, one), expected, "{answer:?}");
         assert_eq!(verdict(answer, &[END], 100), Verdict::Continue);
     }
+}
+
+#[test]
+fn at_the_limit_means_exactly_so_many_tokens_whatever_they_are() {
+    let limits = Limits { max_new_tokens: 40, end: End::AtLimit };
+    let (ending, looping) = ([7; 39], [1; 39]);
+    assert_eq!(rules(&[7]).verdict(&ending, limits), Verdict::Continue);
+    assert_eq!(rules(&[7]).verdict(&looping, limits), Verdict::Continue);
+    assert_eq!(rules(&[7]).verdict(&[7; 40], limits), Verdict::Finished { reason: FinishReason::Length, keep: 40 });
 }

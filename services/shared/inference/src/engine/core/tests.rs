@@ -13,7 +13,7 @@ use crate::engine::prefix::MISSES_LIMIT;
 use crate::engine::scheduler::Limits;
 use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
-use crate::request::FinishReason;
+use crate::request::{End, FinishReason};
 
 type Answer = Receiver<Result<Generated, EngineError>>;
 
@@ -37,7 +37,7 @@ fn submit_with_common(
     priority: i32,
 ) -> Answer {
     let (reply, answer) = oneshot::channel();
-    let limits = crate::decode::stop::Limits { max_new_tokens, one_paragraph: false };
+    let limits = crate::decode::stop::Limits { max_new_tokens, end: End::Natural };
     core.accept(Job { prompt: prompt.to_vec(), common_tokens, limits, priority, reply, place: None });
     answer
 }

@@ -14,6 +14,7 @@ use crate::engine::metrics::Counters;
 use crate::engine::scheduler::Limits as StepLimits;
 use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
+use crate::request::End;
 
 type Answer = Receiver<Result<Generated, EngineError>>;
 
@@ -34,7 +35,7 @@ fn job(prompt: &[u32]) -> (Message, Answer) {
         Message::Job(Job {
             prompt: prompt.to_vec(),
             common_tokens: 0,
-            limits: Limits { max_new_tokens: 5, one_paragraph: false },
+            limits: Limits { max_new_tokens: 5, end: End::Natural },
             priority: 0,
             reply,
             place: None,

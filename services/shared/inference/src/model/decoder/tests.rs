@@ -16,6 +16,7 @@ use crate::engine::scheduler::Limits as StepLimits;
 use crate::engine::sequence::{Generated, Job};
 use crate::model::config::ModelConfig;
 use crate::model::weights::{GgufFile, Weights};
+use crate::request::End;
 use crate::testing;
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
@@ -80,7 +81,7 @@ fn generate(core: &mut Core<Decoder<CandleBackend>>, prompts: &[Vec<u32>], max_n
         .iter()
         .map(|prompt| {
             let (reply, answer) = oneshot::channel();
-            let limits = Limits { max_new_tokens, one_paragraph: false };
+            let limits = Limits { max_new_tokens, end: End::Natural };
             core.accept(Job { prompt: prompt.clone(), common_tokens: 0, limits, priority: 0, reply, place: None });
             answer
         })

@@ -1,0 +1,201 @@
+//! Measures an engine: how fast, for how much processor time, in how much memory.
+//!
+//! All figures come from the engine as workers use it, through its queue and its scheduler. Prompts are token ids, so that another
+//! engine can be given the very same work, and answers have exactly the tokens asked for unless [`End`] says otherwise.
+//!
+//! - [`documents`] submits all prompts at once and waits for all answers: what batch work sees, prefill and decode mixed.
+//!   With one token an answer it measures prefill.
+//! - [`decode`] measures decoding alone. An engine without a prefill phase starts to decode its first sequences while it reads the
+//!   prompts of the last ones; so prompts get lengths ([`lengths`]) with which all sequences stand at the same context when
+//!   the last one joins, and only steps count in which every sequence decoded and nothing else was computed.
+
+mod prompts;
+mod system;
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+pub use self::prompts::{parse, slices, write};
+pub use self::system::{cpu_seconds, peak_rss_bytes};
+use crate::engine::Engine;
+use crate::engine::metrics::StepRecord;
+use crate::error::EngineError;
+use crate::request::{Completion, End, TokenRequest};
+
+/// What one run of some work took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measurement {
+    /// Answers.
+    pub documents: usize,
+    /// Prompt tokens; 0 where only decoding was measured.
+    pub input_tokens: usize,
+    /// Generated tokens.
+    pub output_tokens: usize,
+    /// Wall clock.
+    pub wall_seconds: f64,
+    /// Processor time of all threads of this process; `None` where the system does not say.
+    pub cpu_seconds: Option<f64>,
+    /// Steps of the engine.
+    pub steps: usize,
+}
+
+impl Measurement {
+    /// Answers a minute.
+    pub fn documents_per_minute(&self) -> f64 {
+        self.documents as f64 * 60.0 / self.wall_seconds
+    }
+
+    /// Prompt tokens a second.
+    pub fn input_per_second(&self) -> f64 {
+        self.input_tokens as f64 / self.wall_seconds
+    }
+
+    /// Generated tokens a second.
+    pub fn output_per_second(&self) -> f64 {
+        self.output_tokens as f64 / self.wall_seconds
+    }
+
+    /// Tokens, read and generated, for each second of processor time.
+    pub fn tokens_per_cpu_second(&self) -> Option<f64> {
+        self.cpu_seconds.filter(|cpu| *cpu > 0.0).map(|cpu| (self.input_tokens + self.output_tokens) as f64 / cpu)
+    }
+}
+
+/// Answers all prompts, submitted at once, with up to `new_tokens` tokens each.
+pub async fn documents(
+    engine: &Engine,
+    prompts: &[Vec<u32>],
+    new_tokens: usize,
+    end: End,
+) -> Result<Measurement, EngineError> {
+    let (cpu_before, steps_before) = (cpu_seconds(), engine.stats().steps);
+    let started = Instant::now();
+    let answers = answers(engine, prompts.iter().map(|prompt| request(prompt.clone(), new_tokens, end))).await?;
+    let wall_seconds = started.elapsed().as_secs_f64();
+    Ok(Measurement {
+        documents: answers.len(),
+        input_tokens: answers.iter().map(|answer| answer.input_tokens).sum(),
+        output_tokens: answers.iter().map(|answer| answer.output_tokens).sum(),
+        wall_seconds,
+        cpu_seconds: difference(cpu_seconds(), cpu_before),
+        steps: (engine.stats().steps - steps_before) as usize,
+    })
+}
+
+/// Decodes with `batch` sequences together, whose contexts grow from `context` by about `new_tokens`. `text` is what their prompts
+/// are cut from. `step_tokens` is the engine's own setting.
+///
+/// Fails when no step decoded all sequences, which a key-value pool or a batch limit that is too small for them leads to.
+pub async fn decode(
+    engine: &Engine,
+    text: &[u32],
+    batch: usize,
+    context: usize,
+    new_tokens: usize,
+    step_tokens: usize,
+) -> Result<Measurement, EngineError> {
+    let lengths = lengths(batch, context, step_tokens);
+    let prompts = slices(text, &lengths);
+    engine.record_steps();
+    let all = prompts.into_iter().map(|prompt| {
+        // All end at the same context.
+        let room = (context + new_tokens).saturating_sub(prompt.len()).max(1);
+        request(prompt, room, End::AtLimit)
+    });
+    let done = answers(engine, all).await;
+    let steps = engine.recorded_steps();
+    done?;
+    full_steps(&steps, batch).ok_or_else(|| EngineError::InvalidRequest {
+        reason: format!(
+            "no two steps in a row decoded all {batch} sequences: give the engine at least {batch} `max_sequences` and {} `kv_tokens`",
+            batch * (context + new_tokens).next_multiple_of(crate::engine::batch::BLOCK_TOKENS)
+        ),
+    })
+}
+
+fn request(prompt: Vec<u32>, max_new_tokens: usize, end: End) -> TokenRequest {
+    TokenRequest { prompt, max_new_tokens, end, ..TokenRequest::default() }
+}
+
+/// All answers, in no order; the first error ends the others. Requests reach the engine in the order given.
+async fn answers(
+    engine: &Engine,
+    requests: impl Iterator<Item = TokenRequest>,
+) -> Result<Vec<Completion>, EngineError> {
+    let (mut tasks, mut answers) = (JoinSet::new(), Vec::new());
+    for request in requests {
+        let engine = engine.clone();
+        let mut answer = Box::pin(async move { engine.submit_tokens(request).await });
+        // Its first poll takes its place in the queue; tasks are polled in any order.
+        match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
+            Poll::Ready(answer) => answers.push(answer?),
+            Poll::Pending => drop(tasks.spawn(answer)),
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        let lost = |error| EngineError::Stopped { reason: format!("a request was lost: {error}") };
+        answers.push(done.map_err(lost)??);
+    }
+    Ok(answers)
+}
+
+/// Prompt lengths with which `batch` sequences stand at `context` tokens when the last of them starts to decode, in an engine
+/// whose steps compute `step_tokens` tokens and serve those that decode first.
+pub(crate) fn lengths(batch: usize, context: usize, step_tokens: usize) -> Vec<usize> {
+    let mut lengths = vec![context; batch];
+    // Shorter prompts end sooner: a few rounds settle it.
+    for _ in 0..8 {
+        let starts = starts(&lengths, step_tokens);
+        let last = starts.last().copied().unwrap_or(0);
+        for (length, start) in lengths.iter_mut().zip(&starts) {
+            *length = context.saturating_sub(last - start).max(1);
+        }
+    }
+    lengths
+}
+
+/// The step in which each sequence's prompt is complete.
+fn starts(lengths: &[usize], step_tokens: usize) -> Vec<usize> {
+    let mut starts = Vec::with_capacity(lengths.len());
+    let (mut step, mut room) = (0, step_tokens);
+    for length in lengths {
+        let mut left = *length;
+        while left > room {
+            left -= room;
+            step += 1;
+            // Whose prompt was complete decodes one token a step.
+            room = step_tokens.saturating_sub(starts.len()).max(1);
+        }
+        room -= left;
+        starts.push(step);
+    }
+    starts
+}
+
+/// The steps that decoded one token for each of `batch` sequences and nothing else, as one measurement: from the end of the first
+/// to the end of the last, so that what happens between steps counts.
+fn full_steps(steps: &[StepRecord], batch: usize) -> Option<Measurement> {
+    let is_full = |step: &StepRecord| step.prefilled == 0 && step.decoded == batch;
+    let first = steps.iter().position(is_full)?;
+    let count = steps[first..].iter().take_while(|step| is_full(step)).count() - 1;
+    let (from, to) = (steps[first], steps[first + count]);
+    (count > 0).then(|| Measurement {
+        documents: batch,
+        input_tokens: 0,
+        output_tokens: count * batch,
+        wall_seconds: (to.ended - from.ended).as_secs_f64(),
+        cpu_seconds: difference(to.cpu_seconds, from.cpu_seconds),
+        steps: count,
+    })
+}
+
+fn difference(after: Option<f64>, before: Option<f64>) -> Option<f64> {
+    Some(after? - before?)
+}
+
+#[cfg(test)]
+mod tests;
