@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    config, dead_letters, doctor, models, policy, results, status, submit, summarize, tiers, topics, up,
+    bench, config, dead_letters, doctor, models, policy, results, status, submit, summarize, tiers, topics, up,
 };
 
 const ABOUT: &str = "Summaries of documents at scale: routed by cost, checked, settled exactly once.";
@@ -76,6 +76,8 @@ pub enum Command {
     Tiers(tiers::Args),
     /// List, fetch and verify models
     Models(models::Args),
+    /// Measure how fast this machine summarises: documents a minute, prefill, decode
+    Bench(bench::Args),
     /// Create topics
     Topics(topics::Args),
     /// Check what the services need: log, store, model, disk

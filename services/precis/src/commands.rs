@@ -1,5 +1,6 @@
 //! One module a command: its arguments with their help, and what it does.
 
+pub mod bench;
 pub mod config;
 pub mod dead_letters;
 pub mod doctor;

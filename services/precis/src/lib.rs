@@ -34,6 +34,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Policy(args) => commands::policy::run(&globals, args, &out).await,
         Command::Tiers(args) => commands::tiers::run(&globals, args, &out).await,
         Command::Models(args) => commands::models::run(&globals, args, &out).await,
+        Command::Bench(args) => commands::bench::run(&globals, args, &out).await,
         Command::Topics(args) => commands::topics::run(&globals, args, &out).await,
         Command::Doctor(args) => commands::doctor::run(&globals, args, &out).await,
         Command::Config(args) => commands::config::run(&globals, &args, &out),

@@ -31,6 +31,7 @@ pub fn write(prompts: &[Vec<u32>]) -> String {
 /// that nothing can be shared. `text` has at least one id.
 pub fn slices(text: &[u32], lengths: &[usize]) -> Vec<Vec<u32>> {
     let stride = (text.len() / lengths.len().max(1)).max(1);
-    let piece = |(index, length): (usize, &usize)| text.iter().copied().cycle().skip(index * stride).take(*length).collect();
+    let piece =
+        |(index, length): (usize, &usize)| text.iter().copied().cycle().skip(index * stride).take(*length).collect();
     lengths.iter().enumerate().map(piece).collect()
 }

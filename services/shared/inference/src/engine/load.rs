@@ -86,7 +86,17 @@ impl Engine {
             0 => entry.window.unwrap_or(0),
             set => set,
         };
-        let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters, kv_bytes: needs.pool };
+        let shared = Shared {
+            inbox,
+            queue,
+            queue_tokens,
+            tokenizer,
+            template,
+            window_tokens,
+            info,
+            counters,
+            kv_bytes: needs.pool,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 }

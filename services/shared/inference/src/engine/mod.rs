@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use self::metrics::{Counters, StepRecord};
 pub use self::metrics::EngineStats;
+use self::metrics::{Counters, StepRecord};
 use self::sequence::{Generated, Job};
 use self::worker::Message;
 use crate::decode::logprob::quantiles;

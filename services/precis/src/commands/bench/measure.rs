@@ -1,0 +1,81 @@
+//! One measurement: what it computes, and the engine it needs.
+
+use precis_inference::bench::{self, Measurement};
+use precis_inference::{End, Engine, EngineConfig, EngineError};
+
+use super::{Args, Scenario};
+
+/// Batches that decode is measured with where none are named.
+const DECODE_BATCHES: [u32; 3] = [1, 8, 32];
+/// The pool gives out blocks of so many tokens; a multiple of any backend's.
+const BLOCK_TOKENS: usize = 64;
+
+/// Something to measure, with settings that have room for it.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) scenario: Scenario,
+    /// Sequences computed together at most.
+    pub(super) batch: usize,
+    /// Tokens of context; 0 for documents, which have their own.
+    pub(super) context: usize,
+    pub(super) new_tokens: usize,
+    pub(super) config: EngineConfig,
+    pub(super) end: End,
+    prompts: Vec<Vec<u32>>,
+}
+
+/// Everything that `args` want measured of a scenario.
+pub(super) fn works(scenario: Scenario, args: &Args, prompts: &[Vec<u32>], config: &EngineConfig) -> Vec<Work> {
+    let text: Vec<u32> = prompts.concat();
+    let configured = u32::try_from(config.max_sequences).unwrap_or(u32::MAX);
+    let batches: &[u32] = match scenario {
+        _ if !args.batch.is_empty() => &args.batch,
+        Scenario::Decode => &DECODE_BATCHES,
+        _ => &[configured],
+    };
+    let contexts: &[u32] = if scenario == Scenario::Documents { &[0] } else { &args.context };
+    let mut works = Vec::new();
+    for context in contexts.iter().map(|context| *context as usize) {
+        for batch in batches.iter().map(|batch| *batch as usize) {
+            let (prompts, new_tokens) = match scenario {
+                Scenario::Documents => (prompts.to_vec(), args.new_tokens as usize),
+                Scenario::Prefill => (bench::slices(&text, &vec![context; args.prefills as usize]), 1),
+                Scenario::Decode => (vec![text.clone()], args.new_tokens as usize),
+            };
+            let longest = match scenario {
+                Scenario::Documents => prompts.iter().map(Vec::len).max().unwrap_or(0),
+                _ => context,
+            };
+            let config = with_room(config, batch, longest + new_tokens);
+            let end = if args.natural { End::Natural } else { End::AtLimit };
+            works.push(Work { scenario, batch, context, new_tokens, config, end, prompts });
+        }
+    }
+    works
+}
+
+/// Settings with which `batch` sequences of `tokens` run together. Documents are rarely all as long as the longest; the pool has
+/// room for all of them nevertheless, so that the batch is the one asked for.
+fn with_room(config: &EngineConfig, batch: usize, tokens: usize) -> EngineConfig {
+    EngineConfig {
+        max_sequences: batch,
+        step_tokens: config.step_tokens.max(batch),
+        kv_tokens: batch * tokens.next_multiple_of(BLOCK_TOKENS),
+        queue_tokens: config.queue_tokens.max(1 << 22),
+        ..config.clone()
+    }
+}
+
+impl Work {
+    /// Measures it once.
+    pub(super) async fn measure(&self, engine: &Engine) -> Result<Measurement, EngineError> {
+        match self.scenario {
+            Scenario::Documents => bench::documents(engine, &self.prompts, self.new_tokens, self.end).await,
+            Scenario::Prefill => bench::documents(engine, &self.prompts, 1, End::AtLimit).await,
+            Scenario::Decode => {
+                let step_tokens = self.config.step_tokens;
+                bench::decode(engine, &self.prompts[0], self.batch, self.context, self.new_tokens, step_tokens).await
+            }
+        }
+    }
+}
