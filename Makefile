@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test check docs clean
+.PHONY: help demo build test bench-engine check docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ build: ## build the release binaries
 test: ## run every test: unit, contract, end to end; starts Kafka and S3 itself
 	infra/setup.sh test
 	python3 tests/harness/run.py
+
+bench-engine: build ## measure the engine beside llama.cpp (20 minutes, an idle machine); BENCH=--quick: a smoke run
+	python3 loadtest/engine/run.py $(BENCH)
 
 check: ## format, lints and docs, warnings denied
 	infra/setup.sh test

@@ -183,3 +183,15 @@ fn settings_are_checked_all_at_once_and_shown_without_secrets() {
     assert!(shown.contains(text(&house.path("state/log.db"))), "{shown}");
     assert!(house.run(&["config", "reference"]).succeeded().stdout.contains("| `log.kafka.brokers` |"));
 }
+
+#[test]
+fn bench_names_the_line_of_a_prompt_file_that_is_wrong() {
+    let house = House::new();
+    house.write("prompts.txt", "1 2 3\nfour\n");
+    let done = house.run(&["bench", "--prompts", "prompts.txt"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("prompts.txt") && done.stderr.contains("line 2"), "{}", done.stderr);
+    house.write("empty.txt", "\n");
+    assert!(house.run(&["bench", "--prompts", "empty.txt"]).stderr.contains("no prompt"));
+    assert_eq!(house.run(&["bench", "--documents", "missing.txt"]).code, 2);
+}

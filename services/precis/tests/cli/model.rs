@@ -59,3 +59,36 @@ fn a_second_run_settles_every_document_from_what_is_stored() {
         assert_eq!((&before["summary"], &before["settled_at"]), (&now["summary"], &now["settled_at"]));
     }
 }
+
+#[test]
+#[ignore = "needs the model: make test fetches it"]
+fn bench_measures_the_same_prompts_that_it_writes() {
+    let house = House::new();
+    for (name, text) in ARTICLES {
+        house.write(&format!("in/{name}"), text);
+    }
+    house.run(&["bench", "--documents", "in", "--write-prompts", "prompts.txt"]).succeeded();
+    let prompts = std::fs::read_to_string(house.path("prompts.txt")).unwrap();
+    let tokens = prompts.split_whitespace().count();
+    assert_eq!(prompts.lines().count(), 3);
+
+    let common = ["bench", "--new-tokens", "6", "--batch", "2", "--json"];
+    let run = |more: &[&str]| house.run(&[&common, more].concat()).succeeded().json();
+    let (by_file, by_text) = (run(&["--prompts", "prompts.txt"]), run(&["--documents", "in", "--rounds", "2"]));
+    assert_eq!((by_file.len(), by_text.len()), (1, 2));
+    for row in by_file.iter().chain(&by_text) {
+        let measured = &row["measured"];
+        assert_eq!((&measured["documents"], &measured["output_tokens"]), (&json!(3), &json!(18)), "{row}");
+        assert_eq!(measured["input_tokens"], json!(tokens), "{row}");
+        assert!(row["documents_per_minute"].as_f64() > Some(0.0), "{row}");
+        // Keys and values of what two of them need, and no less than the process has in all.
+        assert!(
+            row["kv_bytes"].as_u64() > Some(0) && row["kv_bytes"].as_u64() < row["peak_rss_bytes"].as_u64(),
+            "{row}"
+        );
+    }
+    let decode = run(&["--prompts", "prompts.txt", "--scenario", "decode", "--context", "64"]);
+    let measured = &decode[0]["measured"];
+    assert_eq!(measured["output_tokens"].as_u64(), measured["steps"].as_u64().map(|steps| steps * 2), "{}", decode[0]);
+    assert!(measured["steps"].as_u64() >= Some(3), "{}", decode[0]);
+}

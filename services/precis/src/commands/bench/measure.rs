@@ -42,11 +42,11 @@ pub(super) fn works(scenario: Scenario, args: &Args, prompts: &[Vec<u32>], confi
                 Scenario::Prefill => (bench::slices(&text, &vec![context; args.prefills as usize]), 1),
                 Scenario::Decode => (vec![text.clone()], args.new_tokens as usize),
             };
-            let longest = match scenario {
-                Scenario::Documents => prompts.iter().map(Vec::len).max().unwrap_or(0),
-                _ => context,
+            let lengths: Vec<usize> = match scenario {
+                Scenario::Documents => prompts.iter().map(Vec::len).collect(),
+                _ => vec![context; batch],
             };
-            let config = with_room(config, batch, longest + new_tokens);
+            let config = with_room(config, batch, &lengths, new_tokens);
             let end = if args.natural { End::Natural } else { End::AtLimit };
             works.push(Work { scenario, batch, context, new_tokens, config, end, prompts });
         }
@@ -54,13 +54,16 @@ pub(super) fn works(scenario: Scenario, args: &Args, prompts: &[Vec<u32>], confi
     works
 }
 
-/// Settings with which `batch` sequences of `tokens` run together. Documents are rarely all as long as the longest; the pool has
-/// room for all of them nevertheless, so that the batch is the one asked for.
-fn with_room(config: &EngineConfig, batch: usize, tokens: usize) -> EngineConfig {
+/// Settings with which `batch` sequences run together: the pool has room for any `batch` of prompts with these lengths and their
+/// answers, and not for more, so that the memory shown is the memory needed.
+fn with_room(config: &EngineConfig, batch: usize, lengths: &[usize], new_tokens: usize) -> EngineConfig {
+    let mut sizes: Vec<usize> =
+        lengths.iter().map(|length| (length + new_tokens).next_multiple_of(BLOCK_TOKENS)).collect();
+    sizes.sort_unstable_by(|one, other| other.cmp(one));
     EngineConfig {
         max_sequences: batch,
         step_tokens: config.step_tokens.max(batch),
-        kv_tokens: batch * tokens.next_multiple_of(BLOCK_TOKENS),
+        kv_tokens: sizes.iter().take(batch).sum(),
         queue_tokens: config.queue_tokens.max(1 << 22),
         ..config.clone()
     }
@@ -77,5 +80,19 @@ impl Work {
                 bench::decode(engine, &self.prompts[0], self.batch, self.context, self.new_tokens, step_tokens).await
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_has_room_for_the_longest_prompts_of_a_batch_and_no_more() {
+        let config = with_room(&EngineConfig::default(), 2, &[100, 1000, 10, 500], 24);
+        assert_eq!(config.kv_tokens, 1024 + 576);
+        assert_eq!(config.max_sequences, 2);
+        let wide = with_room(&EngineConfig::default(), 512, &[100; 512], 1);
+        assert!(wide.problems().is_empty(), "{:?}", wide.problems());
     }
 }

