@@ -21,8 +21,17 @@ HERE = Path(__file__).resolve().parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[1] / "target")
 OUT = TARGET / "bench-engine"
 WORK = llama.CACHE / "bench-engine"
-CONTEXTS = (512, 1300)
-BATCH = 32
+
+
+class Size:
+    """How large the figures are: what the issue asks for, or just enough to see that all works."""
+
+    def __init__(self, quick: bool):
+        self.contexts = (64, 160) if quick else (512, 1300)
+        self.batch = 4 if quick else 32
+        self.prefills = 1 if quick else 4
+        # Decode steps, of a batch and of one sequence.
+        self.steps = (8, 8) if quick else (64, 128)
 
 
 def tell(text: str) -> None:
@@ -59,7 +68,7 @@ def evenly(items: list, count: int) -> list:
     return [item for index, item in enumerate(items) if index in taken]
 
 
-def prompt_files(precis: Path, documents: int, prefills: int) -> dict[str, Path]:
+def prompt_files(precis: Path, documents: int, size: Size) -> dict[str, Path]:
     """The same token ids for both engines, one prompt a line."""
     papers = corpus.documents(llama.CACHE / "aclsum")
     every = WORK / "papers.ids"
@@ -67,11 +76,11 @@ def prompt_files(precis: Path, documents: int, prefills: int) -> dict[str, Path]
     prompts = every.read_text().splitlines()
     split = [line.split() for line in prompts]
     text = [token for line in split for token in line]
-    length = max(CONTEXTS)
+    length = max(size.contexts)
     sets = {
         "documents": evenly(split, documents),
-        "search": evenly(split, min(documents, BATCH)),
-        "prefill": [text[index * length : (index + 1) * length] for index in range(prefills)],
+        "search": evenly(split, min(documents, size.batch)),
+        "prefill": [text[index * length : (index + 1) * length] for index in range(size.prefills)],
         "text": split,
     }
     files = {}
@@ -83,16 +92,15 @@ def prompt_files(precis: Path, documents: int, prefills: int) -> dict[str, Path]
     return files | {"mean": mean}
 
 
-def figures_of(files: dict, new_tokens: int, quick: bool) -> dict[str, Figure]:
+def figures_of(files: dict, new_tokens: int, size: Size) -> dict[str, Figure]:
     found = {
-        "documents": Figure(f"documents/min, {files['mean']:.0f} in / {new_tokens} out", "documents", files["documents"], BATCH, new_tokens=new_tokens),
-        "natural": Figure(f"documents/min, natural stop, ≤ {new_tokens} out", "documents", files["documents"], BATCH, new_tokens=new_tokens, natural=True),
-        "prefill": Figure(f"prefill tokens/s at {max(CONTEXTS)}", "prefill", files["prefill"], context=max(CONTEXTS)),
-        "search_documents": Figure("", "documents", files["search"], BATCH, new_tokens=min(new_tokens, 48)),
+        "documents": Figure(f"documents/min, {files['mean']:.0f} in / {new_tokens} out", "documents", files["documents"], size.batch, new_tokens=new_tokens),
+        "natural": Figure(f"documents/min, natural stop, ≤ {new_tokens} out", "documents", files["documents"], size.batch, new_tokens=new_tokens, natural=True),
+        "prefill": Figure(f"prefill tokens/s at {max(size.contexts)}", "prefill", files["prefill"], context=max(size.contexts)),
+        "search_documents": Figure("", "documents", files["search"], size.batch, new_tokens=min(new_tokens, 48)),
     }
-    for batch in (BATCH, 1):
-        for context in CONTEXTS:
-            steps = 8 if quick else 64 if batch > 1 else 128
+    for batch, steps in zip((size.batch, 1), size.steps):
+        for context in size.contexts:
             name = f"decode tokens/s, {'one sequence' if batch == 1 else f'{batch} sequences'} at {context}"
             found[f"decode-{batch}-{context}"] = Figure(name, "decode", files["text"], batch, context, steps)
     return found
@@ -111,7 +119,7 @@ def describe(settings: dict) -> str:
     return f"{settings['weights'].upper()}, KV {settings['kv']}, flash {'on' if settings['flash'] else 'off'}, {settings['slots']} slots{extra}"
 
 
-def table(figures: dict, settings: dict, rounds: dict, limits: Limits, mean: float) -> str:
+def table(figures: dict, settings: dict, rounds: dict, limits: Limits, mean: float, size: Size) -> str:
     median = lambda key, side, name: statistics.median(getattr(result, name) for result in rounds[key][side])
     lines = [
         "| figure | llama.cpp's best | its settings | Précis | ratio | tokens/CPU s: llama.cpp | Précis | of the limit: llama.cpp | Précis |",
@@ -131,12 +139,12 @@ def table(figures: dict, settings: dict, rounds: dict, limits: Limits, mean: flo
             share(theirs), share(ours),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    for context in CONTEXTS:
-        many, one = (f"decode-{batch}-{context}" for batch in (BATCH, 1))
+    for context in size.contexts:
+        many, one = (f"decode-{batch}-{context}" for batch in (size.batch, 1))
         if many in rounds and one in rounds:
             gain = lambda side: median(many, side, "rate") / median(one, side, "rate")
-            lines.append(f"| decode, batch {BATCH} against own single, at {context} | {gain('peer'):.2f} × | | {gain('ours'):.2f} × | | | | | |")
-    for key in ("documents", f"decode-{BATCH}-{max(CONTEXTS)}"):
+            lines.append(f"| decode, batch {size.batch} against own single, at {context} | {gain('peer'):.2f} × | | {gain('ours'):.2f} × | | | | | |")
+    for key in ("documents", f"decode-{size.batch}-{max(size.contexts)}"):
         if key in rounds:
             peak = max(result.peak_rss_mib for result in rounds[key]["ours"])
             pool = rounds[key]["ours"][0].details["kv_mib"]
@@ -159,21 +167,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke run: whether all works, no figures to quote")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.documents, options.new_tokens = 1, min(options.documents, 4), 16
+        options.rounds, options.documents, options.new_tokens = 1, min(options.documents, 2), 16
     return options
 
 
 def main() -> None:
     options = parse()
+    size = Size(options.quick)
     WORK.mkdir(parents=True, exist_ok=True)
     OUT.mkdir(parents=True, exist_ok=True)
     program = llama.driver(options.isa)
     pulled = subprocess.run([options.precis, "models", "pull", "--json"], capture_output=True, text=True, check=True)
     model = Path(json.loads(pulled.stdout)["path"])
     theirs = Peer(program, llama.weights(program, model), options.threads)
-    ours = Precis(options.precis, options.threads, options.isa, BATCH)
-    files = prompt_files(options.precis, options.documents, 1 if options.quick else 4)
-    figures = figures_of(files, options.new_tokens, options.quick)
+    ours = Precis(options.precis, options.threads, options.isa, size.batch)
+    files = prompt_files(options.precis, options.documents, size)
+    figures = figures_of(files, options.new_tokens, size)
 
     host = machine()
     load = os.getloadavg()[0]
@@ -202,7 +211,7 @@ def main() -> None:
 
     at = str(options.threads)
     mean_roofline = {name: (before[at][name] + after[at][name]) / 2 for name in before[at]}
-    text = table(figures, settings, rounds, Limits(mean_roofline), files["mean"])
+    text = table(figures, settings, rounds, Limits(mean_roofline), files["mean"], size)
     peaks = ", ".join(f"{name} {value:.0f} → {after[at][name]:.0f}" for name, value in before[at].items())
     quick = " **A smoke run: no figures to quote.**" if options.quick else ""
     notes = (

@@ -9,7 +9,10 @@ from engines import Figure, Peer
 WEIGHTS = ("q4_1", "q4_0", "q8_0")
 KV_AND_FLASH = (("f16", 1), ("f16", 0), ("q8_0", 1))
 SLOTS = (1, 8, 16, 32)
+SMOKE_SLOTS = (1, 4)
 FINALISTS = 2
+# Tokens in and out of a typical document.
+DOCUMENT = (1340, 128)
 
 
 def best(peer: Peer, figures: dict[str, Figure], quick: bool, tell) -> dict[str, dict]:
@@ -23,7 +26,7 @@ def best(peer: Peer, figures: dict[str, Figure], quick: bool, tell) -> dict[str,
     decode_rates, prefill_rates = {context: [] for context in contexts}, []
     for context in contexts:
         for settings in combinations:
-            slots = ",".join(str(count) for count in SLOTS)
+            slots = ",".join(str(count) for count in (SMOKE_SLOTS if quick else SLOTS))
             prompts = next(iter(decodes.values())).prompts
             found = peer.decode(prompts, settings, slots=slots, context=context, new=4 if quick else 8)
             for run in found["decode"]:
@@ -48,7 +51,7 @@ def best(peer: Peer, figures: dict[str, Figure], quick: bool, tell) -> dict[str,
     def predicted(entry) -> float:
         rate, settings = entry
         same = next(found for found, other in prefill_rates if all(other[name] == settings[name] for name in ("weights", "kv", "flash")))
-        return 1340 / same + 128 / rate
+        return DOCUMENT[0] / same + DOCUMENT[1] / rate
 
     finalists = [settings for _, settings in sorted(decode_rates[contexts[-1]], key=predicted)[: 1 if quick else FINALISTS]]
     documents = fastest(peer, figures["search_documents"], finalists, tell)

@@ -104,9 +104,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     if let Some(threads) = args.threads {
         config.threads = threads;
     }
-    let prompts = match prompts::read(&args, &model, &config, out).await? {
-        Some(prompts) => prompts,
-        None => return Ok(Exit::SomeFailed),
+    let Some(prompts) = prompts::read(&args, &model, &config, out).await? else {
+        return Ok(Exit::SomeFailed);
     };
     if let Some(path) = &args.write_prompts {
         std::fs::write(path, bench::write(&prompts))
