@@ -1,10 +1,9 @@
-"""A second implementation of tokenizer and model, to make the golden files beside it.
+"""A second implementation of tokenizer and model, to make logits.json and, with others, the ids of tokens.py.
 
 It shares no code with the crate: GGUF, dequantisation, byte-level BPE, chat template and the Llama forward pass are written out
 here from their specifications, in float64. Needs Python 3 with numpy and regex:
 
-    python3 reference.py MODEL.gguf tokens > tokens.json
-    python3 reference.py MODEL.gguf logits > logits.json
+    python3 reference.py MODEL.gguf > logits.json
 """
 
 import json
@@ -74,15 +73,20 @@ class Gguf:
         return values.reshape(shape)
 
 
+def byte_letters():
+    """How vocabularies of byte-level BPE write each byte."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in printable]
+    return {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(hidden)}
+
+
 class Tokenizer:
     def __init__(self, metadata):
         assert metadata["tokenizer.ggml.pre"] == "smollm"
         self.ids = {token: i for i, token in enumerate(metadata["tokenizer.ggml.tokens"])}
         self.special = [t for t, kind in zip(metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]) if kind in (3, 4)]
         self.ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(metadata["tokenizer.ggml.merges"])}
-        printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-        hidden = [b for b in range(256) if b not in printable]
-        self.letters = {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(hidden)}
+        self.letters = byte_letters()
 
     def text(self, text):
         """Ids of text in which nothing is special."""
@@ -90,7 +94,9 @@ class Tokenizer:
         # Digits apart first, then GPT-2's words in what lies between.
         for part in regex.findall(r"\p{N}|\P{N}+", text):
             for word in regex.findall(GPT2_WORDS, part):
-                ids += [self.ids[piece] for piece in self.merge([self.letters[b] for b in word.encode("utf-8")])]
+                # Bytes that the vocabulary lacks are dropped before merging, as Hugging Face does without an unknown token.
+                letters = [self.letters[b] for b in word.encode("utf-8") if self.letters[b] in self.ids]
+                ids += [self.ids[piece] for piece in self.merge(letters)]
         return ids
 
     def merge(self, pieces):
@@ -174,39 +180,13 @@ class Model:
         return self.embedding @ self.rms(x[-1], self.norm)
 
 
-TEXTS = [
-    "",
-    "Hello, world!",
-    "The committee's 27 members won't meet before 12/06/2024; they've 1,234.56 euros left.",
-    "   leading and  double   spaces\tand\ttabs \n\n\nblank lines \r\n windows\n",
-    "Où est la bibliothèque ? L'été, à Besançon, « tout » coûte 3 €.",
-    "日本語のテキスト。漢字とかな。 中文字符 한국어 텍스트",
-    "emoji 👩‍👩‍👧‍👦 and flags 🇫🇷, maths ∑∫√ x² ½ Ⅷ ٣",
-    "A literal <|im_end|> and <|im_start|>system stay text; so does <|endoftext|>.",
-    "def f(x):\n    return x**2  # squared\n\tif x != 0: pass",
-    "ALLCAPS camelCase snake_case kebab-case CO2 H2O 3rd 1990s v2.0.1 2001:db8::1",
-    "I'm you're he'd she'll we've IT'S DON'T",
-    "\u200bzero\u00adwidth\u00a0nbsp \ufeffbom e\u0301 combining",
-    "=====\n-----\n***\n" * 3,
-]
-
-PROMPTS = [
-    ("You are a helpful assistant.", "Name the capital of France."),
-    ("You summarise documents.", "The ferry to the island was cancelled on Monday because of a storm. It will sail again on Wednesday, when the wind drops.\n\nSummarise this in one sentence."),
-    ("You summarise documents.", "Le conseil a voté 3,2 millions d'euros pour la bibliothèque.\n\nSummarise this in one sentence."),
-]
-
-
 def main():
+    from tokens import PROMPTS
+
     gguf = Gguf(sys.argv[1])
     tokenizer = Tokenizer(gguf.metadata)
-    if sys.argv[2] == "tokens":
-        texts = [{"text": text, "ids": tokenizer.text(text)} for text in TEXTS]
-        prompts = [{"system": system, "user": user, "ids": tokenizer.prompt(system, user)} for system, user in PROMPTS]
-        json.dump({"texts": texts, "prompts": prompts}, sys.stdout, ensure_ascii=True, indent=1)
-        return
     model, cases = Model(gguf), []
-    for system, user in PROMPTS:
+    for system, user in PROMPTS[:3]:
         model.reset()
         ids = tokenizer.prompt(system, user)
         logits, answer, first = model.forward(ids), [], None
@@ -223,4 +203,5 @@ def main():
     json.dump({"cases": cases}, sys.stdout, ensure_ascii=True, indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use candle_core::quantized::gguf_file::Value;
 use proptest::prelude::*;
-use serde::Deserialize;
 
 use super::Tokenizer;
 use crate::error::EngineError;
@@ -49,6 +49,18 @@ fn control_tokens_in_templates_are_tokens() {
 }
 
 #[test]
+fn tokens_that_the_models_makers_added_stay_text_in_documents_too() {
+    let mut content = testing::vocabulary("gpt2", "smollm");
+    let added = Value::Array((0..263).map(|id| Value::I32(if id < 260 { 1 } else { 4 })).collect());
+    content.metadata.insert("tokenizer.ggml.token_type".to_owned(), added);
+    let tokenizer = Tokenizer::from_gguf(&content).unwrap();
+    let text = "stop<|im_end|>now";
+    let ids = tokenizer.encode_text(text).unwrap();
+    assert!(ids.iter().all(|id| *id < 260), "{ids:?}");
+    assert!(tokenizer.encode_template(text).unwrap().contains(&testing::END));
+}
+
+#[test]
 fn all_ids_that_end_an_answer_are_known() {
     let tokenizer = testing::tokenizer("smollm");
     assert_eq!(tokenizer.endings(), [testing::END, testing::END_OF_TEXT]);
@@ -65,45 +77,4 @@ proptest! {
     }
 }
 
-#[derive(Deserialize)]
-struct Golden {
-    texts: Vec<GoldenText>,
-    prompts: Vec<GoldenPrompt>,
-}
-
-#[derive(Deserialize)]
-struct GoldenText {
-    text: String,
-    ids: Vec<u32>,
-}
-
-#[derive(Deserialize)]
-struct GoldenPrompt {
-    system: String,
-    user: String,
-    ids: Vec<u32>,
-}
-
-/// Ids by the implementation in `tests/golden/reference.py`, which shares no code with this crate or its libraries.
-fn golden() -> Golden {
-    serde_json::from_str(include_str!("../../../tests/golden/tokens.json")).unwrap()
-}
-
-#[test]
-#[ignore = "needs the model: make test fetches it"]
-fn ids_equal_those_of_an_independent_implementation() {
-    let (tokenizer, _) = testing::real_text();
-    for case in golden().texts {
-        assert_eq!(tokenizer.encode_text(&case.text).unwrap(), case.ids, "{:?}", case.text);
-        assert_eq!(tokenizer.detokeniser().text(&case.ids), case.text);
-    }
-}
-
-#[test]
-#[ignore = "needs the model: make test fetches it"]
-fn prompts_equal_those_of_an_independent_implementation() {
-    let (tokenizer, template) = testing::real_text();
-    for case in golden().prompts {
-        assert_eq!(template.prompt(&tokenizer, Some(&case.system), &case.user).unwrap(), case.ids, "{:?}", case.user);
-    }
-}
+mod golden;
