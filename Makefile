@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test bench-engine check docs clean
+.PHONY: help demo build test bench-engine check docs verify-quality clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,9 @@ check: ## format, lints and docs, warnings denied
 
 docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (ten minutes)
+	python3 loadtest/quality/measure.py
 
 clean: ## remove the demo's results and this project's build output (dependencies stay built)
 	rm -rf $(DEMO_OUT)

@@ -110,7 +110,7 @@ static int logits(llama_model * model, int argc, char ** argv) {
 int main(int argc, char ** argv) {
     const std::string mode = argc > 1 ? argv[1] : "";
     if (!((mode == "tokens" && argc == 3) || (mode == "logits" && argc >= 5))) fail("see the top of its source");
-    llama_log_set([](ggml_log_level level, const char * text, void *) { if (level >= GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr); }, nullptr);
+    llama_log_set([](ggml_log_level level, const char * text, void *) { if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr); }, nullptr);
     llama_backend_init();
     llama_model_params params = llama_model_default_params();
     params.n_gpu_layers = 0;

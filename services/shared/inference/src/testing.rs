@@ -1,6 +1,8 @@
 //! What tests of several modules share: a tiny vocabulary, a tiny model, and the real one.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod golden;
+mod quality;
 pub(crate) mod tiny;
 
 use std::collections::HashMap;

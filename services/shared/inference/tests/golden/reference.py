@@ -126,14 +126,14 @@ class Tokenizer:
 
 
 class Model:
-    def __init__(self, gguf):
+    def __init__(self, gguf, precision=np.float64):
         read = lambda key: gguf.metadata["llama." + key]
         self.layers, self.heads, self.kv = read("block_count"), read("attention.head_count"), read("attention.head_count_kv")
         self.eps, self.base = read("attention.layer_norm_rms_epsilon"), read("rope.freq_base")
-        self.embedding = gguf.tensor("token_embd.weight")
-        self.norm = gguf.tensor("output_norm.weight")
+        tensor = lambda name: gguf.tensor(name).astype(precision)
+        self.embedding, self.norm, self.precision = tensor("token_embd.weight"), tensor("output_norm.weight"), precision
         names = ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down")
-        self.blocks = [{n: gguf.tensor(f"blk.{i}.{n}.weight") for n in names} for i in range(self.layers)]
+        self.blocks = [{n: tensor(f"blk.{i}.{n}.weight") for n in names} for i in range(self.layers)]
         self.dim = self.embedding.shape[1] // self.heads
         self.reset()
 
@@ -147,14 +147,14 @@ class Model:
         """Neighbouring pairs turned, as GGUF lays out the llama architecture. x: [tokens, heads, dim]"""
         positions = np.arange(self.position, self.position + x.shape[0])
         angle = positions[:, None] * self.base ** (-np.arange(0, self.dim, 2) / self.dim)
-        cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+        cos, sin = np.cos(angle)[:, None].astype(self.precision), np.sin(angle)[:, None].astype(self.precision)
         out = np.empty_like(x)
         out[..., ::2] = x[..., ::2] * cos - x[..., 1::2] * sin
         out[..., 1::2] = x[..., ::2] * sin + x[..., 1::2] * cos
         return out
 
-    def forward(self, ids):
-        """Logits after the last id."""
+    def forward(self, ids, rows=-1):
+        """Logits after the last id, or after those that `rows` names."""
         x, count = self.embedding[ids], len(ids)
         for i, w in enumerate(self.blocks):
             h = self.rms(x, w["attn_norm"])
@@ -168,7 +168,7 @@ class Model:
             heads = []
             for head in range(self.heads):
                 kv = head * self.kv // self.heads
-                scores = q[:, head] @ k[:, kv].T / np.sqrt(self.dim)
+                scores = q[:, head] @ k[:, kv].T / self.precision(np.sqrt(self.dim))
                 scores = np.where(seen, scores, -np.inf)
                 p = np.exp(scores - scores.max(-1, keepdims=True))
                 heads.append(p / p.sum(-1, keepdims=True) @ v[:, kv])
@@ -177,7 +177,7 @@ class Model:
             gate = h @ w["ffn_gate"].T
             x = x + (gate / (1 + np.exp(-gate)) * (h @ w["ffn_up"].T)) @ w["ffn_down"].T
         self.position += count
-        return self.embedding @ self.rms(x[-1], self.norm)
+        return self.rms(x[rows], self.norm) @ self.embedding.T
 
 
 def main():
