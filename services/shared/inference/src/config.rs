@@ -9,10 +9,12 @@ use crate::error::EngineError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
-    /// The processor.
+    /// The first CUDA device if the build has the feature `cuda` and one is usable, else the processor.
     #[default]
+    Auto,
+    /// The processor.
     Cpu,
-    /// The first CUDA device; needs a build with the feature `cuda`.
+    /// The first CUDA device, or none: the engine does not start without it. Needs a build with the feature `cuda`.
     Cuda,
 }
 
@@ -20,7 +22,8 @@ pub enum DeviceKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
-    /// Where the model is computed: `cpu` or `cuda`.
+    /// Where the model is computed. `auto`: on the first CUDA device if this build can (`--features cuda`) and one is usable, else
+    /// on the processor, with a warning. `cpu` never looks for a device, `cuda` does not start without one.
     pub device: DeviceKind,
     /// Threads the engine may keep busy; 0 takes one for each available core.
     pub threads: usize,
@@ -42,7 +45,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            device: DeviceKind::Cpu,
+            device: DeviceKind::Auto,
             threads: 0,
             max_sequences: 16,
             step_tokens: 256,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::batch::BLOCK_TOKENS;
@@ -12,9 +12,9 @@ use super::core::Core;
 use super::memory::{Needs, available_bytes};
 use super::metrics::Counters;
 use super::scheduler::Limits;
-use super::{Engine, ModelInfo, Shared, worker};
+use super::{Engine, ModelInfo, Shared, device, worker};
 use crate::backend::candle::{CandleBackend, QUERY_TILE};
-use crate::config::{DeviceKind, EngineConfig};
+use crate::config::EngineConfig;
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
 use crate::model::config::ModelConfig;
@@ -37,7 +37,8 @@ impl Engine {
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
-        let device = open_device(config.device)?;
+        let device = device::open(config.device)?;
+        let device_name = device::name(&device);
         let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
         let needs = needs(&shape, &config, context, dtype, !file.has("output.weight"));
         if let Some(available) = available_bytes().filter(|_| device.is_cpu()) {
@@ -53,7 +54,7 @@ impl Engine {
                 reason: format!("{threads} threads cannot be started: {error}"),
             })?;
         let on_device = |error: crate::backend::BackendError| EngineError::NoDevice {
-            device: format!("{:?}", config.device).to_lowercase(),
+            device: device_name.into(),
             reason: error.to_string(),
         };
         let backend = CandleBackend::new(&shape, device, dtype, context, blocks).map_err(on_device)?;
@@ -79,7 +80,14 @@ impl Engine {
             limit_tokens: context,
             repetition_penalty: config.repetition_penalty,
         };
-        tracing::info!(model = info.name, threads, limit_tokens = context, kv_blocks = blocks, "the engine is ready");
+        tracing::info!(
+            model = info.name,
+            device = device_name,
+            threads,
+            limit_tokens = context,
+            kv_blocks = blocks,
+            "the engine is ready"
+        );
         let queue = Arc::new(Semaphore::new(config.queue_tokens));
         let queue_tokens = config.queue_tokens;
         let window_tokens = match config.window_tokens {
@@ -106,14 +114,6 @@ fn describe(file: &GgufFile) -> Result<(ModelConfig, Tokenizer, Template), Engin
     let tokenizer = Tokenizer::from_gguf(&file.content)?;
     let template = Template::new(gguf::string(&file.content, "tokenizer.chat_template")?, &tokenizer)?;
     Ok((shape, tokenizer, template))
-}
-
-fn open_device(kind: DeviceKind) -> Result<Device, EngineError> {
-    match kind {
-        DeviceKind::Cpu => Ok(Device::Cpu),
-        DeviceKind::Cuda => Device::new_cuda(0)
-            .map_err(|error| EngineError::NoDevice { device: "cuda".into(), reason: error.to_string() }),
-    }
 }
 
 fn needs(shape: &ModelConfig, config: &EngineConfig, context: usize, dtype: DType, tied: bool) -> Needs {

@@ -9,6 +9,7 @@
 pub(crate) mod batch;
 mod blocks;
 pub(crate) mod core;
+mod device;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod isolate;
