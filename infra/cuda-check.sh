@@ -6,7 +6,6 @@
 # build folder is its own and is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-started=$SECONDS
 
 CUDA_HOME=$(infra/cuda-toolkit.sh)
 export CUDA_HOME CUDA_COMPUTE_CAP=86
@@ -19,7 +18,5 @@ export CUDAFORGE_THREADS
 export NVCC_APPEND_FLAGS="-Xcicc -O0 -Xptxas -O0"
 export CARGO_TARGET_DIR=${PRECIS_CACHE_DIR:-$HOME/.cache/precis}/target-cuda
 
-cargo test --profile cuda-check --locked --package precis-gpu-worker --features cuda --test device
-
-processor=$(times | awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); s += t[1] * 60 + t[2] } printf "%.0f", s }')
-echo "cuda: compiled for compute capability 8.6, linked, started without a GPU; $((SECONDS - started)) s, $processor CPU s"
+TIMEFORMAT="cuda leg: %0R s, %0U + %0S s of processor time"
+time cargo test --profile cuda-check --locked --package precis-gpu-worker --features cuda --test device

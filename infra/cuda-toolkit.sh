@@ -6,7 +6,7 @@
 # Compiler, headers and libraries are NVIDIA's own PyPI wheels (about 1.2 GB, cached under ~/.cache/precis/cuda); no root
 # and no GPU needed. What the wheels lack to link against is added: library names without a version, and a stub of the
 # driver's libcuda.so, since the driver belongs to the machine with the GPU. The stub answers every call with "no
-# device", so that what was linked also starts here; never put it on a library path where a driver is installed.
+# device", so that what was linked also starts here, and calls itself a stub, should it ever hide a real driver.
 set -euo pipefail
 
 # The lowest 13: the kernels are PTX that the driver compiles when they are loaded, and it must know the toolkit's dialect.
@@ -36,8 +36,8 @@ for library in cudart cublas cublasLt curand nvrtc; do
     ln -s "$(basename "${versioned[0]}")" "lib/lib$library.so"
 done
 
-# Every entry point that the driver's header declares, with the versioned names that it maps plain ones to. Not the real
-# signatures: the stub reads no argument.
+# Every entry point that the driver's header declares, with the versioned names that it maps plain ones to. They read no
+# argument, so they need none; but for the one that explains errors.
 mkdir lib/stubs
 python3 - include/cuda.h >lib/stubs/libcuda.c <<'PYTHON'
 import re
@@ -50,8 +50,9 @@ for plain, mapped in re.findall(r"#\s*define\s+(cu[A-Z]\w*)\s+(?:__CUDA_API_\w+\
 for name in re.findall(r"__CUDA_API_P(?:TSZ|TDS)\((cu[A-Z]\w*)\)", header):
     names |= {name, f"{name}_ptsz", f"{name}_ptds"}
 CUDA_ERROR_NO_DEVICE = 100
-for name in sorted(names):
+for name in sorted(names - {"cuGetErrorString"}):
     print(f"int {name}(void) {{ return {CUDA_ERROR_NO_DEVICE}; }}")
+print('int cuGetErrorString(int error, const char **text) { *text = "the driver library is a stub"; return 0; }')
 PYTHON
 cc -w -shared -fPIC -Wl,-soname,libcuda.so.1 -o lib/stubs/libcuda.so lib/stubs/libcuda.c
 ln -s libcuda.so lib/stubs/libcuda.so.1

@@ -6,6 +6,9 @@
 //!
 //! Results depend on the batch only by the rounding of the matrix library, which picks its summation order by shape: ids agree,
 //! bits need not.
+//!
+//! Unverified: no GPU has run this. It is compiled and linked for CUDA and tested on `Device::Cpu`. Paged flash attention is left
+//! out: candle-flash-attn takes hours to compile and wants the pool as `[blocks, page, kv_heads, head_dim]`.
 
 use candle_core::quantized::QTensor;
 use candle_core::{D, DType, Device, Tensor};
