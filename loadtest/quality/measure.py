@@ -121,7 +121,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=1400, help="of each document, at most")
     parser.add_argument("--every", type=int, default=4, help="compare every so many positions")
-    parser.add_argument("--ours", nargs="+", default=["logits_by_candle"], help="tests of src/testing/quality.rs")
+    parser.add_argument("--ours", nargs="+", default=["logits_by_cpu", "logits_by_candle"], help="tests of src/testing/quality.rs")
     parser.add_argument("--model", type=Path, help="a GGUF file; the default model where there is none")
     arguments = parser.parse_args()
     python = environment()

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use precis_kernels::Isa;
+
 use crate::error::EngineError;
 
 /// Where the model is computed.
@@ -18,6 +20,32 @@ pub enum DeviceKind {
     Cuda,
 }
 
+/// Which instructions the processor's kernels use. Answers do not depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IsaKind {
+    /// The fastest that this processor has.
+    #[default]
+    Auto,
+    /// AVX-512 with VNNI and BF16.
+    Avx512,
+    /// AVX2 with FMA.
+    Avx2,
+    /// Plain Rust: for processors that have neither, and for comparison. Slow.
+    Portable,
+}
+
+impl IsaKind {
+    pub(crate) fn resolve(self) -> Isa {
+        match self {
+            Self::Auto => Isa::detect(),
+            Self::Avx512 => Isa::Avx512,
+            Self::Avx2 => Isa::Avx2,
+            Self::Portable => Isa::Portable,
+        }
+    }
+}
+
 /// Settings of one engine. Memory is taken once, at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +53,9 @@ pub struct EngineConfig {
     /// Where the model is computed. `auto`: on the first CUDA device if this build can (`--features cuda`) and one is usable, else
     /// on the processor, with a warning. `cpu` never looks for a device, `cuda` does not start without one.
     pub device: DeviceKind,
+    /// Which instructions the processor's kernels use: `auto` takes the fastest that it has; `avx512`, `avx2` and `portable` ask
+    /// for one. Answers do not depend on it.
+    pub isa: IsaKind,
     /// Threads the engine may keep busy; 0 takes one for each available core.
     pub threads: usize,
     /// The most sequences that are computed together in one step.
@@ -46,6 +77,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             device: DeviceKind::Auto,
+            isa: IsaKind::Auto,
             threads: 0,
             max_sequences: 16,
             step_tokens: 256,

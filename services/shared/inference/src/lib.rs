@@ -24,7 +24,7 @@ mod request;
 mod testing;
 mod text;
 
-pub use config::{DeviceKind, EngineConfig};
+pub use config::{DeviceKind, EngineConfig, IsaKind};
 pub use engine::{Engine, EngineStats, ModelInfo};
 pub use error::{EngineError, ErrorClass};
 pub use request::{Completion, End, FinishReason, Prompt, Prompts, Request, Summary, SummaryRequest, TokenRequest};

@@ -16,7 +16,7 @@ use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
 use rayon::prelude::*;
 
-use super::{Backend, BackendError};
+use super::{Backend, BackendError, rotations};
 use crate::backend::candle_kv::{KvPool, Places, SpanKeys};
 use crate::decode::Choice;
 use crate::engine::batch::{Batch, Span};
@@ -141,15 +141,14 @@ impl CandleBackend {
         }
         Ok(results)
     }
-
-    #[cfg(test)]
-    pub(crate) fn to_host(rows: &Tensor) -> Vec<Vec<f32>> {
-        rows.to_dtype(DType::F32).and_then(|rows| rows.to_vec2()).expect("rows are a matrix")
-    }
 }
 
 impl Backend for CandleBackend {
-    type Rows = Tensor;
+    type Stream = Tensor;
+    type Input = Tensor;
+    type Heads = Tensor;
+    type Queries = Tensor;
+    type Logits = Tensor;
     type Matrix = Tensor;
     type Table = Tensor;
     type Vector = Tensor;
@@ -170,7 +169,7 @@ impl Backend for CandleBackend {
         Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
     }
 
-    fn begin(&self, batch: &Batch) -> Result<Step, BackendError> {
+    fn begin(&mut self, batch: &Batch) -> Result<Step, BackendError> {
         let rows = batch.ids.len();
         let device = &self.device;
         let vector = |values: &[u32]| Tensor::from_slice(values, values.len(), device);
@@ -188,23 +187,23 @@ impl Backend for CandleBackend {
         })
     }
 
-    fn embed(&self, table: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+    fn embed(&mut self, table: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
         Ok(table.index_select(&step.ids, 0)?)
     }
 
-    fn norm(&self, rows: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor, BackendError> {
+    fn norm(&mut self, rows: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor, BackendError> {
         Ok(rms_norm(rows, gain, epsilon as f32)?)
     }
 
-    fn linear(&self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+    fn linear(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
         Ok(rows.matmul(matrix)?)
     }
 
-    fn linear_add(&self, matrix: &Tensor, rows: &Tensor, residual: &Tensor) -> Result<Tensor, BackendError> {
-        Ok((rows.matmul(matrix)? + residual)?)
+    fn linear_add(&mut self, matrix: &Tensor, rows: &Tensor, stream: Tensor) -> Result<Tensor, BackendError> {
+        Ok((rows.matmul(matrix)? + stream)?)
     }
 
-    fn rope_write_kv(&mut self, layer: usize, qkv: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+    fn rope_write_kv(&mut self, layer: usize, qkv: Tensor, step: &Step) -> Result<Tensor, BackendError> {
         let Shape { heads, kv_heads, head_dim } = self.shape;
         let rows = qkv.dim(0)?;
         let turned = heads + kv_heads;
@@ -226,10 +225,11 @@ impl Backend for CandleBackend {
         self.pool.forget(blocks)
     }
 
-    fn attention(&self, layer: usize, queries: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
-        let attend = |span: &StepSpan| self.attend(layer, queries, span);
+    fn attention(&mut self, layer: usize, queries: Tensor, step: &Step) -> Result<Tensor, BackendError> {
+        let this = &*self;
+        let attend = |span: &StepSpan| this.attend(layer, &queries, span);
         // On the processor the products of one sequence are too small to be shared among threads, so sequences are.
-        let spans: Vec<Vec<Tensor>> = if self.device.is_cpu() {
+        let spans: Vec<Vec<Tensor>> = if this.device.is_cpu() {
             step.spans.par_iter().map(attend).collect::<Result<_, _>>()?
         } else {
             step.spans.iter().map(attend).collect::<Result<_, _>>()?
@@ -237,22 +237,22 @@ impl Backend for CandleBackend {
         Ok(Tensor::cat(&spans.concat(), 0)?)
     }
 
-    fn gate_up_silu(&self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+    fn gate_up_silu(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
         let both = self.linear(matrix, rows)?;
         let inner = both.dim(1)? / 2;
         Ok((silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?)
     }
 
-    fn select(&self, rows: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+    fn select(&mut self, rows: Tensor, step: &Step) -> Result<Tensor, BackendError> {
         Ok(rows.index_select(&step.logit_rows, 0)?)
     }
 
-    fn head(&self, table: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+    fn head(&mut self, table: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
         // The large factor stands left, where its rows are read as they lie.
         Ok(table.matmul(&rows.t()?)?.t()?.contiguous()?)
     }
 
-    fn penalise(&self, logits: &Tensor, written: &[Vec<u32>], penalty: f32) -> Result<Tensor, BackendError> {
+    fn penalise(&mut self, logits: Tensor, written: &[Vec<u32>], penalty: f32) -> Result<Tensor, BackendError> {
         let rows = logits.dim(0)?;
         let mut penalised = Vec::with_capacity(rows);
         for (row, ids) in written.iter().enumerate() {
@@ -273,7 +273,7 @@ impl Backend for CandleBackend {
         Ok(Tensor::cat(&penalised, 0)?)
     }
 
-    fn argmax(&self, logits: &Tensor) -> Result<Vec<Choice>, BackendError> {
+    fn argmax(&mut self, logits: &Tensor) -> Result<Vec<Choice>, BackendError> {
         let logits = logits.to_dtype(DType::F32)?;
         let ids = logits.argmax(D::Minus1)?;
         let highest = logits.max_keepdim(D::Minus1)?;
@@ -283,14 +283,11 @@ impl Backend for CandleBackend {
         let both = Tensor::stack(&[ids.to_dtype(DType::F32)?, logprobs], 1)?.to_vec2::<f32>()?;
         Ok(both.into_iter().map(|pair| Choice { id: pair[0] as u32, logprob: pair[1] }).collect())
     }
-}
 
-/// Cosines and sines of every position times every frequency (Su et al. 2021, `RoFormer`).
-fn rotations(config: &ModelConfig, context: usize) -> (Vec<f32>, Vec<f32>) {
-    let half = config.head_dim / 2;
-    let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64);
-    let angles = (0..context).flat_map(|position| (0..half).map(move |pair| position as f64 * frequency(pair)));
-    angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip()
+    #[cfg(test)]
+    fn to_host(&self, logits: &Tensor) -> Vec<Vec<f32>> {
+        logits.to_dtype(DType::F32).and_then(|rows| rows.to_vec2()).expect("logits are a matrix")
+    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,20 @@
 //!
 //! A dozen operations over a packed, ragged batch: rows of all sequences one below the other, no padding. What is written
 //! once above this trait (the decoder, the scheduler, the tests of both) holds for every backend below it.
+//!
+//! Two backends: `cpu` on the house's own kernels, whose bits depend on nothing but a sequence's own ids, and `candle`, the way to
+//! CUDA, which also runs on the processor, where it is tested.
 
 pub(crate) mod candle;
 mod candle_kv;
+pub(crate) mod cpu;
 
 use candle_core::quantized::QTensor;
 use thiserror::Error;
 
 use crate::decode::Choice;
 use crate::engine::batch::Batch;
+use crate::model::config::ModelConfig;
 
 /// A computation that did not work out; whose fault it was is found by the engine.
 #[derive(Debug, Error)]
@@ -24,10 +29,21 @@ impl From<candle_core::Error> for BackendError {
     }
 }
 
-/// The operations of a decoder. `Rows` are activations `[tokens, width]`.
+/// The operations of a decoder.
+///
+/// Results are handles: a backend may keep what they name in memory of its own, which the next result of the same operation
+/// takes over. The decoder uses each before it asks for another one.
 pub(crate) trait Backend: Send + 'static {
-    /// Activations, one row a token.
-    type Rows;
+    /// The residual stream, `[tokens, width]`.
+    type Stream;
+    /// What a matrix is multiplied with: normed, attended or gated rows.
+    type Input;
+    /// Queries, keys and values of each token side by side.
+    type Heads;
+    /// Rotated, scaled queries of each token.
+    type Queries;
+    /// `[wanted rows, vocabulary]`.
+    type Logits;
     /// A weight matrix from `in` to `out` values.
     type Matrix: Send;
     /// One row for each id of the vocabulary: rows are looked up for embedding, and multiplied with for logits.
@@ -45,38 +61,64 @@ pub(crate) trait Backend: Send + 'static {
     fn vector(&self, source: &QTensor) -> Result<Self::Vector, BackendError>;
 
     /// Brings ids, positions, key-value places and masks of a step to the device.
-    fn begin(&self, batch: &Batch) -> Result<Self::Step, BackendError>;
+    fn begin(&mut self, batch: &Batch) -> Result<Self::Step, BackendError>;
     /// The rows of `table` that the ids of the step name.
-    fn embed(&self, table: &Self::Table, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    fn embed(&mut self, table: &Self::Table, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Root-mean-square norm of each row, times `gain`.
-    fn norm(&self, rows: &Self::Rows, gain: &Self::Vector, epsilon: f64) -> Result<Self::Rows, BackendError>;
-    /// `rows` times the matrix.
-    fn linear(&self, matrix: &Self::Matrix, rows: &Self::Rows) -> Result<Self::Rows, BackendError>;
-    /// As [`Backend::linear`], plus `residual`.
+    fn norm(&mut self, rows: &Self::Stream, gain: &Self::Vector, epsilon: f64) -> Result<Self::Input, BackendError>;
+    /// `rows` times the matrix of queries, keys and values.
+    fn linear(&mut self, matrix: &Self::Matrix, rows: &Self::Input) -> Result<Self::Heads, BackendError>;
+    /// `rows` times the matrix, added to the stream.
     fn linear_add(
-        &self,
+        &mut self,
         matrix: &Self::Matrix,
-        rows: &Self::Rows,
-        residual: &Self::Rows,
-    ) -> Result<Self::Rows, BackendError>;
+        rows: &Self::Input,
+        stream: Self::Stream,
+    ) -> Result<Self::Stream, BackendError>;
     /// Rotates queries and keys by their positions, writes keys and values of `layer` to their places in the pool, and returns
-    /// the rotated queries. `qkv` holds queries, keys and values of a token side by side.
-    fn rope_write_kv(&mut self, layer: usize, qkv: &Self::Rows, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    /// the rotated queries.
+    fn rope_write_kv(
+        &mut self,
+        layer: usize,
+        heads: Self::Heads,
+        step: &Self::Step,
+    ) -> Result<Self::Queries, BackendError>;
     /// Copies the keys and values of a whole block of the pool, in every layer.
     fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
     /// Overwrites the keys and values of blocks with NaN, in every layer.
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
     /// Causal attention of each span's queries to everything its sequence has in the pool of `layer`, its own keys included.
-    fn attention(&self, layer: usize, queries: &Self::Rows, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    fn attention(
+        &mut self,
+        layer: usize,
+        queries: Self::Queries,
+        step: &Self::Step,
+    ) -> Result<Self::Input, BackendError>;
     /// `silu(gate) * up`, where `matrix` holds gate above up.
-    fn gate_up_silu(&self, matrix: &Self::Matrix, rows: &Self::Rows) -> Result<Self::Rows, BackendError>;
+    fn gate_up_silu(&mut self, matrix: &Self::Matrix, rows: &Self::Input) -> Result<Self::Input, BackendError>;
     /// The rows whose logits are needed.
-    fn select(&self, rows: &Self::Rows, step: &Self::Step) -> Result<Self::Rows, BackendError>;
+    fn select(&mut self, rows: Self::Stream, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Logits: each row's product with every row of the table.
-    fn head(&self, table: &Self::Table, rows: &Self::Rows) -> Result<Self::Rows, BackendError>;
+    fn head(&mut self, table: &Self::Table, rows: &Self::Input) -> Result<Self::Logits, BackendError>;
     /// Makes the ids in `written[i]` less likely in row `i`: positive logits are divided by `penalty`, negative ones multiplied
     /// (Keskar et al. 2019, CTRL, §4.1).
-    fn penalise(&self, logits: &Self::Rows, written: &[Vec<u32>], penalty: f32) -> Result<Self::Rows, BackendError>;
+    fn penalise(
+        &mut self,
+        logits: Self::Logits,
+        written: &[Vec<u32>],
+        penalty: f32,
+    ) -> Result<Self::Logits, BackendError>;
     /// The likeliest id of each row with its log-probability, in one copy to the host.
-    fn argmax(&self, logits: &Self::Rows) -> Result<Vec<Choice>, BackendError>;
+    fn argmax(&mut self, logits: &Self::Logits) -> Result<Vec<Choice>, BackendError>;
+    /// Logits as numbers, row by row.
+    #[cfg(test)]
+    fn to_host(&self, logits: &Self::Logits) -> Vec<Vec<f32>>;
+}
+
+/// Cosines and sines of `positions` positions times every frequency (Su et al. 2021, `RoFormer`), `[positions][head_dim / 2]`.
+fn rotations(config: &ModelConfig, positions: usize) -> (Vec<f32>, Vec<f32>) {
+    let half = config.head_dim / 2;
+    let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64);
+    let angles = (0..positions).flat_map(|position| (0..half).map(move |pair| position as f64 * frequency(pair)));
+    angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip()
 }

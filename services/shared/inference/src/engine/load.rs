@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use candle_core::DType;
+use candle_core::{DType, Device};
+use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::batch::BLOCK_TOKENS;
@@ -12,8 +13,11 @@ use super::core::Core;
 use super::memory::{Needs, available_bytes};
 use super::metrics::Counters;
 use super::scheduler::Limits;
+use super::worker::StepModel;
 use super::{Engine, ModelInfo, Shared, device, worker};
+use crate::backend::BackendError;
 use crate::backend::candle::{CandleBackend, QUERY_TILE};
+use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::config::EngineConfig;
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
@@ -39,37 +43,28 @@ impl Engine {
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
         let device = device::open(config.device)?;
         let device_name = device::name(&device);
-        let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
-        let needs = needs(&shape, &config, context, dtype, !file.has("output.weight"));
-        if let Some(available) = available_bytes().filter(|_| device.is_cpu()) {
-            needs.check(available)?;
-        }
-
-        let threads = config.thread_count();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("precis-compute-{index}"))
-            .build()
-            .map_err(|error| EngineError::InvalidConfig {
-                reason: format!("{threads} threads cannot be started: {error}"),
-            })?;
-        let on_device = |error: crate::backend::BackendError| EngineError::NoDevice {
-            device: device_name.into(),
-            reason: error.to_string(),
+        let plan = Plan { shape, config: &config, context, blocks };
+        let (model, pool, needs, isa) = if device.is_cpu() {
+            let (model, needs, isa) = plan.on_processor(&mut file)?;
+            (model, None, needs, isa.name())
+        } else {
+            let (model, pool, needs) = plan.on_device(&mut file, device)?;
+            (model, Some(pool), needs, "none")
         };
-        let backend = CandleBackend::new(&shape, device, dtype, context, blocks).map_err(on_device)?;
-        let weights = pool.install(|| Weights::load(&mut file, &shape, &backend))?;
-        let decoder = Decoder::new(shape, weights, backend, config.repetition_penalty);
+        let threads = config.thread_count();
 
         let counters = Arc::new(Counters::default());
         let limits = Limits { step_tokens: config.step_tokens, max_sequences: config.max_sequences };
         let rules =
             StopRules { endings: tokenizer.endings().to_vec(), detokeniser: Arc::clone(tokenizer.detokeniser()) };
-        let core = Core::new(decoder, limits, rules, blocks, Arc::clone(&counters));
+        let core = Core::new(model, limits, rules, blocks, Arc::clone(&counters));
         let (inbox, messages) = mpsc::unbounded_channel();
         thread::Builder::new()
             .name("precis-engine".into())
-            .spawn(move || pool.install(|| worker::run(core, messages)))
+            .spawn(move || match pool {
+                Some(pool) => pool.install(|| worker::run(core, messages)),
+                None => worker::run(core, messages),
+            })
             .map_err(|error| EngineError::io("starting the engine's thread for", path, &error))?;
 
         let info = ModelInfo {
@@ -83,6 +78,7 @@ impl Engine {
         tracing::info!(
             model = info.name,
             device = device_name,
+            isa,
             threads,
             limit_tokens = context,
             kv_blocks = blocks,
@@ -116,11 +112,70 @@ fn describe(file: &GgufFile) -> Result<(ModelConfig, Tokenizer, Template), Engin
     Ok((shape, tokenizer, template))
 }
 
-fn needs(shape: &ModelConfig, config: &EngineConfig, context: usize, dtype: DType, tied: bool) -> Needs {
-    let bytes = |values: usize| (values * dtype.size_in_bytes()) as u64;
-    Needs {
-        weights: bytes(shape.weight_count(tied)),
-        pool: bytes(config.kv_tokens / BLOCK_TOKENS * BLOCK_TOKENS * shape.kv_values_per_token()),
-        work: bytes(shape.work_values(config.step_tokens, config.max_sequences, context, QUERY_TILE)),
+/// What is to be loaded, and for how much at once.
+struct Plan<'a> {
+    shape: ModelConfig,
+    config: &'a EngineConfig,
+    /// Positions of the longest sequence.
+    context: usize,
+    blocks: usize,
+}
+
+impl Plan<'_> {
+    /// Packs the weights for the processor's kernels.
+    fn on_processor(self, file: &mut GgufFile) -> Result<(Box<dyn StepModel + Send>, Needs, Isa), EngineError> {
+        let Self { shape, config, context, blocks } = self;
+        let isa = config.isa.resolve();
+        let limits = CpuLimits {
+            context,
+            blocks,
+            rows: config.step_tokens,
+            wanted: config.max_sequences,
+            threads: config.thread_count(),
+            isa,
+        };
+        let needs = Needs {
+            weights: file.tensor_bytes(),
+            pool: limits.pool_bytes(&shape) as u64,
+            work: limits.work_bytes(&shape) as u64,
+        };
+        if let Some(available) = available_bytes() {
+            needs.check(available)?;
+        }
+        let backend = CpuBackend::new(&shape, limits).map_err(|error| no_device("cpu", &error))?;
+        let weights = Weights::load(file, &shape, &backend)?;
+        Ok((Box::new(Decoder::new(shape, weights, backend, config.repetition_penalty)), needs, isa))
     }
+
+    /// Brings the weights to a CUDA device, with the pool that bounds Candle's threads.
+    fn on_device(
+        self,
+        file: &mut GgufFile,
+        device: Device,
+    ) -> Result<(Box<dyn StepModel + Send>, rayon::ThreadPool, Needs), EngineError> {
+        let Self { shape, config, context, blocks } = self;
+        let dtype = DType::BF16;
+        let bytes = |values: usize| (values * dtype.size_in_bytes()) as u64;
+        let needs = Needs {
+            weights: bytes(shape.weight_count(!file.has("output.weight"))),
+            pool: bytes(blocks * BLOCK_TOKENS * shape.kv_values_per_token()),
+            work: bytes(shape.work_values(config.step_tokens, config.max_sequences, context, QUERY_TILE)),
+        };
+        let threads = config.thread_count();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("precis-compute-{index}"))
+            .build()
+            .map_err(|error| EngineError::InvalidConfig {
+                reason: format!("{threads} threads cannot be started: {error}"),
+            })?;
+        let backend = CandleBackend::new(&shape, device, dtype, context, blocks)
+            .map_err(|error| no_device("cuda", &error))?;
+        let weights = pool.install(|| Weights::load(file, &shape, &backend))?;
+        Ok((Box::new(Decoder::new(shape, weights, backend, config.repetition_penalty)), pool, needs))
+    }
+}
+
+fn no_device(device: &str, error: &BackendError) -> EngineError {
+    EngineError::NoDevice { device: device.to_owned(), reason: error.to_string() }
 }

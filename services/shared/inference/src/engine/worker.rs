@@ -25,6 +25,20 @@ pub(crate) trait StepModel {
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
 }
 
+impl StepModel for Box<dyn StepModel + Send> {
+    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
+        self.as_mut().step(batch)
+    }
+
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.as_mut().copy_block(from, to)
+    }
+
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
+        self.as_mut().forget(blocks)
+    }
+}
+
 /// What reaches the thread.
 #[derive(Debug)]
 pub(crate) enum Message {

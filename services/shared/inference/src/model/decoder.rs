@@ -21,7 +21,7 @@ impl<B: Backend> Decoder<B> {
     }
 
     /// Computes all rows of the batch, writes their keys and values, and returns the logits of its `logit_rows`.
-    pub(crate) fn logits(&mut self, batch: &Batch) -> Result<B::Rows, BackendError> {
+    pub(crate) fn logits(&mut self, batch: &Batch) -> Result<B::Logits, BackendError> {
         let Self { config, weights, backend, .. } = self;
         let epsilon = config.norm_epsilon;
         let step = backend.begin(batch)?;
@@ -29,17 +29,26 @@ impl<B: Backend> Decoder<B> {
         for (index, layer) in weights.layers.iter().enumerate() {
             let normed = backend.norm(&rows, &layer.attention_norm, epsilon)?;
             let qkv = backend.linear(&layer.qkv, &normed)?;
-            let queries = backend.rope_write_kv(index, &qkv, &step)?;
-            let attended = backend.attention(index, &queries, &step)?;
-            rows = backend.linear_add(&layer.output, &attended, &rows)?;
+            let queries = backend.rope_write_kv(index, qkv, &step)?;
+            let attended = backend.attention(index, queries, &step)?;
+            rows = backend.linear_add(&layer.output, &attended, rows)?;
 
             let normed = backend.norm(&rows, &layer.feed_forward_norm, epsilon)?;
             let inner = backend.gate_up_silu(&layer.gate_up, &normed)?;
-            rows = backend.linear_add(&layer.down, &inner, &rows)?;
+            rows = backend.linear_add(&layer.down, &inner, rows)?;
         }
-        let last = backend.select(&rows, &step)?;
+        let last = backend.select(rows, &step)?;
         let normed = backend.norm(&last, &weights.final_norm, epsilon)?;
         backend.head(weights.head.as_ref().unwrap_or(&weights.embedding), &normed)
+    }
+}
+
+#[cfg(test)]
+impl<B: Backend> Decoder<B> {
+    /// The logits as numbers, a row for each wanted one.
+    pub(crate) fn host_logits(&mut self, batch: &Batch) -> Vec<Vec<f32>> {
+        let logits = self.logits(batch).expect("the batch can be computed");
+        self.backend.to_host(&logits)
     }
 }
 
@@ -52,7 +61,7 @@ impl<B: Backend> StepModel for Decoder<B> {
         }
         let logits = self.logits(batch)?;
         let logits = if self.repetition_penalty > 1.0 {
-            self.backend.penalise(&logits, &batch.written, self.repetition_penalty)?
+            self.backend.penalise(logits, &batch.written, self.repetition_penalty)?
         } else {
             logits
         };

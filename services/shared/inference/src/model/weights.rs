@@ -43,6 +43,15 @@ impl GgufFile {
         self.content.tensor_infos.contains_key(name)
     }
 
+    /// Bytes of all tensors as they are stored.
+    pub(crate) fn tensor_bytes(&self) -> u64 {
+        let bytes = self.content.tensor_infos.values().map(|info| {
+            let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
+            blocks * info.ggml_dtype.type_size()
+        });
+        bytes.sum::<usize>() as u64
+    }
+
     /// Reads one tensor, still quantised, and checks its shape.
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<QTensor, EngineError> {
         let bad = |reason: String| EngineError::BadModel { file: self.path.clone(), reason };

@@ -6,9 +6,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::golden::{BLOCKS, candle, feeding};
+use precis_kernels::Isa;
+
+use super::golden::{BLOCKS, candle, cpu, feeding};
 use super::tiny;
-use crate::backend::candle::CandleBackend;
 
 /// Tokens that are computed at a time.
 const PIECE: usize = 128;
@@ -51,7 +52,13 @@ fn answer(feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) {
 #[test]
 #[ignore = "needs the model: make test fetches it"]
 fn logits_by_candle() {
-    answer(feeding(candle(), CandleBackend::to_host, BLOCKS));
+    answer(feeding(candle(), BLOCKS));
+}
+
+#[test]
+#[ignore = "needs the model: make test fetches it"]
+fn logits_by_cpu() {
+    answer(feeding(cpu(2, Isa::detect()), BLOCKS));
 }
 
 #[test]
@@ -63,7 +70,7 @@ fn logits_are_written_for_the_positions_asked_for() {
     let rows = [0, 127, 128, 299];
     let words = [&[2, 300, 4][..], &tokens, &rows, &[3, 1], short, &[2]].concat();
     std::fs::write(&request, words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
-    write_logits(&request, &answer, feeding(tiny::decoder(), CandleBackend::to_host, tiny::BLOCKS)).unwrap();
+    write_logits(&request, &answer, feeding(tiny::decoder(), tiny::BLOCKS)).unwrap();
 
     let bytes = std::fs::read(&answer).unwrap();
     let values: Vec<f32> = bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();

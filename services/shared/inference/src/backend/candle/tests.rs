@@ -13,7 +13,7 @@ fn logits(decoder: &mut Decoder<CandleBackend>, tokens: &[u32], piece: usize, bl
     for (index, tokens) in tokens.chunks(piece).enumerate() {
         let mut batch = Batch::default();
         batch.push(tokens, index * piece, blocks, Some(&[]));
-        last = CandleBackend::to_host(&decoder.logits(&batch).unwrap()).remove(0);
+        last = decoder.host_logits(&batch).remove(0);
     }
     last
 }
@@ -69,7 +69,7 @@ fn together(sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
         next += count;
     }
     assert!(next as usize <= BLOCKS);
-    CandleBackend::to_host(&tiny::decoder().logits(&batch).unwrap())
+    tiny::decoder().host_logits(&batch)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn pieces_whose_logits_nobody_wants_are_computed_too() {
     assert!(matches!(compute(&mut decoder, &[first])[..], [Ok(None)]));
     let mut batch = Batch::default();
     batch.push(&tokens[40..], 40, &blocks, Some(&[]));
-    let rest = CandleBackend::to_host(&decoder.logits(&batch).unwrap()).remove(0);
+    let rest = decoder.host_logits(&batch).remove(0);
     assert_close(&rest, &Reference::new().logits(&tokens));
 }
 
@@ -158,7 +158,7 @@ fn a_copied_block_is_as_good_as_the_one_it_was_copied_from() {
     // The copy holds positions 32 to 59; 50 to 79 are written over its end and after it.
     let mut rest = Batch::default();
     rest.push(&tokens[50..], 50, &[0, 6, 3], Some(&[]));
-    assert_close(&CandleBackend::to_host(&decoder.logits(&rest).unwrap())[0], &whole);
+    assert_close(&decoder.host_logits(&rest)[0], &whole);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn what_was_forgotten_is_no_number_and_harms_nobody_else() {
     decoder.forget(&[0, 2, 5]).unwrap();
     let mut next = Batch::default();
     next.push(&[1], 40, &[0, 1], Some(&[]));
-    let read = CandleBackend::to_host(&decoder.logits(&next).unwrap()).remove(0);
+    let read = decoder.host_logits(&next).remove(0);
     assert!(read.iter().all(|logit| logit.is_nan()), "freed memory was read unnoticed");
     assert_close(&logits(&mut decoder, &tokens, 7, &[5, 2]), &whole);
 }
