@@ -21,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[1] / "target")
 OUT = TARGET / "bench-engine"
 WORK = llama.CACHE / "bench-engine"
+# Load average above which others use the machine. llama.cpp's threads wait for each other in loops, so that company costs it most.
+BUSY = 0.7
 
 
 class Size:
@@ -186,14 +188,16 @@ def main() -> None:
 
     host = machine()
     load = os.getloadavg()[0]
-    if load > 0.5:
+    if load > BUSY:
         tell(f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting")
     before = roofline(options.threads)
     kept = WORK / f"settings-{host['id']}-{options.isa}-{options.threads}-{llama.VERSION}.json"
     if options.quick or options.search or not kept.exists():
         tell("searching the peer's best settings")
         settings = search.best(theirs, figures, options.quick, tell)
-        if not options.quick:
+        if options.quick or load > BUSY:
+            tell("these settings are for this run only: they were not found by a full search on an idle machine")
+        else:
             kept.write_text(json.dumps(settings, indent=1))
     else:
         settings = json.loads(kept.read_text())
