@@ -1,11 +1,9 @@
 """Packages from PyPI, pinned by SHA-256 and cached."""
 
 import hashlib
-import json
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from pathlib import Path
 
 
@@ -28,22 +26,17 @@ def cached(pattern: str, sha256: str, cache: Path) -> Path | None:
 
 def wheel(requirement: str, sha256: str, cache: Path) -> Path:
     name = requirement.split("==")[0].replace("-", "_")
-    if path := cached(f"{name}-*.whl", sha256, cache):
-        return path
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
-        subprocess.run([*pip, requirement], check=True)
-        return accept(next(Path(folder).iterdir()), sha256, cache)
+    return cached(f"{name}-*.whl", sha256, cache) or download(requirement, ["--only-binary", ":all:"], sha256, cache)
 
 
 def source(name: str, version: str, sha256: str, cache: Path) -> Path:
-    """A source package. Not by pip, which would run its set-up script to ask for a version that it gets wrong."""
-    if path := cached(f"{name.replace('-', '_')}-{version}.tar.gz", sha256, cache):
-        return path
-    with urllib.request.urlopen(f"https://pypi.org/pypi/{name}/{version}/json", timeout=60) as answer:
-        file = next(file for file in json.load(answer)["urls"] if file["packagetype"] == "sdist")
+    """A source package. Only itself: what pip asks its set-up script with may come built."""
+    path = cached(f"{name.replace('-', '_')}-{version}.tar.gz", sha256, cache)
+    return path or download(f"{name}=={version}", ["--no-binary", name], sha256, cache)
+
+
+def download(requirement: str, options: list[str], sha256: str, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        path = Path(folder) / file["filename"]
-        with urllib.request.urlopen(file["url"], timeout=600) as answer:
-            path.write_bytes(answer.read())
-        return accept(path, sha256, cache)
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", folder]
+        subprocess.run([*pip, requirement], check=True)
+        return accept(next(Path(folder).iterdir()), sha256, cache)
