@@ -78,7 +78,8 @@ pub fn describe_all() {
             recorder.describe_gauge(name(metric.name()), None, help(metric.help()));
         }
         for metric in Histogram::ALL {
-            recorder.describe_histogram(name(metric.name()), Some(Unit::Seconds), help(metric.help()));
+            let unit = metric.name().ends_with("_seconds").then_some(Unit::Seconds);
+            recorder.describe_histogram(name(metric.name()), unit, help(metric.help()));
         }
     });
     for metric in Counter::ALL.iter().filter(|metric| metric.labels().is_empty()) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::batch::BLOCK_TOKENS;
 use super::blocks::BlockPool;
 use super::isolate::{Part, PartResult, compute};
-use super::metrics::Counters;
+use super::metrics::{Counters, Step};
 use super::prefix::{Prefix, SMALLEST, Share};
 use super::scheduler::{Limits, Plan, SequenceId, Work, plan};
 use super::sequence::{Generated, Job, Sequence};
@@ -15,8 +15,8 @@ use super::worker::StepModel;
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
 
-/// Steps in a row in which every part failed after which the device, not a request, is to blame.
-const FAILED_STEPS_LIMIT: u32 = 3;
+/// A token that every vocabulary has.
+const HARMLESS: u32 = 0;
 
 type Answer = Result<Generated, EngineError>;
 
@@ -31,7 +31,6 @@ pub(crate) struct Core<M> {
     waiting: Vec<Sequence>,
     running: BTreeMap<SequenceId, Sequence>,
     next_id: SequenceId,
-    failed_steps: u32,
     counters: Arc<Counters>,
 }
 
@@ -46,7 +45,6 @@ impl<M: StepModel> Core<M> {
             waiting: Vec::new(),
             running: BTreeMap::new(),
             next_id: 0,
-            failed_steps: 0,
             counters,
         }
     }
@@ -153,12 +151,12 @@ impl<M: StepModel> Core<M> {
 
     /// Pins the beginning of a sequence, if it is one worth pinning and the place for it is open.
     fn pin_beginning(&mut self, id: SequenceId) {
-        let wanted = |sequence: &&Sequence| {
+        let wanted = |sequence: &Sequence| {
             let common = sequence.common().len();
             let computed = common >= SMALLEST && sequence.has_computed_common() && !sequence.borrows();
             computed && self.share(sequence).tokens < common
         };
-        if !self.prefix.is_open() || self.running.get(&id).filter(wanted).is_none() {
+        if !self.prefix.is_open() || !self.running.get(&id).is_some_and(wanted) {
             return;
         }
         self.unpin();
@@ -202,26 +200,23 @@ impl<M: StepModel> Core<M> {
         let decoded = parts.iter().filter(|part| part.wanted.is_some_and(|answer| !answer.is_empty())).count();
         let prefilled = work.iter().map(|work| work.tokens).sum::<usize>() - decoded;
         let results = compute(&mut self.model, &parts);
-        self.counters.step(prefilled, decoded, started.elapsed());
-        self.judge(&results)?;
+        let (sequences, max_sequences) = (parts.len(), self.limits.max_sequences);
+        self.counters.step(Step { prefilled, decoded, sequences, max_sequences, took: started.elapsed() });
+        self.judge(work, &results)?;
         Ok(work.iter().zip(results).filter_map(|(work, result)| self.apply(*work, result)).collect())
     }
 
-    /// Tells a poisonous request from a broken device: when nothing at all works, it is not the requests.
-    fn judge(&mut self, results: &[PartResult]) -> Result<(), EngineError> {
-        let Some(Err(error)) = results.iter().find(|result| result.is_err()) else {
-            self.failed_steps = 0;
-            return Ok(());
-        };
-        if results.iter().any(Result::is_ok) {
-            self.failed_steps = 0;
+    /// Tells poisonous requests from a broken device. When nothing at all worked, one harmless token is computed, in a block of a
+    /// request that has failed anyway: if that works, it was the requests.
+    fn judge(&mut self, work: &[Work], results: &[PartResult]) -> Result<(), EngineError> {
+        let Some(Err(error)) = results.first().filter(|_| results.iter().all(Result::is_err)) else { return Ok(()) };
+        let own = work.iter().find_map(|work| self.running.get(&work.id)?.own_blocks().first().copied());
+        let Some(block) = own else { return Ok(()) };
+        let probe = Part { tokens: &[HARMLESS], position: 0, blocks: &[block], wanted: Some(&[]) };
+        if compute(&mut self.model, &[probe]).iter().all(Result::is_ok) {
             return Ok(());
         }
-        self.failed_steps += 1;
-        if results.len() > 1 || self.failed_steps >= FAILED_STEPS_LIMIT {
-            return Err(EngineError::Stopped { reason: format!("the backend fails for every request: {error}") });
-        }
-        Ok(())
+        Err(EngineError::Stopped { reason: format!("the backend fails for every request: {error}") })
     }
 
     /// Takes a part's result into its sequence; the sequence and its answer when that was its end.

@@ -1,4 +1,7 @@
 //! What the engine says about itself: to Prometheus, and to its owner.
+//!
+//! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`; here, the difference of two
+//! [`EngineStats::documents`] by the time between them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +24,8 @@ pub struct EngineStats {
     pub decode_tokens: u64,
     /// Steps computed since the start.
     pub steps: u64,
+    /// Documents summarised since the start.
+    pub documents: u64,
     /// Requests that ended with an answer.
     pub finished: u64,
     /// Requests that failed.
@@ -52,7 +57,19 @@ pub(crate) struct StepRecord {
     pub(crate) cpu_seconds: Option<f64>,
 }
 
-/// The same, as the engine thread writes it.
+/// A step that was computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    /// Prompt tokens.
+    pub(crate) prefilled: usize,
+    /// Answer tokens.
+    pub(crate) decoded: usize,
+    pub(crate) sequences: usize,
+    pub(crate) max_sequences: usize,
+    pub(crate) took: Duration,
+}
+
+/// The same as [`EngineStats`], as it is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     prefill_tokens: AtomicU64,
@@ -60,6 +77,7 @@ pub(crate) struct Counters {
     prefix_hits: AtomicU64,
     decode_tokens: AtomicU64,
     steps: AtomicU64,
+    documents: AtomicU64,
     finished: AtomicU64,
     failed: AtomicU64,
     cancelled: AtomicU64,
@@ -81,10 +99,18 @@ impl Counters {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 
-    pub(crate) fn step(&self, prefilled: usize, decoded: usize, took: Duration) {
+    pub(crate) fn step(&self, step: Step) {
+        let Step { prefilled, decoded, sequences, max_sequences, took } = step;
+        let phase = match (prefilled, decoded) {
+            (0, _) => "decode",
+            (_, 0) => "prefill",
+            _ => "mixed",
+        };
         Counter::EngineTokens.add(prefilled as u64, &["prefill"]);
         Counter::EngineTokens.add(decoded as u64, &["decode"]);
-        Histogram::EngineStepSeconds.record(took.as_secs_f64(), &[]);
+        Histogram::EngineStepSeconds.record(took.as_secs_f64(), &[phase]);
+        Histogram::EngineStepTokens.record((prefilled + decoded) as f64, &[phase]);
+        Histogram::EngineBatchFill.record(sequences as f64 / max_sequences as f64, &[]);
         self.steps.fetch_add(1, Relaxed);
         self.prefill_tokens.fetch_add(prefilled as u64, Relaxed);
         self.decode_tokens.fetch_add(decoded as u64, Relaxed);
@@ -92,6 +118,12 @@ impl Counters {
             let (ended, cpu_seconds) = (Instant::now(), crate::bench::cpu_seconds());
             record.push(StepRecord { prefilled, decoded, ended, cpu_seconds });
         }
+    }
+
+    /// A document was summarised, or was not.
+    pub(crate) fn document(&self, summarised: bool) {
+        Counter::EngineDocuments.increment(&[if summarised { "summarised" } else { "failed" }]);
+        self.documents.fetch_add(u64::from(summarised), Relaxed);
     }
 
     pub(crate) fn finished(&self, reason: FinishReason) {
@@ -142,6 +174,7 @@ impl Counters {
             prefix_hits: self.prefix_hits.load(Relaxed),
             decode_tokens: self.decode_tokens.load(Relaxed),
             steps: self.steps.load(Relaxed),
+            documents: self.documents.load(Relaxed),
             finished: self.finished.load(Relaxed),
             failed: self.failed.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),

@@ -68,6 +68,8 @@ catalogue! {
             "Sequences admitted: hit when the beginning of the prompt was there already, else miss";
         EnginePrefixTokens, "precis_engine_prefix_tokens_total", [],
             "Prompt tokens that the engine did not compute, because they were there already";
+        EngineDocuments, "precis_engine_documents_total", ["result"],
+            "Documents that the engine was done with, however many requests they took: summarised or failed; 60 times its rate is documents a minute";
         EngineRequests, "precis_engine_requests_total", ["finish_reason"],
             "Requests that the engine finished, by why generation ended";
         ApiRequests, "precis_api_requests_total", ["provider", "result"],
@@ -106,18 +108,22 @@ catalogue! {
 }
 
 catalogue! {
-    /// What is measured many times, in seconds.
+    /// What is measured many times: seconds, tokens or shares of one, as the name says last.
     Histogram {
         StageProcessSeconds, "precis_stage_process_seconds", ["stage"], "Time to process one record, without waiting for its commit";
         StageCommitSeconds, "precis_stage_commit_seconds", ["stage"], "Time of one transaction, from begin to acknowledged";
         OutcomeSeconds, "precis_outcome_seconds", ["tier"], "Time from submission to outcome; tier none when no tier answered";
-        EngineStepSeconds, "precis_engine_step_seconds", [], "Time of one step of the engine's whole batch";
+        EngineStepSeconds, "precis_engine_step_seconds", ["phase"],
+            "Time of one step of the engine's whole batch: decode (answers only), prefill (prompts only) or mixed";
+        EngineStepTokens, "precis_engine_step_tokens", ["phase"], "Tokens that one step of the engine computed";
+        EngineBatchFill, "precis_engine_batch_fill_ratio", [],
+            "Sequences in one step of the engine, as a share of the most that may run together";
         ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart";
     }
 }
 
 impl Histogram {
-    /// Upper bounds of its buckets, in seconds.
+    /// Upper bounds of its buckets, in its own unit.
     pub const fn buckets(self) -> &'static [f64] {
         match self {
             // From a lookup of a millisecond to a long document on a small machine.
@@ -133,6 +139,11 @@ impl Histogram {
                 86_400.0,
             ],
             Self::EngineStepSeconds => &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
+            // From one sequence that decodes to a full step of a large device.
+            Self::EngineStepTokens => {
+                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0]
+            }
+            Self::EngineBatchFill => &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
             Self::ApiLatencySeconds => &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0],
         }
     }

@@ -57,7 +57,12 @@ fn names_follow_the_conventions_and_are_unique() {
         assert!(names.insert(metric.name()));
     }
     for metric in Histogram::ALL {
-        assert!(metric.name().starts_with("precis_") && metric.name().ends_with("_seconds"), "{}", metric.name());
+        assert!(
+            metric.name().starts_with("precis_")
+                && ["_seconds", "_tokens", "_ratio"].iter().any(|unit| metric.name().ends_with(unit)),
+            "{}",
+            metric.name()
+        );
         assert!(names.insert(metric.name()));
     }
 }
@@ -88,6 +93,7 @@ fn labels_are_of_small_closed_sets() {
         "provider",
         "topic",
         "version",
+        "phase",
     ];
     let labels = Counter::ALL.iter().map(|m| m.labels()).chain(Gauge::ALL.iter().map(|m| m.labels()));
     for label in labels.chain(Histogram::ALL.iter().map(|m| m.labels())).flatten() {

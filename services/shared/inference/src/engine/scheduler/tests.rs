@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::{Limits, OVERTAKEN_LIMIT, Plan, Running, Waiting, Work, plan};
 
 const LIMITS: Limits = Limits { step_tokens: 100, max_sequences: 4 };
@@ -61,4 +65,51 @@ fn who_was_overtaken_often_enough_goes_first() {
     let patient = Waiting { overtaken: OVERTAKEN_LIMIT, priority: -5, ..waiting(1, 10, 1) };
     let urgent = Waiting { priority: 9, ..waiting(2, 10, 1) };
     assert_eq!(plan(&[], &[urgent, patient], 9, LIMITS).admit, [1, 2]);
+}
+
+fn some_running() -> impl Strategy<Value = Vec<Running>> {
+    prop::collection::vec((0_usize..300, prop_oneof![Just(1_usize), 1_usize..300]), 0..=4).prop_map(|sizes| {
+        (0..).zip(sizes).map(|(id, (computed, behind))| running(id, computed + behind, computed)).collect()
+    })
+}
+
+fn some_waiting() -> impl Strategy<Value = Vec<Waiting>> {
+    let one = (1_usize..300, 1_usize..12, -2..3, prop_oneof![Just(0), 0..2 * OVERTAKEN_LIMIT]);
+    prop::collection::vec(one, 0..8).prop_map(|sizes| {
+        let request = |(id, (tokens, blocks, priority, overtaken))| Waiting { id, priority, overtaken, tokens, blocks };
+        (100..).zip(sizes).map(request).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_plan_keeps_every_bound_and_never_stands_still(
+        running in some_running(),
+        waiting in some_waiting(),
+        free_blocks in 0_usize..24,
+        step_tokens in 4_usize..200,
+    ) {
+        let limits = Limits { step_tokens, max_sequences: 4 };
+        let plan = plan(&running, &waiting, free_blocks, limits);
+        let behind = |id: u64| {
+            let runs = running.iter().find(|sequence| sequence.id == id).map(|sequence| sequence.tokens - sequence.computed);
+            runs.or_else(|| plan.admit.contains(&id).then(|| waiting[id as usize - 100].tokens)).unwrap_or(0)
+        };
+        let total: usize = plan.work.iter().map(|work| work.tokens).sum();
+        prop_assert!(total <= step_tokens);
+        prop_assert!(plan.work.iter().all(|work| (1..=behind(work.id)).contains(&work.tokens)));
+        prop_assert_eq!(plan.work.iter().map(|work| work.id).collect::<BTreeSet<_>>().len(), plan.work.len());
+
+        let taken: usize = plan.admit.iter().map(|id| waiting[*id as usize - 100].blocks).sum();
+        prop_assert!(taken <= free_blocks && running.len() + plan.admit.len() <= 4);
+        for id in &plan.admit {
+            prop_assert!(plan.work.iter().any(|work| work.id == *id), "admitted for nothing");
+        }
+        for sequence in running.iter().filter(|sequence| behind(sequence.id) == 1) {
+            prop_assert!(plan.work.contains(&work(sequence.id, 1)), "an answer was stalled");
+        }
+        prop_assert!(running.is_empty() || !plan.work.is_empty());
+        let all_fit = waiting.iter().all(|request| request.blocks <= free_blocks);
+        prop_assert!(!all_fit || waiting.is_empty() || !plan.work.is_empty(), "nothing runs though everybody fits");
+    }
 }
