@@ -1,5 +1,7 @@
 //! The engine as a [`Summariser`], and how it gets its model.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use async_trait::async_trait;
 use precis_flow::Scope;
@@ -10,7 +12,7 @@ use precis_inference::{
 use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, prompt::Prompt};
 use precis_schemas::{Format, ModelIdentity, Usd};
 
-use crate::ModelSettings;
+use crate::{ModelSettings, partials::StoredPartials};
 
 /// Summaries from the batched engine in this process. They cost nothing per token and leave nothing outside.
 pub struct EngineSummariser {
@@ -64,6 +66,7 @@ impl Summariser for EngineSummariser {
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
             cancel: job.shutdown.child_token(),
+            partials: Some(Arc::new(StoredPartials(job.partials.clone()))),
         };
         let summary = self.engine.summarise(request).await.map_err(|error| generate_error(&error))?;
         Ok(Generated {

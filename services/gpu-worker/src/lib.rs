@@ -5,6 +5,7 @@
 //! Batching is the engine's: the stage keeps up to `max_in_flight` documents in flight, and whatever is in flight shares the batch.
 
 mod engine;
+mod partials;
 mod settings;
 
 use std::sync::Arc;

@@ -27,4 +27,6 @@ mod text;
 pub use config::{DeviceKind, EngineConfig, IsaKind};
 pub use engine::{Engine, EngineStats, ModelInfo};
 pub use error::{EngineError, ErrorClass};
-pub use request::{Completion, End, FinishReason, Prompt, Prompts, Request, Summary, SummaryRequest, TokenRequest};
+pub use request::{
+    Completion, End, FinishReason, Partial, Partials, Prompt, Prompts, Request, Summary, SummaryRequest, TokenRequest,
+};

@@ -1,5 +1,8 @@
 //! What goes into the engine and what comes out of it.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -89,6 +92,8 @@ pub struct Completion {
     /// The 5 %, 10 % and 50 % quantiles of the chosen tokens' log-probabilities: how sure the model was where it was least
     /// sure. `None` when nothing was generated.
     pub logprob_quantiles: Option<[f64; 3]>,
+    /// The mean of the same log-probabilities: minus the logarithm of the answer's perplexity.
+    pub logprob_mean: Option<f64>,
 }
 
 /// A user message around a document.
@@ -128,6 +133,37 @@ pub struct SummaryRequest {
     pub priority: i32,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
+    /// Keeps the answers about parts of a long document, so that after an interruption they are not generated again. `None`
+    /// keeps nothing.
+    pub partials: Option<Arc<dyn Partials>>,
+}
+
+/// The answer about one part of a long document, or to one reduction of such answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partial {
+    /// SHA-256 (hex) over everything that was asked. With other settings a document is cut elsewhere; what was stored about
+    /// other parts is then not taken for an answer.
+    pub asked: String,
+    /// The text.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens of the rendered prompt.
+    pub input_tokens: usize,
+    /// Tokens generated.
+    pub output_tokens: usize,
+}
+
+/// Keeps [`Partial`]s of one summary. Losing one costs time and changes nothing, so its failures are its own to report.
+///
+/// The same document and settings ask for the same parts under the same numbers: parts in order from 0, then the reductions,
+/// level after level.
+#[async_trait]
+pub trait Partials: std::fmt::Debug + Send + Sync {
+    /// What was kept under this number.
+    async fn get(&self, number: u32) -> Option<Partial>;
+    /// Keeps this under that number; what is there already may stay.
+    async fn put(&self, number: u32, partial: &Partial);
 }
 
 /// A summary.
@@ -143,6 +179,10 @@ pub struct Summary {
     pub output_tokens: usize,
     /// Parts the document was read in: 1 when it was read whole.
     pub chunks: usize,
+    /// Requests before the last one whose answer was cut, at its limit or as a loop, or was empty.
+    pub cut_parts: usize,
     /// As in [`Completion`], of the request that wrote the text.
     pub logprob_quantiles: Option<[f64; 3]>,
+    /// As in [`Completion`], of the request that wrote the text.
+    pub logprob_mean: Option<f64>,
 }

@@ -36,7 +36,12 @@ pub fn accepted(tenant: &str, request_fingerprint: &str, generation: &str) -> St
 
 /// One chunk of a long document's answer, kept while the whole is not done.
 pub fn partial(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str, chunk: u32) -> String {
-    format!("{}.partial.{}.{chunk}", request(tenant, request_fingerprint), name(answer_fingerprint))
+    format!("{}{chunk}", partials_of(tenant, request_fingerprint, answer_fingerprint))
+}
+
+/// Prefix of all chunks of one long document's answer.
+pub fn partials_of(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str) -> String {
+    format!("{}.partial.{}.", request(tenant, request_fingerprint), name(answer_fingerprint))
 }
 
 /// Prefix of everything cached for a tenant.

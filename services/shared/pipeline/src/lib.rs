@@ -10,6 +10,7 @@ pub mod control;
 pub mod error;
 pub mod house;
 pub mod identity;
+mod partials;
 pub mod prompt;
 pub mod settle;
 pub mod source;
@@ -20,6 +21,7 @@ pub use control::{Control, Governing};
 pub use error::PipelineError;
 pub use house::House;
 pub use identity::Identity;
+pub use partials::PartialAnswers;
 pub use settle::Settler;
 pub use worker::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, TierWorker};
 

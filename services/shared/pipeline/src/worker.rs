@@ -14,7 +14,8 @@
 //! ```
 //!
 //! An answer is stored before anything is published, so a crash at any point costs no second generation and, on a paid tier, no second bill
-//! beyond the call that was in flight. The worker never picks a tier and never flags: both are the router's.
+//! beyond the call that was in flight. Of a long document even the finished pieces are found again ([`PartialAnswers`]). The worker
+//! never picks a tier and never flags: both are the router's.
 
 use std::{sync::Arc, time::Instant};
 
@@ -31,7 +32,7 @@ use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Control, Governing, PipelineError, Settler,
+    Control, Governing, PartialAnswers, PipelineError, Settler,
     identity::answer_fingerprint,
     now_ms,
     prompt::Prompt,
@@ -53,6 +54,8 @@ pub struct Job<'a> {
     pub text: &'a str,
     /// What is asked.
     pub prompt: &'a Prompt,
+    /// Where pieces of this answer are kept until the whole is there.
+    pub partials: &'a PartialAnswers,
     /// Ends when the worker shuts down and its drain budget is spent.
     pub shutdown: &'a CancellationToken,
 }
@@ -171,7 +174,20 @@ impl<S: Summariser> TierWorker<S> {
             codec::decode(&bytes).map_err(|error| stage_error(error.into()))?
         } else {
             let started = Instant::now();
-            let job = Job { routed, document: &document, text: &text, prompt: &prompt, shutdown: &delivery.shutdown };
+            let partials = PartialAnswers::new(
+                Arc::clone(self.settler.store()),
+                &routed.tenant,
+                &routed.request_fingerprint,
+                &fingerprint,
+            );
+            let job = Job {
+                routed,
+                document: &document,
+                text: &text,
+                prompt: &prompt,
+                partials: &partials,
+                shutdown: &delivery.shutdown,
+            };
             let generated = match self.summariser.summarise(job).await {
                 Ok(generated) => generated,
                 Err(GenerateError::Refused { code, message }) => {
@@ -180,9 +196,14 @@ impl<S: Summariser> TierWorker<S> {
                 }
                 Err(error) => return Err(into_stage(error, &routed.tenant)),
             };
+            let in_pieces = generated.chunks > 1;
             let generation_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
             let answer = new_answer(routed, &document, fingerprint, model, generated, generation_ms);
-            self.keep(&key, judge.judged(answer).0).await.map_err(stage_error)?
+            let kept = self.keep(&key, judge.judged(answer).0).await.map_err(stage_error)?;
+            if in_pieces {
+                partials.clear().await;
+            }
+            kept
         };
         // Judged again even if stored: the thresholds in force decide, not those of the day it was generated.
         let (answer, failed) = judge.judged(stored);

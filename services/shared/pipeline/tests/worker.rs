@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use precis_flow::{
-    Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, StageError,
+    Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
 };
 use precis_objects::{DirectoryConfig, ObjectStore, StoreConfig, keys};
 use precis_pipeline::{
@@ -177,6 +177,58 @@ fn outcome(output: &Output) -> Outcome {
 fn trial_of(output: &Output) -> precis_schemas::Trial {
     assert_eq!(output.topic, topics::ESCALATIONS);
     codec::decode::<Escalation>(output.value.as_deref().unwrap()).unwrap().trial
+}
+
+/// Finds as many pieces as were kept, keeps one more, and is done at the third.
+struct InPieces;
+
+#[async_trait]
+impl Summariser for InPieces {
+    fn model(&self, prompt: &Prompt) -> ModelIdentity {
+        Says { text: GOOD, leaves: false, calls: Arc::default() }.model(prompt)
+    }
+
+    fn decoding(&self) -> String {
+        "greedy".into()
+    }
+
+    fn leaves_the_house(&self) -> bool {
+        false
+    }
+
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        let mut kept = 0;
+        while let Some(bytes) = job.partials.get(kept).await {
+            assert_eq!(bytes, format!("piece {kept}").into_bytes());
+            kept += 1;
+        }
+        job.partials.put(kept, format!("piece {kept}").into_bytes()).await;
+        if kept < 2 {
+            let (code, message) = ("interrupted", format!("after piece {kept}"));
+            return Err(GenerateError::Retry { scope: Scope::Record, code, message, after: None });
+        }
+        let says = Says { text: GOOD, leaves: false, calls: Arc::default() };
+        Ok(Generated { chunks: 3, ..says.summarise(job).await? })
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_answer_goes_on_where_it_was_and_its_pieces_go_when_it_is_stored() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = TierWorker::new("gpu", InPieces, Settler::new(bench.store.clone()), bench.control.clone());
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    for piece in 0..2 {
+        let error = worker.process(&delivery).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("after piece {piece}")), "{error}");
+        let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
+        assert_eq!(kept.len(), piece + 1, "{kept:?}");
+        assert!(kept.iter().all(|object| object.key.contains(".partial.")), "{kept:?}");
+    }
+    let outputs = worker.process(&delivery).await.unwrap();
+    assert_eq!(outcome(&outputs[0]).summary.as_deref(), Some(GOOD));
+    let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
+    assert!(kept.iter().all(|object| !object.key.contains(".partial.")), "{kept:?}");
+    assert!(!kept.is_empty(), "the answer stays");
 }
 
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");

@@ -16,5 +16,11 @@ pub(crate) fn quantiles(logprobs: &[f32]) -> Option<[f64; 3]> {
     }))
 }
 
+/// The mean of log-probabilities, which is the logarithm of their geometric mean; `None` of none.
+pub(crate) fn mean(logprobs: &[f32]) -> Option<f64> {
+    let sum: f64 = logprobs.iter().copied().map(f64::from).sum();
+    (!logprobs.is_empty()).then(|| sum / logprobs.len() as f64)
+}
+
 #[cfg(test)]
 mod tests;

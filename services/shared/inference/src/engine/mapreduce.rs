@@ -3,12 +3,18 @@
 //! Nothing is cut off: a document that does not fit whole is read in parts that together are the document. Each part and each
 //! reduction is an ordinary request, so that parts of many documents share batches; reductions go before new parts, since
 //! they finish documents. Summaries that together are too long again are reduced in groups until one request holds them.
+//!
+//! All requests but the last are numbered, and their answers are kept by the caller's [`Partials`], if it has any. An
+//! interrupted summary that is asked for again finds them there and goes on where it was.
 
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use super::{Engine, Shared};
 use crate::error::EngineError;
-use crate::request::{Completion, FinishReason, Prompt, Request, Summary, SummaryRequest};
+use crate::request::{Completion, FinishReason, Partial, Partials, Prompt, Request, Summary, SummaryRequest};
 use crate::text::chunk;
 
 /// Between the summaries of parts.
@@ -28,13 +34,16 @@ impl Engine {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(EngineError::Cancelled),
-            result = self.map_reduce(request) => result,
+            result = self.map_reduce(request) => {
+                self.shared.counters.document(result.is_ok());
+                result
+            }
         }
     }
 
     async fn map_reduce(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
-        let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, .. } = request;
-        let ask = Ask { system: prompts.system.clone(), max_new_tokens, one_paragraph, priority };
+        let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, partials, .. } = request;
+        let ask = Ask { system: prompts.system.clone(), max_new_tokens, one_paragraph, priority, partials };
         let rooms = prompts.clone();
         let (document, parts) = self
             .off_thread(move |shared| {
@@ -77,17 +86,41 @@ impl Engine {
         let mut answers = vec![String::new(); texts.len()];
         let mut tasks = JoinSet::new();
         for (index, text) in texts.into_iter().enumerate() {
-            let (engine, request) = (self.clone(), ask.about(prompt, text));
-            tasks.spawn(async move { (index, engine.submit(request).await) });
+            let (engine, request, partials) = (self.clone(), ask.about(prompt, text), ask.partials.clone());
+            let number = u32::try_from(totals.requests + index).unwrap_or(u32::MAX);
+            tasks.spawn(async move { (index, engine.part(number, request, partials.as_deref()).await) });
         }
+        totals.requests += answers.len();
         while let Some(done) = tasks.join_next().await {
             let (index, result) =
                 done.map_err(|error| EngineError::Stopped { reason: format!("a part was lost: {error}") })?;
-            let completion = result?;
-            totals.add(&completion);
-            answers[index] = completion.text;
+            let partial = result?;
+            totals.add(&partial);
+            answers[index] = partial.text;
         }
         Ok(answers)
+    }
+
+    /// The answer kept under this number, if it is the answer to this request; else a new one, which is then kept.
+    async fn part(
+        &self,
+        number: u32,
+        request: Request,
+        partials: Option<&dyn Partials>,
+    ) -> Result<Partial, EngineError> {
+        let asked = fingerprint(&request);
+        if let Some(partials) = partials
+            && let Some(partial) = partials.get(number).await
+            && partial.asked == asked
+        {
+            return Ok(partial);
+        }
+        let Completion { text, finish_reason, input_tokens, output_tokens, .. } = self.submit(request).await?;
+        let partial = Partial { asked, text, finish_reason, input_tokens, output_tokens };
+        if let Some(partials) = partials {
+            partials.put(number, &partial).await;
+        }
+        Ok(partial)
     }
 
     /// Puts summaries together into as few texts as requests can hold. Fewer come out than went in, or it is an error.
@@ -127,6 +160,7 @@ struct Ask {
     max_new_tokens: usize,
     one_paragraph: bool,
     priority: i32,
+    partials: Option<Arc<dyn Partials>>,
 }
 
 impl Ask {
@@ -144,31 +178,47 @@ impl Ask {
     }
 }
 
+/// SHA-256 (hex) over what a request asks. Each text goes in with its length, so no two requests read the same.
+fn fingerprint(request: &Request) -> String {
+    let Request { system, before, document, after, max_new_tokens, one_paragraph, .. } = request;
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {max_new_tokens} {one_paragraph}", system.is_some()));
+    for text in [system.as_deref().unwrap_or_default(), before, document, after] {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What the requests before the last one used.
 #[derive(Debug, Default)]
 struct Totals {
+    /// How many there were.
+    requests: usize,
     input_tokens: usize,
     output_tokens: usize,
+    cut_parts: usize,
     part_missing: bool,
 }
 
 impl Totals {
-    fn add(&mut self, completion: &Completion) {
-        self.input_tokens += completion.input_tokens;
-        self.output_tokens += completion.output_tokens;
-        self.part_missing |= completion.text.is_empty();
+    fn add(&mut self, partial: &Partial) {
+        self.input_tokens += partial.input_tokens;
+        self.output_tokens += partial.output_tokens;
+        self.part_missing |= partial.text.is_empty();
+        self.cut_parts += usize::from(partial.finish_reason != FinishReason::Stop || partial.text.is_empty());
     }
 
-    fn summary(mut self, last: Completion, chunks: usize) -> Summary {
-        let missing = self.part_missing;
-        self.add(&last);
+    fn summary(self, last: Completion, chunks: usize) -> Summary {
         Summary {
             text: last.text,
-            finish_reason: if missing { FinishReason::Length } else { last.finish_reason },
-            input_tokens: self.input_tokens,
-            output_tokens: self.output_tokens,
+            finish_reason: if self.part_missing { FinishReason::Length } else { last.finish_reason },
+            input_tokens: self.input_tokens + last.input_tokens,
+            output_tokens: self.output_tokens + last.output_tokens,
             chunks,
+            cut_parts: self.cut_parts,
             logprob_quantiles: last.logprob_quantiles,
+            logprob_mean: last.logprob_mean,
         }
     }
 }

@@ -1,12 +1,17 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineStats};
 use crate::config::EngineConfig;
 use crate::engine::fake;
 use crate::error::EngineError;
-use crate::request::{FinishReason, Prompt, Prompts, Request, Summary, SummaryRequest};
+use crate::request::{FinishReason, Partial, Partials, Prompt, Prompts, Request, Summary, SummaryRequest};
 use crate::testing;
 use crate::text::chunk;
 
@@ -149,6 +154,87 @@ async fn the_last_request_reads_the_summaries_of_all_parts_in_order() {
     let summary = engine.summarise(request).await.unwrap();
     assert_eq!(summary.text, expected.text);
     assert_eq!(summary.chunks, parts.len());
+}
+
+/// Keeps parts in memory; with the last of so many, it has the caller go away.
+#[derive(Debug, Default)]
+struct Kept {
+    parts: Mutex<BTreeMap<u32, Partial>>,
+    interrupt: Option<(usize, CancellationToken)>,
+}
+
+#[async_trait]
+impl Partials for Kept {
+    async fn get(&self, number: u32) -> Option<Partial> {
+        self.parts.lock().unwrap().get(&number).cloned()
+    }
+
+    async fn put(&self, number: u32, partial: &Partial) {
+        let mut parts = self.parts.lock().unwrap();
+        assert!(parts.insert(number, partial.clone()).is_none_or(|former| former.asked != partial.asked));
+        if let Some((count, cancel)) = &self.interrupt
+            && parts.len() == *count
+        {
+            cancel.cancel();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_summary_goes_on_where_it_was() {
+    let engine = fake::engine(256, 0);
+    let whole = summarise(&engine, 1500, 20).await.unwrap();
+    let requests = engine.stats().finished;
+    assert!(whole.chunks > 3 && requests as usize > whole.chunks + 1, "several levels: {requests} requests");
+    for count in [1, 2, whole.chunks, requests as usize - 1] {
+        let request = summary_request(1500, 20);
+        let kept = Kept { interrupt: Some((count, request.cancel.clone())), ..Kept::default() };
+        let kept = Arc::new(kept);
+        let request = SummaryRequest { partials: Some(kept.clone()), ..request };
+        assert_eq!(fake::engine(256, 0).summarise(request).await.unwrap_err().code(), "cancelled");
+        let found = kept.parts.lock().unwrap().len() as u64;
+        assert!(found >= count as u64);
+
+        let engine = fake::engine(256, 0);
+        let request = SummaryRequest { partials: Some(kept.clone()), ..summary_request(1500, 20) };
+        assert_eq!(engine.summarise(request).await.unwrap(), whole);
+        assert_eq!(engine.stats().finished, requests - found, "only the rest was generated");
+        assert_eq!(kept.parts.lock().unwrap().len() as u64, requests - 1, "all but the last are kept");
+    }
+}
+
+#[tokio::test]
+async fn parts_that_were_asked_for_otherwise_are_not_taken() {
+    let kept = Arc::new(Kept::default());
+    let about =
+        |max_new_tokens: usize| SummaryRequest { partials: Some(kept.clone()), ..summary_request(400, max_new_tokens) };
+    fake::engine(256, 0).summarise(about(20)).await.unwrap();
+    let engine = fake::engine(256, 0);
+    let summary = engine.summarise(about(15)).await.unwrap();
+    let (fresh, used) = (fake::engine(256, 0), engine.stats().finished);
+    assert_eq!(summary, summarise(&fresh, 400, 15).await.unwrap());
+    assert_eq!(used, fresh.stats().finished);
+}
+
+#[tokio::test]
+async fn parts_of_a_document_share_what_stands_before_them() {
+    let engine = fake::engine(256, 0);
+    let request = summary_request(400, 20);
+    let (prompt, common) = engine
+        .shared
+        .prompt(&Request {
+            system: request.prompts.system.clone(),
+            before: request.prompts.map.before.clone(),
+            document: request.document[..100].to_owned(),
+            ..Request::default()
+        })
+        .unwrap();
+    assert_eq!(engine.shared.tokenizer.detokeniser().text(&prompt[..common]), "[brief][m: ");
+    let summary = engine.summarise(request).await.unwrap();
+    let stats = engine.stats();
+    assert!(stats.prefix_hits >= summary.chunks as u64 / 2, "{stats:?} of {} chunks", summary.chunks);
+    assert_eq!(stats.prefill_tokens + stats.shared_tokens, summary.input_tokens as u64);
+    assert_eq!(stats.documents, 1);
 }
 
 #[tokio::test]

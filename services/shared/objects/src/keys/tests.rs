@@ -102,6 +102,8 @@ fn a_tenant_prefix_covers_that_tenant_and_no_other() {
     assert!(!key.starts_with(&results_of("acme")));
     assert!(body("acme", "d", 0, "ab").starts_with(&bodies_of("acme")));
     assert!(answer("acme", "ab", "cd").starts_with(&cache_of("acme")));
+    assert!(partial("acme", "ab", "cd", 7).starts_with(&partials_of("acme", "ab", "cd")));
+    assert!(!partial("acme", "ab", "cd7", 7).starts_with(&partials_of("acme", "ab", "cd")));
 }
 
 /// Keys are found again by later versions: a changed layout loses every result.

@@ -1,0 +1,28 @@
+//! The engine's finished parts in the house's store.
+
+use async_trait::async_trait;
+use precis_inference::{Partial, Partials};
+use precis_pipeline::PartialAnswers;
+
+/// Parts as JSON, each an object of its own.
+#[derive(Debug)]
+pub(crate) struct StoredPartials(pub(crate) PartialAnswers);
+
+#[async_trait]
+impl Partials for StoredPartials {
+    async fn get(&self, number: u32) -> Option<Partial> {
+        let bytes = self.0.get(number).await?;
+        let read = serde_json::from_slice(&bytes);
+        read.inspect_err(|error| tracing::warn!(%error, "a kept part cannot be read and is generated again")).ok()
+    }
+
+    async fn put(&self, number: u32, partial: &Partial) {
+        match serde_json::to_vec(partial) {
+            Ok(bytes) => self.0.put(number, bytes).await,
+            Err(error) => tracing::warn!(%error, "a part could not be kept"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

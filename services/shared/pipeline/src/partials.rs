@@ -1,0 +1,77 @@
+//! Finished pieces of an answer, kept until the whole is there.
+//!
+//! A long document takes minutes. When its worker dies on the way, the record is delivered again, and whoever gets it goes on
+//! where the first one was: the keys hold the fingerprints of request and answer and a number, nothing of a clock or a worker.
+//! Once the answer is stored the pieces go. Without them everything is the same but the time it takes, so no failure here fails
+//! a document.
+
+use std::sync::Arc;
+
+use precis_objects::{ObjectStore, keys};
+
+/// Pieces that are removed at once; more are removed in further rounds.
+const ROUND: usize = 256;
+
+/// The pieces of one answer. Clones are cheap and mean the same pieces.
+#[derive(Clone)]
+pub struct PartialAnswers {
+    store: Arc<dyn ObjectStore>,
+    tenant: String,
+    request_fingerprint: String,
+    answer_fingerprint: String,
+}
+
+impl std::fmt::Debug for PartialAnswers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PartialAnswers").field("answer", &self.answer_fingerprint).finish_non_exhaustive()
+    }
+}
+
+impl PartialAnswers {
+    /// The pieces of this answer to this request.
+    pub fn new(store: Arc<dyn ObjectStore>, tenant: &str, request_fingerprint: &str, answer_fingerprint: &str) -> Self {
+        Self {
+            store,
+            tenant: tenant.to_owned(),
+            request_fingerprint: request_fingerprint.to_owned(),
+            answer_fingerprint: answer_fingerprint.to_owned(),
+        }
+    }
+
+    /// The piece with this number, if it was kept.
+    pub async fn get(&self, number: u32) -> Option<Vec<u8>> {
+        let found = self.store.get(&self.key(number)).await;
+        found.inspect_err(|error| tracing::warn!(%error, "a kept piece could not be read")).ok().flatten()
+    }
+
+    /// Keeps a piece; one that is there already stays.
+    pub async fn put(&self, number: u32, bytes: Vec<u8>) {
+        if let Err(error) = self.store.put_if_absent(&self.key(number), bytes).await {
+            tracing::warn!(%error, "a piece could not be kept");
+        }
+    }
+
+    /// Removes all of them.
+    pub async fn clear(&self) {
+        if let Err(error) = self.remove_all().await {
+            tracing::warn!(%error, "pieces of a finished answer were left behind");
+        }
+    }
+
+    async fn remove_all(&self) -> Result<(), precis_objects::ObjectError> {
+        let prefix = keys::partials_of(&self.tenant, &self.request_fingerprint, &self.answer_fingerprint);
+        loop {
+            let found = self.store.list(&prefix, ROUND).await?;
+            for object in &found {
+                self.store.delete(&object.key).await?;
+            }
+            if found.len() < ROUND {
+                return Ok(());
+            }
+        }
+    }
+
+    fn key(&self, number: u32) -> String {
+        keys::partial(&self.tenant, &self.request_fingerprint, &self.answer_fingerprint, number)
+    }
+}
