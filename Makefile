@@ -39,7 +39,7 @@ cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no
 docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (ten minutes)
+verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)
 	python3 loadtest/quality/measure.py
 
 clean: ## remove the demo's results and this project's build output (dependencies stay built)

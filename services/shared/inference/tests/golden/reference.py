@@ -1,7 +1,7 @@
 """A second implementation of tokenizer and model, to make logits.json and, with others, the ids of tokens.py.
 
 It shares no code with the crate: GGUF, dequantisation, byte-level BPE, chat template and the Llama forward pass are written out
-here from their specifications, in float64. Needs Python 3 with numpy and regex:
+here from their specifications, in float64; it agrees with Hugging Face transformers (hf.json) to 1e-4 a logit. Needs Python 3 with numpy and regex:
 
     python3 reference.py MODEL.gguf > logits.json
 """
