@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test check cuda docs bench-engine verify-quality clean
+.PHONY: help demo build test check sanitize cuda docs bench-engine verify-quality clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,9 @@ check: ## format, lints and docs, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory docs
+
+sanitize: ## the kernels' tests under AddressSanitizer
+	infra/sanitize.sh
 
 cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no GPU needed
 	infra/setup.sh demo

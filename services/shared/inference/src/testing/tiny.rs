@@ -2,9 +2,11 @@
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
+use precis_kernels::Isa;
 
 use crate::backend::Backend;
 use crate::backend::candle::CandleBackend;
+use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::model::config::ModelConfig;
 use crate::model::decoder::Decoder;
 use crate::model::weights::{Layer, Weights};
@@ -16,11 +18,11 @@ const CONTEXT: usize = 512;
 fn config() -> ModelConfig {
     ModelConfig {
         layers: 2,
-        width: 32,
-        inner: 40,
+        width: 64,
+        inner: 96,
         heads: 6,
         kv_heads: 2,
-        head_dim: 8,
+        head_dim: 32,
         vocabulary: VOCABULARY,
         norm_epsilon: 1e-5,
         rope_base: 10_000.0,
@@ -104,8 +106,17 @@ pub(crate) fn decoder() -> Decoder<CandleBackend> {
 }
 
 pub(crate) fn decoder_with_penalty(penalty: f32) -> Decoder<CandleBackend> {
+    on(CandleBackend::new(&config(), Device::Cpu, DType::F32, CONTEXT, BLOCKS).unwrap(), penalty)
+}
+
+/// On the processor's kernels, whose weights are rounded to 8 bits.
+pub(crate) fn cpu_decoder(threads: usize, isa: Isa) -> Decoder<CpuBackend> {
+    let limits = CpuLimits { context: CONTEXT, blocks: BLOCKS, rows: CONTEXT, wanted: CONTEXT, threads, isa };
+    on(CpuBackend::new(&config(), limits).unwrap(), 1.0)
+}
+
+fn on<B: Backend>(backend: B, penalty: f32) -> Decoder<B> {
     let config = config();
-    let backend = CandleBackend::new(&config, Device::Cpu, DType::F32, CONTEXT, BLOCKS).unwrap();
     let vector = |values: &[f32]| {
         let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
         backend.vector(&QTensor::quantize(&tensor, GgmlDType::F32).unwrap()).unwrap()
