@@ -125,36 +125,47 @@ pub(crate) struct Slot {
 }
 
 impl KvWriter<'_> {
-    /// Writes one token of one head: its key as bf16 pairs, its value as bf16. `last` says that the next token comes later.
+    /// Writes the keys (as bf16 pairs) and values of one or two neighbouring tokens of one head. Two begin at an even offset; one
+    /// at an even offset is the last that its sequence has, and gets a 0 beside it.
     ///
     /// # Safety
-    /// No other thread writes the same token of that head, nor the one after it where this is `last`.
+    /// No other thread writes these tokens of that head, nor the one after an even one.
     #[inline(always)]
-    pub(crate) unsafe fn write(&self, slot: Slot, key: &[u32], value: &[u16], last: bool) {
+    pub(crate) unsafe fn write(&self, slot: Slot, keys: [&[u32]; 2], values: [&[u16]; 2], count: usize) {
         let Slot { layer, head, block, offset } = slot;
         let KvShape { head_dim, .. } = self.shape;
-        assert!(
-            offset < BLOCK_TOKENS && key.len() == head_dim / 2 && value.len() == head_dim,
-            "a token of another shape"
-        );
+        let even = offset.is_multiple_of(2);
+        assert!(offset < BLOCK_TOKENS && (count == 1 || even), "{count} tokens at {offset}");
+        for token in 0..2 {
+            assert!(keys[token].len() == head_dim / 2 && values[token].len() == head_dim, "a token of another shape");
+        }
         let start = self.shape.start(layer, head, block);
         assert!(start + self.shape.pitch() <= self.numbers.len(), "a block ends outside of the pool");
-        // SAFETY: all numbers are inside this block, and belong to this token alone (or to the next one, which nobody writes).
+        // SAFETY: all numbers are inside this block, and belong to these tokens alone (or to the next one, which nobody writes).
         unsafe {
-            for (pair, word) in key.iter().enumerate() {
-                let at = start + (pair * BLOCK_TOKENS + offset) * 2;
-                self.numbers.put(at, *word as u16);
-                self.numbers.put(at + 1, (*word >> 16) as u16);
-            }
-            let values = start + self.shape.panel();
-            for (slice, value) in value.chunks_exact(PANEL).enumerate() {
-                let row = values + (slice * BLOCK_TOKENS + offset / 2 * 2) * PANEL;
-                for (column, number) in value.iter().enumerate() {
-                    self.numbers.put(row + 2 * column + offset % 2, *number);
+            let key = |pair: usize| start + (pair * BLOCK_TOKENS + offset) * 2;
+            if count == 2 {
+                for (pair, (first, second)) in keys[0].iter().zip(keys[1]).enumerate() {
+                    self.numbers.put_as(key(pair), u64::from(*first) | u64::from(*second) << 32);
                 }
-                if last && offset.is_multiple_of(2) {
+            } else {
+                for (pair, word) in keys[0].iter().enumerate() {
+                    self.numbers.put_as(key(pair), *word);
+                }
+            }
+            let beside = if count == 2 { u16::MAX } else { 0 };
+            for slice in 0..head_dim / PANEL {
+                let row = start + self.shape.panel() + (slice * BLOCK_TOKENS + offset / 2 * 2) * PANEL;
+                let columns = slice * PANEL..(slice + 1) * PANEL;
+                let (first, second) = (&values[0][columns.clone()], &values[1][columns]);
+                if even {
                     for column in 0..PANEL {
-                        self.numbers.put(row + 2 * column + 1, 0);
+                        let word = u32::from(first[column]) | u32::from(second[column] & beside) << 16;
+                        self.numbers.put_as(row + 2 * column, word);
+                    }
+                } else {
+                    for column in 0..PANEL {
+                        self.numbers.put_as(row + 2 * column + 1, first[column]);
                     }
                 }
             }

@@ -137,9 +137,19 @@ impl<'a, T> Shared<'a, T> {
     /// `at` is below the length, and no other thread reads or writes that number meanwhile.
     #[inline(always)]
     pub(crate) unsafe fn put(&self, at: usize, number: T) {
-        debug_assert!(at < self.len);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { self.put_as(at, number) }
+    }
+
+    /// Writes the bytes of a wider number over several neighbouring ones.
+    ///
+    /// # Safety
+    /// All of them are inside the slice, any bytes make them, and no other thread reads or writes them meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn put_as<W>(&self, at: usize, number: W) {
+        debug_assert!(at + size_of::<W>() / size_of::<T>() <= self.len);
         // SAFETY: inside the slice, by the caller's promise.
-        unsafe { self.start.add(at).write(number) }
+        unsafe { self.start.add(at).cast::<W>().write_unaligned(number) }
     }
 }
 

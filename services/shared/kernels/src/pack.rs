@@ -304,9 +304,13 @@ impl Tile<'_> {
     fn unpack(&self, block: usize, output: usize, values: &mut [f32]) {
         let kind = self.kind;
         let min = if kind.has_min() { self.number(block, kind.groups(), output) } else { 0.0 };
-        for (input, value) in values.iter_mut().enumerate() {
-            let code = i32::from(self.code(block, output, input)) - kind.zero();
-            *value = self.number(block, input * kind.groups() / BLOCK, output) * code as f32 + min;
+        let inputs = BLOCK / kind.groups();
+        for (group, values) in values.chunks_exact_mut(inputs).enumerate() {
+            let scale = self.number(block, group, output);
+            for (input, value) in values.iter_mut().enumerate() {
+                let code = i32::from(self.code(block, output, group * inputs + input)) - kind.zero();
+                *value = scale * code as f32 + min;
+            }
         }
     }
 }

@@ -137,8 +137,12 @@ fn member(turns: &Turns, index: usize) {
                 std::hint::spin_loop();
                 continue;
             }
-            turns.asleep[index].store(true, Ordering::SeqCst);
-            while turns.turn.load(Ordering::SeqCst) == seen {
+            loop {
+                // Said again before each sleep: the caller may have taken it back for the turn that this member has already done.
+                turns.asleep[index].store(true, Ordering::SeqCst);
+                if turns.turn.load(Ordering::SeqCst) != seen {
+                    break;
+                }
                 thread::park();
             }
             turns.asleep[index].store(false, Ordering::SeqCst);

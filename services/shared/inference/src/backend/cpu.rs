@@ -14,7 +14,9 @@
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device};
-use precis_kernels::{Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Tiles};
+use precis_kernels::{
+    Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Tiles,
+};
 
 use super::{Backend, BackendError, rotations};
 use crate::decode::Choice;
@@ -40,12 +42,7 @@ pub(crate) struct CpuLimits {
 
 impl CpuLimits {
     fn pool(&self, config: &ModelConfig) -> KvShape {
-        KvShape {
-            layers: config.layers,
-            blocks: self.blocks,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
-        }
+        KvShape { layers: config.layers, blocks: self.blocks, kv_heads: config.kv_heads, head_dim: config.head_dim }
     }
 
     /// Bytes of the key-value pool.
@@ -58,7 +55,8 @@ impl CpuLimits {
         let queries = config.heads * config.head_dim;
         let heads = queries + 2 * config.kv_width();
         let row = 4 * config.width + 4 * heads + 2 * queries;
-        let rounded = Activations::bytes(self.rows, config.width.max(queries)) + Activations::bytes(self.rows, config.inner);
+        let rounded =
+            Activations::bytes(self.rows, config.width.max(queries)) + Activations::bytes(self.rows, config.inner);
         let wanted = 4 * (config.width + config.vocabulary.next_multiple_of(batch::BLOCK_TOKENS));
         self.rows * row + rounded + self.wanted * wanted + 4 * self.context * config.head_dim
     }
@@ -142,7 +140,10 @@ impl CpuBackend {
             return refuse(&format!("heads of {} values: it must be a multiple of 32 up to 256", config.head_dim));
         }
         if !config.width.is_multiple_of(32) || !config.inner.is_multiple_of(32) {
-            return refuse(&format!("rows of {} and {} values: both must be multiples of 32", config.width, config.inner));
+            return refuse(&format!(
+                "rows of {} and {} values: both must be multiples of 32",
+                config.width, config.inner
+            ));
         }
         let Some(kernels) = Kernels::new(limits.threads, limits.isa, config.head_dim) else {
             return refuse(&format!("with {}: this processor has not got it", limits.isa.name()));

@@ -169,8 +169,8 @@ impl Plan<'_> {
             .map_err(|error| EngineError::InvalidConfig {
                 reason: format!("{threads} threads cannot be started: {error}"),
             })?;
-        let backend = CandleBackend::new(&shape, device, dtype, context, blocks)
-            .map_err(|error| no_device("cuda", &error))?;
+        let backend =
+            CandleBackend::new(&shape, device, dtype, context, blocks).map_err(|error| no_device("cuda", &error))?;
         let weights = pool.install(|| Weights::load(file, &shape, &backend))?;
         Ok((Box::new(Decoder::new(shape, weights, backend, config.repetition_penalty)), pool, needs))
     }

@@ -87,7 +87,7 @@ impl Kernels {
                                 }
                                 // SAFETY: a part has its own blocks of each row.
                                 let mut result = unsafe { writer.blocks(first + row, block, 1) };
-                                elementwise::quantise_block(&numbers, 0, &mut result);
+                                elementwise::quantise(&numbers, &mut result);
                             }
                         });
                     }

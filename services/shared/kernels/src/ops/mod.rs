@@ -159,31 +159,41 @@ impl Kernels {
         let scale = 1.0 / (dim as f32).sqrt();
         let (pool, queries) = (pool.writer(), Shared::new(queries));
         with_dots!(self.proven, dots => self.each_row(rows, |worker, row| {
-            let index = spans.partition_point(|span| span.start <= row) - 1;
-            let span = &spans[index];
+            let span = &spans[spans.partition_point(|span| span.start <= row) - 1];
             let position = span.context - span.len + (row - span.start);
-            let (cosines, sines) = rotations.at(position);
             let (block, offset) = (span.blocks[position / BLOCK_TOKENS] as usize, position % BLOCK_TOKENS);
-            let last = row - span.start + 1 == span.len;
-            let heads_of = qkv[row * width..][..width].chunks_exact(dim);
-            // SAFETY: rows are computed by one thread each, and write their own queries.
-            let own = unsafe { queries.piece(row * query_words, query_words) };
-            worker.pairs.resize(dim / 2, 0);
-            worker.values.resize(dim, 0);
-            let (pairs, values) = (&mut worker.pairs, &mut worker.values);
+            // Values of neighbouring tokens lie side by side: an even token's row is computed with the odd one's after it.
+            if offset % 2 == 1 && row > span.start {
+                return;
+            }
+            let count = if offset.is_multiple_of(2) && row + 1 < span.start + span.len { 2 } else { 1 };
+            worker.pairs.resize(dim, 0);
+            worker.values.resize(2 * dim, 0);
+            let (pairs, values) = (worker.pairs.split_at_mut(dim / 2), worker.values.split_at_mut(dim));
+            let (pairs, values) = ([pairs.0, pairs.1], [values.0, values.1]);
+            // SAFETY: each row is computed by one thread, alone or with the one before it.
+            let own = unsafe { queries.piece(row * query_words, count * query_words) };
             dots.with(|| {
-                for (head, query) in heads_of.clone().zip(own.chunks_exact_mut(dim / 2)) {
-                    elementwise::rotate(head, cosines, sines, scale, query);
+                for (token, own) in own.chunks_exact_mut(query_words).enumerate() {
+                    let (cosines, sines) = rotations.at(position + token);
+                    let row = &qkv[(row + token) * width..][..width];
+                    for (head, query) in row.chunks_exact(dim).zip(own.chunks_exact_mut(dim / 2)) {
+                        elementwise::rotate(head, cosines, sines, scale, query);
+                    }
                 }
-                let keys = heads_of.clone().skip(heads);
-                for (head, (key, value)) in keys.clone().zip(keys.skip(kv_heads)).enumerate() {
-                    elementwise::rotate(key, cosines, sines, 1.0, pairs);
-                    for (bits, number) in values.iter_mut().zip(value) {
-                        *bits = elementwise::to_bf16(*number);
+                for head in 0..kv_heads {
+                    for token in 0..count {
+                        let (cosines, sines) = rotations.at(position + token);
+                        let row = &qkv[(row + token) * width..][..width];
+                        elementwise::rotate(&row[(heads + head) * dim..][..dim], cosines, sines, 1.0, pairs[token]);
+                        let value = &row[(heads + kv_heads + head) * dim..][..dim];
+                        for (bits, number) in values[token].iter_mut().zip(value) {
+                            *bits = elementwise::to_bf16(*number);
+                        }
                     }
                     let slot = Slot { layer, head, block, offset };
                     // SAFETY: a token has one row. The one after a span's last is in no batch: the sequence has not got it.
-                    unsafe { pool.write(slot, pairs, values, last) };
+                    unsafe { pool.write(slot, [pairs[0], pairs[1]], [values[0], values[1]], count) };
                 }
             });
         }));

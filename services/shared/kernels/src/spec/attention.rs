@@ -180,30 +180,42 @@ pub fn partial<D: Dots>(
 }
 
 /// Weights of the first `visible` scores relative to the largest, as bf16 pairs; the others weigh nothing. Returns the largest
-/// score and the sum of the rounded weights.
+/// score and the sum of the rounded weights: lane by lane, then folded.
 #[inline(always)]
 fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
     let (scores, _) = scores.as_chunks::<LANES>();
-    let seen = |index: usize, lane: usize| index * LANES + lane < visible;
+    let (weights, _) = weights.as_chunks_mut::<{ LANES / 2 }>();
+    let (full, rest) = (visible / LANES, visible % LANES);
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    for (index, scores) in scores.iter().enumerate() {
+    for scores in &scores[..full] {
         for lane in 0..LANES {
-            let score = if seen(index, lane) { scores[lane] } else { f32::NEG_INFINITY };
-            lanes[lane] = larger(score, lanes[lane]);
+            lanes[lane] = larger(scores[lane], lanes[lane]);
         }
+    }
+    for lane in 0..rest {
+        lanes[lane] = larger(scores[full][lane], lanes[lane]);
     }
     let largest = fold_max(lanes);
     let mut sums = [0.0f32; LANES];
-    for (index, scores) in scores.iter().enumerate() {
+    let mut weigh = |scores: &[f32; LANES], count: usize, weights: &mut [u32; LANES / 2]| {
         let mut rounded = [0u32; LANES];
         for lane in 0..LANES {
-            let weight = if seen(index, lane) { exp(scores[lane] - largest) } else { 0.0 };
+            let weight = if lane < count { exp(scores[lane] - largest) } else { 0.0 };
             rounded[lane] = u32::from(to_bf16(weight));
             sums[lane] += f32::from_bits(rounded[lane] << 16);
         }
-        for pair in 0..LANES / 2 {
-            weights[index * LANES / 2 + pair] = rounded[2 * pair] | rounded[2 * pair + 1] << 16;
+        for (pair, weight) in weights.iter_mut().enumerate() {
+            *weight = rounded[2 * pair] | rounded[2 * pair + 1] << 16;
         }
+    };
+    for (scores, weights) in scores[..full].iter().zip(weights.iter_mut()) {
+        weigh(scores, LANES, weights);
+    }
+    if rest > 0 {
+        weigh(&scores[full], rest, &mut weights[full]);
+    }
+    for weights in weights.iter_mut().take(scores.len()).skip(visible.div_ceil(LANES)) {
+        *weights = [0; LANES / 2];
     }
     (largest, fold(sums))
 }

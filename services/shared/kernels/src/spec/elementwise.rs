@@ -96,7 +96,7 @@ pub fn norm(row: &[f32], gain: &[f32], epsilon: f32, result: &mut [f32]) {
 
 /// Rounds 32 numbers to 8 bits with a common scale, and sums what became of them. Where a number is none, the scale is none.
 #[inline(always)]
-pub fn quantise_block(numbers: &[f32; BLOCK], block: usize, row: &mut RowMut<'_>) {
+pub fn quantise_block(numbers: &[f32; BLOCK], codes: &mut [i8; BLOCK], block: usize, row: &mut RowMut<'_>) {
     let mut largest = [0u32; LANES];
     for lane in 0..LANES {
         let bits = |at: usize| numbers[at].to_bits() & 0x7fff_ffff;
@@ -110,17 +110,13 @@ pub fn quantise_block(numbers: &[f32; BLOCK], block: usize, row: &mut RowMut<'_>
     for (whole, number) in whole.iter_mut().zip(numbers) {
         *whole = ((number * inverse + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER_BITS);
     }
-    let codes = &mut row.codes[block * BLOCK..][..BLOCK];
     for (code, whole) in codes.iter_mut().zip(whole) {
         *code = whole as i8;
     }
-    let (mut first, mut second) = (0i32, 0i32);
-    for lane in 0..LANES {
-        first += i32::from(whole[lane] as i8);
-        second += i32::from(whole[lane + LANES] as i8);
-    }
+    let sum = |half: &[i32]| half.iter().fold(0i32, |sum, code| sum.wrapping_add(*code));
+    let (first, second) = (sum(&whole[..BLOCK / 2]), sum(&whole[BLOCK / 2..]));
     row.scales[block] = scale;
-    row.sums[block] = scale * (first + second) as f32;
+    row.sums[block] = scale * first.wrapping_add(second) as f32;
     row.halves[2 * block] = first;
     row.halves[2 * block + 1] = second;
 }
@@ -128,8 +124,9 @@ pub fn quantise_block(numbers: &[f32; BLOCK], block: usize, row: &mut RowMut<'_>
 /// Rounds a row, block by block.
 #[inline(always)]
 pub fn quantise(numbers: &[f32], row: &mut RowMut<'_>) {
-    for (block, numbers) in numbers.as_chunks::<BLOCK>().0.iter().enumerate() {
-        quantise_block(numbers, block, row);
+    let codes = std::mem::take(&mut row.codes);
+    for (block, (numbers, codes)) in numbers.as_chunks().0.iter().zip(codes.as_chunks_mut().0).enumerate() {
+        quantise_block(numbers, codes, block, row);
     }
 }
 

@@ -36,6 +36,25 @@ fn members_that_fell_asleep_are_woken() {
 }
 
 #[test]
+fn members_that_fall_asleep_while_the_caller_wakes_others_are_woken_as_well() {
+    // More members than cores, and a pause about as long as they wait before they sleep: the caller is often held up between
+    // waking one and the next, while the first is done and about to sleep again.
+    let mut team = Team::new(8);
+    let mut count = 0;
+    for round in 0..2_000 {
+        let done = AtomicUsize::new(0);
+        team.share(&mut [(); 8], 8, |(), _| {
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        count += done.into_inner();
+        for _ in 0..(round % 7) * 1_000 {
+            std::hint::spin_loop();
+        }
+    }
+    assert_eq!(count, 16_000);
+}
+
+#[test]
 fn a_panic_is_passed_on_and_the_team_goes_on() {
     let mut team = Team::new(2);
     for bad in 0..8 {

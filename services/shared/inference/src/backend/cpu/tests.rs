@@ -70,7 +70,9 @@ fn together(decoder: &mut Decoder<CpuBackend>, sequences: &[Sequence], piece: us
         batch.logit_rows = (0..batch.ids.len() as u32).collect();
         let mut rows = decoder.host_logits(&batch).into_iter();
         for (index, count) in parts {
-            bits[index].extend(rows.by_ref().take(count).map(|row| row.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>()));
+            bits[index].extend(
+                rows.by_ref().take(count).map(|row| row.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>()),
+            );
         }
     }
     unreachable!("the loop ends when all sequences are done")
@@ -102,7 +104,9 @@ fn bits_do_not_depend_on_pieces_threads_or_instruction_set() {
 
 #[test]
 fn bits_do_not_depend_on_the_batch() {
-    let of = |lengths: &[usize]| -> Vec<Vec<u32>> { lengths.iter().zip(7..).map(|(count, seed)| tokens(seed, *count)).collect() };
+    let of = |lengths: &[usize]| -> Vec<Vec<u32>> {
+        lengths.iter().zip(7..).map(|(count, seed)| tokens(seed, *count)).collect()
+    };
     let twice = |tokens: Vec<u32>| vec![tokens.clone(), tokens];
     let batches = [of(&[40, 40, 40]), of(&[3, 90, 17, 64, 2]), of(&[20; BLOCKS]), twice(tokens(3, 70)), of(&[512])];
     for all in batches {
@@ -124,7 +128,9 @@ fn bits_do_not_depend_on_random_companions_that_join_and_stop() {
     let mut decoder = fast();
     for seed in 0..20 {
         let count = 1 + seed as usize % 5;
-        let mut all: Vec<Vec<u32>> = (0..count).map(|index| tokens(1000 + seed * 10 + index as u32, 1 + (seed as usize * 31 + index * 47) % 80)).collect();
+        let mut all: Vec<Vec<u32>> = (0..count)
+            .map(|index| tokens(1000 + seed * 10 + index as u32, 1 + (seed as usize * 31 + index * 47) % 80))
+            .collect();
         let at = seed as usize % (count + 1);
         all.insert(at, needle.clone());
         let mut sequences = sequences(&all);
@@ -202,7 +208,11 @@ fn a_freed_block_that_is_read_shows() {
 
 #[test]
 fn packed_weights_are_those_that_candle_reads_from_the_same_bytes() {
-    let values: Vec<f32> = tokens(8, 24 * 512).iter().zip(0..).map(|(id, at)| (*id as f32 - 24.0) * 0.01 + (at % 37) as f32 * 0.003).collect();
+    let values: Vec<f32> = tokens(8, 24 * 512)
+        .iter()
+        .zip(0..)
+        .map(|(id, at)| (*id as f32 - 24.0) * 0.01 + (at % 37) as f32 * 0.003)
+        .collect();
     let tensor = Tensor::from_slice(&values, (24, 512), &Device::Cpu).unwrap();
     let kinds = [
         GgmlDType::Q4_0,
