@@ -1,11 +1,13 @@
 //! A team of threads that computes one operation after the other.
 //!
 //! A step of a model is a few hundred operations of some tens of microseconds each, so handing one out must cost far less
-//! than a system call: members spin for the next operation for a while and only then sleep. The thread that calls works too.
+//! than a system call: members spin for the next operation for a while and only then sleep. The thread that calls works too,
+//! and an operation is over when all its parts are done: a member that the system has not given a core to is not waited for,
+//! it finds the gate closed when it comes. Else one busy neighbour on the machine would hold up every operation.
 //!
 //! ```text
-//! caller:  job := f ─ turn += 1 ─ wake sleepers ─ f(0) ──────── wait until busy = 0 ─▶ done
-//! member:      spin (then sleep) until turn changes ─ f(index) ─ busy -= 1 ─▶ spin again
+//! caller:  job := f ─ open gate ─ wake sleepers ─ f(0) until no part is left ─ close gate ─ wait for those inside ─▶ done
+//! member:      spin (then sleep) until the gate opens ─ enter, unless it is closed ─ f(index) ─ leave ─▶ spin again
 //! ```
 //!
 //! Who computes which part has no influence on results: parts write to places of their own.
@@ -13,7 +15,7 @@
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 
 /// Looks at the next turn before a member sleeps: about a tenth of a millisecond, the time between two steps.
@@ -24,19 +26,21 @@ const PATIENCE: u32 = 20_000;
 /// What a turn computes: called once with each member's index.
 type Job<'a> = &'a (dyn Fn(usize) + Sync + 'a);
 
+/// The gate's value is `turn × TURN + (CLOSED) + members inside`.
+const TURN: u64 = 1 << 16;
+const CLOSED: u64 = 1 << 15;
+const INSIDE: u64 = CLOSED - 1;
+
 struct Turns {
-    /// Changes when there is a new job.
-    turn: AtomicUsize,
+    gate: AtomicU64,
     job: UnsafeCell<Option<Job<'static>>>,
-    /// Members that have not finished the job.
-    busy: AtomicUsize,
     asleep: Vec<AtomicBool>,
     panicked: AtomicBool,
     stop: AtomicBool,
 }
 
-// SAFETY: `job` is written by the one caller while no member is busy, and read by members between the change of `turn`
-// (release, acquire) and the end of their work (release, acquire on `busy`).
+// SAFETY: `job` is written by the one caller while the gate is closed and nobody inside, and read by members between entering
+// (which sees the open gate: release, acquire) and leaving (release, acquire again).
 unsafe impl Sync for Turns {}
 // SAFETY: as above; a job is only called while the caller that lent it waits.
 unsafe impl Send for Turns {}
@@ -53,9 +57,8 @@ impl Team {
     pub fn new(threads: usize) -> Self {
         let others = threads.max(1) - 1;
         let turns = Arc::new(Turns {
-            turn: AtomicUsize::new(0),
+            gate: AtomicU64::new(CLOSED),
             job: UnsafeCell::new(None),
-            busy: AtomicUsize::new(0),
             asleep: (0..others).map(|_| AtomicBool::new(false)).collect(),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -102,20 +105,21 @@ impl Team {
             return;
         }
         let turns = &*self.turns;
-        // SAFETY: the lifetime is forgotten only until `busy` is 0 again, which `wait` below sees to even when `job` panics. No
-        // member reads `job` now, since `busy` is 0.
+        // SAFETY: the lifetime is forgotten only until nobody is inside any more, which is waited for below even when `job`
+        // panics. Nobody reads `job` now: the gate is closed since the last turn, and all have left.
         unsafe { *turns.job.get() = Some(std::mem::transmute::<Job<'_>, Job<'static>>(job)) };
-        turns.busy.store(others, Ordering::Relaxed);
-        // Sequentially consistent with `asleep`: either the member sees the new turn or the caller sees it asleep.
-        turns.turn.fetch_add(1, Ordering::SeqCst);
+        let turn = turns.gate.load(Ordering::Relaxed) / TURN + 1;
+        // Sequentially consistent with `asleep`: either the member sees the open gate or the caller sees it asleep.
+        turns.gate.store(turn * TURN, Ordering::SeqCst);
         for (asleep, thread) in turns.asleep.iter().zip(&self.wake) {
             if asleep.swap(false, Ordering::SeqCst) {
                 thread.unpark();
             }
         }
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        turns.gate.fetch_or(CLOSED, Ordering::AcqRel);
         let mut looks = 0;
-        while turns.busy.load(Ordering::Acquire) > 0 {
+        while turns.gate.load(Ordering::Acquire) & INSIDE > 0 {
             looks += 1;
             if looks < PATIENCE { std::hint::spin_loop() } else { thread::yield_now() }
         }
@@ -130,41 +134,60 @@ impl Team {
 fn member(turns: &Turns, index: usize) {
     let mut seen = 0;
     loop {
-        let mut spins = 0;
-        while turns.turn.load(Ordering::Acquire) == seen {
-            spins += 1;
-            if spins < SPINS {
-                std::hint::spin_loop();
-                continue;
-            }
-            loop {
-                // Said again before each sleep: the caller may have taken it back for the turn that this member has already done.
-                turns.asleep[index].store(true, Ordering::SeqCst);
-                if turns.turn.load(Ordering::SeqCst) != seen {
-                    break;
-                }
-                thread::park();
-            }
-            turns.asleep[index].store(false, Ordering::SeqCst);
-        }
-        seen = seen.wrapping_add(1);
+        seen = next_turn(turns, index, seen);
         if turns.stop.load(Ordering::Acquire) {
             return;
         }
-        // SAFETY: the turn has changed, so the caller has written a job, and it waits for this member before it writes again.
+        if !enter(turns, seen) {
+            continue;
+        }
+        // SAFETY: inside, so the caller has written the job and waits before it writes again.
         if let Some(job) = unsafe { *turns.job.get() }
             && catch_unwind(AssertUnwindSafe(|| job(index + 1))).is_err()
         {
             turns.panicked.store(true, Ordering::Relaxed);
         }
-        turns.busy.fetch_sub(1, Ordering::Release);
+        turns.gate.fetch_sub(1, Ordering::Release);
     }
+}
+
+/// Waits for another turn than `seen`: looks often for a while, then sleeps.
+fn next_turn(turns: &Turns, index: usize, seen: u64) -> u64 {
+    for _ in 0..SPINS {
+        let turn = turns.gate.load(Ordering::Acquire) / TURN;
+        if turn != seen {
+            return turn;
+        }
+        std::hint::spin_loop();
+    }
+    loop {
+        // Said again before each sleep: the caller may have taken it back late, for a turn that this member has already done.
+        turns.asleep[index].store(true, Ordering::SeqCst);
+        let turn = turns.gate.load(Ordering::SeqCst) / TURN;
+        if turn != seen {
+            turns.asleep[index].store(false, Ordering::SeqCst);
+            return turn;
+        }
+        thread::park();
+    }
+}
+
+/// Enters a turn, if its gate is still open.
+fn enter(turns: &Turns, turn: u64) -> bool {
+    let mut now = turns.gate.load(Ordering::Acquire);
+    while now / TURN == turn && now & CLOSED == 0 {
+        match turns.gate.compare_exchange_weak(now, now + 1, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(other) => now = other,
+        }
+    }
+    false
 }
 
 impl Drop for Team {
     fn drop(&mut self) {
         self.turns.stop.store(true, Ordering::Release);
-        self.turns.turn.fetch_add(1, Ordering::SeqCst);
+        self.turns.gate.fetch_add(TURN, Ordering::SeqCst);
         for thread in &self.wake {
             thread.unpark();
         }
