@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test check sanitize cuda docs bench-engine verify-quality clean
+.PHONY: help demo build test check sanitize cuda docs bench-engine soak-engine verify-quality clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,8 +23,13 @@ test: ## run every test: unit, contract, end to end; starts Kafka and S3 itself
 	infra/setup.sh test
 	python3 tests/harness/run.py
 
-bench-engine: build ## measure the engine beside llama.cpp (20 minutes, an idle machine); BENCH=--quick: a smoke run
+bench-engine: build ## measure the engine beside llama.cpp (30 minutes, an idle machine); BENCH=--quick: a smoke run
+	infra/setup.sh test
+	cargo build --release --locked --package precis-router --package precis-gpu-worker
 	python3 loadtest/engine/run.py $(BENCH)
+
+soak-engine: build ## whether the engine's memory stays flat over an hour, with low priority; minutes=10: shorter
+	python3 loadtest/engine/soak.py --minutes $(or $(minutes),60)
 
 check: ## format, lints and docs, warnings denied
 	infra/setup.sh test

@@ -30,6 +30,8 @@ class Figure:
     context: int = 0
     new_tokens: int = 1
     natural: bool = False
+    # Answers end at the first blank line too, as the workers' paragraphs do; the peer has no such rule.
+    paragraph: bool = False
 
     def result(self, measured: dict, peak_rss_mib: float) -> Result:
         tokens = measured.get("input_tokens", 0) + measured["output_tokens"]
@@ -84,7 +86,7 @@ class Precis:
         if figure.kind == "decode":
             arguments += ["--scenario", "decode", "--batch", figure.batch, "--context", figure.context]
         else:
-            arguments += ["--scenario", "documents", "--batch", self.batch] + ["--natural"] * figure.natural
+            arguments += ["--scenario", "documents", "--batch", self.batch] + ["--natural"] * figure.natural + ["--paragraph"] * figure.paragraph
         found = self.run(*arguments)
         result = figure.result(found["measured"], (found["peak_rss_bytes"] or 0) / 2**20)
         result.details = {"kv_mib": found["kv_bytes"] / 2**20, "steps": found["measured"]["steps"]}

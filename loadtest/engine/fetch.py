@@ -1,10 +1,14 @@
 """Packages from PyPI, pinned by SHA-256 and cached."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+# Everything that loadtest/ fetches or builds lies below.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "precis"
 
 
 def digest(path: Path) -> str:

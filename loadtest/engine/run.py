@@ -7,20 +7,17 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import corpus
 import peer as llama
 import search
 from engines import Figure, Peer, Precis
 from limits import Limits
+from prompts import OUT, TARGET, WORK, Papers, tell, write
+from worker import Worker
 
 HERE = Path(__file__).resolve().parent
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[1] / "target")
-OUT = TARGET / "bench-engine"
-WORK = llama.CACHE / "bench-engine"
 # Load average above which others use the machine. llama.cpp's threads wait for each other in loops, so that company costs it most.
 BUSY = 0.7
 
@@ -34,10 +31,6 @@ class Size:
         self.prefills = 1 if quick else 4
         # Decode steps, of a batch and of one sequence.
         self.steps = (8, 8) if quick else (64, 128)
-
-
-def tell(text: str) -> None:
-    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def roofline(threads: int) -> dict:
@@ -61,37 +54,19 @@ def machine() -> dict:
     return {"cpu": info.get("model name"), "cores": cores, "id": hashlib.sha256(key.encode()).hexdigest()[:12]}
 
 
-def evenly(items: list, count: int) -> list:
-    """`count` items whose lengths are spread as those of all are, in their order."""
-    if count >= len(items):
-        return items
-    ranked = sorted(range(len(items)), key=lambda index: len(items[index]))
-    taken = {ranked[int((place + 0.5) * len(items) / count)] for place in range(count)}
-    return [item for index, item in enumerate(items) if index in taken]
-
-
-def prompt_files(precis: Path, documents: int, size: Size) -> dict[str, Path]:
-    """The same token ids for both engines, one prompt a line."""
-    papers = corpus.documents(llama.CACHE / "aclsum")
-    every = WORK / "papers.ids"
-    subprocess.run([precis, "bench", "--documents", papers, "--write-prompts", every], check=True)
-    prompts = every.read_text().splitlines()
-    split = [line.split() for line in prompts]
-    text = [token for line in split for token in line]
+def prompt_files(papers: Papers, every: Papers, size: Size) -> dict[str, Path]:
+    """The same token ids for both engines. `papers` are those that are summarised, `every` is where other prompts are cut from."""
+    text = [token for prompt in every.prompts for token in prompt]
     length = max(size.contexts)
     sets = {
-        "documents": evenly(split, documents),
-        "search": evenly(split, min(documents, size.batch)),
+        "documents": papers.prompts,
+        "search": every.sample(min(len(papers.prompts), size.batch)).prompts,
         "prefill": [text[index * length : (index + 1) * length] for index in range(size.prefills)],
-        "text": split,
+        "text": every.prompts,
     }
-    files = {}
-    for name, chosen in sets.items():
-        files[name] = WORK / f"{name}.ids"
-        files[name].write_text("".join(" ".join(line) + "\n" for line in chosen))
-    mean = statistics.mean(len(line) for line in sets["documents"])
-    tell(f"{len(sets['documents'])} documents of {len(split)} papers, {mean:.0f} tokens in the mean")
-    return files | {"mean": mean}
+    files = {name: write(chosen, WORK / f"{name}.ids") for name, chosen in sets.items()}
+    tell(f"{len(papers.prompts)} documents of {len(every.prompts)} papers, {papers.mean():.0f} tokens in the mean")
+    return files | {"mean": papers.mean()}
 
 
 def figures_of(files: dict, new_tokens: int, size: Size) -> dict[str, Figure]:
@@ -164,7 +139,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--new-tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--isa", choices=sorted(llama.ISAS), default="native", help="avx2: both engines without AVX-512")
-    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="documents, natural, prefill, decode-32-512, decode-1-1300, …")
+    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="documents, natural, prefill, decode-32-512, decode-1-1300, …, worker")
     parser.add_argument("--search", action="store_true", help="search the peer's best again")
     parser.add_argument("--quick", action="store_true", help="a smoke run: whether all works, no figures to quote")
     options = parser.parse_args()
@@ -183,7 +158,10 @@ def main() -> None:
     model = Path(json.loads(pulled.stdout)["path"])
     theirs = Peer(program, llama.weights(program, model), options.threads)
     ours = Precis(options.precis, options.threads, options.isa, size.batch)
-    files = prompt_files(options.precis, options.documents, size)
+    every = Papers.load(options.precis, WORK)
+    papers = every.sample(options.documents)
+    files = prompt_files(papers, every, size)
+    inside = Worker(ours, papers, size.batch)
     figures = figures_of(files, options.new_tokens, size)
 
     host = machine()
@@ -211,11 +189,13 @@ def main() -> None:
             for side, result in pair.items():
                 rounds.setdefault(key, {"peer": [], "ours": []})[side].append(result)
             tell(f"round {number}: {figure.name}: llama.cpp {pair['peer'].rate:.1f}, Précis {pair['ours'].rate:.1f}")
+        if not options.only or "worker" in options.only:
+            inside.measure(number)
     after = roofline(options.threads)
 
     at = str(options.threads)
     mean_roofline = {name: (before[at][name] + after[at][name]) / 2 for name in before[at]}
-    text = table(figures, settings, rounds, Limits(mean_roofline), files["mean"], size)
+    text = table(figures, settings, rounds, Limits(mean_roofline), files["mean"], size) + inside.rows()
     peaks = ", ".join(f"{name} {value:.0f} → {after[at][name]:.0f}" for name, value in before[at].items())
     quick = " **A smoke run: no figures to quote.**" if options.quick else ""
     notes = (
@@ -227,6 +207,7 @@ def main() -> None:
         "machine": host, "options": {name: str(value) for name, value in vars(options).items()}, "load": load, "settings": settings,
         "roofline": {"before": before, "after": after},
         "rounds": {key: {side: [asdict(result) for result in results] for side, results in sides.items()} for key, sides in rounds.items()},
+        "worker": inside.record(),
     }
     (OUT / f"{stamp}.json").write_text(json.dumps(record, indent=1))
     (OUT / f"{stamp}.md").write_text(text + notes)

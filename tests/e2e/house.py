@@ -63,6 +63,9 @@ def policy(tiers: list[Tier], checks: dict | None = None) -> str:
 class House:
     """Services, by instance name, over one log and one store. Subclasses say which."""
 
+    # The build whose binaries run: tests take the debug one, measurements the release one.
+    profile = "debug"
+
     def __init__(self, folder: Path, tiers: list[Tier], llmock: "LlMock | None" = None, key: str | None = "test-key", checks: dict | None = None):
         self.folder, self.llmock, self.key = folder, llmock, key
         self.services: dict[str, Service] = {}
@@ -106,7 +109,7 @@ class House:
         """Starts an instance of a program with its own configuration; two of one program need two instance names."""
         instance = instance or program.removeprefix("precis-")
         port = servers.free_port()
-        command = [binary(program), *arguments, "--config", self.config_file(instance, port)]
+        command = [binary(program, self.profile), *arguments, "--config", self.config_file(instance, port)]
         service = Service(instance, command, self.folder, port, self.keys())
         self.services[instance] = service
         return service.start()
@@ -114,7 +117,7 @@ class House:
     def cli(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
         """Runs `precis` to its end with this house's configuration."""
         config = self.config_file("cli", servers.free_port())
-        done = subprocess.run([binary("precis"), *arguments, "--config", config], cwd=self.folder, env=environment(**self.keys()), timeout=CLI_SECONDS,
+        done = subprocess.run([binary("precis", self.profile), *arguments, "--config", config], cwd=self.folder, env=environment(**self.keys()), timeout=CLI_SECONDS,
                               input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, check=False)
         assert not check or done.returncode == 0, (
             f"precis {' '.join(arguments)} ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")

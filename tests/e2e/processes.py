@@ -15,11 +15,11 @@ DRAIN_SECONDS = 90
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def binary(name: str) -> Path:
-    """A binary of this checkout's debug build."""
+def binary(name: str, profile: str = "debug") -> Path:
+    """A binary of this checkout's build."""
     root = Path(__file__).resolve().parents[2]
     target = Path(os.environ.get("CARGO_TARGET_DIR") or root / "target")
-    return target / "debug" / name
+    return target / profile / name
 
 
 def environment(**more: str) -> dict[str, str]:

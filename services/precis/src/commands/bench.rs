@@ -47,6 +47,9 @@ pub struct Args {
     /// Let the model end its answers, instead of exactly --new-tokens each
     #[arg(long)]
     natural: bool,
+    /// Let a first blank line end them too, as it ends the paragraphs that workers ask for
+    #[arg(long, requires = "natural")]
+    paragraph: bool,
     /// Sequences that are computed together [default: as configured; decode: 1,8,32]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: Vec<u32>,

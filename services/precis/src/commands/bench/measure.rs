@@ -47,7 +47,11 @@ pub(super) fn works(scenario: Scenario, args: &Args, prompts: &[Vec<u32>], confi
                 _ => vec![context; batch],
             };
             let config = with_room(config, batch, &lengths, new_tokens);
-            let end = if args.natural { End::Natural } else { End::AtLimit };
+            let end = match (args.natural, args.paragraph) {
+                (_, true) => End::Paragraph,
+                (true, false) => End::Natural,
+                (false, false) => End::AtLimit,
+            };
             works.push(Work { scenario, batch, context, new_tokens, config, end, prompts });
         }
     }

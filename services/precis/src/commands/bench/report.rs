@@ -2,8 +2,8 @@
 
 use clap::ValueEnum as _;
 use comfy_table::Table;
-use precis_inference::Engine;
 use precis_inference::bench::{Measurement, peak_rss_bytes};
+use precis_inference::{End, Engine};
 use serde_json::json;
 
 use super::{Scenario, measure::Work};
@@ -49,7 +49,7 @@ impl<'a> Report<'a> {
             let model = engine.identity();
             self.out.value(&json!({
                 "scenario": scenario, "batch": work.batch, "context": work.context, "round": round,
-                "new_tokens": work.new_tokens, "natural": work.end == precis_inference::End::Natural,
+                "new_tokens": work.new_tokens, "natural": work.end != End::AtLimit, "paragraph": work.end == End::Paragraph,
                 "measured": measured,
                 "documents_per_minute": measured.documents_per_minute(),
                 "input_tokens_per_second": measured.input_per_second(),
