@@ -23,9 +23,9 @@ test: ## run every test: unit, contract, end to end; starts Kafka and S3 itself
 	infra/setup.sh test
 	python3 tests/harness/run.py
 
-bench-engine: build ## measure the engine beside llama.cpp (30 minutes, an idle machine); BENCH=--quick: a smoke run
+bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machine); BENCH=--quick: a smoke run
 	infra/setup.sh test
-	cargo build --release --locked --package precis-router --package precis-gpu-worker
+	cargo build --release --locked --package precis --package precis-router --package precis-gpu-worker
 	python3 loadtest/engine/run.py $(BENCH)
 
 soak-engine: build ## whether the engine's memory stays flat over an hour, with low priority; minutes=10: shorter

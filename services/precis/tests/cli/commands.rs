@@ -195,3 +195,10 @@ fn bench_names_the_line_of_a_prompt_file_that_is_wrong() {
     assert!(house.run(&["bench", "--prompts", "empty.txt"]).stderr.contains("no prompt"));
     assert_eq!(house.run(&["bench", "--documents", "missing.txt"]).code, 2);
 }
+
+#[test]
+fn bench_ends_answers_at_paragraphs_only_where_answers_may_end_at_all() {
+    let done = House::new().run(&["bench", "--paragraph"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("--natural"), "{}", done.stderr);
+}
