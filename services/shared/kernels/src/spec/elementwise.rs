@@ -108,15 +108,16 @@ pub fn quantise_block(numbers: &[f32; BLOCK], codes: &mut [i8; BLOCK], block: us
     let inverse = if scaled { 1.0 / scale } else { 0.0 };
     let mut whole = [0i32; BLOCK];
     for (whole, number) in whole.iter_mut().zip(numbers) {
-        *whole = ((number * inverse + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER_BITS);
+        // Beyond 127 only where the scale is no number; the kernels' integer sums rely on it.
+        *whole = ((number * inverse + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER_BITS).clamp(-127, 127);
     }
     for (code, whole) in codes.iter_mut().zip(whole) {
         *code = whole as i8;
     }
-    let sum = |half: &[i32]| half.iter().fold(0i32, |sum, code| sum.wrapping_add(*code));
+    let sum = |half: &[i32]| half.iter().sum::<i32>();
     let (first, second) = (sum(&whole[..BLOCK / 2]), sum(&whole[BLOCK / 2..]));
     row.scales[block] = scale;
-    row.sums[block] = scale * first.wrapping_add(second) as f32;
+    row.sums[block] = scale * (first + second) as f32;
     row.halves[2 * block] = first;
     row.halves[2 * block + 1] = second;
 }
