@@ -6,7 +6,7 @@
 //! - [`documents`] submits all prompts at once and waits for all answers: what batch work sees, prefill and decode mixed.
 //!   With one token an answer it measures prefill.
 //! - [`decode`] measures decoding alone. An engine without a prefill phase starts to decode its first sequences while it reads the
-//!   prompts of the last ones; so prompts get lengths ([`lengths`]) with which all sequences stand at the same context when
+//!   prompts of the last ones; so prompts get lengths (`lengths`) with which all sequences stand at the same context when
 //!   the last one joins, and only steps count in which every sequence decoded and nothing else was computed.
 
 mod prompts;

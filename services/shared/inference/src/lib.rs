@@ -1,7 +1,7 @@
 //! Batched text generation on Candle, for summaries.
 //!
 //! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`] summarises a document of any length
-//! with it. [`models`] brings pinned model files onto the machine, [`bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
+//! with it. [`models`] brings pinned model files onto the machine, [`mod@bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
 //!
 //! Layers, each knowing only those below it: `engine` (which sequences compute what, and when), `model` (one decoder),
 //! `backend` (its dozen operations on a device); beside them `text` (between text and tokens) and `decode` (from logits
