@@ -80,7 +80,7 @@ impl Default for EngineConfig {
             isa: IsaKind::Auto,
             threads: 0,
             max_sequences: 16,
-            step_tokens: 256,
+            step_tokens: 384,
             kv_tokens: 16_384,
             queue_tokens: 65_536,
             window_tokens: 0,

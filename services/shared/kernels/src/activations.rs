@@ -23,8 +23,61 @@ pub struct Row<'a> {
     pub(crate) scales: &'a [f32],
     /// Scale times the sum of its codes.
     pub(crate) sums: &'a [f32],
+}
+
+/// Some neighbouring rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    pub(crate) count: usize,
+    /// Blocks of a row.
+    pub(crate) blocks: usize,
+    /// As in [`Row`], row by row.
+    pub(crate) codes: &'a [i8],
+    pub(crate) scales: &'a [f32],
+    pub(crate) sums: &'a [f32],
     /// Sums of each 16 codes.
     pub(crate) halves: &'a [i32],
+}
+
+impl<'a> Rows<'a> {
+    /// One of them.
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> Row<'a> {
+        Row {
+            codes: &self.codes[row * self.blocks * BLOCK..][..self.blocks * BLOCK],
+            scales: &self.scales[row * self.blocks..][..self.blocks],
+            sums: &self.sums[row * self.blocks..][..self.blocks],
+        }
+    }
+
+    /// Rows `first..first + count` of these.
+    #[inline(always)]
+    pub fn part(&self, first: usize, count: usize) -> Self {
+        let at = first * self.blocks;
+        let len = count * self.blocks;
+        Self {
+            count,
+            blocks: self.blocks,
+            codes: &self.codes[at * BLOCK..][..len * BLOCK],
+            scales: &self.scales[at..][..len],
+            sums: &self.sums[at..][..len],
+            halves: &self.halves[2 * at..][..2 * len],
+        }
+    }
+
+    /// Panics where a row has not got `blocks` blocks; kernels rely on it.
+    #[inline(always)]
+    pub(crate) fn check(&self, blocks: usize) {
+        let len = self.count * self.blocks;
+        assert!(
+            self.blocks == blocks
+                && self.codes.len() >= len * BLOCK
+                && self.scales.len() >= len
+                && self.sums.len() >= len
+                && self.halves.len() >= 2 * len,
+            "rows are shorter than the weights"
+        );
+    }
 }
 
 /// One row, to be written.
@@ -65,16 +118,17 @@ impl Activations {
         self.columns
     }
 
-    /// One row.
-    #[inline(always)]
-    pub fn row(&self, row: usize) -> Row<'_> {
-        assert!(row < self.rows, "there is no row {row} in {}", self.rows);
+    /// All rows.
+    pub fn all(&self) -> Rows<'_> {
         let blocks = self.columns / BLOCK;
-        Row {
-            codes: &self.codes[row * self.columns..][..self.columns],
-            scales: &self.scales[row * blocks..][..blocks],
-            sums: &self.sums[row * blocks..][..blocks],
-            halves: &self.halves[2 * row * blocks..][..2 * blocks],
+        let len = self.rows * blocks;
+        Rows {
+            count: self.rows,
+            blocks,
+            codes: &self.codes[..len * BLOCK],
+            scales: &self.scales[..len],
+            sums: &self.sums[..len],
+            halves: &self.halves[..2 * len],
         }
     }
 
@@ -90,19 +144,6 @@ impl Activations {
             sums: Shared::new(&mut self.sums),
             halves: Shared::new(&mut self.halves),
         }
-    }
-}
-
-impl Row<'_> {
-    #[inline(always)]
-    pub(crate) fn check(&self, blocks: usize) {
-        assert!(
-            self.codes.len() >= blocks * BLOCK
-                && self.scales.len() >= blocks
-                && self.sums.len() >= blocks
-                && self.halves.len() >= 2 * blocks,
-            "a row is shorter than the weights"
-        );
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::activations::Row;
+use crate::activations::Rows;
 use crate::pack::{BLOCK, Kind, TILE, Tile};
 
 const U4_HALF: u8 = 0;
@@ -19,7 +19,7 @@ const U8_SIXTEEN: u8 = 5;
 /// # Safety
 /// The lengths are those that `check_tile` checks.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
     // SAFETY: the caller's promise is passed on.
     unsafe {
         match tile.kind {
@@ -34,33 +34,33 @@ pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn count<const KIND: u8>(tile: &Tile<'_>, mut rows: &[Row<'_>], mut results: &mut [[f32; TILE]]) {
-    // SAFETY: the caller's promise is passed on; each call gets as many rows as its name says.
-    unsafe {
-        while !rows.is_empty() {
-            let taken = match rows.len() {
-                6.. => products::<KIND, 6>(tile, rows, results),
-                4.. => products::<KIND, 4>(tile, rows, results),
-                3 => products::<KIND, 3>(tile, rows, results),
-                2 => products::<KIND, 2>(tile, rows, results),
-                _ => products::<KIND, 1>(tile, rows, results),
-            };
-            rows = &rows[taken..];
-            results = &mut results[taken..];
-        }
+unsafe fn count<const KIND: u8>(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
+    let mut first = 0;
+    while first < rows.count {
+        // SAFETY: the caller's promise is passed on; each call gets as many rows as its name says.
+        first += unsafe {
+            match rows.count - first {
+                6.. => products::<KIND, 6>(tile, rows, first, results),
+                4.. => products::<KIND, 4>(tile, rows, first, results),
+                3.. => products::<KIND, 3>(tile, rows, first, results),
+                2.. => products::<KIND, 2>(tile, rows, first, results),
+                _ => products::<KIND, 1>(tile, rows, first, results),
+            }
+        };
     }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn products<const KIND: u8, const R: usize>(
     tile: &Tile<'_>,
-    rows: &[Row<'_>],
+    rows: &Rows<'_>,
+    from: usize,
     results: &mut [[f32; TILE]],
 ) -> usize {
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        half::<KIND, R>(tile, rows, results, 0);
-        half::<KIND, R>(tile, rows, results, TILE / 2);
+        half::<KIND, R>(tile, rows, from, results, 0);
+        half::<KIND, R>(tile, rows, from, results, TILE / 2);
     }
     R
 }
@@ -70,7 +70,8 @@ unsafe fn products<const KIND: u8, const R: usize>(
 #[inline]
 unsafe fn half<const KIND: u8, const R: usize>(
     tile: &Tile<'_>,
-    rows: &[Row<'_>],
+    rows: &Rows<'_>,
+    from: usize,
     results: &mut [[f32; TILE]],
     first: usize,
 ) {
@@ -81,7 +82,10 @@ unsafe fn half<const KIND: u8, const R: usize>(
     let code_bytes = if is_u4 { 256 } else { 512 };
     // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
     unsafe {
-        let rows: [Row<'_>; R] = std::array::from_fn(|row| *rows.get_unchecked(row));
+        let width = rows.blocks * BLOCK;
+        let all_codes = rows.codes.as_ptr().add(from * width);
+        let scales = rows.scales.as_ptr().add(from * rows.blocks);
+        let all_sums = rows.sums.as_ptr().add(from * rows.blocks);
         let mut sums = [_mm256_setzero_ps(); R];
         let number = |block: usize, index: usize| {
             let at = block * numbers + index * TILE + first;
@@ -97,10 +101,10 @@ unsafe fn half<const KIND: u8, const R: usize>(
         for block in 0..tile.blocks {
             let codes = tile.codes.as_ptr().add(block * code_bytes + first * 4);
             let input = |row: usize, group: usize| {
-                let four = rows[row].codes.as_ptr().add(block * BLOCK + group * 4);
+                let four = all_codes.add(row * width + block * BLOCK + group * 4);
                 _mm256_set1_epi32(four.cast::<i32>().read_unaligned())
             };
-            let own = |row: usize| _mm256_set1_ps(*rows[row].scales.as_ptr().add(block));
+            let own = |row: usize| _mm256_set1_ps(*scales.add(row * rows.blocks + block));
             let add = |sum: __m256, dots: __m256i, own: __m256, scale: __m256| {
                 _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(dots), own), scale, sum)
             };
@@ -162,12 +166,13 @@ unsafe fn half<const KIND: u8, const R: usize>(
             if has_min {
                 let min = number(block, 1);
                 for row in 0..R {
-                    sums[row] = _mm256_fmadd_ps(_mm256_set1_ps(*rows[row].sums.as_ptr().add(block)), min, sums[row]);
+                    sums[row] =
+                        _mm256_fmadd_ps(_mm256_set1_ps(*all_sums.add(row * rows.blocks + block)), min, sums[row]);
                 }
             }
         }
         for row in 0..R {
-            _mm256_storeu_ps(results.get_unchecked_mut(row).as_mut_ptr().add(first), sums[row]);
+            _mm256_storeu_ps(results.get_unchecked_mut(from + row).as_mut_ptr().add(first), sums[row]);
         }
     }
 }

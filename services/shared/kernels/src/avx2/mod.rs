@@ -3,7 +3,7 @@
 mod linear;
 mod panel;
 
-use crate::activations::Row;
+use crate::activations::Rows;
 use crate::pack::{TILE, Tile};
 use crate::spec::{Dots, PANEL, PairRows, Panel, check_tile};
 
@@ -26,7 +26,7 @@ fn run<T>(work: impl FnOnce() -> T) -> T {
 
 impl Dots for Avx2 {
     #[inline(always)]
-    fn tile(self, tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+    fn tile(self, tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
         check_tile(tile, rows, results);
         // SAFETY: `self` proves the features, and the check every length.
         unsafe { linear::tile(tile, rows, results) }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::activations::Row;
+use crate::activations::Rows;
 use crate::pack::{BLOCK, Kind, TILE, Tile};
 
 const U4_HALF: u8 = 0;
@@ -15,7 +15,7 @@ const U8_SIXTEEN: u8 = 5;
 /// # Safety
 /// The lengths are those that `check_tile` checks.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
-pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
+pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
     // SAFETY: the caller's promise is passed on.
     unsafe {
         match tile.kind {
@@ -30,29 +30,29 @@ pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
-unsafe fn count<const KIND: u8>(tile: &Tile<'_>, mut rows: &[Row<'_>], mut results: &mut [[f32; TILE]]) {
-    // SAFETY: the caller's promise is passed on; each call gets as many rows as its name says.
-    unsafe {
-        while !rows.is_empty() {
-            let taken = match rows.len() {
-                12.. => products::<KIND, 12>(tile, rows, results),
-                8.. => products::<KIND, 8>(tile, rows, results),
-                6.. => products::<KIND, 6>(tile, rows, results),
-                4.. => products::<KIND, 4>(tile, rows, results),
-                3 => products::<KIND, 3>(tile, rows, results),
-                2 => products::<KIND, 2>(tile, rows, results),
-                _ => products::<KIND, 1>(tile, rows, results),
-            };
-            rows = &rows[taken..];
-            results = &mut results[taken..];
-        }
+unsafe fn count<const KIND: u8>(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
+    let mut first = 0;
+    while first < rows.count {
+        // SAFETY: the caller's promise is passed on; each call gets as many rows as its name says.
+        first += unsafe {
+            match rows.count - first {
+                12.. => products::<KIND, 12>(tile, rows, first, results),
+                8.. => products::<KIND, 8>(tile, rows, first, results),
+                6.. => products::<KIND, 6>(tile, rows, first, results),
+                4.. => products::<KIND, 4>(tile, rows, first, results),
+                3.. => products::<KIND, 3>(tile, rows, first, results),
+                2.. => products::<KIND, 2>(tile, rows, first, results),
+                _ => products::<KIND, 1>(tile, rows, first, results),
+            }
+        };
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
 unsafe fn products<const KIND: u8, const R: usize>(
     tile: &Tile<'_>,
-    rows: &[Row<'_>],
+    rows: &Rows<'_>,
+    from: usize,
     results: &mut [[f32; TILE]],
 ) -> usize {
     let is_u4 = KIND == U4_HALF || KIND == U4_FLOAT;
@@ -63,7 +63,11 @@ unsafe fn products<const KIND: u8, const R: usize>(
     let code_bytes = if is_u4 { 256 } else { 512 };
     // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
     unsafe {
-        let rows: [Row<'_>; R] = std::array::from_fn(|row| *rows.get_unchecked(row));
+        let width = rows.blocks * BLOCK;
+        let all_codes = rows.codes.as_ptr().add(from * width);
+        let scales = rows.scales.as_ptr().add(from * rows.blocks);
+        let all_sums = rows.sums.as_ptr().add(from * rows.blocks);
+        let all_halves = rows.halves.as_ptr().add(2 * from * rows.blocks);
         let mut sums = [_mm512_setzero_ps(); R];
         let number = |block: usize, index: usize| {
             let at = block * numbers + index * TILE;
@@ -78,7 +82,7 @@ unsafe fn products<const KIND: u8, const R: usize>(
             let codes = tile.codes.as_ptr().add(block * code_bytes);
             let mut dots = [_mm512_setzero_si512(); R];
             let input = |row: usize, group: usize| {
-                let four = rows[row].codes.as_ptr().add(block * BLOCK + group * 4);
+                let four = all_codes.add(row * width + block * BLOCK + group * 4);
                 _mm512_set1_epi32(four.cast::<i32>().read_unaligned())
             };
             if is_u4 {
@@ -94,7 +98,7 @@ unsafe fn products<const KIND: u8, const R: usize>(
                     }
                 }
             } else {
-                let halves = |row: usize, half: usize| *rows[row].halves.as_ptr().add(2 * block + half);
+                let halves = |row: usize, half: usize| *all_halves.add(2 * (row * rows.blocks + block) + half);
                 for row in 0..R {
                     if KIND == U8_SIXTEEN {
                         dots[row] = _mm512_set1_epi32(-128 * halves(row, 0));
@@ -106,7 +110,7 @@ unsafe fn products<const KIND: u8, const R: usize>(
                     if KIND == U8_SIXTEEN && group == 4 {
                         let scale = number(block, 0);
                         for row in 0..R {
-                            let own = _mm512_set1_ps(*rows[row].scales.as_ptr().add(block));
+                            let own = _mm512_set1_ps(*scales.add(row * rows.blocks + block));
                             sums[row] =
                                 _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dots[row]), own), scale, sums[row]);
                             dots[row] = _mm512_set1_epi32(-128 * halves(row, 1));
@@ -120,19 +124,19 @@ unsafe fn products<const KIND: u8, const R: usize>(
             }
             let scale = number(block, usize::from(KIND == U8_SIXTEEN));
             for row in 0..R {
-                let own = _mm512_set1_ps(*rows[row].scales.as_ptr().add(block));
+                let own = _mm512_set1_ps(*scales.add(row * rows.blocks + block));
                 sums[row] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dots[row]), own), scale, sums[row]);
             }
             if has_min {
                 let min = number(block, 1);
                 for row in 0..R {
-                    let own = _mm512_set1_ps(*rows[row].sums.as_ptr().add(block));
+                    let own = _mm512_set1_ps(*all_sums.add(row * rows.blocks + block));
                     sums[row] = _mm512_fmadd_ps(own, min, sums[row]);
                 }
             }
         }
         for row in 0..R {
-            _mm512_storeu_ps(results.get_unchecked_mut(row).as_mut_ptr(), sums[row]);
+            _mm512_storeu_ps(results.get_unchecked_mut(from + row).as_mut_ptr(), sums[row]);
         }
     }
     R

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Kernels;
-use crate::activations::{Activations, Row};
+use crate::activations::Activations;
 use crate::isa::with_dots;
 use crate::memory::Shared;
 use crate::pack::{BLOCK, Matrix, TILE};
@@ -39,18 +39,18 @@ impl Kernels {
         let width = matrix.padded_rows();
         assert_eq!(matrix.columns(), rows.columns(), "rows and matrix differ in width");
         assert!(result.len() >= rows.rows() * width, "no room for {} rows of {width}", rows.rows());
-        let rows = all(rows);
+        let rows = rows.all();
         let result = Shared::new(result);
         let parts = Parts::new(matrix.tiles(), self.team.threads());
         with_dots!(self.proven, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
             let sums = &mut worker.tiles[0];
-            for chunk in chunks(rows.len()) {
+            for chunk in chunks(rows.count) {
                 for index in parts.range(part) {
                     let tile = matrix.tile(index);
                     for first in chunk.clone().step_by(ROWS) {
-                        let some = &rows[first..chunk.end.min(first + ROWS)];
-                        dots.tile(&tile, some, sums);
-                        for (row, sums) in sums.iter().enumerate().take(some.len()) {
+                        let some = rows.part(first, ROWS.min(chunk.end - first));
+                        dots.tile(&tile, &some, sums);
+                        for (row, sums) in sums.iter().enumerate().take(some.count) {
                             // SAFETY: a part has its own tiles, which are its own columns of each row.
                             store(unsafe { result.piece((first + row) * width + index * TILE, TILE) }, sums);
                         }
@@ -65,21 +65,21 @@ impl Kernels {
         let inner = matrix.rows() / 2;
         assert!(inner.is_multiple_of(BLOCK) && matrix.columns() == rows.columns(), "a gate of {inner} outputs");
         let writer = result.writer(rows.rows(), inner);
-        let rows = all(rows);
+        let rows = rows.all();
         let parts = Parts::new(inner / BLOCK, self.team.threads());
         with_dots!(self.proven, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
-            for chunk in chunks(rows.len()) {
+            for chunk in chunks(rows.count) {
                 for block in parts.range(part) {
                     let up = inner / TILE;
                     let tiles = [2 * block, 2 * block + 1, up + 2 * block, up + 2 * block + 1].map(|tile| matrix.tile(tile));
                     for first in chunk.clone().step_by(ROWS) {
-                        let some = &rows[first..chunk.end.min(first + ROWS)];
+                        let some = rows.part(first, ROWS.min(chunk.end - first));
                         for (tile, sums) in tiles.iter().zip(&mut worker.tiles) {
-                            dots.tile(tile, some, sums);
+                            dots.tile(tile, &some, sums);
                         }
                         let [gate, more_gate, up, more_up] = &worker.tiles;
                         dots.with(|| {
-                            for row in 0..some.len() {
+                            for row in 0..some.count {
                                 let mut numbers = [0.0; BLOCK];
                                 for lane in 0..TILE {
                                     numbers[lane] = elementwise::silu_times(gate[row][lane], up[row][lane]);
@@ -95,10 +95,6 @@ impl Kernels {
             }
         }));
     }
-}
-
-fn all(rows: &Activations) -> Vec<Row<'_>> {
-    (0..rows.rows()).map(|row| rows.row(row)).collect()
 }
 
 fn chunks(rows: usize) -> impl Iterator<Item = Range<usize>> {

@@ -17,12 +17,11 @@ fn activations(numbers: &[f32], columns: usize) -> Activations {
 }
 
 fn numbers_of(rows: &Activations) -> Vec<u32> {
-    let mut all = Vec::new();
+    let mut all: Vec<u32> = rows.all().halves.iter().map(|sum| *sum as u32).collect();
     for row in 0..rows.rows() {
-        let row = rows.row(row);
+        let row = rows.all().row(row);
         all.extend(row.codes.iter().map(|code| *code as u32));
         all.extend(row.scales.iter().chain(row.sums).map(|number| number.to_bits()));
-        all.extend(row.halves.iter().map(|sum| *sum as u32));
     }
     all
 }
@@ -69,7 +68,7 @@ fn products_are_those_of_the_rounded_numbers() {
         kernels.linear(&matrix, &input, &mut result);
         let mut weights = vec![0.0; 512];
         for row in 0..3 {
-            let codes = input.row(row);
+            let codes = input.all().row(row);
             for output in 0..48 {
                 matrix.row(output, &mut weights);
                 let terms = (0..512).map(|at| {
@@ -85,7 +84,7 @@ fn products_are_those_of_the_rounded_numbers() {
             }
         }
         for (at, number) in real.iter().enumerate() {
-            let row = input.row(at / 512);
+            let row = input.all().row(at / 512);
             let rounded = f32::from(row.codes[at % 512]) * row.scales[at % 512 / BLOCK];
             assert!((rounded - number).abs() <= row.scales[at % 512 / BLOCK] * 0.500_01);
         }
@@ -138,7 +137,7 @@ fn norm_gate_embedding_and_choice_are_equal_to_the_definition_and_near_to_it_in_
     for row in 0..rows {
         let numbers = &real[row * width..][..width];
         let mean = numbers.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>() / width as f64;
-        let codes = normed.row(row);
+        let codes = normed.all().row(row);
         for at in 0..width {
             let exact = f64::from(numbers[at]) / (mean + 1e-5).sqrt() * f64::from(gain[at]);
             let found = f64::from(codes.codes[at]) * f64::from(codes.scales[at / BLOCK]);
@@ -173,7 +172,7 @@ fn what_is_no_number_is_not_rounded_away() {
     let mut real = vec![1.0; 64];
     real[40] = f32::NAN;
     let rounded = activations(&real, 64);
-    let row = rounded.row(0);
+    let row = rounded.all().row(0);
     assert!(row.scales[0].is_finite() && row.scales[1].is_nan());
     let mut kernels = Kernels::new(1, Isa::detect(), 64).unwrap();
     assert!(!kernels.choose(&[0.0, f32::NAN, 1.0], 3, 3)[0].logprob.is_finite());
@@ -236,7 +235,7 @@ impl Shape {
         kernels.rope_write_kv(pool, 1, &qkv, &self.rotations, &spans, &mut queries);
         kernels.attention(pool, 1, &queries, &spans, &Tiles::new(&spans, self.heads, self.kv_heads), &mut results);
         let row = |row: usize| {
-            let row = results.row(row);
+            let row = results.all().row(row);
             row.codes.iter().map(|code| *code as u32).chain(row.scales.iter().map(|scale| scale.to_bits())).collect()
         };
         (0..start).map(row).collect()

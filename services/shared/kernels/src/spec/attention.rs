@@ -197,27 +197,32 @@ fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
     }
     let largest = fold_max(lanes);
     let mut sums = [0.0f32; LANES];
-    let mut weigh = |scores: &[f32; LANES], count: usize, weights: &mut [u32; LANES / 2]| {
-        let mut rounded = [0u32; LANES];
-        for lane in 0..LANES {
-            let weight = if lane < count { exp(scores[lane] - largest) } else { 0.0 };
-            rounded[lane] = u32::from(to_bf16(weight));
-            sums[lane] += f32::from_bits(rounded[lane] << 16);
-        }
-        for (pair, weight) in weights.iter_mut().enumerate() {
-            *weight = rounded[2 * pair] | rounded[2 * pair + 1] << 16;
-        }
-    };
     for (scores, weights) in scores[..full].iter().zip(weights.iter_mut()) {
-        weigh(scores, LANES, weights);
+        weigh(scores, largest, &mut sums, weights);
     }
     if rest > 0 {
-        weigh(&scores[full], rest, &mut weights[full]);
+        // What is not visible is so small beside the largest that its weight is rounded to 0.
+        let mut last = [f32::NEG_INFINITY; LANES];
+        last[..rest].copy_from_slice(&scores[full][..rest]);
+        weigh(&last, largest, &mut sums, &mut weights[full]);
     }
     for weights in weights.iter_mut().take(scores.len()).skip(visible.div_ceil(LANES)) {
         *weights = [0; LANES / 2];
     }
     (largest, fold(sums))
+}
+
+/// Weights of a few scores, rounded to bf16 and added to the sums as they are then.
+#[inline(always)]
+fn weigh(scores: &[f32; LANES], largest: f32, sums: &mut [f32; LANES], weights: &mut [u32; LANES / 2]) {
+    let mut rounded = [0u32; LANES];
+    for lane in 0..LANES {
+        rounded[lane] = u32::from(to_bf16(exp(scores[lane] - largest)));
+        sums[lane] += f32::from_bits(rounded[lane] << 16);
+    }
+    for (pair, weight) in weights.iter_mut().enumerate() {
+        *weight = rounded[2 * pair] | rounded[2 * pair + 1] << 16;
+    }
 }
 
 /// Folds the partial of the next chunk into what was gathered so far. Rows that see no key of the chunk stay as they are.

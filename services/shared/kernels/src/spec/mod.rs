@@ -17,7 +17,7 @@ pub mod attention;
 pub mod elementwise;
 pub mod linear;
 
-use crate::activations::Row;
+use crate::activations::Rows;
 use crate::pack::{TILE, Tile};
 
 /// Partial sums of a long sum.
@@ -33,11 +33,11 @@ pub type Panel<'a> = &'a [u16];
 
 /// The two products that instruction sets are good at.
 pub trait Dots: Copy + Send + Sync + 'static {
-    /// Products of 16 outputs' weights with each of up to [`ROWS`] rows: `results[i]` belongs to `rows[i]`.
+    /// Products of 16 outputs' weights with each of up to [`ROWS`] rows: `results[i]` belongs to row `i`.
     ///
     /// For each block of 32 inputs in ascending order: the codes' integer dot product (exact), times the row's scale, and that
     /// times the weights' scale added with one rounding; then the row's sum times the weights' min added with one rounding.
-    fn tile(self, tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]);
+    fn tile(self, tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]);
 
     /// Products of rows of bf16 pairs with panels that stand one below the other, `per_panel` pairs each: for each pair in
     /// ascending order, first the odd then the even number's product is added with one rounding, which is what `vdpbf16ps` does.
@@ -81,15 +81,13 @@ impl PairRows<'_> {
 
 /// Panics where a product would read or write outside; kernels rely on it.
 #[inline(always)]
-pub(crate) fn check_tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &[[f32; TILE]]) {
+pub(crate) fn check_tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &[[f32; TILE]]) {
     let blocks = tile.blocks;
-    assert!(!rows.is_empty() && rows.len() <= ROWS && results.len() >= rows.len(), "{} rows", rows.len());
+    assert!(rows.count >= 1 && rows.count <= ROWS && results.len() >= rows.count, "{} rows", rows.count);
     assert!(tile.codes.len() >= blocks * tile.kind.code_bytes(), "a tile's codes are too short");
     let scales = if tile.kind.is_half() { tile.half.len() } else { tile.float.len() };
     assert!(scales >= blocks * tile.kind.scale_count(), "a tile's scales are too short");
-    for row in rows {
-        row.check(blocks);
-    }
+    rows.check(blocks);
 }
 
 /// Plain Rust: the definition itself.
@@ -97,9 +95,10 @@ pub(crate) fn check_tile(tile: &Tile<'_>, rows: &[Row<'_>], results: &[[f32; TIL
 pub struct Portable;
 
 impl Dots for Portable {
-    fn tile(self, tile: &Tile<'_>, rows: &[Row<'_>], results: &mut [[f32; TILE]]) {
-        for (row, result) in rows.iter().zip(results) {
-            *result = linear::tile(tile, row);
+    fn tile(self, tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
+        check_tile(tile, rows, results);
+        for (row, result) in results.iter_mut().take(rows.count).enumerate() {
+            *result = linear::tile(tile, &rows.row(row));
         }
     }
 
