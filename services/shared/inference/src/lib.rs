@@ -1,4 +1,4 @@
-//! Batched text generation on Candle, for summaries.
+//! Batched text generation, for summaries: on the processor by the house's own kernels, on a CUDA device by Candle.
 //!
 //! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`] summarises a document of any length
 //! with it. [`models`] brings pinned model files onto the machine, [`mod@bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
