@@ -61,6 +61,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind with this number, as kernels that are compiled for each kind have it: `Kind::of(kind as u8)` is `kind`.
+    pub(crate) const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::U4Half,
+            1 => Self::U4Float,
+            2 => Self::U8Half,
+            3 => Self::U8Float,
+            4 => Self::U8Min,
+            _ => Self::U8Sixteen,
+        }
+    }
+
     /// Bytes of codes in a tile's block.
     pub(crate) const fn code_bytes(self) -> usize {
         match self {

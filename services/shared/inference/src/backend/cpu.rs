@@ -121,13 +121,9 @@ impl Step {
 }
 
 fn spans(spans: &[batch::Span]) -> Vec<Span<'_>> {
-    let span = |span: &'_ batch::Span| (span.start, span.len, span.context);
     spans
         .iter()
-        .map(|whole| {
-            let (start, len, context) = span(whole);
-            Span { start, len, context, blocks: &whole.blocks }
-        })
+        .map(|span| Span { start: span.start, len: span.len, context: span.context, blocks: &span.blocks })
         .collect()
 }
 

@@ -9,13 +9,6 @@ use std::arch::x86_64::*;
 use crate::activations::Rows;
 use crate::pack::{BLOCK, Kind, TILE, Tile};
 
-const U4_HALF: u8 = 0;
-const U4_FLOAT: u8 = 1;
-const U8_HALF: u8 = 2;
-const U8_FLOAT: u8 = 3;
-const U8_MIN: u8 = 4;
-const U8_SIXTEEN: u8 = 5;
-
 /// # Safety
 /// The lengths are those that `check_tile` checks.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -23,12 +16,12 @@ pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32;
     // SAFETY: the caller's promise is passed on.
     unsafe {
         match tile.kind {
-            Kind::U4Half => count::<U4_HALF>(tile, rows, results),
-            Kind::U4Float => count::<U4_FLOAT>(tile, rows, results),
-            Kind::U8Half => count::<U8_HALF>(tile, rows, results),
-            Kind::U8Float => count::<U8_FLOAT>(tile, rows, results),
-            Kind::U8Min => count::<U8_MIN>(tile, rows, results),
-            Kind::U8Sixteen => count::<U8_SIXTEEN>(tile, rows, results),
+            Kind::U4Half => count::<{ Kind::U4Half as u8 }>(tile, rows, results),
+            Kind::U4Float => count::<{ Kind::U4Float as u8 }>(tile, rows, results),
+            Kind::U8Half => count::<{ Kind::U8Half as u8 }>(tile, rows, results),
+            Kind::U8Float => count::<{ Kind::U8Float as u8 }>(tile, rows, results),
+            Kind::U8Min => count::<{ Kind::U8Min as u8 }>(tile, rows, results),
+            Kind::U8Sixteen => count::<{ Kind::U8Sixteen as u8 }>(tile, rows, results),
         }
     }
 }
@@ -75,11 +68,9 @@ unsafe fn half<const KIND: u8, const R: usize>(
     results: &mut [[f32; TILE]],
     first: usize,
 ) {
-    let is_u4 = KIND == U4_HALF || KIND == U4_FLOAT;
-    let is_half = KIND == U4_HALF || KIND == U8_HALF;
-    let has_min = is_u4 || KIND == U8_MIN;
-    let numbers = if KIND == U8_SIXTEEN || has_min { 2 * TILE } else { TILE };
-    let code_bytes = if is_u4 { 256 } else { 512 };
+    let kind = const { Kind::of(KIND) };
+    let (is_u4, is_half, has_min, in_two) = (kind.is_u4(), kind.is_half(), kind.has_min(), kind.groups() == 2);
+    let (numbers, code_bytes) = (kind.scale_count(), kind.code_bytes());
     // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
     unsafe {
         let width = rows.blocks * BLOCK;
@@ -123,7 +114,7 @@ unsafe fn half<const KIND: u8, const R: usize>(
                 for row in 0..R {
                     sums[row] = add(sums[row], _mm256_madd_epi16(short[row], ones), own(row), scale);
                 }
-            } else if KIND == U8_MIN {
+            } else if has_min {
                 let mut dots = [_mm256_setzero_si256(); R];
                 for part in 0..2 {
                     let mut short = [_mm256_setzero_si256(); R];
@@ -144,7 +135,7 @@ unsafe fn half<const KIND: u8, const R: usize>(
             } else {
                 let mut dots = [_mm256_setzero_si256(); R];
                 for group in 0..8 {
-                    if KIND == U8_SIXTEEN && group == 4 {
+                    if in_two && group == 4 {
                         let scale = number(block, 0);
                         for row in 0..R {
                             sums[row] = add(sums[row], dots[row], own(row), scale);
@@ -158,7 +149,7 @@ unsafe fn half<const KIND: u8, const R: usize>(
                         dots[row] = _mm256_add_epi32(dots[row], _mm256_madd_epi16(short, ones));
                     }
                 }
-                let scale = number(block, usize::from(KIND == U8_SIXTEEN));
+                let scale = number(block, usize::from(in_two));
                 for row in 0..R {
                     sums[row] = add(sums[row], dots[row], own(row), scale);
                 }

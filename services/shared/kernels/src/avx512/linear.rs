@@ -5,13 +5,6 @@ use std::arch::x86_64::*;
 use crate::activations::Rows;
 use crate::pack::{BLOCK, Kind, TILE, Tile};
 
-const U4_HALF: u8 = 0;
-const U4_FLOAT: u8 = 1;
-const U8_HALF: u8 = 2;
-const U8_FLOAT: u8 = 3;
-const U8_MIN: u8 = 4;
-const U8_SIXTEEN: u8 = 5;
-
 /// # Safety
 /// The lengths are those that `check_tile` checks.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
@@ -19,12 +12,12 @@ pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32;
     // SAFETY: the caller's promise is passed on.
     unsafe {
         match tile.kind {
-            Kind::U4Half => count::<U4_HALF>(tile, rows, results),
-            Kind::U4Float => count::<U4_FLOAT>(tile, rows, results),
-            Kind::U8Half => count::<U8_HALF>(tile, rows, results),
-            Kind::U8Float => count::<U8_FLOAT>(tile, rows, results),
-            Kind::U8Min => count::<U8_MIN>(tile, rows, results),
-            Kind::U8Sixteen => count::<U8_SIXTEEN>(tile, rows, results),
+            Kind::U4Half => count::<{ Kind::U4Half as u8 }>(tile, rows, results),
+            Kind::U4Float => count::<{ Kind::U4Float as u8 }>(tile, rows, results),
+            Kind::U8Half => count::<{ Kind::U8Half as u8 }>(tile, rows, results),
+            Kind::U8Float => count::<{ Kind::U8Float as u8 }>(tile, rows, results),
+            Kind::U8Min => count::<{ Kind::U8Min as u8 }>(tile, rows, results),
+            Kind::U8Sixteen => count::<{ Kind::U8Sixteen as u8 }>(tile, rows, results),
         }
     }
 }
@@ -55,12 +48,9 @@ unsafe fn products<const KIND: u8, const R: usize>(
     from: usize,
     results: &mut [[f32; TILE]],
 ) -> usize {
-    let is_u4 = KIND == U4_HALF || KIND == U4_FLOAT;
-    let is_half = KIND == U4_HALF || KIND == U8_HALF;
-    let has_min = is_u4 || KIND == U8_MIN;
-    let centred = !has_min;
-    let numbers = if KIND == U8_SIXTEEN || has_min { 2 * TILE } else { TILE };
-    let code_bytes = if is_u4 { 256 } else { 512 };
+    let kind = const { Kind::of(KIND) };
+    let (is_u4, is_half, has_min, in_two) = (kind.is_u4(), kind.is_half(), kind.has_min(), kind.groups() == 2);
+    let (numbers, code_bytes) = (kind.scale_count(), kind.code_bytes());
     // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
     unsafe {
         let width = rows.blocks * BLOCK;
@@ -100,14 +90,14 @@ unsafe fn products<const KIND: u8, const R: usize>(
             } else {
                 let halves = |row: usize, half: usize| *all_halves.add(2 * (row * rows.blocks + block) + half);
                 for row in 0..R {
-                    if KIND == U8_SIXTEEN {
+                    if in_two {
                         dots[row] = _mm512_set1_epi32(-128 * halves(row, 0));
-                    } else if centred {
+                    } else if !has_min {
                         dots[row] = _mm512_set1_epi32(-128 * (halves(row, 0) + halves(row, 1)));
                     }
                 }
                 for group in 0..8 {
-                    if KIND == U8_SIXTEEN && group == 4 {
+                    if in_two && group == 4 {
                         let scale = number(block, 0);
                         for row in 0..R {
                             let own = _mm512_set1_ps(*scales.add(row * rows.blocks + block));
@@ -122,7 +112,7 @@ unsafe fn products<const KIND: u8, const R: usize>(
                     }
                 }
             }
-            let scale = number(block, usize::from(KIND == U8_SIXTEEN));
+            let scale = number(block, usize::from(in_two));
             for row in 0..R {
                 let own = _mm512_set1_ps(*scales.add(row * rows.blocks + block));
                 sums[row] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dots[row]), own), scale, sums[row]);

@@ -34,3 +34,10 @@ fn weights_that_do_not_fit_are_refused_with_their_numbers() {
     let wide = [0; 80];
     assert_eq!(Matrix::pack(&[source(32, &narrow), source(64, &wide)]).unwrap_err(), PackError::Unequal(64, 32));
 }
+
+#[test]
+fn a_kind_is_found_by_its_number() {
+    for kind in Format::ALL.map(Format::kind) {
+        assert_eq!(Kind::of(kind as u8), kind);
+    }
+}
