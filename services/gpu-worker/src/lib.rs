@@ -6,6 +6,8 @@
 
 mod engine;
 mod partials;
+#[cfg(feature = "chaos")]
+mod salted;
 mod settings;
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use precis_flow::{Subscription, run_stage};
 use precis_inference::Engine;
-use precis_pipeline::{House, TierWorker, topics};
+use precis_pipeline::{House, Summariser, TierWorker, topics};
 use tokio_util::sync::CancellationToken;
 
 pub use engine::{EngineSummariser, load_engine};
@@ -29,6 +31,10 @@ pub async fn run(
     model: &ModelSettings,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    #[cfg(feature = "chaos")]
+    if let Some(salted) = salted::SaltedSummariser::from_environment()? {
+        return serve(house, settings, salted, shutdown).await;
+    }
     let engine = load_engine(model, settings.engine.clone()).await.context("the engine did not start")?;
     run_with(house, settings, engine, shutdown).await
 }
@@ -44,6 +50,15 @@ pub async fn run_with(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let summariser = EngineSummariser::new(engine, &settings.engine);
+    serve(house, settings, summariser, shutdown).await
+}
+
+async fn serve(
+    house: &House,
+    settings: GpuWorkerSettings,
+    summariser: impl Summariser,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let worker = TierWorker::new(settings.tier.clone(), summariser, house.settler.clone(), house.control.clone());
     let topic = topics::work(&settings.tier);
     let stage = house.stage(&topic, Subscription::topics([&topic]), &settings.stage);

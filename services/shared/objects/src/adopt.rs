@@ -1,5 +1,7 @@
 //! Create, or take over what another created.
 
+use precis_chaos::{Sabotage, sabotaged};
+
 use crate::error::ObjectError;
 use crate::store::{ObjectStore, Put};
 
@@ -26,6 +28,7 @@ pub async fn create_or_adopt(store: &dyn ObjectStore, key: &str, bytes: Vec<u8>)
     for _ in 0..ROUNDS {
         match store.put_if_absent(key, bytes.clone()).await? {
             Put::Created => return Ok(Adopted { bytes, created: true }),
+            Put::Exists if sabotaged(Sabotage::AdoptNothing) => return Ok(Adopted { bytes, created: false }),
             Put::Exists => {
                 if let Some(bytes) = store.get(key).await? {
                     return Ok(Adopted { bytes, created: false });

@@ -14,6 +14,7 @@ mod walk;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use crate::error::ObjectError;
-use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size};
+use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
 
 /// Where half-written objects lie. No key can name it: segments do not start with a dot.
 const TEMPORARY: &str = ".tmp";
@@ -156,6 +157,9 @@ impl Inner {
 
     fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Put> {
         let target = self.root.join(key);
+        if overwrites(key) {
+            return self.overwrite(&target, bytes);
+        }
         // The common loss costs one look instead of a flushed copy; the link below decides all the same.
         if target.is_file() {
             flush_directory_of(&target)?;
@@ -183,6 +187,14 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Breaks the rule of [`precis_chaos::Sabotage::PlainPut`].
+    fn overwrite(&self, target: &Path, bytes: &[u8]) -> io::Result<Put> {
+        create_directories(&self.root, target)?;
+        let temporary = ManuallyDrop::new(Temporary::write(self.temporary_path(), bytes)?);
+        fs::rename(&temporary.path, target)?;
+        Ok(Put::Created)
     }
 
     fn read(&self, key: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>, ObjectError> {

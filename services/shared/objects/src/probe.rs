@@ -21,13 +21,16 @@ pub const S3_WRITERS: usize = 16;
 /// promise.
 pub const DIRECTORY_WRITERS: usize = 2;
 
+/// What the keys of the proof start with.
+pub(crate) const PREFIX: &str = "probes/";
+
 /// Races `writers` creates for one fresh key.
 ///
 /// # Errors
 /// [`ObjectError::NotConditional`] when not exactly one writer won or the object is not the winner's; whatever the
 /// store reports when it cannot be asked.
 pub async fn conditional_create(store: &Arc<dyn ObjectStore>, writers: usize) -> Result<(), ObjectError> {
-    let key = format!("probes/{:032x}", rand::random::<u128>());
+    let key = format!("{PREFIX}{:032x}", rand::random::<u128>());
     let verdict = race(store, &key, writers).await;
     // A leftover probe harms nobody, and the right to delete is not needed to run.
     if let Err(error) = store.delete(&key).await {

@@ -31,7 +31,7 @@ use aws_sdk_s3::types::ServerSideEncryption;
 
 use crate::config::{S3Config, Sse};
 use crate::error::ObjectError;
-use crate::store::{MAX_KEY_BYTES, ObjectInfo, ObjectStore, Put, check_key, check_size};
+use crate::store::{MAX_KEY_BYTES, ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
 use fault::Fault;
 
 /// Pause before the second attempt of a create; it doubles with each further one.
@@ -96,13 +96,13 @@ impl S3Store {
     }
 
     /// One attempt of a create.
-    async fn create_once(&self, full_key: &str, bytes: &[u8]) -> Result<Put, Fault> {
+    async fn create_once(&self, key: &str, full_key: &str, bytes: &[u8]) -> Result<Put, Fault> {
         let request = self
             .client
             .put_object()
             .bucket(&self.bucket)
             .key(full_key)
-            .if_none_match("*")
+            .set_if_none_match((!overwrites(key)).then(|| "*".to_owned()))
             .content_type("application/octet-stream")
             .set_server_side_encryption(self.encryption.clone())
             .set_ssekms_key_id(self.kms_key_id.clone())
@@ -168,7 +168,7 @@ impl ObjectStore for S3Store {
         let mut ambiguous = false;
         let mut attempt = 1;
         let last = loop {
-            match self.create_once(&full_key, &bytes).await {
+            match self.create_once(key, &full_key, &bytes).await {
                 Ok(Put::Exists) if ambiguous => break None,
                 Ok(put) => return Ok(put),
                 Err(fault) if fault.is_final() => return Err(fault.into_error("create", key)),

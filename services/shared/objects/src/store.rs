@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
+use precis_chaos::{Sabotage, sabotaged};
 
 use crate::error::ObjectError;
 
@@ -87,6 +88,11 @@ pub fn check_key(key: &str) -> Result<(), ObjectError> {
         }
     }
     Ok(())
+}
+
+/// Whether a put of this key overwrites, against its rule. The proof at start is spared, which would end the process.
+pub(crate) fn overwrites(key: &str) -> bool {
+    sabotaged(Sabotage::PlainPut) && !key.starts_with(crate::probe::PREFIX)
 }
 
 /// Refuses what is over the store's limit.

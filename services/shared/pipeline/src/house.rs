@@ -303,6 +303,7 @@ where
         }
     }
     init_logging(&telemetry)?;
+    let _chaos = precis_chaos::start().map_err(anyhow::Error::msg)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let shutdown = Shutdown::from_signals()?;
         let house = Arc::new(House::open(&settings).await?);

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use precis_chaos::{Point, pass_async};
 use precis_flow::Output;
 use precis_objects::{ObjectStore, create_or_adopt, keys};
 use precis_schemas::{
@@ -91,6 +92,7 @@ impl Settler {
     /// `id_conflict` if another request won; the store's errors.
     pub async fn settle(&self, claim: &Claim, outcome: &Outcome) -> Result<Output, PipelineError> {
         let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), codec::encode(outcome)?).await?;
+        pass_async(Point::AfterResultPut).await;
         if adopted.created {
             let tier = outcome.tier.as_deref().unwrap_or("none");
             Counter::Outcomes.increment(&[outcome.status.as_str(), tier]);

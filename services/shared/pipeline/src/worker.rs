@@ -20,6 +20,7 @@
 use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
+use precis_chaos::{Point, pass_async};
 use precis_flow::{Delivery, Output, Processor, Rejection, Scope, StageError};
 use precis_objects::{create_or_adopt, keys};
 use precis_policy::DocumentFacts;
@@ -239,6 +240,7 @@ impl<S: Summariser> TierWorker<S> {
     /// Stores the answer; if another worker stored one under this key first, that one counts.
     async fn keep(&self, key: &str, answer: Answer) -> Result<Answer, PipelineError> {
         let adopted = create_or_adopt(&**self.settler.store(), key, codec::encode(&answer)?).await?;
+        pass_async(Point::AfterAnswerPut).await;
         Ok(if adopted.created { answer } else { codec::decode(&adopted.bytes)? })
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_chaos::{Point, pass, pass_async};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -78,11 +79,16 @@ impl Committer for EmbeddedCommitter {
                 for output in part.outputs.iter().flat_map(|outputs| outputs.iter()) {
                     written.push(store::append(sql, output, now_ms())?);
                 }
+                pass(Point::AfterProduce);
+                pass(Point::BeforeSendOffsets);
                 store::set_committed(sql, &group, &part.partition, part.next_offset)?;
             }
-            store::leave_gaps(sql, &written)
+            store::leave_gaps(sql, &written)?;
+            pass(Point::BeforeCommit);
+            Ok(())
         };
         self.database.write("committing", commit).await?;
+        pass_async(Point::AfterCommit).await;
         Ok(Vec::new())
     }
 

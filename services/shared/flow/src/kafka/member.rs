@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use precis_chaos::{Sabotage, sabotaged};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
@@ -188,8 +189,10 @@ impl Commits {
         // and that takes the lock.
         let consumer = self.consumer.upgrade().ok_or(FlowError::Closed)?;
         let owned = self.ownership.for_transaction();
-        let (parts, stale): (Vec<&Part>, Vec<&Part>) =
-            transaction.parts.iter().partition(|part| owned.get(&part.partition) == Some(&part.epoch));
+        let (parts, stale): (Vec<&Part>, Vec<&Part>) = transaction
+            .parts
+            .iter()
+            .partition(|part| owned.get(&part.partition) == Some(&part.epoch) || sabotaged(Sabotage::EpochCheckOff));
         let stale = stale.into_iter().map(|part| part.partition.clone()).collect();
         if parts.is_empty() {
             return Ok(stale);
@@ -205,7 +208,13 @@ impl Commits {
             .ok_or_else(|| FlowError::Internal { detail: "the consumer has no group".to_owned() })?;
         let outputs = parts.iter().flat_map(|part| part.outputs.iter()).flat_map(|of_record| of_record.iter());
         let outputs: Vec<&Output> = outputs.collect();
-        self.producer.run(&outputs, Some(&Offsets { next, member }), &|| self.ownership.should_abandon())?;
+        let abandon = || self.ownership.should_abandon();
+        if sabotaged(Sabotage::OffsetsOutside) {
+            self.producer.run(&outputs, None, &abandon)?;
+            let committed = consumer.commit(&next, CommitMode::Sync);
+            return committed.map(|()| stale).map_err(|error| client::flow_error("committing offsets", &error));
+        }
+        self.producer.run(&outputs, Some(&Offsets { next, member }), &abandon)?;
         Ok(stale)
     }
 }

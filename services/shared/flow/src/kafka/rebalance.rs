@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use precis_chaos::{Point, pass};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -87,6 +88,7 @@ impl MemberContext {
             self.ownership.lose(&partitions, &|| self.heartbeat.beat());
             self.send(MemberEvent::Lost(partitions));
         } else {
+            pass(Point::InRevoke);
             if !self.closing.load(Ordering::Acquire) {
                 self.drain(&partitions);
             }

@@ -13,6 +13,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use precis_chaos::{Point, pass};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -89,7 +90,10 @@ impl TransactionalProducer {
             .write(outputs, offsets, abandon)
             .and_then(|()| self.call("committing", || self.producer.commit_transaction(Timeout::Never)));
         let error = match committed {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                pass(Point::AfterCommit);
+                return Ok(());
+            }
             Err(Broken::Fatal(error)) => return Err(error),
             Err(Broken::Abort(error)) => error,
         };
@@ -109,11 +113,14 @@ impl TransactionalProducer {
             self.produce(index, output)?;
         }
         self.deliver(outputs, abandon)?;
+        pass(Point::AfterProduce);
         if let Some(offsets) = offsets {
+            pass(Point::BeforeSendOffsets);
             self.call("sending offsets", || {
                 self.producer.send_offsets_to_transaction(&offsets.next, &offsets.member, Timeout::Never)
             })?;
         }
+        pass(Point::BeforeCommit);
         if abandon() { Err(abandoned()) } else { Ok(()) }
     }
 

@@ -107,6 +107,15 @@ impl Partitions {
         Some((delivery, owned.tracker.epoch(), bytes))
     }
 
+    /// Breaks the rule of [`precis_chaos::Sabotage::CommitBeforeDrain`].
+    pub(crate) fn call_finished(&mut self, partitions: &[PartitionId]) {
+        for partition in partitions {
+            if let Some(owned) = self.0.get_mut(partition) {
+                owned.tracker.call_finished();
+            }
+        }
+    }
+
     /// Forgets a partition: what was held for it.
     pub(crate) fn remove(&mut self, partition: &PartitionId) -> Held {
         let Some(owned) = self.0.remove(partition) else { return Held::default() };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use precis_chaos::{Point, Sabotage, pass_async, sabotaged};
 use precis_telemetry::Component;
 use precis_telemetry::metrics::{Counter, Gauge, Histogram};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -182,6 +183,12 @@ impl Stage {
             MemberEvent::Revoking { partitions, guard } => {
                 info!(stage = self.name(), partitions = %list(partitions.iter()), "revoked: draining");
                 Counter::StageRebalances.increment(&[self.name(), "revoked"]);
+                if sabotaged(Sabotage::EpochCheckOff) {
+                    return Ok(());
+                }
+                if sabotaged(Sabotage::CommitBeforeDrain) {
+                    self.partitions.call_finished(&partitions);
+                }
                 self.lanes.forget(|partition| partitions.contains(partition));
                 let deadline = Instant::now() + self.context.config.drain_budget;
                 self.drains.push(Drain::new(partitions, deadline, Some(guard)));
@@ -189,6 +196,9 @@ impl Stage {
             MemberEvent::Lost(partitions) => {
                 warn!(stage = self.name(), partitions = %list(partitions.iter()), "lost");
                 Counter::StageRebalances.increment(&[self.name(), "lost"]);
+                if sabotaged(Sabotage::EpochCheckOff) {
+                    return Ok(());
+                }
                 self.lanes.forget(|partition| partitions.contains(partition));
                 for partition in &partitions {
                     self.forget(partition);
@@ -218,6 +228,7 @@ impl Stage {
             self.working.spawn(async move {
                 let began = Instant::now();
                 let finish = context.drive(&delivery).await;
+                pass_async(Point::HoldCompletion).await;
                 Histogram::StageProcessSeconds.record(began.elapsed().as_secs_f64(), &[&context.config.name]);
                 Worked { lane, delivery, finish }
             });

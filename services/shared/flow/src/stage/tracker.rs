@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use precis_chaos::{Sabotage, sabotaged};
 use tokio::time::Instant;
 
 use super::processor::Delivery;
@@ -133,6 +134,9 @@ impl Tracker {
             next_offset = Some(slot.offset + 1);
             slots += 1;
         }
+        if slots > 0 && sabotaged(Sabotage::WatermarkPlus2) {
+            next_offset = self.slots.get(slots).map_or(next_offset, |slot| Some(slot.offset + 1));
+        }
         let next_offset = next_offset?;
         self.lent = Some(Lent { slots, start: self.uncommitted_start });
         Some(Part { partition: self.partition.clone(), epoch: self.epoch, next_offset, outputs })
@@ -164,6 +168,13 @@ impl Tracker {
         let finished = slot.outputs.take_if(|finished| !finished.rejected)?;
         self.lent = None;
         Some((Arc::clone(&slot.delivery), finished.bytes))
+    }
+
+    /// Breaks the rule of [`Sabotage::CommitBeforeDrain`]: what is open counts as finished, with nothing to show for it.
+    pub(crate) fn call_finished(&mut self) {
+        for slot in &mut self.slots {
+            slot.outputs.get_or_insert_with(|| Finished { outputs: Arc::default(), bytes: 0, rejected: false });
+        }
     }
 
     /// All that is held here: released when the partition goes.

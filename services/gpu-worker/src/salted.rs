@@ -1,0 +1,122 @@
+//! A [`Summariser`] for the chaos tests: no model, and never the same answer twice.
+//!
+//! An answer is the beginning of its document and a salt, `[INSTANCE-N]`: the process and its Nth answer. Whatever was
+//! generated twice and published twice therefore differs, and no duplicate can hide behind equal bytes.
+//!
+//! | environment | |
+//! | --- | --- |
+//! | `PRECIS_CHAOS_BACKEND` | `salted` takes this instead of the engine |
+//! | `PRECIS_CHAOS_INSTANCE` | the instance's name, else its process id |
+//! | `PRECIS_CHAOS_DELAY_MS` | how long an answer takes, 20 by default; each takes between one and two times that |
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, prompt::Prompt};
+use precis_schemas::{ModelIdentity, Usd};
+
+/// A document that says this kills the process that reads it.
+const KILLS: &str = "chaos-kill-the-process";
+const DEFAULT_DELAY_MS: u64 = 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct SaltedSummariser {
+    instance: String,
+    delay: Duration,
+    answers: AtomicU64,
+}
+
+impl SaltedSummariser {
+    /// The one that the environment asks for, if it does.
+    pub(crate) fn from_environment() -> anyhow::Result<Option<Self>> {
+        match std::env::var("PRECIS_CHAOS_BACKEND").as_deref() {
+            Err(_) => return Ok(None),
+            Ok("salted") => {}
+            Ok(other) => anyhow::bail!("PRECIS_CHAOS_BACKEND: there is no {other}; known: salted"),
+        }
+        let instance = std::env::var("PRECIS_CHAOS_INSTANCE").unwrap_or_else(|_| std::process::id().to_string());
+        let delay_ms = match std::env::var("PRECIS_CHAOS_DELAY_MS") {
+            Ok(delay) => delay.parse().context("PRECIS_CHAOS_DELAY_MS is no number of milliseconds")?,
+            Err(_) => DEFAULT_DELAY_MS,
+        };
+        tracing::warn!(instance, delay_ms, "answers are salted beginnings: there is no model");
+        Ok(Some(Self::new(instance, Duration::from_millis(delay_ms))))
+    }
+
+    fn new(instance: String, delay: Duration) -> Self {
+        Self { instance, delay, answers: AtomicU64::new(0) }
+    }
+
+    /// The beginning of a text, salted.
+    async fn answer(&self, text: &str, max_words: usize) -> String {
+        let number = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
+        tokio::time::sleep(self.delay_of(number)).await;
+        format!("{} [{}-{number}]", beginning(text, max_words), self.instance)
+    }
+
+    /// Between one and two delays, the same for the same answer of the same instance.
+    fn delay_of(&self, number: u64) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        (&self.instance, number).hash(&mut hasher);
+        self.delay.mul_f64(1.0 + (hasher.finish() % 1000) as f64 / 1000.0)
+    }
+}
+
+#[async_trait]
+impl Summariser for SaltedSummariser {
+    fn model(&self, prompt: &Prompt) -> ModelIdentity {
+        ModelIdentity {
+            provider: HOUSE_PROVIDER.to_owned(),
+            name: "salted".to_owned(),
+            revision: "chaos".to_owned(),
+            quantisation: "none".to_owned(),
+            adapter: None,
+            prompt_digest: prompt.digest.clone(),
+        }
+    }
+
+    /// The same for all instances: they compete for one key.
+    fn decoding(&self) -> String {
+        "salted".to_owned()
+    }
+
+    fn leaves_the_house(&self) -> bool {
+        false
+    }
+
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        if job.text.contains(KILLS) {
+            tracing::warn!("a document kills this process");
+            std::process::abort();
+        }
+        let text = self.answer(job.text, job.prompt.max_words as usize).await;
+        let words = |text: &str| i64::try_from(text.split_whitespace().count()).unwrap_or(i64::MAX);
+        Ok(Generated {
+            input_tokens: words(job.text),
+            output_tokens: words(&text),
+            text,
+            finish_reason: "stop".to_owned(),
+            cached_input_tokens: 0,
+            chunks: 1,
+            cost: Usd::ZERO,
+            price_digest: None,
+        })
+    }
+}
+
+/// The first sentences that have at most `max_words` words together; where the first is longer, its first words.
+fn beginning(text: &str, max_words: usize) -> String {
+    let words: Vec<&str> = text.split_whitespace().take(max_words.max(1)).collect();
+    let ends = words.iter().rposition(|word| word.ends_with(['.', '!', '?']));
+    match ends {
+        Some(last) => words[..=last].join(" "),
+        None => format!("{}.", words.join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
