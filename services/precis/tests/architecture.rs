@@ -50,6 +50,7 @@ fn each_heavy_library_is_known_to_one_crate() {
         ("tokenizers", "precis-inference"),
         ("reqwest", "precis-api-worker"),
         ("apache-avro", "precis-schemas"),
+        ("fail", "precis-chaos"),
         ("metrics-exporter-prometheus", "precis-telemetry"),
     ] {
         assert_eq!(users_of(library), [owner], "{library}");
@@ -70,6 +71,24 @@ fn imports_point_down_only() {
             let (own, other) = (level(name), level(dependency));
             assert!(other < own || (own == 1 && other == 1), "{name} must not import {dependency}");
         }
+    }
+}
+
+#[test]
+fn nothing_of_the_chaos_build_is_in_any_other() {
+    let table =
+        |of: &toml::Table, name: &str| of.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let folders = crates().into_values().map(|(folder, _)| folder).chain([String::new()]);
+    for manifest in folders.map(|folder| root().join(folder).join("Cargo.toml")) {
+        let read: toml::Table = fs::read_to_string(&manifest).unwrap().parse().unwrap();
+        for of in [&read, &table(&read, "workspace")] {
+            for dependencies in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                let switched_on = table(of, dependencies).to_string().contains("\"chaos\"");
+                assert!(!switched_on, "{}: {dependencies}", manifest.display());
+            }
+        }
+        let defaults = table(&read, "features").get("default").cloned();
+        assert!(defaults.is_none_or(|features| !features.to_string().contains("chaos")), "{}", manifest.display());
     }
 }
 

@@ -88,8 +88,8 @@ impl MemberContext {
             self.ownership.lose(&partitions, &|| self.heartbeat.beat());
             self.send(MemberEvent::Lost(partitions));
         } else {
-            pass(Point::InRevoke);
             if !self.closing.load(Ordering::Acquire) {
+                pass(Point::InRevoke);
                 self.drain(&partitions);
             }
             self.ownership.give_away(&partitions, &|| self.heartbeat.beat());
