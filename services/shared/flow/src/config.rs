@@ -70,7 +70,10 @@ pub struct KafkaConfig {
     pub transaction_timeout_ms: u32,
     /// How long a write may take before it counts as failed, in milliseconds. Not longer than `transaction_timeout_ms`.
     pub message_timeout_ms: u32,
-    /// After how long without a heartbeat the group gives a member's partitions away, in milliseconds.
+    /// Who decides which member reads what: `classic`, the members; `consumer`, the brokers (KIP-848, Kafka 4.0 or newer).
+    pub group_protocol: GroupProtocol,
+    /// After how long without a heartbeat the group gives a member's partitions away, in milliseconds. With
+    /// `group_protocol` `consumer` the brokers' `group.consumer.session.timeout.ms` counts instead.
     pub session_timeout_ms: u32,
     /// How long a rebalance waits for a member, in milliseconds. Must exceed a stage's drain budget and
     /// `transaction_timeout_ms` together.
@@ -94,6 +97,7 @@ impl Default for KafkaConfig {
             transactional_id_prefix: "precis".to_owned(),
             transaction_timeout_ms: 30_000,
             message_timeout_ms: 30_000,
+            group_protocol: GroupProtocol::Classic,
             session_timeout_ms: 45_000,
             max_poll_interval_ms: 300_000,
             topic_refresh_ms: 5_000,
@@ -102,6 +106,16 @@ impl Default for KafkaConfig {
             properties: BTreeMap::new(),
         }
     }
+}
+
+/// Who decides which member of a group reads what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupProtocol {
+    /// The members, with the assignor cooperative-sticky.
+    Classic,
+    /// The brokers: KIP-848.
+    Consumer,
 }
 
 /// Compression of what is written to Kafka.
@@ -146,7 +160,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("enable.gapless.guarantee", "it is not what exactly-once needs"),
     ("group.id", "it is the service's name"),
     ("group.instance.id", "set `instance_id`"),
-    ("group.protocol", "the classic protocol with cooperative-sticky is what was tested"),
+    ("group.protocol", "set `group_protocol`"),
     ("isolation.level", "it is always read_committed: a new owner of a partition must see pending offsets"),
     ("max.in.flight", "idempotence sets it"),
     ("max.in.flight.requests.per.connection", "idempotence sets it"),

@@ -19,7 +19,8 @@ mod stage;
 mod table;
 
 pub use config::{
-    Compression, EmbeddedConfig, KafkaConfig, LogConfig, LogKind, Protocol, SaslMechanism, SecurityConfig,
+    Compression, EmbeddedConfig, GroupProtocol, KafkaConfig, LogConfig, LogKind, Protocol, SaslMechanism,
+    SecurityConfig,
 };
 pub use error::{Class, FlowError};
 pub use log::{
@@ -28,7 +29,8 @@ pub use log::{
 };
 pub use record::{ATTEMPTS_HEADER, Headers, ORIGIN_HEADER, Output, PartitionId, Position, Record};
 pub use stage::{
-    CODE_HEADER, DeadLetterStore, Delivery, MAX_RECORD_BYTES, OFFSET_HEADER, PARTITION_HEADER, Processor,
-    RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER, run_stage,
+    Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, MAX_RECORD_BYTES, OFFSET_HEADER,
+    PARTITION_HEADER, Processor, RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER,
+    run_stage,
 };
 pub use table::{Table, TableChanges};

@@ -27,6 +27,10 @@ use crate::error::FlowError;
 use crate::log::Subscription;
 use crate::record::{Output, PartitionId, Record};
 
+mod mark;
+
+pub use mark::Mark;
+
 /// One assignment of one partition.
 pub type Epoch = i64;
 
@@ -84,9 +88,13 @@ pub struct Assignment {
     pub partition: PartitionId,
     /// Names this assignment.
     pub epoch: Epoch,
-    /// Where reading starts when the group has no committed offset there: to be committed, so that lag is known from
-    /// the first moment on.
-    pub uncommitted_start: Option<i64>,
+    /// Where reading starts.
+    pub start: i64,
+    /// Where the partition ended when it came: one past the last stable offset.
+    pub end: i64,
+    /// What was committed beside the offset at which reading starts. `None`: the group has no offset there yet. It is
+    /// to be committed, so that lag is known from the first moment on.
+    pub committed: Option<Mark>,
 }
 
 /// What happens to a member.
@@ -137,6 +145,8 @@ pub struct Part {
     pub epoch: Epoch,
     /// The next offset to process: everything before it is done.
     pub next_offset: i64,
+    /// How the member stands to the partition: committed beside the offset.
+    pub mark: Mark,
     /// What it led to, in order.
     pub outputs: Vec<Arc<[Output]>>,
 }

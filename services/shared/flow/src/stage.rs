@@ -13,6 +13,9 @@
 //! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any only when the
 //!   partition goes or the stage stops, and is then read again by whoever comes next.
 //! - Nothing of a partition that went is committed, however late its processing ends: see [`crate::member`].
+//! - A record that kills its process does so three times. What two owners of a partition in a row died with runs one at a
+//!   time, each record under a marker that is stored before; a record whose marker is there already was alone when a
+//!   process died, and ends as a dead letter `crash_suspect`. See [`crate::member::Mark`].
 //! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
 //!   place.
 
@@ -36,6 +39,7 @@ mod partitions;
 mod processor;
 mod retry;
 mod run;
+mod standing;
 mod tracker;
 mod work;
 
@@ -44,7 +48,8 @@ mod model;
 
 pub use config::{MAX_RECORD_BYTES, RejectBreaker, StageConfig};
 pub use dead_letter::{CODE_HEADER, OFFSET_HEADER, PARTITION_HEADER, STAGE_HEADER, TOPIC_HEADER};
-pub use processor::{DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
+pub use processor::{Attempt, AttemptMarkers, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
+pub use work::CRASH_SUSPECT;
 
 /// How long the stage or the log's thread may be silent before the process counts as hung: well over the longest step,
 /// a revocation that waits for a transaction to end.

@@ -67,6 +67,13 @@ pub fn dead_letter(tenant: Option<&str>, sha256: &str) -> String {
     format!("dead-letters/{owner}/{}/{sha256}", fan_out(&sha256))
 }
 
+/// Says that a stage was about to do this with one record while no other ran beside it. The digest names the record and
+/// where it lies.
+pub fn attempt(stage: &str, record_sha256: &str, attempt: &str) -> String {
+    let record = name(record_sha256);
+    format!("attempts/{}/{}/{record}.{}", name(stage), fan_out(&record), name(attempt))
+}
+
 /// A version of the policy that decided something.
 pub fn policy(digest: &str) -> String {
     format!("policies/{}", name(digest))

@@ -26,10 +26,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Control, PipelineError, Settler, identity, topics};
+use crate::{Control, PipelineError, Settler, attempts::Attempts, identity, topics};
 
 /// Consumer groups are `precis.<stage>`.
 const GROUP_PREFIX: &str = "precis";
+
+/// How long a process that is done waits for what still blocks.
+const EXIT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Everything a service stands on.
 pub struct House {
@@ -72,10 +75,12 @@ impl House {
         Ok(Self { log, store, control, settler, health: Health::new(), recorder })
     }
 
-    /// A stage's configuration: group `precis.<stage>`, dead letters to their topic, large ones to the store.
+    /// A stage's configuration: group `precis.<stage>`, dead letters to their topic, large ones and attempt markers to the
+    /// store.
     pub fn stage(&self, stage: &str, subscription: Subscription, settings: &StageSettings) -> StageConfig {
         let mut config = StageConfig::new(stage, group(stage), subscription)
             .with_dead_letters(topics::DEAD_LETTERS, Some(Arc::new(LargeDeadLetters(self.store.clone()))));
+        config.attempt_markers = Some(Arc::new(Attempts::new(self.store.clone(), stage)));
         config.max_in_flight = settings.max_in_flight;
         config.max_held = settings.max_in_flight.saturating_mul(4);
         config.max_in_flight_bytes = settings.max_in_flight_bytes;
@@ -304,7 +309,8 @@ where
     }
     init_logging(&telemetry)?;
     let _chaos = precis_chaos::start().map_err(anyhow::Error::msg)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
         let shutdown = Shutdown::from_signals()?;
         let house = Arc::new(House::open(&settings).await?);
         let _server = serve_telemetry(service, &house, &telemetry).await?;
@@ -312,7 +318,10 @@ where
         run(house, own, shutdown).await?;
         tracing::info!(service, "drained and stopped");
         Ok(())
-    })
+    });
+    // A question to a log that does not answer is not waited for.
+    runtime.shutdown_timeout(EXIT_DEADLINE);
+    result
 }
 
 enum Mode {

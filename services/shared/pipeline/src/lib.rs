@@ -6,6 +6,7 @@
 //! never changed; whoever loses the race publishes the winner's bytes, so topic and store cannot disagree. A worker may refuse a document,
 //! never widen where it may go.
 
+mod attempts;
 pub mod control;
 pub mod error;
 pub mod house;

@@ -81,7 +81,7 @@ impl Committer for EmbeddedCommitter {
                 }
                 pass(Point::AfterProduce);
                 pass(Point::BeforeSendOffsets);
-                store::set_committed(sql, &group, &part.partition, part.next_offset)?;
+                store::set_committed(sql, &group, &part.partition, part.next_offset, part.mark)?;
             }
             store::leave_gaps(sql, &written)?;
             pass(Point::BeforeCommit);
@@ -195,19 +195,19 @@ impl Feeder {
                     if known.binary_search(&id).is_ok() {
                         continue;
                     }
-                    let (low, _) = store::ends(sql, topic.id, partition)?;
+                    let ends = store::ends(sql, topic.id, partition)?;
                     let committed = store::committed(sql, &group, topic.id, partition)?;
-                    found.push((id, topic.clone(), committed, low));
+                    found.push((id, topic.clone(), committed, ends));
                 }
             }
             Ok(found)
         };
         let found = self.database.read("listing partitions", find).await?;
         let mut assigned = Vec::new();
-        for (partition, topic, committed, low) in found {
-            let start = start_offset(&self.group, &partition, committed, low)?;
-            let uncommitted_start = committed.is_none().then_some(start);
-            assigned.push(Assignment { partition: partition.clone(), epoch: self.epoch, uncommitted_start });
+        for (partition, topic, committed, (low, end)) in found {
+            let (offset, committed) = committed.unzip();
+            let start = start_offset(&self.group, &partition, offset, low)?;
+            assigned.push(Assignment { partition: partition.clone(), epoch: self.epoch, start, end, committed });
             self.next.insert(partition, (topic, start));
         }
         if !assigned.is_empty() {

@@ -14,7 +14,7 @@ use crate::error::FlowError;
 /// "PREC": says whose file it is.
 const APPLICATION_ID: i64 = 0x5052_4543;
 /// Raised when the tables change.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long to wait for another process's transaction. They take milliseconds; one that takes this long hangs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Enough for every statement of this crate.
@@ -54,11 +54,16 @@ const TABLES: &str = "
         topic INTEGER NOT NULL,
         partition INTEGER NOT NULL,
         next INTEGER NOT NULL,
+        -- mark: how the member that committed stood to the partition.
+        mark TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (group_name, topic, partition)
     ) STRICT, WITHOUT ROWID;
     -- epoch: raised by each exclusive writer of the name.
     CREATE TABLE writers (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
+
+/// What format 2 has more than format 1.
+const FROM_FORMAT_1: &str = "ALTER TABLE offsets ADD COLUMN mark TEXT NOT NULL DEFAULT ''";
 
 /// Opens the file, and creates it with its tables when it does not exist. Several processes may do so at once.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -107,6 +112,10 @@ fn create_tables(connection: &mut Connection, path: &Path) -> Result<(), StoreEr
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         FORMAT => {}
+        1 => {
+            transaction.execute_batch(FROM_FORMAT_1)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+        }
         0 => {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

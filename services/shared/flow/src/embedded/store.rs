@@ -9,7 +9,7 @@ use super::database::StoreError;
 use super::headers;
 use crate::error::FlowError;
 use crate::log::{PartitionLag, PartitionStatus, TopicSpec, TopicStatus};
-use crate::member::Epoch;
+use crate::member::{Epoch, Mark};
 use crate::record::{Output, PartitionId, Position, Record};
 
 /// A topic as the records and offsets tables name it.
@@ -186,10 +186,12 @@ pub(super) fn committed(
     group: &str,
     topic: i64,
     partition: i32,
-) -> Result<Option<i64>, StoreError> {
-    let mut statement =
-        transaction.prepare_cached("SELECT next FROM offsets WHERE group_name = ? AND topic = ? AND partition = ?")?;
-    Ok(statement.query_row(params![group, topic, partition], |row| row.get(0)).optional()?)
+) -> Result<Option<(i64, Mark)>, StoreError> {
+    let mut statement = transaction
+        .prepare_cached("SELECT next, mark FROM offsets WHERE group_name = ? AND topic = ? AND partition = ?")?;
+    let committed = statement
+        .query_row(params![group, topic, partition], |row| Ok((row.get(0)?, Mark::parse(row.get_ref(1)?.as_str()?))));
+    Ok(committed.optional()?)
 }
 
 pub(super) fn set_committed(
@@ -197,13 +199,14 @@ pub(super) fn set_committed(
     group: &str,
     partition: &PartitionId,
     next: i64,
+    mark: Mark,
 ) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO offsets (group_name, topic, partition, next)
-         SELECT ?, id, ?, ? FROM topics WHERE name = ?
-         ON CONFLICT (group_name, topic, partition) DO UPDATE SET next = excluded.next",
+        "INSERT INTO offsets (group_name, topic, partition, next, mark)
+         SELECT ?, id, ?, ?, ? FROM topics WHERE name = ?
+         ON CONFLICT (group_name, topic, partition) DO UPDATE SET next = excluded.next, mark = excluded.mark",
     )?;
-    statement.execute(params![group, partition.partition, next, partition.topic.as_ref()])?;
+    statement.execute(params![group, partition.partition, next, mark.to_string(), partition.topic.as_ref()])?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, info, warn};
 
-use crate::config::KafkaConfig;
+use crate::config::{GroupProtocol, KafkaConfig};
 use crate::error::FlowError;
 use crate::stage::MAX_RECORD_BYTES;
 
@@ -25,6 +25,8 @@ fn base(config: &KafkaConfig) -> Result<ClientConfig, FlowError> {
         .set("bootstrap.servers", &config.brokers)
         .set("client.id", &config.client_id)
         .set("topic.metadata.refresh.interval.ms", config.topic_refresh_ms.to_string())
+        // The default, ten seconds, is long to wait for a broker that has come back.
+        .set("reconnect.backoff.max.ms", "2000")
         .set("message.max.bytes", (MAX_RECORD_BYTES + MESSAGE_SLACK_BYTES).to_string())
         .set_log_level(RDKafkaLogLevel::Warning);
     for (name, value) in config.security.properties()? {
@@ -61,12 +63,21 @@ pub(super) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
     let mut client = committed_only(config)?;
     client
         .set("group.id", group)
-        .set("partition.assignment.strategy", "cooperative-sticky")
         .set("auto.offset.reset", "error")
-        .set("session.timeout.ms", config.session_timeout_ms.to_string())
-        // Members learn of a rebalance by their heartbeats.
-        .set("heartbeat.interval.ms", "1000")
         .set("max.poll.interval.ms", config.max_poll_interval_ms.to_string());
+    match config.group_protocol {
+        GroupProtocol::Classic => {
+            client
+                .set("partition.assignment.strategy", "cooperative-sticky")
+                .set("session.timeout.ms", config.session_timeout_ms.to_string())
+                // Members learn of a rebalance by their heartbeats.
+                .set("heartbeat.interval.ms", "1000");
+        }
+        // The brokers decide on all three, and librdkafka refuses them.
+        GroupProtocol::Consumer => {
+            client.set("group.protocol", "consumer");
+        }
+    }
     if let Some(instance) = &config.instance_id {
         client.set("group.instance.id", instance);
     }

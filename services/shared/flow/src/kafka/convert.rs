@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use tracing::warn;
 
+use crate::member::Mark;
 use crate::record::{Headers, Output, PartitionId, Record};
 
 /// Makes records from messages; keeps one copy of each topic's name.
@@ -89,4 +90,9 @@ pub(super) fn partition_list<'a>(partitions: impl IntoIterator<Item = &'a Partit
         list.add_partition(&partition.topic, partition.partition);
     }
     list
+}
+
+/// What was committed beside an offset. rdkafka 0.39 panics on what is not UTF-8, and any tool may have committed it.
+pub(super) fn mark(committed: &TopicPartitionListElem<'_>) -> Mark {
+    catch_unwind(AssertUnwindSafe(|| Mark::parse(committed.metadata()))).unwrap_or_default()
 }

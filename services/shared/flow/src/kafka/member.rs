@@ -202,6 +202,9 @@ impl Commits {
             let (topic, partition) = (&part.partition.topic, part.partition.partition);
             next.add_partition_offset(topic, partition, Offset::Offset(part.next_offset))
                 .map_err(|error| client::flow_error("naming offsets", &error))?;
+            if let Some(mut element) = next.find_partition(topic, partition) {
+                element.set_metadata(part.mark.to_string());
+            }
         }
         let member = consumer
             .group_metadata()

@@ -26,7 +26,7 @@ use super::client::{ASK_TIMEOUT, Logs, flow_error};
 use super::convert::partition_ids;
 use super::ownership::Ownership;
 use crate::error::{Class, FlowError};
-use crate::member::{Assignment, DrainGuard, Heartbeat, MemberEvent, start_offset};
+use crate::member::{Assignment, DrainGuard, Heartbeat, Mark, MemberEvent, start_offset};
 use crate::record::PartitionId;
 
 /// How often a wait on this thread says that it is alive.
@@ -49,6 +49,13 @@ pub(super) struct MemberContext {
     pub(super) reassigned: AtomicBool,
 }
 
+/// Where a partition starts and ends, and what the group had committed there.
+struct Start {
+    offset: i64,
+    end: i64,
+    committed: Option<Mark>,
+}
+
 impl MemberContext {
     fn on_assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
@@ -62,7 +69,7 @@ impl MemberContext {
             }
         };
         let mut started = TopicPartitionList::new();
-        for (partition, (offset, _)) in partitions.iter().zip(&starts) {
+        for (partition, Start { offset, .. }) in partitions.iter().zip(&starts) {
             let added = started.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset));
             self.logged("set a start", added);
         }
@@ -72,10 +79,12 @@ impl MemberContext {
         }
         let epochs = self.ownership.gain(&partitions);
         let assigned = partitions.into_iter().zip(epochs).zip(starts);
-        let assigned = assigned.map(|((partition, epoch), (start, committed))| Assignment {
+        let assigned = assigned.map(|((partition, epoch), Start { offset, end, committed })| Assignment {
             partition,
             epoch,
-            uncommitted_start: (!committed).then_some(start),
+            start: offset,
+            end,
+            committed,
         });
         self.send(MemberEvent::Assigned(assigned.collect()));
         self.reassigned.store(true, Ordering::Release);
@@ -121,8 +130,8 @@ impl MemberContext {
         );
     }
 
-    /// Where each partition starts, and whether the group had committed that.
-    fn starts(&self, consumer: &BaseConsumer<Self>, partitions: &[PartitionId]) -> Result<Vec<(i64, bool)>, FlowError> {
+    /// Where each partition starts.
+    fn starts(&self, consumer: &BaseConsumer<Self>, partitions: &[PartitionId]) -> Result<Vec<Start>, FlowError> {
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         loop {
             self.heartbeat.beat();
@@ -138,11 +147,7 @@ impl MemberContext {
         }
     }
 
-    fn ask_starts(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        partitions: &[PartitionId],
-    ) -> Result<Vec<(i64, bool)>, FlowError> {
+    fn ask_starts(&self, consumer: &BaseConsumer<Self>, partitions: &[PartitionId]) -> Result<Vec<Start>, FlowError> {
         let doing = "reading committed offsets";
         let unavailable = |error: KafkaError| flow_error(doing, &error);
         if partitions.is_empty() {
@@ -155,11 +160,12 @@ impl MemberContext {
             let found = committed.find_partition(&partition.topic, partition.partition);
             let found = found.ok_or_else(|| FlowError::Internal { detail: format!("no answer for {partition}") })?;
             found.error().map_err(unavailable)?;
-            let offset = if let Offset::Offset(offset) = found.offset() { Some(offset) } else { None };
-            let (low, _) = consumer
+            let committed = if let Offset::Offset(offset) = found.offset() { Some(offset) } else { None };
+            let (low, end) = consumer
                 .fetch_watermarks(&partition.topic, partition.partition, ASK_TIMEOUT)
                 .map_err(|error| flow_error("reading where partitions start", &error))?;
-            starts.push((start_offset(&self.group, partition, offset, low)?, offset.is_some()));
+            let offset = start_offset(&self.group, partition, committed, low)?;
+            starts.push(Start { offset, end, committed: committed.map(|_| super::convert::mark(&found)) });
             self.heartbeat.beat();
         }
         Ok(starts)
@@ -202,3 +208,6 @@ impl ConsumerContext for MemberContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::processor::DeadLetterStore;
+use super::processor::{AttemptMarkers, DeadLetterStore};
 use crate::error::FlowError;
 use crate::log::Subscription;
 
@@ -27,6 +27,9 @@ pub struct StageConfig {
     pub dead_letters_topic: Option<String>,
     /// Where values go that are too large for a dead letter. `None`: such a record stops the stage.
     pub dead_letter_store: Option<Arc<dyn DeadLetterStore>>,
+    /// Where it is noted that a record runs alone, because processes died. `None`: such records run alone and none is
+    /// ever found guilty.
+    pub attempt_markers: Option<Arc<dyn AttemptMarkers>>,
     /// The largest output, framing included: a larger one turns its record into a rejection `output_too_large`, since
     /// it would fail every transaction it is in.
     pub max_output_bytes: usize,
@@ -76,6 +79,7 @@ impl StageConfig {
             subscription,
             dead_letters_topic: None,
             dead_letter_store: None,
+            attempt_markers: None,
             max_output_bytes: MAX_RECORD_BYTES - FRAMING_BYTES,
             max_in_flight: 64,
             max_held: 256,

@@ -47,7 +47,10 @@ impl Drain {
     }
 
     /// Decides, for a moment at which no commit is under way.
-    pub(crate) fn next(&mut self, partitions: &Partitions, now: Instant) -> Next {
+    pub(crate) fn next(&mut self, partitions: &mut Partitions, now: Instant) -> Next {
+        if now >= self.deadline {
+            partitions.leave_now(&self.partitions);
+        }
         let ready = partitions.any_ready(self.partitions.iter());
         if now >= self.deadline {
             if ready && !self.last_commit {

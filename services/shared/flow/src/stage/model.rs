@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::partitions::Partitions;
 use super::processor::Delivery;
 use super::tracker::TransactionLimit;
-use crate::member::{Assignment, Epoch, Transaction};
+use crate::member::{Assignment, Epoch, Mark, Transaction};
 use crate::record::{Headers, Output, PartitionId, Record};
 
 const PARTITIONS: i32 = 2;
@@ -118,8 +118,8 @@ fn step(broker: &mut Broker, member: &mut Member, event: &Event) {
             let committed = broker.committed.get(&id).copied();
             let start = committed.unwrap_or(0);
             member.reading.insert(id.clone(), (epoch, start));
-            let uncommitted_start = committed.is_none().then_some(0);
-            member.partitions.assign(Assignment { partition: id, epoch, uncommitted_start });
+            let committed = committed.map(|_| Mark::Closed);
+            member.partitions.assign(Assignment { partition: id, epoch, start, end: 2 * RECORDS, committed });
         }
         Event::Remove(partition) => {
             broker.epochs.remove(&id(partition));

@@ -158,3 +158,32 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     /// repetition. A [`StageError::Retry`] is tried again without limit.
     async fn store(&self, record: &Record, value: &[u8]) -> Result<BodyReference, StageError>;
 }
+
+/// Where it is noted that a record is about to run alone: outside of the process, which it may take with it. A service
+/// gives its stage one.
+#[async_trait]
+pub trait AttemptMarkers: Send + Sync + 'static {
+    /// Notes durably that this process begins the attempt. `false`: an earlier process began it and did not live to
+    /// commit its end. Must bear repetition: whoever asks twice in one process is told the same twice. Another copy of
+    /// the record, re-enqueued or replayed, is another record. A [`StageError::Retry`] is tried again without limit.
+    async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError>;
+}
+
+/// What is about to be done with a record that runs alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Attempt {
+    /// [`Processor::process`].
+    Process,
+    /// [`Processor::rejected`]: even that may be deadly, since it reads the record.
+    Reject,
+}
+
+impl Attempt {
+    /// Its name in a key.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Reject => "reject",
+        }
+    }
+}

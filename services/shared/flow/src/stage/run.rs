@@ -26,7 +26,7 @@ use super::work::{Context, Finish, OUTPUT_REFUSED, OUTPUT_TOO_LARGE};
 use super::{JOIN_BACKOFF, STALL_AFTER};
 use crate::error::{Class, FlowError};
 use crate::log::Log;
-use crate::member::{Committer, Epoch, Heartbeat, Intake, MemberEvent};
+use crate::member::{Committer, Epoch, Heartbeat, Intake, Mark, MemberEvent};
 use crate::record::{PartitionId, Record};
 
 /// Bounds one transaction: readers of committed records wait behind an open one.
@@ -87,9 +87,9 @@ impl Stage {
         Self {
             log,
             breaker: Breaker::new(config.reject_breaker),
+            partitions: Partitions::new(config.max_held),
             context: Arc::new(Context { config, processor, intake }),
             committer,
-            partitions: Partitions::default(),
             lanes: Lanes::default(),
             working: JoinSet::new(),
             committing: None,
@@ -175,6 +175,10 @@ impl Stage {
                 Counter::StageRebalances.increment(&[self.name(), "assigned"]);
                 for assignment in assignments {
                     self.forget(&assignment.partition);
+                    if let Some(mark) = assignment.committed.filter(|mark| *mark != Mark::Closed) {
+                        warn!(stage = self.name(), partition = %assignment.partition, %mark, "its last owner died");
+                        Counter::StageUncleanTakeovers.increment(&[self.name()]);
+                    }
                     self.partitions.assign(assignment);
                 }
                 self.commit_soon();
@@ -190,6 +194,7 @@ impl Stage {
                     self.partitions.call_finished(&partitions);
                 }
                 self.lanes.forget(|partition| partitions.contains(partition));
+                self.partitions.leave(&partitions);
                 let deadline = Instant::now() + self.context.config.drain_budget;
                 self.drains.push(Drain::new(partitions, deadline, Some(guard)));
             }
@@ -214,20 +219,25 @@ impl Stage {
         let partition = record.partition_id();
         let leaving = self.stopping || self.drains.iter().any(|drain| drain.contains(&partition));
         let seen = if leaving { None } else { self.partitions.see(record, epoch, Instant::now()) };
-        match seen {
+        let Some(delivery) = seen else { return self.context.intake.release(1, bytes) };
+        match self.partitions.hold_back(delivery, epoch) {
             Some(delivery) => self.lanes.push(Lane::of(&delivery.record, epoch), delivery),
-            None => self.context.intake.release(1, bytes),
+            None => self.commit_now(),
         }
     }
 
     fn start_work(&mut self) {
+        for (delivery, epoch) in self.partitions.admit() {
+            self.lanes.push(Lane::of(&delivery.record, epoch), delivery);
+        }
         while self.working.len() < self.context.config.max_in_flight {
             let Some((lane, delivery)) = self.lanes.next() else { return };
             self.partitions.start(&lane.partition, lane.epoch);
             let context = Arc::clone(&self.context);
+            let alone = self.partitions.is_alone(&delivery.record, lane.epoch);
             self.working.spawn(async move {
                 let began = Instant::now();
-                let finish = context.drive(&delivery).await;
+                let finish = if alone { context.drive_alone(&delivery).await } else { context.drive(&delivery).await };
                 pass_async(Point::HoldCompletion).await;
                 Histogram::StageProcessSeconds.record(began.elapsed().as_secs_f64(), &[&context.config.name]);
                 Worked { lane, delivery, finish }
@@ -265,9 +275,16 @@ impl Stage {
         }
         if let Some(bytes) = self.partitions.finish(&delivery, epoch, outputs, rejected.is_some()) {
             self.context.intake.take(0, bytes);
-            self.commit_soon();
+            if self.partitions.is_alone(&delivery.record, epoch) { self.commit_now() } else { self.commit_soon() }
         }
         Ok(())
+    }
+
+    /// Unless the last try was aborted and its pause is not over.
+    fn commit_now(&mut self) {
+        if self.aborts == 0 {
+            self.commit_due = Some(Instant::now());
+        }
     }
 
     fn commit_soon(&mut self) {
@@ -356,7 +373,9 @@ impl Stage {
         self.context.intake.hold(true);
         self.lanes.forget(|_| true);
         let deadline = Instant::now() + self.context.config.drain_budget;
-        self.drains.push(Drain::new(self.partitions.ids().cloned(), deadline, None));
+        let owned: Vec<PartitionId> = self.partitions.ids().cloned().collect();
+        self.partitions.leave(&owned);
+        self.drains.push(Drain::new(owned, deadline, None));
     }
 
     /// Moves the drains on; `true` when the last one is over.
@@ -366,13 +385,10 @@ impl Stage {
         }
         let now = Instant::now();
         let mut drains = std::mem::take(&mut self.drains);
-        drains.retain_mut(|drain| match drain.next(&self.partitions, now) {
+        drains.retain_mut(|drain| match drain.next(&mut self.partitions, now) {
             Next::Wait => true,
             Next::Commit => {
-                // At once, unless the last try was aborted and its pause is not over.
-                if self.aborts == 0 {
-                    self.commit_due = Some(now);
-                }
+                self.commit_now();
                 true
             }
             Next::LastCommit => {

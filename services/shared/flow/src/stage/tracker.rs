@@ -21,21 +21,29 @@ use precis_chaos::{Sabotage, sabotaged};
 use tokio::time::Instant;
 
 use super::processor::Delivery;
-use crate::member::{Epoch, Part};
-use crate::record::{Output, PartitionId};
+use crate::member::Epoch;
+use crate::record::Output;
 
 /// One assigned partition.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    partition: PartitionId,
     epoch: Epoch,
     slots: VecDeque<Slot>,
     /// The highest offset ever seen: what is not above it is a repetition.
     last_seen: Option<i64>,
-    /// To be committed although nothing was processed: the group has no offset here yet.
-    uncommitted_start: Option<i64>,
-    /// What is lent to the open transaction.
-    lent: Option<Lent>,
+    /// How many records are lent to the open transaction.
+    lent: Option<usize>,
+}
+
+/// What is lent to a transaction: outputs of the finished front.
+#[derive(Debug)]
+pub(crate) struct Front {
+    /// The next offset to process.
+    pub(crate) next_offset: i64,
+    /// What each record led to, in order.
+    pub(crate) outputs: Vec<Arc<[Output]>>,
+    /// Whether the limit left finished records out.
+    pub(crate) cut: bool,
 }
 
 #[derive(Debug)]
@@ -52,12 +60,6 @@ struct Finished {
     outputs: Arc<[Output]>,
     bytes: usize,
     rejected: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Lent {
-    slots: usize,
-    start: Option<i64>,
 }
 
 /// Bounds one transaction. One record is always let in, however large.
@@ -77,8 +79,8 @@ pub(crate) struct Held {
 }
 
 impl Tracker {
-    pub(crate) fn new(partition: PartitionId, epoch: Epoch, uncommitted_start: Option<i64>) -> Self {
-        Self { partition, epoch, slots: VecDeque::new(), last_seen: None, uncommitted_start, lent: None }
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self { epoch, slots: VecDeque::new(), last_seen: None, lent: None }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -111,16 +113,16 @@ impl Tracker {
 
     /// Whether a transaction could take something.
     pub(crate) fn ready(&self) -> bool {
-        self.lent.is_none() && (self.uncommitted_start.is_some() || self.front_finished())
+        self.lent.is_none() && self.slots.front().is_some_and(|slot| slot.outputs.is_some())
     }
 
     /// Lends the finished front to a transaction, as far as the limit lets it, and lowers the limit by it.
-    pub(crate) fn take(&mut self, limit: &mut TransactionLimit) -> Option<Part> {
+    pub(crate) fn take(&mut self, limit: &mut TransactionLimit) -> Option<Front> {
         if !self.ready() {
             return None;
         }
         let mut outputs = Vec::new();
-        let mut next_offset = self.uncommitted_start;
+        let mut next_offset = None;
         let mut slots = 0;
         for slot in &self.slots {
             let Some(finished) = &slot.outputs else { break };
@@ -138,17 +140,15 @@ impl Tracker {
             next_offset = self.slots.get(slots).map_or(next_offset, |slot| Some(slot.offset + 1));
         }
         let next_offset = next_offset?;
-        self.lent = Some(Lent { slots, start: self.uncommitted_start });
-        Some(Part { partition: self.partition.clone(), epoch: self.epoch, next_offset, outputs })
+        self.lent = Some(slots);
+        let cut = self.slots.get(slots).is_some_and(|slot| slot.outputs.is_some());
+        Some(Front { next_offset, outputs, cut })
     }
 
     /// The transaction committed: forgets what was lent.
     pub(crate) fn confirm(&mut self) -> Held {
         let Some(lent) = self.lent.take() else { return Held::default() };
-        if lent.start.is_some() {
-            self.uncommitted_start = None;
-        }
-        self.slots.drain(..lent.slots).map(|slot| slot.held()).fold(Held::default(), Held::and)
+        self.slots.drain(..lent).map(|slot| slot.held()).fold(Held::default(), Held::and)
     }
 
     /// The transaction aborted: what was lent waits for the next one.
@@ -158,7 +158,7 @@ impl Tracker {
 
     /// How many records are lent.
     pub(crate) fn lent(&self) -> usize {
-        self.lent.map_or(0, |lent| lent.slots)
+        self.lent.unwrap_or(0)
     }
 
     /// Opens the first record again, because the log refuses its outputs: the record, and the bytes that no longer
@@ -177,6 +177,11 @@ impl Tracker {
         }
     }
 
+    /// Whether anything is held here.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
     /// All that is held here: released when the partition goes.
     pub(crate) fn held(&self) -> Held {
         self.slots.iter().map(Slot::held).fold(Held::default(), Held::and)
@@ -185,10 +190,6 @@ impl Tracker {
     /// Since when the oldest unfinished record is here.
     pub(crate) fn oldest_open(&self) -> Option<Instant> {
         self.slots.iter().find(|slot| slot.outputs.is_none()).map(|slot| slot.seen_at)
-    }
-
-    fn front_finished(&self) -> bool {
-        self.slots.front().is_some_and(|slot| slot.outputs.is_some())
     }
 }
 

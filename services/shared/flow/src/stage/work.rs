@@ -13,7 +13,7 @@ use tracing::{debug, error, warn};
 
 use super::config::StageConfig;
 use super::dead_letter;
-use super::processor::{Delivery, Processor, Rejection, Scope, StageError};
+use super::processor::{Attempt, Delivery, Processor, Rejection, Scope, StageError};
 use super::retry::{Step, Tries, next_step};
 use crate::error::FlowError;
 use crate::member::Intake;
@@ -26,6 +26,9 @@ pub(crate) const OUTPUT_TOO_LARGE: &str = "output_too_large";
 
 /// The code of outputs that the log refuses for another reason.
 pub(crate) const OUTPUT_REFUSED: &str = "output_refused";
+
+/// The code of a record that was alone when its process died.
+pub const CRASH_SUSPECT: &str = "crash_suspect";
 
 /// What every record's task shares.
 pub(crate) struct Context {
@@ -55,6 +58,19 @@ enum Ended {
     Stop(FlowError),
 }
 
+impl Ended {
+    /// For what is only ever tried again.
+    fn without_result(self) -> Result<Finish, FlowError> {
+        match self {
+            Self::Abandoned => Ok(Finish::Abandoned),
+            Self::Stop(error) => Err(error),
+            Self::Requeue | Self::Reject(_) => {
+                Err(FlowError::Internal { detail: "what is tried without limit ended without a result".to_owned() })
+            }
+        }
+    }
+}
+
 impl Context {
     /// Processes a record until there is something to commit for it.
     pub(crate) async fn drive(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
@@ -77,10 +93,40 @@ impl Context {
         self.reject(delivery, rejection).await
     }
 
+    /// The same for a record that two processes died with, while no other of these runs: if this one dies too, the
+    /// next finds the marker.
+    pub(crate) async fn drive_alone(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
+        match self.is_first(delivery, Attempt::Process).await {
+            Ok(true) => return self.drive(delivery).await,
+            Ok(false) => {}
+            Err(ended) => return ended.without_result(),
+        }
+        let message = "the process died with this record three times, the last time when it ran alone";
+        let rejection = Rejection::new(CRASH_SUSPECT, message);
+        match self.is_first(delivery, Attempt::Reject).await {
+            Ok(true) => self.reject(delivery, rejection).await,
+            Ok(false) => {
+                let message = format!("{message}; and once more when its rejection was settled");
+                self.bury(delivery, Rejection { message, ..rejection }, Vec::new()).await
+            }
+            Err(ended) => ended.without_result(),
+        }
+    }
+
+    /// Whether no earlier process began this attempt.
+    async fn is_first(&self, delivery: &Arc<Delivery>, attempt: Attempt) -> Result<bool, Ended> {
+        let Some(markers) = &self.config.attempt_markers else { return Ok(true) };
+        self.persist(delivery, u32::MAX, || {
+            let (markers, delivery) = (Arc::clone(markers), Arc::clone(delivery));
+            // Without its marker it must not start.
+            async move { markers.begin(&delivery.record, attempt).await.map_err(as_dependency) }
+        })
+        .await
+    }
+
     /// Turns a record into what its rejection leaves and its dead letter.
     pub(crate) async fn reject(&self, delivery: &Arc<Delivery>, mut rejection: Rejection) -> Result<Finish, FlowError> {
         let (stage, position) = (&self.config.name, delivery.record.position());
-        warn!(stage, %position, code = rejection.code, message = rejection.message, "rejected");
         let left = self
             .persist(delivery, u32::MAX, || {
                 let (processor, delivery, rejection) =
@@ -95,18 +141,26 @@ impl Context {
             Err(Ended::Reject(second)) => Err(second.code),
             Err(Ended::Requeue) => Err(rejection.code),
         };
-        let mut outputs = left.unwrap_or_else(|code| {
+        let outputs = left.unwrap_or_else(|code| {
             error!(stage, %position, code, "a rejection could not be settled: only its dead letter is left");
             rejection.message = format!("{}; and settling the rejection failed with {code}", rejection.message);
             Vec::new()
         });
+        self.bury(delivery, rejection, outputs).await
+    }
+
+    /// The record's end as a rejected one: what its rejection left, and its dead letter.
+    async fn bury(
+        &self,
+        delivery: &Arc<Delivery>,
+        rejection: Rejection,
+        mut outputs: Vec<Output>,
+    ) -> Result<Finish, FlowError> {
+        let (stage, position) = (&self.config.name, delivery.record.position());
+        warn!(stage, %position, code = rejection.code, message = rejection.message, "rejected");
         match self.dead_letter(delivery, &rejection).await {
             Ok(letter) => outputs.extend(letter),
-            Err(Ended::Abandoned) => return Ok(Finish::Abandoned),
-            Err(Ended::Stop(error)) => return Err(error),
-            Err(Ended::Requeue | Ended::Reject(_)) => {
-                return Err(FlowError::Internal { detail: "storing a dead letter ended without a result".to_owned() });
-            }
+            Err(ended) => return ended.without_result(),
         }
         Ok(Finish::Rejected(with_trace(outputs, delivery), rejection.code))
     }

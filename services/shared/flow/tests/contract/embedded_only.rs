@@ -132,3 +132,25 @@ async fn a_compacted_topic_keeps_the_newest_of_each_key() {
     assert_eq!(records.iter().map(crate::support::text).collect::<Vec<_>>(), ["27", "28", "29"]);
     assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [27, 28, 29]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_the_first_format_is_taken_over_with_its_offsets() {
+    let world = World::embedded();
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 3, 1).await;
+    let stage = Running::start(&log, world.stage(&input), copy_to(&output));
+    read_count(&log, &output, 3).await;
+    stage.stop().await.unwrap();
+    drop(log);
+    // What format 2 added, taken away again.
+    let older = rusqlite::Connection::open(&world.config.embedded.path).unwrap();
+    older.execute_batch("ALTER TABLE offsets DROP COLUMN mark").unwrap();
+    older.pragma_update(None, "user_version", 1).unwrap();
+    drop(older);
+    let log = world.open().await;
+    log.publish(vec![Output::to(&input).value("3")]).await.unwrap();
+    let stage = Running::start(&log, world.stage(&input), copy_to(&output));
+    assert_each_once(&read_count(&log, &output, 4).await, 4);
+    stage.stop().await.unwrap();
+}

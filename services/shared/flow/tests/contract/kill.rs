@@ -4,12 +4,17 @@
 //! The child is this test program again, running the one test [`child`] with its orders in the environment.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use precis_flow::{LogConfig, Output};
+use precis_flow::{Delivery, LogConfig, Output, Processor, Rejection, StageConfig, Subscription};
 
-use crate::support::{Running, World, assert_each_once, copy_to, counts, lag, publish_numbers, read_all, until};
+use crate::support::{
+    FileMarkers, Running, WithRejected, World, assert_each_once, copy, counts, lag, publish_numbers, read_all, text,
+    until,
+};
 
 const ORDERS: &str = "PRECIS_TEST_CHILD";
 
@@ -20,11 +25,80 @@ contract! {
 
 /// What a child is told to do.
 #[derive(serde::Serialize, serde::Deserialize)]
-enum Orders {
+pub(crate) enum Orders {
     /// Copy one topic to another, as a member of a group.
-    Copy { log: LogConfig, input: String, output: String, group: String },
+    Copy(Copying),
     /// Publish 0, 1, …, and say so on standard output after each acknowledgement.
     Publish { log: LogConfig, topic: String },
+}
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Copying {
+    pub(crate) log: LogConfig,
+    pub(crate) input: String,
+    pub(crate) output: String,
+    pub(crate) dead_letters: String,
+    pub(crate) group: String,
+    /// Where attempt markers are kept.
+    pub(crate) markers: PathBuf,
+    /// The record that kills the process, so many milliseconds after its processing began.
+    pub(crate) deadly: Option<(String, u64)>,
+    /// Whether settling its rejection kills the process too.
+    pub(crate) deadly_rejection: bool,
+}
+
+impl Copying {
+    /// From `input` to `output`, and what is rejected to `dead_letters`, which it makes.
+    pub(crate) async fn of(world: &World, input: &str, output: &str, markers: &std::path::Path) -> Self {
+        let mut log = world.config.clone();
+        if world.is_kafka() {
+            // A name, so that the next run takes over at once.
+            log.kafka.instance_id = Some(world.name("pod-0"));
+        }
+        Self {
+            log,
+            input: input.to_owned(),
+            output: output.to_owned(),
+            dead_letters: world.topic(&world.open().await, "dead", 1).await,
+            group: world.name("group"),
+            markers: markers.to_owned(),
+            deadly: None,
+            deadly_rejection: false,
+        }
+    }
+
+    fn processor(&self) -> Arc<dyn Processor> {
+        let (output, deadly, deadly_rejection) = (self.output.clone(), self.deadly.clone(), self.deadly_rejection);
+        let process = move |delivery: Delivery| {
+            let output = copy(&delivery.record, &output);
+            let dies_after = deadly.as_ref().filter(|(value, _)| text(&delivery.record) == *value).map(|(_, ms)| *ms);
+            async move {
+                if let Some(milliseconds) = dies_after {
+                    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                    std::process::abort();
+                }
+                Ok(vec![output])
+            }
+        };
+        let rejected = move |_: Delivery, _: Rejection| async move {
+            if deadly_rejection {
+                std::process::abort();
+            }
+            Ok(Vec::new())
+        };
+        Arc::new(WithRejected(process, rejected))
+    }
+
+    fn stage(&self) -> StageConfig {
+        let subscription = Subscription::topics([self.input.as_str()]);
+        StageConfig {
+            commit_interval: Duration::from_millis(10),
+            max_in_flight: 8,
+            max_held: 32,
+            attempt_markers: Some(Arc::new(FileMarkers::new(&self.markers))),
+            ..StageConfig::new("test", &self.group, subscription).with_dead_letters(&self.dead_letters, None)
+        }
+    }
 }
 
 /// No test of its own: the child's part of the others.
@@ -40,18 +114,15 @@ async fn child() {
                 println!("\nacknowledged {n}");
             }
         }
-        Orders::Copy { log, input, output, group } => {
-            let log = precis_flow::open(&log).await.unwrap();
-            let mut config = precis_flow::StageConfig::new("test", group, precis_flow::Subscription::topics([input]));
-            config.commit_interval = Duration::from_millis(10);
-            config.max_in_flight = 8;
+        Orders::Copy(copying) => {
+            let log = precis_flow::open(&copying.log).await.unwrap();
             println!("\nstarting");
-            Running::start(&log, config, copy_to(&output)).ended().await.unwrap();
+            Running::start(&log, copying.stage(), copying.processor()).ended().await.unwrap();
         }
     }
 }
 
-fn start(orders: &Orders) -> (Child, BufReader<std::process::ChildStdout>) {
+pub(crate) fn start(orders: &Orders) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::child", "--nocapture"])
         .env(ORDERS, serde_json::to_string(orders).unwrap())
@@ -64,7 +135,7 @@ fn start(orders: &Orders) -> (Child, BufReader<std::process::ChildStdout>) {
 }
 
 /// On Unix `Child::kill` is SIGKILL: no destructor runs, nothing is flushed.
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -74,12 +145,9 @@ async fn a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing(world:
     let (input, output) = (world.topic(&log, "in", 3).await, world.topic(&log, "out", 2).await);
     let total = 3_000;
     publish_numbers(&log, &input, total, 100).await;
-    let mut log_config = world.config.clone();
-    if world.is_kafka() {
-        // A name, so that the next run takes over at once.
-        log_config.kafka.instance_id = Some(world.name("pod-0"));
-    }
-    let orders = Orders::Copy { log: log_config, input, output: output.clone(), group: world.name("group") };
+    let markers = tempfile::tempdir().unwrap();
+    let copying = Copying::of(&world, &input, &output, markers.path()).await;
+    let orders = Orders::Copy(copying.clone());
     let mut kills = 0;
     loop {
         let (child, _output) = start(&orders);
@@ -99,6 +167,7 @@ async fn a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing(world:
         }
     }
     assert_each_once(&read_all(&log, &output).await, total);
+    assert!(read_all(&log, &copying.dead_letters).await.is_empty(), "a record was found guilty of what a signal did");
     assert!(kills > 2, "it was killed only {kills} times, which shows little");
 }
 

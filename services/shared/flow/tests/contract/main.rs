@@ -27,6 +27,7 @@ macro_rules! contract {
     };
 }
 
+mod crash;
 mod embedded_only;
 mod kafka_only;
 mod kill;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_flow::{
-    Delivery, FlowError, KafkaConfig, Log, LogConfig, LogKind, Output, Processor, ReadStart, Record, Rejection,
-    StageConfig, StageError, Subscription, TopicSpec, run_stage,
+    Attempt, AttemptMarkers, Delivery, FlowError, GroupProtocol, KafkaConfig, Log, LogConfig, LogKind, Output,
+    Processor, ReadStart, Record, Rejection, StageConfig, StageError, Subscription, TopicSpec, run_stage,
 };
 use precis_telemetry::Health;
 use tempfile::TempDir;
@@ -35,8 +37,11 @@ impl World {
 
     pub(crate) fn kafka() -> Self {
         let brokers = std::env::var("PRECIS_TEST_KAFKA").expect("PRECIS_TEST_KAFKA names the bootstrap servers");
+        // The whole suite with the newer protocol: `PRECIS_TEST_GROUP_PROTOCOL=consumer`.
+        let consumer = std::env::var("PRECIS_TEST_GROUP_PROTOCOL").is_ok_and(|protocol| protocol == "consumer");
         let kafka = KafkaConfig {
             brokers,
+            group_protocol: if consumer { GroupProtocol::Consumer } else { GroupProtocol::Classic },
             // The least the brokers take: a member that was killed is missed no longer than that.
             session_timeout_ms: 6_000,
             transaction_timeout_ms: 10_000,
@@ -133,6 +138,35 @@ where
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
         (self.1)(delivery.clone(), rejection.clone()).await
+    }
+}
+
+/// Markers of records that run alone, as files.
+pub(crate) struct FileMarkers {
+    folder: PathBuf,
+    process: String,
+}
+
+impl FileMarkers {
+    /// As another process would have them.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), process: format!("{:016x}", rand::random::<u64>()) }
+    }
+}
+
+#[async_trait]
+impl AttemptMarkers for FileMarkers {
+    async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
+        let name = format!("{}.{}", record.position().to_string().replace('/', "~"), attempt.as_str());
+        let path = self.folder.join(name);
+        match std::fs::File::create_new(&path) {
+            Ok(_) => std::fs::write(path, &self.process).unwrap(),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Ok(std::fs::read_to_string(path).unwrap() == self.process);
+            }
+            Err(error) => panic!("a marker: {error}"),
+        }
+        Ok(true)
     }
 }
 

@@ -63,6 +63,7 @@ fn every_key() -> Vec<String> {
                 keys.push(answer(first, second, third));
                 keys.push(accepted(first, second, third));
                 keys.push(partial(first, second, third, 7));
+                keys.push(attempt(first, second, third));
             }
         }
     }
@@ -117,6 +118,7 @@ fn the_layout_is_stable() {
     assert_eq!(partial("acme", "ff00", "a1", 2), "cache/acme/ff/ff00.partial.a1.2");
     assert_eq!(body("acme", "d", 0, "ab12"), format!("bodies/acme/18/{id}.r0.ab12"));
     assert_eq!(dead_letter(None, "ab12"), "dead-letters/~unknown/ab/ab12");
+    assert_eq!(attempt("gpu", "ab12", "process"), "attempts/gpu/ab/ab12.process");
     assert_eq!(policy("ab12"), "policies/ab12");
     assert_eq!(prompt("ab12"), "prompts/ab12");
 }

@@ -49,6 +49,8 @@ catalogue! {
         StageCommits, "precis_stage_commits_total", ["stage", "result"], "Transactions: committed or aborted";
         StageRebalances, "precis_stage_rebalances_total", ["stage", "kind"],
             "Changes of the partitions that a stage owns: assigned, revoked or lost";
+        StageUncleanTakeovers, "precis_stage_unclean_takeovers_total", ["stage"],
+            "Partitions taken over from an owner that had not given them away: it died, or was cut off";
         RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
         RouterRepeats, "precis_router_repeats_total", [],

@@ -10,10 +10,6 @@ use crate::record::{Headers, Record};
 
 const ALL: TransactionLimit = TransactionLimit { records: usize::MAX, bytes: usize::MAX };
 
-fn partition() -> PartitionId {
-    PartitionId { topic: "t".into(), partition: 0 }
-}
-
 fn delivery(offset: i64) -> Arc<Delivery> {
     let record = Record {
         topic: "t".into(),
@@ -32,14 +28,14 @@ fn output(offset: i64) -> Vec<Output> {
 }
 
 fn tracker(offsets: &[i64]) -> Tracker {
-    let mut tracker = Tracker::new(partition(), 1, None);
+    let mut tracker = Tracker::new(1);
     for offset in offsets {
         assert!(tracker.see(delivery(*offset), Instant::now()));
     }
     tracker
 }
 
-fn values(part: &Part) -> Vec<i64> {
+fn values(part: &Front) -> Vec<i64> {
     let values = part.outputs.iter().flat_map(|outputs| outputs.iter());
     values.map(|output| String::from_utf8(output.value.clone().unwrap()).unwrap().parse().unwrap()).collect()
 }
@@ -82,18 +78,6 @@ fn a_repeated_offset_is_dropped_and_an_unknown_one_cannot_finish() {
 }
 
 #[test]
-fn an_uncommitted_start_is_committed_once_without_any_record() {
-    let mut tracker = Tracker::new(partition(), 1, Some(0));
-    let part = tracker.take(&mut ALL.clone()).unwrap();
-    assert_eq!((part.next_offset, part.outputs.len()), (0, 0));
-    tracker.abort();
-    assert!(tracker.ready(), "aborted: still to be committed");
-    tracker.take(&mut ALL.clone()).unwrap();
-    tracker.confirm();
-    assert!(!tracker.ready());
-}
-
-#[test]
 fn a_transaction_is_bounded_but_takes_one_record_of_any_size() {
     let mut tracker = tracker(&[0, 1, 2]);
     let mut bytes = 0;
@@ -101,8 +85,8 @@ fn a_transaction_is_bounded_but_takes_one_record_of_any_size() {
         bytes = tracker.finish(offset, output(offset), false).unwrap();
     }
     let mut limit = TransactionLimit { records: 2, bytes: usize::MAX };
-    assert_eq!(tracker.take(&mut limit).unwrap().next_offset, 2);
-    assert_eq!(limit.records, 0);
+    let front = tracker.take(&mut limit).unwrap();
+    assert_eq!((front.next_offset, front.cut, limit.records), (2, true, 0));
     tracker.abort();
     let mut limit = TransactionLimit { records: 9, bytes: bytes + 1 };
     assert_eq!(tracker.take(&mut limit).unwrap().next_offset, 1);
@@ -131,7 +115,7 @@ fn a_refused_record_is_opened_again_and_holds_back_what_is_behind_it() {
 
 #[test]
 fn the_oldest_open_record_is_the_first_unfinished_one() {
-    let mut tracker = Tracker::new(partition(), 1, None);
+    let mut tracker = Tracker::new(1);
     let first = Instant::now();
     let second = first + std::time::Duration::from_secs(1);
     tracker.see(delivery(0), first);
@@ -168,11 +152,11 @@ proptest! {
     /// their order, each once, up to the committed offset, and nothing unfinished lies below it.
     #[test]
     fn committed_outputs_are_a_prefix_of_what_was_seen(actions in actions()) {
-        let mut tracker = Tracker::new(partition(), 1, None);
+        let mut tracker = Tracker::new(1);
         let mut seen: Vec<i64> = Vec::new();
         let mut finished = BTreeSet::new();
         let mut committed: Vec<i64> = Vec::new();
-        let mut lent: Option<Part> = None;
+        let mut lent: Option<Front> = None;
         for action in actions {
             match action {
                 Action::See(step) => {

@@ -1,0 +1,91 @@
+//! Markers of records that run alone, because processes died with them: an object a record and attempt, created before
+//! the attempt begins and never removed. It holds which process began it, so that one that asks again, after an answer
+//! that was lost or because it got its partition back, is not taken for its own successor.
+//!
+//! They are few: records run alone only after two processes died in a row without getting anything done. Nothing but
+//! the next few starts of the stage reads them; a lifecycle rule may remove `attempts/` after days.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use precis_flow::{Attempt, AttemptMarkers, Record, StageError};
+use precis_objects::{ObjectStore, Put, keys};
+
+use crate::PipelineError;
+
+/// The markers of one stage in this process.
+pub(crate) struct Attempts {
+    store: Arc<dyn ObjectStore>,
+    stage: String,
+    process: [u8; 16],
+}
+
+impl Attempts {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, stage: &str) -> Self {
+        Self { store, stage: stage.to_owned(), process: rand::random() }
+    }
+
+    async fn is_first(&self, key: &str) -> Result<bool, PipelineError> {
+        if self.store.put_if_absent(key, self.process.to_vec()).await? == Put::Created {
+            return Ok(true);
+        }
+        // Removed in between, it is as good as never written.
+        Ok(self.store.get(key).await?.is_none_or(|process| process == self.process))
+    }
+}
+
+#[async_trait]
+impl AttemptMarkers for Attempts {
+    async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
+        let key = keys::attempt(&self.stage, &digest(record), attempt.as_str());
+        self.is_first(&key).await.map_err(|error| error.into_stage(None))
+    }
+}
+
+/// Names a record by where it lies, where it came from and what it says: a topic that is made anew starts at 0 again.
+fn digest(record: &Record) -> String {
+    let value = keys::hash_bytes(record.value.as_deref().unwrap_or_default());
+    keys::hash(&format!("{} {} {value}", record.position(), record.origin()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use precis_flow::{Headers, ORIGIN_HEADER};
+    use precis_objects::DirectoryStore;
+
+    use super::*;
+
+    fn record(offset: i64) -> Record {
+        Record {
+            topic: "work.gpu".into(),
+            partition: 3,
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: Some(b"v".to_vec()),
+            headers: Headers::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_first_for_the_process_that_began_it_and_for_no_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(DirectoryStore::open(folder.path(), 1_000_000).await.unwrap());
+        let process = || Attempts::new(store.clone(), "gpu");
+        let (one, two) = (process(), process());
+        for _ in 0..2 {
+            assert!(one.begin(&record(7), Attempt::Process).await.unwrap());
+        }
+        assert!(!two.begin(&record(7), Attempt::Process).await.unwrap());
+        assert!(two.begin(&record(7), Attempt::Reject).await.unwrap(), "another attempt");
+        assert!(two.begin(&record(8), Attempt::Process).await.unwrap(), "another record");
+        let replayed = Record { headers: Headers::new().with(ORIGIN_HEADER, "work.gpu/3/7"), ..record(9) };
+        assert!(two.begin(&replayed, Attempt::Process).await.unwrap(), "a copy starts afresh");
+        let made_anew = Record { value: Some(b"w".to_vec()), ..record(7) };
+        assert!(two.begin(&made_anew, Attempt::Process).await.unwrap(), "another record at the same place");
+        let other = Attempts::new(store.clone(), "router");
+        assert!(other.begin(&record(7), Attempt::Process).await.unwrap(), "another stage");
+    }
+}
