@@ -3,4 +3,5 @@
 mod documents;
 mod escalations;
 mod harness;
+mod residency;
 mod stage;

@@ -17,13 +17,16 @@
 //! beyond the call that was in flight. Of a long document even the finished pieces are found again ([`PartialAnswers`]). The worker
 //! never picks a tier and never flags: both are the router's.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use precis_chaos::{Point, pass_async};
 use precis_flow::{Delivery, Output, Processor, Rejection, Scope, StageError};
 use precis_objects::{create_or_adopt, keys};
-use precis_policy::DocumentFacts;
+use precis_policy::{DocumentFacts, TIER_CHANGED, TierKind, recheck};
 use precis_quality as quality;
 use precis_schemas::{
     Answer, CacheLayer, CheckResult, Document, Escalation, Format, ModelIdentity, RoutedDocument, Trial, TrialResult,
@@ -43,6 +46,9 @@ use crate::{
 
 /// Provider of answers that the house gave itself, in answers and outcomes.
 pub const HOUSE_PROVIDER: &str = "precis";
+
+/// How long work waits whose tier moved into the house, until the worker outside has noticed and another has its topic.
+const TIER_CHANGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// One request to a model.
 #[derive(Debug)]
@@ -111,7 +117,7 @@ pub enum GenerateError {
         /// Why.
         message: String,
         /// Not before.
-        after: Option<std::time::Duration>,
+        after: Option<Duration>,
     },
     /// The worker cannot go on.
     #[error("{message}")]
@@ -158,7 +164,13 @@ impl<S: Summariser> TierWorker<S> {
         let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
         let governing = self.control.for_record(&routed.policy_digest, self.summariser.leaves_the_house()).await?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
-        if let Err(code) = precis_policy::recheck(&governing.policy, &governing.switches, &facts, &self.tier) {
+        let acts = if self.summariser.leaves_the_house() { TierKind::Api } else { TierKind::Gpu };
+        if let Err(code) = recheck(&governing.policy, &governing.switches, &facts, &self.tier, acts) {
+            if code == TIER_CHANGED {
+                let message = format!("the policy keeps the tier {} in the house, this worker is outside", self.tier);
+                let (scope, after) = (Scope::Record, Some(TIER_CHANGE_PAUSE));
+                return Err(StageError::Retry { scope, code: TIER_CHANGED, message, after });
+            }
             return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, &code, None, &[]));
         }
         let text = source::text_of(&routed.tenant, &document, &**self.settler.store()).await.map_err(stage_error)?;
@@ -225,6 +237,8 @@ impl<S: Summariser> TierWorker<S> {
         self.settler.store().put_if_absent(&accepted, bytes).await.map_err(|error| stage_error(error.into()))?;
         let mut outcome =
             Draft::of(routed, &document, &text, now_ms()).answered(&self.tier, &answer, &key, CacheLayer::None);
+        // The re-check on record: the policy it was asked of. The router's stands in the decision, earlier tiers' in the trail.
+        outcome.policy_digest.clone_from(&governing.digest);
         let earlier = self.settler.spent_on(&routed.trail).await.map_err(stage_error)?;
         outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);
         self.settler.settle(claim, &outcome).await.map_err(stage_error)

@@ -313,6 +313,31 @@ async fn a_restricted_document_that_reached_an_api_tier_is_refused_before_anythi
 }
 
 #[tokio::test]
+async fn the_policy_of_the_workers_re_check_is_on_record_beside_the_routers() {
+    let bench = Bench::new(MIX).await;
+    let delivery = bench.routed(&document("a"), "mid", 7);
+    let decided = bench.control.governing().digest;
+    let newer = MIX.replace("max_hops = 2", "max_hops = 1");
+    let rechecked = apply_policy(&*bench.log, &*bench.store, &newer, "test").await.unwrap();
+    wait_for(&bench, |bench| bench.control.governing().digest == rechecked).await;
+    let outcome = outcome(&bench.worker("mid", GOOD).process(&delivery).await.unwrap()[0]);
+    assert_eq!((outcome.policy_digest, outcome.decision.unwrap().policy_digest), (rechecked, decided));
+}
+
+#[tokio::test]
+async fn a_worker_outside_sends_nothing_for_a_tier_that_came_into_the_house() {
+    let bench = Bench::new(MIX).await;
+    // As started under a policy that had this tier at a provider.
+    let says = Says { text: GOOD, leaves: true, calls: bench.calls.clone() };
+    let outside = TierWorker::new("gpu", says, Settler::new(bench.store.clone()), bench.control.clone());
+    for document in [document("b"), Document { sensitivity: None, ..document("a") }] {
+        let error = outside.process(&bench.routed(&document, "gpu", 7)).await.unwrap_err();
+        assert!(matches!(error, StageError::Retry { code: "tier_changed", .. }), "{error:?}");
+    }
+    assert_eq!(bench.calls(), 0);
+}
+
+#[tokio::test]
 async fn a_tier_that_was_switched_off_refuses_what_it_still_has() {
     let bench = Bench::new(MIX).await;
     let delivery = bench.routed(&document("a"), "mid", 7);

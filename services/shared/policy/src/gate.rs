@@ -6,6 +6,9 @@ use precis_schemas::{Document, Trial, TrialResult};
 
 use crate::policy::{Policy, SensitivityName, Tier, TierKind};
 
+/// Code of a re-check that finds a worker outside of the house behind a tier inside of it: its stage is about to start anew.
+pub const TIER_CHANGED: &str = "tier_changed";
+
 /// Whether an operator lets a tier work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwitchState {
@@ -78,14 +81,24 @@ pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: 
     gate
 }
 
-/// Asks the hard rules again where a tier is about to act. Draining tiers finish what they have.
+/// Asks the hard rules again where a tier is about to act. Draining tiers finish what they have. `acts` is what the worker is, whatever
+/// the policy calls its tier by now: between two policies a tier may move out of the house, and not all who read them do so at once.
 ///
 /// # Errors
-/// The code of the rule that forbids it.
-pub fn recheck(policy: &Policy, switches: &Switches, facts: &DocumentFacts, tier: &str) -> Result<(), String> {
+/// The code of the rule that forbids it; [`TIER_CHANGED`] where the worker would send out what the policy keeps in the house.
+pub fn recheck(
+    policy: &Policy,
+    switches: &Switches,
+    facts: &DocumentFacts,
+    tier: &str,
+    acts: TierKind,
+) -> Result<(), String> {
     let Some(known) = policy.tier(tier) else { return Err("tier_unknown".to_owned()) };
     if let Some(code) = rules(known, facts) {
         return Err(code.to_owned());
+    }
+    if acts == TierKind::Api && known.kind != TierKind::Api {
+        return Err(TIER_CHANGED.to_owned());
     }
     match switches.get(tier) {
         Some((SwitchState::Off, _)) => Err("tier_off".to_owned()),

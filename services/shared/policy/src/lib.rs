@@ -22,7 +22,7 @@ mod prices;
 
 pub use escalate::{Exhausted, hops, next_tier};
 pub use features::{Features, TextFacts, features, score};
-pub use gate::{DocumentFacts, Gate, SwitchState, Switches, gate, recheck};
+pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{Mix, Wish};
 pub use parse::PolicyErrors;
 pub use policy::{Cache, Checks, Limits, OnExhausted, Policy, Score, SensitivityName, Tier, TierKind};
