@@ -4,7 +4,9 @@ mod files;
 mod table;
 mod totals;
 
-use precis_schemas::{CacheLayer, CheckResult, Outcome, Status};
+use std::collections::BTreeMap;
+
+use precis_schemas::{CacheLayer, CheckResult, Outcome, Status, TrialResult};
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -110,6 +112,41 @@ pub struct Row {
     /// When it was settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<String>,
+    /// How it was scored and whether that proved right; absent where no tier was chosen or the answer was another document's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
+}
+
+/// What `infra/fit-score.py` learns from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Routing {
+    /// The document's type, as labelled.
+    pub document_type: String,
+    /// What the score was made of.
+    pub features: BTreeMap<String, f64>,
+    /// The probability that the first tier's answer is accepted.
+    pub score: f64,
+    /// The tier that gave the first answer.
+    pub first_tier: String,
+    /// Whether that answer was accepted.
+    pub accepted: bool,
+}
+
+impl Routing {
+    fn of(outcome: &Outcome) -> Option<Self> {
+        let decision = outcome.decision.as_ref().filter(|_| outcome.cache == CacheLayer::None)?;
+        let failed = outcome.trail.iter().find(|trial| trial.result == TrialResult::FailedChecks);
+        let first_tier = failed.map(|trial| &trial.tier).or(outcome.tier.as_ref())?.clone();
+        let accepted = failed.is_none() && outcome.status == Status::Answered;
+        // Without an answer there is nothing to learn.
+        (accepted || failed.is_some()).then(|| Self {
+            document_type: outcome.document_type.clone(),
+            features: decision.features.clone(),
+            score: decision.score,
+            first_tier,
+            accepted,
+        })
+    }
 }
 
 impl Row {
@@ -143,6 +180,7 @@ impl Row {
             cached: outcome.cache != CacheLayer::None,
             from_store,
             settled_at: Some(utc(outcome.settled_at)),
+            routing: Routing::of(outcome),
         }
     }
 
@@ -177,6 +215,7 @@ impl Row {
             cached: false,
             from_store: false,
             settled_at: None,
+            routing: None,
         }
     }
 

@@ -63,7 +63,7 @@ impl Measured {
         let labelled = document.language.as_deref().and_then(|tag| tag.split('-').next()).map(str::to_ascii_lowercase);
         let language = labelled.as_deref().or_else(|| language_of(text));
         let features = features(&TextFacts { text, language });
-        let score = score(&features, &governing.policy.score);
+        let score = score(&features, &governing.policy.score, &document.document_type);
         Self { features, score }
     }
 }

@@ -81,7 +81,7 @@ fn a_score_is_reproducible_from_its_record() {
     let document = Document::default();
     let text = "On 3 May 2021 the 14 members met in Paris and paid 3,200 euros.";
     let measured = Measured::of(&governing, &document, text);
-    assert!((score(&measured.features, &governing.policy.score) - measured.score).abs() < 1e-12);
+    assert!((score(&measured.features, &governing.policy.score, "") - measured.score).abs() < 1e-12);
     let labelled = Measured::of(&governing, &Document { language: Some("FR-ca".to_owned()), ..document }, text);
     assert!(labelled.features["not_english"] > 0.5);
 }

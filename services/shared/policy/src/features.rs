@@ -62,11 +62,11 @@ pub fn features(facts: &TextFacts<'_>) -> Features {
     FEATURE_NAMES.iter().map(|name| (*name).to_owned()).zip(values).collect()
 }
 
-/// The probability that the first tier's answer passes its checks, by the policy's logistic weights: between 0 and 1.
-pub fn score(features: &Features, weights: &Score) -> f64 {
-    let sum: f64 =
-        features.iter().filter_map(|(name, value)| weights.weights.get(name).map(|weight| weight * value)).sum();
-    1.0 / (1.0 + (-(weights.bias + sum)).exp())
+/// The probability that the first tier's answer passes its checks, by the policy's logistic weights for the document's type: between 0 and 1.
+pub fn score(features: &Features, score: &Score, document_type: &str) -> f64 {
+    let (bias, weights) = score.of_type(document_type);
+    let sum: f64 = features.iter().filter_map(|(name, value)| weights.get(name).map(|weight| weight * value)).sum();
+    1.0 / (1.0 + (-(bias + sum)).exp())
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> f64 {
-        score(&features(&TextFacts { text, language: Some("en") }), &Score::default())
+        score(&features(&TextFacts { text, language: Some("en") }), &Score::default(), "")
     }
 
     #[test]
@@ -87,12 +87,23 @@ mod tests {
         assert!(of(&plain) > of(&plain.repeat(200)), "longer is harder");
     }
 
+    #[test]
+    fn a_type_may_have_weights_of_its_own() {
+        let mut weights = Score::default();
+        let digits = BTreeMap::from([("digits".to_owned(), 3.0)]);
+        weights.types.insert("table".to_owned(), crate::Weights { bias: 0.0, weights: digits });
+        let features = features(&TextFacts { text: "1 2 3 4", language: Some("en") });
+        let (table, other) = (score(&features, &weights, "table"), score(&features, &weights, "letter"));
+        assert!((table - 1.0 / (1.0 + (-3.0_f64).exp())).abs() < 1e-12, "{table}");
+        assert!(other < 0.1, "{other}: figures are hard elsewhere");
+    }
+
     proptest::proptest! {
         #[test]
         fn every_text_has_features_and_score_between_0_and_1(text in ".{0,400}") {
             let features = features(&TextFacts { text: &text, language: None });
             proptest::prop_assert!(features.values().all(|value| (0.0..=1.0).contains(value)));
-            let score = score(&features, &Score::default());
+            let score = score(&features, &Score::default(), "contract");
             proptest::prop_assert!((0.0..=1.0).contains(&score));
         }
     }

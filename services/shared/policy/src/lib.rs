@@ -25,5 +25,5 @@ pub use features::{Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{Mix, Wish};
 pub use parse::PolicyErrors;
-pub use policy::{Cache, Checks, Limits, OnExhausted, Policy, Score, SensitivityName, Tier, TierKind};
+pub use policy::{Cache, Checks, Limits, OnExhausted, Policy, Score, SensitivityName, Tier, TierKind, Weights};
 pub use prices::{Price, PriceError, PriceTable, Tokens};

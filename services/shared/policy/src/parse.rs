@@ -4,11 +4,14 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::{
     features::FEATURE_NAMES,
-    policy::{Policy, SensitivityName, Tier, TierKind},
+    policy::{Policy, Score, SensitivityName, Tier, TierKind},
 };
 
 /// Shares may miss 1 by this much: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;
+
+/// The largest weight: a score of e^-100 is none.
+const MAX_WEIGHT: f64 = 100.0;
 
 /// Providers that the api-worker can speak to.
 const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
@@ -43,17 +46,25 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
         problems.push(format!("max_hops: {} is more than 8; each hop is another paid answer", policy.max_hops));
     }
     tiers(&policy.tiers, &mut problems);
-    for name in policy.score.weights.keys().filter(|name| !FEATURE_NAMES.contains(&name.as_str())) {
-        problems.push(format!("score.weights.{name}: no such feature; known: {}", FEATURE_NAMES.join(", ")));
-    }
-    let numbers = policy.score.weights.values().chain([&policy.score.bias]);
-    if numbers.into_iter().any(|number| !number.is_finite()) {
-        problems.push("score: weights and bias must be finite numbers".to_owned());
-    }
+    score(&policy.score, &mut problems);
     if policy.limits.max_summary_words == 0 || policy.limits.max_text_bytes == 0 {
         problems.push("limits: must be at least 1; leave a limit out for its default".to_owned());
     }
     if problems.is_empty() { Ok(policy) } else { Err(PolicyErrors(problems)) }
+}
+
+fn score(score: &Score, problems: &mut Vec<String>) {
+    let own = score.types.iter().map(|(name, own)| (format!("score.types.{name}"), own.bias, &own.weights));
+    for (at, bias, weights) in std::iter::once(("score".to_owned(), score.bias, &score.weights)).chain(own) {
+        for name in weights.keys().filter(|name| !FEATURE_NAMES.contains(&name.as_str())) {
+            problems.push(format!("{at}.weights.{name}: no such feature; known: {}", FEATURE_NAMES.join(", ")));
+        }
+        if !weights.values().chain([&bias]).all(|number| number.abs() <= MAX_WEIGHT) {
+            problems.push(format!(
+                "{at}: bias and weights must lie between -{MAX_WEIGHT} and {MAX_WEIGHT}: features go from 0 to 1, and beyond that one alone decides"
+            ));
+        }
+    }
 }
 
 fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {

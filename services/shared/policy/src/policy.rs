@@ -117,13 +117,28 @@ impl From<Sensitivity> for SensitivityName {
 }
 
 /// Weights of the logistic score: the probability that the first tier's answer passes is `1 / (1 + exp(-(bias + Σ weight · feature)))`.
-/// The defaults are judgement, not fit: longer, denser and noisier documents are harder.
+/// The defaults are judgement, not fit: longer, denser and noisier documents are harder. `infra/fit-score.py` fits them from outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Score {
     /// The constant term.
     pub bias: f64,
-    /// Weight of each feature; see `precis policy show` for the names. A feature without one counts nothing.
+    /// Weight of each feature: `length`, `digits`, `names`, `noise`, `long_sentences`, `not_english`, each between 0 and 1. One that is left
+    /// out of this table counts nothing.
+    pub weights: BTreeMap<String, f64>,
+    /// Weights of their own for documents of a type; nothing is taken over from the above.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, Weights>,
+}
+
+/// The weights of one document type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// The constant term.
+    pub bias: f64,
+    /// Weight of each feature.
+    #[serde(default)]
     pub weights: BTreeMap<String, f64>,
 }
 
@@ -137,7 +152,18 @@ impl Default for Score {
             ("long_sentences", -1.0),
             ("not_english", -0.8),
         ];
-        Self { bias: 2.5, weights: weights.into_iter().map(|(name, weight)| (name.to_owned(), weight)).collect() }
+        let weights = weights.into_iter().map(|(name, weight)| (name.to_owned(), weight)).collect();
+        Self { bias: 2.5, weights, types: BTreeMap::new() }
+    }
+}
+
+impl Score {
+    /// Bias and weights for documents of this type.
+    pub fn of_type(&self, document_type: &str) -> (f64, &BTreeMap<String, f64>) {
+        match self.types.get(document_type) {
+            Some(own) => (own.bias, &own.weights),
+            None => (self.bias, &self.weights),
+        }
     }
 }
 

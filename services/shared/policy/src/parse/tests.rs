@@ -31,6 +31,24 @@ fn every_problem_is_told_at_once_and_says_how_to_mend_it() {
 }
 
 #[test]
+fn weights_of_unknown_features_and_of_absurd_size_are_told_with_their_place() {
+    let weights = "[score]\nbias = 1.0\nweights = { colour = 1.0 }\n[score.types.table]\nbias = 0.0\nweights = { digits = 1e6, size = 1.0 }\n";
+    let errors = Policy::parse(&format!("{LOCAL}\n{weights}")).unwrap_err();
+    assert_eq!(errors.lines().len(), 3, "{errors}");
+    for part in [
+        "score.weights.colour: no such feature",
+        "score.types.table.weights.size",
+        "score.types.table: bias and weights",
+    ] {
+        assert!(errors.to_string().contains(part), "{part} is missing in:\n{errors}");
+    }
+    let sound = "[score]\nbias = 1.0\n[score.types.table]\nbias = 0.5\nweights = { digits = 2.0 }\n";
+    let policy = Policy::parse(&format!("{LOCAL}\n{sound}")).unwrap();
+    assert_eq!(policy.score.of_type("table").1["digits"], 2.0);
+    assert!(policy.score.of_type("letter").1.contains_key("noise"), "what is left out has its default");
+}
+
+#[test]
 fn an_unknown_key_is_told_with_its_line() {
     let error = Policy::parse(&LOCAL.replace("share = 1.0", "shares = 1.0")).unwrap_err().to_string();
     assert!(error.contains("shares") && error.contains("line"), "{error}");
