@@ -1,7 +1,7 @@
 //! Where a document starts: the mix's wish within what the gate allows.
 
 use precis_pipeline::Governing;
-use precis_policy::{Features, Gate, Mix, TextFacts, features, score};
+use precis_policy::{Features, Gate, Mix, Targets, TextFacts, features, score};
 use precis_quality::language_of;
 use precis_schemas::{Decision, Document, Exclusion};
 use precis_telemetry::metrics::{Counter, Gauge};
@@ -11,9 +11,13 @@ use crate::shares::Shares;
 /// Feature under which the decision record keeps the score's place among recent ones, 0 for the hardest.
 const RANK: &str = "rank";
 
+/// Bytes of text that make a token, about, in the languages of the tokenizers' makers; a rate needs no more.
+const BYTES_A_TOKEN: f64 = 4.0;
+
 /// What of this router decides first assignments: the state of the target mix.
 #[derive(Debug, Default)]
 pub(crate) struct Assigner {
+    targets: Targets,
     mix: Mix,
     shares: Shares,
 }
@@ -26,22 +30,35 @@ impl Assigner {
         gate: &Gate,
         measured: &Measured,
         document_id: &str,
+        now_ms: i64,
     ) -> Option<Decision> {
         if gate.eligible.is_empty() {
             return None;
         }
         let policy = &*governing.policy;
-        let wish = self.mix.wish(policy, measured.score, document_id);
+        self.targets.saw(policy, gate, measured.score, measured.tokens, now_ms);
+        let targets = self.targets.shares(policy);
+        let wish = self.mix.wish(policy, targets, measured.score, document_id);
         let order: Vec<&str> = policy.tier_names().collect();
         let (chosen, reason) = nearest(&order, &wish.tier, &gate.eligible)?;
-        self.mix.assigned(policy, chosen);
+        self.mix.assigned(policy, targets, chosen);
         self.shares.count(chosen);
-        for tier in &policy.tiers {
+        if let Some((_, rule)) = gate.excluded.iter().find(|(tier, _)| *tier == wish.tier) {
+            Counter::RouterMixMisses.increment(&[&wish.tier, rule]);
+        }
+        for (tier, target) in policy.tiers.iter().zip(targets) {
             Gauge::RouterShare.set(self.shares.of(&tier.name), &[&tier.name]);
+            Gauge::RouterTarget.set(*target, &[&tier.name]);
             let on = tier.enabled && governing.switches.get(&tier.name).is_none();
             Gauge::TierOn.set(f64::from(u8::from(on)), &[&tier.name]);
         }
         let mut decision = decision(governing, gate, measured);
+        for (tier, price) in self.targets.prices() {
+            Gauge::RouterShadowPrice.set(price, &[tier]);
+            if tier == chosen {
+                decision.shadow_price = price;
+            }
+        }
         decision.features.insert(RANK.to_owned(), wish.rank);
         decision.thresholds = wish.thresholds.into_iter().collect();
         chosen.clone_into(&mut decision.chosen);
@@ -56,6 +73,8 @@ impl Assigner {
 pub(crate) struct Measured {
     pub(crate) features: Features,
     pub(crate) score: f64,
+    /// Estimated, for rates.
+    pub(crate) tokens: f64,
 }
 
 impl Measured {
@@ -64,7 +83,7 @@ impl Measured {
         let language = labelled.as_deref().or_else(|| language_of(text));
         let features = features(&TextFacts { text, language });
         let score = score(&features, &governing.policy.score, &document.document_type);
-        Self { features, score }
+        Self { features, score, tokens: text.len() as f64 / BYTES_A_TOKEN }
     }
 }
 

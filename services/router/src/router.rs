@@ -56,7 +56,7 @@ impl Router {
         let measured = Measured::of(&governing, document, &text);
         let chosen = {
             let mut assigner = self.assigner.lock().unwrap_or_else(PoisonError::into_inner);
-            assigner.first(&governing, &allowed, &measured, &claim.identity.document_id)
+            assigner.first(&governing, &allowed, &measured, &claim.identity.document_id, now_ms())
         };
         let Some(decision) = chosen else {
             let why = Exhausted::NoTier;
@@ -103,7 +103,8 @@ impl Router {
         let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
         let allowed = gate(&governing.policy, &governing.switches, &facts, &routed.trail);
-        let measured = Measured { features: routed.decision.features.clone(), score: routed.decision.score };
+        let measured =
+            Measured { features: routed.decision.features.clone(), score: routed.decision.score, tokens: 0.0 };
         let mut decision = decision(&governing, &allowed, &measured);
         match next_tier(&governing.policy, &allowed, &routed.trail) {
             Ok(tier) => {

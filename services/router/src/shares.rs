@@ -1,27 +1,34 @@
 //! The share of recent documents that each tier got first, for the gauge beside the target mix.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How many documents are "recent": the window over which the mix holds its shares.
 const WINDOW: usize = 2_000;
 
-/// The tiers of the last documents.
+/// The tiers of the last documents, and how many of them each got.
 #[derive(Debug, Default)]
-pub(crate) struct Shares(VecDeque<String>);
+pub(crate) struct Shares {
+    recent: VecDeque<String>,
+    counts: BTreeMap<String, usize>,
+}
 
 impl Shares {
     /// Counts a document.
     pub(crate) fn count(&mut self, tier: &str) {
-        if self.0.len() == WINDOW {
-            self.0.pop_front();
+        if self.recent.len() == WINDOW
+            && let Some(oldest) = self.recent.pop_front()
+            && let Some(count) = self.counts.get_mut(&oldest)
+        {
+            *count -= 1;
         }
-        self.0.push_back(tier.to_owned());
+        self.recent.push_back(tier.to_owned());
+        *self.counts.entry(tier.to_owned()).or_default() += 1;
     }
 
     /// The share of a tier, 0 to 1.
     pub(crate) fn of(&self, tier: &str) -> f64 {
-        let got = self.0.iter().filter(|other| *other == tier).count();
-        got as f64 / self.0.len().max(1) as f64
+        let got = self.counts.get(tier).copied().unwrap_or_default();
+        got as f64 / self.recent.len().max(1) as f64
     }
 }
 

@@ -40,8 +40,8 @@ fn shares(scores: impl Iterator<Item = f64>, free: usize) -> BTreeMap<String, f6
         let sensitivity = (index % free == 0).then_some(precis_schemas::Sensitivity::Public);
         let facts = DocumentFacts::of("acme", &Document { sensitivity, ..Document::default() });
         let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
-        let measured = Measured { features: BTreeMap::new(), score };
-        let decision = assigner.first(&governing, &allowed, &measured, &format!("d{index}")).unwrap();
+        let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
+        let decision = assigner.first(&governing, &allowed, &measured, &format!("d{index}"), index as i64).unwrap();
         // The first window also fills the mix's memory; the second is measured.
         if index >= 2_000 {
             *counts.entry(decision.chosen).or_default() += 1.0 / 2_000.0;
@@ -84,4 +84,69 @@ fn a_score_is_reproducible_from_its_record() {
     assert!((score(&measured.features, &governing.policy.score, "") - measured.score).abs() < 1e-12);
     let labelled = Measured::of(&governing, &Document { language: Some("FR-ca".to_owned()), ..document }, text);
     assert!(labelled.features["not_english"] > 0.5);
+}
+
+/// The largest miss of any share over disjoint windows of 2,000 first assignments, the first included. `document` gives the score and whether the
+/// document may leave the house.
+fn worst_window(document: impl Fn(usize) -> (f64, bool)) -> f64 {
+    let governing = governing();
+    let mut assigner = Assigner::default();
+    let chosen: Vec<String> = (0..10_000)
+        .map(|index| {
+            let (score, free) = document(index);
+            let sensitivity = free.then_some(precis_schemas::Sensitivity::Public);
+            let facts = DocumentFacts::of("acme", &Document { sensitivity, ..Document::default() });
+            let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
+            let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
+            assigner.first(&governing, &allowed, &measured, &format!("d{index}"), index as i64).unwrap().chosen
+        })
+        .collect();
+    let miss = |window: &[String], name: &str, target: f64| {
+        (window.iter().filter(|chosen| *chosen == name).count() as f64 / window.len() as f64 - target).abs()
+    };
+    let windows = chosen.chunks(2_000).flat_map(|window| {
+        governing.policy.tiers.iter().map(move |tier| miss(window, &tier.name, tier.share)).collect::<Vec<_>>()
+    });
+    windows.fold(0.0, f64::max)
+}
+
+/// Evenly spread over 0 to 1, without order.
+fn spread(index: usize) -> f64 {
+    (index.wrapping_mul(2_654_435_761) % 100_003) as f64 / 100_003.0
+}
+
+#[test]
+fn disjoint_windows_hold_the_mix_through_skew_bursts_drift_types_and_rules() {
+    let skewed = worst_window(|at| (spread(at).powi(8), true));
+    let bursts = worst_window(|at| (if at % 600 < 300 { 0.05 } else { 0.95 } + spread(at) * 0.01, true));
+    let drifting = worst_window(|at| ((at as f64 / 1_500.0).sin().abs() * 0.8 + spread(at) * 0.2, true));
+    // Three types in turn, each with scores of its own: contracts low, letters high, tables all alike.
+    let types = worst_window(|at| {
+        let score = match at / 250 % 3 {
+            0 => 0.2 + spread(at) * 0.2,
+            1 => 0.8 + spread(at) * 0.1,
+            _ => 0.5,
+        };
+        (score, true)
+    });
+    // More than half may not leave, in runs, and they are the easy ones; or the hard ones.
+    let bound_easy = worst_window(|at| (if at % 90 < 50 { 0.9 } else { 0.4 } + spread(at) * 0.1, at % 90 >= 50));
+    let bound_hard = worst_window(|at| (if at % 90 < 50 { 0.1 } else { 0.6 } + spread(at) * 0.1, at % 90 >= 50));
+    for (name, miss) in [
+        ("skewed", skewed),
+        ("bursts", bursts),
+        ("drifting", drifting),
+        ("types", types),
+        ("bound_easy", bound_easy),
+        ("bound_hard", bound_hard),
+    ] {
+        assert!(miss <= 0.02, "{name}: missed by {miss}");
+    }
+}
+
+#[test]
+fn where_a_rule_forbids_the_mix_the_house_takes_what_is_left() {
+    // A fifth may leave, so that the outside tiers cannot have their three tenths.
+    let miss = worst_window(|at| (spread(at), at % 5 == 0));
+    assert!((0.08..0.12).contains(&miss), "{miss}");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use precis_schemas::{Document, Trial, TrialResult};
 
 use crate::policy::{Policy, SensitivityName, Tier, TierKind};
+use crate::rollout;
 
 /// Code of a re-check that finds a worker outside of the house behind a tier inside of it: its stage is about to start anew.
 pub const TIER_CHANGED: &str = "tier_changed";
@@ -39,6 +40,10 @@ impl Switches {
 pub struct DocumentFacts {
     /// Its tenant.
     pub tenant: String,
+    /// The publisher's id: what a rollout's arms go by.
+    pub document_id: String,
+    /// Its type, as labelled.
+    pub document_type: String,
     /// Its sensitivity; one without a label counts as restricted.
     pub sensitivity: SensitivityName,
     /// Where its data must stay.
@@ -50,6 +55,8 @@ impl DocumentFacts {
     pub fn of(tenant: &str, document: &Document) -> Self {
         Self {
             tenant: tenant.to_owned(),
+            document_id: document.document_id.clone(),
+            document_type: document.document_type.clone(),
             sensitivity: document.sensitivity.map_or(SensitivityName::Restricted, Into::into),
             residency: document.residency.clone(),
         }
@@ -71,8 +78,10 @@ pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: 
     let digest = policy.digest();
     let mut gate = Gate::default();
     for tier in &policy.tiers {
-        let verdict =
-            rules(tier, facts).or_else(|| switched(switches, &tier.name)).or_else(|| tried(&tier.name, trail, &digest));
+        let verdict = rules(tier, facts)
+            .or_else(|| switched(switches, &tier.name))
+            .or_else(|| tried(&tier.name, trail, &digest))
+            .or_else(|| (!rollout::is_in(tier, facts)).then_some("rollout"));
         match verdict {
             None => gate.eligible.push(tier.name.clone()),
             Some(code) => gate.excluded.push((tier.name.clone(), code.to_owned())),

@@ -6,12 +6,15 @@
 //!   act, and may only refuse.
 //! - [`features`], [`score`]: how likely the first tier's answer is to pass its checks.
 //! - [`Mix`]: holds the target shares over any 2,000 documents, whatever the scores look like.
+//! - [`assign`]: the best assignment of a batch within what tiers have room for, and what that room is worth. [`Targets`] asks it, for shares
+//!   that a rate does not allow and for the shadow prices.
 //! - [`next_tier`]: where a document goes after an answer failed or a tier refused.
 //! - [`PriceTable`]: prices with date and source; an unknown price is an error, never zero.
 //!
 //! **Invariant.** A document whose sensitivity is restricted, or that has none, reaches no tier of kind `api`: the parser refuses a policy
 //! that says otherwise, and the gate asks again.
 
+mod assign;
 mod escalate;
 mod features;
 mod gate;
@@ -19,11 +22,17 @@ mod mix;
 mod parse;
 mod policy;
 mod prices;
+mod rollout;
+mod targets;
 
+pub use assign::{Assignment, Offer, Room, assign};
 pub use escalate::{Exhausted, hops, next_tier};
 pub use features::{Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{Mix, Wish};
 pub use parse::PolicyErrors;
-pub use policy::{Cache, Checks, Limits, OnExhausted, Policy, Score, SensitivityName, Tier, TierKind, Weights};
+pub use policy::{
+    Cache, Checks, Limits, OnExhausted, Policy, Rollout, Score, SensitivityName, Tier, TierKind, Weights,
+};
 pub use prices::{Price, PriceError, PriceTable, Tokens};
+pub use targets::Targets;

@@ -11,9 +11,8 @@
 
 use std::collections::VecDeque;
 
-use sha2::{Digest, Sha256};
-
 use crate::policy::Policy;
+use crate::rollout::hash01;
 
 /// How many scores the quantiles are taken over.
 const WINDOW: usize = 2_000;
@@ -41,15 +40,15 @@ pub struct Wish {
 }
 
 impl Mix {
-    /// Where a document of this score should start.
-    pub fn wish(&mut self, policy: &Policy, score: f64, document_id: &str) -> Wish {
+    /// Where a document of this score should start, the tiers' target shares being `shares` (in the policy's order).
+    pub fn wish(&mut self, policy: &Policy, shares: &[f64], score: f64, document_id: &str) -> Wish {
         self.follow(policy);
         let rank = self.rank(score, document_id);
         self.remember(score);
         let mut thresholds = Vec::with_capacity(policy.tiers.len());
         let (mut target, mut deficit, mut floor) = (0.0, 0.0, 0.0_f64);
-        for (tier, (_, own)) in policy.tiers.iter().zip(&self.deficits).rev() {
-            target += tier.share;
+        for ((tier, share), (_, own)) in policy.tiers.iter().zip(shares).zip(&self.deficits).rev() {
+            target += share;
             deficit += own;
             floor = (target + deficit / STIFFNESS).clamp(floor, 1.0_f64.max(floor));
             thresholds.push((tier.name.clone(), floor));
@@ -61,12 +60,11 @@ impl Mix {
     }
 
     /// Counts where a first assignment really went.
-    pub fn assigned(&mut self, policy: &Policy, tier: &str) {
+    pub fn assigned(&mut self, policy: &Policy, shares: &[f64], tier: &str) {
         self.follow(policy);
-        for (known, (name, deficit)) in policy.tiers.iter().zip(&mut self.deficits) {
+        for (share, (name, deficit)) in shares.iter().zip(&mut self.deficits) {
             let got = if name == tier { 1.0 } else { 0.0 };
-            *deficit = (*deficit + known.share - got)
-                .clamp(-STIFFNESS * known.share - 2.0, STIFFNESS * (1.0 - known.share) + 2.0);
+            *deficit = (*deficit + share - got).clamp(-STIFFNESS * share - 2.0, STIFFNESS * (1.0 - share) + 2.0);
         }
     }
 
@@ -93,13 +91,6 @@ impl Mix {
         let at = self.sorted.partition_point(|other| *other < score);
         self.sorted.insert(at, score);
     }
-}
-
-/// A number in [0, 1) that depends on the id alone.
-fn hash01(id: &str) -> f64 {
-    let digest = Sha256::digest(id.as_bytes());
-    let bits = u64::from_be_bytes(digest[..8].try_into().expect("SHA-256 has 32 bytes"));
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

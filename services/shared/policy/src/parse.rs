@@ -85,6 +85,25 @@ fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
         if !(0.0..=1.0).contains(&tier.share) {
             problem(format!("share {} is not between 0 and 1", tier.share));
         }
+        if tier.strength.is_some_and(|strength| !(0.0..=1.0).contains(&strength)) {
+            problem("strength is a share of documents; give a number from 0 to 1, or leave it out".to_owned());
+        }
+        if tier.tokens_per_minute == Some(0) {
+            problem("tokens_per_minute is 0; set share = 0 for a tier that only takes escalations".to_owned());
+        }
+        if tier.tokens_per_minute.is_some() && seen.len() == 1 {
+            problem(
+                "tokens_per_minute has no effect on the first tier: what fits nowhere else goes there; remove it"
+                    .to_owned(),
+            );
+        }
+        let shares = tier
+            .rollout
+            .iter()
+            .flat_map(|rollout| rollout.types.values().chain(rollout.tenants.values()).chain([&rollout.share]));
+        if !shares.into_iter().all(|share| (0.0..=1.0).contains(share)) {
+            problem("rollout: every share must be a number from 0 to 1; 0.05 is 5 %".to_owned());
+        }
         if tier.residency.is_empty() || tier.tenants.is_empty() {
             problem(
                 "residency and tenants must not be empty; use [\"*\"] for all, or enabled = false for none".to_owned(),

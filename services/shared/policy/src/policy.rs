@@ -68,6 +68,16 @@ pub struct Tier {
     pub model: Option<String>,
     /// The share of documents that should come here first; all tiers' shares add up to 1.
     pub share: f64,
+    /// The share, 0 to 1, of the documents that the first tier would fail on which this one gets right: what a place here is worth. Left out:
+    /// half of what is missing for each step up the order, so 0.5 for the second tier and 0.75 for the third.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+    /// The most tokens of documents that one router sends here first in a minute; its share gives way, and the first tier takes the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+    /// Which documents may come here while the tier is being introduced; left out, all that the other rules allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// The most sensitive documents that may come here. An `api` tier may have at most `confidential`.
     pub max_sensitivity: SensitivityName,
     /// The residencies whose documents may come here; `*` for all. A document without one may come to every tier.
@@ -79,6 +89,21 @@ pub struct Tier {
     /// Whether the tier is part of the house at all; `precis tier` switches at run time, without a new policy.
     #[serde(default = "yes")]
     pub enabled: bool,
+}
+
+/// Progressive migration: the part of the documents that may come to a tier, by a hash of tenant, document id and tier. Raising a share
+/// only adds documents, lowering it only takes some away, and one tier's part says nothing of another's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollout {
+    /// The share of documents, 0 to 1.
+    pub share: f64,
+    /// Shares of document types, in the place of `share`.
+    #[serde(default)]
+    pub types: BTreeMap<String, f64>,
+    /// Shares of tenants, in the place of `share`; where type and tenant have one, the smaller holds.
+    #[serde(default)]
+    pub tenants: BTreeMap<String, f64>,
 }
 
 /// Where a tier is.
@@ -236,6 +261,18 @@ impl Policy {
     /// Names of all tiers, in escalation order.
     pub fn tier_names(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().map(|tier| tier.name.as_str())
+    }
+
+    /// The target shares, in escalation order.
+    pub fn shares(&self) -> Vec<f64> {
+        self.tiers.iter().map(|tier| tier.share).collect()
+    }
+
+    /// The probability that a tier's answer to a document of this score is accepted; `at` is its place in the escalation order.
+    pub fn quality(&self, at: usize, score: f64) -> f64 {
+        let usual = 1.0 - 0.5_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
+        let strength = self.tiers.get(at).and_then(|tier| tier.strength).unwrap_or(usual);
+        score + (1.0 - score) * strength
     }
 
     /// Names of the tiers that leave the house.

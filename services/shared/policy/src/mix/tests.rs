@@ -25,8 +25,8 @@ fn run(scores: impl Iterator<Item = f64>) -> Vec<String> {
     scores
         .enumerate()
         .map(|(at, score)| {
-            let tier = mix.wish(&policy, score, &format!("document-{at}")).tier;
-            mix.assigned(&policy, &tier);
+            let tier = mix.wish(&policy, &policy.shares(), score, &format!("document-{at}")).tier;
+            mix.assigned(&policy, &policy.shares(), &tier);
             tier
         })
         .collect()
@@ -45,24 +45,24 @@ fn constant_scores_still_spread_by_the_target_mix() {
 fn harder_documents_start_further_up() {
     let (policy, mut mix) = (policy(), Mix::default());
     for at in 0..4_000 {
-        let tier = mix.wish(&policy, noise(1, at), &at.to_string()).tier;
-        mix.assigned(&policy, &tier);
+        let tier = mix.wish(&policy, &policy.shares(), noise(1, at), &at.to_string()).tier;
+        mix.assigned(&policy, &policy.shares(), &tier);
     }
-    assert_eq!(mix.clone().wish(&policy, 0.01, "hard").tier, "premium");
-    assert_eq!(mix.clone().wish(&policy, 0.2, "middling").tier, "mid");
-    assert_eq!(mix.wish(&policy, 0.9, "easy").tier, "gpu");
+    assert_eq!(mix.clone().wish(&policy, &policy.shares(), 0.01, "hard").tier, "premium");
+    assert_eq!(mix.clone().wish(&policy, &policy.shares(), 0.2, "middling").tier, "mid");
+    assert_eq!(mix.wish(&policy, &policy.shares(), 0.9, "easy").tier, "gpu");
 }
 
 #[test]
 fn documents_forced_into_the_house_do_not_send_a_flood_away_afterwards() {
     let (policy, mut mix) = (policy(), Mix::default());
     for _ in 0..50_000 {
-        mix.assigned(&policy, "gpu");
+        mix.assigned(&policy, &policy.shares(), "gpu");
     }
     let away = (0..200)
         .filter(|at| {
-            let tier = mix.wish(&policy, noise(2, *at), &at.to_string()).tier;
-            mix.assigned(&policy, &tier);
+            let tier = mix.wish(&policy, &policy.shares(), noise(2, *at), &at.to_string()).tier;
+            mix.assigned(&policy, &policy.shares(), &tier);
             tier != "gpu"
         })
         .count();

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use crate::Policy;
 
@@ -46,6 +46,26 @@ fn weights_of_unknown_features_and_of_absurd_size_are_told_with_their_place() {
     let policy = Policy::parse(&format!("{LOCAL}\n{sound}")).unwrap();
     assert_eq!(policy.score.of_type("table").1["digits"], 2.0);
     assert!(policy.score.of_type("letter").1.contains_key("noise"), "what is left out has its default");
+}
+
+#[test]
+fn rates_strengths_and_rollouts_are_checked() {
+    let with = |tier: &str, line: &str| {
+        Policy::parse(&MIX.replace(&format!("name = \"{tier}\""), &format!("name = \"{tier}\"\n{line}")))
+    };
+    for (tier, line, part) in [
+        ("gpu", "tokens_per_minute = 1000", "no effect on the first tier"),
+        ("mid", "tokens_per_minute = 0", "tokens_per_minute is 0"),
+        ("mid", "strength = 1.5", "strength is a share"),
+        ("mid", "rollout = { share = 5 }", "0.05 is 5 %"),
+        ("mid", "rollout = { share = 0.5, types = { contract = -1 } }", "rollout"),
+    ] {
+        let errors = with(tier, line).unwrap_err();
+        assert!(errors.lines().len() == 1 && errors.to_string().contains(part), "{line}: {errors}");
+    }
+    for line in ["tokens_per_minute = 1000", "strength = 0.4", "rollout = { share = 0.05, tenants = { acme = 1 } }"] {
+        with("mid", line).unwrap();
+    }
 }
 
 #[test]

@@ -53,6 +53,8 @@ catalogue! {
             "Partitions taken over from an owner that had not given them away: it died, or was cut off";
         RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
+        RouterMixMisses, "precis_router_mix_misses_total", ["tier", "rule"],
+            "First assignments that the target mix wanted at a tier and a rule of the gate sent elsewhere: why a share is off its target";
         RouterRepeats, "precis_router_repeats_total", [],
             "Documents that were submitted again unchanged and got their stored outcome";
         CacheLookups, "precis_router_cache_lookups_total", ["layer"], "Lookups in a cache layer";
@@ -94,6 +96,10 @@ catalogue! {
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
             "Time since a followed topic was last read to its end; beyond 10 nothing leaves the house";
         RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";
+        RouterTarget, "precis_router_target_share", ["tier"],
+            "Share that first assignments aim at: the policy's, or less while a tier's rate limit binds";
+        RouterShadowPrice, "precis_router_shadow_price", ["tier"],
+            "Accepted answers that one more place at a tier would add, 0 to 1; 0 while it has room to spare";
         TierOn, "precis_tier_on", ["tier"], "1 while a tier may be given work, 0 while it is off or drains";
         EngineSequencesRunning, "precis_engine_sequences_running", [], "Sequences in the engine's batch";
         EngineSequencesWaiting, "precis_engine_sequences_waiting", [], "Sequences that wait for room in the batch";

@@ -1,0 +1,121 @@
+//! What the mix aims at: the policy's shares, or less where a tier's rate does not allow them; and what a place at each tier is worth.
+//!
+//! Documents come one by one and do not wait for company: every [`BATCH`] documents, those just seen are assigned once more as one batch
+//! ([`assign`]), under the target mix and the rates that held while they came. Its prices are the shadow prices to export; where a rate bound,
+//! the share that it let through is the target of the next batch. Between the batches [`Mix`](crate::Mix) holds the targets document by
+//! document. Under the mix alone that loses nothing: what a stronger tier adds grows with the difficulty, so the batch's optimum *is* a
+//! threshold for each tier on the score's rank, which the mix follows (`under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them`).
+//! A micro-batch of its own would add its wait to every document and give the same assignments.
+//!
+//! The first tier is where everything may go that fits nowhere else: it has no limit here, and what it is given too much of waits in its topic.
+
+use crate::assign::{Offer, Room, assign};
+use crate::gate::Gate;
+use crate::policy::{Policy, Tier};
+
+/// Documents in a batch: enough for whole documents to matter little, few enough to follow a change within seconds.
+const BATCH: usize = 512;
+/// A batch that came faster than this would make a rate of a coincidence, milliseconds.
+const LEAST_SPAN_MS: i64 = 1_000;
+
+/// One router's view of the recent documents.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    batch: Vec<Vec<Offer>>,
+    since_ms: i64,
+    /// The tiers that the rest is about, each with the policy's share and rate, in its order.
+    tiers: Vec<(String, f64, Option<u64>)>,
+    shares: Vec<f64>,
+    prices: Vec<f64>,
+}
+
+impl Targets {
+    /// Takes note of a document that is about to be assigned: its score, its tokens, where it may go.
+    pub fn saw(&mut self, policy: &Policy, gate: &Gate, score: f64, tokens: f64, now_ms: i64) {
+        self.follow(policy);
+        if self.batch.is_empty() {
+            self.since_ms = now_ms;
+        }
+        let tiers = policy.tiers.iter().enumerate().filter(|(_, tier)| gate.eligible.contains(&tier.name));
+        let offer = |tier| Offer { tier, quality: policy.quality(tier, score), dollars: 0.0, tokens };
+        self.batch.push(tiers.map(|(tier, _)| offer(tier)).collect());
+        if self.batch.len() == BATCH {
+            self.settle(policy, now_ms);
+        }
+    }
+
+    /// The share that each tier should get now, in the policy's order.
+    pub fn shares(&mut self, policy: &Policy) -> &[f64] {
+        self.follow(policy);
+        &self.shares
+    }
+
+    /// The shadow price of each tier: how many accepted answers one more place at it would have added in the last batch; 0 where there was
+    /// room to spare.
+    pub fn prices(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.tiers.iter().map(|(name, ..)| name.as_str()).zip(self.prices.iter().copied())
+    }
+
+    fn settle(&mut self, policy: &Policy, now_ms: i64) {
+        let minutes = (now_ms - self.since_ms).max(LEAST_SPAN_MS) as f64 / 60_000.0;
+        let rooms: Vec<Room> = policy
+            .tiers
+            .iter()
+            .enumerate()
+            .map(|(at, tier)| match at {
+                0 => Room::default(),
+                _ => Room {
+                    documents: (tier.share * BATCH as f64).round(),
+                    tokens: tier.tokens_per_minute.map_or(f64::INFINITY, |rate| rate as f64 * minutes),
+                    ..Room::default()
+                },
+            })
+            .collect();
+        let found = assign(&self.batch, &rooms, 0.0);
+        self.shares = policy.shares();
+        let mean_tokens = |tier: usize| {
+            let of = |offers: &Vec<Offer>| offers.iter().find(|offer| offer.tier == tier).map(|offer| offer.tokens);
+            let taken = self
+                .batch
+                .iter()
+                .zip(&found.tiers)
+                .filter(|(_, to)| **to == Some(tier))
+                .filter_map(|(offers, _)| of(offers));
+            let (count, sum) = taken.fold((0.0, 0.0), |(count, sum), tokens| (count + 1.0, sum + tokens));
+            if count > 0.0 { sum / count } else { 0.0 }
+        };
+        self.prices = (0..policy.tiers.len())
+            .map(|tier| found.prices[tier][0] + found.prices[tier][2] * mean_tokens(tier))
+            .collect();
+        for tier in 1..policy.tiers.len() {
+            if found.prices[tier][2] > 0.0 {
+                let got = found.tiers.iter().filter(|to| **to == Some(tier)).count();
+                self.shares[tier] = self.shares[tier].min(got as f64 / BATCH as f64);
+            }
+        }
+        let others: f64 = self.shares.iter().skip(1).sum();
+        if let Some(first) = self.shares.first_mut() {
+            *first = 1.0 - others;
+        }
+        self.batch.clear();
+    }
+
+    /// Begins anew under another policy.
+    fn follow(&mut self, policy: &Policy) {
+        let same = |(own, tier): (&(String, f64, Option<u64>), &Tier)| {
+            own.0 == tier.name && own.1.to_bits() == tier.share.to_bits() && own.2 == tier.tokens_per_minute
+        };
+        if self.tiers.len() != policy.tiers.len() || !self.tiers.iter().zip(&policy.tiers).all(same) {
+            let own = |tier: &Tier| (tier.name.clone(), tier.share, tier.tokens_per_minute);
+            *self = Self {
+                tiers: policy.tiers.iter().map(own).collect(),
+                shares: policy.shares(),
+                prices: vec![0.0; policy.tiers.len()],
+                ..Self::default()
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+use super::*;
+use crate::Mix;
+
+const MIX: &str = include_str!("../../../../../infra/policy/70-20-10.toml");
+
+fn limited(rate: u64) -> Policy {
+    let limit = format!("name = \"mid\"\ntokens_per_minute = {rate}");
+    Policy::parse(&MIX.replace("name = \"mid\"", &limit)).unwrap()
+}
+
+fn anywhere() -> Gate {
+    Gate { eligible: ["gpu", "mid", "premium"].map(str::to_owned).to_vec(), excluded: Vec::new() }
+}
+
+/// Assigns documents of 1,000 tokens, `rate` of them a minute, and counts where the last 2,000 went.
+fn run(policy: &Policy, targets: &mut Targets, documents: usize, rate: usize) -> Vec<f64> {
+    let mut mix = Mix::default();
+    let mut counts = vec![0.0; policy.tiers.len()];
+    for at in 0..documents {
+        let score = (at * 7_919 % 997) as f64 / 997.0;
+        targets.saw(policy, &anywhere(), score, 1_000.0, (at * 60_000 / rate) as i64);
+        let shares = targets.shares(policy).to_vec();
+        let tier = mix.wish(policy, &shares, score, &at.to_string()).tier;
+        mix.assigned(policy, &shares, &tier);
+        if at + 2_000 >= documents {
+            counts[policy.tiers.iter().position(|known| known.name == tier).unwrap()] += 1.0 / 2_000.0;
+        }
+    }
+    counts
+}
+
+#[track_caller]
+fn assert_shares(found: &[f64], expected: [f64; 3]) {
+    assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 0.02), "{found:?}");
+}
+
+#[test]
+fn without_a_rate_the_policys_shares_are_the_target_and_places_have_their_price() {
+    let policy = Policy::parse(MIX).unwrap();
+    let mut targets = Targets::default();
+    assert_shares(&run(&policy, &mut targets, 4_000, 1_000), [0.7, 0.2, 0.1]);
+    assert_eq!(targets.shares(&policy), policy.shares());
+    let prices: Vec<f64> = targets.prices().map(|(_, price)| price).collect();
+    assert!(prices[0] == 0.0 && prices[1] > 0.0 && prices[2] > prices[1], "{prices:?}");
+}
+
+#[test]
+fn a_rate_that_binds_takes_the_share_down_to_what_fits_and_the_house_takes_the_rest() {
+    // 1,000 documents a minute of 1,000 tokens: a fifth would be 200,000 tokens.
+    let mut targets = Targets::default();
+    assert_shares(&run(&limited(100_000), &mut targets, 6_000, 1_000), [0.8, 0.1, 0.1]);
+    let mut targets = Targets::default();
+    assert_shares(&run(&limited(300_000), &mut targets, 6_000, 1_000), [0.7, 0.2, 0.1]);
+}
+
+#[test]
+fn a_share_comes_back_when_the_rush_is_over() {
+    let (policy, mut targets) = (limited(100_000), Targets::default());
+    run(&policy, &mut targets, 2_048, 2_000);
+    assert!((targets.shares(&policy)[1] - 0.05).abs() < 0.01, "{:?}", targets.shares);
+    run(&policy, &mut targets, 2_048, 200);
+    assert!((targets.shares(&policy)[1] - 0.2).abs() < 1e-9, "{:?}", targets.shares);
+}
+
+#[test]
+fn another_policy_is_followed_at_once() {
+    let (policy, mut targets) = (limited(100_000), Targets::default());
+    run(&policy, &mut targets, 2_048, 2_000);
+    let other = Policy::parse(MIX).unwrap();
+    assert_eq!(targets.shares(&other), other.shares());
+}
