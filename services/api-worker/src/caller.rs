@@ -2,12 +2,13 @@
 //! is over.
 //!
 //! ```text
-//!            ┌──────────────── pause (backoff, Retry-After as floor) ◀───────────────┐
-//!            ▼                                                                      │ retryable
-//!  place in the pacer ─▶ ledger: attempt ─▶ request ─▶ ledger: settlement ─▶ failure ─┤
-//!                                                          │                         │ not, or enough
-//!                                                          ▼ answer                  ▼
-//!                                                        Paid                     ApiError
+//!  place in the pacer ─▶ budgets: reserve ─▶ ledger: attempt ─▶ request
+//!                                                                 │
+//!                         budgets: settle ◀─ ledger: settlement ◀─┘
+//!                                │
+//!                                ├─▶ failure ─┬─ may succeed later: from the start, after a pause
+//!                                ▼ answer     ▼ not, or enough
+//!                              Paid        ApiError
 //! ```
 //!
 //! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is paid for. Only waiting
@@ -17,12 +18,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use precis_pipeline::{PipelineError, now_ms};
-use precis_policy::{Price, PriceError, Tokens};
+use precis_policy::{Budget, Price, PriceError, Tokens};
 use precis_schemas::{LedgerAttempt, LedgerSettlement, SettlementResult, Usd};
 use precis_telemetry::metrics::{Counter, Histogram};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff;
+use crate::budget::{BudgetError, Budgets, Reservation};
 use crate::ledger::Ledger;
 use crate::pacer::{Closed, Pacer, Permit};
 use crate::provider::{Billing, Failure, Kind, Provider, Reply, Request};
@@ -40,6 +43,8 @@ pub struct Caller {
     pub provider: Arc<dyn Provider>,
     /// Shared by all tiers of the provider.
     pub pacer: Arc<Pacer>,
+    /// What may be spent. Shared by all tiers.
+    pub budgets: Arc<Budgets>,
     /// Where attempts and settlements go.
     pub ledger: Ledger,
     /// What the model costs.
@@ -84,6 +89,9 @@ pub enum ApiError {
     /// The provider said a moment ago that there is no money.
     #[error("nothing is sent for now: the provider said that the account has no money or its limit is reached")]
     Closed,
+    /// A budget does not allow it, or cannot be asked.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// The attempt could not be recorded, so nothing was sent.
     #[error("the ledger cannot be written, so nothing is sent: {0}")]
     Ledger(PipelineError),
@@ -96,7 +104,7 @@ pub enum ApiError {
 }
 
 impl Caller {
-    /// Sends the request until it is answered.
+    /// Sends the request until it is answered, within `budgets`.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -104,6 +112,7 @@ impl Caller {
         &self,
         request: Request,
         subject: Subject<'_>,
+        budgets: &[Budget],
         stop: &CancellationToken,
     ) -> Result<Paid, ApiError> {
         let reserved = self.price.cost(upper_bound(&request))?;
@@ -115,10 +124,13 @@ impl Caller {
                 permit = self.pacer.enter() => permit.map_err(|Closed| ApiError::Closed)?,
                 () = stop.cancelled() => return Err(ApiError::Stopping),
             };
+            let now = OffsetDateTime::now_utc();
+            let mut reservation = self.budgets.reserve(budgets, &self.tier, subject.tenant, reserved, now).await?;
             // The ledger's name for this attempt; nothing else is derived from it.
             request.attempt_id = format!("{:032x}", rand::random::<u128>());
             self.open(&request, subject, reserved).await.map_err(ApiError::Ledger)?;
-            let result = self.send(&request, reserved).await;
+            reservation.leaves();
+            let result = self.send(&request, reserved, reservation).await;
             let (failure, looks_down) = match result {
                 Ok(paid) => {
                     permit.succeeded();
@@ -161,7 +173,7 @@ impl Caller {
     }
 
     /// One request, and its settlement.
-    async fn send(&self, request: &Request, reserved: Usd) -> Result<Paid, Failure> {
+    async fn send(&self, request: &Request, reserved: Usd, reservation: Reservation) -> Result<Paid, Failure> {
         let name = self.provider.name();
         let started = Instant::now();
         let result = self.provider.complete(request).await;
@@ -191,6 +203,7 @@ impl Caller {
             }
         };
         self.count(&settlement);
+        reservation.settle(settlement.cost);
         // The answer is paid for: it counts, whether or not the bill can be written. An open attempt counts as billed.
         if let Err(error) = self.ledger.settle(&settlement).await {
             tracing::error!(tier = self.tier, attempt_id = settlement.attempt_id, %error, "a settlement could not be written");
@@ -251,6 +264,7 @@ impl ApiError {
         match self {
             Self::Provider { failure, .. } => failure.kind.code(),
             Self::Closed => Kind::OutOfMoney.code(),
+            Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",
             Self::Price(error) => error.code(),
             Self::Stopping => "stopping",

@@ -9,8 +9,9 @@
 //! | [`provider`] | one request, one answer or one failure, told apart by what it means |
 //! | [`pacer`] | how fast, and whether at all, requests may go to a provider |
 //! | [`backoff`] | how long to wait before the next attempt |
+//! | [`budget`] | room for a request in every budget, before it leaves |
 //! | [`ledger`] | attempt before a request leaves, settlement after it is over |
-//! | [`caller`] | the four together: one paid call |
+//! | [`caller`] | all of these together: one paid call |
 //! | [`summariser`] | a tier at a provider, as the pipeline sees it |
 //! | [`tiers`] | which tiers, and whether they can be served |
 //!
@@ -19,6 +20,7 @@
 //! goes back to the router: nothing waits for a key.
 
 pub mod backoff;
+pub mod budget;
 pub mod caller;
 pub mod ledger;
 pub mod pacer;

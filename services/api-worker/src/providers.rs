@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use precis_pipeline::{Control, House};
 use precis_policy::PriceTable;
 
+use crate::budget::Budgets;
 use crate::caller::Caller;
 use crate::ledger::Ledger;
 use crate::pacer::Pacer;
@@ -19,6 +20,7 @@ pub(crate) struct Providers {
     known: Vec<Known>,
     prices: PriceTable,
     ledger: Ledger,
+    budgets: Arc<Budgets>,
     control: Arc<Control>,
 }
 
@@ -43,6 +45,7 @@ impl Providers {
             known,
             prices: settings.load_prices()?,
             ledger: Ledger::new(house.log.clone()),
+            budgets: Arc::new(Budgets::new(house.store.clone())),
             control: house.control.clone(),
         })
     }
@@ -63,6 +66,7 @@ impl Providers {
             provider,
             pacer: known.pacer.clone(),
             ledger: self.ledger.clone(),
+            budgets: self.budgets.clone(),
             price: price.clone(),
             price_digest: self.prices.digest(),
             max_attempts: settings.max_attempts,

@@ -11,6 +11,7 @@ use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, prompt
 use precis_schemas::ModelIdentity;
 use serde_json::{Map, Value};
 
+use crate::budget::BudgetError;
 use crate::caller::{ApiError, Caller, Subject, count};
 use crate::provider::{Kind, Request};
 use crate::tiers::{ApiTier, Unfit};
@@ -108,7 +109,8 @@ impl Summariser for ApiSummariser {
             Ok(caller) => caller,
             Err(unfit) => return Err(GenerateError::Refused { code: unfit.code(), message: unfit.to_string() }),
         };
-        if !self.tier.is_in(&self.control.governing().policy) {
+        let policy = self.control.governing().policy;
+        if !self.tier.is_in(&policy) {
             let message = format!("the policy changed the tier {}: its stage starts anew", self.tier.name);
             // Long enough for the stage to be told to drain meanwhile; the document then waits at the tail for the new one.
             let after = Some(crate::POLICY_LOOK);
@@ -123,7 +125,7 @@ impl Summariser for ApiSummariser {
         let subject =
             Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
         let request = self.decoding.request(&self.tier.model, job.text, job.prompt);
-        let paid = caller.call(request, subject, job.shutdown).await.map_err(generate_error)?;
+        let paid = caller.call(request, subject, &policy.budgets, job.shutdown).await.map_err(generate_error)?;
         let usage = paid.reply.usage.unwrap_or_default();
         Ok(Generated {
             text: paid.reply.text.trim().to_owned(),
@@ -155,8 +157,10 @@ fn generate_error(error: ApiError) -> GenerateError {
                 GenerateError::Refused { code, message }
             }
         },
-        ApiError::Closed | ApiError::Price(_) => GenerateError::Refused { code, message },
-        ApiError::Ledger(_) => retry(Scope::Dependency, None),
+        ApiError::Closed | ApiError::Price(_) | ApiError::Budget(BudgetError::Exhausted { .. }) => {
+            GenerateError::Refused { code, message }
+        }
+        ApiError::Ledger(_) | ApiError::Budget(_) => retry(Scope::Dependency, None),
         ApiError::Stopping => retry(Scope::Record, None),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_api_worker::budget::Budgets;
 use precis_api_worker::caller::{ApiError, Caller, Paid, Subject};
 use precis_api_worker::ledger::Ledger;
 use precis_api_worker::pacer::Pacer;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::{Answer, Faults};
 use crate::house::{TENANT, TestHouse, policy};
+use crate::memory::MemoryStore;
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
 const SUBJECT: Subject<'_> = Subject { tenant: TENANT, document_id: "document", revision: 3 };
@@ -25,6 +27,7 @@ pub(crate) fn caller(wire: &Wire, provider: Arc<dyn Provider>, ledger: Ledger) -
         tier: "api".to_owned(),
         provider,
         pacer: Arc::new(Pacer::new(4)),
+        budgets: Arc::new(Budgets::new(MemoryStore::new())),
         ledger,
         price: prices.price(wire.name, wire.model).unwrap().clone(),
         price_digest: prices.digest(),
@@ -37,7 +40,7 @@ async fn house() -> TestHouse {
 }
 
 async fn call(caller: &Caller, wire: &Wire) -> Result<Paid, ApiError> {
-    caller.call(wire.request(), SUBJECT, &CancellationToken::new()).await
+    caller.call(wire.request(), SUBJECT, &[], &CancellationToken::new()).await
 }
 
 /// A provider in this process that does what it is told, after looking around.
@@ -211,7 +214,7 @@ async fn a_request_in_flight_is_let_finish_when_the_worker_stops() {
         }
     });
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
-    assert!(caller.call(ANTHROPIC.request(), SUBJECT, &stop).await.is_ok());
+    assert!(caller.call(ANTHROPIC.request(), SUBJECT, &[], &stop).await.is_ok());
     let (_, settlements) = house.ledger().await;
     assert_eq!(settlements[0].result, SettlementResult::Billed);
 }
@@ -230,6 +233,6 @@ async fn waiting_ends_when_the_worker_stops() {
         }
     });
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
-    assert!(matches!(caller.call(ANTHROPIC.request(), SUBJECT, &stop).await, Err(ApiError::Stopping)));
+    assert!(matches!(caller.call(ANTHROPIC.request(), SUBJECT, &[], &stop).await, Err(ApiError::Stopping)));
     assert_eq!(*requests.lock().unwrap(), 1);
 }

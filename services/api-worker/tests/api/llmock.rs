@@ -103,7 +103,7 @@ async fn ask(wire: &Wire, caller: &precis_api_worker::caller::Caller, number: us
     request.user = format!("{TEXT} Number {number}.");
     let document_id = format!("document-{number}");
     let subject = Subject { tenant: TENANT, document_id: &document_id, revision: 0 };
-    match caller.call(request, subject, &CancellationToken::new()).await {
+    match caller.call(request, subject, &[], &CancellationToken::new()).await {
         Ok(paid) => {
             assert_eq!(paid.reply.text, SUMMARY);
             Ok(())

@@ -2,10 +2,12 @@
 //! ledger, the whole worker, and the manners that an independent stand-in for providers judges.
 #![allow(clippy::unwrap_used)]
 
+mod budgets;
 mod calls;
 mod faults;
 mod house;
 mod llmock;
+mod memory;
 mod suite;
 mod wires;
 mod worker;

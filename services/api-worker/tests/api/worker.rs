@@ -140,6 +140,19 @@ async fn a_model_without_a_price_is_never_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_room_in_a_budget_documents_go_back_and_nothing_is_sent() {
+    let budget = "[[budgets]]\nname = \"tiny\"\nwindow = \"day\"\nusd = \"0.00000001\"\ntenant = \"*\"\n";
+    let house = Arc::new(TestHouse::open(&(policy(OPENAI.name, OPENAI.model) + budget)).await);
+    let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let worker = start(&house, settings(&house, &faults.url, true));
+    house.route("one").await;
+    let trial = escalation(&house).await.trial;
+    assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "budget_exhausted"));
+    worker.stop().await;
+    assert!(faults.seen().is_empty() && house.ledger().await.0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_policys_model_is_asked_without_a_restart() {
     let house = house_for(&OPENAI).await;
     let faults =

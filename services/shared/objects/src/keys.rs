@@ -3,7 +3,8 @@
 //! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names are escaped.
 //! Different inputs make different keys, also on file systems that do not tell upper from lower case. No key is a
 //! directory of another, and no document gets a directory of its own: a new directory costs two more flushes to disk.
-//! There is no clock and no chance in a key, so a redelivered record finds what its first delivery left.
+//! There is no clock and no chance in a key, so a redelivered record finds what its first delivery left. The one
+//! exception are the slices of a budget: a budget is for a day or a month, so that is part of its keys.
 
 use std::fmt::Write as _;
 
@@ -82,6 +83,19 @@ pub fn policy(digest: &str) -> String {
 /// A version of a prompt that was used.
 pub fn prompt(digest: &str) -> String {
     format!("prompts/{}", name(digest))
+}
+
+/// One slice of a budget's window; whoever creates it owns it. `None` where a budget is for all tiers, or for all
+/// tenants, together.
+pub fn budget_slice(tier: Option<&str>, tenant: Option<&str>, window: &str, slice: u32) -> String {
+    format!("{}{slice:06}", budget_slices(tier, tenant, window))
+}
+
+/// Prefix of all slices of a budget's window, in the order of their numbers.
+pub fn budget_slices(tier: Option<&str>, tenant: Option<&str>, window: &str) -> String {
+    // No name is `~` alone.
+    let scope = |of: Option<&str>| of.map_or_else(|| "~".to_owned(), name);
+    format!("budgets/tier={}.tenant={}/{}/", scope(tier), scope(tenant), name(window))
 }
 
 /// SHA-256 in lower-case hex.

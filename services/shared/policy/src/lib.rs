@@ -10,11 +10,13 @@
 //!   that a rate does not allow and for the shadow prices.
 //! - [`next_tier`]: where a document goes after an answer failed or a tier refused.
 //! - [`PriceTable`]: prices with date and source; an unknown price is an error, never zero.
+//! - [`Budget`]: what may be spent at providers, by tier, tenant, day and month.
 //!
 //! **Invariant.** A document whose sensitivity is restricted, or that has none, reaches no tier of kind `api`: the parser refuses a policy
 //! that says otherwise, and the gate asks again.
 
 mod assign;
+mod budget;
 mod escalate;
 mod features;
 mod gate;
@@ -26,6 +28,7 @@ mod rollout;
 mod targets;
 
 pub use assign::{Assignment, Offer, Room, assign};
+pub use budget::{Budget, Window, budgets_for};
 pub use escalate::{Exhausted, hops, next_tier};
 pub use features::{Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};

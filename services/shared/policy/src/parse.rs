@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use crate::{
+    budget,
     features::FEATURE_NAMES,
     policy::{Policy, Score, SensitivityName, Tier, TierKind},
 };
@@ -50,6 +51,7 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     if policy.limits.max_summary_words == 0 || policy.limits.max_text_bytes == 0 {
         problems.push("limits: must be at least 1; leave a limit out for its default".to_owned());
     }
+    budget::lint(&policy, &mut problems);
     if problems.is_empty() { Ok(policy) } else { Err(PolicyErrors(problems)) }
 }
 
@@ -141,7 +143,7 @@ fn api_tier(tier: &Tier, problem: &mut impl FnMut(String)) {
     }
 }
 
-fn is_valid_name(name: &str) -> bool {
+pub(crate) fn is_valid_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_')
 }

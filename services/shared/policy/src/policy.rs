@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::parse::{self, PolicyErrors};
+use crate::{
+    budget::Budget,
+    parse::{self, PolicyErrors},
+};
 
 /// The policy of a house with one GPU tier that may see everything.
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
@@ -39,6 +42,9 @@ pub struct Policy {
     /// What a document may ask for.
     #[serde(default)]
     pub limits: Limits,
+    /// What may be spent at providers. Without any, nothing limits it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Budget>,
 }
 
 /// What becomes of a document when no tier is left.

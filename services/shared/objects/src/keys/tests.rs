@@ -54,6 +54,11 @@ fn every_key() -> Vec<String> {
     let mut keys = Vec::new();
     for first in &names {
         keys.extend([policy(first), prompt(first), dead_letter(Some(first), "ab"), dead_letter(None, first)]);
+        keys.push(budget_slice(None, None, first, 0));
+        for window in ["2026-11", "2026-11-24"] {
+            keys.push(budget_slice(Some(first), None, window, 0));
+            keys.push(budget_slice(None, Some(first), window, 0));
+        }
         for second in &names {
             for revision in [0, 1, -1, i64::MAX] {
                 keys.push(result(first, second, revision));
@@ -64,6 +69,9 @@ fn every_key() -> Vec<String> {
                 keys.push(accepted(first, second, third));
                 keys.push(partial(first, second, third, 7));
                 keys.push(attempt(first, second, third));
+            }
+            for number in [0, 1, u32::MAX] {
+                keys.push(budget_slice(Some(first), Some(second), "2026-11", number));
             }
         }
     }
@@ -121,4 +129,5 @@ fn the_layout_is_stable() {
     assert_eq!(attempt("gpu", "ab12", "process"), "attempts/gpu/ab/ab12.process");
     assert_eq!(policy("ab12"), "policies/ab12");
     assert_eq!(prompt("ab12"), "prompts/ab12");
+    assert_eq!(budget_slice(Some("mid"), None, "2026-11-24", 7), "budgets/tier=mid.tenant=~/2026-11-24/000007");
 }

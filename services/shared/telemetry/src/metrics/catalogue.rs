@@ -107,6 +107,9 @@ catalogue! {
         EngineKvBlocksPinned, "precis_engine_kv_blocks_pinned", [],
             "Key-value cache blocks that hold the beginning shared by prompts; not counted as in use";
         EngineKvBlocksTotal, "precis_engine_kv_blocks_total", [], "Key-value cache blocks there are";
+        BudgetLeftDollars, "precis_budget_left_dollars", ["budget"],
+            "What this instance knows to be left of a budget's window, US dollars; below 0 a debt. Of a budget that each tenant has for itself, the least that any has";
+        BudgetLimitDollars, "precis_budget_limit_dollars", ["budget"], "The limit of a budget, US dollars";
         BuildInfo, "precis_build_info", ["version"], "Always 1; the label says which version runs";
         ProcessStartTimeSeconds, "process_start_time_seconds", [], "When this process started, in seconds since 1970";
         ProcessResidentMemoryBytes, "process_resident_memory_bytes", [], "Memory of this process that is in RAM";

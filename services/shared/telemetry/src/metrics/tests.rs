@@ -94,6 +94,8 @@ fn labels_are_of_small_closed_sets() {
         "topic",
         "version",
         "phase",
+        // Names that the policy gives, like a tier's.
+        "budget",
     ];
     let labels = Counter::ALL.iter().map(|m| m.labels()).chain(Gauge::ALL.iter().map(|m| m.labels()));
     for label in labels.chain(Histogram::ALL.iter().map(|m| m.labels())).flatten() {

@@ -1,0 +1,103 @@
+//! The arithmetic of one budget's window, as one instance sees it. Pure: what the store says comes in as values.
+//!
+//! The window's money is a line from 0 to the limit, cut into slices that lie end to end. Each slice says where it
+//! begins and ends, so that a limit or a slice size that changes within the window changes nothing of what was taken:
+//!
+//! ```text
+//!  0         2         4     5                       limit
+//!  ├────0────┼────1────┼──2──┤ not taken yet           │
+//!    theirs     ours    ours
+//! ```
+//!
+//! **Invariants.** `reserve` grants only what own slices cover: `owned ≥ settled + reserved` after every grant. A bill
+//! above its reservation makes a debt that the next grant must cover first.
+
+use precis_schemas::Usd;
+use serde::{Deserialize, Serialize};
+
+/// A part of a window's money and who owns it: what stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slice {
+    /// The instance that may spend it.
+    pub owner: String,
+    /// Where it begins: the end of the slice before it.
+    pub from: Usd,
+    /// Where it ends.
+    pub upto: Usd,
+}
+
+/// One budget's window.
+#[derive(Debug)]
+pub struct Account {
+    owner: String,
+    /// Number of the first slice that is not known to exist.
+    next: u32,
+    /// End of the last slice that is known. Nano-dollars, like all that follows.
+    taken: i64,
+    owned: i64,
+    reserved: i64,
+    settled: i64,
+}
+
+impl Account {
+    /// The account of an instance that owns nothing yet, of a window of which nothing is known.
+    pub fn new(owner: &str) -> Self {
+        Self { owner: owner.to_owned(), next: 0, taken: 0, owned: 0, reserved: 0, settled: 0 }
+    }
+
+    /// Sets an amount aside if the own slices cover it.
+    pub fn reserve(&mut self, amount: Usd) -> bool {
+        let covered = self.covers(amount);
+        if covered {
+            self.reserved += amount.nanos();
+        }
+        covered
+    }
+
+    /// Replaces a reservation by what it came to.
+    pub fn settle(&mut self, reserved: Usd, actual: Usd) {
+        self.reserved -= reserved.nanos();
+        self.settled = self.settled.saturating_add(actual.nanos());
+    }
+
+    /// The slice to create so that `amount` is covered, and its number; `None` when the window does not have it.
+    pub fn wanted(&self, amount: Usd, limit: Usd, slice: Usd) -> Option<(u32, Slice)> {
+        let rest = limit.nanos() - self.taken;
+        let missing = amount.nanos().saturating_sub(self.balance());
+        if missing > rest {
+            return None;
+        }
+        let upto = self.taken + slice.nanos().max(missing).min(rest);
+        let usd = |nanos| Usd::from_nanos(nanos).unwrap_or(Usd::MAX);
+        Some((self.next, Slice { owner: self.owner.clone(), from: usd(self.taken), upto: usd(upto) }))
+    }
+
+    /// Whether the own slices cover an amount more.
+    pub fn covers(&self, amount: Usd) -> bool {
+        self.balance() >= amount.nanos()
+    }
+
+    /// Takes note of a slice that exists: the next one, or, where nothing is known yet, the last one there is.
+    pub fn learn(&mut self, number: u32, slice: &Slice) {
+        debug_assert!(number == self.next || self.next == 0, "slices are learned in order");
+        if slice.owner == self.owner {
+            self.owned += slice.upto.nanos() - slice.from.nanos();
+        }
+        self.taken = slice.upto.nanos();
+        self.next = number + 1;
+    }
+
+    /// What this instance could still spend if it were alone: its own money, and what nobody has taken.
+    pub fn left(&self, limit: Usd) -> i64 {
+        (limit.nanos() - self.taken).max(0).saturating_add(self.balance())
+    }
+
+    /// What own slices hold beyond what is spent and reserved; below 0 a debt.
+    fn balance(&self) -> i64 {
+        self.owned.saturating_sub(self.settled).saturating_sub(self.reserved)
+    }
+}
+
+#[cfg(test)]
+mod tests;
