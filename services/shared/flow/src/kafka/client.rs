@@ -78,7 +78,8 @@ pub(super) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
             client.set("group.protocol", "consumer");
         }
     }
-    if let Some(instance) = &config.instance_id {
+    // A broker of the newer protocol refuses the successor of a member that was killed until that one's session is over.
+    if let (GroupProtocol::Classic, Some(instance)) = (config.group_protocol, &config.instance_id) {
         client.set("group.instance.id", instance);
     }
     Ok(pass_through(client, config))

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use precis_flow::{CODE_HEADER, CRASH_SUSPECT, Delivery, Log, Processor, StageConfig};
+use precis_flow::{CODE_HEADER, CRASH_SUSPECT, Delivery, Log, Output, Processor, StageConfig};
 use precis_schemas::{DeadLetter, codec};
 use tokio::sync::Barrier;
 
 use crate::kill::{Copying, Orders, kill, start};
 use crate::support::{
-    FileMarkers, FromFn, Running, World, copy, counts, lag, publish_numbers, read_all, read_count, text, until, within,
+    FileMarkers, FromFn, Running, World, assert_each_once, copy, counts, lag, publish_numbers, read_all, read_count,
+    text, until, within,
 };
 
 contract! {
     a_record_that_kills_its_process_at_once_ends_as_a_dead_letter_after_three_deaths,
+    kills_from_outside_convict_nobody_as_long_as_the_partition_moves_on,
     a_record_that_kills_again_when_it_is_rejected_ends_as_a_dead_letter_all_the_same,
     what_two_owners_died_with_runs_one_at_a_time_until_it_is_done,
     a_slow_record_that_is_given_away_in_order_again_and_again_is_not_suspected,
@@ -53,7 +55,7 @@ async fn a_record_that_kills_its_process_at_once_ends_as_a_dead_letter_after_thr
     publish_numbers(&log, &input, 60, 60).await;
     // The first of its partition: it kills before anything is committed there.
     let deadly = Some(("0".to_owned(), 0));
-    let copying = Copying { deadly, ..Copying::of(&world, &input, &output, markers.path()).await };
+    let copying = Copying { deadly, ..Copying::of(&world, &input, &output, Some(markers.path())).await };
     assert_eq!(run_until_done(&log, &copying, 60).await, 3);
     let letters = read_all(&log, &copying.dead_letters).await;
     assert_eq!(letters[0].headers.get_str(CODE_HEADER), Some(CRASH_SUSPECT));
@@ -72,13 +74,38 @@ async fn a_record_that_kills_again_when_it_is_rejected_ends_as_a_dead_letter_all
     let copying = Copying {
         deadly: Some(("7".to_owned(), 500)),
         deadly_rejection: true,
-        ..Copying::of(&world, &input, &output, markers.path()).await
+        ..Copying::of(&world, &input, &output, Some(markers.path())).await
     };
     assert_eq!(run_until_done(&log, &copying, 20).await, 4);
     let letters = read_all(&log, &copying.dead_letters).await;
     assert_eq!(letters[0].headers.get_str(CODE_HEADER), Some(CRASH_SUSPECT));
     let copies = counts(&read_all(&log, &output).await);
     assert_eq!(copies, (0..20).filter(|n| *n != 7).map(|n| (n, 1)).collect(), "all others, each once");
+}
+
+async fn kills_from_outside_convict_nobody_as_long_as_the_partition_moves_on(world: World) {
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
+    let markers = tempfile::tempdir().unwrap();
+    let copying = Copying::of(&world, &input, &output, Some(markers.path())).await;
+    let mut published = 0;
+    for _ in 0..5 {
+        let (child, _stdout) = start(&Orders::Copy(copying.clone()));
+        let done = read_all(&log, &output).await.len();
+        // Killed in the midst of what is published meanwhile, but not before something was committed.
+        while read_all(&log, &output).await.len() == done || published < done + 50 {
+            let more = (published..published + 20).map(|n| Output::to(&input).key(n.to_string()).value(n.to_string()));
+            log.publish(more.collect()).await.unwrap();
+            published += 20;
+        }
+        kill(child);
+    }
+    let (child, _stdout) = start(&Orders::Copy(copying.clone()));
+    let records = read_count(&log, &output, published).await;
+    kill(child);
+    assert_each_once(&records, published);
+    assert!(read_all(&log, &copying.dead_letters).await.is_empty());
+    assert_eq!(std::fs::read_dir(markers.path()).unwrap().count(), 0, "none even ran alone");
 }
 
 /// A processor that never ends; counts what it began.
@@ -134,7 +161,7 @@ async fn what_two_owners_died_with_runs_one_at_a_time_until_it_is_done(world: Wo
     let stage = Running::start(&world.open().await, config(), processor);
     read_count(&log, &output, 10).await;
     assert_eq!(most.load(Ordering::SeqCst), 1);
-    let later = (10..20).map(|n| precis_flow::Output::to(&input).key(n.to_string()).value(n.to_string()));
+    let later = (10..20).map(|n| Output::to(&input).key(n.to_string()).value(n.to_string()));
     log.publish(later.collect()).await.unwrap();
     let records = read_count(&log, &output, 20).await;
     stage.stop().await.unwrap();
