@@ -52,6 +52,7 @@ impl Assigner {
             let on = tier.enabled && governing.switches.get(&tier.name).is_none();
             Gauge::TierOn.set(f64::from(u8::from(on)), &[&tier.name]);
         }
+        self.targets.sent(chosen, measured.tokens);
         let mut decision = decision(governing, gate, measured);
         for (tier, price) in self.targets.prices() {
             Gauge::RouterShadowPrice.set(price, &[tier]);

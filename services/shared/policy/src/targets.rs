@@ -1,11 +1,13 @@
 //! What the mix aims at: the policy's shares, or less where a tier's rate does not allow them; and what a place at each tier is worth.
 //!
-//! Documents come one by one and do not wait for company: every [`BATCH`] documents, those just seen are assigned once more as one batch
-//! ([`assign`]), under the target mix and the rates that held while they came. Its prices are the shadow prices to export; where a rate bound,
-//! the share that it let through is the target of the next batch. Between the batches [`Mix`](crate::Mix) holds the targets document by
-//! document. Under the mix alone that loses nothing: what a stronger tier adds grows with the difficulty, so the batch's optimum *is* a
-//! threshold for each tier on the score's rank, which the mix follows (`under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them`).
-//! A micro-batch of its own would add its wait to every document and give the same assignments.
+//! Documents come one by one and do not wait for company: [`Mix`](crate::Mix) holds the targets document by document. Under the mix alone that
+//! loses nothing: what a stronger tier adds grows with the difficulty, so the optimum of a batch *is* a threshold for each tier on the score's
+//! rank, which the mix follows (`under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them`). A micro-batch would add its
+//! wait to every document and give the same assignments. Every [`BATCH`] documents,
+//!
+//! - a tier with a rate gets the share that its rate would have let through of them, at the size of the documents that it was sent;
+//! - those documents are assigned once more as one batch ([`assign`]), under the mix and the rates, for the shadow prices to export. Limits that
+//!   a router comes to know later, such as what is left of a budget or the room in a tier's topic, are further rooms of that batch.
 //!
 //! The first tier is where everything may go that fits nowhere else: it has no limit here, and what it is given too much of waits in its topic.
 
@@ -15,6 +17,8 @@ use crate::policy::{Policy, Tier};
 
 /// Documents in a batch: enough for whole documents to matter little, few enough to follow a change within seconds.
 const BATCH: usize = 512;
+/// Fewer documents than these say nothing of a tier's usual ones.
+const FEW: f64 = 8.0;
 /// A batch that came faster than this would make a rate of a coincidence, milliseconds.
 const LEAST_SPAN_MS: i64 = 1_000;
 
@@ -23,6 +27,8 @@ const LEAST_SPAN_MS: i64 = 1_000;
 pub struct Targets {
     batch: Vec<Vec<Offer>>,
     since_ms: i64,
+    /// Documents and tokens that each tier got since the last batch.
+    sent: Vec<(f64, f64)>,
     /// The tiers that the rest is about, each with the policy's share and rate, in its order.
     tiers: Vec<(String, f64, Option<u64>)>,
     shares: Vec<f64>,
@@ -41,6 +47,15 @@ impl Targets {
         self.batch.push(tiers.map(|(tier, _)| offer(tier)).collect());
         if self.batch.len() == BATCH {
             self.settle(policy, now_ms);
+        }
+    }
+
+    /// Takes note of where the document went that was seen last.
+    pub fn sent(&mut self, tier: &str, tokens: f64) {
+        if let Some(at) = self.tiers.iter().position(|(name, ..)| name == tier) {
+            let (documents, sum) = &mut self.sent[at];
+            *documents += 1.0;
+            *sum += tokens;
         }
     }
 
@@ -71,33 +86,29 @@ impl Targets {
                 },
             })
             .collect();
-        let found = assign(&self.batch, &rooms, 0.0);
         self.shares = policy.shares();
-        let mean_tokens = |tier: usize| {
-            let of = |offers: &Vec<Offer>| offers.iter().find(|offer| offer.tier == tier).map(|offer| offer.tokens);
-            let taken = self
-                .batch
-                .iter()
-                .zip(&found.tiers)
-                .filter(|(_, to)| **to == Some(tier))
-                .filter_map(|(offers, _)| of(offers));
-            let (count, sum) = taken.fold((0.0, 0.0), |(count, sum), tokens| (count + 1.0, sum + tokens));
-            if count > 0.0 { sum / count } else { 0.0 }
-        };
-        self.prices = (0..policy.tiers.len())
-            .map(|tier| found.prices[tier][0] + found.prices[tier][2] * mean_tokens(tier))
-            .collect();
-        for tier in 1..policy.tiers.len() {
-            if found.prices[tier][2] > 0.0 {
-                let got = found.tiers.iter().filter(|to| **to == Some(tier)).count();
-                self.shares[tier] = self.shares[tier].min(got as f64 / BATCH as f64);
-            }
+        for (tier, room) in rooms.iter().enumerate() {
+            self.shares[tier] = self.shares[tier].min(room.tokens / self.tokens_of(tier) / BATCH as f64);
         }
         let others: f64 = self.shares.iter().skip(1).sum();
         if let Some(first) = self.shares.first_mut() {
             *first = 1.0 - others;
         }
+        let prices = assign(&self.batch, &rooms, 0.0).prices;
+        self.prices = (0..rooms.len()).map(|tier| prices[tier][0] + prices[tier][2] * self.tokens_of(tier)).collect();
         self.batch.clear();
+        self.sent.fill((0.0, 0.0));
+    }
+
+    /// Tokens of a document that a tier gets: as it got them in this batch, or could have where it got few.
+    fn tokens_of(&self, tier: usize) -> f64 {
+        let (documents, tokens) = self.sent[tier];
+        if documents >= FEW {
+            return tokens / documents;
+        }
+        let offers = self.batch.iter().flatten().filter(|offer| offer.tier == tier);
+        let (count, sum) = offers.fold((0.0, 0.0), |(count, sum), offer| (count + 1.0, sum + offer.tokens));
+        f64::max(sum / f64::max(count, 1.0), 1.0)
     }
 
     /// Begins anew under another policy.
@@ -111,6 +122,7 @@ impl Targets {
                 tiers: policy.tiers.iter().map(own).collect(),
                 shares: policy.shares(),
                 prices: vec![0.0; policy.tiers.len()],
+                sent: vec![(0.0, 0.0); policy.tiers.len()],
                 ..Self::default()
             };
         }

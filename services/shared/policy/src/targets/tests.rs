@@ -14,21 +14,36 @@ fn anywhere() -> Gate {
     Gate { eligible: ["gpu", "mid", "premium"].map(str::to_owned).to_vec(), excluded: Vec::new() }
 }
 
-/// Assigns documents of 1,000 tokens, `rate` of them a minute, and counts where the last 2,000 went.
-fn run(policy: &Policy, targets: &mut Targets, documents: usize, rate: usize) -> Vec<f64> {
+/// What the last 2,000 documents became.
+struct Run {
+    shares: Vec<f64>,
+    tokens_per_minute: Vec<f64>,
+}
+
+/// Assigns documents, `rate` of them a minute, hard ones as long as `tokens` says of their score.
+fn run(policy: &Policy, targets: &mut Targets, documents: usize, rate: usize, tokens: impl Fn(f64) -> f64) -> Run {
     let mut mix = Mix::default();
-    let mut counts = vec![0.0; policy.tiers.len()];
+    let mut last = Run { shares: vec![0.0; policy.tiers.len()], tokens_per_minute: vec![0.0; policy.tiers.len()] };
     for at in 0..documents {
         let score = (at * 7_919 % 997) as f64 / 997.0;
-        targets.saw(policy, &anywhere(), score, 1_000.0, (at * 60_000 / rate) as i64);
+        let tokens = tokens(score);
+        targets.saw(policy, &anywhere(), score, tokens, (at * 60_000 / rate) as i64);
         let shares = targets.shares(policy).to_vec();
         let tier = mix.wish(policy, &shares, score, &at.to_string()).tier;
         mix.assigned(policy, &shares, &tier);
+        targets.sent(&tier, tokens);
         if at + 2_000 >= documents {
-            counts[policy.tiers.iter().position(|known| known.name == tier).unwrap()] += 1.0 / 2_000.0;
+            let tier = policy.tiers.iter().position(|known| known.name == tier).unwrap();
+            last.shares[tier] += 1.0 / 2_000.0;
+            last.tokens_per_minute[tier] += tokens * rate as f64 / 2_000.0;
         }
     }
-    counts
+    last
+}
+
+/// Every document is as long as every other.
+fn alike(_: f64) -> f64 {
+    1_000.0
 }
 
 #[track_caller]
@@ -40,7 +55,7 @@ fn assert_shares(found: &[f64], expected: [f64; 3]) {
 fn without_a_rate_the_policys_shares_are_the_target_and_places_have_their_price() {
     let policy = Policy::parse(MIX).unwrap();
     let mut targets = Targets::default();
-    assert_shares(&run(&policy, &mut targets, 4_000, 1_000), [0.7, 0.2, 0.1]);
+    assert_shares(&run(&policy, &mut targets, 4_000, 1_000, alike).shares, [0.7, 0.2, 0.1]);
     assert_eq!(targets.shares(&policy), policy.shares());
     let prices: Vec<f64> = targets.prices().map(|(_, price)| price).collect();
     assert!(prices[0] == 0.0 && prices[1] > 0.0 && prices[2] > prices[1], "{prices:?}");
@@ -50,24 +65,33 @@ fn without_a_rate_the_policys_shares_are_the_target_and_places_have_their_price(
 fn a_rate_that_binds_takes_the_share_down_to_what_fits_and_the_house_takes_the_rest() {
     // 1,000 documents a minute of 1,000 tokens: a fifth would be 200,000 tokens.
     let mut targets = Targets::default();
-    assert_shares(&run(&limited(100_000), &mut targets, 6_000, 1_000), [0.8, 0.1, 0.1]);
+    assert_shares(&run(&limited(100_000), &mut targets, 6_000, 1_000, alike).shares, [0.8, 0.1, 0.1]);
     let mut targets = Targets::default();
-    assert_shares(&run(&limited(300_000), &mut targets, 6_000, 1_000), [0.7, 0.2, 0.1]);
+    assert_shares(&run(&limited(300_000), &mut targets, 6_000, 1_000, alike).shares, [0.7, 0.2, 0.1]);
+}
+
+#[test]
+fn a_rate_holds_for_what_the_tier_is_really_sent_which_is_longer_than_the_usual_document() {
+    // A tier that is sent the hard ones: those are four times as long as the easy ones.
+    let mut targets = Targets::default();
+    let found = run(&limited(100_000), &mut targets, 8_000, 1_000, |score| 2_000.0 - 1_500.0 * score);
+    assert!((85_000.0..108_000.0).contains(&found.tokens_per_minute[1]), "{:?}", found.tokens_per_minute);
+    assert!(found.shares[1] < 0.08, "{:?}", found.shares);
 }
 
 #[test]
 fn a_share_comes_back_when_the_rush_is_over() {
     let (policy, mut targets) = (limited(100_000), Targets::default());
-    run(&policy, &mut targets, 2_048, 2_000);
+    run(&policy, &mut targets, 2_048, 2_000, alike);
     assert!((targets.shares(&policy)[1] - 0.05).abs() < 0.01, "{:?}", targets.shares);
-    run(&policy, &mut targets, 2_048, 200);
+    run(&policy, &mut targets, 2_048, 200, alike);
     assert!((targets.shares(&policy)[1] - 0.2).abs() < 1e-9, "{:?}", targets.shares);
 }
 
 #[test]
 fn another_policy_is_followed_at_once() {
     let (policy, mut targets) = (limited(100_000), Targets::default());
-    run(&policy, &mut targets, 2_048, 2_000);
+    run(&policy, &mut targets, 2_048, 2_000, alike);
     let other = Policy::parse(MIX).unwrap();
     assert_eq!(targets.shares(&other), other.shares());
 }
