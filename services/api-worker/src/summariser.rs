@@ -136,6 +136,7 @@ impl Summariser for ApiSummariser {
             chunks: 1,
             cost: paid.cost,
             price_digest: Some(caller.price_digest.clone()),
+            logprob: None,
         })
     }
 }

@@ -78,6 +78,7 @@ impl Summariser for EngineSummariser {
             chunks: i32::try_from(summary.chunks).unwrap_or(i32::MAX),
             cost: Usd::ZERO,
             price_digest: None,
+            logprob: summary.logprob_quantiles.map(|[_, tenth, _]| tenth),
         })
     }
 }

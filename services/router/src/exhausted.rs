@@ -1,9 +1,9 @@
-//! The end of a document that no tier is left for: the best answer at hand, flagged, or a failure that says what was tried.
+//! The end of a document that no tier is left for, or no time: the best answer at hand, flagged, or a failure that says what was tried.
 
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::Draft;
 use precis_pipeline::{Governing, PipelineError};
-use precis_policy::{Exhausted, Gate, OnExhausted};
+use precis_policy::{Exhausted, Gate};
 use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
 
 /// An answer that failed its checks.
@@ -25,12 +25,12 @@ pub(crate) async fn outcome(
     let kept = answers(store, trail).await?;
     let spent = kept.iter().fold(Usd::ZERO, |sum, kept| sum.checked_add(kept.answer.cost).unwrap_or(Usd::MAX));
     let mut outcome = match best(&kept) {
-        Some(best) if governing.policy.on_exhausted == OnExhausted::Flag => {
+        Some(best) if governing.policy.flags(why) => {
             let mut outcome = draft.flagged(&best.trial.tier, &best.answer, best.key, &best.trial.code);
-            outcome.message = Some(message(trail, gate));
+            outcome.message = Some(message(trail, gate, why));
             outcome
         }
-        _ => draft.failed(why.code(), &message(trail, gate)),
+        _ => draft.failed(why.code(), &message(trail, gate, why)),
     };
     // Every answer on the way was paid for, not only the one that is published.
     outcome.cost = spent;
@@ -60,7 +60,7 @@ fn best<'a, 'b>(kept: &'b [Kept<'a>]) -> Option<&'b Kept<'a>> {
 }
 
 /// What was tried, and why nothing else could be.
-fn message(trail: &[Trial], gate: &Gate) -> String {
+fn message(trail: &[Trial], gate: &Gate, why: Exhausted) -> String {
     let tried = trail.iter().map(|trial| match trial.result {
         TrialResult::FailedChecks => format!("{} failed {}", trial.tier, trial.failed_checks.join(", ")),
         TrialResult::Refused => format!("{} refused ({})", trial.tier, trial.code),
@@ -70,6 +70,7 @@ fn message(trail: &[Trial], gate: &Gate) -> String {
         .iter()
         .filter(|(tier, _)| !trail.iter().any(|trial| trial.tier == *tier))
         .map(|(tier, reason)| format!("{tier} excluded ({reason})"));
-    let parts: Vec<String> = tried.chain(closed).collect();
-    format!("no tier is left: {}", parts.join("; "))
+    let parts: Vec<String> = if why == Exhausted::Late { tried.collect() } else { tried.chain(closed).collect() };
+    let what = if why == Exhausted::Late { "the deadline passed" } else { "no tier is left" };
+    if parts.is_empty() { what.to_owned() } else { format!("{what}: {}", parts.join("; ")) }
 }

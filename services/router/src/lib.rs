@@ -1,14 +1,14 @@
 //! The router: decides for every document which tier summarises it, or settles it at once. The only place that decides tiers.
 //!
 //! ```text
-//!  documents.<tenant> ─▶ read ─▶ settled? ─▶ valid? ─▶ gate ─▶ cached? ─▶ score ─▶ mix ─▶ work.<tier>
-//!                         │        │ yes        │ no      │        │ yes
+//!  documents.<tenant> ─▶ read ─▶ settled? ─▶ valid? ─▶ gate ─▶ cached? ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
+//!                         │        │ yes        │ no      │        │ yes    │ yes: failed
 //!                         │        ▼            ▼         │ empty  ▼
 //!                         │     summaries   summaries     ▼      summaries
 //!                         ▼    (the stored  (failed) +  summaries (answered, cache: exact)
 //!                   dead-letters  bytes)  dead-letters  (failed)
 //!
-//!  escalations ─▶ settled? ─▶ gate with the trail ─▶ next tier ─▶ work.<tier>
+//!  escalations ─▶ settled? ─▶ gate with the trail ─▶ late? next tier ─▶ work.<tier>
 //!                                                     │ none
 //!                                                     ▼
 //!                                                  summaries (flagged with the best answer, or failed)

@@ -7,7 +7,7 @@ use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
 use precis_pipeline::{Control, Governing, HOUSE_PROVIDER, PipelineError, Settler, identity, now_ms, source, topics};
-use precis_policy::{DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
+use precis_policy::{DEADLINE_PASSED, DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
     Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
 };
@@ -54,18 +54,24 @@ impl Router {
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
         let measured = Measured::of(&governing, document, &text);
-        let chosen = {
+        let chosen = if governing.policy.is_late(document.deadline, now_ms()) {
+            Err(Exhausted::Late)
+        } else {
             let mut assigner = self.assigner.lock().unwrap_or_else(PoisonError::into_inner);
-            assigner.first(&governing, &allowed, &measured, &claim.identity.document_id, now_ms())
+            let first = assigner.first(&governing, &allowed, &measured, &claim.identity.document_id, now_ms());
+            first.ok_or(Exhausted::NoTier)
         };
-        let Some(decision) = chosen else {
-            let why = Exhausted::NoTier;
-            let mut decision = decision(&governing, &allowed, &measured);
-            why.code().clone_into(&mut decision.reason);
-            Counter::RouterDocuments.increment(&["none", why.code()]);
-            let draft = draft.decided(&fingerprint, &governing.digest, Some(decision), &[]);
-            let outcome = exhausted::outcome(&**self.settler.store(), &governing, draft, &[], &allowed, why).await?;
-            return self.settler.settle(claim, &outcome).await;
+        let decision = match chosen {
+            Ok(decision) => decision,
+            Err(why) => {
+                let mut decision = decision(&governing, &allowed, &measured);
+                why.code().clone_into(&mut decision.reason);
+                Counter::RouterDocuments.increment(&["none", why.code()]);
+                let draft = draft.decided(&fingerprint, &governing.digest, Some(decision), &[]);
+                let store = &**self.settler.store();
+                let outcome = exhausted::outcome(store, &governing, draft, &[], &allowed, why).await?;
+                return self.settler.settle(claim, &outcome).await;
+            }
         };
         work(&RoutedDocument {
             tenant: tenant.clone(),
@@ -99,6 +105,8 @@ impl Router {
         // The tier may know a newer policy than this router.
         let governing = self.control.for_record(&trial.policy_digest, false).await?;
         let refused = trial.result == TrialResult::Refused;
+        // What the worker found late is late, whatever this machine's clock says.
+        let late = trial.code == DEADLINE_PASSED || governing.policy.is_late(routed.deadline, now_ms());
         routed.trail.push(trial);
         let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
@@ -106,7 +114,8 @@ impl Router {
         let measured =
             Measured { features: routed.decision.features.clone(), score: routed.decision.score, tokens: 0.0 };
         let mut decision = decision(&governing, &allowed, &measured);
-        match next_tier(&governing.policy, &allowed, &routed.trail) {
+        let next = if late { Err(Exhausted::Late) } else { next_tier(&governing.policy, &allowed, &routed.trail) };
+        match next {
             Ok(tier) => {
                 let reason = if refused { "refusal" } else { "escalation" };
                 Counter::RouterDocuments.increment(&[tier, reason]);

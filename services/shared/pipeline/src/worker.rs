@@ -7,9 +7,9 @@
 //!                 hard rules ──no──▶ escalations (refused: costs no hop)
 //!                   │ yes
 //!                   ▼
-//!                 answer stored? ──no──▶ generate ─▶ store (create-only; the loser adopts the winner's)
-//!                   │ yes                              │
-//!                   ▼◀──────────────────────────────────┘
+//!                 answer stored? ──no──▶ late? ──no──▶ generate ─▶ store (create-only; the loser adopts the winner's)
+//!                   │ yes                  │ yes: escalations (refused)  │
+//!                   ▼◀───────────────────────────────────────────────────┘
 //!                 checks ──failed──▶ escalations (a hop)      passed ──▶ settle ─▶ summaries
 //! ```
 //!
@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use precis_chaos::{Point, pass_async};
 use precis_flow::{Delivery, Output, Processor, Rejection, Scope, StageError};
 use precis_objects::{create_or_adopt, keys};
-use precis_policy::{DocumentFacts, TIER_CHANGED, TierKind, recheck};
+use precis_policy::{DEADLINE_PASSED, DocumentFacts, TIER_CHANGED, TierKind, recheck};
 use precis_quality as quality;
 use precis_schemas::{
     Answer, CacheLayer, CheckResult, Document, Escalation, Format, ModelIdentity, RoutedDocument, Trial, TrialResult,
@@ -86,6 +86,8 @@ pub struct Generated {
     pub cost: Usd,
     /// Digest of the price table behind `cost`.
     pub price_digest: Option<String>,
+    /// The 10 % quantile of the tokens' log-probabilities, where the model tells them; of a document in pieces, its last answer's.
+    pub logprob: Option<f64>,
 }
 
 /// Why there is no answer.
@@ -185,6 +187,8 @@ impl<S: Summariser> TierWorker<S> {
             Judge { governing: &governing, document: &document, text: &text, expected_language: expected.as_deref() };
         let stored = if let Some(bytes) = stored {
             codec::decode(&bytes).map_err(|error| stage_error(error.into()))?
+        } else if governing.policy.is_late(routed.deadline, now_ms()) {
+            return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, DEADLINE_PASSED, None, &[]));
         } else {
             let started = Instant::now();
             let partials = PartialAnswers::new(
@@ -353,7 +357,8 @@ fn new_answer(
         cached_input_tokens: generated.cached_input_tokens,
         output_tokens: generated.output_tokens,
         chunks: generated.chunks,
-        checks: Vec::new(),
+        // Kept where it is measured, so that a stored answer can be judged again.
+        checks: generated.logprob.map(measured_confidence).into_iter().collect(),
         accepted: false,
         cost: generated.cost,
         price_digest: generated.price_digest,
@@ -361,6 +366,11 @@ fn new_answer(
         created_at: now_ms(),
         subject_ids: document.subject_ids.clone(),
     }
+}
+
+fn measured_confidence(logprob: f64) -> CheckResult {
+    let name = quality::CheckName::Confidence.as_str().to_owned();
+    CheckResult { name, passed: true, value: Some(logprob), detail: String::new() }
 }
 
 /// Holds an answer against its source under the thresholds in force.
@@ -377,6 +387,8 @@ impl Judge<'_> {
         let thresholds = self.governing.policy.thresholds(&self.document.document_type);
         let context: Vec<&str> =
             [&self.document.title, &self.document.instruction].into_iter().flatten().map(String::as_str).collect();
+        let confidence = quality::CheckName::Confidence.as_str();
+        let logprob = answer.checks.iter().find(|check| check.name == confidence).and_then(|check| check.value);
         let checks = quality::check(
             &quality::Input {
                 source: self.text,
@@ -389,6 +401,7 @@ impl Judge<'_> {
                     Format::Paragraph => quality::Format::Paragraph,
                     Format::Bullets => quality::Format::Bullets,
                 },
+                logprob,
             },
             thresholds,
         );

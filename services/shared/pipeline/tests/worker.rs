@@ -72,6 +72,7 @@ impl Summariser for Says {
             chunks: 1,
             cost: Usd::ZERO,
             price_digest: None,
+            logprob: Some(-2.5),
         })
     }
 }
@@ -298,6 +299,36 @@ async fn an_answer_that_invents_names_and_numbers_escalates_and_is_kept() {
     assert!(trial.failed_checks.iter().any(|check| check == "unsupported_numbers"), "{:?}", trial.failed_checks);
     assert!(bench.store.get(&trial.answer_key.unwrap()).await.unwrap().is_some());
     assert!(bench.store.get(&keys::result("acme", "a", 0)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn nothing_is_generated_for_a_late_document_unless_the_policy_runs_it() {
+    let late = |bench: &Bench| {
+        let delivery = bench.routed(&document("a"), "gpu", 7);
+        let routed: RoutedDocument = codec::decode(delivery.record.value.as_deref().unwrap()).unwrap();
+        self::delivery(&RoutedDocument { deadline: Some(1), ..routed })
+    };
+    let bench = Bench::new(&format!("on_late = \"flag\"\n{LOCAL}")).await;
+    let trial = trial_of(&bench.worker("gpu", GOOD).process(&late(&bench)).await.unwrap()[0]);
+    assert_eq!((trial.result, trial.code.as_str(), bench.calls()), (TrialResult::Refused, "deadline_passed", 0));
+    let bench = Bench::new(LOCAL).await;
+    let settled = outcome(&bench.worker("gpu", GOOD).process(&late(&bench)).await.unwrap()[0]);
+    assert_eq!((settled.status, bench.calls()), (Status::Answered, 1));
+}
+
+#[tokio::test]
+async fn a_stored_answer_is_judged_again_with_the_doubts_it_was_given_with() {
+    let bench = Bench::new(LOCAL).await;
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    let first = outcome(&bench.worker("gpu", GOOD).process(&delivery).await.unwrap()[0]);
+    let doubts = first.checks.iter().find(|check| check.name == "confidence").unwrap();
+    assert_eq!((doubts.value, doubts.passed), (Some(-2.5), true), "measured, and no gate");
+    bench.store.delete(&keys::result("acme", "a", 0)).await.unwrap();
+    let strict = format!("{LOCAL}\n[checks.default]\ngates = [\"confidence\"]\nmin_logprob = -2.0\n");
+    let digest = apply_policy(&*bench.log, &*bench.store, &strict, "test").await.unwrap();
+    wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
+    let trial = trial_of(&bench.worker("gpu", GOOD).process(&delivery).await.unwrap()[0]);
+    assert_eq!((trial.code.as_str(), bench.calls()), ("confidence", 1));
 }
 
 #[tokio::test]

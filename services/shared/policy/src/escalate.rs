@@ -4,6 +4,9 @@ use precis_schemas::{Trial, TrialResult};
 
 use crate::{gate::Gate, policy::Policy};
 
+/// Code of a document that came too late, and of the refusal of a worker that found it so.
+pub const DEADLINE_PASSED: &str = "deadline_passed";
+
 /// Why no tier comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exhausted {
@@ -11,6 +14,8 @@ pub enum Exhausted {
     Hops,
     /// No eligible tier is left.
     NoTier,
+    /// The deadline passed, and the policy spends nothing on late documents.
+    Late,
 }
 
 impl Exhausted {
@@ -19,6 +24,7 @@ impl Exhausted {
         match self {
             Self::Hops => "hops_exhausted",
             Self::NoTier => "no_eligible_tier",
+            Self::Late => DEADLINE_PASSED,
         }
     }
 }

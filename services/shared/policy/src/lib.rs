@@ -29,13 +29,13 @@ mod targets;
 
 pub use assign::{Assignment, Offer, Room, assign};
 pub use budget::{Budget, Window, budgets_for};
-pub use escalate::{Exhausted, hops, next_tier};
+pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};
 pub use features::{Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{Mix, Wish};
 pub use parse::PolicyErrors;
 pub use policy::{
-    Cache, Checks, Limits, OnExhausted, Policy, Rollout, Score, SensitivityName, Tier, TierKind, Weights,
+    Cache, Checks, Limits, OnExhausted, OnLate, Policy, Rollout, Score, SensitivityName, Tier, TierKind, Weights,
 };
 pub use prices::{Price, PriceError, PriceTable, Tokens};
 pub use targets::Targets;

@@ -8,10 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    budget::Budget,
-    parse::{self, PolicyErrors},
-};
+use crate::budget::Budget;
+use crate::escalate::Exhausted;
+use crate::parse::{self, PolicyErrors};
 
 /// The policy of a house with one GPU tier that may see everything.
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
@@ -25,6 +24,10 @@ pub struct Policy {
     /// What becomes of a document when no tier is left: `flag` publishes the best answer with the checks it failed, `fail` publishes none.
     #[serde(default)]
     pub on_exhausted: OnExhausted,
+    /// What becomes of a document whose deadline has passed: `run` summarises it all the same, `flag` publishes the best answer at hand,
+    /// `fail` none. An accepted answer that is stored already is published in any case.
+    #[serde(default)]
+    pub on_late: OnLate,
     /// How often an answer that failed its checks may send a document to another tier.
     #[serde(default = "two")]
     pub max_hops: u32,
@@ -53,6 +56,19 @@ pub struct Policy {
 pub enum OnExhausted {
     /// Publish the best stored answer as flagged; without any answer, fail.
     #[default]
+    Flag,
+    /// Publish a failure.
+    Fail,
+}
+
+/// What becomes of a document whose deadline has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLate {
+    /// Summarise it all the same.
+    #[default]
+    Run,
+    /// Publish the best stored answer as flagged; without any answer, fail.
     Flag,
     /// Publish a failure.
     Fail,
@@ -284,6 +300,19 @@ impl Policy {
     /// Names of the tiers that leave the house.
     pub fn external_tiers(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().filter(|tier| tier.kind == TierKind::Api).map(|tier| tier.name.as_str())
+    }
+
+    /// Whether a document with this deadline is too late for anything to be spent on it.
+    pub fn is_late(&self, deadline: Option<i64>, now_ms: i64) -> bool {
+        self.on_late != OnLate::Run && deadline.is_some_and(|deadline| now_ms > deadline)
+    }
+
+    /// Whether the best stored answer is published where a document ends for this reason.
+    pub fn flags(&self, why: Exhausted) -> bool {
+        match why {
+            Exhausted::Late => self.on_late == OnLate::Flag,
+            Exhausted::Hops | Exhausted::NoTier => self.on_exhausted == OnExhausted::Flag,
+        }
     }
 
     /// When an answer to a document of this type is good enough.

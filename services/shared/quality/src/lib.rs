@@ -50,6 +50,8 @@ pub struct Input<'a> {
     pub max_words: Option<u32>,
     /// The shape that was asked for.
     pub format: Format,
+    /// The 10 % quantile of the answer's token log-probabilities, where the model tells them.
+    pub logprob: Option<f64>,
 }
 
 /// The shape that was asked for.
@@ -90,17 +92,29 @@ pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
     let extraction = extract::measure(&source.words, &source.folded_words(&summary));
     vec![
         length::empty(input, thresholds),
-        refusal::check(input),
         ending::check(input),
-        repetition::check(input, &summary, thresholds),
+        refusal::check(input),
         language::check(input, languages, thresholds),
         length::length(input, thresholds),
-        numbers::check(&source, &summary, languages, thresholds),
-        names::check(&source, &summary, languages, thresholds),
+        extract::compression(&extraction, thresholds),
         extract::coverage(&extraction, thresholds),
         extract::density(&extraction, thresholds),
-        extract::compression(&extraction, thresholds),
+        repetition::check(input, &summary, thresholds),
+        numbers::check(&source, &summary, languages, thresholds),
+        names::check(&source, &summary, languages, thresholds),
+        confidence(input, thresholds),
     ]
+}
+
+/// `confidence`: how sure the model was where it was least sure.
+fn confidence(input: &Input<'_>, thresholds: &Thresholds) -> Check {
+    let passed = input.logprob.is_none_or(|logprob| logprob >= thresholds.min_logprob);
+    let detail = match (passed, input.logprob) {
+        (_, None) => "undecided: no log-probabilities".to_owned(),
+        (true, _) => String::new(),
+        (false, _) => format!("a tenth of the tokens were guesses: the limit is {}", thresholds.min_logprob),
+    };
+    Check::new(CheckName::Confidence, passed, input.logprob, detail)
 }
 
 /// Whether no gating check failed.

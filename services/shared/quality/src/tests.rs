@@ -50,6 +50,32 @@ fn every_check_is_reported_in_the_stated_order_gating_or_not() {
 }
 
 #[test]
+fn the_cheapest_failed_check_comes_first_and_the_models_doubts_last() {
+    let all = Thresholds { gates: CheckName::ALL.into_iter().collect(), ..Thresholds::default() };
+    let summary = "I'm sorry, but I cannot say whether Century Homes paid EUR 9,999 in";
+    let input = Input { source: SOURCE, summary, finish_reason: "length", logprob: Some(-8.0), ..Input::default() };
+    let failed = failed(&check(&input, &all), &all);
+    let position =
+        |name: &str| failed.iter().position(|failed| *failed == name).unwrap_or_else(|| panic!("{name}: {failed:?}"));
+    let order = ["truncated", "refusal", "coverage", "unsupported_numbers", "unsupported_names", "confidence"];
+    assert!(order.windows(2).all(|pair| position(pair[0]) < position(pair[1])), "{failed:?}");
+}
+
+#[test]
+fn doubts_are_measured_and_decide_only_where_the_policy_says_so() {
+    let judge = |logprob, thresholds: &Thresholds| {
+        let checks = check(&Input { source: SOURCE, summary: GOOD, logprob, ..Input::default() }, thresholds);
+        (checks.last().unwrap().value, accepted(&checks, thresholds))
+    };
+    let usual = Thresholds::default();
+    let strict = Thresholds { gates: CheckName::ALL.into_iter().collect(), min_logprob: -2.0, ..usual.clone() };
+    assert_eq!(judge(Some(-9.0), &usual), (Some(-9.0), true));
+    assert_eq!(judge(Some(-2.5), &strict), (Some(-2.5), false));
+    assert_eq!(judge(Some(-1.5), &strict), (Some(-1.5), true));
+    assert_eq!(judge(None, &strict), (None, true), "a provider that tells none is not punished for it");
+}
+
+#[test]
 fn the_policy_says_which_checks_gate() {
     let checks = check(
         &Input { source: SOURCE, summary: "The tenant pays a rent of EUR 1,520 a month.", ..Input::default() },

@@ -5,48 +5,66 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The checks, in order of cost.
+/// The checks, in order of cost: what the model itself says, what is counted in the summary, what asks the source, what asks the model's own
+/// doubts. The first that fails names the reason of an escalation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckName {
     /// There is a summary: at least `min_words` words.
     Empty,
-    /// The model did not answer about itself instead of the text.
-    Refusal,
     /// Generation was not cut, and the last sentence ends.
     Truncated,
-    /// No loops: neither a phrase at once over again, nor sentences or four-word phrases that come back.
-    Repetition,
+    /// The model did not answer about itself instead of the text.
+    Refusal,
     /// The language that was asked for, else the source's.
     Language,
     /// Not longer than was asked for.
     Length,
-    /// Every number, percentage, amount and date is in the source.
-    UnsupportedNumbers,
-    /// Every name and acronym is in the source.
-    UnsupportedNames,
+    /// Words of the source for each word of the summary (Newsroom).
+    Compression,
     /// Share of the summary's words that lie in fragments of the source (Newsroom).
     Coverage,
     /// Mean length of the fragment that a word of the summary lies in (Newsroom): how much was copied.
     Density,
-    /// Words of the source for each word of the summary (Newsroom).
-    Compression,
+    /// No loops: neither a phrase at once over again, nor sentences or four-word phrases that come back.
+    Repetition,
+    /// Every number, percentage, amount and date is in the source.
+    UnsupportedNumbers,
+    /// Every name and acronym is in the source.
+    UnsupportedNames,
+    /// The model was not guessing: the 10 % quantile of its tokens' log-probabilities. A quantile, because a mean hides a doubtful name among
+    /// many certain words, and the more so the longer the summary (Gupta et al., arXiv 2404.10136).
+    Confidence,
 }
 
 impl CheckName {
     /// Every check, in the order in which [`crate::check`] returns them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Empty,
-        Self::Refusal,
         Self::Truncated,
-        Self::Repetition,
+        Self::Refusal,
         Self::Language,
         Self::Length,
-        Self::UnsupportedNumbers,
-        Self::UnsupportedNames,
+        Self::Compression,
         Self::Coverage,
         Self::Density,
-        Self::Compression,
+        Self::Repetition,
+        Self::UnsupportedNumbers,
+        Self::UnsupportedNames,
+        Self::Confidence,
+    ];
+
+    /// The checks that gate where the policy does not say. Coverage, density and compression describe styles, and where a model's
+    /// log-probabilities mean trouble differs from model to model: they are measured, to be calibrated first.
+    pub const GATING: [Self; 8] = [
+        Self::Empty,
+        Self::Truncated,
+        Self::Refusal,
+        Self::Language,
+        Self::Length,
+        Self::Repetition,
+        Self::UnsupportedNumbers,
+        Self::UnsupportedNames,
     ];
 
     /// The name in records, metrics and the policy.
@@ -63,6 +81,7 @@ impl CheckName {
             Self::Coverage => "coverage",
             Self::Density => "density",
             Self::Compression => "compression",
+            Self::Confidence => "confidence",
         }
     }
 }
@@ -93,12 +112,14 @@ pub struct Thresholds {
     pub max_density: Option<f64>,
     /// `compression`: the least ratio of the source's length to the summary's.
     pub min_compression: f64,
+    /// `confidence`: the least 10 % quantile of the tokens' log-probabilities. An answer that comes without them has passed.
+    pub min_logprob: f64,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            gates: CheckName::ALL[..8].iter().copied().collect(),
+            gates: CheckName::GATING.into_iter().collect(),
             min_words: 3,
             length_tolerance: 0.2,
             max_repetition: 0.25,
@@ -109,6 +130,7 @@ impl Default for Thresholds {
             min_coverage: 0.5,
             max_density: None,
             min_compression: 1.0,
+            min_logprob: -3.0,
         }
     }
 }

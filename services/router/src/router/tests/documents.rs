@@ -251,6 +251,19 @@ async fn a_document_that_no_tier_may_take_fails_with_every_tiers_reason() {
 }
 
 #[tokio::test]
+async fn a_document_that_comes_late_costs_nothing_unless_its_answer_is_there() {
+    let bench = Bench::with(&THREE_TIERS.replace("on_late = \"run\"", "on_late = \"fail\"")).await;
+    let late = Document { deadline: Some(1), ..document() };
+    let failed = outcome(&bench.publish(&late, 7).await.unwrap());
+    assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("deadline_passed")));
+    let in_time = bench.route(&Document { document_id: "b".to_owned(), deadline: Some(i64::MAX), ..document() }).await;
+    let key = keys::accepted("acme", &in_time.request_fingerprint, &bench.control.governing().cache_generation);
+    bench.store.put_if_absent(&key, codec::encode(&answer(&in_time, "Repaired.")).unwrap()).await.unwrap();
+    let hit = outcome(&bench.publish(&Document { document_id: "c".to_owned(), ..late }, 8).await.unwrap());
+    assert_eq!((hit.status, hit.cache), (Status::Answered, CacheLayer::Exact));
+}
+
+#[tokio::test]
 async fn a_switched_off_tier_gets_nothing_and_the_next_cheaper_one_takes_over() {
     let bench = Bench::with(THREE_TIERS).await;
     bench.switch("mid", SwitchState::Off).await;

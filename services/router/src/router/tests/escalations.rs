@@ -148,6 +148,37 @@ async fn a_document_settled_meanwhile_is_not_escalated() {
 }
 
 #[tokio::test]
+async fn a_late_document_ends_as_the_policy_says_with_the_best_answer_at_hand() {
+    for (on_late, expected) in [("flag", Status::Flagged), ("fail", Status::Failed)] {
+        let policy = THREE_TIERS.replace("on_late = \"run\"", &format!("on_late = \"{on_late}\""));
+        let bench = Bench::with(&policy).await;
+        let first = at_gpu(&bench).await;
+        let late = RoutedDocument { deadline: Some(1), ..first.clone() };
+        let trial = bench.failed(&late, "Wrong.", &["language"]).await;
+        let ended = outcome(&bench.escalate(&late, trial).await);
+        assert_eq!((ended.status, ended.decision.unwrap().reason.as_str()), (expected, "deadline_passed"));
+        assert!(ended.message.unwrap().starts_with("the deadline passed: gpu failed language"));
+        // A worker that found it late is believed, whatever this clock says.
+        let other = bench.route(&Document { document_id: "other".to_owned(), ..document() }).await;
+        let ended = outcome(&bench.escalate(&other, refused(&other, "deadline_passed")).await);
+        assert_eq!(
+            (ended.status, ended.code.as_deref()),
+            (Status::Failed, Some("deadline_passed")),
+            "no answer to flag"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_late_document_is_run_where_the_policy_says_so() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = at_gpu(&bench).await;
+    let late = RoutedDocument { deadline: Some(1), ..first };
+    let trial = bench.failed(&late, "Wrong.", &["language"]).await;
+    assert_eq!(routed(&bench.escalate(&late, trial).await).tier, "mid");
+}
+
+#[tokio::test]
 async fn a_switched_off_tier_is_passed_over_in_an_escalation() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = at_gpu(&bench).await;

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn policy() -> Policy {
@@ -55,4 +57,62 @@ fn refusals_cost_no_hop_and_may_fall_back_to_a_cheaper_tier() {
 #[test]
 fn without_an_eligible_tier_there_is_none() {
     assert_eq!(next_tier(&policy(), &eligible(&[]), &[]), Err(Exhausted::NoTier));
+}
+
+#[test]
+fn a_deadline_counts_only_where_the_policy_says_what_to_do() {
+    let with = |on_late: &str| Policy::parse(&format!("on_late = \"{on_late}\"\n{LOCAL}")).unwrap();
+    let (run, flag, fail) = (with("run"), with("flag"), with("fail"));
+    assert!(!run.is_late(Some(10), 11));
+    for policy in [&flag, &fail] {
+        assert!(policy.is_late(Some(10), 11));
+        assert!(!policy.is_late(Some(10), 10), "the deadline itself is in time");
+        assert!(!policy.is_late(None, i64::MAX));
+    }
+    assert!(flag.flags(Exhausted::Late) && !fail.flags(Exhausted::Late));
+    assert!(fail.flags(Exhausted::NoTier), "what is exhausted in time is another matter");
+    assert_eq!(run.digest(), Policy::parse(LOCAL).unwrap().digest());
+}
+
+const LOCAL: &str = include_str!("../../../../../infra/policy/local.toml");
+
+proptest! {
+    /// Whatever tiers there are, whichever may be asked and however they answer, a climb ends, and is a climb.
+    #[test]
+    fn a_climb_asks_no_tier_twice_never_goes_down_from_a_failed_answer_and_pays_for_as_many_as_the_policy_says(
+        count in 1_usize..6,
+        max_hops in 0_u32..4,
+        start in any::<prop::sample::Index>(),
+        answers in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<bool>(), 6)), 12),
+    ) {
+        let tier = Policy::local().tiers[0].clone();
+        let tiers: Vec<_> = (0..count).map(|at| crate::Tier { name: format!("t{at}"), ..tier.clone() }).collect();
+        let policy = Policy { max_hops, tiers, ..Policy::local() };
+        let position = |name: &str| policy.tiers.iter().position(|tier| tier.name == name).unwrap();
+        let mut current = policy.tiers[start.index(count)].name.clone();
+        let mut trail: Vec<Trial> = Vec::new();
+        for (refused, open) in answers {
+            prop_assert!(trail.iter().all(|trial| trial.tier != current), "{current} again");
+            let failed = trail.iter().filter(|trial| trial.result == FailedChecks);
+            prop_assert!(failed.map(|trial| position(&trial.tier)).all(|failed| failed < position(&current)));
+            let result = if refused { Refused } else { FailedChecks };
+            trail.push(Trial { tier: current.clone(), result, code: "c".into(), answer_key: None, failed_checks: Vec::new(), policy_digest: "p".into(), at: 0 });
+            // As the gate does it: what was tried is out, and rules take others out.
+            let tried = |name: &str| trail.iter().any(|trial| trial.tier == name);
+            let names = policy.tier_names().zip(open).filter(|(name, open)| *open && !tried(name));
+            let gate = Gate { eligible: names.map(|(name, _)| name.to_owned()).collect(), excluded: Vec::new() };
+            match next_tier(&policy, &gate, &trail) {
+                Ok(next) => {
+                    prop_assert!(gate.eligible.iter().any(|name| name == next), "{next} is not eligible");
+                    prop_assert!(hops(&trail) <= max_hops);
+                    current = next.to_owned();
+                }
+                Err(Exhausted::Hops) => {
+                    prop_assert!(hops(&trail) == max_hops + 1);
+                    return Ok(());
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+    }
 }
