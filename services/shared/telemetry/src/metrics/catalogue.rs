@@ -53,7 +53,7 @@ catalogue! {
             "Partitions taken over from an owner that had not given them away: it died, or was cut off";
         RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
-        RouterMixMisses, "precis_router_mix_misses_total", ["tier", "rule"],
+        RouterMixMisses, "precis_router_mix_misses_total", ["tier", "reason"],
             "First assignments that the target mix wanted at a tier and a rule of the gate sent elsewhere: why a share is off its target";
         RouterRepeats, "precis_router_repeats_total", [],
             "Documents that were submitted again unchanged and got their stored outcome";
