@@ -8,11 +8,14 @@
 //! attempt without a settlement (a kill, a log that was down) was *possibly billed*, for up to what it reserved. Both
 //! are plain records, not part of the stage's transaction: a transaction that is aborted takes no bill back.
 
+pub mod spend;
+
 use std::sync::Arc;
 
 use precis_flow::{Log, Output};
 use precis_pipeline::{PipelineError, topics};
 use precis_schemas::{AvroRecord, LedgerAttempt, LedgerSettlement, codec};
+use precis_telemetry::metrics::Gauge;
 
 /// Writes attempts and settlements. Cheap to clone.
 #[derive(Clone)]
@@ -31,7 +34,9 @@ impl Ledger {
     /// # Errors
     /// The log's: the request must not leave.
     pub async fn attempt(&self, attempt: &LedgerAttempt) -> Result<(), PipelineError> {
-        self.publish(&attempt.attempt_id, attempt).await
+        self.publish(&attempt.attempt_id, attempt).await?;
+        Gauge::LedgerOpenAttempts.add(1.0, &[]);
+        Ok(())
     }
 
     /// Records what became of it.
@@ -39,7 +44,9 @@ impl Ledger {
     /// # Errors
     /// The log's: the attempt stays possibly billed.
     pub async fn settle(&self, settlement: &LedgerSettlement) -> Result<(), PipelineError> {
-        self.publish(&settlement.attempt_id, settlement).await
+        self.publish(&settlement.attempt_id, settlement).await?;
+        Gauge::LedgerOpenAttempts.add(-1.0, &[]);
+        Ok(())
     }
 
     async fn publish<T: AvroRecord>(&self, attempt_id: &str, record: &T) -> Result<(), PipelineError> {

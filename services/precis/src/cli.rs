@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, config, dead_letters, doctor, models, policy, results, status, submit, summarize, tiers, topics, up,
+    bench, config, dead_letters, doctor, models, policy, results, spend, status, submit, summarize, tiers, topics, up,
 };
 
 const ABOUT: &str = "Summaries of documents at scale: routed by cost, checked, settled exactly once.";
@@ -67,6 +67,8 @@ pub enum Command {
     Results(results::Args),
     /// Show topics, lag, tiers and the policy in force
     Status(status::Args),
+    /// Show what providers billed, by day, tier and tenant
+    Spend(spend::Args),
     /// Look at records that no stage could use, and replay them
     DeadLetters(dead_letters::Args),
     /// Check, apply and show the routing policy

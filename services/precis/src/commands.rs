@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod models;
 pub mod policy;
 pub mod results;
+pub mod spend;
 pub mod status;
 pub mod submit;
 pub mod summarize;

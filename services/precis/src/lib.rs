@@ -29,6 +29,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Up(args) => commands::up::run(&globals, args, &out).await,
         Command::Submit(args) => commands::submit::run(&globals, args, &out).await,
         Command::Results(args) => commands::results::run(&globals, args, &out).await,
+        Command::Spend(args) => commands::spend::run(&globals, args, &out).await,
         Command::Status(args) => commands::status::run(&globals, args, &out).await,
         Command::DeadLetters(args) => commands::dead_letters::run(&globals, args, &out).await,
         Command::Policy(args) => commands::policy::run(&globals, args, &out).await,

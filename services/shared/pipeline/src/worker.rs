@@ -213,6 +213,9 @@ impl<S: Summariser> TierWorker<S> {
                 }
                 Err(error) => return Err(into_stage(error, &routed.tenant)),
             };
+            for (kind, tokens) in [("input", generated.input_tokens), ("output", generated.output_tokens)] {
+                Counter::AnswerTokens.add(tokens.unsigned_abs(), &[&self.tier, kind]);
+            }
             let in_pieces = generated.chunks > 1;
             let generation_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
             let answer = new_answer(routed, &document, fingerprint, model, generated, generation_ms);

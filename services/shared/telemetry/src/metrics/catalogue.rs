@@ -60,6 +60,8 @@ catalogue! {
         CacheLookups, "precis_router_cache_lookups_total", ["layer"], "Lookups in a cache layer";
         CacheHits, "precis_router_cache_hits_total", ["layer"], "Lookups that found an acceptable answer";
         Answers, "precis_answers_total", ["tier", "result"], "Answers that a tier gave: accepted or rejected by its checks";
+        AnswerTokens, "precis_answer_tokens_total", ["tier", "kind"],
+            "Tokens of the answers that a tier gave, read (input) and generated (output), in its own model's count";
         CheckFailures, "precis_check_failures_total", ["check", "tier"], "Checks that a tier's answers failed";
         Escalations, "precis_escalations_total", ["tier", "code"],
             "Documents that a tier gave back: the first failed check, or the refusal";
@@ -80,6 +82,8 @@ catalogue! {
             "Requests to a provider: ok, or the stable code of the failure";
         ApiRetries, "precis_api_retries_total", ["provider", "code"], "Requests to a provider that are tried again, by reason";
         ApiTokens, "precis_api_tokens_total", ["provider", "kind"], "Tokens that a provider billed: input, `cached_input` or output";
+        LedgerUnsettled, "precis_ledger_unsettled_total", [],
+            "Settlements of paid requests that could not be written: these count as possibly billed";
         ApiCost, "precis_api_cost_nano_dollars_total", ["tier"],
             "What providers billed, in billionths of a US dollar; divide by 1e9 for dollars";
     }
@@ -107,9 +111,15 @@ catalogue! {
         EngineKvBlocksPinned, "precis_engine_kv_blocks_pinned", [],
             "Key-value cache blocks that hold the beginning shared by prompts; not counted as in use";
         EngineKvBlocksTotal, "precis_engine_kv_blocks_total", [], "Key-value cache blocks there are";
+        ApiBreakerState, "precis_api_breaker_state", ["provider", "model"],
+            "Whether requests go to a model of a provider: 0 they do, 1 one probes, 2 none does, since it looks down";
         BudgetLeftDollars, "precis_budget_left_dollars", ["budget"],
             "What this instance knows to be left of a budget's window, US dollars; below 0 a debt. Of a budget that each tenant has for itself, the least that any has";
         BudgetLimitDollars, "precis_budget_limit_dollars", ["budget"], "The limit of a budget, US dollars";
+        LedgerOpenAttempts, "precis_ledger_open_attempts", [],
+            "Paid requests of this process whose settlement is not written: in flight, or the log could not take it";
+        PremiumPrice, "precis_premium_price_nano_dollars", ["kind"],
+            "What one token costs at the policy's last tier at a provider, in billionths of a US dollar: input or output";
         BuildInfo, "precis_build_info", ["version"], "Always 1; the label says which version runs";
         ProcessStartTimeSeconds, "process_start_time_seconds", [], "When this process started, in seconds since 1970";
         ProcessResidentMemoryBytes, "process_resident_memory_bytes", [], "Memory of this process that is in RAM";

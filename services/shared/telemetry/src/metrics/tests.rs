@@ -96,6 +96,7 @@ fn labels_are_of_small_closed_sets() {
         "phase",
         // Names that the policy gives, like a tier's.
         "budget",
+        "model",
     ];
     let labels = Counter::ALL.iter().map(|m| m.labels()).chain(Gauge::ALL.iter().map(|m| m.labels()));
     for label in labels.chain(Histogram::ALL.iter().map(|m| m.labels())).flatten() {

@@ -1,0 +1,92 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn usd(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+fn attempt(id: &str, tier: &str, tenant: &str, at: i64) -> LedgerAttempt {
+    LedgerAttempt {
+        attempt_id: id.to_owned(),
+        tenant: tenant.to_owned(),
+        document_id: "d".to_owned(),
+        revision: 0,
+        tier: tier.to_owned(),
+        provider: "openai".to_owned(),
+        model: "m".to_owned(),
+        reserved: usd("0.5"),
+        price_digest: "p".to_owned(),
+        at,
+    }
+}
+
+fn settlement(id: &str, result: SettlementResult, cost: &str) -> LedgerSettlement {
+    LedgerSettlement {
+        attempt_id: id.to_owned(),
+        result,
+        input_tokens: 10,
+        cached_input_tokens: 4,
+        output_tokens: 2,
+        cost: usd(cost),
+        price_digest: "p".to_owned(),
+        provider_request_id: None,
+        at: DAY,
+    }
+}
+
+const DAY: i64 = 86_400_000;
+
+#[test]
+fn what_is_billed_and_what_may_be_are_told_apart() {
+    let mut spend = Spend::default();
+    for id in ["billed", "refused", "lost", "open"] {
+        spend.attempt(&attempt(id, "mid", "acme", 0));
+    }
+    spend.settlement(settlement("billed", SettlementResult::Billed, "0.2"));
+    spend.settlement(settlement("refused", SettlementResult::NotBilled, "0"));
+    spend.settlement(settlement("lost", SettlementResult::Unknown, "0.5"));
+    let total = spend.total();
+    assert_eq!((total.requests, total.open), (4, 1));
+    assert_eq!((total.billed, total.possibly_billed), (usd("0.2"), usd("1")));
+    assert_eq!((total.input_tokens, total.output_tokens), (30, 6));
+}
+
+#[test]
+fn totals_are_by_the_day_on_which_the_request_left_tier_and_tenant() {
+    let mut spend = Spend::default();
+    for (id, tier, tenant, at) in [
+        ("a", "mid", "acme", DAY - 1),
+        ("b", "mid", "acme", DAY),
+        ("c", "premium", "acme", 0),
+        ("d", "mid", "other", 0),
+    ] {
+        spend.attempt(&attempt(id, tier, tenant, at));
+        spend.settlement(settlement(id, SettlementResult::Billed, "1"));
+    }
+    spend.settlement(settlement("whose attempt is gone", SettlementResult::Billed, "1"));
+    let groups: Vec<_> =
+        spend.groups().into_keys().map(|group| [group.day, group.tier, group.tenant].join(" ")).collect();
+    assert_eq!(
+        groups,
+        [
+            "1970-01-01 mid acme",
+            "1970-01-01 mid other",
+            "1970-01-01 premium acme",
+            "1970-01-02  ",
+            "1970-01-02 mid acme"
+        ]
+    );
+    assert_eq!(spend.total().billed, usd("5"));
+}
+
+#[test]
+fn a_record_that_was_written_twice_counts_once() {
+    let mut spend = Spend::default();
+    for _ in 0..2 {
+        spend.attempt(&attempt("a", "mid", "acme", 0));
+        spend.settlement(settlement("a", SettlementResult::Billed, "1"));
+        spend.attempt(&attempt("a", "mid", "acme", 0));
+    }
+    assert_eq!((spend.total().requests, spend.total().billed, spend.total().open), (1, usd("1"), 0));
+}

@@ -1,0 +1,36 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn groups() -> BTreeMap<Group, Totals> {
+    let group = |day: &str, tier: &str, tenant: &str, billed: &str, open| {
+        let group = Group { day: day.to_owned(), tier: tier.to_owned(), tenant: tenant.to_owned() };
+        (group, Totals { requests: 2, open, billed: billed.parse().unwrap(), ..Totals::default() })
+    };
+    BTreeMap::from([
+        group("2026-11-23", "mid", "acme", "1", 0),
+        group("2026-11-23", "mid", "other", "2", 1),
+        group("2026-11-24", "mid", "acme", "4", 0),
+        group("2026-11-24", "premium", "acme", "8", 0),
+    ])
+}
+
+fn lines(by: &[By], since: &str) -> (Vec<String>, String) {
+    let report = report(groups(), by, since);
+    let line = |row: &Row| format!("{}|{}|{} {} {}", row.day, row.tier, row.tenant, row.billed, row.open);
+    (report.groups.iter().map(line).collect(), line(&report.total))
+}
+
+#[test]
+fn rows_are_by_what_was_asked_for_and_add_up() {
+    let (rows, total) = lines(&[By::Tier], "");
+    assert_eq!(rows, ["|mid| $7.00 1", "|premium| $8.00 0"]);
+    assert_eq!(total, "|| $15.00 1");
+    assert_eq!(lines(&[By::Day, By::Tenant], "").0.len(), 3);
+}
+
+#[test]
+fn earlier_days_are_left_out() {
+    let (rows, total) = lines(&[By::Day], "2026-11-24");
+    assert_eq!((rows, total.as_str()), (vec!["2026-11-24|| $12.00 0".to_owned()], "|| $12.00 0"));
+}
