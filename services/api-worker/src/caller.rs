@@ -2,7 +2,7 @@
 //! is over.
 //!
 //! ```text
-//!  place in the pacer ─▶ budgets: reserve ─▶ ledger: attempt ─▶ request
+//!  pacer, breaker ─▶ budgets: reserve ─▶ ledger: attempt ─▶ request
 //!                                                                 │
 //!                         budgets: settle ◀─ ledger: settlement ◀─┘
 //!                                │
@@ -25,13 +25,16 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff;
+use crate::breaker::{Breaker, Down, Outcome};
 use crate::budget::{BudgetError, Budgets, Reservation};
 use crate::ledger::Ledger;
-use crate::pacer::{Closed, Pacer, Permit};
+use crate::pacer::{Closed, Pacer};
 use crate::provider::{Billing, Failure, Kind, Provider, Reply, Request};
 
 /// A longer pause than this is the stage's: it stops taking documents in meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The code of a model that looks down.
+pub const PROVIDER_DOWN: &str = "provider_down";
 /// Tokens that a provider's own template adds to a prompt, at most.
 const TEMPLATE_TOKENS: usize = 256;
 
@@ -43,6 +46,10 @@ pub struct Caller {
     pub provider: Arc<dyn Provider>,
     /// Shared by all tiers of the provider.
     pub pacer: Arc<Pacer>,
+    /// Shared by all tiers of the model.
+    pub breaker: Arc<Breaker>,
+    /// How long documents wait for a model that is down before another tier gets them.
+    pub refuse_after: Duration,
     /// What may be spent. Shared by all tiers.
     pub budgets: Arc<Budgets>,
     /// Where attempts and settlements go.
@@ -53,6 +60,8 @@ pub struct Caller {
     pub price_digest: String,
     /// Attempts in a row before the stage takes over.
     pub max_attempts: u32,
+    /// Ends all waiting: the stage drains.
+    pub draining: CancellationToken,
 }
 
 /// Whose document a call is for.
@@ -83,9 +92,12 @@ pub enum ApiError {
     Provider {
         /// What it said.
         failure: Failure,
-        /// Whether other documents fail as well.
-        looks_down: bool,
+        /// How the provider stands, where it looks down.
+        down: Option<Down>,
     },
+    /// The provider looks down: nothing was sent.
+    #[error("the provider looks down since {} s: nothing is sent", .0.lasted.as_secs())]
+    Down(Down),
     /// The provider said a moment ago that there is no money.
     #[error("nothing is sent for now: the provider said that the account has no money or its limit is reached")]
     Closed,
@@ -115,15 +127,18 @@ impl Caller {
         budgets: &[Budget],
         stop: &CancellationToken,
     ) -> Result<Paid, ApiError> {
-        let reserved = self.price.cost(upper_bound(&request))?;
+        let most = upper_bound(&request);
+        let reserved = self.price.cost(most)?;
         let mut request = request;
         let mut attempt = 0;
         loop {
             attempt += 1;
             let permit = tokio::select! {
-                permit = self.pacer.enter() => permit.map_err(|Closed| ApiError::Closed)?,
-                () = stop.cancelled() => return Err(ApiError::Stopping),
+                biased;
+                permit = self.pacer.enter(most.total()) => permit.map_err(|Closed| ApiError::Closed)?,
+                () = self.stopped(stop) => return Err(ApiError::Stopping),
             };
+            let admitted = self.breaker.admit().map_err(ApiError::Down)?;
             let now = OffsetDateTime::now_utc();
             let mut reservation = self.budgets.reserve(budgets, &self.tier, subject.tenant, reserved, now).await?;
             // The ledger's name for this attempt; nothing else is derived from it.
@@ -131,27 +146,36 @@ impl Caller {
             self.open(&request, subject, reserved).await.map_err(ApiError::Ledger)?;
             reservation.leaves();
             let result = self.send(&request, reserved, reservation).await;
-            let (failure, looks_down) = match result {
+            let failure = match result {
                 Ok(paid) => {
-                    permit.succeeded();
+                    admitted.record(Outcome::Answered);
+                    permit.succeeded(paid.reply.usage.map(Tokens::total), paid.reply.remaining);
                     return Ok(paid);
                 }
-                Err(failure) => {
-                    let looks_down = permit.failed(&failure, subject.document_id);
-                    (failure, looks_down)
-                }
+                Err(failure) => failure,
             };
-            drop::<Permit<'_>>(permit);
+            admitted.record(Outcome::of(&failure, subject.document_id));
+            permit.failed(&failure);
+            let down = self.breaker.down();
             let pause = backoff::pause(attempt, failure.retry_after, rand::random());
-            if !failure.kind.is_retryable() || attempt >= self.max_attempts || pause > LONGEST_PAUSE {
-                return Err(ApiError::Provider { failure, looks_down });
+            let enough = attempt >= self.max_attempts || pause > LONGEST_PAUSE || down.is_some();
+            if !failure.kind.is_retryable() || enough {
+                return Err(ApiError::Provider { failure, down });
             }
             Counter::ApiRetries.increment(&[self.provider.name(), failure.kind.code()]);
             tracing::debug!(tier = self.tier, attempt, %failure, pause_ms = pause.as_millis(), "a request is tried again");
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return Err(ApiError::Stopping),
+                () = self.stopped(stop) => return Err(ApiError::Stopping),
             }
+        }
+    }
+
+    /// Ends when waiting has no sense any more.
+    async fn stopped(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = self.draining.cancelled() => {}
+            () = stop.cancelled() => {}
         }
     }
 
@@ -206,6 +230,7 @@ impl Caller {
         reservation.settle(settlement.cost);
         // The answer is paid for: it counts, whether or not the bill can be written. An open attempt counts as billed.
         if let Err(error) = self.ledger.settle(&settlement).await {
+            Counter::LedgerUnsettled.increment(&[]);
             tracing::error!(tier = self.tier, attempt_id = settlement.attempt_id, %error, "a settlement could not be written");
         }
         paid
@@ -222,7 +247,7 @@ impl Caller {
         LedgerSettlement {
             attempt_id: request.attempt_id.clone(),
             result,
-            input_tokens: count(usage.input.saturating_add(usage.cached_input)),
+            input_tokens: count(usage.read()),
             cached_input_tokens: count(usage.cached_input),
             output_tokens: count(usage.output),
             cost,
@@ -250,8 +275,10 @@ impl Caller {
 
 /// The most tokens that a request can be billed: a token is at least a byte of the prompt.
 fn upper_bound(request: &Request) -> Tokens {
-    let bytes = request.system.len() + request.user.len() + TEMPLATE_TOKENS;
-    Tokens { input: bytes as u64, cached_input: 0, output: u64::from(request.max_output_tokens) }
+    let (shared, own) = (request.system.len() as u64, (request.user.len() + TEMPLATE_TOKENS) as u64);
+    let cache_write = if request.shares_a_prefix() { shared } else { 0 };
+    let output = u64::from(request.max_output_tokens);
+    Tokens { input: shared - cache_write + own, cached_input: 0, cache_write, output }
 }
 
 pub(crate) fn count(tokens: u64) -> i64 {
@@ -263,6 +290,7 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Provider { failure, .. } => failure.kind.code(),
+            Self::Down(_) => PROVIDER_DOWN,
             Self::Closed => Kind::OutOfMoney.code(),
             Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",

@@ -8,9 +8,12 @@
 //! | --- | --- |
 //! | [`provider`] | one request, one answer or one failure, told apart by what it means |
 //! | [`pacer`] | how fast, and whether at all, requests may go to a provider |
+//! | [`bucket`] | requests and tokens a minute |
+//! | [`breaker`] | keeps requests away from a model that fails |
 //! | [`backoff`] | how long to wait before the next attempt |
 //! | [`budget`] | room for a request in every budget, before it leaves |
 //! | [`ledger`] | attempt before a request leaves, settlement after it is over |
+//! | [`ledger::spend`] | what the ledger says was spent |
 //! | [`caller`] | all of these together: one paid call |
 //! | [`summariser`] | a tier at a provider, as the pipeline sees it |
 //! | [`tiers`] | which tiers, and whether they can be served |
@@ -20,6 +23,8 @@
 //! goes back to the router: nothing waits for a key.
 
 pub mod backoff;
+pub mod breaker;
+pub mod bucket;
 pub mod budget;
 pub mod caller;
 pub mod ledger;
@@ -40,7 +45,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use providers::Providers;
-pub use settings::{ApiWorkerSettings, ProviderSettings};
+pub use settings::{ApiWorkerSettings, BreakerSettings, ProviderSettings};
 use tiers::{ApiTier, announce, api_tiers};
 
 /// How often the policy in force is looked at for other tiers or models.
@@ -84,9 +89,10 @@ async fn start(
     tiers: &[ApiTier],
     stop: &CancellationToken,
 ) -> anyhow::Result<Stages> {
+    providers.show_premium(&api_tiers(&house.control.governing().policy, &[]));
     let mut stages = JoinSet::new();
     for tier in tiers {
-        let summariser = providers.summariser(tier, settings);
+        let summariser = providers.summariser(tier, settings, stop);
         announce(&*house.log, &house.control, &tier.name, summariser.fitness())
             .await
             .with_context(|| format!("the tier {} could not be switched", tier.name))?;

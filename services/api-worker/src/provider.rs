@@ -11,6 +11,7 @@
 mod anthropic;
 mod http;
 mod openai;
+mod remaining;
 mod retry_after;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use anthropic::Anthropic;
 pub(crate) use http::check_url;
 pub use http::{HttpProvider, HttpSettings, UrlError};
 pub use openai::{OpenAi, TokenLimit};
+pub use remaining::Remaining;
 pub use retry_after::retry_after;
 
 /// Sends one request to a provider.
@@ -54,6 +56,10 @@ pub trait Wire: Send + Sync + 'static {
     fn problem(&self, status: u16, body: &[u8]) -> Problem;
 }
 
+/// Shorter system messages are in no provider's cache: the least that any caches is 1,024 tokens, and a token is seldom
+/// fewer than four bytes of English. Where a model's own minimum is higher, asking costs nothing.
+const CACHED_FROM_BYTES: usize = 4 * 1_024;
+
 /// One request for one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -73,6 +79,13 @@ pub struct Request {
     pub attempt_id: String,
 }
 
+impl Request {
+    /// Whether its system message, which documents share, is long enough for a provider's prompt cache.
+    pub fn shares_a_prefix(&self) -> bool {
+        self.system.len() >= CACHED_FROM_BYTES
+    }
+}
+
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -85,6 +98,8 @@ pub struct Reply {
     pub usage: Option<Tokens>,
     /// The provider's identifier of the request, for disputes.
     pub request_id: Option<String>,
+    /// What the provider says is left of its limits.
+    pub remaining: Remaining,
 }
 
 /// Why a model stopped.

@@ -1,11 +1,16 @@
 //! The providers that this worker holds keys for.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_pipeline::{Control, House};
 use precis_policy::PriceTable;
+use precis_telemetry::metrics::Gauge;
+use tokio_util::sync::CancellationToken;
 
+use crate::breaker::{self, Breaker};
 use crate::budget::Budgets;
 use crate::caller::Caller;
 use crate::ledger::Ledger;
@@ -22,6 +27,8 @@ pub(crate) struct Providers {
     ledger: Ledger,
     budgets: Arc<Budgets>,
     control: Arc<Control>,
+    /// By provider and model: they outlive a policy that changes who uses them.
+    breakers: Mutex<BTreeMap<(&'static str, String), Arc<Breaker>>>,
 }
 
 /// A provider that this build speaks to.
@@ -30,6 +37,8 @@ struct Known {
     /// `None` without a key.
     provider: Option<Arc<dyn Provider>>,
     pacer: Arc<Pacer>,
+    breaker: breaker::Limits,
+    refuse_after: Duration,
     decoding: Decoding,
 }
 
@@ -47,30 +56,60 @@ impl Providers {
             ledger: Ledger::new(house.log.clone()),
             budgets: Arc::new(Budgets::new(house.store.clone())),
             control: house.control.clone(),
+            breakers: Mutex::default(),
         })
     }
 
-    /// The summariser of a tier.
-    pub(crate) fn summariser(&self, tier: &ApiTier, settings: &ApiWorkerSettings) -> ApiSummariser {
+    /// Shows what a token costs at the last of these tiers, which is the dearest: tiers stand in the order of escalation.
+    pub(crate) fn show_premium(&self, tiers: &[ApiTier]) {
+        let price = tiers.iter().rev().find_map(|tier| self.prices.price(&tier.provider, &tier.model).ok());
+        for (kind, price) in price.iter().flat_map(|price| [("input", price.input), ("output", price.output)]) {
+            // Dollars a million tokens are a thousand times as many billionths a token.
+            Gauge::PremiumPrice.set(price.nanos() as f64 / 1e6, &[kind]);
+        }
+    }
+
+    /// The summariser of a tier; `draining` ends its waits.
+    pub(crate) fn summariser(
+        &self,
+        tier: &ApiTier,
+        settings: &ApiWorkerSettings,
+        draining: &CancellationToken,
+    ) -> ApiSummariser {
         let known = self.known.iter().find(|known| known.name == tier.provider);
         let decoding = known.map(|known| known.decoding.clone()).unwrap_or_default();
-        let caller = known.ok_or(Unfit::ProviderUnknown).and_then(|known| self.caller(known, tier, settings));
+        let caller = known.ok_or(Unfit::ProviderUnknown).and_then(|known| self.caller(known, tier, settings, draining));
         ApiSummariser::new(tier.clone(), decoding, settings.max_document_bytes, caller, self.control.clone())
     }
 
-    fn caller(&self, known: &Known, tier: &ApiTier, settings: &ApiWorkerSettings) -> Result<Caller, Unfit> {
+    fn caller(
+        &self,
+        known: &Known,
+        tier: &ApiTier,
+        settings: &ApiWorkerSettings,
+        draining: &CancellationToken,
+    ) -> Result<Caller, Unfit> {
         let provider = known.provider.clone().ok_or(Unfit::NoKey)?;
         let price = self.prices.price(&tier.provider, &tier.model).map_err(|_| Unfit::PriceUnknown)?;
         Ok(Caller {
             tier: tier.name.clone(),
             provider,
             pacer: known.pacer.clone(),
+            breaker: self.breaker(known, &tier.model),
+            refuse_after: known.refuse_after,
             ledger: self.ledger.clone(),
             budgets: self.budgets.clone(),
             price: price.clone(),
             price_digest: self.prices.digest(),
             max_attempts: settings.max_attempts,
+            draining: draining.clone(),
         })
+    }
+
+    fn breaker(&self, known: &Known, model: &str) -> Arc<Breaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = || Arc::new(Breaker::new(known.name, model, known.breaker));
+        breakers.entry((known.name, model.to_owned())).or_insert_with(breaker).clone()
     }
 }
 
@@ -86,7 +125,13 @@ impl Known {
         } else {
             None
         };
-        let pacer = Arc::new(Pacer::new(settings.max_concurrency));
-        Ok(Self { name, provider, pacer, decoding: settings.decoding() })
+        Ok(Self {
+            name,
+            provider,
+            pacer: Arc::new(Pacer::new(settings.pace())),
+            breaker: settings.breaker.limits(),
+            refuse_after: Duration::from_millis(settings.breaker.refuse_after_ms),
+            decoding: settings.decoding(),
+        })
     }
 }

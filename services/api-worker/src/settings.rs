@@ -11,6 +11,8 @@ use precis_policy::PriceTable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::breaker;
+use crate::pacer::Pace;
 use crate::provider::{HttpSettings, TokenLimit};
 use crate::summariser::Decoding;
 
@@ -68,8 +70,17 @@ pub struct ProviderSettings {
     pub keyless: bool,
     /// Requests at once, over all tiers of the provider. Throttling lowers it for a while.
     pub max_concurrency: u32,
+    /// Requests a minute that the key allows. Left out: nothing but throttling limits them.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute that the key allows, read and generated together. Left out: nothing but throttling limits them.
+    pub tokens_per_minute: Option<u32>,
+    /// When the provider counts as down, for each of its models.
+    pub breaker: BreakerSettings,
     /// Time to establish a connection, milliseconds.
     pub connect_timeout_ms: u64,
+    /// Time until an answer begins, milliseconds. Left out: `timeout_ms`, since most providers send nothing before all is
+    /// generated.
+    pub first_byte_timeout_ms: Option<u64>,
     /// Time for one request, answer included, milliseconds.
     pub timeout_ms: u64,
     /// Sampling temperature. Left out: the provider's default; some models take no other.
@@ -89,12 +100,51 @@ impl Default for ProviderSettings {
             key_file: None,
             keyless: false,
             max_concurrency: 16,
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            breaker: BreakerSettings::default(),
             connect_timeout_ms: 5_000,
+            first_byte_timeout_ms: None,
             timeout_ms: 120_000,
             temperature: None,
             extra_output_tokens: 0,
             extra_body: BTreeMap::new(),
             token_limit: TokenLimit::default(),
+        }
+    }
+}
+
+/// When a provider's model counts as down: then nothing is sent for a while, and after it one request probes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerSettings {
+    /// How far back requests count, milliseconds.
+    pub window_ms: u64,
+    /// Fewer requests within that say nothing.
+    pub min_requests: u32,
+    /// Share of them that must have failed, above 0 and at most 1.
+    pub failure_share: f64,
+    /// How long nothing is sent, milliseconds.
+    pub open_ms: u64,
+    /// How long documents wait for a provider that is down before they go back to the router, which picks another tier,
+    /// milliseconds.
+    pub refuse_after_ms: u64,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self { window_ms: 60_000, min_requests: 6, failure_share: 0.5, open_ms: 15_000, refuse_after_ms: 120_000 }
+    }
+}
+
+impl BreakerSettings {
+    /// When it opens and for how long.
+    pub fn limits(&self) -> breaker::Limits {
+        breaker::Limits {
+            window: Duration::from_millis(self.window_ms),
+            min_requests: self.min_requests as usize,
+            failure_share: self.failure_share,
+            open: Duration::from_millis(self.open_ms),
         }
     }
 }
@@ -127,7 +177,17 @@ impl ProviderSettings {
             base_url: self.base_url.clone().unwrap_or_else(|| default_url.to_owned()),
             key,
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            first_byte_timeout: Duration::from_millis(self.first_byte_timeout_ms.unwrap_or(self.timeout_ms)),
             timeout: Duration::from_millis(self.timeout_ms),
+        }
+    }
+
+    /// What the key allows.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            concurrency: self.max_concurrency,
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
         }
     }
 
@@ -169,11 +229,20 @@ impl Validate for ProviderSettings {
         for (name, zero) in [
             ("max_concurrency", self.max_concurrency == 0),
             ("connect_timeout_ms", self.connect_timeout_ms == 0),
+            ("first_byte_timeout_ms", self.first_byte_timeout_ms == Some(0)),
             ("timeout_ms", self.timeout_ms == 0),
+            ("requests_per_minute", self.requests_per_minute == Some(0)),
+            ("tokens_per_minute", self.tokens_per_minute == Some(0)),
+            ("breaker.window_ms", self.breaker.window_ms == 0),
+            ("breaker.min_requests", self.breaker.min_requests == 0),
+            ("breaker.open_ms", self.breaker.open_ms == 0),
         ] {
             if zero {
                 out.push(format!("{at}.{name}"), "must be at least 1");
             }
+        }
+        if !(self.breaker.failure_share > 0.0 && self.breaker.failure_share <= 1.0) {
+            out.push(format!("{at}.breaker.failure_share"), "must be above 0 and at most 1");
         }
         if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
             out.push(format!("{at}.temperature"), "must be between 0 and 2");

@@ -4,6 +4,7 @@
 //! here: providers' models read long documents whole, and what is too long even for them goes back to the router.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_flow::Scope;
@@ -11,15 +12,16 @@ use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, prompt
 use precis_schemas::ModelIdentity;
 use serde_json::{Map, Value};
 
+use crate::breaker::Down;
 use crate::budget::BudgetError;
-use crate::caller::{ApiError, Caller, Subject, count};
+use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Subject, count};
 use crate::provider::{Kind, Request};
 use crate::tiers::{ApiTier, Unfit};
 
 /// How the user's message is put together; part of every answer's fingerprint.
 const MESSAGE_LAYOUT: &str = "document-instruction.v1";
 /// How long documents wait where the provider does not take the key, before the next one tries.
-const AUTH_PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+const AUTH_PAUSE: Duration = Duration::from_secs(30);
 
 /// Decoding parameters of a provider.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -125,12 +127,13 @@ impl Summariser for ApiSummariser {
         let subject =
             Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
         let request = self.decoding.request(&self.tier.model, job.text, job.prompt);
-        let paid = caller.call(request, subject, &policy.budgets, job.shutdown).await.map_err(generate_error)?;
+        let paid = caller.call(request, subject, &policy.budgets, job.shutdown).await;
+        let paid = paid.map_err(|error| generate_error(error, caller.refuse_after))?;
         let usage = paid.reply.usage.unwrap_or_default();
         Ok(Generated {
             text: paid.reply.text.trim().to_owned(),
             finish_reason: paid.reply.finish.as_str().to_owned(),
-            input_tokens: count(usage.input.saturating_add(usage.cached_input)),
+            input_tokens: count(usage.read()),
             cached_input_tokens: count(usage.cached_input),
             output_tokens: count(usage.output),
             chunks: 1,
@@ -142,27 +145,38 @@ impl Summariser for ApiSummariser {
 }
 
 /// What a call's end means for the document.
-fn generate_error(error: ApiError) -> GenerateError {
+fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
     let (code, message) = (error.code(), error.to_string());
     let retry = |scope, after| GenerateError::Retry { scope, code, message: message.clone(), after };
+    // A provider that fails on all must not use up each document's attempts: they wait, for a while.
+    let wait_for = |down: Down, after: Option<Duration>| {
+        if down.lasted >= refuse_after {
+            return GenerateError::Refused { code: PROVIDER_DOWN, message: message.clone() };
+        }
+        retry(Scope::Dependency, Some(after.unwrap_or_default().max(down.wait)))
+    };
     match error {
-        ApiError::Provider { failure, looks_down } => match failure.kind {
-            Kind::Throttled | Kind::Overloaded | Kind::Unreachable => retry(Scope::Dependency, failure.retry_after),
-            // One document that a provider fails on must not stop the others; a provider that fails on all must not use
-            // up each document's attempts.
-            Kind::Transient if looks_down => retry(Scope::Dependency, failure.retry_after),
-            Kind::Transient => retry(Scope::Record, failure.retry_after),
+        ApiError::Down(down) => wait_for(down, None),
+        ApiError::Provider { failure, down } => match (failure.kind, down) {
+            (Kind::Overloaded | Kind::Unreachable | Kind::Transient | Kind::Auth, Some(down)) => {
+                wait_for(down, failure.retry_after)
+            }
+            (Kind::Throttled | Kind::Overloaded | Kind::Unreachable, _) => {
+                retry(Scope::Dependency, failure.retry_after)
+            }
+            // One document that a provider fails on must not stop the others.
+            (Kind::Transient, None) => retry(Scope::Record, failure.retry_after),
             // Keys expire and are replaced: documents wait for it, as they wait for a broker.
-            Kind::Auth => retry(Scope::Dependency, Some(AUTH_PAUSE)),
-            Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest => {
+            (Kind::Auth, None) => retry(Scope::Dependency, Some(AUTH_PAUSE)),
+            (Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest, _) => {
                 GenerateError::Refused { code, message }
             }
         },
         ApiError::Closed | ApiError::Price(_) | ApiError::Budget(BudgetError::Exhausted { .. }) => {
             GenerateError::Refused { code, message }
         }
-        ApiError::Ledger(_) | ApiError::Budget(_) => retry(Scope::Dependency, None),
-        ApiError::Stopping => retry(Scope::Record, None),
+        // None is the document's fault: they must not cost one of its deliveries.
+        ApiError::Ledger(_) | ApiError::Budget(_) | ApiError::Stopping => retry(Scope::Dependency, None),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Anthropic's Messages API, version 2023-06-01: <https://docs.anthropic.com/en/api/messages>, errors:
 //! <https://docs.anthropic.com/en/api/errors>.
 //!
-//! No `cache_control` is sent: only the system message is shared between documents, and it is far below the shortest
-//! prefix that is cached.
+//! `cache_control` is sent for the system message alone, since documents share nothing else, and only where that is long
+//! enough to be cached at all: a written entry costs more than plain input.
 
 use precis_policy::Tokens;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, Problem, Reply, Request, Unreadable, Wire, plain_code};
+use super::{Finish, Kind, Problem, Remaining, Reply, Request, Unreadable, Wire, plain_code};
 
 /// The wire format of Anthropic's Messages.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,10 +76,15 @@ impl Wire for Anthropic {
     }
 
     fn body(&self, request: &Request) -> Value {
+        let system = if request.shares_a_prefix() {
+            json!([{ "type": "text", "text": request.system, "cache_control": { "type": "ephemeral" } }])
+        } else {
+            json!(request.system)
+        };
         let mut body = json!({
             "model": request.model,
             "max_tokens": request.max_output_tokens,
-            "system": request.system,
+            "system": system,
             "messages": [{ "role": "user", "content": request.user }],
         });
         if let Some(fields) = body.as_object_mut() {
@@ -102,13 +107,13 @@ impl Wire for Anthropic {
             Some(_) => Finish::Length,
             None => return Err(Unreadable("the message has no stop reason")),
         };
-        // A written cache entry costs more than plain input; as none is asked for there is none to price.
         let usage = message.usage.map(|usage| Tokens {
-            input: usage.input_tokens + usage.cache_creation_input_tokens.unwrap_or(0),
+            input: usage.input_tokens,
             cached_input: usage.cache_read_input_tokens.unwrap_or(0),
+            cache_write: usage.cache_creation_input_tokens.unwrap_or(0),
             output: usage.output_tokens,
         });
-        Ok(Reply { text, finish, usage, request_id: None })
+        Ok(Reply { text, finish, usage, request_id: None, remaining: Remaining::default() })
     }
 
     fn problem(&self, status: u16, body: &[u8]) -> Problem {

@@ -2,7 +2,7 @@
 //!
 //! - **TLS**, except to a loopback host. Redirects are not followed: neither a document nor a key goes to a host that
 //!   nobody configured.
-//! - **Time limits** on the connection and on the whole request, body included.
+//! - **Time limits** on the connection, until an answer begins, and on the whole request, body included.
 //! - The key is marked sensitive, and no error carries a URL, a header or a body.
 
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::{Billing, Failure, Kind, Problem, Provider, Reply, Request, Wire, retry_after};
+use super::{Billing, Failure, Kind, Problem, Provider, Remaining, Reply, Request, Wire, retry_after};
 
 /// Largest answer that is read. A summary has a few kilobytes.
 const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
@@ -30,6 +30,8 @@ pub struct HttpSettings {
     pub key: Option<Secret>,
     /// Time to establish a connection.
     pub connect_timeout: Duration,
+    /// Time until an answer begins.
+    pub first_byte_timeout: Duration,
     /// Time for a whole request.
     pub timeout: Duration,
 }
@@ -54,6 +56,7 @@ pub struct HttpProvider<W> {
     wire: W,
     client: Client,
     url: Url,
+    first_byte_timeout: Duration,
 }
 
 impl<W: Wire> HttpProvider<W> {
@@ -89,7 +92,7 @@ impl<W: Wire> HttpProvider<W> {
             builder = builder.https_only(true);
         }
         let client = builder.build().map_err(|error| UrlError::Unusable(error.without_url().to_string()))?;
-        Ok(Self { wire, client, url })
+        Ok(Self { wire, client, url, first_byte_timeout: settings.first_byte_timeout })
     }
 
     fn failure(&self, kind: Kind, billing: Billing, detail: impl Into<String>) -> Failure {
@@ -131,7 +134,10 @@ impl<W: Wire> Provider for HttpProvider<W> {
         for (name, value) in self.wire.headers(request) {
             post = post.header(name, value);
         }
-        let response = post.send().await.map_err(|error| self.broken(&error))?;
+        let response = match tokio::time::timeout(self.first_byte_timeout, post.send()).await {
+            Ok(response) => response.map_err(|error| self.broken(&error))?,
+            Err(_) => return Err(self.failure(Kind::Transient, Billing::Unknown, "no answer began in time")),
+        };
         let status = response.status();
         let headers = response.headers().clone();
         let request_id = headers.get(self.wire.request_id_header()).and_then(request_id);
@@ -148,16 +154,17 @@ impl<W: Wire> Provider for HttpProvider<W> {
             Err(Broken::Connection(error)) => Err(self.broken(&error)),
         };
         match result {
-            Ok(reply) => Ok(Reply { request_id, ..reply }),
+            Ok(reply) => Ok(Reply { request_id, remaining: Remaining::from_headers(&headers), ..reply }),
             Err(failure) => Err(Failure { request_id, ..failure }),
         }
     }
 }
 
-/// The provider's identifier of a request, if it looks like one.
+/// The provider's identifier of a request, if it looks like one: what does not may be text of the document.
 fn request_id(value: &HeaderValue) -> Option<String> {
     const LONGEST: usize = 128;
-    value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= LONGEST).map(str::to_owned)
+    let is_plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= LONGEST).filter(is_plain).map(str::to_owned)
 }
 
 enum Broken {

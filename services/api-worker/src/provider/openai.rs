@@ -1,13 +1,13 @@
 //! OpenAI's Chat Completions: <https://platform.openai.com/docs/api-reference/chat>. Many servers speak it (vLLM,
 //! llama.cpp, Mistral, Gemini's compatibility endpoint …), each with small differences, so reading is lenient and
-//! sending is plain.
+//! sending is plain. Prompts are cached there unasked, by their beginning: what documents share stands first.
 
 use precis_policy::Tokens;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, Problem, Reply, Request, Unreadable, Wire, plain_code};
+use super::{Finish, Kind, Problem, Remaining, Reply, Request, Unreadable, Wire, plain_code};
 
 /// The wire format of Chat Completions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,9 +141,15 @@ impl Wire for OpenAi {
             let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
             // More cached tokens than tokens: nothing that a bill could be made of.
             let input = usage.prompt_tokens.checked_sub(cached)?;
-            Some(Tokens { input, cached_input: cached, output: usage.completion_tokens })
+            Some(Tokens { input, cached_input: cached, cache_write: 0, output: usage.completion_tokens })
         });
-        Ok(Reply { text: choice.message.content.unwrap_or_default(), finish, usage, request_id: None })
+        Ok(Reply {
+            text: choice.message.content.unwrap_or_default(),
+            finish,
+            usage,
+            request_id: None,
+            remaining: Remaining::default(),
+        })
     }
 
     fn problem(&self, status: u16, body: &[u8]) -> Problem {

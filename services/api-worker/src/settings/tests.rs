@@ -44,7 +44,11 @@ fn every_problem_is_told_with_its_key() {
         temperature = 3.0
         [api_worker.openai]
         max_concurrency = 0
+        tokens_per_minute = 0
         extra_body = { model = "another", stream = true }
+        [api_worker.openai.breaker]
+        failure_share = 0.0
+        open_ms = 0
         "#,
     )
     .unwrap_err();
@@ -56,6 +60,9 @@ fn every_problem_is_told_with_its_key() {
         "api_worker.anthropic.timeout_ms",
         "api_worker.anthropic.temperature",
         "api_worker.openai.max_concurrency",
+        "api_worker.openai.tokens_per_minute",
+        "api_worker.openai.breaker.failure_share",
+        "api_worker.openai.breaker.open_ms",
         "\"model\"",
         "\"stream\"",
     ] {

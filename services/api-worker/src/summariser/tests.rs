@@ -1,11 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use super::*;
 use crate::provider::{Billing, Failure};
 
-fn end_of(kind: Kind, looks_down: bool) -> GenerateError {
+const REFUSE_AFTER: Duration = Duration::from_mins(2);
+const WAIT: Duration = Duration::from_secs(15);
+
+fn down_for(lasted: Duration) -> Down {
+    Down { wait: WAIT, lasted }
+}
+
+fn end_of(kind: Kind, down: Option<Down>) -> GenerateError {
     let retry_after = Some(Duration::from_secs(9));
     let failure = Failure {
         provider: "openai",
@@ -15,30 +20,47 @@ fn end_of(kind: Kind, looks_down: bool) -> GenerateError {
         billing: Billing::Unknown,
         request_id: None,
     };
-    generate_error(ApiError::Provider { failure, looks_down })
+    generate_error(ApiError::Provider { failure, down }, REFUSE_AFTER)
+}
+
+fn wait(error: &GenerateError) -> (Scope, Option<Duration>) {
+    let GenerateError::Retry { scope, after, .. } = error else { panic!("{error:?}") };
+    (*scope, *after)
 }
 
 #[test]
 fn what_another_tier_could_do_is_refused() {
     for kind in [Kind::OutOfMoney, Kind::TooLong, Kind::Refused, Kind::BadRequest] {
-        assert!(matches!(end_of(kind, false), GenerateError::Refused { code, .. } if code == kind.code()), "{kind:?}");
+        assert!(matches!(end_of(kind, None), GenerateError::Refused { code, .. } if code == kind.code()), "{kind:?}");
     }
-    assert!(matches!(generate_error(ApiError::Closed), GenerateError::Refused { code: "out_of_money", .. }));
+    let end = |error| generate_error(error, REFUSE_AFTER);
+    assert!(matches!(end(ApiError::Closed), GenerateError::Refused { code: "out_of_money", .. }));
+    let exhausted = BudgetError::Exhausted { budget: "daily".to_owned(), amount: precis_schemas::Usd::ZERO };
+    assert!(matches!(end(exhausted.into()), GenerateError::Refused { code: "budget_exhausted", .. }));
+    let unreadable = BudgetError::Unreadable { key: String::new() };
+    assert_eq!(wait(&end(unreadable.into())).0, Scope::Dependency);
 }
 
 #[test]
 fn a_provider_that_is_away_stops_the_intake_for_as_long_as_it_asks() {
     for kind in [Kind::Throttled, Kind::Overloaded, Kind::Unreachable] {
-        let GenerateError::Retry { scope, after, .. } = end_of(kind, false) else { panic!("{kind:?}") };
-        assert_eq!((scope, after), (Scope::Dependency, Some(Duration::from_secs(9))), "{kind:?}");
+        assert_eq!(wait(&end_of(kind, None)), (Scope::Dependency, Some(Duration::from_secs(9))), "{kind:?}");
     }
-    assert!(matches!(end_of(Kind::Auth, false), GenerateError::Retry { scope: Scope::Dependency, .. }));
+    assert_eq!(wait(&end_of(Kind::Auth, None)).0, Scope::Dependency);
 }
 
 #[test]
-fn one_documents_failures_are_bounded_and_everybodys_are_waited_out() {
-    assert!(matches!(end_of(Kind::Transient, false), GenerateError::Retry { scope: Scope::Record, .. }));
-    assert!(matches!(end_of(Kind::Transient, true), GenerateError::Retry { scope: Scope::Dependency, .. }));
+fn one_documents_failures_are_bounded_and_everybodys_are_waited_out_until_another_tier_gets_them() {
+    assert_eq!(wait(&end_of(Kind::Transient, None)).0, Scope::Record);
+    let just_under = REFUSE_AFTER.checked_sub(Duration::from_millis(1)).unwrap();
+    for kind in [Kind::Transient, Kind::Overloaded, Kind::Unreachable, Kind::Auth] {
+        assert_eq!(wait(&end_of(kind, Some(down_for(just_under)))), (Scope::Dependency, Some(WAIT)), "{kind:?}");
+        let refused = end_of(kind, Some(down_for(REFUSE_AFTER)));
+        assert!(matches!(refused, GenerateError::Refused { code: "provider_down", .. }), "{kind:?}");
+    }
+    let nothing_sent = |lasted| generate_error(ApiError::Down(down_for(lasted)), REFUSE_AFTER);
+    assert_eq!(wait(&nothing_sent(just_under)), (Scope::Dependency, Some(WAIT)));
+    assert!(matches!(nothing_sent(REFUSE_AFTER), GenerateError::Refused { code: "provider_down", .. }));
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_api_worker::breaker::{self, Breaker};
 use precis_api_worker::budget::Budgets;
 use precis_api_worker::caller::{ApiError, Caller, Paid, Subject};
 use precis_api_worker::ledger::Ledger;
-use precis_api_worker::pacer::Pacer;
-use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Provider, Reply, Request};
+use precis_api_worker::pacer::{Pace, Pacer};
+use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Provider, Remaining, Reply, Request};
 use precis_flow::LogConfig;
-use precis_policy::{PriceTable, Tokens};
+use precis_policy::{Budget, Policy, PriceTable, Tokens};
 use precis_schemas::{SettlementResult, Usd};
 use tokio_util::sync::CancellationToken;
 
@@ -21,17 +22,33 @@ use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
 const SUBJECT: Subject<'_> = Subject { tenant: TENANT, document_id: "document", revision: 3 };
 
+pub(crate) const PACE: Pace = Pace { concurrency: 4, requests_per_minute: None, tokens_per_minute: None };
+
+/// What goes down after three failures, for half a second.
+const SOON_DOWN: breaker::Limits = breaker::Limits {
+    window: Duration::from_secs(60),
+    min_requests: 3,
+    failure_share: 0.5,
+    open: Duration::from_millis(500),
+};
+
+/// So many failures as no test has.
+const NEVER_DOWN: breaker::Limits = breaker::Limits { min_requests: 100_000, ..SOON_DOWN };
+
 pub(crate) fn caller(wire: &Wire, provider: Arc<dyn Provider>, ledger: Ledger) -> Caller {
     let prices = PriceTable::builtin();
     Caller {
         tier: "api".to_owned(),
         provider,
-        pacer: Arc::new(Pacer::new(4)),
+        pacer: Arc::new(Pacer::new(PACE)),
+        breaker: Arc::new(Breaker::new(wire.name, wire.model, NEVER_DOWN)),
+        refuse_after: Duration::from_secs(60),
         budgets: Arc::new(Budgets::new(MemoryStore::new())),
         ledger,
         price: prices.price(wire.name, wire.model).unwrap().clone(),
         price_digest: prices.digest(),
         max_attempts: 4,
+        draining: CancellationToken::new(),
     }
 }
 
@@ -62,7 +79,13 @@ where
 }
 
 fn answered(usage: Option<Tokens>) -> Reply {
-    Reply { text: "A summary.".to_owned(), finish: Finish::Stop, usage, request_id: None }
+    Reply {
+        text: "A summary.".to_owned(),
+        finish: Finish::Stop,
+        usage,
+        request_id: None,
+        remaining: Remaining::default(),
+    }
 }
 
 fn failed(kind: Kind, retry_after: Option<Duration>) -> Failure {
@@ -210,7 +233,7 @@ async fn a_request_in_flight_is_let_finish_when_the_worker_stops() {
         let stop = stop.clone();
         move |_| {
             stop.cancel();
-            async { Ok(answered(Some(Tokens { input: 1, cached_input: 0, output: 1 }))) }
+            async { Ok(answered(Some(Tokens { input: 1, cached_input: 0, cache_write: 0, output: 1 }))) }
         }
     });
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
@@ -235,4 +258,93 @@ async fn waiting_ends_when_the_worker_stops() {
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
     assert!(matches!(caller.call(ANTHROPIC.request(), SUBJECT, &[], &stop).await, Err(ApiError::Stopping)));
     assert_eq!(*requests.lock().unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_ends_when_the_stage_drains() {
+    let house = house().await;
+    let throttled = ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "20");
+    let faults = Faults::start(Vec::new(), throttled).await;
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    let draining = CancellationToken::new();
+    caller.draining = draining.clone();
+    let caller = Arc::new(caller);
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let caller = Arc::clone(&caller);
+            tokio::spawn(async move { call(&caller, &ANTHROPIC).await })
+        })
+        .collect();
+    while faults.seen().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    draining.cancel();
+    for call in calls {
+        assert!(matches!(call.await.unwrap(), Err(ApiError::Stopping)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_down_is_left_alone_and_let_back_in_by_one_request() {
+    let house = house().await;
+    let down = vec![ANTHROPIC.problem((529, "overloaded_error", "")); 3];
+    let faults = Faults::start(down, ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    caller.breaker = Arc::new(Breaker::new(ANTHROPIC.name, ANTHROPIC.model, SOON_DOWN));
+    let ApiError::Provider { failure, down } = call(&caller, &ANTHROPIC).await.unwrap_err() else { panic!() };
+    assert_eq!(
+        (failure.kind, down.is_some(), faults.seen().len()),
+        (Kind::Overloaded, true, 3),
+        "and not a fourth time"
+    );
+    let ApiError::Down(down) = call(&caller, &ANTHROPIC).await.unwrap_err() else { panic!() };
+    assert_eq!((faults.seen().len(), house.ledger().await.0.len()), (3, 3));
+    tokio::time::sleep(down.wait).await;
+    assert!(call(&caller, &ANTHROPIC).await.is_ok());
+    assert!(call(&caller, &ANTHROPIC).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_room_in_a_budget_gives_its_place_back() {
+    let house = house().await;
+    let faults = Faults::start(Vec::new(), ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    caller.pacer = Arc::new(Pacer::new(Pace { concurrency: 1, requests_per_minute: Some(6), tokens_per_minute: None }));
+    let budgets = budget("0.00000001");
+    let stop = CancellationToken::new();
+    for _ in 0..3 {
+        let error = caller.call(ANTHROPIC.request(), SUBJECT, &budgets, &stop).await.unwrap_err();
+        assert_eq!(error.code(), "budget_exhausted");
+    }
+    assert!(call(&caller, &ANTHROPIC).await.is_ok(), "the one request of ten seconds is still there");
+    assert_eq!((faults.seen().len(), house.ledger().await.0.len()), (1, 1));
+}
+
+fn budget(usd: &str) -> Vec<Budget> {
+    let budget = format!("[[budgets]]\nname = \"tiny\"\nwindow = \"month\"\nusd = \"{usd}\"\n");
+    Policy::parse(&(policy("anthropic", "claude-haiku-4-5") + &budget)).unwrap().budgets
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_given_up_in_flight_counts_as_spent_and_stays_open_in_the_ledger() {
+    let house = house().await;
+    let faults = Faults::start(vec![Answer::Hangs], ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
+    let caller = Arc::new(caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log())));
+    // Room for one request, whose bound is 276 tokens at 1 dollar and 100 at 5 dollars a million, and a half.
+    let budgets = Arc::new(budget("0.001"));
+    let call = |document: &'static str| {
+        let (caller, budgets) = (Arc::clone(&caller), Arc::clone(&budgets));
+        let subject = Subject { document_id: document, ..SUBJECT };
+        async move { caller.call(ANTHROPIC.request(), subject, &budgets, &CancellationToken::new()).await }
+    };
+    let given_up = tokio::spawn(call("given up"));
+    while faults.seen().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    given_up.abort();
+    assert!(given_up.await.unwrap_err().is_cancelled());
+    assert_eq!(call("next").await.unwrap_err().code(), "budget_exhausted");
+    let total = house.spend().await.total();
+    assert_eq!((total.open, total.billed), (1, Usd::ZERO));
+    assert!(total.possibly_billed > Usd::ZERO);
 }

@@ -1,11 +1,17 @@
 //! A provider that answers as it is told to, in this process.
 
 use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
+use http_body::{Frame, SizeHint};
 use serde_json::Value;
 
 /// What the server does with a request.
@@ -15,8 +21,12 @@ pub(crate) enum Answer {
     Http { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// Announces the whole body, sends the first half and closes.
     Half(Vec<u8>),
-    /// Sends the head of an answer and nothing more.
+    /// Says nothing and keeps the connection open.
     Hangs,
+    /// Says nothing and closes the connection.
+    Closes,
+    /// Answers, a while later.
+    Late(Duration, Box<Self>),
 }
 
 impl Answer {
@@ -52,16 +62,28 @@ pub(crate) struct Faults {
     script: Mutex<VecDeque<Answer>>,
     standing: Answer,
     seen: Mutex<Vec<Seen>>,
+    billed: AtomicU64,
 }
 
 impl Faults {
     pub(crate) async fn start(script: Vec<Answer>, standing: Answer) -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let faults = Arc::new(Self { url, script: Mutex::new(script.into()), standing, seen: Mutex::default() });
+        let faults = Arc::new(Self {
+            url,
+            script: Mutex::new(script.into()),
+            standing,
+            seen: Mutex::default(),
+            billed: AtomicU64::new(0),
+        });
         let app = axum::Router::new().fallback(answer).with_state(Arc::clone(&faults));
         tokio::spawn(async move { axum::serve(listener, app).await });
         faults
+    }
+
+    /// Requests that the provider has done the work for, whether or not the answer arrived.
+    pub(crate) fn billed(&self) -> u64 {
+        self.billed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -69,11 +91,47 @@ impl Faults {
     }
 }
 
+/// Half of what it announces, and then an error, which closes the connection.
+struct HalfBody {
+    half: Option<Bytes>,
+    whole: u64,
+    /// Time for the first half to leave.
+    pause: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl http_body::Body for HalfBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.half.take() {
+            Some(half) => Poll::Ready(Some(Ok(Frame::data(half)))),
+            None => self.pause.as_mut().poll(context).map(|()| Some(Err(io::Error::other("as told")))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.whole)
+    }
+}
+
 async fn answer(State(faults): State<Arc<Faults>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let body = serde_json::from_slice(&body).unwrap();
     faults.seen.lock().unwrap().push(Seen { path: uri.path().to_owned(), headers, body });
     let next = faults.script.lock().unwrap().pop_front();
-    match next.unwrap_or_else(|| faults.standing.clone()) {
+    let mut answer = next.unwrap_or_else(|| faults.standing.clone());
+    let mut status = &answer;
+    while let Answer::Late(_, late) = status {
+        status = &**late;
+    }
+    if matches!(status, Answer::Http { status: 200, .. } | Answer::Half(_) | Answer::Closes) {
+        faults.billed.fetch_add(1, Ordering::SeqCst);
+    }
+    while let Answer::Late(wait, late) = answer {
+        tokio::time::sleep(wait).await;
+        answer = *late;
+    }
+    match answer {
         Answer::Http { status, headers, body } => {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
@@ -82,9 +140,13 @@ async fn answer(State(faults): State<Arc<Faults>>, uri: Uri, headers: HeaderMap,
             response.body(Body::from(body)).unwrap()
         }
         Answer::Half(body) => {
-            let half = body[..body.len() / 2].to_vec();
-            Response::builder().header("content-length", body.len()).body(Body::from(half)).unwrap()
+            let half = Some(Bytes::from(body[..body.len() / 2].to_vec()));
+            let pause = Box::pin(tokio::time::sleep(Duration::from_millis(50)));
+            Response::new(Body::new(HalfBody { half, whole: body.len() as u64, pause }))
         }
         Answer::Hangs => std::future::pending().await,
+        // Ends the connection's task.
+        Answer::Closes => std::panic::resume_unwind(Box::new("as told")),
+        Answer::Late(..) => unreachable!("waited for above"),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use precis_api_worker::ledger::spend::Spend;
 use precis_config::Settings;
 use precis_flow::{Log, Output, ReadStart, Record};
 use precis_pipeline::{House, identity, now_ms, topics};
@@ -114,7 +115,7 @@ impl TestHouse {
     }
 
     /// All that a topic holds now.
-    async fn all_records(&self, topic: &str) -> Vec<Record> {
+    pub(crate) async fn all_records(&self, topic: &str) -> Vec<Record> {
         let mut reader = self.log().reader(topic, ReadStart::Beginning).await.unwrap();
         let mut records = Vec::new();
         loop {
@@ -124,6 +125,15 @@ impl TestHouse {
                 None => {}
             }
         }
+    }
+
+    /// What the ledger's reader makes of it.
+    pub(crate) async fn spend(&self) -> Spend {
+        let mut spend = Spend::default();
+        for record in self.all_records(topics::LEDGER).await {
+            spend.read(&record).unwrap();
+        }
+        spend
     }
 
     /// Attempts and settlements, each in the order in which they were written.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use precis_api_worker::caller::{ApiError, Subject};
 use precis_api_worker::ledger::Ledger;
 use precis_api_worker::provider::Kind;
+use precis_policy::Tokens;
 use precis_schemas::SettlementResult;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,19 @@ impl LlMock {
         self.send(scenario.json(&json!({ "behaviors": behaviors }))).await;
     }
 
+    /// A judge that passes everybody would prove nothing.
+    async fn finds_fault_with_who_ignores_retry_after(&self) {
+        self.reset().await;
+        self.behave(json!([{ "type": "fail", "status": 429, "retry_after": 1.0, "times": 1 }])).await;
+        for status in [429, 200] {
+            let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "at once again" }] });
+            let answer =
+                self.client.post(format!("{}/v1/chat/completions", self.url)).json(&body).send().await.unwrap();
+            assert_eq!(answer.status(), status);
+        }
+        assert_eq!(self.get("verdict").await["passed"], json!(false));
+    }
+
     async fn get(&self, path: &str) -> Value {
         self.send(self.client.get(format!("{}/_llmock/{path}", self.url))).await
     }
@@ -49,6 +63,7 @@ async fn an_independent_judge_finds_no_fault_in_our_manners() {
     let anthropic = ANTHROPIC.at(&format!("{url}/anthropic"));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let llmock = LlMock { url, client };
+    llmock.finds_fault_with_who_ignores_retry_after().await;
     for (wire, provider) in [(&OPENAI, openai), (&ANTHROPIC, anthropic)] {
         llmock.reset().await;
         llmock.behave(json!([{ "type": "reply", "text": SUMMARY, "times": null }])).await;
@@ -81,21 +96,39 @@ async fn an_independent_judge_finds_no_fault_in_our_manners() {
             assert_eq!(call.await.unwrap(), Ok(()));
         }
 
+        // Its counts are proved before they are believed: of short prompts an older one counted nothing.
+        let requests = llmock.get("requests").await;
+        let requests = requests["requests"].as_array().unwrap();
+        let served: Vec<_> = requests.iter().filter(|request| request["status"] == 200).collect();
+        let read: i64 = served.iter().map(|request| tokens_read(&request["body"])).sum();
+        let generated = tokens(&json!(SUMMARY)) * served.len() as i64;
+        let price = caller.price.clone();
+        let (attempts, settlements) = house.ledger().await;
+        assert_eq!(requests.len(), attempts.len(), "the ledger knows every request that the provider saw");
+        let billed: Vec<_> =
+            settlements.iter().filter(|settlement| settlement.result == SettlementResult::Billed).collect();
+        assert_eq!((billed.len(), read > 0), (served.len(), true));
+        assert_eq!(billed.iter().map(|paid| paid.input_tokens).sum::<i64>(), read);
+        assert_eq!(billed.iter().map(|paid| paid.output_tokens).sum::<i64>(), generated);
+        let owed = Tokens { input: read as u64, output: generated as u64, ..Tokens::default() };
+        let owed = price.cost(owed).unwrap().nanos();
+        let paid = house.spend().await.total().billed.nanos();
+        // Each request is rounded up to the billionth of a dollar, twice.
+        assert!((owed..=owed + 2 * billed.len() as i64).contains(&paid), "{paid} of {owed}");
+
         let verdict = llmock.get("verdict").await;
         assert_eq!((&verdict["passed"], &verdict["warnings"]), (&json!(true), &json!(0)), "{verdict:#}");
-        let requests = llmock.get("requests").await;
-        let (attempts, settlements) = house.ledger().await;
-        assert_eq!(requests["count"], attempts.len(), "the ledger knows every request that the provider saw");
-        let billed = |settlement: &&precis_schemas::LedgerSettlement| settlement.result == SettlementResult::Billed;
-        let served = requests["requests"].as_array().unwrap().iter().filter(|request| request["status"] == 200).count();
-        assert_eq!(settlements.iter().filter(billed).count(), served);
-        assert!(
-            settlements
-                .iter()
-                .filter(billed)
-                .all(|paid| paid.input_tokens > 0 && paid.output_tokens > 0 && paid.cost.nanos() > 0)
-        );
     }
+}
+
+/// As it counts: a fourth of the characters of each text, rounded down.
+fn tokens(text: &Value) -> i64 {
+    text.as_str().unwrap().chars().count() as i64 / 4
+}
+
+fn tokens_read(body: &Value) -> i64 {
+    let messages = body["messages"].as_array().unwrap().iter().map(|message| tokens(&message["content"]));
+    messages.sum::<i64>() + body.get("system").map_or(0, tokens)
 }
 
 async fn ask(wire: &Wire, caller: &precis_api_worker::caller::Caller, number: usize) -> Result<(), Kind> {

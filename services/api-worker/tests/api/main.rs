@@ -8,6 +8,7 @@ mod faults;
 mod house;
 mod llmock;
 mod memory;
+mod money;
 mod suite;
 mod wires;
 mod worker;
@@ -42,6 +43,10 @@ contract!(
     what_never_succeeds_is_told_apart,
     a_garbled_answer_may_have_been_billed,
     half_an_answer_may_have_been_billed,
+    a_connection_closed_without_a_word_may_have_been_billed,
+    an_answer_that_begins_too_late_may_have_been_billed,
+    an_answer_that_stops_half_way_may_have_been_billed,
+    what_is_left_of_the_limits_is_read,
     no_answer_in_time_may_have_been_billed,
     an_answer_without_end_is_cut_off,
     no_connection_is_not_billed,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Reply};
+use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Remaining, Reply};
 use precis_policy::Tokens;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::faults::{Answer, Faults};
 use crate::wires::{KEY, Wire};
@@ -24,13 +25,13 @@ fn summary(failure: &Failure) -> (Kind, Billing) {
 pub(crate) async fn an_answer_comes_with_its_tokens_and_the_providers_request_id(wire: &Wire) {
     let reply = ask(wire, wire.ok("A summary.", "stop", 120, 0, 30)).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.finish), ("A summary.", Finish::Stop));
-    assert_eq!(reply.usage, Some(Tokens { input: 120, cached_input: 0, output: 30 }));
+    assert_eq!(reply.usage, Some(Tokens { input: 120, cached_input: 0, cache_write: 0, output: 30 }));
     assert_eq!(reply.request_id.as_deref(), Some("req_1"));
 }
 
 pub(crate) async fn cached_tokens_are_counted_apart(wire: &Wire) {
     let reply = ask(wire, wire.ok("A summary.", "stop", 86, 1920, 30)).await.unwrap();
-    assert_eq!(reply.usage, Some(Tokens { input: 86, cached_input: 1920, output: 30 }));
+    assert_eq!(reply.usage, Some(Tokens { input: 86, cached_input: 1920, cache_write: 0, output: 30 }));
 }
 
 pub(crate) async fn the_request_carries_key_model_and_text(wire: &Wire) {
@@ -124,6 +125,47 @@ pub(crate) async fn no_answer_in_time_may_have_been_billed(wire: &Wire) {
     let failure = ask(wire, Answer::Hangs).await.unwrap_err();
     assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
     assert!(failure.to_string().contains("time"), "{failure}");
+}
+
+pub(crate) async fn a_connection_closed_without_a_word_may_have_been_billed(wire: &Wire) {
+    let failure = ask(wire, Answer::Closes).await.unwrap_err();
+    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+}
+
+pub(crate) async fn an_answer_that_begins_too_late_may_have_been_billed(wire: &Wire) {
+    let late = |milliseconds| {
+        let answer = wire.ok("A summary.", "stop", 1, 0, 1);
+        Answer::Late(Duration::from_millis(milliseconds), Box::new(answer))
+    };
+    assert!(ask(wire, late(50)).await.is_ok());
+    let failure = ask(wire, late(600)).await.unwrap_err();
+    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert!(failure.to_string().contains("no answer began in time"), "{failure}");
+}
+
+/// By hand: no server library sends a head and then waits.
+pub(crate) async fn an_answer_that_stops_half_way_may_have_been_billed(wire: &Wire) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+        // Reads until the client has had enough.
+        while connection.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
+    });
+    let failure = wire.at(&url).complete(&wire.request()).await.unwrap_err();
+    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert!(failure.to_string().contains("no complete answer in time"), "{failure}");
+    server.await.unwrap();
+}
+
+pub(crate) async fn what_is_left_of_the_limits_is_read(wire: &Wire) {
+    let [requests, tokens] = wire.remaining_headers;
+    let answer = wire.ok("A summary.", "stop", 1, 0, 1).with(requests, "7").with(tokens, "39500");
+    let remaining = ask(wire, answer).await.unwrap().remaining;
+    assert_eq!((remaining.requests, remaining.tokens), (Some(7), Some(39_500)));
+    assert_eq!(ask(wire, wire.ok("A summary.", "stop", 1, 0, 1)).await.unwrap().remaining, Remaining::default());
 }
 
 pub(crate) async fn an_answer_without_end_is_cut_off(wire: &Wire) {

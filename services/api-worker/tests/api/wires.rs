@@ -17,6 +17,8 @@ pub(crate) struct Wire {
     pub(crate) path: &'static str,
     pub(crate) key_header: (&'static str, &'static str),
     pub(crate) request_id_header: &'static str,
+    /// Requests and tokens left.
+    pub(crate) remaining_headers: [&'static str; 2],
     pub(crate) model: &'static str,
     provider: fn(&HttpSettings) -> Arc<dyn Provider>,
     message: fn(text: &str, finish: &str, input: u64, cached: u64, output: u64) -> Value,
@@ -37,6 +39,7 @@ pub(crate) const ANTHROPIC: Wire = Wire {
     path: "/v1/messages",
     key_header: ("x-api-key", KEY),
     request_id_header: "request-id",
+    remaining_headers: ["anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-tokens-remaining"],
     model: "claude-haiku-4-5",
     provider: |settings| Arc::new(HttpProvider::new(Anthropic, settings).unwrap()),
     message: |text, finish, input, cached, output| {
@@ -69,6 +72,7 @@ pub(crate) const OPENAI: Wire = Wire {
     path: "/v1/chat/completions",
     key_header: ("authorization", "Bearer sk-test-very-secret"),
     request_id_header: "x-request-id",
+    remaining_headers: ["x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"],
     model: "gpt-5.4-nano",
     provider: |settings| {
         let settings = HttpSettings { base_url: format!("{}/v1", settings.base_url), ..settings.clone() };
@@ -105,6 +109,7 @@ impl Wire {
             base_url: url.to_owned(),
             key: Some(Secret::new(KEY)),
             connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_millis(500),
             timeout: Duration::from_millis(700),
         })
     }

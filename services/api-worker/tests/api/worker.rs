@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use precis_api_worker::{ApiWorkerSettings, run};
+use precis_api_worker::{ApiWorkerSettings, BreakerSettings, run};
 use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::topics;
 use precis_schemas::{Escalation, Outcome, SettlementResult, Status, SwitchState, TrialResult, codec};
@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
 use crate::house::{SUMMARY, TestHouse, policy};
-use crate::wires::{ANTHROPIC, OPENAI, Wire};
+use crate::wires::{ANTHROPIC, KEY, OPENAI, Wire};
 
 /// Settings with both providers at this server. The keys come from a file, so that no test depends on the environment.
-fn settings(house: &TestHouse, url: &str, with_key: bool) -> ApiWorkerSettings {
+pub(crate) fn settings(house: &TestHouse, url: &str, with_key: bool) -> ApiWorkerSettings {
     let mut settings = ApiWorkerSettings::default();
     let key_file = house.root.path().join("key");
-    std::fs::write(&key_file, "sk-test\n").unwrap();
+    std::fs::write(&key_file, format!("{KEY}\n")).unwrap();
     settings.anthropic.base_url = Some(url.to_owned());
     settings.openai.base_url = Some(format!("{url}/v1"));
     if with_key {
@@ -26,19 +26,19 @@ fn settings(house: &TestHouse, url: &str, with_key: bool) -> ApiWorkerSettings {
     settings
 }
 
-struct Running {
+pub(crate) struct Running {
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
-fn start(house: &Arc<TestHouse>, settings: ApiWorkerSettings) -> Running {
+pub(crate) fn start(house: &Arc<TestHouse>, settings: ApiWorkerSettings) -> Running {
     let shutdown = CancellationToken::new();
     let (house, token) = (Arc::clone(house), shutdown.clone());
     Running { shutdown, task: tokio::spawn(async move { run(&house.house, settings, token).await }) }
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.unwrap().unwrap();
     }
@@ -150,6 +150,36 @@ async fn without_room_in_a_budget_documents_go_back_and_nothing_is_sent() {
     assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "budget_exhausted"));
     worker.stop().await;
     assert!(faults.seen().is_empty() && house.ledger().await.0.is_empty());
+    let metrics = house.house.recorder.render();
+    assert!(metrics.contains("precis_budget_left_dollars{budget=\"tiny\"}"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_of_a_provider_that_stays_down_go_to_other_tiers_until_it_answers_again() {
+    let house = house_for(&ANTHROPIC).await;
+    let down = vec![ANTHROPIC.problem((529, "overloaded_error", "")); 3];
+    let faults = Faults::start(down, ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let mut settings = settings(&house, &faults.url, true);
+    let breaker = BreakerSettings { min_requests: 3, open_ms: 100, refuse_after_ms: 0, ..BreakerSettings::default() };
+    settings.anthropic.breaker = breaker;
+    let worker = start(&house, settings);
+    house.route("one").await;
+    let trial = escalation(&house).await.trial;
+    assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "provider_down"));
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    house.route("two").await;
+    assert_eq!(outcomes(&house, 1).await[0].document_id, "two");
+    worker.stop().await;
+    assert_eq!(faults.seen().len(), 4);
+    let metrics = house.house.recorder.render();
+    for line in [
+        "precis_api_breaker_state{provider=\"anthropic\",model=\"claude-haiku-4-5\"}",
+        "precis_answer_tokens_total{tier=\"api\",kind=\"input\"}",
+        "precis_premium_price_nano_dollars{kind=\"output\"}",
+        "precis_ledger_open_attempts",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,8 +13,8 @@ use crate::{
 
 /// Each tenant for itself.
 const EACH: &str = "*";
-/// Slices of a window unless the budget says how large one is: a crash, or a restart, leaves one of them unspent.
-const SLICES: i64 = 100;
+/// Slices of a window unless the budget says how large one is: a crash or a restart leaves one of them unspent.
+const SLICES: i64 = 1_000;
 /// Each slice is one object in the store.
 const MOST_SLICES: i64 = 10_000;
 
@@ -35,8 +35,8 @@ pub struct Budget {
     /// The tenant that it limits; `*`: each tenant for itself, but for those with a budget of their own. Left out: all tenants together.
     #[serde(default)]
     pub tenant: Option<String>,
-    /// What an instance takes out of the window at a time, US dollars. It is what a crash or a restart leaves unspent. Left out: a hundredth
-    /// of the limit.
+    /// What an instance takes out of the window at a time, US dollars. It is what a crash or a restart leaves unspent. Left out: a
+    /// thousandth of the limit.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub slice_usd: Option<Usd>,
@@ -60,8 +60,8 @@ impl Budget {
 
     /// What is taken out of the window at a time.
     pub fn slice(&self) -> Usd {
-        let hundredth = Usd::from_nanos((self.usd.nanos() / SLICES).max(1));
-        self.slice_usd.or(hundredth).unwrap_or(self.usd)
+        let thousandth = Usd::from_nanos((self.usd.nanos() / SLICES).max(1));
+        self.slice_usd.or(thousandth).unwrap_or(self.usd)
     }
 
     fn limits(&self, tier: &str, tenant: &str) -> bool {

@@ -34,6 +34,10 @@ pub struct Price {
     /// Input tokens read from the provider's cache; left out: as `input`.
     #[serde(default)]
     pub cached_input: Option<Usd>,
+    /// Input tokens written to the provider's cache; left out: a quarter more than `input`, as Anthropic charges for five
+    /// minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<Usd>,
     /// Generated tokens.
     pub output: Usd,
 }
@@ -45,6 +49,8 @@ pub struct Tokens {
     pub input: u64,
     /// Input tokens read from the provider's cache.
     pub cached_input: u64,
+    /// Input tokens written to the provider's cache.
+    pub cache_write: u64,
     /// Generated tokens.
     pub output: u64,
 }
@@ -93,7 +99,7 @@ impl PriceTable {
         let table: Self = toml::from_str(toml).map_err(|error| PriceError::Malformed(error.to_string()))?;
         for (index, price) in table.prices.iter().enumerate() {
             let what = format!("{} {}", price.provider, price.model);
-            let amounts = [Some(price.input), price.cached_input, Some(price.output)];
+            let amounts = [Some(price.input), price.cached_input, price.cache_write, Some(price.output)];
             if amounts.into_iter().flatten().any(|amount| amount.nanos() < 0) {
                 return Err(PriceError::Malformed(format!("{what} has a negative price")));
             }
@@ -122,7 +128,24 @@ impl PriceTable {
     }
 }
 
+impl Tokens {
+    /// Tokens read, whatever cache served them.
+    pub fn read(self) -> u64 {
+        self.input.saturating_add(self.cached_input).saturating_add(self.cache_write)
+    }
+
+    /// Tokens read and generated.
+    pub fn total(self) -> u64 {
+        self.read().saturating_add(self.output)
+    }
+}
+
 impl Price {
+    fn cache_write(&self) -> Usd {
+        let quarter_more = Usd::from_nanos(self.input.nanos().saturating_add(self.input.nanos() / 4));
+        self.cache_write.or(quarter_more).unwrap_or(Usd::MAX)
+    }
+
     /// What these tokens cost.
     ///
     /// # Errors
@@ -131,8 +154,10 @@ impl Price {
         let part = |per_million, count| Usd::for_tokens(per_million, count).ok_or(PriceError::Overflow(count));
         let input = part(self.input, tokens.input)?;
         let cached = part(self.cached_input.unwrap_or(self.input), tokens.cached_input)?;
+        let written = part(self.cache_write(), tokens.cache_write)?;
         let output = part(self.output, tokens.output)?;
-        input.checked_add(cached).and_then(|sum| sum.checked_add(output)).ok_or(PriceError::Overflow(tokens.output))
+        let sum = input.checked_add(cached).and_then(|sum| sum.checked_add(written));
+        sum.and_then(|sum| sum.checked_add(output)).ok_or(PriceError::Overflow(tokens.output))
     }
 }
 
@@ -154,10 +179,15 @@ mod tests {
             model: "m".into(),
             input: "1".parse().unwrap(),
             cached_input: Some("0.1".parse().unwrap()),
+            cache_write: None,
             output: "5".parse().unwrap(),
         };
-        let cost = price.cost(Tokens { input: 1_000, cached_input: 2_000, output: 100 }).unwrap();
-        assert_eq!(cost, "0.0017".parse().unwrap());
+        let tokens = Tokens { input: 1_000, cached_input: 2_000, cache_write: 0, output: 100 };
+        assert_eq!(price.cost(tokens).unwrap(), "0.0017".parse().unwrap());
+        let written = Tokens { cache_write: 2_000, ..Tokens::default() };
+        assert_eq!(price.cost(written).unwrap(), "0.0025".parse().unwrap());
+        let dear = Price { cache_write: Some("2".parse().unwrap()), ..price };
+        assert_eq!(dear.cost(written).unwrap(), "0.004".parse().unwrap());
     }
 
     #[test]

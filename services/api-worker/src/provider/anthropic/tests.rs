@@ -44,6 +44,16 @@ fn configured_fields_reach_the_body() {
 }
 
 #[test]
+fn a_long_system_message_is_asked_to_be_cached_and_a_short_one_is_not() {
+    let mut request = request();
+    assert!(Anthropic.body(&request)["system"].is_string());
+    request.system = "Only what the text says. ".repeat(200);
+    let system = &Anthropic.body(&request)["system"];
+    assert_eq!(system[0]["text"], request.system);
+    assert_eq!(system[0]["cache_control"], json!({ "type": "ephemeral" }));
+}
+
+#[test]
 fn text_blocks_are_joined_and_input_classes_stay_disjoint() {
     let reply = reply(&json!({
         "content": [{ "type": "thinking", "thinking": "…" }, { "type": "text", "text": "One. " }, { "type": "text", "text": "Two." }],
@@ -52,7 +62,7 @@ fn text_blocks_are_joined_and_input_classes_stay_disjoint() {
     }))
     .unwrap();
     assert_eq!((reply.text.as_str(), reply.finish), ("One. Two.", Finish::Stop));
-    assert_eq!(reply.usage, Some(Tokens { input: 15, cached_input: 100, output: 7 }));
+    assert_eq!(reply.usage, Some(Tokens { input: 10, cached_input: 100, cache_write: 5, output: 7 }));
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn provider(base_url: &str, key: &str) -> Result<HttpProvider<Anthropic>, UrlErr
         base_url: base_url.to_owned(),
         key: Some(Secret::new(key)),
         connect_timeout: Duration::from_secs(1),
+        first_byte_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
     };
     HttpProvider::new(Anthropic, &settings)

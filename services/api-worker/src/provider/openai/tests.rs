@@ -44,11 +44,11 @@ fn cached_tokens_are_taken_out_of_the_prompt_tokens() {
     let usage =
         json!({ "prompt_tokens": 2006, "completion_tokens": 300, "prompt_tokens_details": { "cached_tokens": 1920 } });
     let reply = completion(&json!("Text."), &Value::Null, "stop", &usage).unwrap();
-    assert_eq!(reply.usage, Some(Tokens { input: 86, cached_input: 1920, output: 300 }));
+    assert_eq!(reply.usage, Some(Tokens { input: 86, cached_input: 1920, cache_write: 0, output: 300 }));
     let plain = json!({ "prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8, "prompt_tokens_details": null });
     assert_eq!(
         completion(&json!("T"), &Value::Null, "stop", &plain).unwrap().usage,
-        Some(Tokens { input: 5, cached_input: 0, output: 3 })
+        Some(Tokens { input: 5, cached_input: 0, cache_write: 0, output: 3 })
     );
 }
 

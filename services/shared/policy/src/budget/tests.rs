@@ -33,7 +33,7 @@ fn a_request_must_have_room_in_every_budget_that_names_its_tier_and_tenant_or_no
     assert_eq!(names(&policy, "premium", "acme"), ["all", "premium", "acme"], "its own replaces the one for each");
     assert_eq!(policy.budgets[3].tenant_scope("other"), Some("other"));
     assert_eq!(policy.budgets[0].tenant_scope("other"), None);
-    assert_eq!(policy.budgets[1].slice(), "0.2".parse().unwrap());
+    assert_eq!(policy.budgets[1].slice(), "0.02".parse().unwrap());
 }
 
 #[test]
