@@ -9,6 +9,7 @@ mod house;
 mod llmock;
 mod memory;
 mod money;
+mod secrets;
 mod suite;
 mod wires;
 mod worker;
