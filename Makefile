@@ -31,11 +31,12 @@ bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machin
 soak-engine: build ## whether the engine's memory stays flat over an hour, with low priority; minutes=10: shorter
 	python3 loadtest/engine/soak.py --minutes $(or $(minutes),60)
 
-check: ## format, lints and docs, warnings denied
+check: ## format, lints, docs and alert rules, warnings denied
 	infra/setup.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory docs
+	infra/alerts-check.sh
 
 sanitize: ## the kernels' tests under AddressSanitizer
 	infra/sanitize.sh
