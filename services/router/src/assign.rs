@@ -1,8 +1,10 @@
 //! Where a document starts: the mix's wish within what the gate allows.
 
+use std::time::{Duration, Instant};
+
 use precis_pipeline::Governing;
 use precis_policy::{Features, Gate, Mix, Targets, TextFacts, features, score};
-use precis_quality::language_of;
+use precis_quality::{is_plainly_english, language_of};
 use precis_schemas::{Decision, Document, Exclusion};
 use precis_telemetry::metrics::{Counter, Gauge};
 
@@ -10,6 +12,8 @@ use crate::shares::Shares;
 
 /// Feature under which the decision record keeps the score's place among recent ones, 0 for the hardest.
 const RANK: &str = "rank";
+/// How often gauges are set.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes of text that make a token, about, in the languages of the tokenizers' makers; a rate needs no more.
 const BYTES_A_TOKEN: f64 = 4.0;
@@ -20,9 +24,28 @@ pub(crate) struct Assigner {
     targets: Targets,
     mix: Mix,
     shares: Shares,
+    reported: Option<Instant>,
 }
 
 impl Assigner {
+    /// Sets the gauges, now and then: they are read every few seconds.
+    fn report(&mut self, governing: &Governing) {
+        if self.reported.is_some_and(|reported| reported.elapsed() < REPORT_INTERVAL) {
+            return;
+        }
+        self.reported = Some(Instant::now());
+        let policy = &*governing.policy;
+        for (tier, target) in policy.tiers.iter().zip(self.targets.shares(policy)) {
+            Gauge::RouterShare.set(self.shares.of(&tier.name), &[&tier.name]);
+            Gauge::RouterTarget.set(*target, &[&tier.name]);
+            let on = tier.enabled && governing.switches.get(&tier.name).is_none();
+            Gauge::TierOn.set(f64::from(u8::from(on)), &[&tier.name]);
+        }
+        for (tier, price) in self.targets.prices() {
+            Gauge::RouterShadowPrice.set(price, &[tier]);
+        }
+    }
+
     /// Chooses the tier of a document that no tier has seen. `None` if none is eligible; then nothing is counted.
     pub(crate) fn first(
         &mut self,
@@ -46,19 +69,11 @@ impl Assigner {
         if let Some((_, rule)) = gate.excluded.iter().find(|(tier, _)| *tier == wish.tier) {
             Counter::RouterMixMisses.increment(&[&wish.tier, rule]);
         }
-        for (tier, target) in policy.tiers.iter().zip(targets) {
-            Gauge::RouterShare.set(self.shares.of(&tier.name), &[&tier.name]);
-            Gauge::RouterTarget.set(*target, &[&tier.name]);
-            let on = tier.enabled && governing.switches.get(&tier.name).is_none();
-            Gauge::TierOn.set(f64::from(u8::from(on)), &[&tier.name]);
-        }
         self.targets.sent(chosen, measured.tokens);
+        self.report(governing);
         let mut decision = decision(governing, gate, measured);
-        for (tier, price) in self.targets.prices() {
-            Gauge::RouterShadowPrice.set(price, &[tier]);
-            if tier == chosen {
-                decision.shadow_price = price;
-            }
+        if let Some((_, price)) = self.targets.prices().find(|(tier, _)| *tier == chosen) {
+            decision.shadow_price = price;
         }
         decision.features.insert(RANK.to_owned(), wish.rank);
         decision.thresholds = wish.thresholds.into_iter().collect();
@@ -81,7 +96,8 @@ pub(crate) struct Measured {
 impl Measured {
     pub(crate) fn of(governing: &Governing, document: &Document, text: &str) -> Self {
         let labelled = document.language.as_deref().and_then(|tag| tag.split('-').next()).map(str::to_ascii_lowercase);
-        let language = labelled.as_deref().or_else(|| language_of(text));
+        let detected = || if is_plainly_english(text) { Some("en") } else { language_of(text) };
+        let language = labelled.as_deref().or_else(detected);
         let features = features(&TextFacts { text, language });
         let score = score(&features, &governing.policy.score, &document.document_type);
         Self { features, score, tokens: text.len() as f64 / BYTES_A_TOKEN }

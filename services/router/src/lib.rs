@@ -1,12 +1,13 @@
 //! The router: decides for every document which tier summarises it, or settles it at once. The only place that decides tiers.
 //!
 //! ```text
-//!  documents.<tenant> ─▶ read ─▶ settled? ─▶ valid? ─▶ gate ─▶ cached? ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
-//!                         │        │ yes        │ no      │        │ yes    │ yes: failed
-//!                         │        ▼            ▼         │ empty  ▼
-//!                         │     summaries   summaries     ▼      summaries
-//!                         ▼    (the stored  (failed) +  summaries (answered, cache: exact)
-//!                   dead-letters  bytes)  dead-letters  (failed)
+//!  documents.<tenant> ─▶ read ─▶ seen lately? ─no──▶ valid? ─▶ gate ─▶ cached? ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
+//!                         │        │ yes          ▲     │ no      │        │ yes    │ yes: failed
+//!                         │        ▼              │     ▼         │ empty  ▼
+//!                         │     settled? ──no─────┘  summaries    ▼      summaries
+//!                         │        │ yes             (failed) +  summaries (answered, cache: exact)
+//!                         ▼        ▼               dead-letters  (failed)
+//!                   dead-letters  summaries (the stored bytes)
 //!
 //!  escalations ─▶ settled? ─▶ gate with the trail ─▶ late? next tier ─▶ work.<tier>
 //!                                                     │ none
@@ -14,13 +15,18 @@
 //!                                                  summaries (flagged with the best answer, or failed)
 //! ```
 //!
-//! - Nothing that costs money comes before the look at what is settled already: a redelivery and the publisher's repeat
-//!   get the stored bytes, another request under the same identity becomes a dead letter `id_conflict`.
+//! - A document that looks new is not looked up: the store is asked once for each document, by the tier's worker, before anything that costs
+//!   money. So a repeat of an old document goes the way of a new one (and counts in the mix as one), and the worker publishes the stored
+//!   bytes, or rejects another request under the same identity as `id_conflict`. The router asks where it is cheap or it is the end: for an
+//!   identity that it saw lately (`recent`), for a replay, for an escalation, and before it rejects what may be settled.
+//!   That is sound because every settlement, here too, creates the result or adopts the one that is there; and because a document's way out of
+//!   the router enters the log with its offset: of a redelivered one nothing was published.
 //! - The hard gate comes before any score, and no fallback widens it ([`precis_policy::gate`]).
 //! - A record whose owner or identity cannot be told leaves a dead letter only. Every other document ends as exactly one outcome.
 
 mod assign;
 mod exhausted;
+mod recent;
 mod request;
 mod router;
 mod settings;
@@ -33,6 +39,7 @@ use anyhow::Context as _;
 use precis_flow::{Subscription, run_stage};
 use precis_pipeline::{House, topics};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use router::Router;
 pub use settings::RouterSettings;
@@ -51,7 +58,10 @@ pub async fn run(house: &House, settings: RouterSettings, shutdown: Cancellation
     let router = Router::new(house.settler.clone(), house.control.clone());
     let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
     let stage = house.stage(STAGE, subscription, &settings.stage);
-    run_stage(house.log.clone(), stage, Arc::new(router), house.health.clone(), shutdown)
+    let stage = run_stage(house.log.clone(), stage, Arc::new(router), house.health.clone(), shutdown);
+    // Among the tasks that it starts and waits for, not on the thread of main.
+    AbortOnDropHandle::new(tokio::spawn(stage))
         .await
+        .context("the router's stage ended early")?
         .context("the router's stage stopped")
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::keys;
-use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
+use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{Control, Governing, HOUSE_PROVIDER, PipelineError, Settler, identity, now_ms, source, topics};
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
@@ -14,6 +14,7 @@ use precis_schemas::{
 use precis_telemetry::metrics::Counter;
 
 use crate::assign::{Assigner, Measured, decision};
+use crate::recent::Recent;
 use crate::request::Request;
 use crate::{exhausted, validate};
 
@@ -25,20 +26,34 @@ pub struct Router {
     settler: Settler,
     control: Arc<Control>,
     assigner: Mutex<Assigner>,
+    recent: Recent,
 }
 
 impl Router {
     /// A router that settles with `settler` under what `control` says.
     pub fn new(settler: Settler, control: Arc<Control>) -> Self {
-        Self { settler, control, assigner: Mutex::default() }
+        Self { settler, control, assigner: Mutex::default(), recent: Recent::default() }
     }
 
     /// A record of a documents topic.
     async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
         let request = Request::read(delivery)?;
-        if let Some(output) = self.settled(&request.claim).await? {
+        // Two questions to the store are the price of a document that is known here, none that of a new one.
+        let known = self.recent.saw(&request.claim.identity) || request.claim.replay;
+        if known && let Some(output) = self.settler.settled(&request.claim).await? {
             return Ok(output);
         }
+        match self.routed(delivery, &request).await {
+            // What is settled stays so, whatever the rules of today say of it.
+            Err(rejected @ PipelineError::Rejected { .. }) if !known => {
+                self.settler.settled(&request.claim).await?.ok_or(rejected)
+            }
+            other => other,
+        }
+    }
+
+    /// Work for a tier; or, where the router itself is the document's end, its outcome, created or adopted.
+    async fn routed(&self, delivery: &Delivery, request: &Request) -> Result<Output, PipelineError> {
         let governing = self.control.governing();
         let (claim, document) = (&request.claim, &request.document);
         let tenant = &claim.identity.tenant;
@@ -47,10 +62,10 @@ impl Router {
         validate::text(&text, &governing.policy.limits)?;
         let fingerprint = identity::request_fingerprint(tenant, document, &text);
         let allowed = gate(&governing.policy, &governing.switches, &DocumentFacts::of(tenant, document), &[]);
-        let draft = Draft::unrouted(claim, document, &text, now_ms());
+        let draft = || Draft::unrouted(claim, document, &text, now_ms());
 
         if let Some((tier, key, answer)) = self.cached(&governing, tenant, &fingerprint).await? {
-            let draft = draft.decided(&fingerprint, &governing.digest, None, &[]);
+            let draft = draft().decided(&fingerprint, &governing.digest, None, &[]);
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
         let measured = Measured::of(&governing, document, &text);
@@ -67,7 +82,7 @@ impl Router {
                 let mut decision = decision(&governing, &allowed, &measured);
                 why.code().clone_into(&mut decision.reason);
                 Counter::RouterDocuments.increment(&["none", why.code()]);
-                let draft = draft.decided(&fingerprint, &governing.digest, Some(decision), &[]);
+                let draft = draft().decided(&fingerprint, &governing.digest, Some(decision), &[]);
                 let store = &**self.settler.store();
                 let outcome = exhausted::outcome(store, &governing, draft, &[], &allowed, why).await?;
                 return self.settler.settle(claim, &outcome).await;
@@ -99,7 +114,7 @@ impl Router {
         let tenant = routed.tenant.clone();
         let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
         let claim = Claim::of(&routed);
-        if let Some(output) = self.settled(&claim).await.map_err(stage_error)? {
+        if let Some(output) = self.settler.settled(&claim).await.map_err(stage_error)? {
             return Ok(output);
         }
         // The tier may know a newer policy than this router.
@@ -144,15 +159,6 @@ impl Router {
                 self.settler.settle(&claim, &outcome).await.map_err(stage_error)
             }
         }
-    }
-
-    /// What is published if the identity is settled already.
-    async fn settled(&self, claim: &Claim) -> Result<Option<Output>, PipelineError> {
-        let output = self.settler.settled(claim).await?;
-        if output.as_ref().is_some_and(|output| output.headers.get(REPEAT_HEADER).is_some()) {
-            Counter::RouterRepeats.increment(&[]);
-        }
-        Ok(output)
     }
 
     /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.

@@ -6,11 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[router]`
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouterSettings {
     /// How much is in flight and how it is committed.
     pub stage: StageSettings,
+}
+
+impl Default for RouterSettings {
+    /// Routing takes microseconds, or the store's time where the store is asked: many at once, and transactions that are
+    /// large enough to be worth their round trips.
+    fn default() -> Self {
+        Self { stage: StageSettings { max_in_flight: 256, max_held: Some(12_000), ..StageSettings::default() } }
+    }
 }
 
 impl Validate for RouterSettings {

@@ -3,5 +3,6 @@
 mod documents;
 mod escalations;
 mod harness;
+mod lookups;
 mod residency;
 mod stage;

@@ -154,6 +154,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("bootstrap.servers", "set `brokers`"),
     ("metadata.broker.list", "set `brokers`"),
     ("client.id", "set `client_id`"),
+    ("delivery.report.only.error", "whether a record was acknowledged is told by its report"),
     ("enable.auto.commit", "offsets are committed in transactions only"),
     ("enable.auto.offset.store", "offsets are committed in transactions only"),
     ("enable.idempotence", "it is always on"),

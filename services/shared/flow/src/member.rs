@@ -252,9 +252,14 @@ impl Intake {
         self.suspended.load(Ordering::Acquire) > 0
     }
 
+    /// Whether so much is held that nothing more is read.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
     /// Whether records may be read now.
     pub fn is_open(&self) -> bool {
-        !self.held.load(Ordering::Acquire) && !self.is_suspended() && !self.full.load(Ordering::Acquire)
+        !self.held.load(Ordering::Acquire) && !self.is_suspended() && !self.is_full()
     }
 
     /// Records and bytes held now.

@@ -86,6 +86,11 @@ impl Table {
         TableChanges { seen: self.progress.borrow().changes, progress: self.progress.clone() }
     }
 
+    /// How often the table has changed: as long as the number stays, so does what was read after asking for it.
+    pub fn version(&self) -> u64 {
+        self.progress.borrow().changes
+    }
+
     /// Waits until the table holds everything that was committed before this call; `false` when that took too long.
     pub async fn catch_up(&self, timeout: Duration) -> bool {
         let asked = Instant::now();

@@ -42,6 +42,8 @@ pub struct Governing {
 pub struct Control {
     table: Table,
     parsed: Mutex<Parsed>,
+    /// What governed at a version of the table: digests and switches are not worked out for every document.
+    known: Mutex<Option<(u64, Governing)>>,
 }
 
 struct Parsed {
@@ -66,11 +68,26 @@ impl Control {
         Ok(Arc::new(Self {
             table,
             parsed: Mutex::new(Parsed { source: None, policy: Arc::new(start), unreadable: false }),
+            known: Mutex::default(),
         }))
     }
 
     /// The policy and switches as of now.
     pub fn governing(&self) -> Governing {
+        // Taken before the table is read: a change in between is one version more, and is read the next time.
+        let version = self.table.version();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, governing)) = &*known
+            && *of == version
+        {
+            return governing.clone();
+        }
+        let governing = self.read();
+        *known = Some((version, governing.clone()));
+        governing
+    }
+
+    fn read(&self) -> Governing {
         let (policy, unreadable) = self.policy();
         let mut switches = BTreeMap::new();
         for (key, value) in self.table.entries() {

@@ -82,7 +82,8 @@ impl House {
             .with_dead_letters(topics::DEAD_LETTERS, Some(Arc::new(LargeDeadLetters(self.store.clone()))));
         config.attempt_markers = Some(Arc::new(Attempts::new(self.store.clone(), stage)));
         config.max_in_flight = settings.max_in_flight;
-        config.max_held = settings.max_in_flight.saturating_mul(4);
+        config.max_held =
+            settings.max_held.unwrap_or(settings.max_in_flight.saturating_mul(4)).max(settings.max_in_flight);
         config.max_in_flight_bytes = settings.max_in_flight_bytes;
         config.commit_interval = Duration::from_millis(settings.commit_interval_ms);
         config.drain_budget = Duration::from_millis(settings.drain_budget_ms);
@@ -196,6 +197,9 @@ impl Validate for PolicySettings {
 pub struct StageSettings {
     /// Documents processed at once.
     pub max_in_flight: usize,
+    /// Documents held at once: waiting, in process, or done and waiting for their transaction. Left out: four times
+    /// `max_in_flight`.
+    pub max_held: Option<usize>,
     /// Bytes of documents held at once.
     pub max_in_flight_bytes: usize,
     /// Longest wait of finished work for its transaction, milliseconds.
@@ -212,6 +216,7 @@ impl Default for StageSettings {
     fn default() -> Self {
         Self {
             max_in_flight: 64,
+            max_held: None,
             max_in_flight_bytes: 64 * 1024 * 1024,
             commit_interval_ms: 200,
             drain_budget_ms: 30_000,

@@ -10,6 +10,8 @@
 //!
 //! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so that no two field lists collide.
 
+use std::borrow::Cow;
+
 use precis_flow::Record;
 use precis_schemas::{Document, Format, ModelIdentity, Origin, Sensitivity};
 use sha2::{Digest, Sha256};
@@ -108,7 +110,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// Equal for texts that differ only in Unicode composition, line ends and white space at line ends or around the whole.
 fn normalise(text: &str) -> String {
-    let composed: String = text.nfc().collect();
+    let composed: Cow<'_, str> = if text.is_ascii() { text.into() } else { text.nfc().collect::<String>().into() };
     let mut out = String::with_capacity(composed.len());
     for line in composed.trim().lines() {
         out.push_str(line.trim_end());
@@ -138,11 +140,8 @@ fn sensitivity_name(sensitivity: Sensitivity) -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()
 }
 
 /// Hashes fields so that neither their borders nor absent against empty can be confused.

@@ -134,6 +134,9 @@ fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
         ));
     }
     let repeat = claim.replay || stored.origin != claim.origin;
+    if repeat {
+        Counter::Repeats.increment(&[]);
+    }
     Ok(record(&claim.identity, stored.status, bytes, repeat))
 }
 

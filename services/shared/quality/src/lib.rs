@@ -26,7 +26,7 @@ mod thresholds;
 use serde::{Deserialize, Serialize};
 
 pub use extract::{Extraction, extraction};
-pub use language::{detect as detect_language, language_of};
+pub use language::{detect as detect_language, is_plainly_english, language_of};
 pub use text::count_words;
 pub use thresholds::{CheckName, Thresholds};
 

@@ -60,6 +60,11 @@ impl Bench {
         Self { log, store, control, router, _directory: directory }
     }
 
+    /// Another router takes over, which has seen nothing of what went before.
+    pub(super) fn replace_router(&mut self) {
+        self.router = Router::new(Settler::new(self.store.clone()), self.control.clone());
+    }
+
     /// Makes a policy the one in force.
     pub(super) async fn apply(&self, policy: &str) {
         let digest = apply_policy(&*self.log, &*self.store, policy, "tests").await.unwrap();

@@ -8,7 +8,7 @@ use precis_chaos::{Point, Sabotage, pass_async, sabotaged};
 use precis_telemetry::Component;
 use precis_telemetry::metrics::{Counter, Gauge, Histogram};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -30,7 +30,9 @@ use crate::member::{Committer, Epoch, Heartbeat, Intake, Mark, MemberEvent};
 use crate::record::{PartitionId, Record};
 
 /// Bounds one transaction: readers of committed records wait behind an open one.
-const TRANSACTION_LIMIT: TransactionLimit = TransactionLimit { records: 1_000, bytes: 16 * 1024 * 1024 };
+const TRANSACTION_LIMIT: TransactionLimit = TransactionLimit { records: 4_000, bytes: 16 * 1024 * 1024 };
+/// Events that are handled in one turn: what a turn costs is shared by them, and finished work does not wait long.
+const EVENTS_PER_TURN: usize = 256;
 /// How long leaving the group may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often gauges are set and liveness is told.
@@ -49,6 +51,8 @@ pub(super) struct Stage {
     committing: Option<Committing>,
     /// When the next commit is due: something is ready.
     commit_due: Option<Instant>,
+    /// About how many finished records wait for their transaction; 0 again when a partition goes.
+    finished: usize,
     aborts: u32,
     /// How many transactions still hold one record each, to find the one whose outputs the log refuses.
     one_by_one: usize,
@@ -94,6 +98,7 @@ impl Stage {
             working: JoinSet::new(),
             committing: None,
             commit_due: None,
+            finished: 0,
             aborts: 0,
             one_by_one: 0,
             drains: Vec::new(),
@@ -133,6 +138,9 @@ impl Stage {
         let mut reports = tokio::time::interval(REPORT_INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            while let Some(worked) = self.working.try_join_next() {
+                self.on_joined(worked)?;
+            }
             self.start_work();
             if self.drain() || self.out_of_time() {
                 return Ok(());
@@ -149,14 +157,15 @@ impl Stage {
                 }
                 () = shutdown.cancelled(), if !self.stopping => self.stop(),
                 event = events.recv() => {
-                    let event = event.ok_or(FlowError::Closed)?;
-                    self.on_event(event, component)?;
+                    let mut event = event.ok_or(FlowError::Closed)?;
+                    for _ in 0..EVENTS_PER_TURN {
+                        self.on_event(event, component)?;
+                        let Ok(next) = events.try_recv() else { break };
+                        event = next;
+                    }
                 }
                 committed = wait_for(&mut self.committing) => self.on_committed(committed)?,
-                Some(worked) = self.working.join_next() => {
-                    let worked = worked.map_err(|ended| FlowError::Internal { detail: ended.to_string() })?;
-                    self.on_worked(worked)?;
-                }
+                Some(worked) = self.working.join_next() => self.on_joined(worked)?,
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -245,6 +254,10 @@ impl Stage {
         }
     }
 
+    fn on_joined(&mut self, worked: Result<Worked, JoinError>) -> Result<(), FlowError> {
+        self.on_worked(worked.map_err(|ended| FlowError::Internal { detail: ended.to_string() })?)
+    }
+
     fn on_worked(&mut self, worked: Worked) -> Result<(), FlowError> {
         let Worked { lane, delivery, finish } = worked;
         let epoch = lane.epoch;
@@ -275,6 +288,7 @@ impl Stage {
         }
         if let Some(bytes) = self.partitions.finish(&delivery, epoch, outputs, rejected.is_some()) {
             self.context.intake.take(0, bytes);
+            self.finished += 1;
             if self.partitions.is_alone(&delivery.record, epoch) { self.commit_now() } else { self.commit_soon() }
         }
         Ok(())
@@ -288,8 +302,17 @@ impl Stage {
     }
 
     fn commit_soon(&mut self) {
-        let due = Instant::now() + self.context.config.commit_interval;
-        self.commit_due.get_or_insert(due);
+        let now = Instant::now();
+        let due = *self.commit_due.get_or_insert(now + self.context.config.commit_interval);
+        // Not before its time after an abort.
+        if self.plenty() && self.aborts == 0 {
+            self.commit_due = Some(due.min(now));
+        }
+    }
+
+    /// Whether there is no point in waiting for more: a transaction is full, or nothing more comes in before one.
+    fn plenty(&self) -> bool {
+        self.finished >= TRANSACTION_LIMIT.records || self.context.intake.is_full()
     }
 
     fn commit_if_due(&mut self) {
@@ -318,8 +341,10 @@ impl Stage {
                 Histogram::StageCommitSeconds.record(began.elapsed().as_secs_f64(), &[self.name()]);
                 let Held { records, bytes } = self.partitions.confirm(&lent, &left_out);
                 self.context.intake.release(records, bytes);
+                self.finished = self.finished.saturating_sub(records);
                 if self.partitions.any_ready(self.partitions.ids()) {
-                    let pause = if self.one_by_one > 0 { Duration::ZERO } else { self.context.config.commit_interval };
+                    let at_once = self.one_by_one > 0 || self.plenty();
+                    let pause = if at_once { Duration::ZERO } else { self.context.config.commit_interval };
                     let next = began + pause;
                     self.commit_due = Some(self.commit_due.map_or(next, |due| due.min(next)));
                 }
@@ -420,6 +445,7 @@ impl Stage {
     fn forget(&mut self, partition: &PartitionId) {
         let Held { records, bytes } = self.partitions.remove(partition);
         self.context.intake.release(records, bytes);
+        self.finished = 0;
     }
 
     /// The next moment at which something may be due although nothing happened.

@@ -2,14 +2,15 @@
 //! ends with outputs, whatever happens: only a stopped stage or a partition that went leaves a record without any.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use precis_schemas::BodyReference;
 use precis_telemetry::metrics::Counter;
 use precis_telemetry::trace::TRACEPARENT;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 use super::config::StageConfig;
 use super::dead_letter;
@@ -282,16 +283,16 @@ impl Context {
 async fn guarded<T: Send + 'static>(
     future: impl Future<Output = Result<T, StageError>> + Send + 'static,
 ) -> Result<T, StageError> {
-    match AbortOnDropHandle::new(tokio::spawn(future)).await {
-        Ok(result) => result,
-        Err(ended) if ended.is_panic() => {
-            Err(StageError::record(PANICKED, "the processor panicked; the process's log says where"))
-        }
-        Err(_) => {
-            debug!("a processor was aborted with its runtime");
-            Err(StageError::record("processor_aborted", "the processor was aborted"))
-        }
-    }
+    let mut future = std::pin::pin!(future);
+    // Not a task of its own: one more for each record would be felt. After a panic the future is not polled again.
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            let message = "the processor panicked; the process's log says where";
+            Poll::Ready(Err(StageError::record(PANICKED, message)))
+        })
+    })
+    .await
 }
 
 fn as_dependency(error: StageError) -> StageError {

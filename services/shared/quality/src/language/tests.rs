@@ -50,3 +50,14 @@ fn languages_are_named_by_their_short_codes() {
     assert_eq!(language_of(ENGLISH), Some("en"));
     assert_eq!(language_of("Oui."), None);
 }
+
+#[test]
+fn what_is_plainly_english_is_english_to_the_detector_too() {
+    let english = ENGLISH.repeat(3);
+    assert!(is_plainly_english(&english));
+    assert_eq!(language_of(&english), Some("en"));
+    assert!(!is_plainly_english(&FRENCH.repeat(3)));
+    assert!(!is_plainly_english("The rent is due and that is that."), "too few words to tell");
+    let mostly_french = format!("{} {ENGLISH}", FRENCH.repeat(20));
+    assert!(!is_plainly_english(&mostly_french), "a quotation in it makes no text English");
+}

@@ -55,8 +55,8 @@ catalogue! {
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
         RouterMixMisses, "precis_router_mix_misses_total", ["tier", "reason"],
             "First assignments that the target mix wanted at a tier and a rule of the gate sent elsewhere: why a share is off its target";
-        RouterRepeats, "precis_router_repeats_total", [],
-            "Documents that were submitted again unchanged and got their stored outcome";
+        Repeats, "precis_repeats_total", [],
+            "Documents that were submitted again unchanged, or replayed, and got their stored outcome";
         CacheLookups, "precis_router_cache_lookups_total", ["layer"], "Lookups in a cache layer";
         CacheHits, "precis_router_cache_hits_total", ["layer"], "Lookups that found an acceptable answer";
         Answers, "precis_answers_total", ["tier", "result"], "Answers that a tier gave: accepted or rejected by its checks";

@@ -1,0 +1,142 @@
+//! When the router asks the store, and what becomes of a settled document that it does not ask about.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use precis_objects::{ObjectError, ObjectInfo, ObjectStore, Put, keys};
+use precis_pipeline::Settler;
+use precis_pipeline::identity::REPLAY_HEADER;
+use precis_pipeline::settle::Claim;
+use precis_schemas::{Document, SwitchState, codec};
+
+use super::harness::*;
+use crate::Router;
+
+/// The tests' policy without the exact cache.
+fn uncached() -> String {
+    THREE_TIERS.replace("exact = true", "exact = false")
+}
+
+/// A house in which the document is settled, and a router that never saw it.
+async fn settled_elsewhere(policy: &str) -> (Bench, Vec<u8>) {
+    let mut bench = Bench::with(policy).await;
+    let first = bench.route(&document()).await;
+    let stored = bench.settle(&first).await;
+    bench.replace_router();
+    (bench, stored)
+}
+
+/// A store that counts what it is asked.
+struct Counting {
+    store: Arc<dyn ObjectStore>,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl ObjectStore for Counting {
+    async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, ObjectError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.store.put_if_absent(key, bytes).await
+    }
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.store.get(key).await
+    }
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.store.get_range(key, range).await
+    }
+    async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
+        self.store.list(prefix, limit).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        self.store.delete(key).await
+    }
+    fn describe(&self) -> String {
+        self.store.describe()
+    }
+}
+
+#[tokio::test]
+async fn a_new_document_is_routed_without_a_question_to_the_store() {
+    let mut bench = Bench::with(&uncached()).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let store = Counting { store: bench.store.clone(), asked: asked.clone() };
+    bench.router = Router::new(Settler::new(Arc::new(store)), bench.control.clone());
+    for index in 0..20 {
+        bench.route(&Document { document_id: format!("d{index}"), ..document() }).await;
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    bench.route(&Document { document_id: "d7".to_owned(), ..document() }).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "one that was seen may be settled by now");
+}
+
+#[tokio::test]
+async fn a_repeat_that_looks_new_goes_to_a_tier_where_it_is_found_settled() {
+    let (bench, stored) = settled_elsewhere(&uncached()).await;
+    let work = routed(&bench.publish(&document(), 8).await.unwrap());
+    // What a worker does first.
+    let found = Settler::new(bench.store.clone()).settled(&Claim::of(&work)).await.unwrap().unwrap();
+    assert_eq!(found.value, Some(stored));
+    assert!(is_repeat(&found));
+    // From now on the router knows it.
+    assert!(is_repeat(&bench.publish(&document(), 9).await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_conflict_that_looks_new_goes_to_a_tier_where_it_is_found() {
+    let (bench, _) = settled_elsewhere(&uncached()).await;
+    let changed = Document { text: Some("Something else.".to_owned()), ..document() };
+    let work = routed(&bench.publish(&changed, 8).await.unwrap());
+    let error = Settler::new(bench.store.clone()).settled(&Claim::of(&work)).await.unwrap_err();
+    assert_eq!(error.code(), "id_conflict");
+}
+
+#[tokio::test]
+async fn a_repeat_that_todays_rules_refuse_gets_its_stored_outcome_all_the_same() {
+    let (bench, stored) = settled_elsewhere(&uncached()).await;
+    bench.apply(&format!("{}\n[limits]\nmax_text_bytes = 10\n", uncached())).await;
+    let repeat = bench.publish(&document(), 8).await.unwrap();
+    assert_eq!(repeat.value, Some(stored));
+    assert!(is_repeat(&repeat));
+    let (code, outputs) = bench.publish(&Document { revision: 1, ..document() }, 9).await.unwrap_err();
+    assert_eq!((code, outputs.len()), ("text_too_large", 1), "one that is not settled is refused");
+}
+
+#[tokio::test]
+async fn a_repeat_that_no_tier_may_take_adopts_its_stored_outcome_and_a_conflict_does_not() {
+    let (mut bench, stored) = settled_elsewhere(&uncached()).await;
+    for tier in ["gpu", "mid", "premium"] {
+        bench.switch(tier, SwitchState::Off).await;
+    }
+    let repeat = bench.publish(&document(), 8).await.unwrap();
+    assert_eq!(repeat.value.as_ref(), Some(&stored));
+    assert!(is_repeat(&repeat));
+    bench.replace_router();
+    let changed = Document { text: Some("Something else.".to_owned()), ..document() };
+    assert_eq!(bench.publish(&changed, 9).await.unwrap_err(), ("id_conflict", Vec::new()));
+    assert_eq!(bench.result(&document()).await, Some(stored));
+}
+
+#[tokio::test]
+async fn a_cached_repeat_adopts_its_stored_outcome() {
+    let (bench, stored) = settled_elsewhere(THREE_TIERS).await;
+    let other = bench.route(&Document { document_id: "minutes-2".to_owned(), ..document() }).await;
+    let key = keys::accepted("acme", &other.request_fingerprint, &bench.control.governing().cache_generation);
+    bench.store.put_if_absent(&key, codec::encode(&answer(&other, "It rains.")).unwrap()).await.unwrap();
+    let repeat = bench.publish(&document(), 8).await.unwrap();
+    assert_eq!(repeat.value, Some(stored), "not an outcome of its own");
+    assert!(is_repeat(&repeat));
+}
+
+#[tokio::test]
+async fn a_replay_is_looked_up_although_it_looks_new() {
+    let (bench, stored) = settled_elsewhere(&uncached()).await;
+    let mut replay = record("documents.acme", codec::encode(&document()).unwrap(), 20);
+    replay.headers.push(REPLAY_HEADER, "true");
+    let output = bench.deliver(replay).await.unwrap();
+    assert_eq!(output.value, Some(stored));
+    assert!(is_repeat(&output));
+}
