@@ -1,7 +1,7 @@
 //! The end of a document that no tier is left for, or no time: the best answer at hand, flagged, or a failure that says what was tried.
 
 use precis_objects::ObjectStore;
-use precis_pipeline::settle::Draft;
+use precis_pipeline::settle::{Draft, own_answer_key};
 use precis_pipeline::{Governing, PipelineError};
 use precis_policy::{Exhausted, Gate};
 use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
@@ -22,7 +22,7 @@ pub(crate) async fn outcome(
     gate: &Gate,
     why: Exhausted,
 ) -> Result<Outcome, PipelineError> {
-    let kept = answers(store, trail).await?;
+    let kept = answers(store, draft.tenant(), trail).await?;
     let spent = kept.iter().fold(Usd::ZERO, |sum, kept| sum.checked_add(kept.answer.cost).unwrap_or(Usd::MAX));
     let mut outcome = match best(&kept) {
         Some(best) if governing.policy.flags(why) => {
@@ -40,10 +40,14 @@ pub(crate) async fn outcome(
 }
 
 /// The stored answers of a trail, oldest first. One whose object is gone is left out.
-async fn answers<'a>(store: &dyn ObjectStore, trail: &'a [Trial]) -> Result<Vec<Kept<'a>>, PipelineError> {
+async fn answers<'a>(
+    store: &dyn ObjectStore,
+    tenant: &str,
+    trail: &'a [Trial],
+) -> Result<Vec<Kept<'a>>, PipelineError> {
     let mut kept = Vec::new();
     for trial in trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks) {
-        let Some(key) = trial.answer_key.as_deref() else { continue };
+        let Some(key) = own_answer_key(tenant, trial) else { continue };
         if let Some(bytes) = store.get(key).await? {
             kept.push(Kept { trial, key, answer: codec::decode(&bytes)? });
         }

@@ -7,6 +7,9 @@ use precis_schemas::{Document, Origin, codec};
 
 use crate::validate;
 
+/// Largest value of a `documents` record, bytes.
+const MAX_VALUE_BYTES: usize = topics::MAX_DOCUMENT_RECORD_BYTES as usize;
+
 /// A document whose owner and identity are known.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -20,14 +23,25 @@ impl Request {
     /// Reads a record of a `documents` topic.
     ///
     /// # Errors
-    /// Where this fails there is no identity to settle, and the dead letter is the record's end: `empty_record`, the codec's codes, `tenant_invalid`,
-    /// `tenant_mismatch`, `document_id_invalid`.
+    /// Where this fails there is no identity to settle, and the dead letter is the record's end: `empty_record`, `record_too_large`, the codec's
+    /// codes, `tenant_invalid`, `tenant_mismatch`, `document_id_invalid`.
     pub(crate) fn read(delivery: &Delivery) -> Result<Self, PipelineError> {
         let record = &delivery.record;
         let tenant = tenant(&record.topic)?;
         let value = record.value.as_deref().ok_or_else(|| {
             PipelineError::rejected("empty_record", "the record has no value; a document cannot be deleted this way")
         })?;
+        // The topic's own limit is held against compressed batches: what is within it there may be a hundred times as large here, too
+        // large for any record of the house that has to carry it.
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(PipelineError::rejected(
+                "record_too_large",
+                format!(
+                    "the record has {} bytes uncompressed, the limit is {MAX_VALUE_BYTES}; send the text by reference",
+                    value.len()
+                ),
+            ));
+        }
         let document: Document = codec::decode(value)?;
         if document.tenant.as_deref().is_some_and(|named| named != tenant) {
             return Err(PipelineError::rejected(

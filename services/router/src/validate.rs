@@ -6,6 +6,7 @@
 //! | revision | 0 or more | `revision_negative` |
 //! | purpose | production; the others are the house's own | `purpose_not_allowed` |
 //! | content type | `text/plain` or `text/markdown`, UTF-8 | `content_type_unsupported` |
+//! | submitted at, deadline | years 1 to 9999 | `time_out_of_range` |
 //! | text, body | exactly one of them | `body_missing`, `body_ambiguous` |
 //! | length asked for | 5 words to the policy's `max_summary_words` | `max_words_out_of_range` |
 //! | title, instruction | 1,000 and 4,000 bytes | `title_too_long`, `instruction_too_long` |
@@ -16,6 +17,7 @@
 //! | text | no control characters but tabs, line and page breaks | `control_characters` |
 
 use precis_pipeline::PipelineError;
+use precis_pipeline::settle::TIMES;
 use precis_policy::Limits;
 use precis_schemas::{Document, Purpose};
 
@@ -63,6 +65,12 @@ pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
             "publishers' documents are for production; shadow, evaluation and canary runs are the house's own",
         );
     }
+    if [Some(document.submitted_at), document.deadline].into_iter().flatten().any(|time| !TIMES.contains(&time)) {
+        return fault(
+            "time_out_of_range",
+            "submitted_at or deadline lies outside of the years 1 to 9999; they count milliseconds since 1970",
+        );
+    }
     content_type(&document.content_type)?;
     match (&document.text, &document.body) {
         (None, None) => {
@@ -71,7 +79,8 @@ pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
         (Some(_), Some(_)) => {
             return fault("body_ambiguous", "the document has both `text` and `body`; set one");
         }
-        (None, Some(body)) => size(u64::try_from(body.size_bytes).unwrap_or(u64::MAX), limits)?,
+        // A negative size is the reference's fault, and told when it is followed.
+        (None, Some(body)) => size(u64::try_from(body.size_bytes).unwrap_or(0), limits)?,
         (Some(text), None) => size(text.len() as u64, limits)?,
     }
     let longest = i32::try_from(limits.max_summary_words).unwrap_or(i32::MAX);

@@ -29,6 +29,10 @@ pub const REPEAT_HEADER: &str = "precis-repeat";
 /// Header with the outcome's status, for readers that filter before they decode.
 pub const STATUS_HEADER: &str = "precis-status";
 
+/// Times that every reader's calendar knows: the years 1 to 9999, milliseconds since 1970. A publisher's time beyond them would make the
+/// outcome unreadable to clients whose dates end there, such as Python's.
+pub const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
 /// Creates results and turns them into records. Cheap to clone.
 #[derive(Clone)]
 pub struct Settler {
@@ -108,9 +112,9 @@ impl Settler {
     ///
     /// # Errors
     /// The store's.
-    pub async fn spent_on(&self, trail: &[Trial]) -> Result<Usd, PipelineError> {
+    pub async fn spent_on(&self, tenant: &str, trail: &[Trial]) -> Result<Usd, PipelineError> {
         let mut sum = Usd::ZERO;
-        for key in trail.iter().filter_map(|trial| trial.answer_key.as_deref()) {
+        for key in trail.iter().filter_map(|trial| own_answer_key(tenant, trial)) {
             if let Some(bytes) = self.store.get(key).await? {
                 let answer: Answer = codec::decode(&bytes)?;
                 sum = sum.checked_add(answer.cost).unwrap_or(Usd::MAX);
@@ -118,6 +122,11 @@ impl Settler {
         }
         Ok(sum)
     }
+}
+
+/// Where the answer of a trial lies, if it is one of this tenant: whoever may write to `escalations` must not get at another's.
+pub fn own_answer_key<'a>(tenant: &str, trial: &'a Trial) -> Option<&'a str> {
+    trial.answer_key.as_deref().filter(|key| key.starts_with(&keys::cache_of(tenant)))
 }
 
 /// What is published of a stored result, by the table above.
@@ -213,11 +222,16 @@ impl Draft {
             request_fingerprint: String::new(),
             answer_key: None,
             policy_digest: String::new(),
-            submitted_at: document.submitted_at,
+            submitted_at: document.submitted_at.clamp(*TIMES.start(), *TIMES.end()),
             subject_ids: document.subject_ids.clone(),
             settled_at: now_ms,
             generation_ms: 0,
         })
+    }
+
+    /// The document's owner.
+    pub fn tenant(&self) -> &str {
+        &self.0.tenant
     }
 
     /// Names the decision and policy of a document that the router settles itself.

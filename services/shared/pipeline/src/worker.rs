@@ -246,7 +246,7 @@ impl<S: Summariser> TierWorker<S> {
             Draft::of(routed, &document, &text, now_ms()).answered(&self.tier, &answer, &key, CacheLayer::None);
         // The re-check on record: the policy it was asked of. The router's stands in the decision, earlier tiers' in the trail.
         outcome.policy_digest.clone_from(&governing.digest);
-        let earlier = self.settler.spent_on(&routed.trail).await.map_err(stage_error)?;
+        let earlier = self.settler.spent_on(&routed.tenant, &routed.trail).await.map_err(stage_error)?;
         outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);
         self.settler.settle(claim, &outcome).await.map_err(stage_error)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use precis_flow::{Delivery, ORIGIN_HEADER, Processor, Scope, StageError};
 use precis_objects::{claim_check, keys};
 use precis_pipeline::Settler;
+use precis_pipeline::settle::TIMES;
 use precis_schemas::{
     BodyReference, CacheLayer, Document, Outcome, Purpose, Sensitivity, Status, SwitchState, Usd, codec,
 };
@@ -111,6 +112,7 @@ async fn a_record_without_owner_or_identity_leaves_only_a_dead_letter() {
         ("documents.acme", id("x".repeat(513)), "document_id_invalid"),
         ("documents.acme", id("a\nb".to_owned()), "document_id_invalid"),
         ("documents.Acme!", bytes.clone(), "tenant_invalid"),
+        ("documents.acme", vec![0; 1024 * 1024 + 1], "record_too_large"),
     ] {
         assert_eq!(bench.deliver(record(topic, value, 1)).await.unwrap_err(), (expected, Vec::new()));
     }
@@ -131,6 +133,9 @@ async fn a_request_that_cannot_be_served_ends_as_a_failed_outcome_that_says_why(
         (Document { revision: -1, ..document() }, "revision_negative"),
         (Document { content_type: "application/pdf".to_owned(), ..document() }, "content_type_unsupported"),
         (Document { text: None, ..document() }, "body_missing"),
+        (Document { submitted_at: i64::MAX, ..document() }, "time_out_of_range"),
+        (Document { submitted_at: i64::MIN, ..document() }, "time_out_of_range"),
+        (Document { deadline: Some(253_402_300_800_000), ..document() }, "time_out_of_range"),
         (Document { max_words: Some(0), ..document() }, "max_words_out_of_range"),
         (text(" \n…"), "text_empty"),
         (text("PK\u{3}\u{4}"), "control_characters"),
@@ -142,6 +147,7 @@ async fn a_request_that_cannot_be_served_ends_as_a_failed_outcome_that_says_why(
         assert_eq!(code, expected);
         assert_eq!((failed.status, failed.code.as_deref(), failed.summary), (Status::Failed, Some(expected), None));
         assert!(failed.message.is_some_and(|message| !message.is_empty()));
+        assert!(TIMES.contains(&failed.submitted_at), "a reader's calendar ends");
         assert!(bench.result(&request).await.is_some(), "{expected}");
     }
 }
@@ -181,6 +187,12 @@ async fn a_body_by_reference_is_fetched_and_verified() {
         ..by_reference.clone()
     };
     assert_eq!(failure(&bench, &large).await.0, "text_too_large");
+    let negative = Document {
+        document_id: "negative".to_owned(),
+        body: Some(BodyReference { size_bytes: -1, ..body.clone() }),
+        ..by_reference.clone()
+    };
+    assert_eq!(failure(&bench, &negative).await.0, "body_reference_invalid");
 }
 
 #[tokio::test]

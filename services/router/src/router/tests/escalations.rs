@@ -139,6 +139,20 @@ async fn an_answer_whose_object_is_gone_or_empty_is_not_published() {
 }
 
 #[tokio::test]
+async fn an_answer_that_belongs_to_another_tenant_is_not_published() {
+    let bench = Bench::with(THREE_TIERS).await;
+    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
+    let mut trial = bench.failed(&first, "A secret.", &["language"]).await;
+    let own = trial.answer_key.take().unwrap();
+    let theirs = own.replace("cache/acme/", "cache/other/");
+    let bytes = bench.store.get(&own).await.unwrap().unwrap();
+    bench.store.put_if_absent(&theirs, bytes).await.unwrap();
+    trial.answer_key = Some(theirs);
+    let failed = outcome(&bench.escalate(&first, trial).await);
+    assert_eq!((failed.status, failed.summary), (Status::Failed, None));
+}
+
+#[tokio::test]
 async fn a_document_settled_meanwhile_is_not_escalated() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = at_gpu(&bench).await;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
-use super::schema;
+use super::{headers, schema};
 use crate::error::FlowError;
 
 /// How often to look for the commits of other processes: a read of shared memory, no I/O.
@@ -25,6 +25,14 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 pub(super) enum StoreError {
     Sql(rusqlite::Error),
     Flow(FlowError),
+    /// The file holds what this crate never writes.
+    Damaged(&'static str),
+}
+
+impl From<headers::Damaged> for StoreError {
+    fn from(_: headers::Damaged) -> Self {
+        Self::Damaged("the headers of a record do not decode")
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -167,8 +175,13 @@ fn flow_error(error: StoreError, path: &Path, doing: &'static str) -> FlowError 
     let path = || -> PathBuf { path.to_owned() };
     let error = match error {
         StoreError::Flow(error) => return error,
+        StoreError::Damaged(detail) => return FlowError::Corrupt { path: path(), detail: detail.to_owned() },
         StoreError::Sql(error) => error,
     };
+    if let Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) | Error::Utf8Error(..) = error {
+        // The tables are strict: such a value was not written by anybody.
+        return FlowError::Corrupt { path: path(), detail: error.to_string() };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => FlowError::Full { path: path() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

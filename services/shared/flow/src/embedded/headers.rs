@@ -1,7 +1,10 @@
 //! Headers as one column: for each a 4-byte little-endian length and the name, then the same for the value.
 
-use crate::error::FlowError;
 use crate::record::Headers;
+
+/// A column that this crate did not write.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Damaged;
 
 pub(super) fn encode(headers: &Headers) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -14,24 +17,20 @@ pub(super) fn encode(headers: &Headers) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn decode(mut bytes: &[u8]) -> Result<Headers, FlowError> {
+pub(super) fn decode(mut bytes: &[u8]) -> Result<Headers, Damaged> {
     let mut headers = Headers::new();
     while !bytes.is_empty() {
-        let name = String::from_utf8(take(&mut bytes)?.to_vec()).map_err(|_| damaged())?;
+        let name = String::from_utf8(take(&mut bytes)?.to_vec()).map_err(|_| Damaged)?;
         headers.push(name, take(&mut bytes)?);
     }
     Ok(headers)
 }
 
-fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], FlowError> {
-    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
-    let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Damaged> {
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or(Damaged)?;
+    let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(Damaged)?;
     *bytes = rest;
     Ok(part)
-}
-
-fn damaged() -> FlowError {
-    FlowError::Internal { detail: "a stored header column does not decode".to_owned() }
 }
 
 #[cfg(test)]

@@ -74,3 +74,9 @@ fn debug_output_shows_no_content() {
     record.value = Some(b"secret-value".to_vec());
     assert!(!format!("{record:?}").contains("secret"));
 }
+
+#[test]
+fn headers_without_content_are_not_free() {
+    let headers = (0..1_000).fold(Headers::new(), |headers, _| headers.with("", ""));
+    assert!(record(headers).size_bytes() > 48_000);
+}

@@ -6,7 +6,7 @@ use precis_telemetry::trace::TRACEPARENT;
 
 use super::processor::{Delivery, Rejection};
 use crate::error::FlowError;
-use crate::record::{ATTEMPTS_HEADER, ORIGIN_HEADER, Output};
+use crate::record::{ATTEMPTS_HEADER, ORIGIN_HEADER, Output, Record};
 
 /// Header of a dead letter: the stable code of the rejection.
 pub const CODE_HEADER: &str = "precis-code";
@@ -19,14 +19,40 @@ pub const PARTITION_HEADER: &str = "precis-partition";
 /// Header of a dead letter: the offset at which the record lies.
 pub const OFFSET_HEADER: &str = "precis-offset";
 
-/// The output for a rejected record. With `value_ref` the value lies elsewhere and is left out. The same rejection
-/// gives the same id, however often the record is delivered.
+/// How much of a rejected record its dead letter holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// Where the value lies instead; with an empty key, nowhere but in its topic.
+    pub(crate) value_ref: Option<BodyReference>,
+    /// Whether key and headers are left out, since they alone are too large.
+    pub(crate) bare: bool,
+}
+
+impl Kept {
+    /// A value that no store takes.
+    pub(crate) fn nowhere(size: usize) -> BodyReference {
+        let size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
+        BodyReference { key: String::new(), sha256: String::new(), size_bytes }
+    }
+
+    /// What people should know of what is missing.
+    fn note(&self, record: &Record) -> String {
+        let value = self.value_ref.as_ref().filter(|reference| reference.key.is_empty());
+        let value = value.map(|reference| {
+            format!("; its value of {} bytes is too large for the store: only its topic has it", reference.size_bytes)
+        });
+        let rest = self.bare.then(|| format!("; its key and its {} headers are left out", record.headers.len()));
+        [value, rest].into_iter().flatten().collect()
+    }
+}
+
+/// The output for a rejected record. The same rejection gives the same id, however often the record is delivered.
 pub(crate) fn output(
     stage: &str,
     topic: &str,
     delivery: &Delivery,
     rejection: &Rejection,
-    value_ref: Option<BodyReference>,
+    kept: Kept,
     failed_at: i64,
 ) -> Result<Output, FlowError> {
     let record = &delivery.record;
@@ -36,16 +62,17 @@ pub(crate) fn output(
         id: id.clone(),
         stage: stage.to_owned(),
         code: rejection.code.to_owned(),
-        message: rejection.message.clone(),
+        message: rejection.message.clone() + &kept.note(record),
         topic: record.topic.to_string(),
         partition: record.partition,
         offset: record.offset,
-        key: record.key.clone(),
-        value: if value_ref.is_some() { None } else { record.value.clone() },
-        value_ref,
+        key: record.key.clone().filter(|_| !kept.bare),
+        value: if kept.value_ref.is_some() { None } else { record.value.clone() },
+        value_ref: kept.value_ref,
         headers: record
             .headers
             .iter()
+            .filter(|_| !kept.bare)
             .map(|(name, value)| RecordHeader { name: name.to_owned(), value: value.to_vec() })
             .collect(),
         attempts: i32::try_from(deliveries).unwrap_or(i32::MAX),

@@ -107,7 +107,8 @@ pub enum StageError {
         code: &'static str,
         /// What happened, for people.
         message: String,
-        /// Not before this time has passed, such as a provider's `Retry-After`.
+        /// Not before this time has passed, such as a provider's `Retry-After`. For scope [`Scope::Record`] never longer
+        /// than the stage's longest wait, since others wait behind the record.
         after: Option<Duration>,
     },
     /// This process cannot go on: the stage stops, nothing of this record is committed.

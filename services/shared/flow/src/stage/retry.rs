@@ -44,7 +44,9 @@ pub(crate) fn next_step(error: &StageError, tries: Tries, config: &StageConfig, 
         }
         StageError::Retry { scope: Scope::Record, after, code, message } => {
             if tries.of_record < config.record_retries {
-                return Step::Again { wait: wait(tries.of_record, *after, config, jitter), scope: Scope::Record };
+                // The records behind it in its partition wait too: it may ask for no more than the longest wait.
+                let after = after.map(|after| after.min(config.max_backoff));
+                return Step::Again { wait: wait(tries.of_record, after, config, jitter), scope: Scope::Record };
             }
             let deliveries = tries.deliveries.saturating_add(1);
             if deliveries < config.max_attempts {

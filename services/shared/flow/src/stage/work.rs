@@ -13,8 +13,8 @@ use precis_telemetry::trace::TRACEPARENT;
 use tracing::{error, warn};
 
 use super::config::StageConfig;
-use super::dead_letter;
-use super::processor::{Attempt, Delivery, Processor, Rejection, Scope, StageError};
+use super::dead_letter::{self, Kept};
+use super::processor::{Attempt, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
 use super::retry::{Step, Tries, next_step};
 use crate::error::FlowError;
 use crate::member::Intake;
@@ -166,42 +166,60 @@ impl Context {
         Ok(Finish::Rejected(with_trace(outputs, delivery), rejection.code))
     }
 
-    /// The dead letter, with its value in the store when it is too large for a record.
+    /// The dead letter: with its value in the store when it is too large for a record, and without key and headers when
+    /// these alone are. No record may be so large that it stops the stage.
     async fn dead_letter(&self, delivery: &Arc<Delivery>, rejection: &Rejection) -> Result<Option<Output>, Ended> {
         let Some(topic) = &self.config.dead_letters_topic else { return Ok(None) };
-        let build = |value_ref: Option<BodyReference>| {
-            dead_letter::output(&self.config.name, topic, delivery, rejection, value_ref, now_ms()).map_err(Ended::Stop)
+        let build = |kept: Kept| {
+            dead_letter::output(&self.config.name, topic, delivery, rejection, kept, now_ms()).map_err(Ended::Stop)
         };
-        let letter = build(None)?;
-        if letter.size_bytes() <= self.config.max_output_bytes {
-            return Ok(Some(letter));
+        let fits = |letter: &Output| letter.size_bytes() <= self.config.max_output_bytes;
+        let size_bytes = delivery.record.size_bytes();
+        // Not even tried where it cannot fit: a record may be many times the limit, and a letter is a copy.
+        if size_bytes <= self.config.max_output_bytes {
+            let whole = build(Kept::default())?;
+            if fits(&whole) {
+                return Ok(Some(whole));
+            }
         }
-        let too_large = |size_bytes| {
-            Ended::Stop(FlowError::DeadLetterTooLarge {
-                stage: self.config.name.clone(),
-                position: delivery.record.position().to_string(),
-                size_bytes,
-                limit_bytes: self.config.max_output_bytes,
-            })
+        let value_ref = match (&self.config.dead_letter_store, &delivery.record.value) {
+            (_, None) => None,
+            (Some(store), Some(_)) => Some(self.store_value(store, delivery).await?),
+            (None, Some(_)) => {
+                return Err(Ended::Stop(FlowError::DeadLetterTooLarge {
+                    stage: self.config.name.clone(),
+                    position: delivery.record.position().to_string(),
+                    size_bytes,
+                    limit_bytes: self.config.max_output_bytes,
+                }));
+            }
         };
-        let (Some(store), Some(_)) = (&self.config.dead_letter_store, &delivery.record.value) else {
-            return Err(too_large(letter.size_bytes()));
-        };
-        let value_ref = self
-            .persist(delivery, u32::MAX, || {
-                let (store, delivery) = (Arc::clone(store), Arc::clone(delivery));
-                async move {
-                    let value = delivery.record.value.as_deref().unwrap_or_default();
-                    // The bytes are nowhere else: there is no giving up on keeping them.
-                    store.store(&delivery.record, value).await.map_err(as_dependency)
+        let letter = build(Kept { value_ref: value_ref.clone(), bare: false })?;
+        if fits(&letter) { Ok(Some(letter)) } else { build(Kept { value_ref, bare: true }).map(Some) }
+    }
+
+    /// Where the value lies from now on. It is waited for as long as the store is away, since the bytes are nowhere else
+    /// but in the topic; a store that can never take them is not asked again.
+    async fn store_value(
+        &self,
+        store: &Arc<dyn DeadLetterStore>,
+        delivery: &Arc<Delivery>,
+    ) -> Result<BodyReference, Ended> {
+        self.persist(delivery, u32::MAX, || {
+            let (store, delivery) = (Arc::clone(store), Arc::clone(delivery));
+            async move {
+                let value = delivery.record.value.as_deref().unwrap_or_default();
+                match store.store(&delivery.record, value).await {
+                    Err(StageError::Reject(refused)) => {
+                        let position = delivery.record.position();
+                        error!(%position, code = refused.code, "a dead letter's value cannot be kept");
+                        Ok(Kept::nowhere(value.len()))
+                    }
+                    other => other.map_err(as_dependency),
                 }
-            })
-            .await?;
-        let letter = build(Some(value_ref))?;
-        if letter.size_bytes() > self.config.max_output_bytes {
-            return Err(too_large(letter.size_bytes()));
-        }
-        Ok(Some(letter))
+            }
+        })
+        .await
     }
 
     /// Tries until it succeeds or [`next_step`] says otherwise.
@@ -297,11 +315,10 @@ async fn guarded<T: Send + 'static>(
 
 fn as_dependency(error: StageError) -> StageError {
     match error {
-        StageError::Reject(rejection) => StageError::dependency(rejection.code, rejection.message),
         StageError::Retry { code, message, after, .. } => {
             StageError::Retry { scope: Scope::Dependency, code, message, after }
         }
-        fatal @ StageError::Fatal { .. } => fatal,
+        other => other,
     }
 }
 

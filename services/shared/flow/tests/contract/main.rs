@@ -28,10 +28,13 @@ macro_rules! contract {
 }
 
 mod crash;
+mod damage;
 mod embedded_only;
 mod kafka_only;
 mod kill;
 mod log;
+mod outages;
+mod oversize;
 mod raw;
 mod stage;
 mod stage_failures;

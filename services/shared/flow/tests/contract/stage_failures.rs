@@ -33,7 +33,11 @@ contract! {
     one_bad_record_does_not_hold_up_the_others,
 }
 
-fn dead_letters(world: &World, log: &Arc<dyn Log>, input: &str) -> impl Future<Output = (StageConfig, String)> {
+pub(crate) fn dead_letters(
+    world: &World,
+    log: &Arc<dyn Log>,
+    input: &str,
+) -> impl Future<Output = (StageConfig, String)> {
     let (config, log) = (world.stage(input), Arc::clone(log));
     let spec = world.spec("dead-letters", 1);
     async move {
@@ -42,7 +46,7 @@ fn dead_letters(world: &World, log: &Arc<dyn Log>, input: &str) -> impl Future<O
     }
 }
 
-fn letter(record: &Record) -> DeadLetter {
+pub(crate) fn letter(record: &Record) -> DeadLetter {
     codec::decode(record.value.as_ref().unwrap()).unwrap()
 }
 

@@ -52,6 +52,22 @@ fn waits_double_up_to_the_longest_and_jitter_takes_up_to_half() {
 }
 
 #[test]
+fn a_record_may_not_ask_for_more_than_the_longest_wait() {
+    let asks = |scope| StageError::Retry {
+        scope,
+        code: "later",
+        message: String::new(),
+        after: Some(Duration::from_hours(24)),
+    };
+    let waits = |error| match next_step(&error, Tries::default(), &config(), 0.0) {
+        Step::Again { wait, .. } => wait,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(waits(asks(Scope::Record)), Duration::from_secs(2), "others wait behind it");
+    assert_eq!(waits(asks(Scope::Dependency)), Duration::from_hours(24), "all wait for the same");
+}
+
+#[test]
 fn what_the_error_asks_for_is_the_least() {
     assert_eq!(wait(0, Some(Duration::from_secs(7)), &config(), 1.0), Duration::from_secs(7));
     assert_eq!(wait(9, Some(Duration::from_millis(1)), &config(), 0.0), Duration::from_secs(2));
