@@ -31,7 +31,7 @@ pub(super) fn ensure(
                 wait_until_visible(observer, spec)?;
                 Change::Created
             }
-            false => describe(admin, observer, &spec.name)?.compare(spec),
+            false => describe_once_known(admin, observer, &spec.name)?.compare(spec),
         };
         changes.push(TopicChange { topic: spec.name.clone(), change });
     }
@@ -82,6 +82,21 @@ fn refused(name: &str, code: RDKafkaErrorCode) -> FlowError {
     }
 }
 
+/// The topic as it is. Another service that starts may have made it a moment ago: it is waited for like one's own.
+fn describe_once_known(
+    admin: &AdminClient<Logs>,
+    observer: &BaseConsumer<Logs>,
+    name: &str,
+) -> Result<TopicSpec, FlowError> {
+    let deadline = Instant::now() + VISIBLE;
+    loop {
+        match describe(admin, observer, name) {
+            Err(FlowError::UnknownTopic { .. }) if Instant::now() < deadline => std::thread::sleep(LOOK),
+            described => return described,
+        }
+    }
+}
+
 /// The topic as it is.
 fn describe(admin: &AdminClient<Logs>, observer: &BaseConsumer<Logs>, name: &str) -> Result<TopicSpec, FlowError> {
     let doing = "comparing topics";
@@ -94,7 +109,10 @@ fn describe(admin: &AdminClient<Logs>, observer: &BaseConsumer<Logs>, name: &str
         .map_err(|error| flow_error(doing, &error))?;
     let resource = resources.into_iter().next();
     let resource = resource.ok_or_else(|| FlowError::Internal { detail: format!("no answer about topic {name}") })?;
-    let resource = resource.map_err(|code| flow_error(doing, &rdkafka::error::KafkaError::AdminOp(code)))?;
+    let resource = resource.map_err(|code| match code {
+        code if is_unknown_topic(code) => FlowError::UnknownTopic { topic: name.to_owned() },
+        code => flow_error(doing, &rdkafka::error::KafkaError::AdminOp(code)),
+    })?;
     let entry = |key: &str| resource.get(key).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
     let compacted = entry("cleanup.policy").contains("compact");
     let deletes = entry("cleanup.policy").contains("delete");

@@ -41,6 +41,21 @@ fn slow_copy(topic: &str, milliseconds: u64) -> (Arc<dyn Processor>, Arc<AtomicU
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
+async fn services_that_start_together_all_find_the_topics_that_one_of_them_makes() {
+    let world = World::kafka();
+    let specs: Vec<_> = (0..8).map(|number| world.spec(&format!("new-{number}"), 4)).collect();
+    let mut starting = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (log, specs) = (world.open().await, specs.clone());
+        starting.spawn(async move { log.ensure_topics(&specs).await.map(|changes| changes.len()) });
+    }
+    for ensured in starting.join_all().await {
+        assert_eq!(ensured.unwrap(), specs.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
 async fn members_come_and_go_without_loss_or_duplicates() {
     let world = World::kafka();
     let log = world.open().await;
