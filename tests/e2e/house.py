@@ -100,8 +100,8 @@ class House:
         """Providers' keys, as every process of the house finds them."""
         return {"OPENAI_API_KEY": self.key, "ANTHROPIC_API_KEY": self.key} if self.key else {}
 
-    def config_file(self, instance: str, port: int) -> Path:
-        path = self.folder / f"{instance}.toml"
+    def config_file(self, instance: str, port: int, file: str | None = None) -> Path:
+        path = self.folder / f"{file or instance}.toml"
         path.write_text(toml(self.settings(instance, port)))
         return path
 

@@ -7,6 +7,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 WAIT_SECONDS = 300
+# Brokers that a test kills are missed by these clients too, and every lost connection would be a line on the test's output.
+QUIET = {"log_level": 2}
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ class KafkaLog:
 
     def __init__(self, brokers: str):
         self.brokers = brokers
-        self.admin = AdminClient({"bootstrap.servers": brokers})
+        self.admin = AdminClient(QUIET | {"bootstrap.servers": brokers})
         self.followers: list[Follower] = []
 
     def publish(self, topic: str, records: list[tuple[bytes | None, bytes, list[tuple[str, bytes]]]], pause_seconds: float = 0.0) -> int:
         """Publishes (key, value, headers) and returns once every record is acknowledged by the broker."""
-        producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "acks": "all", "linger.ms": 5})
+        producer = Producer(QUIET | {"bootstrap.servers": self.brokers, "enable.idempotence": True, "acks": "all", "linger.ms": 5})
         failures, acknowledged = [], []
 
         def delivered(error, message):
@@ -46,14 +48,14 @@ class KafkaLog:
         assert producer.flush(60) == 0 and not failures, f"not acknowledged: {failures[:3]}"
         return len(acknowledged)
 
-    def follow(self, topic: str) -> "Follower":
+    def follow(self, topic: str, isolation: str = "read_committed") -> "Follower":
         """A reader of the topic from its start; `close` closes it too."""
-        self.followers.append(Follower(self.brokers, topic))
+        self.followers.append(Follower(self.brokers, topic, isolation))
         return self.followers[-1]
 
-    def read(self, topic: str) -> list[Record]:
-        """Every committed record of a topic up to where its end is now."""
-        return self.follow(topic).to_the_end()
+    def read(self, topic: str, isolation: str = "read_committed") -> list[Record]:
+        """Every committed record of a topic up to where its end is now; with `read_uncommitted`, every record."""
+        return self.follow(topic, isolation).to_the_end()
 
     def close(self) -> None:
         while self.followers:
@@ -64,7 +66,7 @@ class KafkaLog:
 
     def end_offsets(self, topic: str) -> int:
         """The sum of a topic's end offsets: how much was ever written to it, transaction markers included."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "none", "isolation.level": "read_committed"})
+        consumer = Consumer(QUIET | {"bootstrap.servers": self.brokers, "group.id": "none", "isolation.level": "read_committed"})
         try:
             partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
             return sum(consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[1] for p in partitions)
@@ -91,13 +93,13 @@ class KafkaLog:
 
 
 class Follower:
-    """Reads a topic from its start with isolation.level=read_committed, outside of any group."""
+    """Reads a topic from its start, outside of any group."""
 
-    def __init__(self, brokers: str, topic: str):
+    def __init__(self, brokers: str, topic: str, isolation: str):
         self.topic, self.records = topic, []
-        self.consumer = Consumer({
+        self.consumer = Consumer(QUIET | {
             "bootstrap.servers": brokers, "group.id": "precis-e2e-reader", "enable.auto.commit": False,
-            "isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "earliest"})
+            "isolation.level": isolation, "enable.partition.eof": True, "auto.offset.reset": "earliest"})
         self.partitions = sorted(self.consumer.list_topics(topic, timeout=30).topics[topic].partitions)
         assert self.partitions, f"topic {topic} has no partitions"
         self.consumer.assign([TopicPartition(topic, partition, 0) for partition in self.partitions])

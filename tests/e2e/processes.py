@@ -41,16 +41,21 @@ class Service:
 
     def start(self) -> "Service":
         """Starts it and waits until it says that it is ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [str(part) for part in self.command], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=servers.end_with_parent)
+        self.launch()
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
             code = self.process.poll()
             assert code is None, f"{self.name} ended with {code} before it was ready\n{self.tail()}"
             assert time.monotonic() < deadline, f"{self.name} not ready after {START_SECONDS} s\n{self.tail()}"
             time.sleep(0.05)
+        return self
+
+    def launch(self) -> "Service":
+        """Starts it and waits for nothing. It lives as long as the thread that calls this, at most."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in self.command], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=servers.end_with_parent)
         return self
 
     @property

@@ -128,13 +128,24 @@ class Server:
 
 
 class Kafka(Server):
-    """One Apache Kafka node, broker and controller, with transactions; a topic must be created before use."""
+    """One Apache Kafka node, broker and controller, with transactions; a topic must be created before use.
+
+    With `by_proxy` it listens on a second port too, `proxied_port`, whose clients it sends to the port `by_proxy` for
+    everything after their first question: a proxy there sees all of their traffic, and `port` stays the direct way.
+    """
 
     name = "kafka"
+
+    def __init__(self, folder: Path, by_proxy: int | None = None):
+        super().__init__(folder)
+        self.by_proxy = by_proxy
+        self.proxied_port = free_port()
 
     def prepare(self) -> None:
         self.jars = provision.kafka_jars()
         self.controller_port = free_port()
+        proxied = f",PROXIED://{LOOPBACK}:{self.proxied_port}" if self.by_proxy else ""
+        advertised = f",PROXIED://{LOOPBACK}:{self.by_proxy}" if self.by_proxy else ""
         data = self.folder / "data"
         shutil.rmtree(data, ignore_errors=True)
         self.config = self.folder / "server.properties"
@@ -142,10 +153,10 @@ class Kafka(Server):
             "process.roles=broker,controller",
             "node.id=1",
             f"controller.quorum.voters=1@{LOOPBACK}:{self.controller_port}",
-            f"listeners=PLAINTEXT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self.controller_port}",
-            f"advertised.listeners=PLAINTEXT://{LOOPBACK}:{self.port}",
+            f"listeners=PLAINTEXT://{LOOPBACK}:{self.port}{proxied},CONTROLLER://{LOOPBACK}:{self.controller_port}",
+            f"advertised.listeners=PLAINTEXT://{LOOPBACK}:{self.port}{advertised}",
             "controller.listener.names=CONTROLLER",
-            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
             "inter.broker.listener.name=PLAINTEXT",
             f"log.dirs={data}",
             "offsets.topic.replication.factor=1",
@@ -159,6 +170,9 @@ class Kafka(Server):
             # Tests wait for what these delay; production keeps Kafka's defaults.
             "group.initial.rebalance.delay.ms=0",
             "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
+            # A killed broker may come back when its last session is over.
+            "broker.session.timeout.ms=3000",
+            "broker.heartbeat.interval.ms=500",
         ]) + "\n")
         with self.log.open("ab") as log:
             self.started_at = log.tell()
