@@ -1,0 +1,249 @@
+"""The oracle: what must hold at the end of a run, whatever went wrong on the way. Reports every breach, not only the first.
+
+| finding | what must hold |
+| --- | --- |
+| lost | every acknowledged document has an outcome in the view of a reader of committed records; what is no document, a dead letter |
+| duplicate | not marked as repeats, an identity has exactly one outcome; with them, as many as its records; a rejection one letter |
+| stranger | nothing is there that nobody published |
+| body | digest, fingerprint, length in words and origin of an outcome are those of what was published; the answer is about that document |
+| store | the result object is there once and is the record byte for byte; so is the answer that it names |
+| failed | no document is given up because Kafka, S3 or a process was away |
+| leaked | no restricted document reached a provider |
+| ledger | whatever reached a provider is in the ledger |
+| offsets | committed offsets stand right behind the last committed record: nothing left, nothing skipped |
+
+A pure function of `Facts`, so that it can be held itself to noticing each.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import digests
+import oracle
+import wire
+from kafka import Record
+from publisher import KILLS, TENANT, Sent
+
+# Why a document may end as failed: its provider failed on it, time and again.
+PROVIDERS_FAULT = {"provider_error", "provider_unreachable", "provider_overloaded", "provider_throttled"}
+# How a document ends that kills the process.
+CRASH_SUSPECT = "crash_suspect"
+EXAMPLES = 3
+
+
+@dataclass
+class Facts:
+    """What was published, and what is there."""
+
+    sent: list[Sent]
+    summaries: list[Record]
+    letters: list[Record]
+    # Every object, by key.
+    objects: dict[str, bytes]
+    ledger: list[Record] = field(default_factory=list)
+    # First words of the documents that reached a provider, with the name of the attempt.
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    # By (group, topic, partition): the committed offset, and the offset behind the last committed record.
+    offsets: dict[tuple[str, str, int], tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of breach: how often, and such as."""
+
+    name: str
+    what: str
+    count: int
+    examples: tuple[str, ...]
+
+    def line(self) -> str:
+        return f"{self.name}: {self.count} × {self.what}, such as {'; '.join(self.examples)}"
+
+
+class Findings:
+    """Collects breaches by name and wording."""
+
+    def __init__(self):
+        self.found: dict[tuple[str, str], list[str]] = defaultdict(list)
+
+    def add(self, name: str, what: str, example) -> None:
+        self.found[name, what].append(str(example))
+
+    def all(self) -> list[Finding]:
+        return [Finding(name, what, len(examples), tuple(examples[:EXAMPLES])) for (name, what), examples in self.found.items()]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A dead letter and whose it is, where that can be told."""
+
+    id: str
+    code: str
+    value: bytes | None
+    identity: oracle.Identity | None
+    digest: str | None
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """Every breach there is."""
+    findings = Findings()
+    outcomes = oracle.outcomes(facts.summaries)
+    letters = [letter(record) for record in facts.letters]
+    by_identity = defaultdict(list)
+    for sent in facts.sent:
+        if sent.document:
+            by_identity[sent.identity].append(sent)
+    of_outcomes = defaultdict(list)
+    for outcome, record in outcomes:
+        of_outcomes[oracle.identity(outcome)].append((outcome, record))
+    for who in of_outcomes.keys() - by_identity.keys():
+        findings.add("stranger", "outcome of a document that nobody published", who)
+    for who, sent in by_identity.items():
+        ends(findings, who, sent, of_outcomes.get(who, []), [one for one in letters if one.identity == who])
+    dead_letters(findings, facts, letters, by_identity, of_outcomes)
+    stored(findings, facts, of_outcomes, by_identity)
+    outside(findings, facts)
+    for place, (committed, behind) in facts.offsets.items():
+        if committed != behind:
+            said = "left behind" if committed < behind else "skipped"
+            findings.add("offsets", f"committed offset with records {said}", f"{place}: committed {committed}, the records end at {behind}")
+    return findings.all()
+
+
+def unfinished(sent: list[Sent], summaries: list[Record], letters: list[Record]) -> int:
+    """How many acknowledged records have no end yet: what a run waits for."""
+    values = Counter(one.value for one in map(letter, letters) if one.identity is None)
+    have = Counter(oracle.identity(outcome) for outcome, _ in oracle.outcomes(summaries))
+    have.update(one.identity for one in map(letter, letters) if one.code == "id_conflict")
+    need = Counter(one.identity for one in sent if one.document)
+    left = sum(max(0, count - have[who]) for who, count in need.items())
+    return left + sum(one.document is None and not values[one.value] for one in sent)
+
+
+def letter(record: Record) -> Letter:
+    """A dead letter; the identity is read out of whatever record it is of."""
+    read = wire.schema("dead_letter").decode(record.value)
+    value, name = read["value"] or b"", ""
+    for name in ("escalation", "routed_document", "document"):
+        if value[:10] != wire.schema(name).prefix:
+            continue
+        if name == "escalation":
+            value = wire.schema(name).decode(value)["routed"]
+        if name != "document":
+            value = wire.schema("routed_document").decode(value)["document"]
+        document = wire.schema("document").decode(value)
+        identity = (TENANT, document["document_id"], document["revision"])
+        return Letter(read["id"], read["code"], read["value"], identity, digests.request_digest(document))
+    return Letter(read["id"], read["code"], read["value"], None, None)
+
+
+def ends(findings: Findings, who, sent: list[Sent], outcomes: list, letters: list[Letter]) -> None:
+    """One identity: its outcomes, and the letters of the requests that lost it."""
+    if not outcomes:
+        findings.add("lost", "document without an outcome", f"{who} of {[one.position for one in sent]}")
+        return
+    firsts = [outcome for outcome, record in outcomes if not oracle.is_repeat(record)]
+    if len(firsts) != 1:
+        name = "duplicate" if firsts else "lost"
+        findings.add(name, f"{len(firsts)} outcomes that are no repeats", f"{who}: {[outcome['summary'] for outcome in firsts]}")
+    winner = outcomes[0][0]["request_digest"]
+    of_winner = [one for one in sent if digests.request_digest(one.document) == winner]
+    if len(outcomes) != len(of_winner) and of_winner:
+        name = "duplicate" if len(outcomes) > len(of_winner) else "lost"
+        findings.add(name, f"{len(outcomes)} outcomes of {len(of_winner)} equal records", who)
+    refused = Counter(one.digest for one in letters if one.code == "id_conflict")
+    for digest, count in Counter(digests.request_digest(one.document) for one in sent if one not in of_winner).items():
+        if refused[digest] != count:
+            name = "duplicate" if refused[digest] > count else "lost"
+            findings.add(name, f"{refused[digest]} dead letters of {count} conflicting records", who)
+    for outcome, _ in outcomes:
+        body(findings, who, [one for one in sent if digests.request_digest(one.document) == outcome["request_digest"]], outcome)
+
+
+def body(findings: Findings, who, sent: list[Sent], outcome: dict) -> None:
+    """What an outcome says of its document against what was published."""
+    if not sent:
+        findings.add("body", "request digest that nobody published", who)
+        return
+    first = sent[0]
+    origin = outcome["origin"]
+    if (origin["topic"], origin["partition"], origin["offset"]) not in {one.position for one in sent}:
+        findings.add("body", "origin that is none of its records", f"{who}: {origin}")
+    if outcome["status"] == "failed":
+        if outcome["code"] not in (PROVIDERS_FAULT if first.kind != KILLS else {CRASH_SUSPECT}):
+            findings.add("failed", f"document given up with {outcome['code']}", f"{who}: {outcome['message']}")
+        return
+    if outcome["request_fingerprint"] != digests.request_fingerprint(who[0], first.document, first.text):
+        findings.add("body", "request fingerprint of another text", who)
+    if outcome["words_in"] != words(first.text):
+        findings.add("body", "length of another text", f"{who}: {outcome['words_in']} for {words(first.text)} words")
+    if quotes(outcome) and first.marker not in (outcome["summary"] or ""):
+        findings.add("body", "answer about another document", f"{who}, which begins with {first.marker}: {outcome['summary']!r}")
+
+
+def quotes(outcome: dict) -> bool:
+    """Whether whoever answered begins with the document's own words: all but the house's real model do."""
+    model = outcome["model"] or {}
+    return model.get("provider") != "precis" or model["name"] == "salted"
+
+
+def words(text: str) -> int:
+    return sum(any(character.isalnum() for character in word) for word in text.split())
+
+
+def dead_letters(findings: Findings, facts: Facts, letters: list[Letter], by_identity, of_outcomes) -> None:
+    """Letters of what is no document, and that no letter is there twice or without a reason."""
+    for id_, count in Counter(one.id for one in letters).items():
+        if count > 1:
+            findings.add("duplicate", f"{count} dead letters of one record", id_)
+    nameless = Counter(one.value for one in letters if one.identity is None)
+    for sent in facts.sent:
+        if sent.document is None and nameless.pop(sent.value, 0) == 0:
+            findings.add("lost", "undecodable record without a dead letter", sent.position)
+    for value in nameless:
+        findings.add("stranger", "dead letter of a record that nobody published", value[:40] if value else value)
+    for one in (one for one in letters if one.identity is not None):
+        codes = {outcome["code"] for outcome, _ in of_outcomes.get(one.identity, []) if outcome["status"] == "failed"}
+        if one.identity not in by_identity:
+            findings.add("stranger", "dead letter of a document that nobody published", one.identity)
+        elif one.code != "id_conflict" and one.code not in codes:
+            findings.add("failed", f"dead letter {one.code} of a document that did not fail", one.identity)
+
+
+def stored(findings: Findings, facts: Facts, of_outcomes, by_identity) -> None:
+    """Results and answers against the topic."""
+    schema, seen = wire.schema("outcome"), {}
+    for key, data in facts.objects.items():
+        if not key.startswith("results/"):
+            continue
+        who = oracle.identity(schema.decode(data))
+        if who in seen:
+            findings.add("store", "two results of one document", who)
+        seen[who] = data
+    for who in seen.keys() - by_identity.keys():
+        findings.add("stranger", "result of a document that nobody published", who)
+    for who, outcomes in of_outcomes.items():
+        if who not in seen:
+            findings.add("store", "outcome without a result", who)
+        for outcome, record in outcomes:
+            if who in seen and record.value != seen[who]:
+                differ = schema.decode(seen[who])["summary"]
+                findings.add("store", "outcome that differs from its result", f"{who}: topic {outcome['summary']!r}, store {differ!r}")
+            if key := outcome["answer_key"]:
+                answer = facts.objects.get(key)
+                if answer is None:
+                    findings.add("store", "outcome without its answer", f"{who}: {key}")
+                elif wire.schema("answer").decode(answer)["text"] != outcome["summary"]:
+                    findings.add("store", "outcome that differs from its answer", who)
+
+
+def outside(findings: Findings, facts: Facts) -> None:
+    """What left the house."""
+    restricted = {one.marker for one in facts.sent if one.document and one.document["sensitivity"] == "restricted"}
+    schema = wire.schema("ledger_attempt")
+    known = {schema.decode(record.value)["attempt_id"] for record in facts.ledger if record.value[:10] == schema.prefix}
+    for marker, attempt in facts.asked:
+        if marker in restricted:
+            findings.add("leaked", "restricted document at a provider", marker)
+        if attempt not in known:
+            findings.add("ledger", "request that is not in the ledger", f"{marker}, attempt {attempt!r}")
