@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test check sanitize cuda docs bench-engine soak-engine verify-quality clean
+.PHONY: help demo build test chaos chaos-controls check sanitize cuda docs bench-engine soak-engine verify-quality clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,14 @@ build: ## build the release binaries
 test: ## run every test: unit, contract, end to end; starts Kafka and S3 itself
 	infra/setup.sh test
 	python3 tests/harness/run.py
+
+chaos: ## the services on Kafka and S3 under a seeded plan of faults, held against an oracle; minutes=60, documents=N, SEED=N, CHAOS=--real-model
+	infra/setup.sh test
+	python3 tests/chaos/run.py --minutes $(or $(minutes),4) $(if $(documents),--documents $(documents)) $(CHAOS)
+
+chaos-controls: ## whether the oracle notices when a rule of the guarantee is switched off (ten minutes)
+	infra/setup.sh test
+	python3 tests/chaos/run.py --controls
 
 bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machine); BENCH=--quick: a smoke run
 	infra/setup.sh test

@@ -1,0 +1,171 @@
+"""One run: start, publish under faults, quiet, fresh work, drain, judge."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from confluent_kafka import ConsumerGroupTopicPartitions
+
+import evidence
+import oracle
+import verdict
+from arena import SIGTERM_SECONDS, Arena, Options
+from fleet import Exit
+from plan import Fault
+from publisher import KILLS, SHARES, Publisher
+from verdict import Facts, Finding
+
+FRESH = 20
+FRESH_SECONDS = 60
+# With everything well again, whatever is left must move on: none of it for so long is the end.
+STANDSTILL_SECONDS = 75
+QUIET_INSTANCES = 2
+TELL_SECONDS = 30
+STAGES = "precis."
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What one run does. `full`: every kind of thing that the guarantee is about must have happened."""
+
+    options: Options
+    faults: list[Fault]
+    seconds: float
+    documents: int
+    shares: dict[str, float] = field(default_factory=lambda: SHARES)
+    full: bool = True
+    standstill: float = STANDSTILL_SECONDS
+    # How many documents that kill the process which summarises them are among the others.
+    killers: int = 0
+
+
+@dataclass
+class Report:
+    """What came of it."""
+
+    campaign: Campaign
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    exits: list[Exit] = field(default_factory=list)
+    figures: dict = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not (self.findings or self.missing or self.error)
+
+
+def run(campaign: Campaign, folder: Path, say) -> Report:
+    """Runs it to its end. `say` is told what happens."""
+    report = Report(campaign)
+    with Arena(folder, campaign.options) as arena:
+        say(f"starting {', '.join(campaign.options.services)}")
+        arena.start()
+        publisher = Publisher(arena.kafka.brokers, arena.house.put, campaign.options.seed, campaign.shares)
+        for _ in range(campaign.killers):
+            publisher.publish(KILLS)
+        publisher.stream(campaign.documents / campaign.seconds, campaign.documents)
+        try:
+            endure(arena, campaign, publisher, say)
+        finally:
+            publisher.stop()
+        settle(arena, publisher, report, say)
+        drain(arena, report)
+        facts, uncommitted = gather(arena, publisher)
+        report.findings += verdict.judge(facts)
+        report.exits = arena.fleet.exits
+        for one in (one for one in report.exits if one.is_finding()):
+            report.findings.append(Finding("process", f"{one.instance} ended {one.why}", 1, (f"code {one.code}\n{one.tail}",)))
+        report.counts = evidence.happened(arena, facts, uncommitted)
+        report.missing = evidence.missing(report.counts, evidence.promised(campaign.faults, campaign.full))
+        report.figures |= {"published": len(publisher.acknowledged), "not acknowledged": len(publisher.failed),
+                           "outcomes": len(facts.summaries), "dead letters": len(facts.letters), "processes": sum(arena.fleet.started.values()),
+                           "codes": dict(Counter(outcome["code"] for outcome, _ in oracle.outcomes(facts.summaries) if outcome["code"]))}
+    return report
+
+
+def endure(arena: Arena, campaign: Campaign, publisher: Publisher, say) -> None:
+    """Makes everything go wrong in its time."""
+    begun = time.monotonic()
+    say(f"faults begin at {datetime.now(UTC).isoformat(timespec='milliseconds')}, as the services' logs have it")
+    steps = [(fault.at, "begin", fault) for fault in campaign.faults]
+    steps += [(fault.at + fault.seconds, "end", fault) for fault in campaign.faults if fault.seconds]
+    steps += [(float(at), "tell", Fault(at, "")) for at in range(TELL_SECONDS, int(campaign.seconds), TELL_SECONDS)]
+    for at, step, fault in sorted(steps):
+        time.sleep(max(0.0, begun + at - time.monotonic()))
+        if step == "begin":
+            arena.begin(fault)
+        elif step == "end":
+            arena.end(fault)
+        else:
+            say(f"{at:.0f} s of faults: {len(publisher.acknowledged)} published, {sum(arena.fleet.started.values())} processes so far")
+    time.sleep(max(0.0, begun + campaign.seconds - time.monotonic()))
+
+
+def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
+    """Ends all faults, times fresh documents, and waits until everything has its end or nothing moves any more."""
+    arena.heal()
+    for service in arena.options.services:
+        arena.fleet.do(arena.fleet.scale, service, QUIET_INSTANCES)
+    healed = time.monotonic()
+    fresh = publisher.fresh(FRESH)
+    say(f"all is well again; {FRESH} fresh documents, {len(publisher.acknowledged)} published in all")
+    summaries, letters = arena.kafka.follow("summaries"), arena.kafka.follow("dead-letters")
+    done, left, moved = 0.0, -1, healed
+    while not arena.fleet.broken:
+        outcomes = oracle.first_outcomes(summaries.to_the_end())
+        if not done and fresh <= outcomes.keys():
+            done = time.monotonic() - healed
+            say(f"fresh documents settled after {done:.1f} s")
+        now_left = verdict.unfinished(publisher.acknowledged, summaries.records, letters.to_the_end())
+        if now_left != left:
+            left, moved = now_left, time.monotonic()
+        if left == 0 and done or time.monotonic() - moved > report.campaign.standstill:
+            break
+        time.sleep(0.5)
+    report.figures |= {"fresh settled after s": round(done, 1) or None, "all settled after s": round(time.monotonic() - healed, 1), "unfinished": left}
+    if not done or done > FRESH_SECONDS:
+        missing = len(fresh - outcomes.keys())
+        took = f"after {done:.1f} s" if done else f"never: {missing} of {FRESH} are missing"
+        report.findings.append(Finding("liveness", f"new work did not flow within {FRESH_SECONDS} s", 1, (took,)))
+    if not arena.fleet.settle(lambda: arena.ready() == QUIET_INSTANCES * len(arena.options.services), FRESH_SECONDS):
+        said = "; ".join(life.service.tail(3) for life in arena.fleet.running() if not life.service.is_ready())
+        report.findings.append(Finding("liveness", "services that are not ready", 1, (said,)))
+
+
+def drain(arena: Arena, report: Report) -> None:
+    """SIGTERM to all; the fleet notes who takes too long."""
+    for service in arena.options.services:
+        arena.fleet.do(arena.fleet.scale, service, 0)
+    arena.fleet.settle(lambda: not arena.fleet.lives and arena.fleet.calls.empty(), SIGTERM_SECONDS + 10)
+    drained = [one.seconds for one in arena.fleet.exits if one.why == "drained"]
+    report.figures["longest drain s"] = round(max(drained, default=0), 1)
+
+
+def gather(arena: Arena, publisher: Publisher) -> tuple[Facts, int]:
+    """Everything there is, read by clients that nothing goes wrong for; and how many records are there that were never committed."""
+    kafka = arena.kafka
+    committed = {topic: kafka.read(topic) for topic in sorted(kafka.topics())}
+    uncommitted = sum(len(kafka.read(topic, "read_uncommitted")) - len(records) for topic, records in committed.items())
+    behind = {(topic, record.partition): record.offset + 1 for topic, records in committed.items()
+              for record in sorted(records, key=lambda record: record.offset)}
+    return Facts(
+        sent=list(publisher.acknowledged), summaries=committed["summaries"], letters=committed["dead-letters"],
+        objects=arena.house.store.objects(""), ledger=committed["ledger"],
+        asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind)), uncommitted
+
+
+def offsets(kafka, behind: dict[tuple[str, int], int]) -> dict[tuple[str, str, int], tuple[int, int]]:
+    """Committed offsets of all stages beside the ends of their topics, for partitions that ever held a record."""
+    found = {}
+    for group in kafka.admin.list_consumer_groups().result().valid:
+        if not group.group_id.startswith(STAGES) or group.group_id.endswith(".reader"):
+            continue
+        asked = kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group.group_id)])
+        for place in asked[group.group_id].result().topic_partitions:
+            if (place.topic, place.partition) in behind:
+                found[group.group_id, place.topic, place.partition] = (place.offset, behind[place.topic, place.partition])
+    return found

@@ -1,0 +1,85 @@
+"""What really happened in a run, counted from the services' logs and metrics, the proxies, the provider and the topics.
+
+A run in which nothing went wrong proves nothing: every count that its plan promises must be over 0, or the run is void.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import oracle
+import plan
+from arena import Arena
+from plan import Fault
+from verdict import Facts
+
+# What these lines of a service's log are counted as.
+LINES = {"assigned": "partitions assigned", "revoked: draining": "partitions revoked", "lost": "partitions lost",
+         "a transaction was aborted": "aborted transactions"}
+METRICS = {"precis_escalations_total": "escalations", "precis_settle_lost_races_total": "creates lost to another's result",
+           "precis_stage_retries_total": "retries", "precis_api_retries_total": "retries of a provider"}
+# How an error says that somebody else goes by the name now, whatever was being done.
+FENCED = ("fenced", "old epoch")
+# What a fault of the plan must lead to.
+PROMISED = {"kill": "killed", "terminate": "drained", "freeze": "fenced", "double": "fenced", "broker_kill": "broker restarts",
+            "link_cut": "cut connections", "link_stall": "stalled chunks", "link_slow": "slowed chunks", plan.SCALE: "partitions revoked"}
+ALWAYS = ("partitions assigned", "outcomes", "offsets checked")
+FULL = ("aborted transactions", "records of aborted transactions", "replays", "lost creates", "escalations", "repeats", "dead letters",
+        "failpoint")
+
+
+def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
+    """The counts. `uncommitted`: records that only a reader of uncommitted ones sees."""
+    counts: Counter[str] = Counter(one.why for one in arena.fleet.exits)
+    counts.update(lines(arena.folder))
+    for series, value in arena.fleet.metrics.items():
+        if counted := METRICS.get(series.partition("{")[0]):
+            counts[counted] += int(value)
+    counts.update(arena.link.counts)
+    counts.update({f"s3 {name}": count for name, count in arena.s3_proxy.counts.items()})
+    counts.update({f"provider {name}": count for name, count in arena.provider.counts.items()})
+    answered = Counter(asked.marker for asked in arena.provider.asked if asked.answered)
+    counts["answered twice"] = sum(count - 1 for count in answered.values())
+    counts["broker restarts"] = arena.broker_restarts
+    counts["records of aborted transactions"] = uncommitted
+    counts["outcomes"] = len(facts.summaries)
+    counts["repeats"] = sum(oracle.is_repeat(record) for record in facts.summaries)
+    counts["dead letters"] = len(facts.letters)
+    counts["offsets checked"] = len(facts.offsets)
+    counts["requests checked"] = len(facts.asked)
+    # A settled result is read by a redelivery, by a repeat and by whoever lost its create.
+    counts["replays"] = max(counts["s3 settled result read"] - counts["repeats"], counts["answered twice"])
+    counts["lost creates"] = max(counts["s3 412 of a result"], counts["creates lost to another's result"])
+    return counts
+
+
+def lines(folder: Path) -> Counter[str]:
+    """What the logs of all services say."""
+    counts: Counter[str] = Counter()
+    for file in folder.glob("*-*.log"):
+        for line in file.read_text(errors="replace").splitlines():
+            if not line.startswith("{"):
+                continue
+            event = json.loads(line) if line.endswith("}") else {}
+            if counted := LINES.get(event.get("message", "")):
+                counts[counted] += 1
+            if event.get("level") == "ERROR":
+                said = event.get("error", "")
+                counts["fenced"] += event.get("code") == "fenced" or any(word in said for word in FENCED)
+    return counts
+
+
+def promised(faults: list[Fault], full: bool) -> set[str]:
+    """The counts that must not be 0: what the plan has, and for a full run all that the guarantee is about."""
+    names = set(ALWAYS) | (set(FULL) if full else set())
+    for fault in faults:
+        if fault.kind in PROMISED:
+            names.add(PROMISED[fault.kind])
+        elif fault.kind.startswith(("s3_", "provider_")):
+            names.add(fault.kind.replace("_", " ", 1))
+    return names
+
+
+def missing(counts: Counter[str], wanted: set[str]) -> list[str]:
+    """What was promised and did not happen."""
+    return sorted(name for name in wanted if not counts[name])
