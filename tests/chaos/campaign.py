@@ -80,7 +80,7 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
         for one in (one for one in report.exits if one.is_finding()):
             report.findings.append(Finding("process", f"{one.instance} ended {one.why}", 1, (f"code {one.code}\n{one.tail}",)))
         report.counts = evidence.happened(arena, facts, uncommitted)
-        report.missing = evidence.missing(report.counts, evidence.promised(campaign.faults, campaign.full))
+        report.missing = evidence.missing(report.counts, evidence.promised(campaign.faults, campaign.documents / campaign.seconds, campaign.full))
         report.figures |= {"published": len(publisher.acknowledged), "not acknowledged": len(publisher.failed),
                            "outcomes": len(facts.summaries), "dead letters": len(facts.letters), "processes": sum(arena.fleet.started.values()),
                            "codes": dict(Counter(outcome["code"] for outcome, _ in oracle.outcomes(facts.summaries) if outcome["code"]))}

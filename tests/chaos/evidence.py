@@ -21,11 +21,15 @@ METRICS = {"precis_escalations_total": "escalations", "precis_settle_lost_races_
 # How an error says that somebody else goes by the name now, whatever was being done.
 FENCED = ("fenced", "old epoch")
 # What a fault of the plan must lead to.
-PROMISED = {"kill": "killed", "terminate": "drained", "freeze": "fenced", "double": "fenced", "broker_kill": "broker restarts",
-            "link_cut": "cut connections", "link_stall": "stalled chunks", "link_slow": "slowed chunks", plan.SCALE: "partitions revoked"}
+PROMISED = {"kill": "killed", "terminate": "drained", "broker_kill": "broker restarts", "link_cut": "cut connections",
+            "link_stall": "stalled chunks", "link_slow": "slowed chunks", plan.SCALE: "partitions revoked"}
+# A fault of the store or the provider must have met somebody if it reigned while so many documents were published; a shorter one may
+# meet nobody, and only some fault of its channel must have.
+DOCUMENTS_MEET_IT = 30
+MEETING = ("s3_", "provider_")
 ALWAYS = ("partitions assigned", "outcomes", "offsets checked")
-FULL = ("aborted transactions", "records of aborted transactions", "replays", "lost creates", "escalations", "repeats", "dead letters",
-        "failpoint")
+FULL = ("aborted transactions", "records of aborted transactions", "fenced", "replays", "lost creates", "escalations", "repeats",
+        "dead letters", "failpoint")
 
 
 def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
@@ -40,6 +44,8 @@ def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
     counts.update({f"provider {name}": count for name, count in arena.provider.counts.items()})
     answered = Counter(asked.marker for asked in arena.provider.asked if asked.answered)
     counts["answered twice"] = sum(count - 1 for count in answered.values())
+    for kind in (kind for kind in plan.KIND.values() if kind.name.startswith(MEETING)):
+        counts[f"{kind.channel} faults"] += counts[kind.name.replace("_", " ", 1)]
     counts["broker restarts"] = arena.broker_restarts
     counts["records of aborted transactions"] = uncommitted
     counts["outcomes"] = len(facts.summaries)
@@ -69,15 +75,17 @@ def lines(folder: Path) -> Counter[str]:
     return counts
 
 
-def promised(faults: list[Fault], full: bool) -> set[str]:
+def promised(faults: list[Fault], per_second: float, full: bool) -> set[str]:
     """The counts that must not be 0: what the plan has, and for a full run all that the guarantee is about."""
     names = set(ALWAYS) | (set(FULL) if full else set())
+    seconds: Counter[str] = Counter()
     for fault in faults:
         if fault.kind in PROMISED:
             names.add(PROMISED[fault.kind])
-        elif fault.kind.startswith(("s3_", "provider_")):
-            names.add(fault.kind.replace("_", " ", 1))
-    return names
+        elif fault.kind.startswith(MEETING):
+            names.add(f"{plan.KIND[fault.kind].channel} faults")
+            seconds[fault.kind] += fault.seconds
+    return names | {kind.replace("_", " ", 1) for kind, reigned in seconds.items() if reigned * per_second >= DOCUMENTS_MEET_IT}
 
 
 def missing(counts: Counter[str], wanted: set[str]) -> list[str]:
