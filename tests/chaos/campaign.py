@@ -152,9 +152,11 @@ def gather(arena: Arena, publisher: Publisher) -> tuple[Facts, int]:
     uncommitted = sum(len(kafka.read(topic, "read_uncommitted")) - len(records) for topic, records in committed.items())
     behind = {(topic, record.partition): record.offset + 1 for topic, records in committed.items()
               for record in sorted(records, key=lambda record: record.offset)}
+    named = {outcome["answer_key"] for outcome, _ in oracle.outcomes(committed["summaries"])} - {None}
+    answers = {key: arena.house.store.get(key) for key in sorted(named)}
     return Facts(
         sent=list(publisher.acknowledged), summaries=committed["summaries"], letters=committed["dead-letters"],
-        objects=arena.house.store.objects(""), ledger=committed["ledger"],
+        objects=arena.house.store.objects("results/") | answers, ledger=committed["ledger"],
         asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind)), uncommitted
 
 

@@ -38,8 +38,8 @@ class Facts:
     sent: list[Sent]
     summaries: list[Record]
     letters: list[Record]
-    # Every object, by key.
-    objects: dict[str, bytes]
+    # Every result and every answer that an outcome names, by key; `None` where there is none.
+    objects: dict[str, bytes | None]
     ledger: list[Record] = field(default_factory=list)
     # First words of the documents that reached a provider, with the name of the attempt.
     asked: list[tuple[str, str]] = field(default_factory=list)

@@ -17,7 +17,13 @@ class S3Store:
     def objects(self, prefix: str) -> dict[str, bytes]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return {key: self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
+        return {key: self.get(key) for key in keys}
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except self.client.exceptions.NoSuchKey:
+            return None
 
 
 class DirectoryStore:
@@ -30,3 +36,7 @@ class DirectoryStore:
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         found = {path.relative_to(self.folder).as_posix(): path for path in files}
         return {key: path.read_bytes() for key, path in sorted(found.items()) if key.startswith(prefix)}
+
+    def get(self, key: str) -> bytes | None:
+        path = self.folder / key
+        return path.read_bytes() if path.is_file() else None
