@@ -27,7 +27,7 @@ pub const MAX_DOCUMENT_ID_BYTES: usize = 512;
 pub const MAX_TITLE_BYTES: usize = 1_000;
 /// Longest instruction, bytes: it stands in every prompt of the document.
 pub const MAX_INSTRUCTION_BYTES: usize = 4_000;
-/// Longest of the other labels, bytes: document type, residency, language tags, subjects.
+/// Longest of the other labels, bytes: document type, content type, residency, language tags, subjects.
 pub const MAX_LABEL_BYTES: usize = 256;
 /// Most subjects of one document.
 pub const MAX_SUBJECTS: usize = 100;
@@ -144,7 +144,10 @@ fn labels(document: &Document) -> Verdict {
         .chain([("output_language", &document.output_language)])
         .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)));
     let subjects = document.subject_ids.iter().map(|subject| ("subject_ids", subject.as_str()));
-    for (name, value) in named.chain(subjects).chain([("document_type", document.document_type.as_str())]) {
+    for (name, value) in named
+        .chain(subjects)
+        .chain([("document_type", document.document_type.as_str()), ("content_type", document.content_type.as_str())])
+    {
         if value.len() > MAX_LABEL_BYTES {
             return fault("label_too_long", format!("{name} has more than {MAX_LABEL_BYTES} bytes; shorten it"));
         }

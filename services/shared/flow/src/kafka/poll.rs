@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::client::flow_error;
 use super::convert::{Records, partition_list};
@@ -97,6 +97,17 @@ fn failure(context: &MemberContext, error: &KafkaError) -> Option<FlowError> {
         let place = "one of its partitions".to_owned();
         let detail = format!("the next offset is no longer in the log ({error})");
         return Some(FlowError::OffsetsLost { group: context.group.clone(), place, detail });
+    }
+    if code == Some(RDKafkaErrorCode::BadCompression) {
+        // The client names neither place nor size, and asks for the same batch again: its partition stands still, the others
+        // go on. What a batch may have in it the broker checks only for topics with compression.type=uncompressed.
+        error!(
+            group = context.group,
+            code = "batch_unreadable",
+            %error,
+            "a batch cannot be decompressed and its partition stands still: find it by its lag and set the group's offset past it"
+        );
+        return None;
     }
     debug!(group = context.group, %error, "the consumer reports an error and goes on");
     None

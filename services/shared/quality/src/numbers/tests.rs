@@ -162,6 +162,9 @@ fn values_are_canonical() {
         assert_eq!(Value::new(whole, fraction).digits, digits);
     }
     assert_eq!(Value::new("1", "25").shift(6).digits, "1250000");
+    let endless = "9".repeat(200_000);
+    assert_eq!(Value::new(&endless, "").shift(3).digits, endless.clone() + "000");
+    assert_eq!(Value::new(&endless, "").shift(0).digits, endless);
     assert_eq!(Value::new("1", "25").shift(1).digits, "12.5");
     assert_eq!(Value::new("45", "").shift(-2).digits, "0.45");
     assert_eq!(Value::new("5", "").shift(-2).digits, "0.05");

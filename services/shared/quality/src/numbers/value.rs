@@ -41,7 +41,9 @@ impl Value {
         let padded = if point <= 0 {
             format!("{}{all}", "0".repeat((1 - point) as usize))
         } else {
-            format!("{all:0<width$}", width = point as usize)
+            // By hand: a width in a format string panics beyond 65,535, and publishers' texts have longer numbers.
+            let missing = (point as usize).saturating_sub(all.len());
+            format!("{all}{}", "0".repeat(missing))
         };
         let (whole, fraction) = padded.split_at(point.max(1) as usize);
         let mut shifted = Self::new(whole, fraction);
