@@ -199,7 +199,9 @@ impl Committer for Handle {
         }
         let outputs: Vec<_> =
             transaction.parts.iter().flat_map(|part| &part.outputs).flat_map(|all| all.iter()).collect();
-        outputs.iter().for_each(|output| self.0.append(output));
+        for output in &outputs {
+            self.0.append(output);
+        }
         self.0.state.lock().unwrap().commits.push((Instant::now(), outputs.len()));
         Ok(Vec::new())
     }
@@ -212,7 +214,13 @@ impl Log for Handle {
     async fn join(&self, request: JoinRequest) -> Result<Membership, FlowError> {
         let (events, received) = tokio::sync::mpsc::unbounded_channel();
         let partition = PartitionId { topic: "in".into(), partition: 0 };
-        let _ = events.send(MemberEvent::Assigned(vec![Assignment { partition, epoch: 1, start: 0, end: 0, committed: None }]));
+        let _ = events.send(MemberEvent::Assigned(vec![Assignment {
+            partition,
+            epoch: 1,
+            start: 0,
+            end: 0,
+            committed: None,
+        }]));
         let (log, intake) = (Arc::clone(&self.0), request.intake);
         tokio::spawn(async move {
             for next in 0.. {
@@ -235,18 +243,18 @@ impl Log for Handle {
     }
     // A stage asks for nothing else.
     async fn ensure_topics(&self, _specs: &[TopicSpec]) -> Result<Vec<TopicChange>, FlowError> {
-        unimplemented!()
+        unreachable!("a stage asks for nothing else")
     }
     async fn topics(&self) -> Result<Vec<TopicStatus>, FlowError> {
-        unimplemented!()
+        unreachable!("a stage asks for nothing else")
     }
     async fn publish(&self, _outputs: Vec<Output>) -> Result<Vec<Position>, FlowError> {
-        unimplemented!()
+        unreachable!("a stage asks for nothing else")
     }
     async fn reader(&self, _topic: &str, _start: ReadStart) -> Result<Box<dyn Reader>, FlowError> {
-        unimplemented!()
+        unreachable!("a stage asks for nothing else")
     }
     async fn exclusive(&self, _name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError> {
-        unimplemented!()
+        unreachable!("a stage asks for nothing else")
     }
 }
