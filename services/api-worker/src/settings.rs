@@ -70,9 +70,11 @@ pub struct ProviderSettings {
     pub keyless: bool,
     /// Requests at once, over all tiers of the provider. Throttling lowers it for a while.
     pub max_concurrency: u32,
-    /// Requests a minute that the key allows. Left out: nothing but throttling limits them.
+    /// Requests a minute that this instance may send: with several, each gets its share of what the key allows. Left out:
+    /// nothing but throttling limits them.
     pub requests_per_minute: Option<u32>,
-    /// Tokens a minute that the key allows, read and generated together. Left out: nothing but throttling limits them.
+    /// Tokens a minute that this instance may use, read and generated together. Left out: nothing but throttling limits
+    /// them.
     pub tokens_per_minute: Option<u32>,
     /// When the provider counts as down, for each of its models.
     pub breaker: BreakerSettings,
