@@ -7,6 +7,7 @@ without having been told to is started again after `RESTART_SECONDS` and kept in
 | --- | --- |
 | killed | this fleet sent SIGKILL |
 | drained | SIGTERM, and 0 within its budget |
+| too early | SIGTERM before it had said a word: it had no handler yet, and nothing to drain |
 | failpoint, document | it killed itself where it was told to, or on a document that does that |
 | by design | a fatal error that only a new process helps: fenced, a client beyond repair, a dependency away at start |
 | overdue, unclean, by itself | a finding |
@@ -247,6 +248,8 @@ def why(life: Life) -> str:
         return "killed"
     if life.told == "terminated" and code == 0:
         return "drained"
+    if life.told == "terminated" and code == -signal.SIGTERM and not life.log():
+        return "too early"
     last = life.log().splitlines()[-40:]
     if died := [what for said, what in DIES_HERE.items() if any(said in line for line in last)]:
         return died[0]

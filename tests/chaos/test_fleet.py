@@ -78,6 +78,13 @@ def test_one_that_does_not_say_0_on_sigterm_is_a_finding(fleet_of):
     assert ends(fleet, 1) == ["unclean"]
 
 
+def test_sigterm_before_a_process_has_said_a_word_is_no_finding(fleet_of):
+    fleet = fleet_of("exec sleep 60")
+    fleet.do(fleet.scale, "router", 1)
+    fleet.do(fleet.scale, "router", 0)
+    assert ends(fleet, 1) == ["too early"] and not fleet.exits[0].is_finding()
+
+
 def test_killed_frozen_and_doubled(fleet_of):
     fleet = fleet_of(LIVES)
     fleet.do(fleet.scale, "router", 1)
