@@ -16,6 +16,7 @@ pub mod prompt;
 pub mod settle;
 pub mod source;
 pub mod topics;
+mod unsaved;
 pub mod worker;
 
 pub use control::{Control, Governing};

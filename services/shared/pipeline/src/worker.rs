@@ -42,6 +42,7 @@ use crate::{
     prompt::Prompt,
     settle::{Claim, Draft},
     source, topics,
+    unsaved::Unsaved,
 };
 
 /// Provider of answers that the house gave itself, in answers and outcomes.
@@ -150,12 +151,13 @@ pub struct TierWorker<S> {
     summariser: S,
     settler: Settler,
     control: Arc<Control>,
+    unsaved: Unsaved,
 }
 
 impl<S: Summariser> TierWorker<S> {
     /// A worker of `tier`.
     pub fn new(tier: impl Into<String>, summariser: S, settler: Settler, control: Arc<Control>) -> Self {
-        Self { tier: tier.into(), summariser, settler, control }
+        Self { tier: tier.into(), summariser, settler, control, unsaved: Unsaved::default() }
     }
 
     async fn handle(&self, delivery: &Delivery, routed: &RoutedDocument, claim: &Claim) -> Result<Output, StageError> {
@@ -182,7 +184,11 @@ impl<S: Summariser> TierWorker<S> {
         let fingerprint = answer_fingerprint(&model, &self.summariser.decoding());
         let key = keys::answer(&routed.tenant, &routed.request_fingerprint, &fingerprint);
 
-        let stored = self.settler.store().get(&key).await.map_err(|error| stage_error(error.into()))?;
+        let mut stored = self.settler.store().get(&key).await.map_err(|error| stage_error(error.into()))?;
+        if let (None, Some(answer)) = (&stored, self.unsaved.take(&key)) {
+            let kept = self.keep(&key, answer).await.map_err(stage_error)?;
+            stored = Some(codec::encode(&kept).map_err(|error| stage_error(error.into()))?);
+        }
         let judge =
             Judge { governing: &governing, document: &document, text: &text, expected_language: expected.as_deref() };
         let stored = if let Some(bytes) = stored {
@@ -258,9 +264,17 @@ impl<S: Summariser> TierWorker<S> {
         }
     }
 
-    /// Stores the answer; if another worker stored one under this key first, that one counts.
+    /// Stores the answer; if another worker stored one under this key first, that one counts. While the store is away
+    /// the answer waits here for the next try.
     async fn keep(&self, key: &str, answer: Answer) -> Result<Answer, PipelineError> {
-        let adopted = create_or_adopt(&**self.settler.store(), key, codec::encode(&answer)?).await?;
+        let bytes = codec::encode(&answer)?;
+        let adopted = match create_or_adopt(&**self.settler.store(), key, bytes).await {
+            Ok(adopted) => adopted,
+            Err(error) => {
+                self.unsaved.keep(key, answer);
+                return Err(error.into());
+            }
+        };
         pass_async(Point::AfterAnswerPut).await;
         Ok(if adopted.created { answer } else { codec::decode(&adopted.bytes)? })
     }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use precis_flow::{
     Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
 };
-use precis_objects::{DirectoryConfig, ObjectStore, StoreConfig, keys};
+use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put, StoreConfig, keys};
 use precis_pipeline::{
     Control, GenerateError, Generated, Job, Settler, Summariser, TierWorker,
     control::{apply_policy, switch_tier},
@@ -267,6 +267,56 @@ async fn a_crash_between_answer_and_result_costs_no_second_generation() {
     let again = bench.worker("gpu", BAD).process(&delivery).await.unwrap();
     assert_eq!(outcome(&again[0]).summary.as_deref(), Some(GOOD));
     assert_eq!(bench.calls(), 1);
+}
+
+/// A store that is away for the first create of an answer.
+struct AwayOnce {
+    store: Arc<dyn ObjectStore>,
+    refused: AtomicUsize,
+}
+
+#[async_trait]
+impl ObjectStore for AwayOnce {
+    async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, ObjectError> {
+        if key.contains(".answer.") && self.refused.fetch_add(1, Ordering::SeqCst) == 0 {
+            let detail = "away".to_owned();
+            return Err(ObjectError::Unavailable { operation: "create", key: key.to_owned(), detail });
+        }
+        self.store.put_if_absent(key, bytes).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.store.get(key).await
+    }
+
+    async fn get_range(&self, key: &str, range: std::ops::Range<u64>) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.store.get_range(key, range).await
+    }
+
+    async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
+        self.store.list(prefix, limit).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        self.store.delete(key).await
+    }
+
+    fn describe(&self) -> String {
+        self.store.describe()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_store_did_not_take_is_not_asked_for_again() {
+    let mut bench = Bench::new(LOCAL).await;
+    bench.store = Arc::new(AwayOnce { store: bench.store.clone(), refused: AtomicUsize::new(0) });
+    let worker = bench.worker("gpu", GOOD);
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    let error = worker.process(&delivery).await.unwrap_err();
+    assert!(matches!(error, StageError::Retry { scope: Scope::Dependency, .. }), "{error}");
+    let outputs = worker.process(&delivery).await.unwrap();
+    assert_eq!(outcome(&outputs[0]).summary.as_deref(), Some(GOOD));
+    assert_eq!(bench.calls(), 1, "it was paid for");
 }
 
 #[tokio::test]
