@@ -1,0 +1,184 @@
+"""Back-pressure: documents queued on Kafka in front of a slow worker. Memory must stay flat, lag must be told, SIGTERM must drain.
+
+    python3 loadtest/pressure.py [--documents 100000] [--profile release]      needs what `make test` needs
+
+Prints one line of JSON. The provider is a stand-in that takes a second for each answer, so that nearly all documents still wait for the
+api-worker when it is told to stop. The store is a directory: the test's S3 server would be what is measured. Exit code 1 when
+
+- router or worker use more than twice the memory that they used ten seconds after the last of the first thousand documents came;
+- `precis status` tells the router a lag beyond one transaction marker a partition when it has routed everything;
+- the worker does not end with code 0 within its drain budget after SIGTERM.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path += [str(TESTS / "harness"), str(TESTS / "e2e")]
+
+import provision  # noqa: E402
+
+if Path(sys.prefix) != provision.python_environment():
+    import os
+
+    os.execv(provision.python_environment() / "bin" / "python", ["python", __file__, *sys.argv[1:]])
+
+import notes  # noqa: E402
+import servers  # noqa: E402
+from house import API, PERMISSIVE, House, KafkaHouse  # noqa: E402
+from kafka import KafkaLog  # noqa: E402
+from stores import DirectoryStore  # noqa: E402
+
+ANSWER_SECONDS = 1.0
+# The api-worker's own default, and the router's.
+DRAIN_SECONDS = {"api-worker": 120, "router": 30}
+SETTLE_SECONDS = 10
+PATIENCE_SECONDS = 3600
+REPLY = json.dumps({"choices": [{"message": {"role": "assistant", "content": notes.ANSWER}, "finish_reason": "stop"}],
+                    "usage": {"prompt_tokens": 50, "completion_tokens": 12}}).encode()
+
+
+class Slow(BaseHTTPRequestHandler):
+    """A provider that thinks for a second."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(ANSWER_SECONDS)
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(REPLY)))
+        self.end_headers()
+        self.wfile.write(REPLY)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: one line a document is noise."""
+
+
+class Provider:
+    """The stand-in, as a house wants one."""
+
+    def __init__(self) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answers(self) -> None:
+        """It always does."""
+
+
+class PressureHouse(KafkaHouse):
+    """Kafka and a directory."""
+
+    def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str):
+        House.__init__(self, folder, [API], llmock=provider, checks=PERMISSIVE)
+        self.kafka, self.store, self.profile = kafka, DirectoryStore(folder / "objects"), profile
+
+    def store_settings(self) -> dict:
+        return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
+
+    def lag(self, group: str) -> int:
+        groups = json.loads(self.cli("status", "--json").stdout)["groups"]
+        return sum(found["lag"] for found in groups if found["group"] == group)
+
+
+def rss_mib(pid: int) -> float:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+class Memory(threading.Thread):
+    """Resident memory of the services, every second."""
+
+    def __init__(self, pids: dict[str, int]):
+        super().__init__(daemon=True)
+        self.pids, self.samples, self.over = pids, {name: [] for name in pids}, threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(1):
+            for name, pid in self.pids.items():
+                self.samples[name].append((time.monotonic(), rss_mib(pid)))
+
+    def figures(self, since: float) -> dict[str, dict[str, float]]:
+        """At `since`, and the most after it."""
+        result = {}
+        for name, samples in self.samples.items():
+            after = [mib for at, mib in samples if at >= since]
+            result[name] = {"at_10_s_mib": round(after[0], 1), "max_mib": round(max(after), 1)}
+        return result
+
+
+def measure(house: PressureHouse, documents: int) -> dict:
+    router, worker = house.start("precis-router"), house.start("precis-api-worker")
+    idle = {group: house.lag(group) for group in ("precis.router", "precis.work.api")}
+    memory = Memory({"router": router.pid, "api-worker": worker.pid})
+    memory.start()
+    house.publish([note(number) for number in range(1000)])
+    time.sleep(SETTLE_SECONDS)
+    warm, began = time.monotonic(), time.monotonic()
+    for first in range(1000, documents, 10_000):
+        house.publish([note(number) for number in range(first, min(first + 10_000, documents))])
+    published = time.monotonic() - began
+    seen, deadline = [], time.monotonic() + PATIENCE_SECONDS
+    while not seen or seen[-1] > 4:
+        assert time.monotonic() < deadline, f"the router is {seen[-1]} behind after {PATIENCE_SECONDS} s"
+        time.sleep(2)
+        seen.append(house.lag("precis.router"))
+    routed = time.monotonic() - began
+    time.sleep(SETTLE_SECONDS)
+    queued = house.lag("precis.work.api")
+    memory.over.set()
+    memory.join()
+    drained = {}
+    for name, service in (("api-worker", worker), ("router", router)):
+        stopped = time.monotonic()
+        code = service.terminate()
+        drained[name] = {"seconds": round(time.monotonic() - stopped, 1), "budget_seconds": DRAIN_SECONDS[name], "exit_code": code}
+    return {"documents": documents, "published_seconds": round(published, 1), "routed_seconds": round(routed, 1), "memory": memory.figures(warm),
+            "lag_idle_before": idle, "router_lag_when_routed": seen[-1], "worker_lag_then": queued, "drain": drained}
+
+
+def note(number: int) -> dict:
+    # Notes are different up to 10,000; a number makes them so beyond.
+    return notes.note(number % 10_000, document_id=f"queued-{number}", text=f"{notes.text(number % 10_000)} Number {number}.")
+
+
+def problems(found: dict) -> list[str]:
+    grown = [f"{name}: {mib['max_mib']} MiB after {mib['at_10_s_mib']}" for name, mib in found["memory"].items() if mib["max_mib"] > 2 * mib["at_10_s_mib"]]
+    late = [f"{name}: {end}" for name, end in found["drain"].items() if end["exit_code"] or end["seconds"] > end["budget_seconds"]]
+    lag = [f"lag: {found['lag_idle_before']} before anything was published"] if any(found["lag_idle_before"].values()) else []
+    return grown + late + lag
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measures memory, lag and drain under a long queue.")
+    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--profile", default="release", choices=["release", "debug"])
+    options = parser.parse_args()
+    servers.terminate_on_signals()
+    with tempfile.TemporaryDirectory(prefix="precis-pressure-") as folder, servers.running(["kafka"]) as started:
+        kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
+        house = PressureHouse(Path(folder), kafka, Provider(), options.profile)
+        try:
+            found = measure(house, options.documents)
+        except BaseException:
+            print(house.logs(), file=sys.stderr)
+            raise
+        finally:
+            house.close()
+            kafka.close()
+    print(json.dumps(found, indent=1))
+    for problem in problems(found):
+        print(problem, file=sys.stderr)
+    return 1 if problems(found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
