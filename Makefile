@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test chaos chaos-controls check sanitize cuda docs bench-engine soak-engine verify-quality clean
+.PHONY: help demo build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router soak-engine verify verify-quality verify-pressure clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ check: ## format, lints, docs and alert rules, warnings denied
 sanitize: ## the kernels' tests under AddressSanitizer
 	infra/sanitize.sh
 
+fuzz: ## every decoder against broken input, a minute each; seconds=10: shorter
+	infra/fuzz.sh $(or $(seconds),60)
+
 cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no GPU needed
 	infra/setup.sh demo
 	infra/cuda-check.sh
@@ -58,6 +61,11 @@ docs: ## the crates' documentation, with the protocol of each part
 
 verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)
 	python3 loadtest/quality/measure.py
+
+verify-pressure: ## 100,000 documents queued before a slow worker: memory, lag, drain (ten minutes)
+	infra/setup.sh test
+	cargo build --release --locked --package precis --package precis-router --package precis-api-worker
+	python3 loadtest/pressure.py
 
 clean: ## remove the demo's results and this project's build output (dependencies stay built)
 	rm -rf $(DEMO_OUT)

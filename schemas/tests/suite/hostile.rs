@@ -121,6 +121,21 @@ fn an_amount_that_is_no_decimal_of_18_digits_is_malformed() {
     assert_eq!(code::<Outcome>(&with(&[&[40][..], &[0; 20]].concat())), "malformed_record");
 }
 
+/// Whatever is still read is a record that can be written and read again.
+#[test]
+fn every_record_survives_broken_copies_of_itself() {
+    fn check<T: Sample>() {
+        let corpus = [encode(&T::full()).unwrap(), encode(&T::bare()).unwrap()];
+        precis_fuzz::survives(T::NAME, &corpus, |bytes| {
+            if let Ok(record) = decode::<T>(bytes) {
+                let again = encode(&record).unwrap();
+                assert_eq!(encode(&decode::<T>(&again).unwrap()).unwrap(), again);
+            }
+        });
+    }
+    for_each_record!(check);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_answered(bytes in vec(any::<u8>(), 0..200)) {

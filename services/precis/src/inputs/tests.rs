@@ -132,3 +132,23 @@ fn a_byte_order_mark_is_not_part_of_the_text() {
     let inputs = collect_from(&[Path::new("-")], "\u{FEFF}Text.", &ReadOptions::default());
     assert_eq!(inputs.documents[0].text, "Text.");
 }
+
+/// Nested deeply too: a reader that calls itself for each level would run out of stack.
+#[test]
+fn readers_survive_broken_and_deep_files() {
+    let page = include_bytes!("../../../../tests/documents/faq-package-basics.html")[..8_000].to_vec();
+    let lines = br#"{"id": "a", "title": "T", "language": "en", "text": "A text.\u00e9"}"#.to_vec();
+    let text = "A text.\r\n\u{feff}é".as_bytes().to_vec();
+    for (kind, name, corpus) in [(Kind::Html, "html", page), (Kind::Jsonl, "jsonl", lines), (Kind::Text, "text", text)]
+    {
+        let options = ReadOptions { stdin: kind, ..ReadOptions::default() };
+        let read = |bytes: &[u8]| {
+            let inputs = collect(&[PathBuf::from("-")], &mut &*bytes, &options);
+            assert!(inputs.documents.iter().all(|document| !document.text.trim().is_empty()));
+        };
+        precis_fuzz::survives(name, &[corpus], read);
+        for deep in ["<div>", "<table><tr><td>", "<ul><li>", "<b>", "[", "{\"text\":"] {
+            read(deep.repeat(1_000).as_bytes());
+        }
+    }
+}

@@ -154,3 +154,31 @@ proptest! {
         prop_assert!(count(&a, &[&b]) <= count(&a, &[]));
     }
 }
+
+/// Publishers' texts and models' answers, broken: "no input makes it panic".
+#[test]
+fn checks_survive_broken_texts() {
+    let texts = [
+        include_str!("../../../../tests/documents/fr-cahier-quotas.txt"),
+        include_str!("../../../../tests/documents/licence-gpl-2.txt"),
+        "On 3 March 2024, 1,200.50 dollars (12 %) went to XIVe arrondissement; cf. 1 200,5 € and $3.2 million. - a\n- b",
+    ];
+    let corpus: Vec<Vec<u8>> =
+        texts.iter().map(|text| text.chars().take(1_500).collect::<String>().into_bytes()).collect();
+    let thresholds = Thresholds::default();
+    precis_fuzz::survives("quality", &corpus, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+        let (source, summary) = text.split_at(middle);
+        let input = Input {
+            source,
+            context: &[summary],
+            summary,
+            finish_reason: "stop",
+            expected_language: None,
+            max_words: Some(50),
+            format: Format::Bullets,
+        };
+        assert!(!check(&input, &thresholds).is_empty());
+    });
+}

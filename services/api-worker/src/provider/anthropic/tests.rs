@@ -125,3 +125,17 @@ fn a_body_that_is_no_error_leaves_the_status_to_tell() {
         assert_eq!(Anthropic.problem(status, b"<html>busy</html>").kind, expected, "{status}");
     }
 }
+
+#[test]
+fn broken_answers_are_survived() {
+    let answer = json!({ "content": [{ "type": "text", "text": "A summary." }], "stop_reason": "end_turn",
+        "usage": { "input_tokens": 12, "output_tokens": 3, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 0 } });
+    let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    let corpus = [answer, error].map(|body| body.to_string().into_bytes());
+    precis_fuzz::survives("anthropic", &corpus, |bytes| {
+        let _ = Anthropic.reply(bytes);
+        for status in [400, 401, 429, 529] {
+            let _ = Anthropic.problem(status, bytes);
+        }
+    });
+}

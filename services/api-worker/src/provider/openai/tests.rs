@@ -122,3 +122,17 @@ fn a_providers_code_is_kept_and_its_message_is_not() {
     assert_eq!(code("the document says"), "");
     assert_eq!(code("sk-secret"), "");
 }
+
+#[test]
+fn broken_answers_are_survived() {
+    let answer = json!({ "choices": [{ "message": { "role": "assistant", "content": "A summary.", "refusal": null }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": { "cached_tokens": 4 } } });
+    let error = json!({ "error": { "message": "Rate limit", "type": "requests", "code": "rate_limit_exceeded" } });
+    let corpus = [answer, error].map(|body| body.to_string().into_bytes());
+    precis_fuzz::survives("openai", &corpus, |bytes| {
+        let _ = WIRE.reply(bytes);
+        for status in [400, 401, 429, 503] {
+            let _ = WIRE.problem(status, bytes);
+        }
+    });
+}

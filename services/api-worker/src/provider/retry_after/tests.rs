@@ -41,3 +41,16 @@ fn nonsense_is_no_wait_and_no_header_stops_a_tier_for_ever() {
     assert_eq!(wait(&[("retry-after", "1e300")]), Some(LONGEST.as_millis()));
     assert_eq!(wait(&[("retry-after", "Sat, 23 Nov 2030 12:00:00 GMT")]), Some(LONGEST.as_millis()));
 }
+
+#[test]
+fn broken_headers_are_survived_and_stop_no_tier_for_ever() {
+    let corpus = ["120", "0.5", "Mon, 23 Nov 2026 12:00:45 GMT"].map(|value| value.as_bytes().to_vec());
+    precis_fuzz::survives("retry-after", &corpus, |bytes| {
+        let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+        for name in ["retry-after", "retry-after-ms", "date"] {
+            let mut headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.clone())]);
+            headers.entry(RETRY_AFTER).or_insert_with(|| HeaderValue::from_static("Mon, 23 Nov 2026 12:00:45 GMT"));
+            assert!(retry_after(&headers, NOW).is_none_or(|wait| wait <= LONGEST));
+        }
+    });
+}

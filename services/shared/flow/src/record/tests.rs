@@ -80,3 +80,14 @@ fn headers_without_content_are_not_free() {
     let headers = (0..1_000).fold(Headers::new(), |headers, _| headers.with("", ""));
     assert!(record(headers).size_bytes() > 48_000);
 }
+
+#[test]
+fn what_publishers_put_into_headers_is_survived() {
+    let corpus = [b"documents.acme/2/41".to_vec(), b"3".to_vec()];
+    precis_fuzz::survives("headers", &corpus, |bytes| {
+        let record = record(Headers::new().with(ORIGIN_HEADER, bytes).with(ATTEMPTS_HEADER, bytes));
+        let origin = record.origin();
+        assert_eq!(Position::parse(&origin.to_string()), Some(origin));
+        let _ = record.attempts();
+    });
+}

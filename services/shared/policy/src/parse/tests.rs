@@ -93,3 +93,13 @@ fn the_cache_forgets_when_what_counts_as_good_changes() {
     assert_ne!(policy.cache_generation(), stricter.cache_generation());
     assert_eq!(policy.cache_generation(), unrelated.cache_generation());
 }
+
+#[test]
+fn the_parser_survives_broken_policies() {
+    let corpus = [LOCAL, MIX].map(|policy| policy.as_bytes().to_vec());
+    precis_fuzz::survives("policy", &corpus, |bytes| {
+        if let Ok(policy) = Policy::parse(&String::from_utf8_lossy(bytes)) {
+            assert!(!policy.digest().is_empty());
+        }
+    });
+}

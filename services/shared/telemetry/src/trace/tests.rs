@@ -64,3 +64,12 @@ fn work_without_a_valid_header_starts_a_trace() {
     assert_eq!(TraceContext::continue_from(Some(HEADER)).trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_ne!(TraceContext::continue_from(Some("nonsense")), TraceContext::continue_from(None));
 }
+
+#[test]
+fn what_is_read_survives_broken_headers_and_reads_back() {
+    precis_fuzz::survives("traceparent", &[HEADER.as_bytes().to_vec()], |bytes| {
+        if let Some(context) = TraceContext::parse(&String::from_utf8_lossy(bytes)) {
+            assert_eq!(TraceContext::parse(&context.to_header()), Some(context));
+        }
+    });
+}
