@@ -36,6 +36,11 @@ bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machin
 	cargo build --release --locked --package precis --package precis-router --package precis-gpu-worker
 	python3 loadtest/engine/run.py $(BENCH)
 
+bench-router: ## measure the router on Kafka beside a raw loop of librdkafka (under 10 minutes, an idle machine); BENCH=--quick: a smoke run
+	infra/setup.sh test
+	cargo build --release --locked --package precis-router --package precis-bench-router
+	python3 loadtest/router/run.py $(BENCH)
+
 soak-engine: build ## whether the engine's memory stays flat over an hour, with low priority; minutes=10: shorter
 	python3 loadtest/engine/soak.py --minutes $(or $(minutes),60)
 

@@ -119,6 +119,9 @@ class Subject:
         self.bench, self.tenant, self.number = bench, tenant, bench.runs
         self.input = f"documents.{tenant}"
 
+    def logs(self) -> str:
+        return ""
+
 
 class Router(Subject):
     """The release binary of the router, on an empty store; with or without the lookup in the exact cache."""
@@ -137,6 +140,9 @@ class Router(Subject):
     def stop(self) -> None:
         self.house.drain()
         self.bench.kafka.admin.delete_consumer_groups([self.group])[self.group].result()
+
+    def logs(self) -> str:
+        return self.house.logs()
 
 
 class CachedRouter(Router):
@@ -173,7 +179,7 @@ def throughput(bench: Bench, kind: type[Subject], tenant: str, records: int) -> 
     bench.delete(subject.output)
     wrong = {name: found[name] for name in ("missing", "repeated", "unknown") if found[name]}
     if wrong or found["records"] != records:
-        raise RuntimeError(f"{subject.output}: {found['records']} of {records} records, {wrong}")
+        raise RuntimeError(f"{subject.output}: {found['records']} of {records} records, {wrong}\n{subject.logs()}")
     return {
         "rate": records / found["seconds"], "seconds": found["seconds"], "cpu_seconds_per_million": usage.cpu_seconds / records * 1e6,
         "peak_rss_mib": usage.peak_rss_mib, "output_bytes": found["bytes"] / records,

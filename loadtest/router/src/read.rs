@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::arguments::Arguments;
 use crate::{document, now_us};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// So long does a reader that has all it waits for listen for more: a record too many is a fault, too.
 const QUIET: Duration = Duration::from_millis(500);
 /// The first records of a paced run find clients that still connect, caches and branches that are cold.
@@ -96,7 +96,9 @@ fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> boo
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
             Some(Err(_)) => {}
             None if enough && last.elapsed() > QUIET => return Ok(()),
-            None => anyhow::ensure!(last.elapsed() < PATIENCE, "nothing came for {PATIENCE:?}"),
+            // What is missing is told by who counts.
+            None if last.elapsed() > PATIENCE => return Ok(()),
+            None => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use precis_flow::Record;
 use precis_schemas::{Document, Format, ModelIdentity, Origin, Sensitivity};
 use sha2::{Digest, Sha256};
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Header of a dead letter that an operator replayed.
 pub const REPLAY_HEADER: &str = "precis-replay";
@@ -110,7 +110,10 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// Equal for texts that differ only in Unicode composition, line ends and white space at line ends or around the whole.
 fn normalise(text: &str) -> String {
-    let composed: Cow<'_, str> = if text.is_ascii() { text.into() } else { text.nfc().collect::<String>().into() };
+    let composed: Cow<'_, str> = match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text.into(),
+        _ => text.nfc().collect::<String>().into(),
+    };
     let mut out = String::with_capacity(composed.len());
     for line in composed.trim().lines() {
         out.push_str(line.trim_end());

@@ -36,7 +36,7 @@ pub fn features(facts: &TextFacts<'_>) -> Features {
     let mut starts_sentence = true;
     for word in facts.text.split_whitespace() {
         words += 1;
-        with_digit += u64::from(word.chars().any(|c| c.is_ascii_digit()));
+        with_digit += u64::from(word.bytes().any(|byte| byte.is_ascii_digit()));
         if !starts_sentence {
             inner += 1;
             capital += u64::from(word.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase));
@@ -47,7 +47,7 @@ pub fn features(facts: &TextFacts<'_>) -> Features {
     let (mut characters, mut odd) = (0_u64, 0_u64);
     for c in facts.text.chars() {
         characters += 1;
-        odd += u64::from(!(c.is_alphanumeric() || c.is_whitespace() || ".,;:!?'\"()-–—’“”«»…/%&".contains(c)));
+        odd += u64::from(is_odd(c));
     }
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let per_sentence = words as f64 / sentences.max(1) as f64;
@@ -60,6 +60,40 @@ pub fn features(facts: &TextFacts<'_>) -> Features {
         f64::from(u8::from(facts.language.is_some_and(|language| language != "en"))),
     ];
     FEATURE_NAMES.iter().map(|name| (*name).to_owned()).zip(values).collect()
+}
+
+/// Whether a character is none of those that sentences are made of.
+fn is_odd(c: char) -> bool {
+    match c {
+        'a'..='z'
+        | 'A'..='Z'
+        | '0'..='9'
+        | ' '
+        | '\t'..='\r'
+        | '.'
+        | ','
+        | ';'
+        | ':'
+        | '!'
+        | '?'
+        | '\''
+        | '"'
+        | '('
+        | ')'
+        | '-'
+        | '/'
+        | '%'
+        | '&'
+        | '–'
+        | '—'
+        | '’'
+        | '“'
+        | '”'
+        | '«'
+        | '»'
+        | '…' => false,
+        _ => !(c.is_alphanumeric() || c.is_whitespace()),
+    }
 }
 
 /// The probability that the first tier's answer passes its checks, by the policy's logistic weights for the document's type: between 0 and 1.

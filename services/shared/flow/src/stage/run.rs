@@ -157,11 +157,10 @@ impl Stage {
                 }
                 () = shutdown.cancelled(), if !self.stopping => self.stop(),
                 event = events.recv() => {
-                    let mut event = event.ok_or(FlowError::Closed)?;
-                    for _ in 0..EVENTS_PER_TURN {
+                    self.on_event(event.ok_or(FlowError::Closed)?, component)?;
+                    for _ in 1..EVENTS_PER_TURN {
+                        let Ok(event) = events.try_recv() else { break };
                         self.on_event(event, component)?;
-                        let Ok(next) = events.try_recv() else { break };
-                        event = next;
                     }
                 }
                 committed = wait_for(&mut self.committing) => self.on_committed(committed)?,
