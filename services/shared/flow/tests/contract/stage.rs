@@ -23,6 +23,8 @@ contract! {
     a_slow_record_holds_back_the_outputs_behind_it,
     at_most_max_in_flight_records_are_processed_at_once,
     a_small_intake_reads_everything_all_the_same,
+    a_burst_leads_to_every_output_once,
+    a_full_intake_is_committed_without_waiting_for_more,
     a_shutdown_finishes_and_commits_what_is_in_process,
     a_shutdown_gives_up_what_takes_too_long,
     a_shutdown_of_an_idle_stage_is_quick_and_healthy,
@@ -78,6 +80,36 @@ async fn a_restart_goes_on_where_the_last_run_committed(world: World) {
         stage.stop().await.unwrap();
     }
     assert!(seen.lock().unwrap().values().all(|times| *times == 1), "processed once each: {seen:?}");
+}
+
+async fn a_burst_leads_to_every_output_once(world: World) {
+    const RECORDS: usize = 3_000;
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 2).await, world.topic(&log, "out", 2).await);
+    publish_numbers(&log, &input, RECORDS, 100).await;
+    let config = StageConfig { max_in_flight: 64, max_held: 2 * RECORDS, ..world.stage(&input) };
+    let stage = Running::start(&log, config, copy_to(&output));
+    read_count(&log, &output, RECORDS).await;
+    stage.stop().await.unwrap();
+    let records = read_all(&log, &output).await;
+    assert_each_once(&records, RECORDS);
+    assert_ordered_by_key(&records);
+}
+
+async fn a_full_intake_is_committed_without_waiting_for_more(world: World) {
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 200, 10).await;
+    let config = StageConfig {
+        commit_interval: Duration::from_secs(3_600),
+        max_in_flight: 10,
+        max_held: 50,
+        ..world.stage(&input)
+    };
+    let stage = Running::start(&log, config, copy_to(&output));
+    read_count(&log, &output, 150).await;
+    stage.stop().await.unwrap();
+    assert_each_once(&read_all(&log, &output).await, 200);
 }
 
 async fn what_was_not_committed_is_delivered_again_and_its_output_appears_once(world: World) {
