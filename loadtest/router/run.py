@@ -24,6 +24,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 OUT = TARGET / "bench-router"
 # The router's own: see `TRANSACTION_LIMIT` in flow and `commit_interval_ms` of the stage.
 TRANSACTION_RECORDS = 4000
+TRANSACTION_BYTES = 16 * 1024 * 1024
 COMMIT_INTERVAL_MS = 200
 PARTITIONS = 4
 COMPRESSION = "zstd"
@@ -156,7 +157,7 @@ class Raw(Subject):
         self.group = f"raw-{self.number}"
         self.output = self.bench.create(f"raw.{self.number}")
         self.process = self.bench.tool(
-            "raw", input=self.input, output=self.output, group=self.group, records=TRANSACTION_RECORDS, interval_ms=COMMIT_INTERVAL_MS, compression=COMPRESSION)
+            "raw", input=self.input, output=self.output, group=self.group, records=TRANSACTION_RECORDS, bytes=TRANSACTION_BYTES, interval_ms=COMMIT_INTERVAL_MS, compression=COMPRESSION)
         return self.process.pid
 
     def stop(self) -> None:

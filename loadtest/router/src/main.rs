@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! precis-bench-router fill    --brokers B --topic T --records N --bytes N [--rate N]
-//! precis-bench-router raw     --brokers B --input T --output T --group G --records N --interval-ms N --compression C
+//! precis-bench-router raw     --brokers B --input T --output T --group G --records N --bytes N --interval-ms N --compression C
 //! precis-bench-router count   --brokers B --topic T --records N
 //! precis-bench-router latency --brokers B --topic T --records N
 //! ```

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
     let (brokers, output) = (arguments.text("brokers")?, arguments.text("output")?);
-    let most: usize = arguments.number("records")?;
+    let (most, most_bytes): (usize, usize) = (arguments.number("records")?, arguments.number("bytes")?);
     let interval = Duration::from_millis(arguments.number("interval-ms")?);
     let group = arguments.text("group")?;
     let consumer: BaseConsumer = ClientConfig::new()
@@ -50,8 +50,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
     consumer.subscribe(&[arguments.text("input")?])?;
     loop {
         let mut next: HashMap<i32, i64> = HashMap::new();
-        let (mut taken, mut due) = (0, None::<Instant>);
-        while taken < most && due.is_none_or(|due| Instant::now() < due) {
+        let (mut taken, mut bytes, mut due) = (0, 0, None::<Instant>);
+        while taken < most && bytes < most_bytes && due.is_none_or(|due| Instant::now() < due) {
             let Some(message) = consumer.poll(Duration::from_millis(if due.is_some() { 1 } else { 100 })) else {
                 continue;
             };
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
             }
             forward(&producer, output, &message)?;
             next.insert(message.partition(), message.offset() + 1);
-            taken += 1;
+            (taken, bytes) = (taken + 1, bytes + message.payload_len());
         }
         let mut offsets = TopicPartitionList::new();
         for (partition, offset) in next {

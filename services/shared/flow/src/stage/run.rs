@@ -51,8 +51,9 @@ pub(super) struct Stage {
     committing: Option<Committing>,
     /// When the next commit is due: something is ready.
     commit_due: Option<Instant>,
-    /// About how many finished records wait for their transaction; 0 again when a partition goes.
-    finished: usize,
+    /// About how much is finished and waits for its transaction, with the records that it came of; nothing again when a
+    /// partition goes.
+    finished: Held,
     aborts: u32,
     /// How many transactions still hold one record each, to find the one whose outputs the log refuses.
     one_by_one: usize,
@@ -98,7 +99,7 @@ impl Stage {
             working: JoinSet::new(),
             committing: None,
             commit_due: None,
-            finished: 0,
+            finished: Held::default(),
             aborts: 0,
             one_by_one: 0,
             drains: Vec::new(),
@@ -287,7 +288,7 @@ impl Stage {
         }
         if let Some(bytes) = self.partitions.finish(&delivery, epoch, outputs, rejected.is_some()) {
             self.context.intake.take(0, bytes);
-            self.finished += 1;
+            self.finished = self.finished.and(Held { records: 1, bytes: bytes + delivery.record.size_bytes() });
             if self.partitions.is_alone(&delivery.record, epoch) { self.commit_now() } else { self.commit_soon() }
         }
         Ok(())
@@ -311,7 +312,10 @@ impl Stage {
 
     /// Whether there is no point in waiting for more: a transaction is full, or nothing more comes in before one.
     fn plenty(&self) -> bool {
-        self.finished >= TRANSACTION_LIMIT.records || self.context.intake.is_full()
+        // Outputs are about as large as the records that they come of.
+        let full =
+            self.finished.records >= TRANSACTION_LIMIT.records || self.finished.bytes >= 2 * TRANSACTION_LIMIT.bytes;
+        full || self.context.intake.is_full()
     }
 
     fn commit_if_due(&mut self) {
@@ -340,7 +344,10 @@ impl Stage {
                 Histogram::StageCommitSeconds.record(began.elapsed().as_secs_f64(), &[self.name()]);
                 let Held { records, bytes } = self.partitions.confirm(&lent, &left_out);
                 self.context.intake.release(records, bytes);
-                self.finished = self.finished.saturating_sub(records);
+                self.finished = Held {
+                    records: self.finished.records.saturating_sub(records),
+                    bytes: self.finished.bytes.saturating_sub(bytes),
+                };
                 if self.partitions.any_ready(self.partitions.ids()) {
                     let at_once = self.one_by_one > 0 || self.plenty();
                     let pause = if at_once { Duration::ZERO } else { self.context.config.commit_interval };
@@ -444,7 +451,7 @@ impl Stage {
     fn forget(&mut self, partition: &PartitionId) {
         let Held { records, bytes } = self.partitions.remove(partition);
         self.context.intake.release(records, bytes);
-        self.finished = 0;
+        self.finished = Held::default();
     }
 
     /// The next moment at which something may be due although nothing happened.
