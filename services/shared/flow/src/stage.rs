@@ -31,6 +31,7 @@ use crate::log::Log;
 use crate::member::{Heartbeat, Intake, JoinRequest, Membership};
 
 mod breaker;
+mod committing;
 mod config;
 mod dead_letter;
 mod drain;

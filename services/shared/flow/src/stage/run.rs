@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use super::breaker::Breaker;
+use super::committing::{Committed, Committing};
 use super::config::StageConfig;
 use super::drain::{Drain, Next};
 use super::lanes::{Lane, Lanes};
@@ -71,15 +72,6 @@ struct Worked {
     delivery: Arc<Delivery>,
     finish: Result<Finish, FlowError>,
 }
-
-/// The transaction under way.
-struct Committing {
-    lent: Vec<(PartitionId, Epoch)>,
-    began: Instant,
-    result: AbortOnDropHandle<Result<Vec<PartitionId>, FlowError>>,
-}
-
-type Committed = Result<Vec<PartitionId>, FlowError>;
 
 impl Stage {
     pub(super) fn new(
@@ -164,7 +156,7 @@ impl Stage {
                         self.on_event(event, component)?;
                     }
                 }
-                committed = wait_for(&mut self.committing) => self.on_committed(committed)?,
+                committed = Committing::end(&mut self.committing) => self.on_committed(committed)?,
                 Some(worked) = self.working.join_next() => self.on_joined(worked)?,
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -332,11 +324,8 @@ impl Stage {
         self.committing = Some(Committing { lent, began: Instant::now(), result });
     }
 
-    fn on_committed(
-        &mut self,
-        (lent, began, committed): (Vec<(PartitionId, Epoch)>, Instant, Committed),
-    ) -> Result<(), FlowError> {
-        match committed {
+    fn on_committed(&mut self, Committed { lent, began, left_out }: Committed) -> Result<(), FlowError> {
+        match left_out {
             Ok(left_out) => {
                 self.aborts = 0;
                 self.one_by_one = self.one_by_one.saturating_sub(1);
@@ -487,19 +476,6 @@ impl Stage {
             }
         })));
     }
-}
-
-/// Waits for the transaction under way, for ever when there is none. Dropping the future loses nothing.
-async fn wait_for(committing: &mut Option<Committing>) -> (Vec<(PartitionId, Epoch)>, Instant, Committed) {
-    let Some(under_way) = committing else { return std::future::pending().await };
-    let committed = match (&mut under_way.result).await {
-        Ok(committed) => committed,
-        Err(ended) => Err(FlowError::Internal { detail: format!("a commit ended early: {ended}") }),
-    };
-    let lent = std::mem::take(&mut under_way.lent);
-    let began = under_way.began;
-    *committing = None;
-    (lent, began, committed)
 }
 
 fn list<'a>(partitions: impl Iterator<Item = &'a PartitionId>) -> String {
