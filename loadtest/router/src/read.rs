@@ -94,11 +94,11 @@ fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> boo
                 enough = !take(&message);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
-            Some(Err(_)) => {}
             None if enough && last.elapsed() > QUIET => return Ok(()),
             // What is missing is told by who counts.
             None if last.elapsed() > PATIENCE => return Ok(()),
-            None => {}
+            // An error of the client passes by itself; what stays away is told by patience.
+            Some(Err(_)) | None => {}
         }
     }
 }

@@ -178,6 +178,7 @@ fn checks_survive_broken_texts() {
             expected_language: None,
             max_words: Some(50),
             format: Format::Bullets,
+            logprob: None,
         };
         assert!(!check(&input, &thresholds).is_empty());
     });
