@@ -66,6 +66,11 @@ impl Drain {
         }
     }
 
+    /// Leaves a partition alone: it came back in the meantime.
+    pub(crate) fn spare(&mut self, partition: &PartitionId) {
+        self.partitions.remove(partition);
+    }
+
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
         self.partitions.iter()
     }

@@ -21,6 +21,11 @@ impl Lane {
     pub(crate) fn of(record: &Record, epoch: Epoch) -> Self {
         Self { partition: record.partition_id(), epoch, key: record.key.clone() }
     }
+
+    /// No lane: for work that is done beside the order of its key, and whose end frees nobody.
+    pub(crate) fn beside(record: &Record, epoch: Epoch) -> Self {
+        Self { partition: record.partition_id(), epoch, key: None }
+    }
 }
 
 /// Items that wait for their turn.

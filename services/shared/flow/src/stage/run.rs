@@ -55,6 +55,8 @@ pub(super) struct Stage {
     /// About how much is finished and waits for its transaction, with the records that it came of; nothing again when a
     /// partition goes.
     finished: Held,
+    /// How many records the transaction under way holds.
+    records_lent: usize,
     aborts: u32,
     /// How many transactions still hold one record each, to find the one whose outputs the log refuses.
     one_by_one: usize,
@@ -92,6 +94,7 @@ impl Stage {
             committing: None,
             commit_due: None,
             finished: Held::default(),
+            records_lent: 0,
             aborts: 0,
             one_by_one: 0,
             drains: Vec::new(),
@@ -175,6 +178,8 @@ impl Stage {
                 info!(stage = self.name(), partitions, "assigned");
                 Counter::StageRebalances.increment(&[self.name(), "assigned"]);
                 for assignment in assignments {
+                    // It may come back while a commit holds up the drain with which it went.
+                    self.drains.iter_mut().for_each(|drain| drain.spare(&assignment.partition));
                     self.forget(&assignment.partition);
                     if let Some(mark) = assignment.committed.filter(|mark| *mark != Mark::Closed) {
                         warn!(stage = self.name(), partition = %assignment.partition, %mark, "its last owner died");
@@ -318,6 +323,7 @@ impl Stage {
         let records = if self.one_by_one > 0 { 1 } else { TRANSACTION_LIMIT.records };
         let limit = TransactionLimit { records, ..TRANSACTION_LIMIT };
         let Some(transaction) = self.partitions.lend(limit) else { return };
+        self.records_lent = transaction.parts.iter().map(|part| part.outputs.len()).sum();
         let lent = transaction.parts.iter().map(|part| (part.partition.clone(), part.epoch)).collect();
         let committer = Arc::clone(&self.committer);
         let result = AbortOnDropHandle::new(tokio::spawn(async move { committer.commit(transaction).await }));
@@ -356,7 +362,9 @@ impl Stage {
             Class::Fatal => return Err(error),
             Class::Retry => self.aborts += 1,
             // The log does not say whose output it refuses: found out by committing one record at a time.
-            Class::Reject if self.partitions.lent() != 1 => self.one_by_one = self.partitions.lent(),
+            Class::Reject if self.records_lent > 1 => self.one_by_one = self.partitions.lent(),
+            // Its partition went on the way.
+            Class::Reject if self.partitions.lent() == 0 => self.one_by_one = 0,
             Class::Reject => {
                 self.one_by_one = 0;
                 let Some((delivery, epoch, bytes)) = self.partitions.reopen() else { return Err(error) };
@@ -375,7 +383,8 @@ impl Stage {
 
     /// The log can never take what this record led to: it ends as a dead letter instead.
     fn reject_refused(&mut self, delivery: Arc<Delivery>, epoch: Epoch, error: &FlowError) {
-        let lane = Lane::of(&delivery.record, epoch);
+        // Its turn in its lane was over before: another of its key may be in process.
+        let lane = Lane::beside(&delivery.record, epoch);
         let code = if let FlowError::RecordTooLarge { .. } = error { OUTPUT_TOO_LARGE } else { OUTPUT_REFUSED };
         let rejection = Rejection::new(code, error.to_string());
         self.partitions.start(&lane.partition, epoch);
@@ -481,3 +490,6 @@ impl Stage {
 fn list<'a>(partitions: impl Iterator<Item = &'a PartitionId>) -> String {
     partitions.map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;
