@@ -18,7 +18,7 @@ const WAIT: Duration = Duration::from_millis(5);
 type Epochs = HashMap<PartitionId, Epoch>;
 
 #[derive(Debug, Default)]
-pub(super) struct Ownership {
+pub(crate) struct Ownership {
     /// Checked by transactions, and held by them.
     committable: Mutex<Epochs>,
     /// The same, for what is read.
@@ -30,7 +30,7 @@ pub(super) struct Ownership {
 
 impl Ownership {
     /// Starts an epoch for each partition.
-    pub(super) fn gain(&self, partitions: &[PartitionId]) -> Vec<Epoch> {
+    pub(crate) fn gain(&self, partitions: &[PartitionId]) -> Vec<Epoch> {
         let (mut committable, mut reading) = (lock(&self.committable), lock(&self.reading));
         let mut epochs = Vec::with_capacity(partitions.len());
         for partition in partitions {
@@ -44,7 +44,7 @@ impl Ownership {
 
     /// Ends the epochs of these partitions, after the transaction that is open. `waiting` is called again and again
     /// until that is over.
-    pub(super) fn give_away(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
+    pub(crate) fn give_away(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
         let mut committable = loop {
             match self.committable.try_lock() {
                 Ok(committable) => break committable,
@@ -63,29 +63,29 @@ impl Ownership {
     }
 
     /// The same for partitions that somebody else may own already: asks the open transaction to abort.
-    pub(super) fn lose(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
+    pub(crate) fn lose(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
         self.losing.fetch_add(1, Ordering::AcqRel);
         self.give_away(partitions, waiting);
         self.losing.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The epochs as they are, and stay as long as this is held.
-    pub(super) fn for_transaction(&self) -> MutexGuard<'_, Epochs> {
+    pub(crate) fn for_transaction(&self) -> MutexGuard<'_, Epochs> {
         lock(&self.committable)
     }
 
     /// Whether the transaction that is open should abort.
-    pub(super) fn should_abandon(&self) -> bool {
+    pub(crate) fn should_abandon(&self) -> bool {
         self.losing.load(Ordering::Acquire) > 0
     }
 
     /// Under which epoch a partition is read; `None`: not ours.
-    pub(super) fn epoch(&self, partition: &PartitionId) -> Option<Epoch> {
+    pub(crate) fn epoch(&self, partition: &PartitionId) -> Option<Epoch> {
         lock(&self.reading).get(partition).copied()
     }
 
     /// All partitions that are read.
-    pub(super) fn partitions(&self) -> Vec<PartitionId> {
+    pub(crate) fn partitions(&self) -> Vec<PartitionId> {
         lock(&self.reading).keys().cloned().collect()
     }
 }
@@ -94,3 +94,6 @@ impl Ownership {
 fn lock(epochs: &Mutex<Epochs>) -> MutexGuard<'_, Epochs> {
     epochs.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
