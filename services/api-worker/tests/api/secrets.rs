@@ -37,7 +37,9 @@ fn faults(wire: &Wire) -> Vec<Answer> {
         if let Answer::Http { headers, .. } = &mut answer {
             headers.retain(|(name, _)| *name != wire.request_id_header);
         }
-        answer.with(wire.request_id_header, echo).with("retry-after", echo).with(wire.remaining_headers[0], echo)
+        // As short as an identifier may be.
+        let id = format!("{KEY} Brest");
+        answer.with(wire.request_id_header, &id).with("retry-after", echo).with(wire.remaining_headers[0], echo)
     };
     let garbage = Answer::Http { status: 200, headers: Vec::new(), body: echo.as_bytes().to_vec() };
     let Answer::Http { body, .. } = wire.ok(SUMMARY, "stop", 80, 0, 20) else { unreachable!() };
