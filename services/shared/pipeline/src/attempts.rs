@@ -25,20 +25,47 @@ impl Attempts {
         Self { store, stage: stage.to_owned(), process: rand::random() }
     }
 
-    async fn is_first(&self, key: &str) -> Result<bool, PipelineError> {
-        if self.store.put_if_absent(key, self.process.to_vec()).await? == Put::Created {
-            return Ok(true);
+    /// The first attempt that no process is known to have survived: its marker's key, and whether it is this process's.
+    async fn open(&self, record: &Record, attempt: Attempt) -> Result<(String, bool), PipelineError> {
+        let digest = digest(record);
+        for number in 0_u32.. {
+            let key = keys::attempt(&self.stage, &digest, &format!("{}-{number}", attempt.as_str()));
+            if self.store.put_if_absent(&key, self.process.to_vec()).await? == Put::Created {
+                return Ok((key, true));
+            }
+            // Removed in between, it is as good as never written.
+            if self.store.get(&key).await?.is_none_or(|process| process == self.process) {
+                return Ok((key, true));
+            }
+            if self.store.get(&survived(&key)).await?.is_none() {
+                return Ok((key, false));
+            }
         }
-        // Removed in between, it is as good as never written.
-        Ok(self.store.get(key).await?.is_none_or(|process| process == self.process))
+        unreachable!("a record is not attempted four thousand million times")
     }
+}
+
+/// The key of the note that a marker's process outlived its attempt.
+fn survived(marker: &str) -> String {
+    format!("{marker}-survived")
 }
 
 #[async_trait]
 impl AttemptMarkers for Attempts {
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
-        let key = keys::attempt(&self.stage, &digest(record), attempt.as_str());
-        self.is_first(&key).await.map_err(|error| error.into_stage(None))
+        let (_, ours) = self.open(record, attempt).await.map_err(|error| error.into_stage(None))?;
+        Ok(ours)
+    }
+
+    async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError> {
+        let note = async {
+            let (marker, ours) = self.open(record, attempt).await?;
+            if ours {
+                self.store.put_if_absent(&survived(&marker), self.process.to_vec()).await?;
+            }
+            Ok::<(), PipelineError>(())
+        };
+        note.await.map_err(|error| error.into_stage(None))
     }
 }
 
@@ -87,5 +114,19 @@ mod tests {
         assert!(two.begin(&made_anew, Attempt::Process).await.unwrap(), "another record at the same place");
         let other = Attempts::new(store.clone(), "router");
         assert!(other.begin(&record(7), Attempt::Process).await.unwrap(), "another stage");
+    }
+
+    #[tokio::test]
+    async fn a_record_that_a_process_survived_is_no_killer_until_another_dies_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(DirectoryStore::open(folder.path(), 1_000_000).await.unwrap());
+        let process = || Attempts::new(store.clone(), "gpu");
+        let (cut_off, died, last) = (process(), process(), process());
+        assert!(cut_off.begin(&record(7), Attempt::Process).await.unwrap());
+        cut_off.survived(&record(7), Attempt::Process).await.unwrap();
+        assert!(died.begin(&record(7), Attempt::Process).await.unwrap(), "its partition was lost, nobody died");
+        assert!(!last.begin(&record(7), Attempt::Process).await.unwrap(), "this one died");
+        last.survived(&record(7), Attempt::Process).await.unwrap();
+        assert!(!process().begin(&record(7), Attempt::Process).await.unwrap(), "who never began it cannot clear it");
     }
 }

@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{DefaultHasher, Hash},
     ops::Range,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},

@@ -79,10 +79,15 @@ pub(super) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
         }
     }
     // A broker of the newer protocol refuses the successor of a member that was killed until that one's session is over.
-    if let (GroupProtocol::Classic, Some(instance)) = (config.group_protocol, &config.instance_id) {
+    if let Some(instance) = config.instance_id.as_ref().filter(|_| is_static(config)) {
         client.set("group.instance.id", instance);
     }
     Ok(pass_through(client, config))
+}
+
+/// Whether this member keeps its place in the group when it dies, for its next life.
+pub(super) fn is_static(config: &KafkaConfig) -> bool {
+    config.group_protocol == GroupProtocol::Classic && config.instance_id.is_some()
 }
 
 /// Reads partitions that it is told, and reports their ends. It belongs to no group, but librdkafka wants a name.

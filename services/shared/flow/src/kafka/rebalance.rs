@@ -47,6 +47,12 @@ pub(super) struct MemberContext {
     pub(super) closing: AtomicBool,
     /// Set when the assignment changed since the poll loop last looked.
     pub(super) reassigned: AtomicBool,
+    /// A static member's first assignment is its predecessor's, from memory: Kafka does not rebalance for it. What the
+    /// predecessor had given up in a rebalance that it did not live to finish would belong to nobody, without end. So
+    /// this one takes nothing of it, leaves, and joins anew.
+    pub(super) inherits: AtomicBool,
+    /// Set when that assignment has come.
+    pub(super) inherited: AtomicBool,
 }
 
 /// Where a partition starts and ends, and what the group had committed there.
@@ -59,6 +65,11 @@ struct Start {
 impl MemberContext {
     fn on_assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
+        if self.inherits.load(Ordering::Acquire) {
+            self.inherited.store(true, Ordering::Release);
+            self.logged("assign", consumer.incremental_assign(list));
+            return;
+        }
         let starts = match self.starts(consumer, &partitions) {
             Ok(starts) => starts,
             Err(error) => {
@@ -92,6 +103,11 @@ impl MemberContext {
 
     fn on_revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
+        if partitions.iter().all(|partition| self.ownership.epoch(partition).is_none()) {
+            // Nothing of an inherited assignment was taken.
+            self.logged("unassign", consumer.incremental_unassign(list));
+            return;
+        }
         if consumer.assignment_lost() {
             warn!(group = self.group, partitions = partitions.len(), "partitions were lost");
             self.ownership.lose(&partitions, &|| self.heartbeat.beat());

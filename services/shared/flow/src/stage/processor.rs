@@ -164,10 +164,14 @@ pub trait DeadLetterStore: Send + Sync + 'static {
 /// gives its stage one.
 #[async_trait]
 pub trait AttemptMarkers: Send + Sync + 'static {
-    /// Notes durably that this process begins the attempt. `false`: an earlier process began it and did not live to
-    /// commit its end. Must bear repetition: whoever asks twice in one process is told the same twice. Another copy of
+    /// Notes durably that this process begins the attempt. `false`: an earlier process began it and did not note that
+    /// it survived. Must bear repetition: whoever asks twice in one process is told the same twice. Another copy of
     /// the record, re-enqueued or replayed, is another record. A [`StageError::Retry`] is tried again without limit.
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError>;
+
+    /// Notes durably that this process outlived the attempt, whatever came of it: who finds its marker later does not
+    /// take the record for a killer. Partitions are lost for other reasons than death.
+    async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError>;
 }
 
 /// What is about to be done with a record that runs alone.

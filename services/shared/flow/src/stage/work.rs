@@ -98,14 +98,22 @@ impl Context {
     /// next finds the marker.
     pub(crate) async fn drive_alone(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
         match self.is_first(delivery, Attempt::Process).await {
-            Ok(true) => return self.drive(delivery).await,
+            Ok(true) => {
+                let finish = self.drive(delivery).await;
+                self.survived(delivery, Attempt::Process).await;
+                return finish;
+            }
             Ok(false) => {}
             Err(ended) => return ended.without_result(),
         }
         let message = "the process died with this record three times, the last time when it ran alone";
         let rejection = Rejection::new(CRASH_SUSPECT, message);
         match self.is_first(delivery, Attempt::Reject).await {
-            Ok(true) => self.reject(delivery, rejection).await,
+            Ok(true) => {
+                let finish = self.reject(delivery, rejection).await;
+                self.survived(delivery, Attempt::Reject).await;
+                finish
+            }
             Ok(false) => {
                 let message = format!("{message}; and once more when its rejection was settled");
                 self.bury(delivery, Rejection { message, ..rejection }, Vec::new()).await
@@ -123,6 +131,16 @@ impl Context {
             async move { markers.begin(&delivery.record, attempt).await.map_err(as_dependency) }
         })
         .await
+    }
+
+    /// Notes that the process lived on. Without the note, and without a commit, the record may later be taken for a
+    /// killer; waiting for the store would hold up what it led to.
+    async fn survived(&self, delivery: &Arc<Delivery>, attempt: Attempt) {
+        let Some(markers) = &self.config.attempt_markers else { return };
+        if let Err(error) = markers.survived(&delivery.record, attempt).await {
+            let position = delivery.record.position();
+            warn!(stage = self.config.name, %position, code = error.code(), %error, "cannot note that a record kills nobody");
+        }
     }
 
     /// Turns a record into what its rejection leaves and its dead letter.

@@ -152,13 +152,16 @@ impl FileMarkers {
     pub(crate) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), process: format!("{:016x}", rand::random::<u64>()) }
     }
+
+    fn path(&self, record: &Record, attempt: Attempt) -> PathBuf {
+        self.folder.join(format!("{}.{}", record.position().to_string().replace('/', "~"), attempt.as_str()))
+    }
 }
 
 #[async_trait]
 impl AttemptMarkers for FileMarkers {
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
-        let name = format!("{}.{}", record.position().to_string().replace('/', "~"), attempt.as_str());
-        let path = self.folder.join(name);
+        let path = self.path(record, attempt);
         match std::fs::File::create_new(&path) {
             Ok(_) => std::fs::write(path, &self.process).unwrap(),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -167,6 +170,14 @@ impl AttemptMarkers for FileMarkers {
             Err(error) => panic!("a marker: {error}"),
         }
         Ok(true)
+    }
+
+    async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError> {
+        let path = self.path(record, attempt);
+        if std::fs::read_to_string(&path).is_ok_and(|process| process == self.process) {
+            std::fs::remove_file(path).unwrap();
+        }
+        Ok(())
     }
 }
 
