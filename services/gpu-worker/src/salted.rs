@@ -100,6 +100,7 @@ impl Summariser for SaltedSummariser {
             output_tokens: words(&text),
             text,
             finish_reason: "stop".to_owned(),
+            logprob: None,
             cached_input_tokens: 0,
             chunks: 1,
             cost: Usd::ZERO,
