@@ -33,22 +33,27 @@ pub type Features = BTreeMap<String, f64>;
 /// Linear in the text's length.
 pub fn features(facts: &TextFacts<'_>) -> Features {
     let (mut words, mut with_digit, mut inner, mut capital, mut sentences) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
-    let mut starts_sentence = true;
-    for word in facts.text.split_whitespace() {
-        words += 1;
-        with_digit += u64::from(word.bytes().any(|byte| byte.is_ascii_digit()));
-        if !starts_sentence {
-            inner += 1;
-            capital += u64::from(word.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase));
-        }
-        starts_sentence = word.trim_end_matches(['"', '\'', ')', '»', '”']).ends_with(['.', '!', '?', '…', '。']);
-        sentences += u64::from(starts_sentence);
-    }
     let (mut characters, mut odd) = (0_u64, 0_u64);
-    for c in facts.text.chars() {
+    let mut starts_sentence = true;
+    let mut word = None;
+    // The end of the text ends its last word.
+    for c in facts.text.chars().chain([' ']) {
         characters += 1;
         odd += u64::from(is_odd(c));
+        if !c.is_whitespace() {
+            word.get_or_insert_with(Word::default).take(c);
+        } else if let Some(Word { digit, begins_upper, last }) = word.take() {
+            words += 1;
+            with_digit += u64::from(digit);
+            if !starts_sentence {
+                inner += 1;
+                capital += u64::from(begins_upper == Some(true));
+            }
+            starts_sentence = matches!(last, Some('.' | '!' | '?' | '…' | '。'));
+            sentences += u64::from(starts_sentence);
+        }
     }
+    characters -= 1;
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let per_sentence = words as f64 / sentences.max(1) as f64;
     let values = [
@@ -60,6 +65,28 @@ pub fn features(facts: &TextFacts<'_>) -> Features {
         f64::from(u8::from(facts.language.is_some_and(|language| language != "en"))),
     ];
     FEATURE_NAMES.iter().map(|name| (*name).to_owned()).zip(values).collect()
+}
+
+/// What is asked of a word.
+#[derive(Default)]
+struct Word {
+    digit: bool,
+    /// Whether its first letter is upper case.
+    begins_upper: Option<bool>,
+    /// Its last character, closing quotes and brackets left out.
+    last: Option<char>,
+}
+
+impl Word {
+    fn take(&mut self, c: char) {
+        self.digit |= c.is_ascii_digit();
+        if self.begins_upper.is_none() && c.is_alphabetic() {
+            self.begins_upper = Some(c.is_uppercase());
+        }
+        if !matches!(c, '"' | '\'' | ')' | '»' | '”') {
+            self.last = Some(c);
+        }
+    }
 }
 
 /// Whether a character is none of those that sentences are made of.

@@ -154,8 +154,8 @@ pub fn language_of(text: &str) -> Option<&'static str> {
 /// Whether a text is English beyond doubt, told by words that no other language has: for those who cannot afford
 /// [`language_of`], which compares trigrams with those of every language. `false` says nothing.
 pub fn is_plainly_english(text: &str) -> bool {
-    /// Common in English, and words of no other language; so "in", "is", "of" and "was" are not among them.
-    const ENGLISH: [&str; 8] = ["the", "and", "that", "with", "which", "from", "this", "are"];
+    /// Common in English, and words of no other language; so "in", "is", "are" and "was" are not among them.
+    const ENGLISH: [&str; 8] = ["the", "and", "that", "with", "which", "from", "this", "their"];
     /// Fewer words prove nothing, and more prove nothing more.
     const WORDS: std::ops::RangeInclusive<usize> = 40..=400;
     let (mut words, mut english) = (0, 0);
@@ -164,7 +164,7 @@ pub fn is_plainly_english(text: &str) -> bool {
         english += usize::from(ENGLISH.iter().any(|known| word.eq_ignore_ascii_case(known)));
     }
     // In English text it is one word in eight to ten.
-    words >= *WORDS.start() && english * 20 >= words
+    words >= *WORDS.start() && english * 25 >= words
 }
 
 fn confident(text: &str, thresholds: &Thresholds) -> Option<Lang> {
