@@ -97,7 +97,7 @@ fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> boo
             None if enough && last.elapsed() > QUIET => return Ok(()),
             // What is missing is told by who counts.
             None if last.elapsed() > PATIENCE => return Ok(()),
-            // An error of the client passes by itself; what stays away is told by patience.
+            // Errors that are not fatal pass by themselves.
             Some(Err(_)) | None => {}
         }
     }
