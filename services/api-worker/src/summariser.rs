@@ -137,6 +137,7 @@ impl Summariser for ApiSummariser {
             cached_input_tokens: count(usage.cached_input),
             output_tokens: count(usage.output),
             chunks: 1,
+            cut_chunks: 0,
             cost: paid.cost,
             price_digest: Some(caller.price_digest.clone()),
             logprob: None,

@@ -103,6 +103,7 @@ impl Summariser for SaltedSummariser {
             logprob: None,
             cached_input_tokens: 0,
             chunks: 1,
+            cut_chunks: 0,
             cost: Usd::ZERO,
             price_digest: None,
         })

@@ -48,7 +48,7 @@ pub struct Claim {
     pub origin: Origin,
     /// Which request.
     pub request_digest: String,
-    /// Replayed from the dead letters by an operator: never counts as the first publication.
+    /// Replayed from the dead letters by an operator: looked up even if it looks new.
     pub replay: bool,
 }
 
@@ -142,7 +142,7 @@ fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
             ),
         ));
     }
-    let repeat = claim.replay || stored.origin != claim.origin;
+    let repeat = stored.origin != claim.origin;
     if repeat {
         Counter::Repeats.increment(&[]);
     }

@@ -48,6 +48,9 @@ use crate::{
 /// Provider of answers that the house gave itself, in answers and outcomes.
 pub const HOUSE_PROVIDER: &str = "precis";
 
+/// Among an answer's checks: how many parts of a long document ended before they were done. Measured only, where there are any.
+const CUT_CHUNKS: &str = "cut_chunks";
+
 /// How long work waits whose tier moved into the house, until the worker outside has noticed and another has its topic.
 const TIER_CHANGE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -83,6 +86,8 @@ pub struct Generated {
     pub output_tokens: i64,
     /// Requests the document was cut into; 1 = whole.
     pub chunks: i32,
+    /// Of those, how many ended before they were done.
+    pub cut_chunks: i32,
     /// What it cost.
     pub cost: Usd,
     /// Digest of the price table behind `cost`.
@@ -375,7 +380,12 @@ fn new_answer(
         output_tokens: generated.output_tokens,
         chunks: generated.chunks,
         // Kept where it is measured, so that a stored answer can be judged again.
-        checks: generated.logprob.map(measured_confidence).into_iter().collect(),
+        checks: generated
+            .logprob
+            .map(|logprob| measured(quality::CheckName::Confidence.as_str(), logprob))
+            .into_iter()
+            .chain((generated.cut_chunks > 0).then(|| measured(CUT_CHUNKS, f64::from(generated.cut_chunks))))
+            .collect(),
         accepted: false,
         cost: generated.cost,
         price_digest: generated.price_digest,
@@ -385,9 +395,8 @@ fn new_answer(
     }
 }
 
-fn measured_confidence(logprob: f64) -> CheckResult {
-    let name = quality::CheckName::Confidence.as_str().to_owned();
-    CheckResult { name, passed: true, value: Some(logprob), detail: String::new() }
+fn measured(name: &str, value: f64) -> CheckResult {
+    CheckResult { name: name.to_owned(), passed: true, value: Some(value), detail: String::new() }
 }
 
 /// Holds an answer against its source under the thresholds in force.
@@ -406,6 +415,7 @@ impl Judge<'_> {
             [&self.document.title, &self.document.instruction].into_iter().flatten().map(String::as_str).collect();
         let confidence = quality::CheckName::Confidence.as_str();
         let logprob = answer.checks.iter().find(|check| check.name == confidence).and_then(|check| check.value);
+        let cut = answer.checks.iter().find(|check| check.name == CUT_CHUNKS).cloned();
         let checks = quality::check(
             &quality::Input {
                 source: self.text,
@@ -432,6 +442,7 @@ impl Judge<'_> {
                 value: check.value,
                 detail: check.detail,
             })
+            .chain(cut)
             .collect();
         (answer, failed)
     }

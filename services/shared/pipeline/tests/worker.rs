@@ -70,6 +70,7 @@ impl Summariser for Says {
             cached_input_tokens: 0,
             output_tokens: 20,
             chunks: 1,
+            cut_chunks: 0,
             cost: Usd::ZERO,
             price_digest: None,
             logprob: Some(-2.5),
@@ -209,7 +210,7 @@ impl Summariser for InPieces {
             return Err(GenerateError::Retry { scope: Scope::Record, code, message, after: None });
         }
         let says = Says { text: GOOD, leaves: false, calls: Arc::default() };
-        Ok(Generated { chunks: 3, ..says.summarise(job).await? })
+        Ok(Generated { chunks: 3, cut_chunks: 1, ..says.summarise(job).await? })
     }
 }
 
@@ -230,6 +231,9 @@ async fn an_interrupted_answer_goes_on_where_it_was_and_its_pieces_go_when_it_is
     let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
     assert!(kept.iter().all(|object| !object.key.contains(".partial.")), "{kept:?}");
     assert!(!kept.is_empty(), "the answer stays");
+    let cut = |outcome: Outcome| outcome.checks.into_iter().find(|check| check.name == "cut_chunks");
+    let found = cut(outcome(&outputs[0])).unwrap();
+    assert_eq!((found.value, found.passed), (Some(1.0), true), "what was cut is told, and decides nothing");
 }
 
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");

@@ -268,7 +268,8 @@ async fn a_document_that_comes_late_costs_nothing_unless_its_answer_is_there() {
     let late = Document { deadline: Some(1), ..document() };
     let failed = outcome(&bench.publish(&late, 7).await.unwrap());
     assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("deadline_passed")));
-    let in_time = bench.route(&Document { document_id: "b".to_owned(), deadline: Some(i64::MAX), ..document() }).await;
+    let in_time =
+        bench.route(&Document { document_id: "b".to_owned(), deadline: Some(253_000_000_000_000), ..document() }).await;
     let key = keys::accepted("acme", &in_time.request_fingerprint, &bench.control.governing().cache_generation);
     bench.store.put_if_absent(&key, codec::encode(&answer(&in_time, "Repaired.")).unwrap()).await.unwrap();
     let hit = outcome(&bench.publish(&Document { document_id: "c".to_owned(), ..late }, 8).await.unwrap());

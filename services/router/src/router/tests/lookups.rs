@@ -140,3 +140,16 @@ async fn a_replay_is_looked_up_although_it_looks_new() {
     assert_eq!(output.value, Some(stored));
     assert!(is_repeat(&output));
 }
+
+#[tokio::test]
+async fn a_replay_that_is_delivered_again_is_still_the_first_publication() {
+    let bench = Bench::with(&uncached()).await;
+    // Rejected by the router: it settles the replay itself, and dies before its transaction.
+    let late = Document { submitted_at: i64::MAX, ..document() };
+    let mut replay = record("documents.acme", codec::encode(&late).unwrap(), 20);
+    replay.headers.push(REPLAY_HEADER, "true");
+    let (_, first) = bench.deliver(replay.clone()).await.unwrap_err();
+    let again = bench.deliver(replay).await.unwrap();
+    assert_eq!(again.value, first[0].value);
+    assert!(!is_repeat(&first[0]) && !is_repeat(&again), "else readers that leave repeats out never see it");
+}
