@@ -128,7 +128,7 @@ async fn a_bad_record_holds_its_partition_no_longer_than_its_bound() {
     assert!(waited <= bound + 2 * config.commit_interval, "those behind it waited for {waited:?}");
 }
 
-/// A log in memory that takes no time, and whose transactions fail until a moment: a real one works by the real clock,
+/// A log in memory that takes no time, and whose transactions after the first fail until a moment: a real one works by the real clock,
 /// and the simulated one would run away from it.
 struct Timeless {
     state: Mutex<State>,
@@ -194,7 +194,8 @@ struct Handle(Arc<Timeless>);
 #[async_trait]
 impl Committer for Handle {
     async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, FlowError> {
-        if Instant::now() < self.0.away_until {
+        // It goes once the stage has said that it works there: without that, nothing starts.
+        if Instant::now() < self.0.away_until && !self.0.state.lock().unwrap().commits.is_empty() {
             return Err(FlowError::Unavailable { doing: "committing", detail: "the test took it away".to_owned() });
         }
         let outputs: Vec<_> =
