@@ -490,3 +490,6 @@ impl Stage {
 fn list<'a>(partitions: impl Iterator<Item = &'a PartitionId>) -> String {
     partitions.map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;
