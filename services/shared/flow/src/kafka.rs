@@ -29,7 +29,7 @@ mod convert;
 mod exclusive;
 mod lag;
 mod member;
-mod ownership;
+pub(crate) mod ownership;
 mod poll;
 mod publish;
 mod reader;

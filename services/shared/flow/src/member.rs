@@ -123,6 +123,7 @@ pub enum MemberEvent {
 }
 
 /// Held while a revocation waits for the stage.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub struct DrainGuard {
     _released_on_drop: std::sync::mpsc::Sender<()>,

@@ -14,7 +14,7 @@
 use std::fmt;
 
 /// How the owner of a partition stood to it when it committed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mark {
     /// It gave the partition away in order. Also what is not of this crate: offsets that were set by hand.
     #[default]

@@ -15,6 +15,7 @@ use crate::member::DrainGuard;
 use crate::record::PartitionId;
 
 /// Partitions that are being emptied.
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub(crate) struct Drain {
     partitions: HashSet<PartitionId>,
@@ -83,3 +84,6 @@ impl Drain {
         self.deadline
     }
 }
+
+#[cfg(test)]
+mod key;

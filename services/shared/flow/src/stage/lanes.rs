@@ -29,7 +29,7 @@ impl Lane {
 }
 
 /// Items that wait for their turn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lanes<T> {
     /// Whose turn it is, in order of arrival.
     ready: VecDeque<(Lane, T)>,
@@ -79,5 +79,7 @@ impl<T> Lanes<T> {
     }
 }
 
+#[cfg(test)]
+mod key;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::member::{Assignment, Epoch, Part, Transaction};
 use crate::record::{Output, PartitionId, Record};
 
 /// All owned partitions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Partitions {
     owned: HashMap<PartitionId, Owned>,
     /// How many records an owner holds at most.
@@ -24,7 +24,7 @@ pub(crate) struct Partitions {
     waiting: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Owned {
     tracker: Tracker,
     standing: Standing,
@@ -40,7 +40,7 @@ struct Owned {
 }
 
 /// Whether a partition is about to be given away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Leaving {
     No,
     /// As soon as nothing is in process.
@@ -289,5 +289,7 @@ impl Owned {
     }
 }
 
+#[cfg(test)]
+mod key;
 #[cfg(test)]
 mod tests;

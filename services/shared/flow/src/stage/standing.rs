@@ -7,7 +7,8 @@
 use crate::member::{Assignment, Mark};
 
 /// The marks of one assigned partition.
-#[derive(Debug)]
+#[cfg_attr(test, derive(Hash))]
+#[derive(Clone, Debug)]
 pub(crate) struct Standing {
     /// The next offset to process, as committed.
     next: i64,
@@ -21,6 +22,7 @@ pub(crate) struct Standing {
     lent: Option<Lent>,
 }
 
+#[cfg_attr(test, derive(Hash))]
 #[derive(Clone, Copy, Debug)]
 struct Lent {
     next: i64,

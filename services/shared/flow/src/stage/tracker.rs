@@ -25,7 +25,7 @@ use crate::member::Epoch;
 use crate::record::Output;
 
 /// One assigned partition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tracker {
     epoch: Epoch,
     slots: VecDeque<Slot>,
@@ -46,7 +46,7 @@ pub(crate) struct Front {
     pub(crate) cut: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     offset: i64,
     delivery: Arc<Delivery>,
@@ -55,7 +55,7 @@ struct Slot {
     outputs: Option<Finished>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Finished {
     outputs: Arc<[Output]>,
     bytes: usize,
@@ -206,5 +206,7 @@ impl Held {
     }
 }
 
+#[cfg(test)]
+mod key;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash};
 
+use precis_explore::{Model, explore};
 use proptest::prelude::*;
 
 use super::*;
@@ -108,5 +110,119 @@ proptest! {
             lanes.done(lane);
         }
         prop_assert_eq!(out, keys.len());
+    }
+}
+
+/// Records that come, take their turns and end in any order, and an assignment that ends once on the way; beside it what
+/// each is at, by which the turns are told without any lanes.
+struct Turns;
+
+const KEYS: [Option<&str>; 6] = [Some("a"), Some("a"), None, Some("b"), Some("a"), None];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum At {
+    Waiting,
+    Running,
+    Over,
+}
+
+#[derive(Clone)]
+struct Turn {
+    lanes: Lanes<usize>,
+    /// Of those that came: the assignment under which, and what they are at.
+    came: Vec<(Epoch, At)>,
+    forgotten: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Come,
+    Start,
+    End(usize),
+    Forget,
+}
+
+impl Turn {
+    fn has_its_turn(&self, item: usize) -> bool {
+        let (epoch, at) = self.came[item];
+        let before = self.came[..item].iter().zip(KEYS);
+        let mut of_its_key = before.filter(|((of, _), key)| *of == epoch && key.is_some() && *key == KEYS[item]);
+        at == At::Waiting && of_its_key.all(|((_, at), _)| *at == At::Over)
+    }
+}
+
+impl Model for Turns {
+    type State = Turn;
+    type Action = Act;
+
+    fn initial(&self) -> Turn {
+        Turn { lanes: Lanes::default(), came: Vec::new(), forgotten: false }
+    }
+
+    fn key(&self, turn: &Turn, into: &mut DefaultHasher) {
+        (&turn.came, turn.forgotten).hash(into);
+        turn.lanes.key(&|_, epoch| epoch, |item| *item, into);
+    }
+
+    fn actions(&self, turn: &Turn) -> Vec<Act> {
+        let running = (0..turn.came.len()).filter(|item| turn.came[*item].1 == At::Running).map(Act::End);
+        let come = (turn.came.len() < KEYS.len()).then_some(Act::Come);
+        let forget = (!turn.forgotten).then_some(Act::Forget);
+        let start = (0..turn.came.len()).any(|item| turn.has_its_turn(item)).then_some(Act::Start);
+        running.chain(come).chain(forget).chain(start).collect()
+    }
+
+    fn next(&self, turn: &Turn, act: &Act) -> Result<Turn, String> {
+        let mut turn = turn.clone();
+        match *act {
+            Act::Come => {
+                let (item, epoch) = (turn.came.len(), 1 + Epoch::from(turn.forgotten));
+                turn.lanes.push(lane(0, epoch, KEYS[item]), item);
+                turn.came.push((epoch, At::Waiting));
+            }
+            Act::Start => {
+                let (_, item) = turn.lanes.next().ok_or("somebody has a turn and does not get it")?;
+                if !turn.has_its_turn(item) {
+                    return Err(format!("{item} has no turn and gets it"));
+                }
+                turn.came[item].1 = At::Running;
+            }
+            Act::End(item) => {
+                turn.lanes.done(lane(0, turn.came[item].0, KEYS[item]));
+                turn.came[item].1 = At::Over;
+            }
+            Act::Forget => {
+                turn.forgotten = true;
+                turn.lanes.forget(|_| true);
+                let waiting = turn.came.iter_mut().filter(|(_, at)| *at == At::Waiting);
+                waiting.for_each(|(_, at)| *at = At::Over);
+            }
+        }
+        Ok(turn)
+    }
+
+    fn check(&self, turn: &Turn) -> Result<(), String> {
+        let nobody = !(0..turn.came.len()).any(|item| turn.has_its_turn(item));
+        if nobody && turn.lanes.clone().next().is_some() {
+            return Err("nobody has a turn and somebody gets one".to_owned());
+        }
+        Ok(())
+    }
+
+    fn is_fault(&self, act: &Act) -> bool {
+        matches!(act, Act::Forget)
+    }
+
+    fn is_done(&self, turn: &Turn) -> bool {
+        turn.came.len() == KEYS.len()
+            && turn.came.iter().all(|(_, at)| *at == At::Over)
+            && turn.lanes.waiting.is_empty()
+    }
+}
+
+#[test]
+fn in_every_order_of_events_each_has_its_turn_and_no_lane_is_left() {
+    if let Err(violation) = explore(&Turns, 100_000) {
+        panic!("{violation}");
     }
 }

@@ -1,0 +1,30 @@
+//! What tells one set of lanes from another, for the model check.
+
+use std::hash::{Hash, Hasher};
+
+use super::{Lane, Lanes};
+use crate::member::Epoch;
+use crate::record::PartitionId;
+
+type Age<'a> = &'a dyn Fn(&PartitionId, Epoch) -> i64;
+
+impl Lane {
+    pub(in crate::stage) fn key(&self, age: Age<'_>) -> (i32, i64, Option<&[u8]>) {
+        (self.partition.partition, age(&self.partition, self.epoch), self.key.as_deref())
+    }
+}
+
+impl<T> Lanes<T> {
+    pub(in crate::stage) fn key<K: Hash + Ord>(&self, age: Age<'_>, item: impl Fn(&T) -> K, into: &mut impl Hasher) {
+        for (lane, ready) in &self.ready {
+            (lane.key(age), item(ready)).hash(into);
+        }
+        let mut waiting: Vec<_> = self
+            .waiting
+            .iter()
+            .map(|(lane, behind)| (lane.key(age), behind.iter().map(&item).collect::<Vec<_>>()))
+            .collect();
+        waiting.sort_unstable();
+        (self.ready.len(), waiting).hash(into);
+    }
+}
