@@ -7,7 +7,7 @@
 //!   member ── poll thread, commit thread, stage ─────────┘
 //! ```
 //!
-//! [`Partitions`](super::partitions::Partitions), [`Tracker`](super::tracker::Tracker), [`Lanes`](super::lanes::Lanes),
+//! [`Partitions`](super::partitions::Partitions) with their trackers and standings, [`Lanes`](super::lanes::Lanes),
 //! [`Drain`](super::drain::Drain) and Kafka's [`Ownership`](crate::kafka::ownership::Ownership) are the real ones. What
 //! [`run`](super::run) and the two threads of the Kafka member do around them is written down once more in [`member`],
 //! without tasks and time, under the same names: the two are to be read side by side. The broker is as permissive as

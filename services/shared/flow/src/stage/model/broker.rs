@@ -46,6 +46,8 @@ pub(super) struct Log {
     pub(super) committed: Option<i64>,
     /// What was committed beside it.
     pub(super) mark: Mark,
+    /// Under which assignment that was.
+    pub(super) marked: i64,
     /// The committed view of what the entries led to: which, and how it ended.
     pub(super) written: Vec<(usize, Ending)>,
     pub(super) owner: Option<usize>,
@@ -82,7 +84,7 @@ pub(super) fn is_refused(output: &Output) -> bool {
 
 impl Log {
     pub(super) fn new(entries: Vec<Entry>, committed: Option<i64>) -> Self {
-        Self { entries, committed, mark: Mark::Closed, written: Vec::new(), owner: None, assignments: 0 }
+        Self { entries, committed, mark: Mark::Closed, marked: 0, written: Vec::new(), owner: None, assignments: 0 }
     }
 
     pub(super) fn record(&self, partition: usize, index: usize) -> Record {
@@ -126,7 +128,7 @@ impl Log {
             }
         }
         self.committed = Some(part.next_offset);
-        self.mark = part.mark;
+        (self.mark, self.marked) = (part.mark, assignment);
         Ok(())
     }
 
@@ -171,6 +173,14 @@ impl Log {
     /// One past the last record.
     pub(super) fn end(&self) -> i64 {
         self.entries.len().checked_sub(1).map_or(0, |last| offset_of(last) + 1)
+    }
+
+    /// What must hold when its owner has drained it in time: whoever comes next must not take it for dead.
+    pub(super) fn check_drained(&self) -> Result<(), String> {
+        if self.marked == self.assignments && matches!(self.mark, Mark::Open | Mark::Suspicious) {
+            return Err(format!("given away in order, and marked {}", self.mark));
+        }
+        Ok(())
     }
 
     pub(super) fn is_done(&self) -> bool {

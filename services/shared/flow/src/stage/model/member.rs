@@ -40,6 +40,8 @@ pub(super) enum Broken {
     BlameWhatIsLeft,
     /// Records start before the log holds that somebody works on their partition.
     StartUnopened,
+    /// What is left of a drained partition is not marked as closed.
+    NoClosing,
     /// A drain goes on for a partition that came back.
     DrainKeepsPartition,
 }
@@ -59,8 +61,8 @@ pub(super) enum Event {
 /// Why the poll thread does not poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Waiting {
-    /// For the stage to drain this partition; or it has.
-    Drain { partition: usize, drained: bool },
+    /// For the stage to drain this partition; or it has, in time or late.
+    Drain { partition: usize, drained: bool, late: bool },
     /// For the open transaction to end, to lose all.
     Loss,
 }
@@ -238,7 +240,9 @@ impl Member {
             Some(Event::Revoking(partition)) => {
                 let id = partition_id(partition);
                 self.lanes.forget(|other| *other == id);
-                self.partitions.leave([&id]);
+                if self.broken != Broken::NoClosing {
+                    self.partitions.leave([&id]);
+                }
                 let drain = Drain::new([id], self.deadline(), None);
                 self.drains.push(Draining { drain, of: Some(partition), late: false });
             }
@@ -427,7 +431,8 @@ impl Member {
                     for partition in &partitions {
                         self.forget(partition);
                     }
-                    if let Some(Waiting::Drain { partition, drained }) = &mut self.waiting {
+                    if let Some(Waiting::Drain { partition, drained, late }) = &mut self.waiting {
+                        *late |= draining.of == Some(*partition) && draining.late;
                         *drained |= draining.of == Some(*partition);
                     }
                 }

@@ -137,7 +137,8 @@ impl Model for Protocol {
     fn key(&self, state: &State, into: &mut DefaultHasher) {
         state.left.hash(into);
         for log in &state.logs {
-            (&log.entries, log.committed, log.mark, &log.written).hash(into);
+            (&log.entries, log.committed, &log.written).hash(into);
+            (log.mark, log.marked == log.assignments).hash(into);
         }
         for orphan in &state.orphans {
             for (part, assignment) in orphan {
@@ -235,12 +236,15 @@ impl Protocol {
             A::Revoke { partition } => {
                 left.revocations -= 1;
                 let owner = logs[partition].owner.ok_or("nobody owns it")?;
-                members[owner].waiting = Some(Waiting::Drain { partition, drained: false });
+                members[owner].waiting = Some(Waiting::Drain { partition, drained: false, late: false });
                 members[owner].events.push_back(Event::Revoking(partition));
             }
             A::GiveAway { member } | A::PatienceEnds { member } => {
                 left.delays -= u8::from(matches!(action, A::PatienceEnds { .. }));
-                let Some(Waiting::Drain { partition, .. }) = members[member].waiting else { return Ok(()) };
+                let Some(Waiting::Drain { partition, drained, late }) = members[member].waiting else { return Ok(()) };
+                if drained && !late && logs[partition].owner == Some(member) {
+                    logs[partition].check_drained()?;
+                }
                 members[member].give_away(&[partition]);
                 logs[partition].owner.take_if(|owner| *owner == member);
             }

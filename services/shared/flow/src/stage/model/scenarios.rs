@@ -140,6 +140,11 @@ fn a_record_that_starts_before_its_partition_is_opened_is_found_out() {
 }
 
 #[test]
+fn a_partition_that_is_given_away_without_being_closed_is_found_out() {
+    found("closing", &moves(), Broken::NoClosing, "given away in order, and marked");
+}
+
+#[test]
 fn an_aborted_transaction_that_counts_as_done_is_found_out() {
     found("abort is done", &aborts(), Broken::AbortIsDone, "is committed, and written are");
 }
