@@ -67,7 +67,13 @@ impl MemberContext {
         let partitions = partition_ids(list);
         if self.inherits.load(Ordering::Acquire) {
             self.inherited.store(true, Ordering::Release);
-            self.logged("assign", consumer.incremental_assign(list));
+            let mut unread = TopicPartitionList::new();
+            for partition in &partitions {
+                // At the end: without a place to start, or with one that retention has passed, librdkafka would fail.
+                let added = unread.add_partition_offset(&partition.topic, partition.partition, Offset::End);
+                self.logged("set a start", added);
+            }
+            self.logged("assign", consumer.incremental_assign(&unread));
             return;
         }
         let starts = match self.starts(consumer, &partitions) {
