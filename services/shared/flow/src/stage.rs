@@ -13,9 +13,9 @@
 //! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any only when the
 //!   partition goes or the stage stops, and is then read again by whoever comes next.
 //! - Nothing of a partition that went is committed, however late its processing ends: see [`crate::member`].
-//! - A record that kills its process does so three times. What two owners of a partition in a row died with runs one at a
-//!   time, each record under a marker that is stored before; a record whose marker is there already was alone when a
-//!   process died, and ends as a dead letter `crash_suspect`. See [`crate::member::Mark`].
+//! - A record cannot kill processes for ever. What two owners of a partition in a row died with runs one at a time, each
+//!   record under a marker that is stored before; one that [`AttemptMarkers`] takes for a killer, since processes died
+//!   while it was alone, ends as a dead letter `crash_suspect`. See [`crate::member::Mark`].
 //! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
 //!   place.
 

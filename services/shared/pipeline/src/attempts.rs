@@ -25,23 +25,33 @@ impl Attempts {
         Self { store, stage: stage.to_owned(), process: rand::random() }
     }
 
-    /// The first attempt that no process is known to have survived: its marker's key, and whether it is this process's.
-    async fn open(&self, record: &Record, attempt: Attempt) -> Result<(String, bool), PipelineError> {
+    /// This process's marker of the attempt, made if need be; `None`: as many processes as may died with it before.
+    async fn open(&self, record: &Record, attempt: Attempt) -> Result<Option<String>, PipelineError> {
         let digest = digest(record);
+        let mut deaths = 0;
         for number in 0_u32.. {
             let key = keys::attempt(&self.stage, &digest, &format!("{}-{number}", attempt.as_str()));
             if self.store.put_if_absent(&key, self.process.to_vec()).await? == Put::Created {
-                return Ok((key, true));
+                return Ok(Some(key));
             }
             // Removed in between, it is as good as never written.
             if self.store.get(&key).await?.is_none_or(|process| process == self.process) {
-                return Ok((key, true));
+                return Ok(Some(key));
             }
-            if self.store.get(&survived(&key)).await?.is_none() {
-                return Ok((key, false));
+            deaths += u32::from(self.store.get(&survived(&key)).await?.is_none());
+            if deaths == deadly(attempt) {
+                return Ok(None);
             }
         }
         unreachable!("a record is not attempted four thousand million times")
+    }
+}
+
+/// So many processes may die with a record that runs alone before it is taken for their killer: one may have been killed by somebody else.
+fn deadly(attempt: Attempt) -> u32 {
+    match attempt {
+        Attempt::Process => 2,
+        Attempt::Reject => 1,
     }
 }
 
@@ -53,14 +63,13 @@ fn survived(marker: &str) -> String {
 #[async_trait]
 impl AttemptMarkers for Attempts {
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
-        let (_, ours) = self.open(record, attempt).await.map_err(|error| error.into_stage(None))?;
-        Ok(ours)
+        let marker = self.open(record, attempt).await.map_err(|error| error.into_stage(None))?;
+        Ok(marker.is_some())
     }
 
     async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError> {
         let note = async {
-            let (marker, ours) = self.open(record, attempt).await?;
-            if ours {
+            if let Some(marker) = self.open(record, attempt).await? {
                 self.store.put_if_absent(&survived(&marker), self.process.to_vec()).await?;
             }
             Ok::<(), PipelineError>(())
@@ -97,15 +106,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_is_first_for_the_process_that_began_it_and_for_no_later_one() {
+    async fn a_record_that_two_processes_died_with_is_begun_by_no_third() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn ObjectStore> = Arc::new(DirectoryStore::open(folder.path(), 1_000_000).await.unwrap());
         let process = || Attempts::new(store.clone(), "gpu");
-        let (one, two) = (process(), process());
-        for _ in 0..2 {
+        let (one, other, two) = (process(), process(), process());
+        for one in [&one, &one, &other] {
             assert!(one.begin(&record(7), Attempt::Process).await.unwrap());
         }
-        assert!(!two.begin(&record(7), Attempt::Process).await.unwrap());
+        assert!(!two.begin(&record(7), Attempt::Process).await.unwrap(), "two died with it");
         assert!(two.begin(&record(7), Attempt::Reject).await.unwrap(), "another attempt");
         assert!(two.begin(&record(8), Attempt::Process).await.unwrap(), "another record");
         let replayed = Record { headers: Headers::new().with(ORIGIN_HEADER, "work.gpu/3/7"), ..record(9) };
@@ -121,11 +130,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn ObjectStore> = Arc::new(DirectoryStore::open(folder.path(), 1_000_000).await.unwrap());
         let process = || Attempts::new(store.clone(), "gpu");
-        let (cut_off, died, last) = (process(), process(), process());
+        let (cut_off, died, too, last) = (process(), process(), process(), process());
         assert!(cut_off.begin(&record(7), Attempt::Process).await.unwrap());
         cut_off.survived(&record(7), Attempt::Process).await.unwrap();
         assert!(died.begin(&record(7), Attempt::Process).await.unwrap(), "its partition was lost, nobody died");
-        assert!(!last.begin(&record(7), Attempt::Process).await.unwrap(), "this one died");
+        assert!(too.begin(&record(7), Attempt::Process).await.unwrap(), "one death may be somebody else's doing");
+        assert!(!last.begin(&record(7), Attempt::Process).await.unwrap(), "two died with it");
         last.survived(&record(7), Attempt::Process).await.unwrap();
         assert!(!process().begin(&record(7), Attempt::Process).await.unwrap(), "who never began it cannot clear it");
     }

@@ -164,8 +164,8 @@ pub trait DeadLetterStore: Send + Sync + 'static {
 /// gives its stage one.
 #[async_trait]
 pub trait AttemptMarkers: Send + Sync + 'static {
-    /// Notes durably that this process begins the attempt. `false`: an earlier process began it and did not note that
-    /// it survived. Must bear repetition: whoever asks twice in one process is told the same twice. Another copy of
+    /// Notes durably that this process begins the attempt. `false`: earlier processes began it and did not note that
+    /// they survived, as many as the store takes for proof. Must bear repetition: whoever asks twice in one process is told the same twice. Another copy of
     /// the record, re-enqueued or replayed, is another record. A [`StageError::Retry`] is tried again without limit.
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError>;
 

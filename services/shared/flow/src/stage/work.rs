@@ -106,7 +106,7 @@ impl Context {
             Ok(false) => {}
             Err(ended) => return ended.without_result(),
         }
-        let message = "the process died with this record three times, the last time when it ran alone";
+        let message = "processes died with this record again and again, also when it ran alone";
         let rejection = Rejection::new(CRASH_SUSPECT, message);
         match self.is_first(delivery, Attempt::Reject).await {
             Ok(true) => {
