@@ -1,7 +1,7 @@
 //! Decoders held against hostile input: what is valid, broken in ways that parsers break at.
 //!
 //! A test gives a corpus of valid inputs and the decoder; [`survives`] calls it with mutations of them until the time is
-//! up. The decoder may answer what it likes; it may not panic and not take [`LONGEST`]. The same build tries the same
+//! up. The decoder may answer what it likes; it may not panic and not take `LONGEST`. The same build tries the same
 //! inputs in the same order, so that what was found is found again; the input is kept in a file all the same.
 //!
 //! `PRECIS_FUZZ_SECONDS` sets the time of each decoder: a moment in `cargo test`, 10 s in CI, 60 s in `make verify`.
