@@ -59,9 +59,9 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// How this client calls itself in the brokers' logs.
     pub client_id: String,
-    /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a restart takes over at
-    /// once where the last run stopped; without it, readers of committed records wait up to `transaction_timeout_ms`
-    /// after a crash. Two live instances with one name fence each other.
+    /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a restart ends at once
+    /// what a crash left open; without it, readers of committed records wait up to `transaction_timeout_ms` after a crash.
+    /// Two live instances with one name fence each other.
     pub instance_id: Option<String>,
     /// Put before transactional ids: `<prefix>.<group>.<instance>`. ACLs can be granted on it.
     pub transactional_id_prefix: String,

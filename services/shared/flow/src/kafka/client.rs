@@ -78,16 +78,9 @@ pub(super) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
             client.set("group.protocol", "consumer");
         }
     }
-    // A broker of the newer protocol refuses the successor of a member that was killed until that one's session is over.
-    if let Some(instance) = config.instance_id.as_ref().filter(|_| is_static(config)) {
-        client.set("group.instance.id", instance);
-    }
+    // No `group.instance.id`: Kafka hands a static member's successor its assignment from memory, without a rebalance, and
+    // what its predecessor had given up in one that it did not live to finish then belongs to nobody, without end.
     Ok(pass_through(client, config))
-}
-
-/// Whether this member keeps its place in the group when it dies, for its next life.
-pub(super) fn is_static(config: &KafkaConfig) -> bool {
-    config.group_protocol == GroupProtocol::Classic && config.instance_id.is_some()
 }
 
 /// Reads partitions that it is told, and reports their ends. It belongs to no group, but librdkafka wants a name.

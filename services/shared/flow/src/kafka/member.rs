@@ -47,8 +47,6 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
         revoke_patience: request.drain_budget + transaction_timeout,
         closing: AtomicBool::new(false),
         reassigned: AtomicBool::new(false),
-        inherits: AtomicBool::new(client::is_static(config)),
-        inherited: AtomicBool::new(false),
     };
     let consumer: BaseConsumer<MemberContext> = client::member(config, &request.group)?
         .create_with_context(context)
@@ -64,7 +62,7 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     let commits = Commits { producer, ownership, consumer: Arc::downgrade(&consumer), events };
     let committing = spawn("precis-commit", move || commits.run(&received_commands))?;
     let intake = request.intake;
-    let polling = spawn("precis-poll", move || poll::run(consumer, &intake, &topics))?;
+    let polling = spawn("precis-poll", move || poll::run(consumer, &intake))?;
     let committer = KafkaCommitter {
         commands: Mutex::new(Some(commands)),
         context,

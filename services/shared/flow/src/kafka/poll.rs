@@ -23,20 +23,12 @@ const POLL: Duration = Duration::from_millis(100);
 const POLL_PAUSED: Duration = Duration::from_millis(20);
 
 /// Polls until the member closes or fails, then leaves the group.
-pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake, topics: &[String]) {
+pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     let context = Arc::clone(consumer.context());
     let mut records = Records::default();
     let mut paused = HashSet::new();
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
-        if context.inherited.swap(false, Ordering::AcqRel) {
-            context.inherits.store(false, Ordering::Release);
-            if let Err(error) = join_anew(&consumer, topics) {
-                // Nobody may be listening any more.
-                let _ = context.events.send(MemberEvent::Failed(error));
-                break;
-            }
-        }
         let open = intake.is_open();
         if let Err(error) = pause_or_resume(&consumer, open, &mut paused) {
             // Nothing is lost by it: what comes in too much is only memory.
@@ -65,13 +57,6 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake, t
     context.closing.store(true, Ordering::Release);
     // Leaves the group, and serves the revocation that this brings about, here on this thread.
     drop(consumer);
-}
-
-/// Leaves the group in words, which a member that dies does not, and joins it again: both make Kafka rebalance.
-fn join_anew(consumer: &BaseConsumer<MemberContext>, topics: &[String]) -> Result<(), FlowError> {
-    consumer.unsubscribe();
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    consumer.subscribe(&topics).map_err(|error| flow_error("subscribing", &error))
 }
 
 /// Makes the consumer read exactly the partitions that may be read.

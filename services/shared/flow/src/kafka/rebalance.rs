@@ -47,12 +47,6 @@ pub(super) struct MemberContext {
     pub(super) closing: AtomicBool,
     /// Set when the assignment changed since the poll loop last looked.
     pub(super) reassigned: AtomicBool,
-    /// A static member's first assignment is its predecessor's, from memory: Kafka does not rebalance for it. What the
-    /// predecessor had given up in a rebalance that it did not live to finish would belong to nobody, without end. So
-    /// this one takes nothing of it, leaves, and joins anew.
-    pub(super) inherits: AtomicBool,
-    /// Set when that assignment has come.
-    pub(super) inherited: AtomicBool,
 }
 
 /// Where a partition starts and ends, and what the group had committed there.
@@ -65,17 +59,6 @@ struct Start {
 impl MemberContext {
     fn on_assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
-        if self.inherits.load(Ordering::Acquire) {
-            self.inherited.store(true, Ordering::Release);
-            let mut unread = TopicPartitionList::new();
-            for partition in &partitions {
-                // At the end: without a place to start, or with one that retention has passed, librdkafka would fail.
-                let added = unread.add_partition_offset(&partition.topic, partition.partition, Offset::End);
-                self.logged("set a start", added);
-            }
-            self.logged("assign", consumer.incremental_assign(&unread));
-            return;
-        }
         let starts = match self.starts(consumer, &partitions) {
             Ok(starts) => starts,
             Err(error) => {
@@ -109,11 +92,6 @@ impl MemberContext {
 
     fn on_revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
-        if partitions.iter().all(|partition| self.ownership.epoch(partition).is_none()) {
-            // Nothing of an inherited assignment was taken.
-            self.logged("unassign", consumer.incremental_unassign(list));
-            return;
-        }
         if consumer.assignment_lost() {
             warn!(group = self.group, partitions = partitions.len(), "partitions were lost");
             self.ownership.lose(&partitions, &|| self.heartbeat.beat());

@@ -15,8 +15,6 @@ fn a_member_that_did_not_poll_in_time_is_at_its_end() {
         revoke_patience: Duration::ZERO,
         closing: AtomicBool::new(false),
         reassigned: AtomicBool::new(false),
-        inherits: AtomicBool::new(false),
-        inherited: AtomicBool::new(false),
     };
     context.log(RDKafkaLogLevel::Warning, "REQTMOUT", "a request timed out");
     assert!(received.try_recv().is_err(), "a log line is no failure");
