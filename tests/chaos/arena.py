@@ -80,7 +80,7 @@ class ChaosHouse(KafkaHouse):
     def log_settings(self, instance: str) -> dict:
         settings = super().log_settings(instance)
         settings["kafka"] |= {"brokers": f"{servers.LOOPBACK}:{self.arena.link.port}", "message_timeout_ms": 6_000, "topic_refresh_ms": 2_000}
-        # Both ways of running: members with names for ever, and one that is another each time and leaves the group when it stops.
+        # Both ways of running: transactional ids for ever, and one that is another each time.
         if instance.endswith(f"-{plan.MOST_INSTANCES}"):
             del settings["kafka"]["instance_id"]
         return settings

@@ -71,7 +71,7 @@ pub struct KafkaConfig {
     /// How long a write may take before it counts as failed, in milliseconds. Not longer than `transaction_timeout_ms`.
     pub message_timeout_ms: u32,
     /// Who decides which member reads what: `classic`, the members; `consumer`, the brokers (KIP-848, Kafka 4.0 or newer).
-    /// With `consumer` no member is static: the partitions of one that was killed wait for its session to end.
+    /// With either, no member is static: the partitions of one that was killed wait for its session to end.
     pub group_protocol: GroupProtocol,
     /// After how long without a heartbeat the group gives a member's partitions away, in milliseconds. With
     /// `group_protocol` `consumer` the brokers' `group.consumer.session.timeout.ms` counts instead.
@@ -161,7 +161,10 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("enable.partition.eof", "reading to the end rests on it"),
     ("enable.gapless.guarantee", "it is not what exactly-once needs"),
     ("group.id", "it is the service's name"),
-    ("group.instance.id", "set `instance_id`"),
+    (
+        "group.instance.id",
+        "a static member's successor would inherit partitions without a rebalance, and some would be nobody's",
+    ),
     ("group.protocol", "set `group_protocol`"),
     ("isolation.level", "it is always read_committed: a new owner of a partition must see pending offsets"),
     ("max.in.flight", "idempotence sets it"),

@@ -189,15 +189,21 @@ impl<S: Summariser> TierWorker<S> {
         let fingerprint = answer_fingerprint(&model, &self.summariser.decoding());
         let key = keys::answer(&routed.tenant, &routed.request_fingerprint, &fingerprint);
 
-        let mut stored = self.settler.store().get(&key).await.map_err(|error| stage_error(error.into()))?;
-        if let (None, Some(answer)) = (&stored, self.unsaved.take(&key)) {
-            let kept = self.keep(&key, answer).await.map_err(stage_error)?;
-            stored = Some(codec::encode(&kept).map_err(|error| stage_error(error.into()))?);
-        }
+        let stored = match self.settler.store().get(&key).await.map_err(|error| stage_error(error.into()))? {
+            Some(bytes) => {
+                // An older try's that waits here is stored by now.
+                self.unsaved.take(&key);
+                Some(codec::decode(&bytes).map_err(|error| stage_error(error.into()))?)
+            }
+            None => match self.unsaved.take(&key) {
+                Some(answer) => Some(self.keep(&key, answer).await.map_err(stage_error)?),
+                None => None,
+            },
+        };
         let judge =
             Judge { governing: &governing, document: &document, text: &text, expected_language: expected.as_deref() };
-        let stored = if let Some(bytes) = stored {
-            codec::decode(&bytes).map_err(|error| stage_error(error.into()))?
+        let stored = if let Some(answer) = stored {
+            answer
         } else if governing.policy.is_late(routed.deadline, now_ms()) {
             return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, DEADLINE_PASSED, None, &[]));
         } else {

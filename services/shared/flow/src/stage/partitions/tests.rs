@@ -20,19 +20,14 @@ fn partitions(marks: &[Mark]) -> Partitions {
     partitions
 }
 
+fn record(partition: i32, offset: i64) -> Record {
+    Record { topic: "t".into(), partition, offset, timestamp_ms: 0, key: None, value: None, headers: Headers::new() }
+}
+
 /// Reads records of a partition; gives the offsets of those that may start at once.
 fn read(partitions: &mut Partitions, partition: i32, offsets: std::ops::Range<i64>) -> Vec<i64> {
     let read = offsets.filter_map(|offset| {
-        let record = Record {
-            topic: "t".into(),
-            partition,
-            offset,
-            timestamp_ms: 0,
-            key: None,
-            value: None,
-            headers: Headers::new(),
-        };
-        let delivery = partitions.see(record, EPOCH, Instant::now()).unwrap();
+        let delivery = partitions.see(record(partition, offset), EPOCH, Instant::now()).unwrap();
         partitions.hold_back(delivery, EPOCH).map(|delivery| delivery.record.offset)
     });
     read.collect()
@@ -53,18 +48,7 @@ fn admit(partitions: &mut Partitions) -> Vec<(i32, i64)> {
 
 fn finish(partitions: &mut Partitions, partition: i32, offset: i64) {
     partitions.end(&id(partition), EPOCH);
-    let slot = Delivery::new(
-        Record {
-            topic: "t".into(),
-            partition,
-            offset,
-            timestamp_ms: 0,
-            key: None,
-            value: None,
-            headers: Headers::new(),
-        },
-        CancellationToken::new(),
-    );
+    let slot = Delivery::new(record(partition, offset), CancellationToken::new());
     partitions.finish(&slot, EPOCH, Vec::new(), false).unwrap();
 }
 
