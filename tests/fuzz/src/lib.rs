@@ -4,7 +4,7 @@
 //! up. The decoder may answer what it likes; it may not panic and not take `LONGEST`. The same build tries the same
 //! inputs in the same order, so that what was found is found again; the input is kept in a file all the same.
 //!
-//! `PRECIS_FUZZ_SECONDS` sets the time of each decoder: a moment in `cargo test`, 10 s in CI, 60 s in `make verify`.
+//! `PRECIS_FUZZ_SECONDS` sets the time of each decoder: a moment in `cargo test`, 10 s in CI, 60 s in `make fuzz`.
 //! Mutations follow the structure as far as bytes show it (lengths, numbers, text); there is no feedback from coverage,
 //! which would want a nightly compiler.
 

@@ -43,6 +43,25 @@ pub(crate) fn vocabulary(kind: &str, pre: &str) -> Content {
     Content { magic: VersionedMagic::GgufV3, metadata, tensor_infos: HashMap::new(), tensor_data_offset: 0 }
 }
 
+/// The same with the shape of a small decoder.
+pub(crate) fn shaped() -> Content {
+    let mut content = vocabulary("gpt2", "smollm");
+    let metadata = &mut content.metadata;
+    metadata.insert("general.architecture".into(), Value::String("llama".into()));
+    for (key, value) in [
+        ("block_count", 2),
+        ("embedding_length", 32),
+        ("feed_forward_length", 48),
+        ("attention.head_count", 4),
+        ("attention.head_count_kv", 2),
+        ("context_length", 128),
+    ] {
+        metadata.insert(format!("llama.{key}"), Value::U32(value));
+    }
+    metadata.insert("llama.attention.layer_norm_rms_epsilon".into(), Value::F32(1e-5));
+    content
+}
+
 /// A tokenizer with that vocabulary.
 pub(crate) fn tokenizer(pre: &str) -> Tokenizer {
     Tokenizer::from_gguf(&vocabulary("gpt2", pre)).unwrap()

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use candle_core::quantized::gguf_file::Content;
 use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
@@ -37,7 +38,7 @@ impl Engine {
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
         let mut file = GgufFile::open(path)?;
-        let (shape, tokenizer, template) = file.named(describe(&file))?;
+        let (shape, tokenizer, template) = file.named(describe(&file.content))?;
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
@@ -105,10 +106,10 @@ impl Engine {
     }
 }
 
-fn describe(file: &GgufFile) -> Result<(ModelConfig, Tokenizer, Template), EngineError> {
-    let shape = ModelConfig::from_gguf(&file.content)?;
-    let tokenizer = Tokenizer::from_gguf(&file.content)?;
-    let template = Template::new(gguf::string(&file.content, "tokenizer.chat_template")?, &tokenizer)?;
+fn describe(content: &Content) -> Result<(ModelConfig, Tokenizer, Template), EngineError> {
+    let shape = ModelConfig::from_gguf(content)?;
+    let tokenizer = Tokenizer::from_gguf(content)?;
+    let template = Template::new(gguf::string(content, "tokenizer.chat_template")?, &tokenizer)?;
     Ok((shape, tokenizer, template))
 }
 
@@ -179,3 +180,6 @@ impl Plan<'_> {
 fn no_device(device: &str, error: &BackendError) -> EngineError {
     EngineError::NoDevice { device: device.to_owned(), reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,12 @@ use candle_core::quantized::gguf_file::Content;
 use super::gguf;
 use crate::error::EngineError;
 
+/// No number of a shape is larger, but for the context: what is computed from them stays far below 64 bits. Llama 3 405B has a
+/// width of 16,384 and 53,248 inside.
+const MOST: usize = 1 << 20;
+/// No decoder has as many layers.
+const MOST_LAYERS: usize = 1 << 10;
+
 /// Numbers that fix a decoder of the Llama family.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ModelConfig {
@@ -56,10 +62,21 @@ impl ModelConfig {
         if head_dim == 0 || !head_dim.is_multiple_of(2) {
             return Err(gguf::broken(&format!("a head of {head_dim} values cannot be rotated in pairs")));
         }
+        let (layers, inner) = (number("block_count")?, number("feed_forward_length")?);
+        for (what, number, most) in [
+            ("layers", layers, MOST_LAYERS),
+            ("values a token", width, MOST),
+            ("values a token in the feed-forward block", inner, MOST),
+            ("values of all heads", heads.saturating_mul(head_dim), MOST),
+        ] {
+            if number == 0 || number > most {
+                return Err(gguf::broken(&format!("{number} {what}: must be 1 to {most}")));
+            }
+        }
         Ok(Self {
-            layers: number("block_count")?,
+            layers,
             width,
-            inner: number("feed_forward_length")?,
+            inner,
             heads,
             kv_heads,
             head_dim,

@@ -1,12 +1,41 @@
-//! Reading values out of a GGUF file's metadata, with errors that name the key.
+//! Reading a GGUF file's header and the values of its metadata, with errors that name the key.
 
-use candle_core::quantized::gguf_file::{Content, Value};
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 
 use crate::error::EngineError;
 
 /// An error about the file as such; the path is filled in where it is known.
 pub(crate) fn broken(reason: &str) -> EngineError {
     EngineError::BadModel { file: std::path::PathBuf::new(), reason: reason.to_owned() }
+}
+
+/// Reads the header: metadata, and where each tensor lies, which must be within the file.
+pub(crate) fn header(reader: &mut (impl Read + Seek)) -> Result<Content, EngineError> {
+    // The parser is Candle's. A header that it panics at, such as an alignment of 0, is as broken as one that it refuses.
+    let content = catch_unwind(AssertUnwindSafe(|| Content::read(reader)))
+        .map_err(|_| broken("the header makes no sense"))?
+        .map_err(|error| broken(&error.to_string()))?;
+    let file_bytes = reader.seek(SeekFrom::End(0)).map_err(|error| broken(&error.to_string()))?;
+    for (name, info) in &content.tensor_infos {
+        let end = tensor_bytes(info)
+            .and_then(|bytes| bytes.checked_add(info.offset)?.checked_add(content.tensor_data_offset))
+            .ok_or_else(|| broken(&format!("`{name}` has the impossible shape {:?}", info.shape.dims())))?;
+        if end > file_bytes {
+            return Err(broken(&format!("`{name}` ends at byte {end}, the file at {file_bytes}: it was cut off")));
+        }
+    }
+    Ok(content)
+}
+
+/// Bytes of a tensor as it is stored; none for a shape that cannot be.
+pub(crate) fn tensor_bytes(info: &TensorInfo) -> Option<u64> {
+    let values = info.shape.dims().iter().try_fold(1_usize, |values, size| values.checked_mul(*size))?;
+    let block = info.ggml_dtype.block_size();
+    let bytes = (values / block).checked_mul(info.ggml_dtype.type_size())?;
+    values.is_multiple_of(block).then_some(bytes as u64)
 }
 
 fn value<'a>(content: &'a Content, key: &str) -> Result<&'a Value, EngineError> {

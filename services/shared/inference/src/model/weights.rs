@@ -9,6 +9,7 @@ use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::Content;
 
 use super::config::ModelConfig;
+use super::gguf;
 use crate::backend::Backend;
 use crate::error::EngineError;
 
@@ -24,19 +25,13 @@ impl GgufFile {
     pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
         let file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
         let mut reader = BufReader::with_capacity(1 << 20, file);
-        let content = Content::read(&mut reader)
-            .map_err(|error| EngineError::BadModel { file: path.to_path_buf(), reason: error.to_string() })?;
+        let content = gguf::header(&mut reader).map_err(|error| name(error, path))?;
         Ok(Self { path: path.to_path_buf(), reader, content })
     }
 
     /// Puts the path of this file into an error that was made where it was not known.
     pub(crate) fn named<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
-        result.map_err(|error| match error {
-            EngineError::BadModel { file, reason } if file.as_os_str().is_empty() => {
-                EngineError::BadModel { file: self.path.clone(), reason }
-            }
-            other => other,
-        })
+        result.map_err(|error| name(error, &self.path))
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -45,11 +40,7 @@ impl GgufFile {
 
     /// Bytes of all tensors as they are stored.
     pub(crate) fn tensor_bytes(&self) -> u64 {
-        let bytes = self.content.tensor_infos.values().map(|info| {
-            let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
-            blocks * info.ggml_dtype.type_size()
-        });
-        bytes.sum::<usize>() as u64
+        self.content.tensor_infos.values().filter_map(gguf::tensor_bytes).sum()
     }
 
     /// Reads one tensor, still quantised, and checks its shape.
@@ -61,6 +52,15 @@ impl GgufFile {
             return Err(bad(format!("`{name}` has shape {:?} instead of {shape:?}", tensor.shape().dims())));
         }
         Ok(tensor)
+    }
+}
+
+fn name(error: EngineError, path: &Path) -> EngineError {
+    match error {
+        EngineError::BadModel { file, reason } if file.as_os_str().is_empty() => {
+            EngineError::BadModel { file: path.to_path_buf(), reason }
+        }
+        other => other,
     }
 }
 

@@ -181,6 +181,14 @@ impl Rule {
             .collect();
         let pairs = pairs.ok_or_else(|| gguf::broken("a line of tokenizer.ggml.merges is not two tokens"))?;
         let vocabulary: Vocab = tokens.into_iter().enumerate().map(|(id, token)| (token, id as u32)).collect();
+        // The library panics at a pair whose whole is longer than every token, instead of refusing it.
+        if let Some((left, right)) =
+            pairs.iter().find(|(left, right)| !vocabulary.contains_key(&[&**left, right].concat()))
+        {
+            return Err(gguf::broken(&format!(
+                "the merges do not fit the vocabulary: `{left}` and `{right}` make no token"
+            )));
+        }
         let model = BPE::builder()
             .vocab_and_merges(vocabulary, pairs)
             .ignore_merges(matches!(self, Self::Llama3))

@@ -6,22 +6,9 @@ use super::ModelConfig;
 use crate::testing;
 
 fn read(changes: &[(&str, Value)]) -> Result<ModelConfig, crate::error::EngineError> {
-    let mut content = testing::vocabulary("gpt2", "smollm");
-    let metadata = &mut content.metadata;
-    metadata.insert("general.architecture".into(), Value::String("llama".into()));
-    for (key, value) in [
-        ("block_count", 2),
-        ("embedding_length", 32),
-        ("feed_forward_length", 48),
-        ("attention.head_count", 4),
-        ("attention.head_count_kv", 2),
-        ("context_length", 128),
-    ] {
-        metadata.insert(format!("llama.{key}"), Value::U32(value));
-    }
-    metadata.insert("llama.attention.layer_norm_rms_epsilon".into(), Value::F32(1e-5));
+    let mut content = testing::shaped();
     for (key, value) in changes {
-        metadata.insert((*key).to_owned(), value.clone());
+        content.metadata.insert((*key).to_owned(), value.clone());
     }
     ModelConfig::from_gguf(&content)
 }
@@ -53,5 +40,15 @@ fn heads_that_do_not_add_up_are_a_bad_model() {
         [("llama.attention.head_count_kv", 3), ("llama.attention.head_count", 0), ("llama.attention.key_length", 7)]
     {
         assert_eq!(read(&[(key, Value::U32(value))]).unwrap_err().code(), "bad_model", "{key}");
+    }
+}
+
+#[test]
+fn sizes_that_no_model_has_are_a_bad_model() {
+    for key in ["block_count", "embedding_length", "feed_forward_length", "attention.key_length"] {
+        for value in [0, u32::MAX - 1] {
+            let error = read(&[(&format!("llama.{key}"), Value::U32(value))]).unwrap_err();
+            assert_eq!(error.code(), "bad_model", "{key} {value}: {error}");
+        }
     }
 }
