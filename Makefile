@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router soak-engine verify verify-quality verify-pressure clean
+.PHONY: help demo build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router soak-engine verify verify-quality verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,7 +64,7 @@ cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no
 docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-verify: fuzz chaos-controls verify-quality verify-pressure ## what is too long for every change: an hour; an idle machine
+verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
 verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)
@@ -74,6 +74,12 @@ verify-pressure: ## 100,000 documents queued before a slow worker: memory, lag, 
 	infra/setup.sh test
 	cargo build --release --locked --package precis --package precis-router --package precis-api-worker
 	python3 loadtest/pressure.py
+
+verify-provider: ## llama.cpp's server as a provider: its token counts against the ledger, its errors, a kill (the first time: builds it, ten minutes)
+	infra/setup.sh test
+	cargo build --release --locked --package precis --package precis-router --package precis-api-worker
+	$(PRECIS) models pull
+	python3 loadtest/provider.py
 
 clean: ## remove the demo's results and this project's build output (dependencies stay built)
 	rm -rf $(DEMO_OUT)

@@ -29,6 +29,11 @@ OPTIONS = [
     "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=ON", "-DLLAMA_BUILD_COMMON=OFF",
     "-DLLAMA_BUILD_TOOLS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=OFF",
 ]
+# The server needs all of those; its pages, which would be fetched, it does without.
+SERVER_OPTIONS = [
+    "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=ON", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_OPENSSL=OFF",
+]
 ISAS = {
     "native": ["-DGGML_NATIVE=ON"],
     "avx2": [
@@ -64,14 +69,26 @@ def tools() -> Path:
     return folder / "bin"
 
 
+def built(build: Path, target: str, product: Path, options: list[str]) -> Path:
+    """One of llama.cpp's targets, built in this folder where it is not yet."""
+    if not product.exists():
+        bin, source = tools(), sources()
+        run(bin / "cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={bin / 'ninja'}", *options)
+        run("nice", "-n", "10", bin / "cmake", "--build", build, "--target", target, f"-j{os.cpu_count()}")
+    return product
+
+
 def library(isa: str) -> Path:
     """The build folder of llama.cpp's library."""
     build = HOME / isa
-    if not (build / "src/libllama.a").exists():
-        bin, source = tools(), sources()
-        run(bin / "cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={bin / 'ninja'}", *OPTIONS, *ISAS[isa])
-        run("nice", "-n", "10", bin / "cmake", "--build", build, "--target", "llama", f"-j{os.cpu_count()}")
+    built(build, "llama", build / "src/libllama.a", [*OPTIONS, *ISAS[isa]])
     return build
+
+
+def server() -> Path:
+    """llama.cpp's own HTTP server, which speaks OpenAI's Chat Completions. Ten minutes the first time."""
+    build = HOME / "server"
+    return built(build, "llama-server", build / "bin/llama-server", [*SERVER_OPTIONS, *ISAS["native"]])
 
 
 def driver(isa: str = "native") -> Path:
