@@ -60,7 +60,7 @@ const STALL_AFTER: Duration = Duration::from_secs(120);
 const JOIN_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in process is finished
-/// within the drain budget, and committed. Returns an error when the stage cannot go on; what was not committed by then
+/// within the drain budget, and committed; what waits for its next try is left to whoever comes next. Returns an error when the stage cannot go on; what was not committed by then
 /// is processed again by whoever comes next. A log that is unavailable is no such error: the stage waits for it.
 ///
 /// Dropping the future stops the stage without draining it.

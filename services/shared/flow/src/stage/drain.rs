@@ -1,4 +1,6 @@
-//! Emptying partitions before they go: for a revocation some of them, for a shutdown all.
+//! Emptying partitions before they go: for a revocation some of them, for a shutdown all. Work that waits for another
+//! try ends without a result (see [`Delivery::draining`](super::Delivery::draining)), so that only what is under way
+//! takes time.
 //!
 //! ```text
 //!   waiting for work ──none left──▶ committing ──nothing ready──▶ over

@@ -34,6 +34,8 @@ struct Owned {
     alone: Option<i64>,
     /// Cancelled when the partition goes: its deliveries are no longer wanted.
     wanted: CancellationToken,
+    /// Cancelled when it begins to leave: its deliveries wait for nothing any more. A child of `wanted`.
+    draining: CancellationToken,
     /// Records in process.
     running: usize,
     leaving: Leaving,
@@ -56,12 +58,14 @@ impl Partitions {
     }
 
     pub(crate) fn assign(&mut self, assignment: Assignment) {
+        let wanted = CancellationToken::new();
         let owned = Owned {
             tracker: Tracker::new(assignment.epoch),
             standing: Standing::new(&assignment, self.window),
             waiting: VecDeque::new(),
             alone: None,
-            wanted: CancellationToken::new(),
+            draining: wanted.child_token(),
+            wanted,
             running: 0,
             leaving: Leaving::No,
         };
@@ -71,7 +75,7 @@ impl Partitions {
     /// Notes a record that was read. `None`: not ours (any more), or seen before.
     pub(crate) fn see(&mut self, record: Record, epoch: Epoch, now: Instant) -> Option<Arc<Delivery>> {
         let owned = self.at(&record.partition_id(), epoch)?;
-        let delivery = Arc::new(Delivery::new(record, owned.wanted.child_token()));
+        let delivery = Arc::new(Delivery::with(record, owned.wanted.clone(), owned.draining.clone()));
         owned.tracker.see(Arc::clone(&delivery), now).then_some(delivery)
     }
 
@@ -199,11 +203,13 @@ impl Partitions {
         }
     }
 
-    /// These will be given away when nothing of them is in process: nothing more of them starts.
+    /// These will be given away when nothing of them is in process: nothing more of them starts, and what is in process
+    /// waits for nothing any more.
     pub(crate) fn leave<'a>(&mut self, partitions: impl IntoIterator<Item = &'a PartitionId>) {
         for partition in partitions {
             if let Some(owned) = self.owned.get_mut(partition) {
                 owned.leaving = Leaving::WhenIdle;
+                owned.draining.cancel();
                 self.waiting -= owned.waiting.len();
                 owned.waiting.clear();
             }

@@ -41,13 +41,24 @@ pub struct Delivery {
     /// Cancelled when the result is no longer wanted, because the partition is gone or the stage has stopped waiting:
     /// return soon, whatever is returned is dropped. It is not cancelled while a stage that shuts down still waits.
     pub shutdown: CancellationToken,
+    /// Cancelled when the record's partition begins to leave or the stage begins to stop, and no later than `shutdown`:
+    /// no more waiting. What is under way may finish, and is still wanted; a wait for something that is away, or for
+    /// room, should end, with [`StageError::dependency`]. A try that fails from now on is not made again: the record is
+    /// left to whoever comes next, as it is.
+    pub draining: CancellationToken,
 }
 
 impl Delivery {
-    /// A delivery as the stage makes it; for tests of processors too.
+    /// A delivery whose stage does not drain: for tests of processors.
     pub fn new(record: Record, shutdown: CancellationToken) -> Self {
+        let draining = shutdown.child_token();
+        Self::with(record, shutdown, draining)
+    }
+
+    /// A delivery as the stage makes it.
+    pub(crate) fn with(record: Record, shutdown: CancellationToken, draining: CancellationToken) -> Self {
         let trace = TraceContext::continue_from(record.headers.get_str(TRACEPARENT));
-        Self { attempts: record.attempts(), trace, record, shutdown }
+        Self { attempts: record.attempts(), trace, record, shutdown, draining }
     }
 
     /// Where the first copy of this record lay: the same for a redelivery, a re-enqueued and a replayed record.

@@ -240,7 +240,9 @@ impl Context {
         .await
     }
 
-    /// Tries until it succeeds or [`next_step`] says otherwise.
+    /// Tries until it succeeds, [`next_step`] says otherwise, or the partition leaves. Then nothing is waited for, not
+    /// even for the record's own sake: its waits may be as long as the drain budget, and its next owner tries it as
+    /// often as this one would have.
     async fn persist<T, F>(
         &self,
         delivery: &Arc<Delivery>,
@@ -271,6 +273,10 @@ impl Context {
                 Step::Reject(rejection) => return Err(Ended::Reject(rejection)),
                 Step::Stop => return Err(Ended::Stop(self.stopped_by(&error))),
             };
+            if delivery.draining.is_cancelled() {
+                self.log_failure(delivery, &error, "failed: left to the next owner");
+                return Err(Ended::Abandoned);
+            }
             self.log_failure(delivery, &error, "failed: trying again");
             match scope {
                 Scope::Dependency => {
@@ -284,7 +290,7 @@ impl Context {
                     suspended = None;
                 }
             }
-            if delivery.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if delivery.draining.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return Err(Ended::Abandoned);
             }
         }

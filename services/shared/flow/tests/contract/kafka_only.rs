@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use precis_flow::{Delivery, KafkaConfig, Log, LogConfig, Output, Processor};
+use precis_flow::{Delivery, KafkaConfig, Log, LogConfig, Output, Processor, StageError};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::stage_failures::patient;
 use crate::support::{
     FromFn, Running, World, assert_each_once, copy, copy_to, lag, publish_numbers, read_all, read_count, text, until,
     within,
@@ -112,6 +113,34 @@ async fn a_revocation_waits_for_work_in_process_and_commits_it() {
     first.stop().await.unwrap();
     second.stop().await.unwrap();
     assert_each_once(&read_all(&log, &output).await, 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn a_revocation_while_a_dependency_is_away_ends_at_once_and_loses_nothing() {
+    let mut world = World::kafka();
+    let input = world.name("in");
+    let config = patient(&mut world, &input);
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 4).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 40, 40).await;
+    let failed = Arc::new(AtomicUsize::new(0));
+    let away = {
+        let failed = Arc::clone(&failed);
+        Arc::new(FromFn(move |_: Delivery| {
+            failed.fetch_add(1, Ordering::SeqCst);
+            async { Err(StageError::dependency("s3_away", "connection refused")) }
+        }))
+    };
+    let first = Running::start(&world.open().await, config, away);
+    until(|| async { failed.load(Ordering::SeqCst) > 0 }).await;
+    // What is away for the first is not for the second, which gets a share of its partitions.
+    let second = Running::start(&world.open().await, world.stage(&input), copy_to(&output));
+    until(|| async { !read_all(&log, &output).await.is_empty() }).await;
+    first.stop().await.unwrap();
+    assert_each_once(&read_count(&log, &output, 40).await, 40);
+    second.stop().await.unwrap();
+    assert_each_once(&read_all(&log, &output).await, 40);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

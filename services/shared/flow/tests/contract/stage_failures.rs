@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_flow::{
@@ -9,6 +10,7 @@ use precis_flow::{
     RejectBreaker, Rejection, STAGE_HEADER, StageConfig, StageError, TopicSpec,
 };
 use precis_schemas::{BodyReference, DeadLetter, codec};
+use tokio::sync::Semaphore;
 
 use crate::support::{
     FromFn, Running, WithRejected, World, assert_each_once, copy, copy_to, lag, publish_numbers, read_all, read_count,
@@ -23,6 +25,7 @@ contract! {
     a_record_that_goes_on_failing_is_requeued_and_then_rejected,
     a_requeued_record_stays_in_its_partition_and_keeps_its_origin,
     a_dependency_that_is_away_pauses_the_intake_and_loses_nothing,
+    a_stage_that_stops_while_a_dependency_is_away_stops_at_once_and_loses_nothing,
     a_processor_that_panics_loses_its_record_to_the_dead_letters_only,
     a_dead_letter_too_large_for_a_record_goes_to_the_store,
     an_output_too_large_for_any_record_becomes_a_dead_letter,
@@ -242,6 +245,60 @@ async fn a_dependency_that_is_away_pauses_the_intake_and_loses_nothing(world: Wo
     assert_each_once(&read_count(&log, &output, 300).await, 300);
     stage.stop().await.unwrap();
     assert!(read_all(&log, &dead).await.is_empty(), "no record is to blame");
+}
+
+/// With waits of an hour: whatever waits for one is found out by the test's patience.
+pub(crate) fn patient(world: &mut World, input: &str) -> StageConfig {
+    let hour = Duration::from_hours(1);
+    world.config.kafka.max_poll_interval_ms = 2 * hour.as_millis() as u32;
+    StageConfig { drain_budget: hour, backoff: hour, max_backoff: hour, ..world.stage(input) }
+}
+
+async fn a_stage_that_stops_while_a_dependency_is_away_stops_at_once_and_loses_nothing(mut world: World) {
+    let input = world.name("in");
+    let config = patient(&mut world, &input);
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 20, 20).await;
+    let (gate, under_way, failed) =
+        (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let processor = {
+        let (gate, under_way, failed) = (Arc::clone(&gate), Arc::clone(&under_way), Arc::clone(&failed));
+        let output = output.clone();
+        Arc::new(FromFn(move |delivery: Delivery| {
+            let (gate, under_way, failed) = (Arc::clone(&gate), Arc::clone(&under_way), Arc::clone(&failed));
+            let output = copy(&delivery.record, &output);
+            async move {
+                match text(&delivery.record).as_str() {
+                    // A call that is paid for.
+                    "0" => {
+                        under_way.fetch_add(1, Ordering::SeqCst);
+                        gate.acquire().await.unwrap().forget();
+                        assert!(!delivery.shutdown.is_cancelled(), "it is still wanted");
+                        return Ok(vec![output]);
+                    }
+                    // It waits itself.
+                    "1" => {
+                        under_way.fetch_add(1, Ordering::SeqCst);
+                        delivery.draining.cancelled().await;
+                    }
+                    _ => {}
+                }
+                failed.fetch_add(1, Ordering::SeqCst);
+                Err(StageError::dependency("s3_away", "connection refused"))
+            }
+        }))
+    };
+    let stage = Running::start(&log, config, processor);
+    until(|| async { under_way.load(Ordering::SeqCst) == 2 && failed.load(Ordering::SeqCst) > 0 }).await;
+    stage.ask_to_stop();
+    gate.add_permits(1);
+    stage.stop().await.unwrap();
+    assert_each_once(&read_all(&log, &output).await, 1);
+    let stage = Running::start(&world.open().await, world.stage(&input), copy_to(&output));
+    assert_each_once(&read_count(&log, &output, 20).await, 20);
+    stage.stop().await.unwrap();
+    assert_each_once(&read_all(&log, &output).await, 20);
 }
 
 async fn a_processor_that_panics_loses_its_record_to_the_dead_letters_only(world: World) {

@@ -44,6 +44,8 @@ pub(super) enum Broken {
     NoClosing,
     /// A drain goes on for a partition that came back.
     DrainKeepsPartition,
+    /// A record that a drain abandons counts as finished.
+    AbandonedIsDone,
 }
 
 /// How many records a member holds at most: so many are suspect when two died.
@@ -310,6 +312,23 @@ impl Member {
             }
         }
         self.turn()
+    }
+
+    /// Work number `index` waited for its next try when its partition began to leave, and ends without a result.
+    pub(super) fn on_abandoned(&mut self, index: usize) -> Step {
+        let Running { lane, delivery, .. } = self.running.swap_remove(index);
+        let wanted = self.partitions.end(&lane.partition, lane.epoch);
+        if wanted && self.broken == Broken::AbandonedIsDone {
+            self.partitions.finish(&delivery, lane.epoch, Vec::new(), false);
+        }
+        self.lanes.done(lane);
+        self.turn()
+    }
+
+    /// Whether the partition of work number `index` is about to leave.
+    pub(super) fn is_draining(&self, index: usize) -> bool {
+        let Lane { partition, epoch, .. } = &self.running[index].lane;
+        self.partitions.is_leaving(partition, *epoch)
     }
 
     pub(super) fn can_commit(&self) -> bool {

@@ -90,6 +90,11 @@ pub(super) enum Action {
         member: usize,
         work: usize,
     },
+    /// It waits for its next try while its partition leaves.
+    AbandonWork {
+        member: usize,
+        work: usize,
+    },
     Commit {
         member: usize,
     },
@@ -269,6 +274,7 @@ impl Protocol {
             }
             A::Hear { member } => members[member].hear()?,
             A::FinishWork { member, work } => members[member].on_worked(work)?,
+            A::AbandonWork { member, work } => members[member].on_abandoned(work)?,
             A::Commit { member } => members[member].commit(),
             A::CommitLands { member } => {
                 let member = &mut members[member];
@@ -363,7 +369,10 @@ fn actions_of(left: Faults, number: usize, member: &Member, actions: &mut Vec<Ac
     }
     when(!member.events.is_empty(), A::Hear { member: number });
     when(member.drains.iter().any(|drain| !drain.late), A::DrainDeadline { member: number });
-    (0..member.running.len()).for_each(|work| when(true, A::FinishWork { member: number, work }));
+    for work in 0..member.running.len() {
+        when(true, A::FinishWork { member: number, work });
+        when(member.is_draining(work), A::AbandonWork { member: number, work });
+    }
     when(member.can_commit(), A::Commit { member: number });
     match &member.committing {
         None => {}

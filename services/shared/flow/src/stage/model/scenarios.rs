@@ -165,6 +165,11 @@ fn blaming_what_is_left_of_a_transaction_is_found_out() {
 }
 
 #[test]
+fn an_abandoned_record_that_counts_as_finished_is_found_out() {
+    found("abandoned is done", &moves(), Broken::AbandonedIsDone, "is committed, and written are");
+}
+
+#[test]
 fn a_drain_that_outlives_its_assignment_is_found_out() {
     found("drain", &comes_back(), Broken::DrainKeepsPartition, "never done");
 }

@@ -3,7 +3,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::Partitions;
+use super::{Leaving, Partitions};
 use crate::member::Epoch;
 use crate::record::{PartitionId, Record};
 
@@ -17,6 +17,12 @@ impl Partitions {
             let waiting: Vec<i64> = owned.waiting.iter().map(|delivery| delivery.record.offset).collect();
             (&owned.standing, waiting, owned.alone, owned.leaving).hash(into);
         }
+    }
+
+    /// Whether this assignment is about to end. Not asked of its token, which the states of an exploration share.
+    pub(in crate::stage) fn is_leaving(&self, partition: &PartitionId, epoch: Epoch) -> bool {
+        let owned = self.owned.get(partition).filter(|owned| owned.tracker.epoch() == epoch);
+        owned.is_some_and(|owned| owned.leaving != Leaving::No)
     }
 
     /// Whether an earlier record of the same key is unfinished in this assignment.

@@ -122,3 +122,16 @@ fn a_partition_that_cannot_wait_for_its_records_is_closed_all_the_same() {
     assert_eq!(commit(&mut partitions), [(0, 0, Mark::Closed)]);
     assert!(!partitions.any_ready([id(0)].iter()));
 }
+
+#[test]
+fn a_partition_that_leaves_tells_its_records_to_wait_for_nothing_and_still_wants_them() {
+    let mut partitions = partitions(&[Mark::Open, Mark::Open]);
+    let mut see = |partition| partitions.see(record(partition, 0), EPOCH, Instant::now()).unwrap();
+    let (leaving, staying) = (see(0), see(1));
+    partitions.leave([&id(0)]);
+    assert!(leaving.draining.is_cancelled() && !leaving.shutdown.is_cancelled());
+    assert!(!staying.draining.is_cancelled());
+    // One that is lost was never told that it would leave.
+    partitions.remove(&id(1));
+    assert!(staying.draining.is_cancelled() && staying.shutdown.is_cancelled());
+}

@@ -13,7 +13,7 @@ use crate::config::{EmbeddedConfig, LogConfig};
 use crate::log::Subscription;
 use crate::member::{Assignment, DrainGuard, Transaction};
 use crate::record::{Headers, Output};
-use crate::stage::processor::StageError;
+use crate::stage::processor::{Scope, StageError};
 
 /// What the log answers: the partitions that were left out.
 type Answer = Result<Vec<PartitionId>, FlowError>;
@@ -33,7 +33,8 @@ impl Committer for Asks {
     async fn close(&self, _deadline: Duration) {}
 }
 
-/// Notes what starts and what is rejected; a record whose value says so waits for ever.
+/// Notes what starts and what is rejected; a record whose value says so waits for ever, or fails so that its next try is
+/// far away.
 #[derive(Default)]
 struct Notes {
     started: Mutex<Vec<String>>,
@@ -44,8 +45,15 @@ struct Notes {
 impl Processor for Notes {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
         self.started.lock().unwrap().push(delivery.record.position().to_string());
-        if delivery.record.value.as_deref() == Some(b"wait") {
-            std::future::pending::<()>().await;
+        match delivery.record.value.as_deref() {
+            Some(b"wait") => std::future::pending::<()>().await,
+            Some(b"away") => return Err(StageError::dependency("away", "for ever")),
+            Some(b"later") => {
+                let after = Some(Duration::from_hours(1));
+                let (scope, code, message) = (Scope::Record, "later", "not now".to_owned());
+                return Err(StageError::Retry { scope, code, message, after });
+            }
+            _ => {}
         }
         Ok(vec![Output::to("out").value(delivery.record.position().to_string())])
     }
@@ -71,7 +79,14 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let embedded = EmbeddedConfig { path: directory.path().join("log.db") };
         let log = crate::open(&LogConfig { embedded, ..LogConfig::default() }).await.unwrap();
-        let config = StageConfig::new("test", "test", Subscription::topics(["in"]));
+        let hour = Duration::from_hours(1);
+        let config = StageConfig {
+            // Whatever waits for one of these waits longer than the test does.
+            backoff: hour,
+            max_backoff: hour,
+            drain_budget: hour,
+            ..StageConfig::new("test", "test", Subscription::topics(["in"]))
+        };
         let (notes, intake) = (Arc::new(Notes::default()), Intake::new(100, 1_000_000));
         let (asks, transactions) = mpsc::unbounded_channel();
         let (events, received) = mpsc::unbounded_channel();
@@ -91,12 +106,16 @@ impl Bench {
     }
 
     fn record(&self, partition: i32, offset: i64, epoch: Epoch, value: &str) {
+        self.keyed(partition, offset, epoch, value, "key");
+    }
+
+    fn keyed(&self, partition: i32, offset: i64, epoch: Epoch, value: &str, key: &str) {
         let record = Record {
             topic: "in".into(),
             partition,
             offset,
             timestamp_ms: 0,
-            key: Some(b"key".to_vec()),
+            key: Some(key.as_bytes().to_vec()),
             value: Some(value.as_bytes().to_vec()),
             headers: Headers::new(),
         };
@@ -203,4 +222,26 @@ async fn a_partition_that_comes_back_while_a_commit_holds_up_its_drain_is_proces
     bench.record(0, 0, 2, "go");
     let (parts, _) = bench.transaction().await;
     assert_eq!((parts, bench.started()), (vec![(0, 1)], vec!["in/0/0".to_owned(); 2]));
+}
+
+#[tokio::test]
+async fn a_revocation_waits_for_no_record_that_waits_for_its_next_try() {
+    let mut bench = Bench::new().await;
+    bench.assign(0, 1);
+    for (offset, value) in ["go", "away", "later", "go"].into_iter().enumerate() {
+        bench.keyed(0, offset as i64, 1, value, &format!("key {offset}"));
+    }
+    bench.settle().await;
+    let (guard, drained) = DrainGuard::new();
+    bench.events.send(MemberEvent::Revoking { partitions: vec![id(0)], guard }).unwrap();
+    // One of what is done, and one that says that nobody works there any more.
+    for _ in 0..2 {
+        let (parts, reply) = bench.transaction().await;
+        assert_eq!(parts, [(0, 1)], "what was done before those that wait");
+        reply.send(Ok(Vec::new())).unwrap();
+    }
+    bench.settle().await;
+    assert_eq!(drained.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
+    assert_eq!(bench.intake.holding(), (0, 0), "nothing is held of what is left to the next owner");
+    assert!(bench.intake.is_open(), "and nobody here waits for what is away");
 }
