@@ -101,7 +101,9 @@ pub(crate) fn text(text: &str, limits: &Limits) -> Verdict {
     if !text.contains(char::is_alphanumeric) {
         return fault("text_empty", "the text has no letter or digit");
     }
-    if let Some((at, character)) = text.char_indices().find(|(_, character)| is_forbidden(*character)) {
+    if text.bytes().fold(false, |found, byte| found | may_be_forbidden(byte))
+        && let Some((at, character)) = text.char_indices().find(|(_, character)| is_forbidden(*character))
+    {
         return fault(
             "control_characters",
             format!(
@@ -176,6 +178,11 @@ fn size(bytes: u64, limits: &Limits) -> Verdict {
 /// Tabs, line breaks and page breaks are text; other control characters are what binary formats look like.
 fn is_forbidden(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}')
+}
+
+/// Whether a forbidden character may begin with this byte in UTF-8: all texts but a few are done with their bytes, many at once.
+fn may_be_forbidden(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 14..=31 | 0x7F | 0xC2)
 }
 
 fn fault(code: &'static str, message: impl Into<String>) -> Verdict {

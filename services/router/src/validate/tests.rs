@@ -93,6 +93,7 @@ fn texts_without_words_or_with_binary_in_them_are_refused() {
     let verdict = |value: &str| code(text(value, &Limits::default()));
     assert_eq!(verdict("Tab\tand\r\nlines\u{c}pages\u{85}"), "");
     assert_eq!(verdict("契約"), "");
+    assert_eq!(verdict("5\u{a0}£"), "", "begins with the byte that C1 controls begin with");
     for empty in ["", " \n", "---", "…"] {
         assert_eq!(verdict(empty), "text_empty");
     }
@@ -101,6 +102,13 @@ fn texts_without_words_or_with_binary_in_them_are_refused() {
     }
     let limits = Limits { max_text_bytes: 4, ..Limits::default() };
     assert_eq!((code(text("four", &limits)), code(text("fives", &limits))), ("", "text_too_large"));
+}
+
+#[test]
+fn no_forbidden_character_gets_past_the_look_at_first_bytes() {
+    for character in (char::MIN..=char::MAX).filter(|character| is_forbidden(*character)) {
+        assert!(may_be_forbidden(character.encode_utf8(&mut [0; 4]).as_bytes()[0]), "U+{:04X}", u32::from(character));
+    }
 }
 
 proptest! {

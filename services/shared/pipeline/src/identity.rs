@@ -110,11 +110,13 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// Equal for texts that differ only in Unicode composition, line ends and white space at line ends or around the whole.
 fn normalise(text: &str) -> String {
-    let composed: Cow<'_, str> = match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => text.into(),
-        _ => text.nfc().collect::<String>().into(),
+    let composed: Cow<'_, str> = if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        text.into()
+    } else {
+        text.nfc().collect::<String>().into()
     };
-    let mut out = String::with_capacity(composed.len());
+    // Each line gets an end, the last one too.
+    let mut out = String::with_capacity(composed.len() + 1);
     for line in composed.trim().lines() {
         out.push_str(line.trim_end());
         out.push('\n');
@@ -144,7 +146,11 @@ fn sensitivity_name(sensitivity: Sensitivity) -> &'static str {
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for half in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        text.push(char::from(DIGITS[usize::from(half)]));
+    }
+    text
 }
 
 /// Hashes fields so that neither their borders nor absent against empty can be confused.
