@@ -8,6 +8,7 @@
 //! - [`Mix`]: holds the target shares over any 2,000 documents, whatever the scores look like.
 //! - [`assign`]: the best assignment of a batch within what tiers have room for, and what that room is worth. [`Targets`] asks it, for shares
 //!   that a rate does not allow and for the shadow prices.
+//! - [`Lanes`], [`Quota`]: whose document goes next where tenants wait for a tier, and how many of one may in a minute.
 //! - [`next_tier`]: where a document goes after an answer failed or a tier refused.
 //! - [`PriceTable`]: prices with date and source; an unknown price is an error, never zero.
 //! - [`Budget`]: what may be spent at providers, by tier, tenant, day and month.
@@ -20,18 +21,21 @@ mod budget;
 mod escalate;
 mod features;
 mod gate;
+mod lanes;
 mod mix;
 mod parse;
 mod policy;
 mod prices;
 mod rollout;
 mod targets;
+mod tenants;
 
 pub use assign::{Assignment, Offer, Room, assign};
 pub use budget::{Budget, Window, budgets_for};
 pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};
 pub use features::{Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};
+pub use lanes::Lanes;
 pub use mix::{Mix, Wish};
 pub use parse::PolicyErrors;
 pub use policy::{
@@ -39,3 +43,4 @@ pub use policy::{
 };
 pub use prices::{Price, PriceError, PriceTable, Tokens};
 pub use targets::Targets;
+pub use tenants::{Quota, Tenant};

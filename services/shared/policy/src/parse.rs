@@ -6,6 +6,7 @@ use crate::{
     budget,
     features::FEATURE_NAMES,
     policy::{Policy, Score, SensitivityName, Tier, TierKind},
+    tenants,
 };
 
 /// Shares may miss 1 by this much: decimal fractions do not add up exactly.
@@ -52,6 +53,7 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
         problems.push("limits: must be at least 1; leave a limit out for its default".to_owned());
     }
     budget::lint(&policy, &mut problems);
+    tenants::lint(&policy, &mut problems);
     if problems.is_empty() { Ok(policy) } else { Err(PolicyErrors(problems)) }
 }
 

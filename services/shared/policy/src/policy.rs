@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::budget::Budget;
 use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
+use crate::tenants::Tenant;
 
 /// The policy of a house with one GPU tier that may see everything.
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
@@ -45,6 +46,9 @@ pub struct Policy {
     /// What a document may ask for.
     #[serde(default)]
     pub limits: Limits,
+    /// By tenant, `*` for all that are not named: weight and quota.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tenants: BTreeMap<String, Tenant>,
     /// What may be spent at providers. Without any, nothing limits it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,
@@ -97,6 +101,9 @@ pub struct Tier {
     /// The most tokens of documents that one router sends here first in a minute; its share gives way, and the first tier takes the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
+    /// The most documents that may wait in its topic; those beyond wait in their tenants' topics, and tenants are let in by turns. 0: no limit.
+    #[serde(default = "max_backlog", skip_serializing_if = "is_usual_backlog")]
+    pub max_backlog: u64,
     /// Which documents may come here while the tier is being introduced; left out, all that the other rules allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -341,6 +348,17 @@ fn two() -> u32 {
 
 fn yes() -> bool {
     true
+}
+
+/// Enough that no worker runs dry between two looks of the router, few enough to wait behind.
+fn max_backlog() -> u64 {
+    1_000
+}
+
+/// What is left out does not count in the digest, which older builds work out too.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_usual_backlog(documents: &u64) -> bool {
+    *documents == max_backlog()
 }
 
 fn all() -> Vec<String> {

@@ -6,10 +6,10 @@
 //! wait to every document and give the same assignments. Every [`BATCH`] documents,
 //!
 //! - a tier with a rate gets the share that its rate would have let through of them, at the size of the documents that it was sent;
-//! - those documents are assigned once more as one batch ([`assign`]), under the mix and the rates, for the shadow prices to export. Limits that
-//!   a router comes to know later, such as what is left of a budget or the room in a tier's topic, are further rooms of that batch.
+//! - a tier whose topic is nearly full gets the share that its topic has room for, and what its workers took out while the batch came;
+//! - those documents are assigned once more as one batch ([`assign`]), under the mix and these limits, for the shadow prices to export.
 //!
-//! The first tier is where everything may go that fits nowhere else: it has no limit here, and what it is given too much of waits in its topic.
+//! The first tier is where everything may go that fits nowhere else: it has no limit here, and what it is given too much of waits.
 
 use crate::assign::{Offer, Room, assign};
 use crate::gate::Gate;
@@ -33,9 +33,19 @@ pub struct Targets {
     tiers: Vec<(String, f64, Option<u64>)>,
     shares: Vec<f64>,
     prices: Vec<f64>,
+    /// How many documents each tier's topic has room for now, and had when the last batch was settled.
+    room: Vec<(f64, f64)>,
 }
 
 impl Targets {
+    /// Takes note of how many more documents a tier's topic has room for; infinite for no limit.
+    pub fn has_room(&mut self, policy: &Policy, tier: &str, documents: f64) {
+        self.follow(policy);
+        if let Some(at) = self.tiers.iter().position(|(name, ..)| name == tier) {
+            self.room[at].0 = documents;
+        }
+    }
+
     /// Takes note of a document that is about to be assigned: its score, its tokens, where it may go.
     pub fn saw(&mut self, policy: &Policy, gate: &Gate, score: f64, tokens: f64, now_ms: i64) {
         self.follow(policy);
@@ -80,7 +90,7 @@ impl Targets {
             .map(|(at, tier)| match at {
                 0 => Room::default(),
                 _ => Room {
-                    documents: (tier.share * BATCH as f64).round(),
+                    documents: (tier.share * BATCH as f64).round().min(self.takes(at)),
                     tokens: tier.tokens_per_minute.map_or(f64::INFINITY, |rate| rate as f64 * minutes),
                     ..Room::default()
                 },
@@ -88,7 +98,8 @@ impl Targets {
             .collect();
         self.shares = policy.shares();
         for (tier, room) in rooms.iter().enumerate() {
-            self.shares[tier] = self.shares[tier].min(room.tokens / self.tokens_of(tier) / BATCH as f64);
+            let fits = f64::min(room.tokens / self.tokens_of(tier), self.takes(tier));
+            self.shares[tier] = self.shares[tier].min(fits / BATCH as f64);
         }
         let others: f64 = self.shares.iter().skip(1).sum();
         if let Some(first) = self.shares.first_mut() {
@@ -98,6 +109,17 @@ impl Targets {
         self.prices = (0..rooms.len()).map(|tier| prices[tier][0] + prices[tier][2] * self.tokens_of(tier)).collect();
         self.batch.clear();
         self.sent.fill((0.0, 0.0));
+        self.room.iter_mut().for_each(|(now, then)| *then = *now);
+    }
+
+    /// Documents that a tier can take while a batch comes: what there is room for, and what its workers took out since the last one.
+    fn takes(&self, tier: usize) -> f64 {
+        let (now, then) = self.room[tier];
+        if now.is_infinite() {
+            return now;
+        }
+        let taken_out = if then.is_finite() { now - then + self.sent[tier].0 } else { 0.0 };
+        now + taken_out.max(0.0)
     }
 
     /// Tokens of a document that a tier gets: as it got them in this batch, or could have where it got few.
@@ -123,6 +145,7 @@ impl Targets {
                 shares: policy.shares(),
                 prices: vec![0.0; policy.tiers.len()],
                 sent: vec![(0.0, 0.0); policy.tiers.len()],
+                room: vec![(f64::INFINITY, f64::INFINITY); policy.tiers.len()],
                 ..Self::default()
             };
         }

@@ -95,3 +95,43 @@ fn another_policy_is_followed_at_once() {
     let other = Policy::parse(MIX).unwrap();
     assert_eq!(targets.shares(&other), other.shares());
 }
+
+/// A tier's topic: what is sent waits there, and `per_document` is worked off whenever a document comes to the house.
+fn run_with_a_topic(targets: &mut Targets, documents: usize, max_backlog: f64, per_document: f64) -> (Vec<f64>, f64) {
+    let (policy, mut mix) = (Policy::parse(MIX).unwrap(), Mix::default());
+    let (mut backlog, mut deepest, mut shares) = (0.0_f64, 0.0_f64, vec![0.0; 3]);
+    for at in 0..documents {
+        let score = (at * 7_919 % 997) as f64 / 997.0;
+        targets.has_room(&policy, "mid", (max_backlog - backlog).max(0.0));
+        targets.saw(&policy, &anywhere(), score, 1_000.0, at as i64);
+        let wanted = targets.shares(&policy).to_vec();
+        let wish = mix.wish(&policy, &wanted, score, &at.to_string()).tier;
+        let tier = if wish == "mid" && backlog >= max_backlog { "gpu" } else { &wish };
+        mix.assigned(&policy, &wanted, tier);
+        targets.sent(tier, 1_000.0);
+        backlog = (backlog - per_document).max(0.0) + f64::from(u8::from(tier == "mid"));
+        deepest = deepest.max(backlog);
+        if at + 4_000 >= documents {
+            shares[policy.tiers.iter().position(|known| known.name == tier).unwrap()] += 1.0 / 4_000.0;
+        }
+    }
+    (shares, deepest)
+}
+
+#[test]
+fn a_tier_whose_topic_is_full_gets_what_its_workers_take_out_and_the_house_takes_the_rest() {
+    // A fifth would be 0.2 for each document that comes; its workers do half of that.
+    let mut targets = Targets::default();
+    let (shares, deepest) = run_with_a_topic(&mut targets, 20_000, 300.0, 0.1);
+    assert_shares(&shares, [0.8, 0.1, 0.1]);
+    assert!(deepest <= 301.0, "{deepest}");
+    // The hardest still go there: the target came down with what arrives, and is no wish that the tier's door refuses.
+    let target = targets.shares(&Policy::parse(MIX).unwrap())[1];
+    assert!((target - 0.1).abs() < 0.05, "{target}");
+}
+
+#[test]
+fn a_topic_that_is_worked_off_as_it_fills_takes_nothing_from_the_share() {
+    let (shares, _) = run_with_a_topic(&mut Targets::default(), 20_000, 60.0, 0.3);
+    assert_shares(&shares, [0.7, 0.2, 0.1]);
+}

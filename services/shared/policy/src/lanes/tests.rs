@@ -1,0 +1,148 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn anyone(_: &str) -> bool {
+    true
+}
+
+/// What goes, until none is left: tenant and number.
+fn order(mut lanes: Lanes<usize>) -> Vec<(String, usize)> {
+    std::iter::from_fn(|| lanes.pop(anyone)).collect()
+}
+
+fn lanes(items: &[(&str, u32, i32)]) -> Lanes<usize> {
+    let mut lanes = Lanes::default();
+    for (number, (tenant, weight, priority)) in items.iter().enumerate() {
+        lanes.push(tenant, *weight, *priority, number);
+    }
+    lanes
+}
+
+#[test]
+fn the_second_tenants_first_goes_second_however_many_of_the_first_wait() {
+    let mut items = vec![("a", 1, 0); 1_000];
+    items.extend([("b", 1, 0); 3]);
+    let order = order(lanes(&items));
+    let places: Vec<usize> = (0..order.len()).filter(|at| order[*at].0 == "b").collect();
+    assert_eq!(places, [1, 3, 5]);
+}
+
+#[test]
+fn a_weight_of_three_goes_three_times_a_turn() {
+    let items: Vec<_> = [("a", 3, 0), ("b", 1, 0)].repeat(8);
+    let order: String = order(lanes(&items)).into_iter().map(|(tenant, _)| tenant).collect();
+    assert_eq!(order, "aaabaaabaabbbbbb");
+}
+
+#[test]
+fn a_priority_goes_first_in_its_own_lane_and_moves_nothing_in_another() {
+    let items = [("a", 1, 0), ("a", 1, 9), ("a", 1, 9), ("b", 1, -5)];
+    let order: Vec<usize> = order(lanes(&items)).into_iter().map(|(_, number)| number).collect();
+    assert_eq!(order, [1, 3, 2, 0]);
+}
+
+#[test]
+fn who_may_not_go_holds_up_nobody() {
+    let mut waiting = lanes(&[("a", 5, 0), ("a", 5, 0), ("b", 1, 0)]);
+    assert_eq!(waiting.pop(|tenant| tenant == "b"), Some(("b".to_owned(), 2)));
+    assert_eq!(waiting.pop(|tenant| tenant == "b"), None);
+    assert_eq!((waiting.len(), waiting.tenants()), (2, 1));
+    waiting.retain(|number| *number == 1);
+    assert_eq!(order(waiting), [("a".to_owned(), 1)]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push { tenant: usize, priority: i32 },
+    Pop { barred: Option<usize> },
+    Leave(usize),
+}
+
+const TENANTS: [(&str, u32); 4] = [("a", 1), ("b", 2), ("c", 5), ("d", 1)];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (0..TENANTS.len(), -1..2).prop_map(|(tenant, priority)| Step::Push { tenant, priority }),
+        3 => proptest::option::weighted(0.3, 0..TENANTS.len()).prop_map(|barred| Step::Pop { barred }),
+        1 => (0..200_usize).prop_map(Step::Leave),
+    ];
+    proptest::collection::vec(step, 1..200)
+}
+
+proptest! {
+    /// Against the plainest description of what waits: whoever may go does, each tenant in its order, and none waits for more than the
+    /// others' turns.
+    #[test]
+    fn whoever_may_go_goes_in_order_and_after_at_most_one_turn_of_each_other(steps in steps()) {
+        let mut lanes = Lanes::default();
+        let mut waiting: Vec<(usize, i32, usize)> = Vec::new();
+        // How many others went since a tenant could have, and did not.
+        let mut passed: BTreeMap<usize, u32> = BTreeMap::new();
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Push { tenant, priority } => {
+                    let (name, weight) = TENANTS[tenant];
+                    lanes.push(name, weight, priority, number);
+                    waiting.push((tenant, priority, number));
+                }
+                Step::Leave(at) => {
+                    let Some((_, _, gone)) = (!waiting.is_empty()).then(|| waiting.remove(at % waiting.len())) else { continue };
+                    lanes.retain(|item| *item != gone);
+                    // Who comes again comes anew.
+                    passed.retain(|tenant, _| waiting.iter().any(|(of, ..)| of == tenant));
+                }
+                Step::Pop { barred } => {
+                    let may = |tenant: usize| barred != Some(tenant);
+                    let went = lanes.pop(|name| TENANTS.iter().position(|(known, _)| *known == name).is_some_and(may));
+                    let Some((name, number)) = went else {
+                        prop_assert!(!waiting.iter().any(|(tenant, ..)| may(*tenant)), "somebody may go and none does");
+                        continue;
+                    };
+                    let tenant = TENANTS.iter().position(|(known, _)| *known == name).unwrap();
+                    prop_assert!(may(tenant));
+                    let first = waiting.iter().filter(|(of, ..)| *of == tenant).min_by_key(|(_, priority, number)| (Reverse(*priority), *number));
+                    prop_assert_eq!(first.map(|(_, _, number)| *number), Some(number));
+                    waiting.retain(|(_, _, other)| *other != number);
+                    for (other, (_, _)) in TENANTS.iter().enumerate() {
+                        let waits = waiting.iter().any(|(of, ..)| *of == other);
+                        if other == tenant || !waits || !may(other) {
+                            passed.remove(&other);
+                        } else {
+                            let before = passed.entry(other).or_default();
+                            *before += 1;
+                            let others: u32 = TENANTS.iter().enumerate().filter(|(at, _)| *at != other).map(|(_, (_, weight))| weight).sum();
+                            prop_assert!(*before <= others, "{} let {} others before it", TENANTS[other].0, before);
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(lanes.len(), waiting.len());
+            prop_assert_eq!(lanes.is_empty(), waiting.is_empty());
+        }
+    }
+
+    /// Of lanes that stay full each gets its weight's share within a turn, after any number of rounds.
+    #[test]
+    fn weights_hold_within_a_turn(weights in proptest::collection::vec(1..6_u32, 2..5), taken in 1..120_usize) {
+        let mut lanes = Lanes::default();
+        for _ in 0..taken {
+            for (tenant, weight) in weights.iter().enumerate() {
+                lanes.push(&tenant.to_string(), *weight, 0, ());
+            }
+        }
+        let mut got = vec![0.0; weights.len()];
+        for _ in 0..taken {
+            got[lanes.pop(anyone).unwrap().0.parse::<usize>().unwrap()] += 1.0;
+        }
+        let all: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+        for (got, weight) in got.iter().zip(&weights) {
+            let due = taken as f64 * f64::from(*weight) / all;
+            prop_assert!((got - due).abs() <= f64::from(*weight), "{got} instead of {due}");
+        }
+    }
+}
