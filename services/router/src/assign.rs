@@ -1,17 +1,23 @@
 //! Where a document starts: the mix's wish within what the gate allows.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use precis_pipeline::Governing;
-use precis_policy::{Features, Gate, Mix, Targets, TextFacts, features, score};
+use precis_policy::{Features, Gate, Mix, Policy, Targets, TextFacts, features, score};
 use precis_quality::{is_plainly_english, language_of};
-use precis_schemas::{Decision, Document, Exclusion};
+use precis_schemas::{Decision, Document, Exclusion, Trial, TrialResult};
 use precis_telemetry::metrics::{Counter, Gauge};
 
 use crate::shares::Shares;
 
 /// Feature under which the decision record keeps the score's place among recent ones, 0 for the hardest.
 const RANK: &str = "rank";
+/// Codes of refusals for want of money.
+const OUT_OF_MONEY: [&str; 2] = ["budget_exhausted", "out_of_money"];
+/// How long a tier that refused a tenant's document for want of money gets no other one first that may go elsewhere, milliseconds: one a
+/// minute is enough to see whether there is money again.
+const MONEY_PAUSE_MS: i64 = 60_000;
 /// How often gauges are set.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -24,7 +30,19 @@ pub(crate) struct Assigner {
     targets: Targets,
     mix: Mix,
     shares: Shares,
+    /// Tier and tenant → until when there is no money, Unix milliseconds.
+    moneyless: BTreeMap<(String, String), i64>,
     reported: Option<Instant>,
+}
+
+/// A document that no tier has seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) measured: &'a Measured,
+    pub(crate) tenant: &'a str,
+    pub(crate) document_id: &'a str,
+    pub(crate) now_ms: i64,
 }
 
 impl Assigner {
@@ -47,14 +65,16 @@ impl Assigner {
     }
 
     /// Chooses the tier of a document that no tier has seen. `None` if none is eligible; then nothing is counted.
+    ///
+    /// Where the tier `has_room` for no more, the document goes to the nearest cheaper one that does, and else waits: a rush is no reason to
+    /// pay more than the mix says.
     pub(crate) fn first(
         &mut self,
         governing: &Governing,
-        gate: &Gate,
-        measured: &Measured,
-        document_id: &str,
-        now_ms: i64,
+        asked: &Asked<'_>,
+        has_room: impl Fn(&str) -> bool,
     ) -> Option<Decision> {
+        let Asked { gate, measured, tenant, document_id, now_ms } = *asked;
         if gate.eligible.is_empty() {
             return None;
         }
@@ -63,12 +83,26 @@ impl Assigner {
         let targets = self.targets.shares(policy);
         let wish = self.mix.wish(policy, targets, measured.score, document_id);
         let order: Vec<&str> = policy.tier_names().collect();
-        let (chosen, reason) = nearest(&order, &wish.tier, &gate.eligible)?;
+        let may = with_money(&self.moneyless, &gate.eligible, tenant, now_ms);
+        let (wanted, mut reason) = nearest(&order, &wish.tier, &may)?;
+        let at = order.iter().position(|tier| *tier == wanted)?;
+        let open = |tier: &&&str| may.contains(*tier) && has_room(tier);
+        let chosen = order[..=at].iter().rev().find(open).copied().unwrap_or(wanted);
+        let missed = |why: &str| Counter::RouterMixMisses.increment(&[&wish.tier, why]);
+        if let Some((_, rule)) = gate.excluded.iter().find(|(tier, _)| *tier == wish.tier) {
+            missed(rule);
+        } else if !may.contains(&wish.tier.as_str()) {
+            reason = "budget";
+            missed("budget_exhausted");
+        }
+        if chosen != wanted {
+            reason = "backlog";
+            if wanted == wish.tier {
+                missed("backlog_full");
+            }
+        }
         self.mix.assigned(policy, targets, chosen);
         self.shares.count(chosen);
-        if let Some((_, rule)) = gate.excluded.iter().find(|(tier, _)| *tier == wish.tier) {
-            Counter::RouterMixMisses.increment(&[&wish.tier, rule]);
-        }
         self.targets.sent(chosen, measured.tokens);
         self.report(governing);
         let mut decision = decision(governing, gate, measured);
@@ -79,9 +113,39 @@ impl Assigner {
         decision.thresholds = wish.thresholds.into_iter().collect();
         chosen.clone_into(&mut decision.chosen);
         reason.clone_into(&mut decision.reason);
-        Counter::RouterDocuments.increment(&[chosen, reason]);
         Some(decision)
     }
+
+    /// Takes note of a tier's refusal: one for want of money holds for the tenant's other documents, too.
+    pub(crate) fn refused(&mut self, tenant: &str, trial: &Trial, now_ms: i64) {
+        if trial.result == TrialResult::Refused && OUT_OF_MONEY.contains(&trial.code.as_str()) {
+            self.moneyless.retain(|_, until_ms| *until_ms > now_ms);
+            self.moneyless.insert((trial.tier.clone(), tenant.to_owned()), now_ms + MONEY_PAUSE_MS);
+        }
+    }
+
+    /// Takes note of how many more documents a tier's topic has room for.
+    pub(crate) fn has_room(&mut self, policy: &Policy, tier: &str, documents: f64) {
+        self.targets.has_room(policy, tier, documents);
+    }
+}
+
+/// The eligible tiers that have money for the tenant; all of them where none has.
+fn with_money<'a>(
+    moneyless: &BTreeMap<(String, String), i64>,
+    eligible: &'a [String],
+    tenant: &str,
+    now_ms: i64,
+) -> Vec<&'a str> {
+    let all = eligible.iter().map(String::as_str);
+    if moneyless.is_empty() {
+        return all.collect();
+    }
+    let has = |tier: &&str| {
+        moneyless.get(&((*tier).to_owned(), tenant.to_owned())).is_none_or(|until_ms| *until_ms <= now_ms)
+    };
+    let with: Vec<&str> = all.clone().filter(has).collect();
+    if with.is_empty() { all.collect() } else { with }
 }
 
 /// The features and the score of a document.
@@ -115,7 +179,7 @@ pub(crate) fn decision(governing: &Governing, gate: &Gate, measured: &Measured) 
             .collect(),
         features: measured.features.clone(),
         score: measured.score,
-        thresholds: std::collections::BTreeMap::new(),
+        thresholds: BTreeMap::new(),
         shadow_price: 0.0,
         chosen: String::new(),
         reason: String::new(),
@@ -125,8 +189,8 @@ pub(crate) fn decision(governing: &Governing, gate: &Gate, measured: &Measured) 
 }
 
 /// The wished tier if it is eligible, else the nearest cheaper one, else the nearest dearer one; and why.
-fn nearest<'a>(order: &[&'a str], wished: &str, eligible: &[String]) -> Option<(&'a str, &'static str)> {
-    let may = |tier: &&&str| eligible.iter().any(|other| other == **tier);
+fn nearest<'a>(order: &[&'a str], wished: &str, eligible: &[&str]) -> Option<(&'a str, &'static str)> {
+    let may = |tier: &&&str| eligible.contains(*tier);
     let at = order.iter().position(|tier| *tier == wished)?;
     if may(&&order[at]) {
         return Some((order[at], "score"));

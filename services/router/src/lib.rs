@@ -24,7 +24,9 @@
 //! - The hard gate comes before any score, and no fallback widens it ([`precis_policy::gate`]).
 //! - A record whose owner or identity cannot be told leaves a dead letter only. Every other document ends as exactly one outcome.
 
+mod admission;
 mod assign;
+mod backlog;
 mod exhausted;
 mod recent;
 mod request;
@@ -56,6 +58,10 @@ pub const STAGE: &str = "router";
 /// The stage's fatal errors.
 pub async fn run(house: &House, settings: RouterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let router = Router::new(house.settler.clone(), house.control.clone());
+    let (admission, log, control) = (router.admission().clone(), house.log.clone(), house.control.clone());
+    // Once before anything is let in, so that a restart does not fill what is full.
+    admission.look(&*log, &control).await;
+    let _following = AbortOnDropHandle::new(tokio::spawn(async move { admission.follow(log, control).await }));
     let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
     let stage = house.stage(STAGE, subscription, &settings.stage);
     let stage = run_stage(house.log.clone(), stage, Arc::new(router), house.health.clone(), shutdown);

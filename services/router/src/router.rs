@@ -1,6 +1,6 @@
 //! The router's processor: documents and escalations in, work or outcomes out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
@@ -13,7 +13,8 @@ use precis_schemas::{
 };
 use precis_telemetry::metrics::Counter;
 
-use crate::assign::{Assigner, Measured, decision};
+use crate::admission::{Admission, Admitted, Newcomer};
+use crate::assign::{Measured, decision};
 use crate::recent::Recent;
 use crate::request::Request;
 use crate::{exhausted, validate};
@@ -25,14 +26,19 @@ const ID_CONFLICT: &str = "id_conflict";
 pub struct Router {
     settler: Settler,
     control: Arc<Control>,
-    assigner: Mutex<Assigner>,
+    admission: Arc<Admission>,
     recent: Recent,
 }
 
 impl Router {
     /// A router that settles with `settler` under what `control` says.
     pub fn new(settler: Settler, control: Arc<Control>) -> Self {
-        Self { settler, control, assigner: Mutex::default(), recent: Recent::default() }
+        Self { settler, control, admission: Arc::default(), recent: Recent::default() }
+    }
+
+    /// What decides first assignments: whoever runs the router lets it follow the log.
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// A record of a documents topic.
@@ -61,7 +67,6 @@ impl Router {
         let text = source::text_of(tenant, document, &**self.settler.store()).await?;
         validate::text(&text, &governing.policy.limits)?;
         let fingerprint = identity::request_fingerprint(tenant, document, &text);
-        let allowed = gate(&governing.policy, &governing.switches, &DocumentFacts::of(tenant, document), &[]);
         let draft = || Draft::unrouted(claim, document, &text, now_ms());
 
         if let Some((tier, key, answer)) = self.cached(&governing, tenant, &fingerprint).await? {
@@ -69,13 +74,8 @@ impl Router {
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
         let measured = Measured::of(&governing, document, &text);
-        let chosen = if governing.policy.is_late(document.deadline, now_ms()) {
-            Err(Exhausted::Late)
-        } else {
-            let mut assigner = self.assigner.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = assigner.first(&governing, &allowed, &measured, &claim.identity.document_id, now_ms());
-            first.ok_or(Exhausted::NoTier)
-        };
+        let newcomer = Newcomer { delivery, tenant, document, measured: &measured };
+        let Admitted { governing, gate: allowed, chosen } = self.admission.first(&self.control, newcomer).await?;
         let decision = match chosen {
             Ok(decision) => decision,
             Err(why) => {
@@ -122,6 +122,7 @@ impl Router {
         let refused = trial.result == TrialResult::Refused;
         // What the worker found late is late, whatever this machine's clock says.
         let late = trial.code == DEADLINE_PASSED || governing.policy.is_late(routed.deadline, now_ms());
+        self.admission.refused(&tenant, &trial);
         routed.trail.push(trial);
         let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
         let facts = DocumentFacts::of(&routed.tenant, &document);

@@ -10,12 +10,11 @@ use super::*;
 #[test]
 fn a_fallback_goes_to_the_nearest_cheaper_tier_first() {
     let order = ["gpu", "mid", "premium"];
-    let eligible = |tiers: &[&str]| tiers.iter().map(|tier| (*tier).to_owned()).collect::<Vec<_>>();
-    assert_eq!(nearest(&order, "mid", &eligible(&["gpu", "mid", "premium"])), Some(("mid", "score")));
-    assert_eq!(nearest(&order, "mid", &eligible(&["gpu", "premium"])), Some(("gpu", "fallback")));
-    assert_eq!(nearest(&order, "premium", &eligible(&["gpu", "mid"])), Some(("mid", "fallback")));
-    assert_eq!(nearest(&order, "gpu", &eligible(&["mid", "premium"])), Some(("mid", "fallback")));
-    assert_eq!(nearest(&order, "premium", &eligible(&["gpu"])), Some(("gpu", "only_eligible")));
+    assert_eq!(nearest(&order, "mid", &["gpu", "mid", "premium"]), Some(("mid", "score")));
+    assert_eq!(nearest(&order, "mid", &["gpu", "premium"]), Some(("gpu", "fallback")));
+    assert_eq!(nearest(&order, "premium", &["gpu", "mid"]), Some(("mid", "fallback")));
+    assert_eq!(nearest(&order, "gpu", &["mid", "premium"]), Some(("mid", "fallback")));
+    assert_eq!(nearest(&order, "premium", &["gpu"]), Some(("gpu", "only_eligible")));
     assert_eq!(nearest(&order, "premium", &[]), None);
 }
 
@@ -31,6 +30,20 @@ fn governing() -> Governing {
     }
 }
 
+/// Assigns a document of the tenant acme, one each millisecond.
+fn first(
+    assigner: &mut Assigner,
+    governing: &Governing,
+    gate: &Gate,
+    measured: &Measured,
+    index: usize,
+    has_room: impl Fn(&str) -> bool,
+) -> Decision {
+    let document_id = format!("d{index}");
+    let asked = Asked { gate, measured, tenant: "acme", document_id: &document_id, now_ms: index as i64 };
+    assigner.first(governing, &asked, has_room).unwrap()
+}
+
 /// Assigns documents of these scores, every `free`-th of them free to go anywhere and the others bound to the house.
 fn shares(scores: impl Iterator<Item = f64>, free: usize) -> BTreeMap<String, f64> {
     let governing = governing();
@@ -41,7 +54,7 @@ fn shares(scores: impl Iterator<Item = f64>, free: usize) -> BTreeMap<String, f6
         let facts = DocumentFacts::of("acme", &Document { sensitivity, ..Document::default() });
         let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
         let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
-        let decision = assigner.first(&governing, &allowed, &measured, &format!("d{index}"), index as i64).unwrap();
+        let decision = first(&mut assigner, &governing, &allowed, &measured, index, |_| true);
         // The first window also fills the mix's memory; the second is measured.
         if index >= 2_000 {
             *counts.entry(decision.chosen).or_default() += 1.0 / 2_000.0;
@@ -98,7 +111,7 @@ fn worst_window(document: impl Fn(usize) -> (f64, bool)) -> f64 {
             let facts = DocumentFacts::of("acme", &Document { sensitivity, ..Document::default() });
             let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
             let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
-            assigner.first(&governing, &allowed, &measured, &format!("d{index}"), index as i64).unwrap().chosen
+            first(&mut assigner, &governing, &allowed, &measured, index, |_| true).chosen
         })
         .collect();
     let miss = |window: &[String], name: &str, target: f64| {
@@ -149,4 +162,62 @@ fn where_a_rule_forbids_the_mix_the_house_takes_what_is_left() {
     // A fifth may leave, so that the outside tiers cannot have their three tenths.
     let miss = worst_window(|at| (spread(at), at % 5 == 0));
     assert!((0.08..0.12).contains(&miss), "{miss}");
+}
+
+/// Where 400 documents go that may go anywhere, from the moment of this number on, and why those went elsewhere that did.
+fn chosen(assigner: &mut Assigner, from: usize, has_room: impl Fn(&str) -> bool) -> BTreeMap<(String, String), usize> {
+    let governing = governing();
+    let facts = DocumentFacts::of(
+        "acme",
+        &Document { sensitivity: Some(precis_schemas::Sensitivity::Public), ..Document::default() },
+    );
+    let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
+    let mut chosen = BTreeMap::new();
+    for index in from..from + 400 {
+        let measured = Measured { features: BTreeMap::new(), score: spread(index), tokens: 500.0 };
+        let decision = first(assigner, &governing, &allowed, &measured, index, &has_room);
+        *chosen.entry((decision.chosen, decision.reason)).or_default() += 1;
+    }
+    chosen
+}
+
+fn count(chosen: &BTreeMap<(String, String), usize>, tier: &str, reason: &str) -> usize {
+    chosen.get(&(tier.to_owned(), reason.to_owned())).copied().unwrap_or_default()
+}
+
+#[test]
+fn a_tier_without_room_gives_to_cheaper_ones_and_never_to_dearer_ones() {
+    let found = chosen(&mut Assigner::default(), 0, |tier| tier == "gpu");
+    assert_eq!(found.keys().filter(|(tier, _)| tier != "gpu").count(), 0, "{found:?}");
+    assert!(count(&found, "gpu", "backlog") > 60, "{found:?}");
+    // What is for the house waits for the house, whatever room there is outside.
+    let found = chosen(&mut Assigner::default(), 0, |tier| tier != "gpu");
+    assert!(count(&found, "gpu", "score") > 240, "{found:?}");
+    assert_eq!(found.keys().filter(|(_, reason)| reason == "backlog").count(), 0, "{found:?}");
+    // Where nothing has room, each waits where it belongs.
+    let found = chosen(&mut Assigner::default(), 0, |_| false);
+    assert!(count(&found, "gpu", "score") > 240 && count(&found, "mid", "score") > 40, "{found:?}");
+}
+
+#[test]
+fn a_tier_that_refused_for_want_of_money_gets_none_of_that_tenants_for_a_minute() {
+    let refusal = |code: &str| Trial {
+        tier: "mid".to_owned(),
+        result: TrialResult::Refused,
+        code: code.to_owned(),
+        answer_key: None,
+        failed_checks: Vec::new(),
+        policy_digest: String::new(),
+        at: 0,
+    };
+    let mut assigner = Assigner::default();
+    assigner.refused("other", &refusal("budget_exhausted"), 0);
+    assigner.refused("acme", &refusal("too_long"), 0);
+    let found = chosen(&mut assigner, 0, |_| true);
+    assert!(count(&found, "mid", "score") > 40, "{found:?}");
+    assigner.refused("acme", &refusal("budget_exhausted"), 400);
+    let found = chosen(&mut assigner, 400, |_| true);
+    assert!(count(&found, "mid", "score") == 0 && count(&found, "gpu", "budget") > 40, "{found:?}");
+    let found = chosen(&mut assigner, 400 + MONEY_PAUSE_MS as usize, |_| true);
+    assert!(count(&found, "mid", "score") > 40, "{found:?}");
 }

@@ -6,3 +6,4 @@ mod harness;
 mod lookups;
 mod residency;
 mod stage;
+mod waiting;

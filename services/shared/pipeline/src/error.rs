@@ -22,6 +22,12 @@ pub enum PipelineError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// A document waited for room in a tier's topic until its stage wanted no more waiting: it is left to whoever reads it next.
+    #[error("no room in the topic of the tier {tier} before the wait for it ended")]
+    WaitingEnded {
+        /// The tier.
+        tier: String,
+    },
     /// The document itself is at fault: it settles as failed, or becomes a dead letter.
     #[error("{message}")]
     Rejected {
@@ -45,6 +51,7 @@ impl PipelineError {
             Self::Codec(error) => error.code(),
             Self::Flow(error) => error.code(),
             Self::ControlUnread { .. } => "control_unread",
+            Self::WaitingEnded { .. } => "waiting_ended",
             Self::Rejected { code, .. } => code,
         }
     }
@@ -61,7 +68,7 @@ impl PipelineError {
                 Class::RetryDependency => StageError::Retry { scope: Scope::Dependency, code, message, after: None },
                 Class::Fatal => StageError::Fatal { code, message },
             },
-            Self::Flow(_) | Self::ControlUnread { .. } => {
+            Self::Flow(_) | Self::ControlUnread { .. } | Self::WaitingEnded { .. } => {
                 StageError::Retry { scope: Scope::Dependency, code, message, after: None }
             }
         }

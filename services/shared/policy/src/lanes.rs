@@ -2,8 +2,11 @@
 //! another and its turn no more than one does.
 //!
 //! Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) where everything has the size 1: a turn is as many as the tenant's weight, a lane
-//! that is empty has none. Within a lane the higher priority goes first, and of equals the one that came first; a priority moves nothing in
-//! another tenant's lane.
+//! that is empty has none.
+//!
+//! Within a lane the order of each partition of the tenant's topic is kept: what is let in before its predecessor cannot be committed before
+//! it, and would take a place in vain. Of the partitions the one goes first in which the highest priority waits, and of equals the one whose
+//! first came first. So a priority brings forward what stands before it, too, and moves nothing in another tenant's lane.
 //!
 //! What holds, and the tests ask for:
 //! - whenever somebody waits who may go, somebody goes;
@@ -27,8 +30,46 @@ struct Lane<T> {
     weight: u32,
     /// How many may still go in this turn.
     left: u32,
-    /// In the order in which they go.
-    waiting: BTreeMap<(Reverse<i32>, u64), T>,
+    /// By partition, and there in the order in which they go: by offset, and by arrival where a record came again.
+    waiting: BTreeMap<i32, BTreeMap<(i64, u64), Waiting<T>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting<T> {
+    priority: i32,
+    item: T,
+}
+
+/// Where a document stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Partition of its tenant's topic.
+    pub partition: i32,
+    /// Offset there.
+    pub offset: i64,
+    /// Its own: higher first.
+    pub priority: i32,
+}
+
+impl<T> Lane<T> {
+    fn pop(&mut self) -> Option<T> {
+        let urgent = |waiting: &BTreeMap<(i64, u64), Waiting<T>>| {
+            let highest = waiting.values().map(|waiting| waiting.priority).max();
+            (highest, waiting.first_key_value().map(|((_, arrival), _)| Reverse(*arrival)))
+        };
+        let next = self.waiting.iter().max_by_key(|(_, waiting)| urgent(waiting)).map(|(partition, _)| *partition)?;
+        let partition = self.waiting.get_mut(&next)?;
+        let (_, first) = partition.pop_first()?;
+        if partition.is_empty() {
+            self.waiting.remove(&next);
+        }
+        Some(first.item)
+    }
+
+    fn retain(&mut self, mut waits: impl FnMut(&T) -> bool) {
+        self.waiting.values_mut().for_each(|partition| partition.retain(|_, waiting| waits(&waiting.item)));
+        self.waiting.retain(|_, partition| !partition.is_empty());
+    }
 }
 
 impl<T> Default for Lanes<T> {
@@ -39,7 +80,7 @@ impl<T> Default for Lanes<T> {
 
 impl<T> Lanes<T> {
     /// Adds one at its place in its tenant's lane, whose turns are of `weight` from now on.
-    pub fn push(&mut self, tenant: &str, weight: u32, priority: i32, item: T) {
+    pub fn push(&mut self, tenant: &str, weight: u32, place: Place, item: T) {
         let weight = weight.max(1);
         let lane = self.by_tenant.entry(tenant.to_owned()).or_insert_with(|| {
             self.turns.push_back(tenant.to_owned());
@@ -47,12 +88,13 @@ impl<T> Lanes<T> {
         });
         lane.weight = weight;
         lane.left = lane.left.min(weight);
-        lane.waiting.insert((Reverse(priority), self.arrivals), item);
+        let waiting = Waiting { priority: place.priority, item };
+        lane.waiting.entry(place.partition).or_default().insert((place.offset, self.arrivals), waiting);
         self.arrivals += 1;
     }
 
     /// The next one, of a tenant that `may` go. Who may not loses what is left of its turn. `None`: none waits that may.
-    pub fn pop(&mut self, may: impl Fn(&str) -> bool) -> Option<(String, T)> {
+    pub fn pop(&mut self, mut may: impl FnMut(&str) -> bool) -> Option<(String, T)> {
         for _ in 0..self.turns.len() {
             let tenant = self.turns.pop_front()?;
             let lane = self.by_tenant.get_mut(&tenant)?;
@@ -61,7 +103,7 @@ impl<T> Lanes<T> {
                 self.turns.push_back(tenant);
                 continue;
             }
-            let (_, item) = lane.waiting.pop_first()?;
+            let item = lane.pop()?;
             lane.left -= 1;
             if lane.waiting.is_empty() {
                 self.by_tenant.remove(&tenant);
@@ -79,7 +121,7 @@ impl<T> Lanes<T> {
     /// Forgets those that do not wait any more.
     pub fn retain(&mut self, mut waits: impl FnMut(&T) -> bool) {
         for lane in self.by_tenant.values_mut() {
-            lane.waiting.retain(|_, item| waits(item));
+            lane.retain(&mut waits);
         }
         self.by_tenant.retain(|_, lane| !lane.waiting.is_empty());
         self.turns.retain(|tenant| self.by_tenant.contains_key(tenant));
@@ -87,7 +129,7 @@ impl<T> Lanes<T> {
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.by_tenant.values().map(|lane| lane.waiting.len()).sum()
+        self.by_tenant.values().flat_map(|lane| lane.waiting.values()).map(BTreeMap::len).sum()
     }
 
     /// Whether none does.

@@ -35,7 +35,7 @@ pub use budget::{Budget, Window, budgets_for};
 pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};
 pub use features::{Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Gate, SwitchState, Switches, TIER_CHANGED, gate, recheck};
-pub use lanes::Lanes;
+pub use lanes::{Lanes, Place};
 pub use mix::{Mix, Wish};
 pub use parse::PolicyErrors;
 pub use policy::{

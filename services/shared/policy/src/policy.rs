@@ -311,7 +311,12 @@ impl Policy {
 
     /// Whether a document with this deadline is too late for anything to be spent on it.
     pub fn is_late(&self, deadline: Option<i64>, now_ms: i64) -> bool {
-        self.on_late != OnLate::Run && deadline.is_some_and(|deadline| now_ms > deadline)
+        self.late_after(deadline).is_some_and(|deadline| now_ms > deadline)
+    }
+
+    /// After which moment that is so; `None`: never.
+    pub fn late_after(&self, deadline: Option<i64>) -> Option<i64> {
+        deadline.filter(|_| self.on_late != OnLate::Run)
     }
 
     /// Whether the best stored answer is published where a document ends for this reason.

@@ -13,7 +13,7 @@ use super::harness::*;
 use crate::{Router, STAGE};
 
 /// All values of a topic, once it has at least this many.
-async fn values(bench: &Bench, topic: &str, least: usize) -> Vec<Vec<u8>> {
+pub(super) async fn values(bench: &Bench, topic: &str, least: usize) -> Vec<Vec<u8>> {
     let mut reader = bench.log.reader(topic, ReadStart::Beginning).await.unwrap();
     let mut values = Vec::new();
     let read = async {

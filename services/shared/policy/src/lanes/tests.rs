@@ -15,10 +15,11 @@ fn order(mut lanes: Lanes<usize>) -> Vec<(String, usize)> {
     std::iter::from_fn(|| lanes.pop(anyone)).collect()
 }
 
+/// Tenant, weight and priority of documents that stand in this order, each in a partition of its own.
 fn lanes(items: &[(&str, u32, i32)]) -> Lanes<usize> {
     let mut lanes = Lanes::default();
     for (number, (tenant, weight, priority)) in items.iter().enumerate() {
-        lanes.push(tenant, *weight, *priority, number);
+        lanes.push(tenant, *weight, Place { partition: number as i32, offset: 0, priority: *priority }, number);
     }
     lanes
 }
@@ -47,6 +48,19 @@ fn a_priority_goes_first_in_its_own_lane_and_moves_nothing_in_another() {
 }
 
 #[test]
+fn a_priority_goes_first_with_all_that_stands_before_it_in_its_partition() {
+    let mut lanes = Lanes::default();
+    // Partition, offset and priority; the second came late for its offset.
+    for (number, (partition, offset, priority)) in
+        [(0, 8, 0), (0, 7, 0), (1, 3, 0), (1, 4, 5), (1, 5, 0)].into_iter().enumerate()
+    {
+        lanes.push("a", 1, Place { partition, offset, priority }, number);
+    }
+    let order: Vec<usize> = order(lanes).into_iter().map(|(_, number)| number).collect();
+    assert_eq!(order, [2, 3, 1, 0, 4]);
+}
+
+#[test]
 fn who_may_not_go_holds_up_nobody() {
     let mut waiting = lanes(&[("a", 5, 0), ("a", 5, 0), ("b", 1, 0)]);
     assert_eq!(waiting.pop(|tenant| tenant == "b"), Some(("b".to_owned(), 2)));
@@ -58,7 +72,7 @@ fn who_may_not_go_holds_up_nobody() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push { tenant: usize, priority: i32 },
+    Push { tenant: usize, place: Place },
     Pop { barred: Option<usize> },
     Leave(usize),
 }
@@ -67,7 +81,8 @@ const TENANTS: [(&str, u32); 4] = [("a", 1), ("b", 2), ("c", 5), ("d", 1)];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        3 => (0..TENANTS.len(), -1..2).prop_map(|(tenant, priority)| Step::Push { tenant, priority }),
+        3 => (0..TENANTS.len(), 0..2, 0..20_i64, -1..2)
+            .prop_map(|(tenant, partition, offset, priority)| Step::Push { tenant, place: Place { partition, offset, priority } }),
         3 => proptest::option::weighted(0.3, 0..TENANTS.len()).prop_map(|barred| Step::Pop { barred }),
         1 => (0..200_usize).prop_map(Step::Leave),
     ];
@@ -80,15 +95,15 @@ proptest! {
     #[test]
     fn whoever_may_go_goes_in_order_and_after_at_most_one_turn_of_each_other(steps in steps()) {
         let mut lanes = Lanes::default();
-        let mut waiting: Vec<(usize, i32, usize)> = Vec::new();
+        let mut waiting: Vec<(usize, Place, usize)> = Vec::new();
         // How many others went since a tenant could have, and did not.
         let mut passed: BTreeMap<usize, u32> = BTreeMap::new();
         for (number, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Push { tenant, priority } => {
+                Step::Push { tenant, place } => {
                     let (name, weight) = TENANTS[tenant];
-                    lanes.push(name, weight, priority, number);
-                    waiting.push((tenant, priority, number));
+                    lanes.push(name, weight, place, number);
+                    waiting.push((tenant, place, number));
                 }
                 Step::Leave(at) => {
                     let Some((_, _, gone)) = (!waiting.is_empty()).then(|| waiting.remove(at % waiting.len())) else { continue };
@@ -105,8 +120,11 @@ proptest! {
                     };
                     let tenant = TENANTS.iter().position(|(known, _)| *known == name).unwrap();
                     prop_assert!(may(tenant));
-                    let first = waiting.iter().filter(|(of, ..)| *of == tenant).min_by_key(|(_, priority, number)| (Reverse(*priority), *number));
-                    prop_assert_eq!(first.map(|(_, _, number)| *number), Some(number));
+                    let of = |partition: i32| waiting.iter().filter(move |(of, place, _)| *of == tenant && place.partition == partition);
+                    let head = |partition| of(partition).min_by_key(|(_, place, number)| (place.offset, *number)).map(|(.., number)| *number);
+                    let highest = |partition| of(partition).map(|(_, place, _)| place.priority).max();
+                    let next = (0..2).max_by_key(|partition| (highest(*partition), head(*partition).map(Reverse))).and_then(head);
+                    prop_assert_eq!(next, Some(number));
                     waiting.retain(|(_, _, other)| *other != number);
                     for (other, (_, _)) in TENANTS.iter().enumerate() {
                         let waits = waiting.iter().any(|(of, ..)| *of == other);
@@ -132,7 +150,7 @@ proptest! {
         let mut lanes = Lanes::default();
         for _ in 0..taken {
             for (tenant, weight) in weights.iter().enumerate() {
-                lanes.push(&tenant.to_string(), *weight, 0, ());
+                lanes.push(&tenant.to_string(), *weight, Place { partition: 0, offset: 0, priority: 0 }, ());
             }
         }
         let mut got = vec![0.0; weights.len()];

@@ -104,6 +104,13 @@ catalogue! {
             "Share that first assignments aim at: the policy's, or less while a tier's rate limit binds";
         RouterShadowPrice, "precis_router_shadow_price", ["tier"],
             "Accepted answers that one more place at a tier would add, 0 to 1; 0 while it has room to spare";
+        TierBacklog, "precis_tier_backlog", ["tier"],
+            "Documents in a tier's topic that its workers have not finished, about; not measured for a tier without a limit";
+        TierStuckSeconds, "precis_tier_stuck_seconds", ["tier"],
+            "How long a tier's topic has been full while its workers finished nothing; 0 while they do";
+        RouterWaiting, "precis_router_waiting", ["tier"],
+            "Documents that a router holds until there is room in their tier's topic, or in their tenant's quota; behind them wait those not yet read";
+        RouterWaitingTenants, "precis_router_waiting_tenants", ["tier"], "Tenants whose documents those are";
         TierOn, "precis_tier_on", ["tier"], "1 while a tier may be given work, 0 while it is off or drains";
         EngineSequencesRunning, "precis_engine_sequences_running", [], "Sequences in the engine's batch";
         EngineSequencesWaiting, "precis_engine_sequences_waiting", [], "Sequences that wait for room in the batch";
@@ -133,6 +140,8 @@ catalogue! {
     Histogram {
         StageProcessSeconds, "precis_stage_process_seconds", ["stage"], "Time to process one record, without waiting for its commit";
         StageCommitSeconds, "precis_stage_commit_seconds", ["stage"], "Time of one transaction, from begin to acknowledged";
+        RouterWaitSeconds, "precis_router_wait_seconds", ["tier"],
+            "Time that a document waited in a router for room in its tier's topic, or in its tenant's quota; those that waited only";
         OutcomeSeconds, "precis_outcome_seconds", ["tier"], "Time from submission to outcome; tier none when no tier answered";
         EngineStepSeconds, "precis_engine_step_seconds", ["phase"],
             "Time of one step of the engine's whole batch: decode (answers only), prefill (prompts only) or mixed";
@@ -155,7 +164,7 @@ impl Histogram {
                 &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
             }
             // Queues make this hours, and deadlines are in hours.
-            Self::OutcomeSeconds => &[
+            Self::OutcomeSeconds | Self::RouterWaitSeconds => &[
                 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0,
                 86_400.0,
             ],

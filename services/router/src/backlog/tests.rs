@@ -1,0 +1,136 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use precis_flow::PartitionId;
+use precis_policy::{SwitchState, Switches};
+
+use super::*;
+
+const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
+
+/// The shipped policy of one tier, with more about it, and about tenants, behind.
+fn governing(more: &str) -> Governing {
+    let policy = Arc::new(Policy::parse(&format!("{LOCAL}\n{more}")).unwrap());
+    let (digest, cache_generation) = (policy.digest(), policy.cache_generation());
+    Governing { policy, digest, switches: Switches::default(), cache_generation }
+}
+
+/// A backlog whose tier was measured: so many documents wait.
+fn measured(governing: &Governing, waiting: i64) -> Arc<Backlog> {
+    let backlog = Arc::new(Backlog::default());
+    measure(&backlog, governing, waiting);
+    backlog
+}
+
+fn measure(backlog: &Backlog, governing: &Governing, waiting: i64) {
+    let partition = PartitionId { topic: "work.gpu".into(), partition: 0 };
+    let lag = PartitionLag { partition, committed: 100 - waiting, end: 100, lag: waiting };
+    // As if it had been asked for later: whatever was let in before is in the topic.
+    backlog.measured(&governing.policy, "gpu", Some(&[lag]), Instant::now() + Duration::from_secs(1));
+}
+
+fn asks(tenant: &str) -> Asks<'_> {
+    Asks { tenant, tier: "gpu", place: Place { partition: 0, offset: 0, priority: 0 }, until_ms: None }
+}
+
+/// A document that asks for its place, and has asked when this returns.
+fn spawn(backlog: &Arc<Backlog>, governing: &Governing, tenant: &'static str) -> tokio::task::JoinHandle<Entered> {
+    let (backlog, governing) = (backlog.clone(), governing.clone());
+    tokio::spawn(async move { backlog.enter(&governing, asks(tenant), &CancellationToken::new()).await })
+}
+
+async fn waiting(backlog: &Backlog, documents: usize) {
+    while backlog.lock().door("gpu").lanes.len() != documents {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_finds_no_room_waits_and_goes_by_turns_when_there_is_some() {
+    let governing = governing("max_backlog = 10");
+    let backlog = measured(&governing, 9);
+    assert!(backlog.has_room(&governing.policy, "gpu"));
+    assert_eq!(spawn(&backlog, &governing, "a").await.unwrap(), Entered::In);
+    assert!(!backlog.has_room(&governing.policy, "gpu"));
+    let many: Vec<_> = (0..5).map(|_| spawn(&backlog, &governing, "a")).collect();
+    waiting(&backlog, 5).await;
+    let one = spawn(&backlog, &governing, "b");
+    waiting(&backlog, 6).await;
+    measure(&backlog, &governing, 8);
+    assert_eq!(backlog.serve(&governing), [("gpu".to_owned(), 0.0)]);
+    assert_eq!(one.await.unwrap(), Entered::In, "the second of two places is the other tenant's");
+    waiting(&backlog, 4).await;
+    measure(&backlog, &governing, 0);
+    backlog.serve(&governing);
+    for document in many {
+        assert_eq!(document.await.unwrap(), Entered::In);
+    }
+}
+
+#[tokio::test]
+async fn without_a_limit_or_a_measurement_nothing_waits() {
+    let unlimited = governing("max_backlog = 0");
+    let backlog = measured(&unlimited, 1_000_000);
+    assert!(!backlog.is_due(&unlimited.policy, "gpu"));
+    assert_eq!(spawn(&backlog, &unlimited, "a").await.unwrap(), Entered::In);
+    let limited = governing("max_backlog = 1");
+    let backlog = Arc::new(Backlog::default());
+    assert!(backlog.is_due(&limited.policy, "gpu"));
+    for _ in 0..3 {
+        assert_eq!(spawn(&backlog, &limited, "a").await.unwrap(), Entered::In);
+    }
+}
+
+#[tokio::test]
+async fn a_quota_holds_up_its_tenant_and_nobody_else() {
+    let governing = governing("max_backlog = 0\n[tenants.a]\ndocuments_per_minute = 20");
+    let backlog = Arc::new(Backlog::default());
+    for _ in 0..2 {
+        assert_eq!(spawn(&backlog, &governing, "a").await.unwrap(), Entered::In, "a tenth of a minute's at once");
+    }
+    let third = spawn(&backlog, &governing, "a");
+    waiting(&backlog, 1).await;
+    for _ in 0..50 {
+        assert_eq!(spawn(&backlog, &governing, "b").await.unwrap(), Entered::In);
+    }
+    assert!(!third.is_finished());
+    backlog.lock().quotas.insert("a".to_owned(), Quota::new(20, now_ms()));
+    backlog.serve(&governing);
+    assert_eq!(third.await.unwrap(), Entered::In);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_tier_that_is_switched_off_or_under_a_policy_that_was_replaced_is_decided_anew() {
+    let before = governing("max_backlog = 1");
+    let backlog = measured(&before, 1);
+    let document = spawn(&backlog, &before, "a");
+    waiting(&backlog, 1).await;
+    backlog.serve(&before);
+    assert!(!document.is_finished());
+    let off = BTreeMap::from([("gpu".to_owned(), (SwitchState::Drain, String::new()))]);
+    backlog.serve(&Governing { switches: Switches::new(off), ..before.clone() });
+    assert_eq!(document.await.unwrap(), Entered::Anew);
+
+    let document = spawn(&backlog, &before, "a");
+    waiting(&backlog, 1).await;
+    backlog.serve(&governing("max_backlog = 1\nstrength = 0.1"));
+    assert_eq!(document.await.unwrap(), Entered::Anew);
+}
+
+#[tokio::test]
+async fn nobody_waits_beyond_a_deadline_or_for_a_stage_that_drains() {
+    let governing = governing("max_backlog = 1");
+    let backlog = measured(&governing, 1);
+    let withdrawn = CancellationToken::new();
+    let late = Asks { until_ms: Some(now_ms() + 30), ..asks("a") };
+    assert_eq!(backlog.enter(&governing, late, &withdrawn).await, Entered::Anew);
+    withdrawn.cancel();
+    assert_eq!(backlog.enter(&governing, asks("a"), &withdrawn).await, Entered::Withdrawn);
+    // Those that left take no place of those that wait.
+    let document = spawn(&backlog, &governing, "b");
+    waiting(&backlog, 3).await;
+    measure(&backlog, &governing, 0);
+    backlog.serve(&governing);
+    assert_eq!(document.await.unwrap(), Entered::In);
+}
