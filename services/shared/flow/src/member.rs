@@ -14,21 +14,24 @@
 //! late it comes: the broker would let it, since it checks the member and not the partition.
 //!
 //! Neither side blocks the other: events travel through an unbounded channel that [`Intake`] bounds, since the log
-//! stops reading when it is full.
+//! stops reading a topic of which enough is held.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::error::FlowError;
 use crate::log::Subscription;
 use crate::record::{Output, PartitionId, Record};
 
+mod intake;
 mod mark;
 
+pub(crate) use intake::ALPHA;
+pub use intake::{Held, Intake, Suspended};
 pub use mark::Mark;
 
 /// One assignment of one partition.
@@ -186,112 +189,6 @@ pub trait Committer: Send + Sync {
 
     /// Leaves the group. Returns within about `deadline`, whatever the log does.
     async fn close(&self, deadline: Duration);
-}
-
-/// Bounds what a member has read and not yet settled, with hysteresis: full at the limit, open again below half of it,
-/// so that a log whose pause is costly (Kafka throws away what it has fetched) is not paused at every record.
-#[derive(Debug)]
-pub struct Intake {
-    max_records: usize,
-    max_bytes: usize,
-    records: AtomicUsize,
-    bytes: AtomicUsize,
-    held: AtomicBool,
-    suspended: AtomicUsize,
-    full: AtomicBool,
-    changed: Notify,
-}
-
-impl Intake {
-    /// Open, with these limits; one record is always let in, however large.
-    pub fn new(max_records: usize, max_bytes: usize) -> Arc<Self> {
-        Arc::new(Self {
-            max_records: max_records.max(1),
-            max_bytes: max_bytes.max(1),
-            records: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            held: AtomicBool::new(false),
-            suspended: AtomicUsize::new(0),
-            full: AtomicBool::new(false),
-            changed: Notify::new(),
-        })
-    }
-
-    /// Counts something in: a record read, or outputs that now wait.
-    pub fn take(&self, records: usize, bytes: usize) {
-        let records = self.records.fetch_add(records, Ordering::AcqRel) + records;
-        let bytes = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
-        if records >= self.max_records || bytes >= self.max_bytes {
-            self.full.store(true, Ordering::Release);
-        }
-    }
-
-    /// Counts it out again.
-    pub fn release(&self, records: usize, bytes: usize) {
-        let records = self.records.fetch_sub(records, Ordering::AcqRel) - records;
-        let bytes = self.bytes.fetch_sub(bytes, Ordering::AcqRel) - bytes;
-        if records <= self.max_records / 2 && bytes <= self.max_bytes / 2 {
-            self.full.store(false, Ordering::Release);
-        }
-        self.changed.notify_waiters();
-    }
-
-    /// Closes or opens the intake whatever is held: the stage drains.
-    pub fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    /// Closes the intake as long as the guard lives: a dependency is away. Guards may overlap.
-    pub fn suspend(self: &Arc<Self>) -> Suspended {
-        self.suspended.fetch_add(1, Ordering::AcqRel);
-        Suspended(Arc::clone(self))
-    }
-
-    /// Whether a dependency is away.
-    pub fn is_suspended(&self) -> bool {
-        self.suspended.load(Ordering::Acquire) > 0
-    }
-
-    /// Whether so much is held that nothing more is read.
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Acquire)
-    }
-
-    /// Whether records may be read now.
-    pub fn is_open(&self) -> bool {
-        !self.held.load(Ordering::Acquire) && !self.is_suspended() && !self.is_full()
-    }
-
-    /// Records and bytes held now.
-    pub fn holding(&self) -> (usize, usize) {
-        (self.records.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
-    }
-
-    /// Waits until records may be read.
-    pub async fn opened(&self) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // Registered before the check, so that no change between the two is missed.
-            changed.as_mut().enable();
-            if self.is_open() {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
-
-/// Keeps an [`Intake`] closed while it lives.
-#[derive(Debug)]
-pub struct Suspended(Arc<Intake>);
-
-impl Drop for Suspended {
-    fn drop(&mut self) {
-        self.0.suspended.fetch_sub(1, Ordering::AcqRel);
-        self.0.changed.notify_waiters();
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@
 //! - A record cannot kill processes for ever. What two owners of a partition in a row died with runs one at a time, each
 //!   record under a marker that is stored before; one that [`AttemptMarkers`] takes for a killer, since processes died
 //!   while it was alone, ends as a dead letter `crash_suspect`. See [`crate::member::Mark`].
+//! - No topic keeps the others out: room to hold records and places in process are shared, see
+//!   [`crate::member::Intake`], and topics take turns.
 //! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
 //!   place.
 
@@ -35,6 +37,7 @@ mod committing;
 mod config;
 mod dead_letter;
 mod drain;
+mod lag;
 mod lanes;
 mod partitions;
 mod processor;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use precis_chaos::{Point, pass, pass_async};
 use tokio::sync::mpsc::{self, UnboundedSender};
-use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
@@ -18,7 +17,8 @@ use super::{TRIM_INTERVAL, now_ms, trim};
 use crate::error::{Class, FlowError};
 use crate::log::Subscription;
 use crate::member::{
-    Assignment, Committer, Epoch, Heartbeat, Intake, JoinRequest, MemberEvent, Membership, Transaction, start_offset,
+    Assignment, Committer, Epoch, Heartbeat, Held, Intake, JoinRequest, MemberEvent, Membership, Transaction,
+    start_offset,
 };
 use crate::record::{PartitionId, Record};
 
@@ -51,12 +51,12 @@ pub(super) async fn join(database: Database, request: JoinRequest) -> Result<Mem
     };
     feeder.check_topics().await?;
     tokio::spawn(feeder.run(stop.clone()));
-    let held = Mutex::new(Some(Held { _lock: lock, _stop: stop.drop_guard() }));
+    let held = Mutex::new(Some(Live { _lock: lock, _stop: stop.drop_guard() }));
     Ok(Membership { events: received, committer: Arc::new(EmbeddedCommitter { database, group, epoch, held }) })
 }
 
 /// What ends with the membership: the feeder first, then the lock.
-struct Held {
+struct Live {
     _stop: DropGuard,
     _lock: GroupLock,
 }
@@ -65,7 +65,7 @@ struct EmbeddedCommitter {
     database: Database,
     group: Arc<str>,
     epoch: Epoch,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<Live>>,
 }
 
 #[async_trait]
@@ -129,10 +129,14 @@ impl Feeder {
     }
 
     async fn feed(&mut self) -> Result<(), FlowError> {
-        let mut changes = self.database.changes();
+        let (mut changes, intake) = (self.database.changes(), Arc::clone(&self.intake));
         loop {
             self.heartbeat.beat();
             changes.mark_unchanged();
+            let opened = intake.changed();
+            tokio::pin!(opened);
+            // Registered before the round, so that no change on the way is missed.
+            opened.as_mut().enable();
             let fed = match self.feed_once().await {
                 Ok(fed) => fed,
                 Err(error) if error.class() == Class::Retry => {
@@ -145,41 +149,41 @@ impl Feeder {
             if fed {
                 continue;
             }
-            if let Ok(Err(_)) = timeout(IDLE, changes.changed()).await {
-                return Err(FlowError::Closed);
+            tokio::select! {
+                changed = changes.changed() => changed.map_err(|_| FlowError::Closed)?,
+                () = opened => {}
+                () = tokio::time::sleep(IDLE) => {}
             }
         }
     }
 
-    /// Goes round all partitions once; `false` when there was nothing.
+    /// Goes round all partitions that may be read once; `false` when there was nothing.
     async fn feed_once(&mut self) -> Result<bool, FlowError> {
         self.find_partitions().await?;
         let mut fed = false;
         for partition in self.next.keys().cloned().collect::<Vec<_>>() {
-            self.wait_until_open().await;
+            if !self.intake.admits(&partition.topic) {
+                continue;
+            }
             let (topic, from) = self.next[&partition].clone();
             let number = partition.partition;
             let read = move |sql: &rusqlite::Transaction<'_>| store::read(sql, &topic, number, from, BATCH);
             for record in self.database.read("reading", read).await? {
+                if !self.intake.admits(&partition.topic) {
+                    break;
+                }
                 fed = true;
-                self.wait_until_open().await;
                 self.push(&partition, record)?;
             }
         }
         Ok(fed)
     }
 
-    async fn wait_until_open(&self) {
-        while timeout(IDLE, self.intake.opened()).await.is_err() {
-            self.heartbeat.beat();
-        }
-    }
-
     fn push(&mut self, partition: &PartitionId, record: Record) -> Result<(), FlowError> {
         if let Some((_, next)) = self.next.get_mut(partition) {
             *next = record.offset + 1;
         }
-        self.intake.take(1, record.size_bytes());
+        self.intake.take(&record.topic, Held::of(&record));
         self.events.send(MemberEvent::Record { record, epoch: self.epoch }).map_err(|_| FlowError::Closed)
     }
 

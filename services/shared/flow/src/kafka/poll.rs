@@ -14,33 +14,32 @@ use super::client::flow_error;
 use super::convert::{Records, partition_list};
 use super::rebalance::MemberContext;
 use crate::error::FlowError;
-use crate::member::{Intake, MemberEvent};
+use crate::member::{Held, Intake, MemberEvent};
 use crate::record::PartitionId;
 
 /// How long one poll waits for a record.
 const POLL: Duration = Duration::from_millis(100);
-/// The same while nothing may be read: so long can an intake be open before it is noticed.
+/// The same while some partitions may not be read: so long can an intake be open before it is noticed.
 const POLL_PAUSED: Duration = Duration::from_millis(20);
 
 /// Polls until the member closes or fails, then leaves the group.
 pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     let context = Arc::clone(consumer.context());
     let mut records = Records::default();
-    let mut paused = HashSet::new();
+    let mut paused = Paused::default();
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
-        let open = intake.is_open();
-        if let Err(error) = pause_or_resume(&consumer, open, &mut paused) {
+        if let Err(error) = paused.follow(&consumer, intake) {
             // Nothing is lost by it: what comes in too much is only memory.
             warn!(group = context.group, %error, "cannot pause or resume");
         }
-        match consumer.poll(if open { POLL } else { POLL_PAUSED }) {
+        match consumer.poll(if paused.partitions.is_empty() { POLL } else { POLL_PAUSED }) {
             None => {}
             Some(Ok(message)) => {
                 let record = records.record(&message);
                 // Not ours any more: what was fetched before a revocation may still come out of the client.
                 let Some(epoch) = context.ownership.epoch(&record.partition_id()) else { continue };
-                intake.take(1, record.size_bytes());
+                intake.take(&record.topic, Held::of(&record));
                 if context.events.send(MemberEvent::Record { record, epoch }).is_err() {
                     break;
                 }
@@ -59,32 +58,45 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     drop(consumer);
 }
 
-/// Makes the consumer read exactly the partitions that may be read.
-fn pause_or_resume(
-    consumer: &BaseConsumer<MemberContext>,
-    open: bool,
-    paused: &mut HashSet<PartitionId>,
-) -> Result<(), KafkaError> {
-    let context = consumer.context();
-    if context.reassigned.swap(false, Ordering::AcqRel) {
-        // A partition that came back is not paused any more.
-        paused.clear();
-    }
-    if open {
-        if !paused.is_empty() {
-            let owned: HashSet<_> = context.ownership.partitions().into_iter().collect();
-            consumer.resume(&partition_list(paused.intersection(&owned)))?;
-            paused.clear();
+/// What the consumer was told not to read.
+#[derive(Default)]
+struct Paused {
+    partitions: HashSet<PartitionId>,
+    /// Which version of the intake that follows.
+    version: Option<u64>,
+}
+
+impl Paused {
+    /// Makes the consumer read exactly the partitions whose topics the intake admits.
+    fn follow(&mut self, consumer: &BaseConsumer<MemberContext>, intake: &Intake) -> Result<(), KafkaError> {
+        let context = consumer.context();
+        let reassigned = context.reassigned.swap(false, Ordering::AcqRel);
+        if reassigned {
+            // A partition that came back is not paused any more.
+            self.partitions.clear();
+            self.version = None;
         }
-        return Ok(());
+        // Looked at first: what changes from now on is followed in the next round.
+        let version = intake.version();
+        if self.version == Some(version) {
+            return Ok(());
+        }
+        self.version = None;
+        let owned: HashSet<_> = context.ownership.partitions().into_iter().collect();
+        let shut: HashSet<_> = owned.iter().filter(|partition| !intake.admits(&partition.topic)).cloned().collect();
+        let open: Vec<_> = self.partitions.intersection(&owned).filter(|paused| !shut.contains(*paused)).collect();
+        if !open.is_empty() {
+            consumer.resume(&partition_list(open))?;
+        }
+        self.partitions.retain(|paused| shut.contains(paused));
+        let running: Vec<_> = shut.difference(&self.partitions).cloned().collect();
+        if !running.is_empty() {
+            consumer.pause(&partition_list(&running))?;
+            self.partitions.extend(running);
+        }
+        self.version = Some(version);
+        Ok(())
     }
-    let owned = context.ownership.partitions();
-    let running: Vec<_> = owned.into_iter().filter(|partition| !paused.contains(partition)).collect();
-    if !running.is_empty() {
-        consumer.pause(&partition_list(&running))?;
-        paused.extend(running);
-    }
-    Ok(())
 }
 
 /// What a consumer's error ends; `None`: it passes by itself.

@@ -33,9 +33,10 @@ pub struct StageConfig {
     /// The largest output, framing included: a larger one turns its record into a rejection `output_too_large`, since
     /// it would fail every transaction it is in.
     pub max_output_bytes: usize,
-    /// How many records are processed at once.
+    /// How many records are processed at once; where several topics are read, one alone has two thirds of these places.
     pub max_in_flight: usize,
     /// How many records are held in all: waiting for their key, in process, or finished and waiting for an earlier one.
+    /// Shared by topics as [`crate::member::Intake`] says: one alone among several has two thirds.
     pub max_held: usize,
     /// How many bytes of records and outputs are held in all.
     pub max_in_flight_bytes: usize,

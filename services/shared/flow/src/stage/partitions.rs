@@ -2,7 +2,7 @@
 //! what is left of a partition that goes. No I/O and no clock: the model test drives it through every interleaving it
 //! can think of.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::processor::Delivery;
 use super::standing::{Admission, Moment, Standing};
-use super::tracker::{Held, Tracker, TransactionLimit};
-use crate::member::{Assignment, Epoch, Part, Transaction};
+use super::tracker::{Tracker, TransactionLimit};
+use crate::member::{Assignment, Epoch, Held, Part, Transaction};
 use crate::record::{Output, PartitionId, Record};
 
 /// All owned partitions.
@@ -153,9 +153,14 @@ impl Partitions {
         (!parts.is_empty()).then_some(Transaction { parts })
     }
 
-    /// The transaction committed, but for the partitions that were left out: what need not be held any longer.
-    pub(crate) fn confirm(&mut self, lent: &[(PartitionId, Epoch)], left_out: &[PartitionId]) -> Held {
-        let mut held = Held::default();
+    /// The transaction committed, but for the partitions that were left out: what need not be held any longer, by
+    /// partition.
+    pub(crate) fn confirm<'a>(
+        &mut self,
+        lent: &'a [(PartitionId, Epoch)],
+        left_out: &[PartitionId],
+    ) -> Vec<(&'a PartitionId, Held)> {
+        let mut held = Vec::with_capacity(lent.len());
         for (partition, epoch) in lent {
             let Some(owned) = self.at(partition, *epoch) else { continue };
             if left_out.contains(partition) {
@@ -163,7 +168,7 @@ impl Partitions {
                 owned.standing.abort();
                 continue;
             }
-            held = held.and(owned.tracker.confirm());
+            held.push((partition, owned.tracker.confirm()));
             owned.standing.confirm();
             let next = owned.standing.next();
             owned.alone.take_if(|offset| *offset < next);
@@ -236,6 +241,11 @@ impl Partitions {
     /// All owned partitions.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &PartitionId> {
         self.owned.keys()
+    }
+
+    /// Of how many topics there are partitions here.
+    pub(crate) fn topics(&self) -> usize {
+        self.ids().map(|partition| &partition.topic).collect::<HashSet<_>>().len()
     }
 
     /// Whether any of these has something to commit.

@@ -18,16 +18,17 @@ use super::breaker::Breaker;
 use super::committing::{Committed, Committing};
 use super::config::StageConfig;
 use super::drain::{Drain, Next};
+use super::lag;
 use super::lanes::{Lane, Lanes};
 use super::partitions::Partitions;
 use super::processor::{Delivery, Processor, Rejection};
 use super::retry::wait;
-use super::tracker::{Held, TransactionLimit};
+use super::tracker::TransactionLimit;
 use super::work::{Context, Finish, OUTPUT_REFUSED, OUTPUT_TOO_LARGE};
 use super::{JOIN_BACKOFF, STALL_AFTER};
 use crate::error::{Class, FlowError};
 use crate::log::Log;
-use crate::member::{Committer, Epoch, Heartbeat, Intake, Mark, MemberEvent};
+use crate::member::{Committer, Epoch, Heartbeat, Held, Intake, Mark, MemberEvent};
 use crate::record::{PartitionId, Record};
 
 /// Bounds one transaction: readers of committed records wait behind an open one.
@@ -87,9 +88,9 @@ impl Stage {
             log,
             breaker: Breaker::new(config.reject_breaker),
             partitions: Partitions::new(config.max_held),
+            lanes: Lanes::new(config.max_in_flight),
             context: Arc::new(Context { config, processor, intake }),
             committer,
-            lanes: Lanes::default(),
             working: JoinSet::new(),
             committing: None,
             commit_due: None,
@@ -187,7 +188,8 @@ impl Stage {
                     }
                     self.partitions.assign(assignment);
                 }
-                self.commit_soon();
+                self.share_out();
+                self.commit_soon(false);
                 component.set_ready();
             }
             MemberEvent::Revoking { partitions, guard } => {
@@ -214,6 +216,7 @@ impl Stage {
                 for partition in &partitions {
                     self.forget(partition);
                 }
+                self.share_out();
             }
             MemberEvent::Failed(error) => return Err(error),
         }
@@ -221,11 +224,11 @@ impl Stage {
     }
 
     fn on_record(&mut self, record: Record, epoch: Epoch) {
-        let bytes = record.size_bytes();
+        let held = Held::of(&record);
         let partition = record.partition_id();
         let leaving = self.stopping || self.drains.iter().any(|drain| drain.contains(&partition));
         let seen = if leaving { None } else { self.partitions.see(record, epoch, Instant::now()) };
-        let Some(delivery) = seen else { return self.context.intake.release(1, bytes) };
+        let Some(delivery) = seen else { return self.context.intake.release([(&*partition.topic, held)]) };
         match self.partitions.hold_back(delivery, epoch) {
             Some(delivery) => self.lanes.push(Lane::of(&delivery.record, epoch), delivery),
             None => self.commit_now(),
@@ -236,8 +239,7 @@ impl Stage {
         for (delivery, epoch) in self.partitions.admit() {
             self.lanes.push(Lane::of(&delivery.record, epoch), delivery);
         }
-        while self.working.len() < self.context.config.max_in_flight {
-            let Some((lane, delivery)) = self.lanes.next() else { return };
+        while let Some((lane, delivery)) = self.lanes.next() {
             self.partitions.start(&lane.partition, lane.epoch);
             let context = Arc::clone(&self.context);
             let alone = self.partitions.is_alone(&delivery.record, lane.epoch);
@@ -284,9 +286,12 @@ impl Stage {
             });
         }
         if let Some(bytes) = self.partitions.finish(&delivery, epoch, outputs, rejected.is_some()) {
-            self.context.intake.take(0, bytes);
-            self.finished = self.finished.and(Held { records: 1, bytes: bytes + delivery.record.size_bytes() });
-            if self.partitions.is_alone(&delivery.record, epoch) { self.commit_now() } else { self.commit_soon() }
+            let record = &delivery.record;
+            self.context.intake.take(&record.topic, Held::outputs(bytes));
+            self.finished = self.finished.and(Held::of(record)).and(Held::outputs(bytes));
+            // There is no point in waiting for more where nothing more comes in before a commit.
+            let at_once = self.partitions.is_alone(record, epoch) || self.context.intake.is_shut(&record.topic);
+            self.commit_soon(at_once);
         }
         Ok(())
     }
@@ -298,21 +303,19 @@ impl Stage {
         }
     }
 
-    fn commit_soon(&mut self) {
+    fn commit_soon(&mut self, at_once: bool) {
         let now = Instant::now();
         let due = *self.commit_due.get_or_insert(now + self.context.config.commit_interval);
         // Not before its time after an abort.
-        if self.plenty() && self.aborts == 0 {
+        if (at_once || self.is_full()) && self.aborts == 0 {
             self.commit_due = Some(due.min(now));
         }
     }
 
-    /// Whether there is no point in waiting for more: a transaction is full, or nothing more comes in before one.
-    fn plenty(&self) -> bool {
+    /// Whether there is enough for a transaction.
+    fn is_full(&self) -> bool {
         // Outputs are about as large as the records that they come of.
-        let full =
-            self.finished.records >= TRANSACTION_LIMIT.records || self.finished.bytes >= 2 * TRANSACTION_LIMIT.bytes;
-        full || self.context.intake.is_full()
+        self.finished.records >= TRANSACTION_LIMIT.records || self.finished.bytes >= 2 * TRANSACTION_LIMIT.bytes
     }
 
     fn commit_if_due(&mut self) {
@@ -337,14 +340,12 @@ impl Stage {
                 self.one_by_one = self.one_by_one.saturating_sub(1);
                 Counter::StageCommits.increment(&[self.name(), "committed"]);
                 Histogram::StageCommitSeconds.record(began.elapsed().as_secs_f64(), &[self.name()]);
-                let Held { records, bytes } = self.partitions.confirm(&lent, &left_out);
-                self.context.intake.release(records, bytes);
-                self.finished = Held {
-                    records: self.finished.records.saturating_sub(records),
-                    bytes: self.finished.bytes.saturating_sub(bytes),
-                };
+                let done = self.partitions.confirm(&lent, &left_out);
+                self.context.intake.release(done.iter().map(|(partition, held)| (&*partition.topic, *held)));
+                self.finished = done.into_iter().fold(self.finished, |left, (_, held)| left.less(held));
                 if self.partitions.any_ready(self.partitions.ids()) {
-                    let at_once = self.one_by_one > 0 || self.plenty();
+                    let shut = self.partitions.ids().filter(|id| self.context.intake.is_shut(&id.topic));
+                    let at_once = self.one_by_one > 0 || self.is_full() || self.partitions.any_ready(shut);
                     let pause = if at_once { Duration::ZERO } else { self.context.config.commit_interval };
                     let next = began + pause;
                     self.commit_due = Some(self.commit_due.map_or(next, |due| due.min(next)));
@@ -368,7 +369,7 @@ impl Stage {
             Class::Reject => {
                 self.one_by_one = 0;
                 let Some((delivery, epoch, bytes)) = self.partitions.reopen() else { return Err(error) };
-                self.context.intake.release(0, bytes);
+                self.context.intake.release([(&*delivery.record.topic, Held::outputs(bytes))]);
                 self.reject_refused(delivery, epoch, &error);
             }
         }
@@ -387,6 +388,7 @@ impl Stage {
         let lane = Lane::beside(&delivery.record, epoch);
         let code = if let FlowError::RecordTooLarge { .. } = error { OUTPUT_TOO_LARGE } else { OUTPUT_REFUSED };
         let rejection = Rejection::new(code, error.to_string());
+        self.lanes.begin(&lane);
         self.partitions.start(&lane.partition, epoch);
         let context = Arc::clone(&self.context);
         self.working.spawn(async move {
@@ -428,6 +430,7 @@ impl Stage {
                 for partition in drain.partitions() {
                     self.forget(partition);
                 }
+                self.share_out();
                 false
             }
         });
@@ -447,9 +450,16 @@ impl Stage {
     }
 
     fn forget(&mut self, partition: &PartitionId) {
-        let Held { records, bytes } = self.partitions.remove(partition);
-        self.context.intake.release(records, bytes);
+        let held = self.partitions.remove(partition);
+        self.context.intake.release([(&*partition.topic, held)]);
         self.finished = Held::default();
+    }
+
+    /// Tells who shares by topics of how many there are partitions.
+    fn share_out(&mut self) {
+        let topics = self.partitions.topics();
+        self.lanes.share_among(topics);
+        self.context.intake.share_among(topics);
     }
 
     /// The next moment at which something may be due although nothing happened.
@@ -460,30 +470,17 @@ impl Stage {
     }
 
     fn report(&mut self) {
-        let (records, _) = self.context.intake.holding();
+        let Held { records, .. } = self.context.intake.holding();
         let oldest = self.partitions.oldest_open().map_or(0.0, |since| since.elapsed().as_secs_f64());
         Gauge::StageInFlight.set(records as f64, &[self.name()]);
         Gauge::StageOldestIncompleteSeconds.set(oldest, &[self.name()]);
         Gauge::StagePaused.set(f64::from(u8::from(self.context.intake.is_suspended())), &[self.name()]);
         if self.reports.is_multiple_of(REPORTS_PER_LAG) {
-            self.measure_lag();
+            // One that is still out is given up.
+            let owned = self.partitions.ids().cloned().collect();
+            self.measuring_lag = Some(lag::measure(Arc::clone(&self.log), Arc::clone(&self.context), owned));
         }
         self.reports += 1;
-    }
-
-    /// Measures beside the loop: the answer may take its time. One that is still out is given up.
-    fn measure_lag(&mut self) {
-        let (log, context) = (Arc::clone(&self.log), Arc::clone(&self.context));
-        let owned: Vec<PartitionId> = self.partitions.ids().cloned().collect();
-        self.measuring_lag = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            match log.group_lag(&context.config.group).await {
-                Ok(lags) => {
-                    let lag: i64 = lags.iter().filter(|lag| owned.contains(&lag.partition)).map(|lag| lag.lag).sum();
-                    Gauge::StageLag.set(lag as f64, &[&context.config.name]);
-                }
-                Err(error) => debug!(stage = context.config.name, %error, "cannot measure lag"),
-            }
-        })));
     }
 }
 

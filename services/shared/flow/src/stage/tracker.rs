@@ -21,7 +21,7 @@ use precis_chaos::{Sabotage, sabotaged};
 use tokio::time::Instant;
 
 use super::processor::Delivery;
-use crate::member::Epoch;
+use crate::member::{Epoch, Held};
 use crate::record::Output;
 
 /// One assigned partition.
@@ -68,13 +68,6 @@ pub(crate) struct TransactionLimit {
     /// Records, over all partitions.
     pub(crate) records: usize,
     /// Bytes of outputs, over all partitions.
-    pub(crate) bytes: usize,
-}
-
-/// What can be forgotten: to be released from the intake.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) records: usize,
     pub(crate) bytes: usize,
 }
 
@@ -197,12 +190,6 @@ impl Slot {
     fn held(&self) -> Held {
         let outputs = self.outputs.as_ref().map_or(0, |finished| finished.bytes);
         Held { records: 1, bytes: self.record_bytes + outputs }
-    }
-}
-
-impl Held {
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self { records: self.records + other.records, bytes: self.bytes + other.bytes }
     }
 }
 

@@ -30,6 +30,7 @@ macro_rules! contract {
 mod crash;
 mod damage;
 mod embedded_only;
+mod fairness;
 mod kafka_only;
 mod kill;
 mod log;

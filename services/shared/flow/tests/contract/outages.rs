@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use precis_flow::member::{Assignment, Committer, JoinRequest, MemberEvent, Membership, Transaction};
+use precis_flow::member::{Assignment, Committer, Held, JoinRequest, MemberEvent, Membership, Transaction};
 use precis_flow::{
     Delivery, ExclusiveWriter, FlowError, Log, Output, PartitionId, PartitionLag, Position, ReadStart, Reader, Record,
     Scope, StageConfig, StageError, Subscription, TopicChange, TopicSpec, TopicStatus,
@@ -225,10 +225,10 @@ impl Log for Handle {
         let (log, intake) = (Arc::clone(&self.0), request.intake);
         tokio::spawn(async move {
             for next in 0.. {
-                intake.opened().await;
+                intake.opened("in").await;
                 log.until("in", next + 1).await;
                 let record = log.read("in").swap_remove(next);
-                intake.take(1, record.size_bytes());
+                intake.take(&record.topic, Held::of(&record));
                 if events.send(MemberEvent::Record { record, epoch: 1 }).is_err() {
                     return;
                 }

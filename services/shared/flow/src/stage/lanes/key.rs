@@ -16,15 +16,15 @@ impl Lane {
 
 impl<T> Lanes<T> {
     pub(in crate::stage) fn key<K: Hash + Ord>(&self, age: Age<'_>, item: impl Fn(&T) -> K, into: &mut impl Hasher) {
-        for (lane, ready) in &self.ready {
-            (lane.key(age), item(ready)).hash(into);
-        }
+        let ready = self.turns.iter().flat_map(|name| &self.topics[name].ready);
+        let ready: Vec<_> = ready.map(|(lane, ready)| (lane.key(age), item(ready))).collect();
+        (&self.turns, ready).hash(into);
         let mut waiting: Vec<_> = self
             .waiting
             .iter()
             .map(|(lane, behind)| (lane.key(age), behind.iter().map(&item).collect::<Vec<_>>()))
             .collect();
         waiting.sort_unstable();
-        (self.ready.len(), waiting).hash(into);
+        waiting.hash(into);
     }
 }

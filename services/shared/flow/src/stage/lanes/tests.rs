@@ -10,8 +10,12 @@ use super::*;
 use crate::record::Headers;
 
 fn lane(partition: i32, epoch: Epoch, key: Option<&str>) -> Lane {
+    lane_of("t", partition, epoch, key)
+}
+
+fn lane_of(topic: &str, partition: i32, epoch: Epoch, key: Option<&str>) -> Lane {
     let record = Record {
-        topic: "t".into(),
+        topic: topic.into(),
         partition,
         offset: 0,
         timestamp_ms: 0,
@@ -24,7 +28,7 @@ fn lane(partition: i32, epoch: Epoch, key: Option<&str>) -> Lane {
 
 #[test]
 fn the_second_of_a_key_waits_for_the_first() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(usize::MAX);
     for item in 0..2 {
         lanes.push(lane(0, 1, Some("a")), item);
     }
@@ -37,7 +41,7 @@ fn the_second_of_a_key_waits_for_the_first() {
 
 #[test]
 fn records_without_a_key_wait_for_nobody() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(usize::MAX);
     for item in 0..3 {
         lanes.push(lane(0, 1, None), item);
     }
@@ -47,7 +51,7 @@ fn records_without_a_key_wait_for_nobody() {
 
 #[test]
 fn an_empty_key_is_a_key() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(usize::MAX);
     lanes.push(lane(0, 1, Some("")), 0);
     lanes.push(lane(0, 1, Some("")), 1);
     assert!(lanes.next().is_some());
@@ -56,7 +60,7 @@ fn an_empty_key_is_a_key() {
 
 #[test]
 fn what_is_left_of_an_earlier_assignment_holds_up_nobody() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(usize::MAX);
     lanes.push(lane(0, 1, Some("a")), 0);
     let (old, _) = lanes.next().unwrap();
     lanes.forget(|partition| partition.partition == 0);
@@ -69,7 +73,7 @@ fn what_is_left_of_an_earlier_assignment_holds_up_nobody() {
 
 #[test]
 fn forgetting_a_partition_leaves_the_others() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(usize::MAX);
     for (partition, key, item) in [(0, "a", 0), (0, "a", 1), (1, "a", 2), (1, "a", 3)] {
         lanes.push(lane(partition, 1, Some(key)), item);
     }
@@ -81,13 +85,57 @@ fn forgetting_a_partition_leaves_the_others() {
     assert!(lanes.next().is_none());
 }
 
+/// Items of topics, in this order, without keys.
+fn of_topics(places: usize, topics: usize, items: &[(&'static str, usize)]) -> Lanes<&'static str> {
+    let mut lanes = Lanes::new(places);
+    lanes.share_among(topics);
+    for (topic, count) in items {
+        (0..*count).for_each(|_| lanes.push(lane_of(topic, 0, 1, None), *topic));
+    }
+    lanes
+}
+
+#[test]
+fn topics_take_turns_however_many_one_has() {
+    let mut lanes = of_topics(usize::MAX, 3, &[("a", 1_000), ("b", 3), ("c", 1)]);
+    let turns: String = std::iter::from_fn(|| lanes.next()).map(|(_, topic)| topic).take(9).collect();
+    assert_eq!(turns, "abcababaa");
+}
+
+#[test]
+fn a_topic_whose_records_never_end_leaves_places_for_others() {
+    let mut lanes = of_topics(12, 2, &[("stuck", 100)]);
+    assert_eq!(std::iter::from_fn(|| lanes.next()).count(), 8, "twice what is free");
+    (0..100).for_each(|_| lanes.push(lane_of("other", 0, 1, None), "other"));
+    let mut ended = 0;
+    while let Some((lane, topic)) = lanes.next() {
+        assert_eq!(topic, "other");
+        lanes.done(lane);
+        ended += 1;
+    }
+    assert_eq!(ended, 100);
+    // Work that no turn began takes a place too.
+    let beside = lane_of("stuck", 0, 1, None);
+    (0..4).for_each(|_| lanes.begin(&beside));
+    lanes.push(lane_of("other", 0, 1, None), "other");
+    assert!(lanes.next().is_none());
+    lanes.done(beside);
+    assert!(lanes.next().is_some());
+}
+
+#[test]
+fn a_topic_alone_has_every_place() {
+    let mut lanes = of_topics(12, 1, &[("a", 100)]);
+    assert_eq!(std::iter::from_fn(|| lanes.next()).count(), 12);
+}
+
 proptest! {
     #[test]
     fn every_item_comes_out_once_in_the_order_of_its_key(
         keys in prop::collection::vec(0..4_u8, 0..60),
         finish_first in prop::collection::vec(any::<prop::sample::Index>(), 0..120),
     ) {
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(usize::MAX);
         for (item, key) in keys.iter().enumerate() {
             lanes.push(lane(0, 1, Some(&key.to_string())), (*key, item));
         }
@@ -156,7 +204,7 @@ impl Model for Turns {
     type Action = Act;
 
     fn initial(&self) -> Turn {
-        Turn { lanes: Lanes::default(), came: Vec::new(), forgotten: false }
+        Turn { lanes: Lanes::new(usize::MAX), came: Vec::new(), forgotten: false }
     }
 
     fn key(&self, turn: &Turn, into: &mut DefaultHasher) {
@@ -217,6 +265,7 @@ impl Model for Turns {
         turn.came.len() == KEYS.len()
             && turn.came.iter().all(|(_, at)| *at == At::Over)
             && turn.lanes.waiting.is_empty()
+            && turn.lanes.topics.is_empty()
     }
 }
 

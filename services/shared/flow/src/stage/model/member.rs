@@ -9,14 +9,14 @@ use tokio::time::Instant;
 use super::broker::{Ending, Kind, Log, entry_of, is_refused, output_of, partition_id};
 use crate::error::Class;
 use crate::kafka::ownership::Ownership;
-use crate::member::{Assignment, Epoch, Transaction};
+use crate::member::{Assignment, Epoch, Held, Transaction};
 use crate::record::{PartitionId, Record};
 use crate::stage::dead_letter;
 use crate::stage::drain::{Drain, Next};
 use crate::stage::lanes::{Lane, Lanes};
 use crate::stage::partitions::Partitions;
 use crate::stage::processor::Delivery;
-use crate::stage::tracker::{Held, TransactionLimit};
+use crate::stage::tracker::TransactionLimit;
 
 pub(super) use crate::member::Part;
 
@@ -146,7 +146,7 @@ impl Member {
             waiting: None,
             assigned_as: Vec::new(),
             partitions: Partitions::new(WINDOW),
-            lanes: Lanes::default(),
+            lanes: Lanes::new(usize::MAX),
             running: Vec::new(),
             lent: Vec::new(),
             records_lent: 0,
@@ -366,12 +366,17 @@ impl Member {
             Ok(left_out) => {
                 self.aborts = false;
                 self.one_by_one = self.one_by_one.saturating_sub(1);
-                let held = self.partitions.confirm(&lent, &left_out);
-                self.release(held.records, held.bytes);
+                self.confirm(&lent, &left_out);
             }
             Err(class) => self.on_aborted(&lent, records, class)?,
         }
         self.turn()
+    }
+
+    fn confirm(&mut self, lent: &[(PartitionId, Epoch)], left_out: &[PartitionId]) {
+        for (_, Held { records, bytes }) in self.partitions.confirm(lent, left_out) {
+            self.release(records, bytes);
+        }
     }
 
     fn on_aborted(&mut self, lent: &[(PartitionId, Epoch)], records: usize, class: Class) -> Step {
@@ -392,8 +397,7 @@ impl Member {
             }
         }
         if self.broken == Broken::AbortIsDone && records > 0 {
-            let held = self.partitions.confirm(lent, &[]);
-            self.release(held.records, held.bytes);
+            self.confirm(lent, &[]);
         } else {
             self.partitions.abort(lent);
         }
@@ -403,6 +407,7 @@ impl Member {
     fn reject_refused(&mut self, delivery: Arc<Delivery>, epoch: Epoch) {
         let kept = self.broken == Broken::RefusedKeepsLane;
         let lane = if kept { Lane::of(&delivery.record, epoch) } else { Lane::beside(&delivery.record, epoch) };
+        self.lanes.begin(&lane);
         self.partitions.start(&lane.partition, epoch);
         self.running.push(Running { lane, delivery, refused: true });
     }

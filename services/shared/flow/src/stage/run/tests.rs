@@ -119,7 +119,7 @@ impl Bench {
             value: Some(value.as_bytes().to_vec()),
             headers: Headers::new(),
         };
-        self.intake.take(1, record.size_bytes());
+        self.intake.take(&record.topic, Held::of(&record));
         self.events.send(MemberEvent::Record { record, epoch }).unwrap();
     }
 
@@ -242,6 +242,6 @@ async fn a_revocation_waits_for_no_record_that_waits_for_its_next_try() {
     }
     bench.settle().await;
     assert_eq!(drained.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
-    assert_eq!(bench.intake.holding(), (0, 0), "nothing is held of what is left to the next owner");
-    assert!(bench.intake.is_open(), "and nobody here waits for what is away");
+    assert_eq!(bench.intake.holding(), Held::default(), "nothing is held of what is left to the next owner");
+    assert!(bench.intake.admits("in"), "and nobody here waits for what is away");
 }
