@@ -15,9 +15,9 @@ pub struct RouterSettings {
 
 impl Default for RouterSettings {
     /// Routing takes microseconds, or the store's time where the store is asked: many at once, and transactions that are
-    /// large enough to be worth their round trips.
+    /// large enough to be worth their round trips. One topic may hold two thirds of what the stage holds: three transactions.
     fn default() -> Self {
-        Self { stage: StageSettings { max_in_flight: 256, max_held: Some(12_000), ..StageSettings::default() } }
+        Self { stage: StageSettings { max_in_flight: 256, max_held: Some(18_000), ..StageSettings::default() } }
     }
 }
 
