@@ -1,13 +1,15 @@
 """Back-pressure: documents queued on Kafka in front of a slow worker. Memory must stay flat, lag must be told, SIGTERM must drain.
 
-    python3 loadtest/pressure.py [--documents 100000] [--profile release]      needs what `make test` needs
+    python3 loadtest/pressure.py [--documents 100000] [--max-backlog 1000] [--profile release]      needs what `make test` needs
 
-Prints one line of JSON. The provider is a stand-in that takes a second for each answer, so that nearly all documents still wait for the
-api-worker when it is told to stop. The store is a directory: the test's S3 server would be what is measured. Exit code 1 when
+Prints one line of JSON. The provider is a stand-in that takes a second for each answer, so that nearly all documents still wait when the
+services are told to stop: all but the tier's limit before the router, in `documents`; with `--max-backlog 0` all of them before the worker. The
+store is a directory: the test's S3 server would be what is measured. Exit code 1 when
 
 - router or worker use more than twice the memory that they used ten seconds after the last of the first thousand documents came;
-- `precis status` tells the router a lag beyond one transaction marker a partition when it has routed everything;
-- the worker does not end with code 0 within its drain budget after SIGTERM.
+- `precis status` tells the worker a lag beyond the tier's limit and what the router may have let in besides; or, without a limit, the
+  router one beyond a transaction marker a partition when it has routed everything;
+- one of the two does not end with code 0 within its drain budget after SIGTERM.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -39,6 +42,10 @@ ANSWER_SECONDS = 1.0
 # The api-worker's own default, and the router's.
 DRAIN_SECONDS = {"api-worker": 120, "router": 30}
 SETTLE_SECONDS = 10
+# How long the services are watched with everything queued before them.
+WATCH_SECONDS = 60
+# What the router has in process at once by default.
+IN_PROCESS = 256
 PATIENCE_SECONDS = 3600
 REPLY = json.dumps({"choices": [{"message": {"role": "assistant", "content": notes.ANSWER}, "finish_reason": "stop"}],
                     "usage": {"prompt_tokens": 50, "completion_tokens": 12}}).encode()
@@ -77,8 +84,9 @@ class Provider:
 class PressureHouse(KafkaHouse):
     """Kafka and a directory."""
 
-    def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str):
-        House.__init__(self, folder, [API], llmock=provider, checks=PERMISSIVE)
+    def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, max_backlog: int):
+        House.__init__(self, folder, [replace(API, max_backlog=max_backlog)], llmock=provider, checks=PERMISSIVE)
+        self.max_backlog = max_backlog
         self.kafka, self.store, self.profile = kafka, DirectoryStore(folder / "objects"), profile
 
     def store_settings(self) -> dict:
@@ -126,14 +134,14 @@ def measure(house: PressureHouse, documents: int) -> dict:
     for first in range(1000, documents, 10_000):
         house.publish([note(number) for number in range(first, min(first + 10_000, documents))])
     published = time.monotonic() - began
-    seen, deadline = [], time.monotonic() + PATIENCE_SECONDS
-    while not seen or seen[-1] > 4:
-        assert time.monotonic() < deadline, f"the router is {seen[-1]} behind after {PATIENCE_SECONDS} s"
-        time.sleep(2)
-        seen.append(house.lag("precis.router"))
-    routed = time.monotonic() - began
-    time.sleep(SETTLE_SECONDS)
-    queued = house.lag("precis.work.api")
+    routed = None
+    if house.max_backlog:
+        time.sleep(WATCH_SECONDS)
+    else:
+        wait_until_routed(house)
+        routed = round(time.monotonic() - began, 1)
+        time.sleep(SETTLE_SECONDS)
+    queued = {group: house.lag(group) for group in ("precis.router", "precis.work.api")}
     memory.over.set()
     memory.join()
     drained = {}
@@ -141,8 +149,15 @@ def measure(house: PressureHouse, documents: int) -> dict:
         stopped = time.monotonic()
         code = service.terminate()
         drained[name] = {"seconds": round(time.monotonic() - stopped, 1), "budget_seconds": DRAIN_SECONDS[name], "exit_code": code}
-    return {"documents": documents, "published_seconds": round(published, 1), "routed_seconds": round(routed, 1), "memory": memory.figures(warm),
-            "lag_idle_before": idle, "router_lag_when_routed": seen[-1], "worker_lag_then": queued, "drain": drained}
+    return {"documents": documents, "published_seconds": round(published, 1), "routed_seconds": routed, "memory": memory.figures(warm),
+            "lag_idle_before": idle, "lag": queued, "max_backlog": house.max_backlog, "drain": drained}
+
+
+def wait_until_routed(house: PressureHouse) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (behind := house.lag("precis.router")) > 4:
+        assert time.monotonic() < deadline, f"the router is {behind} behind after {PATIENCE_SECONDS} s"
+        time.sleep(2)
 
 
 def note(number: int) -> dict:
@@ -154,18 +169,21 @@ def problems(found: dict) -> list[str]:
     grown = [f"{name}: {mib['max_mib']} MiB after {mib['at_10_s_mib']}" for name, mib in found["memory"].items() if mib["max_mib"] > 2 * mib["at_10_s_mib"]]
     late = [f"{name}: {end}" for name, end in found["drain"].items() if end["exit_code"] or end["seconds"] > end["budget_seconds"]]
     lag = [f"lag: {found['lag_idle_before']} before anything was published"] if any(found["lag_idle_before"].values()) else []
+    if found["max_backlog"] and found["lag"]["precis.work.api"] > found["max_backlog"] + IN_PROCESS:
+        lag.append(f"lag: {found['lag']} with a limit of {found['max_backlog']}")
     return grown + late + lag
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures memory, lag and drain under a long queue.")
     parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--max-backlog", type=int, default=1_000)
     parser.add_argument("--profile", default="release", choices=["release", "debug"])
     options = parser.parse_args()
     servers.terminate_on_signals()
     with tempfile.TemporaryDirectory(prefix="precis-pressure-") as folder, servers.running(["kafka"]) as started:
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
-        house = PressureHouse(Path(folder), kafka, Provider(), options.profile)
+        house = PressureHouse(Path(folder), kafka, Provider(), options.profile, options.max_backlog)
         try:
             found = measure(house, options.documents)
         except BaseException:

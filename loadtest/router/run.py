@@ -58,7 +58,8 @@ class RouterHouse(KafkaHouse):
     profile = "release"
 
     def __init__(self, folder: Path, kafka: KafkaLog, tenant: str, tier: str, cache: bool):
-        House.__init__(self, folder, [Tier(tier, "gpu")], key=None)
+        # No worker works off what it routes: without a limit it routes all.
+        House.__init__(self, folder, [Tier(tier, "gpu", max_backlog=0)], key=None)
         self.kafka, self.tenant = kafka, tenant
         self.store = DirectoryStore(folder / "objects")
         self.policy_file.write_text(self.policy_file.read_text() + f"\n[cache]\nexact = {str(cache).lower()}\n")

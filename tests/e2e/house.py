@@ -39,6 +39,7 @@ class Tier:
     max_sensitivity: str = "restricted"
     provider: str | None = None
     model: str | None = None
+    max_backlog: int | None = None
 
     def with_share(self, share: float) -> "Tier":
         return replace(self, share=share)
@@ -65,6 +66,8 @@ class House:
 
     # The build whose binaries run: tests take the debug one, measurements the release one.
     profile = "debug"
+    # Whose topics are made.
+    tenants = (TENANT,)
 
     def __init__(self, folder: Path, tiers: list[Tier], llmock: "LlMock | None" = None, key: str | None = "test-key", checks: dict | None = None):
         self.folder, self.llmock, self.key = folder, llmock, key
@@ -81,7 +84,7 @@ class House:
             "store": self.store_settings(),
             "telemetry": {"listen": f"127.0.0.1:{port}"},
             "policy": {"file": str(self.policy_file)},
-            "topics": {"tenants": [TENANT], "partitions": 4},
+            "topics": {"tenants": list(self.tenants), "partitions": 4},
         }
         return settings | self.service_settings()
 

@@ -29,7 +29,7 @@ use depth::Depth;
 mod depth;
 
 /// How often a tier is measured while it matters.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(250);
 /// How often a tier is measured in any case: others fill its topic too.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -1,0 +1,45 @@
+"""A tenant with many documents, and another with few, before one slow tier."""
+
+from collections import Counter
+from dataclasses import replace
+
+import notes
+from house import API, PERMISSIVE, TENANT
+from oracle import first_outcomes, settled
+
+OTHER = "other"
+MANY, FEW = 300, 10
+MAX_BACKLOG = 60
+# What the router has in process at once may have been let in although others fill the topic before it comes there.
+IN_PROCESS = 64
+# The stand-in takes so long for an answer, and is asked for so many at once.
+ANSWER_SECONDS, AT_ONCE = 0.5, 8
+
+
+def test_a_flood_of_one_tenant_delays_anothers_documents_by_no_more_than_the_stated_bound(kafka_house, llmock):
+    house = kafka_house(replace(API, max_backlog=MAX_BACKLOG), llmock=llmock, checks=PERMISSIVE)
+    house.tenants = (TENANT, OTHER)
+    settings = house.service_settings()
+    settings["api_worker"]["openai"]["max_concurrency"] = AT_ONCE
+    house.service_settings = lambda: settings | {"router": {"stage": {"max_in_flight": IN_PROCESS}}}
+    llmock.behave({"type": "delay", "seconds": ANSWER_SECONDS, "times": None})
+    router = house.start("precis-router")
+    house.start("precis-api-worker")
+    published = house.publish([notes.note(number) for number in range(MANY)])
+    summaries = house.kafka.follow("summaries")
+    summaries.until(settled(20), "the first outcomes of the flood")
+    assert router.metric("precis_router_waiting", tier="api") > 0, "nothing waits: there is no flood"
+    before = done(summaries.to_the_end())
+    published |= house.publish([notes.note(number) for number in range(MANY, MANY + FEW)], tenant=OTHER)
+    summaries.until(lambda records: done(records)[OTHER] == FEW, "the few documents of the other tenant")
+    between = done(summaries.records)[TENANT] - before[TENANT]
+    left = MANY - before[TENANT] - between
+    assert between <= MAX_BACKLOG + IN_PROCESS + FEW, f"{between} documents of the flood came before the other tenant's {FEW}"
+    assert left > between, f"the flood was over too soon to tell: {left} documents were left"
+    summaries.until(settled(MANY + FEW), "the rest of the flood")
+    house.assert_settled(published)
+
+
+def done(records) -> Counter:
+    """How many documents of each tenant have their outcome."""
+    return Counter(tenant for tenant, _, _ in first_outcomes(records))
