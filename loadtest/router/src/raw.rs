@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("auto.offset.reset", "earliest")
         .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.queue.backoff.ms", "50")
         .set("fetch.wait.max.ms", "100")
         .create()?;
     let producer: BaseProducer = ClientConfig::new()

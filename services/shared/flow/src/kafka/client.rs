@@ -53,6 +53,9 @@ fn committed_only(config: &KafkaConfig) -> Result<ClientConfig, FlowError> {
         .set("allow.auto.create.topics", "false")
         // What one consumer fetches ahead: the intake bounds what comes after it.
         .set("queued.max.messages.kbytes", "16384")
+        // So long is nothing fetched once that is reached. A busy router has used it up in a fraction of the default, a second,
+        // and would idle for the rest.
+        .set("fetch.queue.backoff.ms", "50")
         // A partition that is new to a broker's fetch waits for the one under way: not for long.
         .set("fetch.wait.max.ms", "100");
     Ok(client)

@@ -1,10 +1,10 @@
-//! The poll thread: the only one that touches the consumer. It never blocks but in a revocation, so that the group
-//! always hears from this member, however long a document takes.
+//! The poll thread: the only one that touches the consumer. It never blocks but in a revocation, and for a moment when the
+//! intake is full, so that the group always hears from this member, however long a document takes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -21,6 +21,12 @@ use crate::record::PartitionId;
 const POLL: Duration = Duration::from_millis(100);
 /// The same while some partitions may not be read: so long can an intake be open before it is noticed.
 const POLL_PAUSED: Duration = Duration::from_millis(20);
+/// How long a full intake is waited for before partitions are paused. A pause throws away what was fetched, and a stage that
+/// works has room again much sooner: after a transaction or two.
+/// Other topics wait with it, so not for long.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Polls until the member closes or fails, then leaves the group.
 pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
@@ -29,6 +35,9 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     let mut paused = Paused::default();
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
+        if paused.partitions.is_empty() {
+            wait_for_room(intake, PATIENCE, || context.closing.load(Ordering::Acquire));
+        }
         if let Err(error) = paused.follow(&consumer, intake) {
             // Nothing is lost by it: what comes in too much is only memory.
             warn!(group = context.group, %error, "cannot pause or resume");
@@ -56,6 +65,14 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     context.closing.store(true, Ordering::Release);
     // Leaves the group, and serves the revocation that this brings about, here on this thread.
     drop(consumer);
+}
+
+/// Returns once the intake is not full, or more than full keeps it closed, or it is over, or `patience` is.
+fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool) {
+    let began = Instant::now();
+    while intake.is_merely_full() && !is_over() && began.elapsed() < patience {
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// What the consumer was told not to read.
@@ -124,3 +141,6 @@ fn failure(context: &MemberContext, error: &KafkaError) -> Option<FlowError> {
     debug!(group = context.group, %error, "the consumer reports an error and goes on");
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,6 +158,12 @@ impl Intake {
         self.lock().topics.get(topic).is_some_and(|share| share.shut)
     }
 
+    /// Whether some topic is shut for no other reason than what is held of it.
+    pub fn is_merely_full(&self) -> bool {
+        let state = self.lock();
+        !state.closed && state.suspended == 0 && state.topics.values().any(|share| share.shut)
+    }
+
     /// Whether records of this topic may be read now.
     pub fn admits(&self, topic: &str) -> bool {
         let state = self.lock();
