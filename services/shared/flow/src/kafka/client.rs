@@ -126,8 +126,6 @@ pub(super) fn transactional(config: &KafkaConfig, id: &str) -> Result<ClientConf
     client
         .set("transactional.id", id)
         .set("transaction.timeout.ms", config.transaction_timeout_ms.to_string())
-        // A transaction is handed over at once and waited for: what comes next comes after it.
-        .set("linger.ms", "1")
         // Failures alone are told: a report for each record would cost as much as the record.
         .set("delivery.report.only.error", "true");
     Ok(client)
