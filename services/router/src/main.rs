@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use precis_pipeline::house;
 use precis_router::{RouterSettings, run};
 
+/// A document's parts are allocated by the thread that reads the log, by one that processes, and freed by a third.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     house::service_main(
         "router",
