@@ -28,6 +28,11 @@ pub trait AvroRecord: Serialize + DeserializeOwned + 'static {
     const NAME: &'static str;
     /// The newest version of its schema, which [`encode`] writes.
     const VERSION: u32;
+
+    /// How many bytes it takes encoded, about: room that [`encode`] begins with.
+    fn size_hint(&self) -> usize {
+        512
+    }
 }
 
 /// Name of the Kafka header that says which schema a value was written with. It is for people and tools: decoding goes
@@ -108,7 +113,7 @@ pub fn encode<T: AvroRecord>(record: &T) -> Result<Vec<u8>, CodecError> {
         schema: schema_header::<T>(),
         problem: "this build has no such schema",
     })?;
-    let mut bytes = Vec::with_capacity(512);
+    let mut bytes = Vec::with_capacity(record.size_hint());
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&schema.fingerprint);
     match schema.writer.write_ser(&mut bytes, record) {

@@ -156,9 +156,17 @@ pub struct Escalation {
 impl AvroRecord for RoutedDocument {
     const NAME: &'static str = "routed_document";
     const VERSION: u32 = 1;
+
+    fn size_hint(&self) -> usize {
+        self.document.len() + 1024
+    }
 }
 
 impl AvroRecord for Escalation {
     const NAME: &'static str = "escalation";
     const VERSION: u32 = 1;
+
+    fn size_hint(&self) -> usize {
+        self.routed.len() + 512
+    }
 }

@@ -1,5 +1,6 @@
 //! The router's processor: documents and escalations in, work or outcomes out.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -192,7 +193,7 @@ impl Router {
     async fn text_if_there(&self, tenant: &str, document: &Document) -> Result<String, PipelineError> {
         match source::text_of(tenant, document, &**self.settler.store()).await {
             Err(PipelineError::Rejected { .. }) => Ok(String::new()),
-            other => other,
+            other => other.map(Cow::into_owned),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a document says: its text, inline or fetched by reference, verified.
 
+use std::borrow::Cow;
+
 use precis_objects::{ObjectStore, claim_check};
 use precis_schemas::Document;
 
@@ -13,12 +15,16 @@ pub const MAX_TEXT_BYTES: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// `body_missing` (neither inline nor by reference, or the object is gone), `body_too_large`, `body_digest_mismatch`, `not_utf8`; an
 /// unavailable store is a dependency error.
-pub async fn text_of(tenant: &str, document: &Document, store: &dyn ObjectStore) -> Result<String, PipelineError> {
+pub async fn text_of<'a>(
+    tenant: &str,
+    document: &'a Document,
+    store: &dyn ObjectStore,
+) -> Result<Cow<'a, str>, PipelineError> {
     match (&document.text, &document.body) {
-        (Some(text), None) => Ok(text.clone()),
+        (Some(text), None) => Ok(Cow::Borrowed(text)),
         (None, Some(reference)) => {
             let bytes = claim_check::fetch_body(store, tenant, reference, MAX_TEXT_BYTES).await?;
-            String::from_utf8(bytes).map_err(|error| {
+            String::from_utf8(bytes).map(Cow::Owned).map_err(|error| {
                 PipelineError::rejected(
                     "not_utf8",
                     format!("the body is not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
