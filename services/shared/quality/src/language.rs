@@ -155,7 +155,7 @@ pub fn language_of(text: &str) -> Option<&'static str> {
 /// [`language_of`], which compares trigrams with those of every language. `false` says nothing.
 pub fn is_plainly_english(text: &str) -> bool {
     /// Common in English, and words of no other language; so "in", "is", "are" and "was" are not among them.
-    const ENGLISH: [u64; 8] = [
+    const ENGLISH: [u64; 14] = [
         packed(b"the"),
         packed(b"and"),
         packed(b"that"),
@@ -164,16 +164,23 @@ pub fn is_plainly_english(text: &str) -> bool {
         packed(b"from"),
         packed(b"this"),
         packed(b"their"),
+        packed(b"they"),
+        packed(b"there"),
+        packed(b"you"),
+        packed(b"your"),
+        packed(b"would"),
+        packed(b"about"),
     ];
     /// Fewer words prove nothing, and more prove nothing more.
-    const WORDS: std::ops::RangeInclusive<usize> = 40..=400;
+    const WORDS: std::ops::RangeInclusive<usize> = 40..=200;
     /// In English text it is one word in eight to ten; one in so many is proof.
     const ONE_IN: usize = 25;
     let (mut words, mut english) = (0, 0);
     for word in text.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(*WORDS.end()) {
         words += 1;
         if (3..=5).contains(&word.len()) {
-            english += usize::from(ENGLISH.contains(&packed(word)));
+            let word = packed(word);
+            english += usize::from(ENGLISH.iter().fold(false, |found, known| found | (*known == word)));
         }
         // Whatever follows changes nothing.
         if words >= *WORDS.start() && english * ONE_IN >= *WORDS.end() {
