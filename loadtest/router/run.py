@@ -1,4 +1,5 @@
-"""`make bench-router`: the router on Apache Kafka beside a raw transactional loop of librdkafka, in alternating rounds. See ../README.md.
+"""`make bench-router`: the router on Apache Kafka beside a raw transactional loop of librdkafka and Redpanda Connect, in alternating rounds. See
+../README.md.
 
 Everything runs here: a broker of the tests' harness, and one subject at a time. A subject reads a topic that was filled before it starts, so
 that the publisher takes nothing from it; what came out is read when it has ended, and must be every document once.
@@ -43,6 +44,7 @@ if __name__ == "__main__" and sys.prefix != str(provision.python_environment()):
     python = str(provision.python_environment() / "bin/python")
     os.execv(python, [python, __file__, *sys.argv[1:]])
 
+import connect  # noqa: E402
 import servers  # noqa: E402
 from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: E402
 from confluent_kafka.admin import NewTopic  # noqa: E402
@@ -171,7 +173,28 @@ class Raw(Subject):
         self.process.communicate()
 
 
-SUBJECTS = {"raw": Raw, "router": Router, "router, exact cache": CachedRouter}
+class Connect(Subject):
+    """Redpanda Connect, from topic to topic without exactly-once."""
+
+    def start(self) -> int:
+        self.group = f"connect-{self.number}"
+        self.output = self.bench.create(f"connect.{self.number}")
+        file, self.log = self.bench.folder / f"{self.group}.json", self.bench.folder / f"{self.group}.log"
+        file.write_text(connect.configuration(self.bench.kafka.brokers, self.input, self.output, self.group, COMPRESSION))
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(connect.program()), "-c", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=servers.end_with_parent)
+        return self.process.pid
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def logs(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+SUBJECTS = {"raw": Raw, "router": Router, "router, exact cache": CachedRouter, "connect": Connect}
 
 
 def throughput(bench: Bench, kind: type[Subject], tenant: str, records: int) -> dict:
@@ -275,6 +298,9 @@ def main() -> None:
     load = os.getloadavg()[0]
     if load > BUSY:
         tell(f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting")
+    if "connect" in options.subjects and connect.program() is None:
+        tell("no Redpanda Connect: there is no Go here, or its module proxy cannot be reached")
+        options.subjects.remove("connect")
     OUT.mkdir(parents=True, exist_ok=True)
     servers.terminate_on_signals()
     with tempfile.TemporaryDirectory(prefix="precis-bench-") as folder, servers.running(["kafka"]) as started:
