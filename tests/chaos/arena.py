@@ -27,6 +27,9 @@ from tcp_proxy import TcpProxy
 DRAIN_MS = 6_000
 # SIGTERM: the drain budget, then the last commit and leaving the group, each with a deadline of 10 s in flow, and some for this machine.
 SIGTERM_SECONDS = DRAIN_MS / 1000 + 10 + 10 + 6
+# A broker that comes back on a busy machine may load its groups twice and forget the members' sessions; then those that died meanwhile are
+# waited for as long as this. Longer than drain budget and transaction timeout, and short of what new work may take to flow.
+REBALANCE_MS = 30_000
 READY_SECONDS = 120
 SLOW_LINK_SECONDS = 0.08
 # What decides is whether there is an answer and whether it keeps to its length: the cheap tier cannot where few words are allowed.
@@ -79,7 +82,8 @@ class ChaosHouse(KafkaHouse):
 
     def log_settings(self, instance: str) -> dict:
         settings = super().log_settings(instance)
-        settings["kafka"] |= {"brokers": f"{servers.LOOPBACK}:{self.arena.link.port}", "message_timeout_ms": 6_000, "topic_refresh_ms": 2_000}
+        settings["kafka"] |= {"brokers": f"{servers.LOOPBACK}:{self.arena.link.port}", "message_timeout_ms": 6_000, "topic_refresh_ms": 2_000,
+                              "max_poll_interval_ms": REBALANCE_MS}
         # Both ways of running: transactional ids for ever, and one that is another each time.
         if instance.endswith(f"-{plan.MOST_INSTANCES}"):
             del settings["kafka"]["instance_id"]

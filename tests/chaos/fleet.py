@@ -29,6 +29,8 @@ LOOK_SECONDS = 0.1
 SCRAPE_SECONDS = 1.0
 # Errors after which only a new process helps: it says why and ends, and the orchestrator starts another.
 BY_DESIGN = {"fenced", "kafka_client"}
+# Its port for metrics was free when it was chosen; a connection of somebody's may have taken it since.
+PORT_TAKEN = "Address already in use"
 CODE = re.compile(r'"code":"([a-z_]+)"')
 # What is written by a failpoint, and by the salted backend about a document, before they kill their process.
 DIES_HERE = {"dying here": "failpoint", "a document kills this process": "document"}
@@ -255,7 +257,7 @@ def why(life: Life) -> str:
         return died[0]
     said = {found.group(1) for line in last if '"level":"ERROR"' in line for found in CODE.finditer(line)}
     # Before it has a log and a group it says in words what it cannot reach.
-    at_start = any(line.startswith("precis-") and "cannot be" in line for line in last)
+    at_start = any(line.startswith("precis-") and ("cannot be" in line or PORT_TAKEN in line) for line in last)
     if code == 1 and (said & BY_DESIGN or at_start):
         return "by design"
     return "unclean" if life.told == "terminated" else "by itself"

@@ -45,6 +45,7 @@ def up(fleet: Fleet, count: int) -> bool:
     pytest.param(FATAL % "fenced", "by design", False, id="fenced"),
     pytest.param(FATAL % "internal", "by itself", True, id="another error"),
     pytest.param("echo 'precis-router: the log cannot be opened: it is away'; exit 1", "by design", False, id="nothing to start on"),
+    pytest.param("echo 'precis-router: cannot listen: Address already in use'; exit 1", "by design", False, id="port taken"),
 ])
 def test_what_ends_is_started_again_and_its_end_is_told(fleet_of, script, why, is_finding):
     fleet = fleet_of(script, LIVES)

@@ -55,7 +55,8 @@ async fn ask(path: &str, body: &Value) -> Value {
 
 /// How many tokens the server's own tokenizer makes of the request.
 async fn prompt_tokens(request: &Request) -> u64 {
-    let messages = json!([{ "role": "system", "content": request.system }, { "role": "user", "content": request.user }]);
+    let messages =
+        json!([{ "role": "system", "content": request.system }, { "role": "user", "content": request.user }]);
     let prompt = ask("/apply-template", &json!({ "messages": messages })).await["prompt"].clone();
     let tokens = ask("/tokenize", &json!({ "content": prompt, "add_special": true, "parse_special": true })).await;
     tokens["tokens"].as_array().unwrap().len() as u64
