@@ -8,7 +8,7 @@ from house import API, PERMISSIVE, TENANT
 from oracle import first_outcomes, settled
 
 OTHER = "other"
-MANY, FEW = 300, 10
+MANY, FEW = 250, 10
 MAX_BACKLOG = 60
 # What the router has in process at once may have been let in although others fill the topic before it comes there.
 IN_PROCESS = 64

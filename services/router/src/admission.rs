@@ -95,10 +95,7 @@ impl Admission {
         for tier in policy.tier_names().filter(|tier| self.backlog.is_due(&policy, tier)) {
             let asked = Instant::now();
             let lags = lags(log, tier).await;
-            if let Err(error) = &lags {
-                tracing::warn!(tier, code = error.code(), %error, "cannot measure what waits for a tier; going by what was known");
-            }
-            self.backlog.measured(&policy, tier, lags.as_deref().ok(), asked);
+            self.backlog.measured(&policy, tier, &lags, asked);
         }
         let governing = control.governing();
         let rooms = self.backlog.serve(&governing);

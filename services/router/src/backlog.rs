@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use precis_flow::PartitionLag;
+use precis_flow::{FlowError, PartitionLag};
 use precis_pipeline::{Governing, now_ms};
 use precis_policy::{Lanes, Place, Policy, Quota};
 use precis_telemetry::metrics::{Gauge, Histogram};
@@ -138,13 +138,25 @@ impl Backlog {
             || door.depth.age().is_none_or(|age| age >= IDLE_INTERVAL)
     }
 
-    /// Takes note of how far the tier's workers are behind in each partition of its topic, asked for at `asked`; `None`: nobody could say.
-    pub(crate) fn measured(&self, policy: &Policy, tier: &str, lags: Option<&[PartitionLag]>, asked: Instant) {
+    /// Takes note of how far the tier's workers are behind in each partition of its topic, asked for at `asked`.
+    pub(crate) fn measured(
+        &self,
+        policy: &Policy,
+        tier: &str,
+        lags: &Result<Vec<PartitionLag>, FlowError>,
+        asked: Instant,
+    ) {
         let Some(max_backlog) = max_backlog(policy, tier) else { return };
-        self.lock().door(tier).depth.measured(lags, max_backlog, asked, Instant::now());
+        let known = lags.as_deref().ok();
+        let is_news = self.lock().door(tier).depth.measured(known, max_backlog, asked, Instant::now());
+        if let Err(error) = lags
+            && is_news
+        {
+            tracing::warn!(tier, code = error.code(), %error, "cannot measure what waits for a tier; going by what is known");
+        }
     }
 
-    /// Lets in who may go, and sends away who waits under rules that do not hold any more. Each limited tier's room.
+    /// Lets in who may go, and sends away who waits under rules that do not hold any more. Each tier's room, infinite for no limit.
     pub(crate) fn serve(&self, governing: &Governing) -> Vec<(String, f64)> {
         let (policy, now) = (&*governing.policy, Instant::now());
         let mut state = self.lock();
@@ -161,8 +173,11 @@ impl Backlog {
             Gauge::RouterWaiting.set(door.lanes.len() as f64, &[&tier]);
             Gauge::RouterWaitingTenants.set(door.lanes.tenants() as f64, &[&tier]);
         }
-        let limited = policy.tier_names().filter(|tier| max_backlog(policy, tier).is_some());
-        limited.map(|tier| (tier.to_owned(), state.door(tier).room(policy, tier, now) as f64)).collect()
+        let room = |tier: &str| match state.door(tier).room(policy, tier, now) {
+            u64::MAX => f64::INFINITY,
+            documents => documents as f64,
+        };
+        policy.tier_names().map(str::to_owned).zip(policy.tier_names().map(room)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

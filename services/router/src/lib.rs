@@ -60,7 +60,7 @@ pub async fn run(house: &House, settings: RouterSettings, shutdown: Cancellation
     let router = Router::new(house.settler.clone(), house.control.clone());
     let (admission, log, control) = (router.admission().clone(), house.log.clone(), house.control.clone());
     // Once before anything is let in, so that a restart does not fill what is full.
-    admission.look(&*log, &control).await;
+    let _ = shutdown.run_until_cancelled(admission.look(&*log, &control)).await;
     let _following = AbortOnDropHandle::new(tokio::spawn(async move { admission.follow(log, control).await }));
     let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
     let stage = house.stage(STAGE, subscription, &settings.stage);

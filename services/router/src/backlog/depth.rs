@@ -18,7 +18,10 @@ pub(super) struct Depth {
     lag: u64,
     /// Where they were: the sum of their offsets. `None`: never measured.
     committed: Option<i64>,
-    measured: Option<Instant>,
+    /// When that was asked for last, with or without an answer.
+    tried: Option<Instant>,
+    /// Whether there was none the last time.
+    failing: bool,
     /// When each document was let in that the measurement may have missed.
     let_in: VecDeque<Instant>,
     /// Since when the topic is full and nobody works it off.
@@ -26,13 +29,20 @@ pub(super) struct Depth {
 }
 
 impl Depth {
-    /// Takes note of the lag of each partition, asked for at `asked`; `None`: nobody could say.
-    pub(super) fn measured(&mut self, lags: Option<&[PartitionLag]>, max_backlog: u64, asked: Instant, now: Instant) {
+    /// Takes note of the lag of each partition, asked for at `asked`; `None`: nobody could say. Whether that is news.
+    pub(super) fn measured(
+        &mut self,
+        lags: Option<&[PartitionLag]>,
+        max_backlog: u64,
+        asked: Instant,
+        now: Instant,
+    ) -> bool {
         let before = self.committed;
+        let failed_before = std::mem::replace(&mut self.failing, lags.is_none());
+        self.tried = Some(now);
         if let Some(lags) = lags {
             self.lag = lags.iter().map(|lag| u64::try_from(lag.lag).unwrap_or(0)).sum();
             self.committed = Some(lags.iter().map(|lag| lag.committed).sum());
-            self.measured = Some(now);
             let missed = |let_in: &Instant| *let_in + ON_ITS_WAY >= asked;
             let known = self.let_in.iter().take_while(|let_in| !missed(let_in)).count();
             self.let_in.drain(..known);
@@ -42,18 +52,19 @@ impl Depth {
         } else {
             self.stuck_since.get_or_insert(now);
         }
+        self.failing && !failed_before
     }
 
     /// Takes note of a document that goes there.
     pub(super) fn let_in(&mut self, now: Instant) {
-        if self.measured.is_some() {
+        if self.committed.is_some() {
             self.let_in.push_back(now);
         }
     }
 
     /// How many more documents may go there. Without any measurement as many as want to.
     pub(super) fn room(&self, max_backlog: u64, now: Instant) -> u64 {
-        if self.measured.is_none() {
+        if self.committed.is_none() {
             return u64::MAX;
         }
         let times = 1 + self.stuck_for(now).as_secs() / PATIENCE.as_secs();
@@ -70,9 +81,9 @@ impl Depth {
         self.lag
     }
 
-    /// How long ago that was.
+    /// How long ago somebody tried to measure it.
     pub(super) fn age(&self) -> Option<Duration> {
-        self.measured.map(|measured| measured.elapsed())
+        self.tried.map(|tried| tried.elapsed())
     }
 
     /// Whether more documents than these were let in since.

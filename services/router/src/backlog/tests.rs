@@ -27,7 +27,7 @@ fn measure(backlog: &Backlog, governing: &Governing, waiting: i64) {
     let partition = PartitionId { topic: "work.gpu".into(), partition: 0 };
     let lag = PartitionLag { partition, committed: 100 - waiting, end: 100, lag: waiting };
     // As if it had been asked for later: whatever was let in before is in the topic.
-    backlog.measured(&governing.policy, "gpu", Some(&[lag]), Instant::now() + Duration::from_secs(1));
+    backlog.measured(&governing.policy, "gpu", &Ok(vec![lag]), Instant::now() + Duration::from_secs(1));
 }
 
 fn asks(tenant: &str) -> Asks<'_> {
@@ -73,10 +73,14 @@ async fn without_a_limit_or_a_measurement_nothing_waits() {
     let unlimited = governing("max_backlog = 0");
     let backlog = measured(&unlimited, 1_000_000);
     assert!(!backlog.is_due(&unlimited.policy, "gpu"));
+    assert_eq!(backlog.serve(&unlimited), [("gpu".to_owned(), f64::INFINITY)]);
     assert_eq!(spawn(&backlog, &unlimited, "a").await.unwrap(), Entered::In);
     let limited = governing("max_backlog = 1");
     let backlog = Arc::new(Backlog::default());
     assert!(backlog.is_due(&limited.policy, "gpu"));
+    let away = FlowError::Closed;
+    backlog.measured(&limited.policy, "gpu", &Err(away), Instant::now());
+    assert!(!backlog.is_due(&limited.policy, "gpu"), "a log that does not answer is not asked all the time");
     for _ in 0..3 {
         assert_eq!(spawn(&backlog, &limited, "a").await.unwrap(), Entered::In);
     }

@@ -39,7 +39,8 @@ fn a_measurement_that_fails_leaves_what_is_known() {
     let (start, mut depth) = (Instant::now(), Depth::default());
     depth.measured(Some(&lags(&[(0, 4)])), 10, start, start);
     depth.let_in(start);
-    depth.measured(None, 10, start + seconds(20), start + seconds(20));
+    assert!(depth.measured(None, 10, start + seconds(20), start + seconds(20)), "this is news");
+    assert!(!depth.measured(None, 10, start + seconds(20), start + seconds(20)));
     assert_eq!((depth.room(10, start + seconds(20)), depth.lag()), (5, 4));
 }
 
