@@ -14,6 +14,7 @@ store is a directory: the test's S3 server would be what is measured. Exit code 
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -28,9 +29,8 @@ sys.path += [str(TESTS / "harness"), str(TESTS / "e2e")]
 import provision  # noqa: E402
 
 if Path(sys.prefix) != provision.python_environment():
-    import os
-
-    os.execv(provision.python_environment() / "bin" / "python", ["python", __file__, *sys.argv[1:]])
+    python = str(provision.python_environment() / "bin" / "python")
+    os.execv(python, [python, __file__, *sys.argv[1:]])
 
 import notes  # noqa: E402
 import servers  # noqa: E402

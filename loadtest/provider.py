@@ -30,7 +30,8 @@ sys.path += [str(ROOT / "tests/harness"), str(ROOT / "tests/e2e"), str(ROOT / "l
 import provision  # noqa: E402
 
 if Path(sys.prefix) != provision.python_environment():
-    os.execv(provision.python_environment() / "bin" / "python", ["python", __file__, *sys.argv[1:]])
+    python = str(provision.python_environment() / "bin" / "python")
+    os.execv(python, [python, __file__, *sys.argv[1:]])
 
 import oracle  # noqa: E402
 import peer  # noqa: E402
