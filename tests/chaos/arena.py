@@ -35,6 +35,8 @@ SLOW_LINK_SECONDS = 0.08
 # What decides is whether there is an answer and whether it keeps to its length: the cheap tier cannot where few words are allowed.
 CHECKS = {"gates": ["empty", "length"], "min_words": 1, "length_tolerance": 0.0}
 TIERS = {"gpu": GPU, "api": API}
+# Known again wherever it may turn up.
+KEY = "sk-chaos-very-secret"
 SHARES = {"gpu": 0.6, "api": 0.4}
 
 
@@ -62,7 +64,7 @@ class ChaosHouse(KafkaHouse):
 
     def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, arena: "Arena"):
         self.arena = arena
-        super().__init__(folder, tiers, kafka, s3, checks=CHECKS)
+        super().__init__(folder, tiers, kafka, s3, key=KEY, checks=CHECKS)
         self.s3 = self.store
         if arena.options.store == "directory":
             self.store = DirectoryStore(folder / "objects")

@@ -4,12 +4,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions
 
 import evidence
 import oracle
+import spills
 import verdict
 from arena import SIGTERM_SECONDS, Arena, Options
 from fleet import Exit
@@ -23,6 +25,8 @@ FRESH_SECONDS = 60
 STANDSTILL_SECONDS = 75
 QUIET_INSTANCES = 2
 TELL_SECONDS = 30
+# So many are enough to say that something spills.
+MOST_SPILLS = 1000
 STAGES = "precis."
 
 
@@ -153,11 +157,15 @@ def gather(arena: Arena, publisher: Publisher) -> tuple[Facts, int]:
     behind = {(topic, record.partition): record.offset + 1 for topic, records in committed.items()
               for record in sorted(records, key=lambda record: record.offset)}
     named = {outcome["answer_key"] for outcome, _ in oracle.outcomes(committed["summaries"])} - {None}
+    said = chain(spills.in_files(sorted(arena.folder.glob("*.log"))), [("metrics", "\n".join(sorted(arena.fleet.series)).encode())],
+                 spills.in_topics(committed))
+    spilled = list(islice(spills.spilled(said, arena.house.keys().values()), MOST_SPILLS))
     answers = {key: arena.house.store.get(key) for key in sorted(named)}
     return Facts(
         sent=list(publisher.acknowledged), summaries=committed["summaries"], letters=committed["dead-letters"],
         objects=arena.house.store.objects("results/") | answers, ledger=committed["ledger"],
-        asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind)), uncommitted
+        asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind),
+        spilled=spilled), uncommitted
 
 
 def offsets(kafka, behind: dict[tuple[str, int], int]) -> dict[tuple[str, str, int], tuple[int, int]]:

@@ -85,6 +85,8 @@ class Fleet:
         self.exits: list[Exit] = []
         self.started: Counter[str] = Counter()
         self.metrics: Counter[str] = Counter()
+        # Every series that any process ever showed, without its value.
+        self.series: set[str] = set()
         self.due: dict[str, float] = {}
         self.calls: queue.Queue = queue.Queue()
         self.over = threading.Event()
@@ -239,6 +241,7 @@ class Fleet:
             return
         for line in page.splitlines():
             name, _, value = line.rpartition(" ")
+            self.series.add(name)
             if name and not name.startswith("#") and "_total" in name.partition("{")[0]:
                 life.metrics[name] = float(value)
 

@@ -114,6 +114,7 @@ FAILED = outcome(ONE, status="failed", summary=None, code="store_unavailable", a
     pytest.param({"objects": GOOD.objects | {"cache/chaos-1": answer(ONE, "Other.")}}, "store", "differs from its answer", id="another answer"),
     pytest.param({"asked": [("chaos-2", "a1")]}, "leaked", "restricted document at a provider", id="leaked"),
     pytest.param({"asked": [("chaos-1", "a2")]}, "ledger", "not in the ledger", id="unrecorded request"),
+    pytest.param({"spilled": [("key", "router-1.log", "bearer sk")]}, "spilled", "a provider's key", id="spilled"),
     pytest.param({"offsets": {("precis.router", TOPIC, 0): (5, 6)}}, "offsets", "left behind", id="work left"),
     pytest.param({"offsets": {("precis.router", TOPIC, 0): (7, 6)}}, "offsets", "skipped", id="work skipped"),
 ])

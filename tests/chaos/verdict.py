@@ -10,6 +10,7 @@
 | failed | no document is given up because Kafka, S3 or a process was away |
 | leaked | no restricted document reached a provider |
 | ledger | whatever reached a provider is in the ledger |
+| spilled | no log, metric, key, header or error holds a provider's key or what a document says (`spills.py`) |
 | offsets | committed offsets stand right behind the last committed record: nothing left, nothing skipped |
 
 A pure function of `Facts`, so that it can be held itself to noticing each.
@@ -48,6 +49,8 @@ class Facts:
     asked: list[tuple[str, str]] = field(default_factory=list)
     # By (group, topic, partition): the committed offset, and the offset behind the last committed record.
     offsets: dict[tuple[str, str, int], tuple[int, int]] = field(default_factory=dict)
+    # Keys and texts where none may be: what, where, and what stands around it.
+    spilled: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -254,3 +257,6 @@ def outside(findings: Findings, facts: Facts) -> None:
             findings.add("leaked", "restricted document at a provider", marker)
         if attempt not in known:
             findings.add("ledger", "request that is not in the ledger", f"{marker}, attempt {attempt!r}")
+    for what, place, around in facts.spilled:
+        said = "a provider's key" if what == "key" else "what a document says"
+        findings.add("spilled", f"{said} where it may not be", f"{place}: {around!r}")

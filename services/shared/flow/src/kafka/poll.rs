@@ -25,6 +25,10 @@ const POLL_PAUSED: Duration = Duration::from_millis(20);
 /// works has room again much sooner: after a transaction or two.
 /// Other topics wait with it, so not for long.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How often a topic that is full is paused all the same while there are others. What was fetched comes out of the client in the
+/// order in which it went in, so that a topic with thousands of records there stands before the others until a pause takes
+/// them away.
+const TURN: Duration = Duration::from_secs(2);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -35,7 +39,7 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     let mut paused = Paused::default();
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
-        if paused.partitions.is_empty() {
+        if paused.partitions.is_empty() && !(intake.is_shared() && paused.last.elapsed() >= TURN) {
             wait_for_room(intake, PATIENCE, || context.closing.load(Ordering::Acquire));
         }
         if let Err(error) = paused.follow(&consumer, intake) {
@@ -76,11 +80,18 @@ fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool
 }
 
 /// What the consumer was told not to read.
-#[derive(Default)]
 struct Paused {
     partitions: HashSet<PartitionId>,
+    /// When it was told so last.
+    last: Instant,
     /// Which version of the intake that follows.
     version: Option<u64>,
+}
+
+impl Default for Paused {
+    fn default() -> Self {
+        Self { partitions: HashSet::new(), last: Instant::now(), version: None }
+    }
 }
 
 impl Paused {
@@ -110,6 +121,7 @@ impl Paused {
         if !running.is_empty() {
             consumer.pause(&partition_list(&running))?;
             self.partitions.extend(running);
+            self.last = Instant::now();
         }
         self.version = Some(version);
         Ok(())

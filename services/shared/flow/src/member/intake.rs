@@ -135,6 +135,11 @@ impl Intake {
         self.changed.notify_waiters();
     }
 
+    /// Whether there is more than one topic.
+    pub fn is_shared(&self) -> bool {
+        self.lock().shared
+    }
+
     /// Closes or opens the intake whatever is held: the stage drains.
     pub fn hold(&self, closed: bool) {
         self.lock().closed = closed;

@@ -35,6 +35,7 @@ mod kafka_only;
 mod kill;
 mod log;
 mod outages;
+mod outputs;
 mod oversize;
 mod raw;
 mod stage;
