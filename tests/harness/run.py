@@ -1,9 +1,9 @@
 """`make test`: builds, runs every test, adds up the totals.
 
-    python3 tests/harness/run.py [--only rust|e2e] [-- arguments for cargo's test binaries or for pytest]
+    python3 tests/harness/run.py [--only rust|protocol|e2e] [-- arguments for cargo's test binaries or for pytest]
 
 The servers that the Rust tests need run only as long as those; the end-to-end tests start, wipe and stop their own.
-Both suites always run, so that one run shows every failure. The last line is `N passed, N failed`; the exit code
+All suites always run, so that one run shows every failure. The last line is `N passed, N failed`; the exit code
 is 0 only when nothing failed, nothing was skipped and every runner itself ended well.
 """
 
@@ -60,10 +60,22 @@ def pull_model(env: dict[str, str]) -> None:
 
 def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
     say("unit and contract tests")
-    command = ["cargo", "test", "--workspace", "--no-fail-fast", "--", "--include-ignored", *extra]
+    return cargo_tests(["--workspace", "--no-fail-fast", "--", "--include-ignored", *extra], list(servers.KINDS), env)
+
+
+def protocol_tests(env: dict[str, str], extra: list[str]) -> Totals:
+    """The log's contract once more on Kafka, with the groups' newer protocol (KIP-848)."""
+    say("contract tests with the consumer group protocol")
+    # Of the whole workspace, so that no dependency is built again with other features.
+    arguments = ["--workspace", "--test", "contract", "--", "--ignored", *(extra or ["kafka"])]
+    return cargo_tests(arguments, ["kafka"], env | {"PRECIS_TEST_GROUP_PROTOCOL": "consumer"})
+
+
+def cargo_tests(arguments: list[str], kinds: list[str], env: dict[str, str]) -> Totals:
+    command = ["cargo", "test", *arguments]
     totals = Totals()
     try:
-        with servers.running(list(servers.KINDS)) as started:
+        with servers.running(kinds) as started:
             env = env | servers.environment(started)
             with servers.child(command, env, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as process:
                 for line in process.stdout:
@@ -97,7 +109,7 @@ def ended(code: int, totals: Totals) -> Totals:
     return totals + Totals(failed=1) if code and not totals.failed else totals
 
 
-SUITES = {"rust": rust_tests, "e2e": end_to_end_tests}
+SUITES = {"rust": rust_tests, "protocol": protocol_tests, "e2e": end_to_end_tests}
 
 
 def main() -> int:

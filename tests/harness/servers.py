@@ -169,6 +169,11 @@ class Kafka(Server):
             "auto.create.topics.enable=false",
             # Tests wait for what these delay; production keeps Kafka's defaults.
             "group.initial.rebalance.delay.ms=0",
+            # What members of the older group protocol ask for themselves.
+            "group.consumer.min.session.timeout.ms=6000",
+            "group.consumer.session.timeout.ms=6000",
+            "group.consumer.min.heartbeat.interval.ms=1000",
+            "group.consumer.heartbeat.interval.ms=1000",
             "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
             # A killed broker may come back when its last session is over.
             "broker.session.timeout.ms=3000",

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use precis_flow::{DeadLetterStore, Delivery, Record, StageConfig, StageError, TopicSpec};
+use precis_flow::{DeadLetterStore, Delivery, Output, Record, StageConfig, StageError, TopicSpec};
 use precis_schemas::BodyReference;
 
 use crate::stage_failures::{dead_letters, letter};
-use crate::support::{FromFn, Running, World, copy, lag, publish_numbers, read_all, read_count, text};
+use crate::support::{FromFn, Running, World, copy, lag, publish_numbers, read_count, text};
 
 contract! {
     a_dead_letter_too_large_for_a_record_goes_to_the_store,
