@@ -41,9 +41,9 @@ def in_environment() -> None:
 def build() -> None:
     """The chaos build of the services, beside the normal one: its binaries are copied away before another build takes their place."""
     features = ",".join(f"{binary}/chaos" for binary in BINARIES)
-    packages = [part for binary in BINARIES for part in ("-p", binary)]
     env = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
-    if code := servers.run_and_wait(["cargo", "build", "--locked", *packages, "--features", features], env, cwd=ROOT):
+    # Of the whole workspace, as the tests are built: a part of it has dependencies with other features, to be built again.
+    if code := servers.run_and_wait(["cargo", "build", "--locked", "--workspace", "--bins", "--features", features], env, cwd=ROOT):
         sys.exit(code)
     (TARGET / "chaos").mkdir(exist_ok=True)
     for binary in BINARIES:

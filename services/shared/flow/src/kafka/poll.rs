@@ -39,14 +39,14 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     let mut paused = Paused::default();
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
-        if paused.partitions.is_empty() && !(intake.is_shared() && paused.last.elapsed() >= TURN) {
+        if !paused.any && !(intake.is_shared() && paused.last.elapsed() >= TURN) {
             wait_for_room(intake, PATIENCE, || context.closing.load(Ordering::Acquire));
         }
         if let Err(error) = paused.follow(&consumer, intake) {
             // Nothing is lost by it: what comes in too much is only memory.
             warn!(group = context.group, %error, "cannot pause or resume");
         }
-        match consumer.poll(if paused.partitions.is_empty() { POLL } else { POLL_PAUSED }) {
+        match consumer.poll(if paused.any { POLL_PAUSED } else { POLL }) {
             None => {}
             Some(Ok(message)) => {
                 let record = records.record(&message);
@@ -80,8 +80,13 @@ fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool
 }
 
 /// What the consumer was told not to read.
+///
+/// librdkafka remembers that for as long as it lives: a partition that was paused when it left is still paused when it comes
+/// back. So nothing is forgotten here when partitions leave, and only what was paused is ever resumed.
 struct Paused {
     partitions: HashSet<PartitionId>,
+    /// Whether one of them is ours.
+    any: bool,
     /// When it was told so last.
     last: Instant,
     /// Which version of the intake that follows.
@@ -90,7 +95,7 @@ struct Paused {
 
 impl Default for Paused {
     fn default() -> Self {
-        Self { partitions: HashSet::new(), last: Instant::now(), version: None }
+        Self { partitions: HashSet::new(), any: false, last: Instant::now(), version: None }
     }
 }
 
@@ -98,10 +103,7 @@ impl Paused {
     /// Makes the consumer read exactly the partitions whose topics the intake admits.
     fn follow(&mut self, consumer: &BaseConsumer<MemberContext>, intake: &Intake) -> Result<(), KafkaError> {
         let context = consumer.context();
-        let reassigned = context.reassigned.swap(false, Ordering::AcqRel);
-        if reassigned {
-            // A partition that came back is not paused any more.
-            self.partitions.clear();
+        if context.reassigned.swap(false, Ordering::AcqRel) {
             self.version = None;
         }
         // Looked at first: what changes from now on is followed in the next round.
@@ -116,13 +118,14 @@ impl Paused {
         if !open.is_empty() {
             consumer.resume(&partition_list(open))?;
         }
-        self.partitions.retain(|paused| shut.contains(paused));
+        self.partitions.retain(|paused| shut.contains(paused) || !owned.contains(paused));
         let running: Vec<_> = shut.difference(&self.partitions).cloned().collect();
         if !running.is_empty() {
             consumer.pause(&partition_list(&running))?;
             self.partitions.extend(running);
             self.last = Instant::now();
         }
+        self.any = !shut.is_empty();
         self.version = Some(version);
         Ok(())
     }

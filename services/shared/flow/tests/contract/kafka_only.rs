@@ -145,6 +145,35 @@ async fn a_revocation_while_a_dependency_is_away_ends_at_once_and_loses_nothing(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
+async fn a_partition_that_was_not_read_when_it_left_is_read_when_it_comes_back() {
+    let world = World::kafka();
+    let log = world.open().await;
+    let (input, output) = (world.topic(&log, "in", 4).await, world.topic(&log, "out", 1).await);
+    publish_numbers(&log, &input, 200, 200).await;
+    // One flag for each member: as long as it is set, the store is away for it, and it reads nothing.
+    let start = |away: &Arc<AtomicBool>, log: &Arc<dyn Log>| {
+        let (away, output) = (Arc::clone(away), output.clone());
+        let processor = FromFn(move |delivery: Delivery| {
+            let (away, output) = (away.load(Ordering::SeqCst), copy(&delivery.record, &output));
+            async move { if away { Err(StageError::dependency("s3_away", "refused")) } else { Ok(vec![output]) } }
+        });
+        Running::start(log, world.stage(&input), Arc::new(processor))
+    };
+    let (first_away, second_away) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+    let first = start(&first_away, &world.open().await);
+    until(|| async { first.health.report().ready }).await;
+    let second = start(&second_away, &world.open().await);
+    until(|| async { second.health.report().ready }).await;
+    // The first goes on with what it kept; the second's comes back to it.
+    first_away.store(false, Ordering::SeqCst);
+    until(|| async { !read_all(&log, &output).await.is_empty() }).await;
+    second.stop().await.unwrap();
+    assert_each_once(&read_count(&log, &output, 200).await, 200);
+    first.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
 async fn a_member_that_takes_too_long_to_drain_commits_nothing_of_what_it_gave_away() {
     let world = World::kafka();
     let log = world.open().await;
