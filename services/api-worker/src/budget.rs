@@ -173,18 +173,15 @@ impl Budgets {
     async fn find_last(&self, scope: &Scope, shared: &Shared) -> Result<(), BudgetError> {
         let slices = self.store.list(&scope.prefix(), MOST_SLICES).await?;
         let Some(last) = slices.last() else { return Ok(()) };
-        let number = last.key.rsplit('/').next().and_then(|number| number.parse().ok());
-        let number: u32 = number.ok_or_else(|| BudgetError::Unreadable { key: last.key.clone() })?;
+        let number = account::number_of(&last.key).ok_or_else(|| BudgetError::Unreadable { key: last.key.clone() })?;
         let slice = self.read(&last.key).await?;
         shared.state().account.learn(number, &slice);
         Ok(())
     }
 
     async fn read(&self, key: &str) -> Result<Slice, BudgetError> {
-        let unreadable = || BudgetError::Unreadable { key: key.to_owned() };
-        let bytes = self.store.get(key).await?.ok_or_else(unreadable)?;
-        let slice: Slice = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
-        if slice.from <= slice.upto { Ok(slice) } else { Err(unreadable()) }
+        let bytes = self.store.get(key).await?;
+        bytes.as_deref().and_then(Slice::read).ok_or_else(|| BudgetError::Unreadable { key: key.to_owned() })
     }
 
     fn account(&self, scope: &Scope, budget: &Budget) -> Arc<Shared> {

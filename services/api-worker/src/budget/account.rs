@@ -27,6 +27,18 @@ pub struct Slice {
     pub upto: Usd,
 }
 
+impl Slice {
+    /// Reads what stands in the store; `None` for what is no slice of a window's money.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok().filter(|slice: &Self| Usd::ZERO <= slice.from && slice.from <= slice.upto)
+    }
+}
+
+/// The number of the slice under this key. The last one there is could have no slice after it.
+pub fn number_of(key: &str) -> Option<u32> {
+    key.rsplit('/').next().and_then(|number| number.parse().ok()).filter(|number| *number < u32::MAX)
+}
+
 /// One budget's window.
 #[derive(Debug)]
 pub struct Account {
@@ -82,10 +94,10 @@ impl Account {
     pub fn learn(&mut self, number: u32, slice: &Slice) {
         debug_assert!(number == self.next || self.next == 0, "slices are learned in order");
         if slice.owner == self.owner {
-            self.owned += slice.upto.nanos() - slice.from.nanos();
+            self.owned = self.owned.saturating_add(slice.upto.nanos() - slice.from.nanos());
         }
         self.taken = slice.upto.nanos();
-        self.next = number + 1;
+        self.next = number.saturating_add(1);
     }
 
     /// What this instance could still spend if it were alone: its own money, and what nobody has taken.

@@ -65,3 +65,37 @@ fn another_limit_within_the_window_counts_what_was_taken_before() {
         Some((2, (usd("2"), usd("7"))))
     );
 }
+
+/// The last slice's key, then slices, one a line, as if each were the next.
+#[test]
+fn broken_slices_are_survived() {
+    let slice = |owner: &str, from, upto| {
+        serde_json::to_string(&Slice { owner: owner.to_owned(), from: usd(from), upto: usd(upto) }).unwrap()
+    };
+    let lines = ["budgets/mid/acme/2026-11/00000007", &slice("us", "0", "2"), &slice("them", "2", "4.5")];
+    precis_fuzz::survives("slice", &[lines.join("\n").into_bytes()], |bytes| {
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let key = lines.next().unwrap_or_default();
+        let Some(number) = number_of(&String::from_utf8_lossy(key)) else { return };
+        let mut account = Account::new("us");
+        for (number, slice) in (number..u32::MAX).zip(lines.map_while(Slice::read)) {
+            account.learn(number, &slice);
+            // As its caller does: only what own slices do not cover is taken.
+            if !account.covers(usd("1"))
+                && let Some((_, slice)) = account.wanted(usd("1"), usd("1000"), usd("2"))
+            {
+                assert!(slice.from <= slice.upto && slice.upto <= usd("1000"));
+            }
+            let _ = account.left(Usd::MAX);
+        }
+    });
+}
+
+#[test]
+fn a_slice_whose_number_is_the_last_there_is_or_that_lies_below_zero_is_unreadable() {
+    assert_eq!(number_of("budgets/2026-11/00000007"), Some(7));
+    assert_eq!(number_of("budgets/2026-11/4294967295"), None);
+    assert!(Slice::read(br#"{ "owner": "us", "from": "0", "upto": "1" }"#).is_some());
+    assert!(Slice::read(br#"{ "owner": "us", "from": "-1", "upto": "1" }"#).is_none());
+    assert!(Slice::read(br#"{ "owner": "us", "from": "2", "upto": "1" }"#).is_none());
+}

@@ -54,9 +54,11 @@ enum Refusal {
     BodyMissing(String),
     #[error(
         "its document is settled as {status} (revision {revision}), and a settled outcome never changes: replay it with --new-revision, \
-         which asks again under revision {}", revision + 1
+         which asks again under revision {}", revision.saturating_add(1)
     )]
     Settled { status: &'static str, revision: i64 },
+    #[error("its revision is the last there can be: publish the document anew under another id instead")]
+    LastRevision,
     #[error("it is no document ({0}), so it has no next revision: replay it without --new-revision")]
     NoDocument(String),
 }
@@ -68,6 +70,7 @@ impl Refusal {
             Self::AlreadyReplayed { .. } => "already_replayed",
             Self::BodyMissing(_) => "body_missing",
             Self::Settled { .. } => "already_settled",
+            Self::LastRevision => "last_revision",
             Self::NoDocument(_) => "no_document",
         }
     }
@@ -153,7 +156,7 @@ async fn build(found: &Letter, new_revision: bool, store: &dyn ObjectStore) -> a
     }
     if new_revision {
         return match subject {
-            Some(subject) => Ok(Ok(next_revision(letter, subject)?)),
+            Some(subject) => next_revision(letter, subject),
             None => Ok(Err(Refusal::NoDocument(letter.code.clone()))),
         };
     }
@@ -212,15 +215,16 @@ fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
 }
 
 /// The document as its next revision, through the front door.
-fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Record> {
+fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Result<Record, Refusal>> {
     let Subject { tenant, mut document } = subject;
-    document.revision += 1;
+    let Some(revision) = document.revision.checked_add(1) else { return Ok(Err(Refusal::LastRevision)) };
+    document.revision = revision;
     document.submitted_at = now_ms();
-    Ok(Record::to(topics::documents(&tenant))
+    Ok(Ok(Record::to(topics::documents(&tenant))
         .key(document.document_id.as_bytes())
         .value(codec::encode(&document)?)
         .header(codec::SCHEMA_HEADER, codec::schema_header::<Document>())
-        .header(REPLAY_HEADER, letter.id.as_bytes()))
+        .header(REPLAY_HEADER, letter.id.as_bytes())))
 }
 
 fn marker(id: &str, by: &str, reason: &str) -> anyhow::Result<Record> {

@@ -121,6 +121,35 @@ async fn a_settled_document_is_only_replayed_as_its_next_revision() {
     assert_eq!((record.topic.as_str(), record.headers.get(ORIGIN_HEADER)), ("documents.acme", None));
 }
 
+/// Publishers choose revisions.
+#[tokio::test]
+async fn the_last_revision_there_can_be_has_none_after_it() {
+    let (_folder, store) = store().await;
+    let last = Document { revision: i64::MAX, ..document() };
+    let refusal = built(letter(&codec::encode(&last).unwrap()), true, &store).await.unwrap_err();
+    assert_eq!(refusal.code(), "last_revision");
+    assert!(Refusal::Settled { status: "failed", revision: i64::MAX }.to_string().contains("never changes"));
+}
+
+#[test]
+fn broken_dead_letters_are_survived() {
+    let raw = RecordHeader { name: "traceparent".into(), value: b"00-1".to_vec() };
+    let of_a_document = DeadLetter { headers: vec![raw], ..letter(&codec::encode(&document()).unwrap()) };
+    let valid = [of_a_document, letter(b"raw")].map(|letter| codec::encode(&letter).unwrap());
+    precis_fuzz::survives("dead-letter-replay", &valid, |bytes| {
+        let Ok(letter) = codec::decode::<DeadLetter>(bytes) else { return };
+        let record = same_again(&letter, letter.value.clone());
+        assert_eq!(record.headers.get(REPLAY_HEADER), Some(letter.id.as_bytes()));
+        if let Some(subject) = Subject::of(&letter, letter.value.as_deref()) {
+            let before = subject.document.revision;
+            if let Ok(record) = next_revision(&letter, subject).unwrap() {
+                let document: Document = codec::decode(record.value.as_deref().unwrap()).unwrap();
+                assert!(document.revision > before);
+            }
+        }
+    });
+}
+
 #[tokio::test]
 async fn what_is_no_document_has_no_next_revision() {
     let (_folder, store) = store().await;
