@@ -54,8 +54,9 @@ check: ## format, lints, docs and alert rules, warnings denied
 sanitize: ## the kernels' tests under AddressSanitizer
 	infra/sanitize.sh
 
-fuzz: ## every decoder against broken input, a minute each; seconds=10: shorter
-	infra/fuzz.sh $(or $(seconds),60)
+fuzz: ## libFuzzer on every decoder, a minute each; seconds=10: shorter; FUZZ='--only gguf': one; FUZZ=--keep: add to the corpus
+	infra/setup.sh demo
+	python3 tests/fuzz/run.py --seconds $(or $(seconds),60) $(FUZZ)
 
 cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no GPU needed
 	infra/setup.sh demo

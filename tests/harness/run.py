@@ -119,8 +119,6 @@ def main() -> int:
     arguments = parser.parse_args()
     servers.terminate_on_signals()
     env = servers.environment({}) | {"CARGO_TARGET_DIR": str(TARGET), "RUST_BACKTRACE": "1"}
-    if os.environ.get("CI"):
-        env.setdefault("PRECIS_FUZZ_SECONDS", "10")
     build(env)
     pull_model(env)
     results, seconds = {}, {}

@@ -91,3 +91,19 @@ proptest! {
         }
     }
 }
+
+/// Texts and numbers of configuration and JSON, and the bytes of Avro.
+#[test]
+fn broken_amounts_are_survived_and_what_is_read_reads_back() {
+    let valid = ["-1234.567890123", "\"0.1\"", "1e3", "18446744073709551615"].map(|text| text.as_bytes().to_vec());
+    precis_fuzz::survives("usd", &[&valid[..], &[vec![0x0D, 0xE0, 0xB6, 0xB3]]].concat(), |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        for amount in
+            [text.parse().ok(), serde_json::from_slice(bytes).ok(), Usd::from_decimal(bytes)].into_iter().flatten()
+        {
+            let written = serde_json::to_string::<Usd>(&amount).unwrap();
+            assert_eq!(serde_json::from_str::<Usd>(&written).unwrap(), amount);
+            assert_eq!(Usd::from_decimal(&amount.to_decimal()), Some(amount));
+        }
+    });
+}

@@ -11,9 +11,7 @@ pub(crate) struct StoredPartials(pub(crate) PartialAnswers);
 #[async_trait]
 impl Partials for StoredPartials {
     async fn get(&self, number: u32) -> Option<Partial> {
-        let bytes = self.0.get(number).await?;
-        let read = serde_json::from_slice(&bytes);
-        read.inspect_err(|error| tracing::warn!(%error, "a kept part cannot be read and is generated again")).ok()
+        read(&self.0.get(number).await?)
     }
 
     async fn put(&self, number: u32, partial: &Partial) {
@@ -22,6 +20,11 @@ impl Partials for StoredPartials {
             Err(error) => tracing::warn!(%error, "a part could not be kept"),
         }
     }
+}
+
+fn read(bytes: &[u8]) -> Option<Partial> {
+    let read = serde_json::from_slice(bytes);
+    read.inspect_err(|error| tracing::warn!(%error, "a kept part cannot be read and is generated again")).ok()
 }
 
 #[cfg(test)]

@@ -124,6 +124,23 @@ fn the_inference_crate_knows_no_log_and_no_store() {
     }
 }
 
+/// The kernels, and what calls libFuzzer, which nothing that is shipped may use.
+#[test]
+fn every_crate_but_two_forbids_unsafe_code() {
+    let root = root();
+    let manifest = |folder: &Path| fs::read_to_string(root.join(folder).join("Cargo.toml")).unwrap().parse().unwrap();
+    let workspace: toml::Table = manifest(Path::new(""));
+    assert_eq!(workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    let others = ["tests/fuzz", "tests/fuzz/libfuzzer"].map(|folder| (folder.to_owned(), Vec::new()));
+    for (folder, dependencies) in crates().into_values().chain(others) {
+        let read: toml::Table = manifest(Path::new(&folder));
+        let lints = read.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool);
+        let allowed = ["services/shared/kernels", "tests/fuzz/libfuzzer"].contains(&folder.as_str());
+        assert_ne!(lints == Some(true), allowed, "{folder}");
+        assert!(!dependencies.iter().any(|name| name.contains("fuzz")), "{folder}: a decoder is fuzzed by its tests");
+    }
+}
+
 #[test]
 fn no_source_file_is_longer_than_500_lines() {
     for_each_source(|path, text| {

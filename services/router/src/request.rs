@@ -82,3 +82,6 @@ fn origin(record: &Record, tenant: &str) -> Origin {
     }
     Origin { topic: record.topic.to_string(), partition: record.partition, offset: record.offset }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,7 +161,7 @@ impl<W: Wire> Provider for HttpProvider<W> {
 }
 
 /// The provider's identifier of a request, if it looks like one: what does not may be text of the document.
-fn request_id(value: &HeaderValue) -> Option<String> {
+pub(super) fn request_id(value: &HeaderValue) -> Option<String> {
     const LONGEST: usize = 128;
     let is_plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
     value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= LONGEST).filter(is_plain).map(str::to_owned)

@@ -4,7 +4,7 @@ use precis_inference::{FinishReason, Partial, Partials};
 use precis_objects::{DirectoryConfig, StoreConfig};
 use precis_pipeline::PartialAnswers;
 
-use super::StoredPartials;
+use super::{StoredPartials, read};
 
 fn partial(text: &str) -> Partial {
     Partial {
@@ -38,4 +38,13 @@ async fn parts_come_back_as_they_were_also_to_another_worker() {
     assert_eq!(second.get(0).await, Some(partial("one")), "the first stays");
     second.0.clear().await;
     assert_eq!(first.get(1).await, None);
+}
+
+#[test]
+fn broken_parts_are_survived() {
+    precis_fuzz::survives("partial", &[serde_json::to_vec(&partial("one")).unwrap()], |bytes| {
+        if let Some(partial) = read(bytes) {
+            assert_eq!(read(&serde_json::to_vec(&partial).unwrap()), Some(partial));
+        }
+    });
 }

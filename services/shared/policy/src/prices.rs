@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    fn broken_tables_are_survived_and_no_price_is_negative() {
+        precis_fuzz::survives("prices", &[BUILTIN.as_bytes().to_vec()], |bytes| {
+            let Ok(table) = PriceTable::parse(&String::from_utf8_lossy(bytes)) else { return };
+            assert_eq!(table.digest().len(), 64);
+            for price in &table.prices {
+                for count in [0, 1, u64::MAX] {
+                    let tokens = Tokens { input: count, cached_input: count, cache_write: count, output: count };
+                    assert!(price.cost(tokens).map_or(count > 0, |cost| cost >= Usd::ZERO));
+                }
+            }
+        });
+    }
+
+    #[test]
     fn negative_and_double_prices_are_refused() {
         let entry = |amount: &str| {
             format!("[[prices]]\nprovider = \"openai\"\nmodel = \"m\"\ninput = \"{amount}\"\noutput = \"1\"\n")

@@ -158,15 +158,19 @@ proptest! {
 /// Publishers' texts and models' answers, broken: "no input makes it panic".
 #[test]
 fn checks_survive_broken_texts() {
+    // No document of others: what is found from these is kept in the repository.
     let texts = [
-        include_str!("../../../../tests/documents/fr-cahier-quotas.txt"),
-        include_str!("../../../../tests/documents/licence-gpl-2.txt"),
+        "Le conseil d'Évreux a voté, le 1er avril 2025, un budget de 1\u{202f}234\u{202f}567,89 € (+\u{a0}3,5 %) : « c'est peu », dit Mme \
+         Lefèvre-Duval. Vingt-deux élus sur trente-trois étaient pour ; M. Ngô s'est abstenu.",
+        "Der Stadtrat beschloß am 12. Mai 2024 zweiundzwanzig Maßnahmen für rund 4,5 Mio. Euro. Frau Dr. Müller-Lüdenscheid nannte das \
+         „überfällig“.",
+        "* Twenty-two of 1,000 members (2.2 %) met in St. John's at 9:30 a.m.\n* The U.N. gave $4.5bn; O'Neill asked for one third.\n\n1. As an \
+         AI language model, I cannot summarise this.",
         "On 3 March 2024, 1,200.50 dollars (12 %) went to XIVe arrondissement; cf. 1 200,5 € and $3.2 million. - a\n- b",
     ];
-    let corpus: Vec<Vec<u8>> =
-        texts.iter().map(|text| text.chars().take(1_500).collect::<String>().into_bytes()).collect();
+    let corpus = texts.map(|text| text.as_bytes().to_vec());
     let thresholds = Thresholds::default();
-    precis_fuzz::survives("quality", &corpus, |bytes| {
+    precis_fuzz::survives("quality", &corpus, move |bytes| {
         let text = String::from_utf8_lossy(bytes);
         let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
         let (source, summary) = text.split_at(middle);

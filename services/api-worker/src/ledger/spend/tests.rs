@@ -90,3 +90,33 @@ fn a_record_that_was_written_twice_counts_once() {
     }
     assert_eq!((spend.total().requests, spend.total().billed, spend.total().open), (1, usd("1"), 0));
 }
+
+/// Attempts and settlements behind each other, each behind its length in two bytes.
+#[test]
+fn broken_ledgers_are_survived() {
+    let record = |bytes: Vec<u8>| [&(bytes.len() as u16).to_le_bytes()[..], &bytes].concat();
+    let attempt = record(codec::encode(&attempt("a", "mid", "acme", DAY)).unwrap());
+    let settlement = record(codec::encode(&settlement("a", SettlementResult::Billed, "0.2")).unwrap());
+    precis_fuzz::survives("ledger", &[[attempt, settlement].concat()], |bytes| {
+        let mut spend = Spend::default();
+        let mut rest = bytes;
+        while let Some((length, records)) = rest.split_first_chunk::<2>() {
+            let (value, behind) = records.split_at(usize::from(u16::from_le_bytes(*length)).min(records.len()));
+            rest = behind;
+            for schema in [codec::schema_header::<LedgerAttempt>(), codec::schema_header::<LedgerSettlement>()] {
+                let _ = spend.read(&Record {
+                    topic: "ledger".into(),
+                    partition: 0,
+                    offset: 0,
+                    timestamp_ms: 0,
+                    key: None,
+                    value: Some(value.to_vec()),
+                    headers: precis_flow::Headers::new().with(codec::SCHEMA_HEADER, schema),
+                });
+            }
+        }
+        let total = spend.total();
+        assert!(total.open <= total.requests);
+        assert_eq!(spend.groups().values().map(|totals| totals.requests).sum::<u64>(), total.requests);
+    });
+}

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::provider::{Remaining, http::request_id};
 use reqwest::header::{HeaderName, HeaderValue};
 use time::macros::datetime;
 
@@ -42,15 +43,24 @@ fn nonsense_is_no_wait_and_no_header_stops_a_tier_for_ever() {
     assert_eq!(wait(&[("retry-after", "Sat, 23 Nov 2030 12:00:00 GMT")]), Some(LONGEST.as_millis()));
 }
 
+/// Every header of an answer that is read, with the same value.
 #[test]
 fn broken_headers_are_survived_and_stop_no_tier_for_ever() {
-    let corpus = ["120", "0.5", "Mon, 23 Nov 2026 12:00:45 GMT"].map(|value| value.as_bytes().to_vec());
-    precis_fuzz::survives("retry-after", &corpus, |bytes| {
+    let corpus = ["120", "0.5", "Mon, 23 Nov 2026 12:00:45 GMT", "req_011CSHoE:x.y-z"];
+    let corpus = corpus.map(|value| value.as_bytes().to_vec());
+    precis_fuzz::survives("answer-headers", &corpus, |bytes| {
         let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
         for name in ["retry-after", "retry-after-ms", "date"] {
             let mut headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.clone())]);
             headers.entry(RETRY_AFTER).or_insert_with(|| HeaderValue::from_static("Mon, 23 Nov 2026 12:00:45 GMT"));
             assert!(retry_after(&headers, NOW).is_none_or(|wait| wait <= LONGEST));
+        }
+        let names = ["anthropic-ratelimit-tokens-remaining", "x-ratelimit-remaining-requests"];
+        let headers = names.map(|name| (HeaderName::from_static(name), value.clone()));
+        let remaining = Remaining::from_headers(&HeaderMap::from_iter(headers));
+        assert_eq!(remaining.requests, remaining.tokens);
+        if let Some(id) = request_id(&value) {
+            assert!(id.is_ascii() && !id.contains(' '), "it looks like text: {id}");
         }
     });
 }

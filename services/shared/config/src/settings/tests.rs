@@ -315,3 +315,24 @@ fn problem_lines_become_violations_with_keys() {
     let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
     assert_eq!(lines, ["log.kafka.brokers is empty", "log `threads` must be 1: or more"]);
 }
+
+/// A file, a zero byte, then variables, one a line.
+#[test]
+fn broken_files_and_variables_are_survived() {
+    let file = "[log]\nretries = 5\nratio = 0.25\n[log.kafka]\nbrokers = [\"a:1\"]\n\n[store]\npassword = \"p\"\nbackend = { kind = \"disk\", path = \"/d\" }\n\
+                [[store.targets]]\nname = \"t\"\nweight = 7\n";
+    let variables = "PRECIS_LOG__KIND=kafka\nPRECIS_LOG__KAFKA__BROKERS=a:1, b:2\nPRECIS_STORE__TARGETS=[{ name = \"t\" }]\n\
+                     PRECIS_LOG__KAFKA__PROPERTIES={ \"acks\" = \"all\" }\nPRECIS_STORE__BACKEND__KIND=disk";
+    let whole = format!("{file}\0{variables}").into_bytes();
+    precis_fuzz::survives("settings", &[whole, file.as_bytes().to_vec()], |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        let (file, variables) = text.split_once('\0').unwrap_or((&text, ""));
+        let variables = variables.lines().filter_map(|line| line.split_once('='));
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let Ok(settings) = Settings::parse("precis.toml", file, variables) else { return };
+        let mut reader = settings.read();
+        let _: (Log, Store) = (reader.section("log"), reader.section("store"));
+        let _ = reader.finish().map_err(|error| error.to_string());
+        assert!(settings.render_redacted().parse::<toml::Table>().is_ok());
+    });
+}

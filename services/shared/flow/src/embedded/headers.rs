@@ -41,6 +41,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_lies_in_the_column_is_survived() {
+        let headers = Headers::new().with("precis-origin", "documents.acme/2/41").with("", "");
+        precis_fuzz::survives("embedded-headers", &[encode(&headers)], |bytes| {
+            if let Ok(headers) = decode(bytes) {
+                assert_eq!(encode(&headers), bytes);
+            }
+        });
+    }
+
     proptest! {
         #[test]
         fn what_was_encoded_decodes_to_the_same(pairs: Vec<(String, Vec<u8>)>) {

@@ -93,3 +93,12 @@ fn the_system_is_understood_whatever_the_process_is_called() {
     assert_eq!(status_bytes("VmPeak:\t 10 kB\nVmHWM:\t    4 kB\n", "VmHWM:"), Some(4096));
     assert!(cpu_seconds().is_some() && peak_rss_bytes().is_some(), "on Linux");
 }
+
+#[test]
+fn broken_prompt_files_are_survived() {
+    precis_fuzz::survives("prompts", &[b"1 2 3\n\n49151 0\n".to_vec()], |bytes| {
+        if let Ok(prompts) = prompts::parse(&String::from_utf8_lossy(bytes)) {
+            assert_eq!(prompts::parse(&prompts::write(&prompts)).unwrap(), prompts);
+        }
+    });
+}

@@ -152,3 +152,15 @@ fn the_default_model_is_the_pinned_one() {
     let models = path.ancestors().nth(3).unwrap();
     assert_eq!(verify(&entry, models).unwrap(), path);
 }
+
+#[test]
+fn broken_manifests_are_survived_and_no_path_climbs() {
+    precis_fuzz::survives("manifest", &[include_bytes!("builtin.toml").to_vec()], |bytes| {
+        let Ok(manifest) = Manifest::parse(&String::from_utf8_lossy(bytes)) else { return };
+        let folder = Path::new("/models");
+        for entry in &manifest.models {
+            let path = path_of(entry, folder);
+            assert!(path.starts_with(folder) && path.components().count() == 5, "{}", path.display());
+        }
+    });
+}

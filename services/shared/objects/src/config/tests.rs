@@ -72,3 +72,19 @@ fn a_configuration_file_is_held_against_the_same_rules() {
         assert!(error.contains(at), "{at} is not in: {error}");
     }
 }
+
+#[test]
+fn broken_endpoints_are_survived_and_clear_text_stays_on_this_machine() {
+    let endpoints =
+        ["http://127.0.0.1:5000", "http://[::1]:1/path", "https://s3.example.org:9000/", "http://LOCALHOST?x#y"];
+    precis_fuzz::survives("endpoint", &endpoints.map(|endpoint| endpoint.as_bytes().to_vec()), |bytes| {
+        let url = String::from_utf8_lossy(bytes);
+        if Endpoint::parse(&url) == Endpoint::HttpLoopback {
+            let authority = url.split(['/', '?', '#']).nth(2).unwrap_or_default();
+            assert!(!authority.contains('@'), "{url}");
+        }
+        if crate::store::check_key(&url).is_ok() {
+            assert!(url.split('/').all(|segment| !segment.is_empty() && segment != ".."), "{url}");
+        }
+    });
+}

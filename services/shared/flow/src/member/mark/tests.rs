@@ -49,3 +49,14 @@ fn what_was_written_is_read_and_anything_else_is_no_suspicion() {
         assert_eq!(Mark::parse(text), Mark::Closed, "{text}");
     }
 }
+
+#[test]
+fn what_other_tools_commit_is_survived() {
+    let marks = [Mark::Suspicious, Mark::Careful { records: 3, until: 100 }];
+    precis_fuzz::survives("mark", &marks.map(|mark| mark.to_string().into_bytes()), |bytes| {
+        let mark = Mark::parse(&String::from_utf8_lossy(bytes));
+        assert_eq!(Mark::parse(&mark.to_string()), mark);
+        let next = mark.taken_over(5, 100, WINDOW).after(1, 6).given_away(false);
+        assert_eq!(Mark::parse(&next.to_string()), next);
+    });
+}

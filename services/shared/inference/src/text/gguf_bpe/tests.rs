@@ -82,7 +82,7 @@ fn broken_text_is_survived_and_comes_back() {
     let corpus = ["The harbour opened <|im_end|> 1,200 times.", "L'été, l'œuvre — ça 🦀 e\u{301}\r\n\t x"];
     let corpus = corpus.map(|text| text.as_bytes().to_vec());
     let tokenizers = ["gpt-2", "smollm", "llama-bpe"].map(testing::tokenizer);
-    precis_fuzz::survives("tokenizer", &corpus, |bytes| {
+    precis_fuzz::survives("tokenizer", &corpus, move |bytes| {
         let text = String::from_utf8_lossy(bytes);
         for tokenizer in &tokenizers {
             let ids = tokenizer.encode_text(&text).unwrap();

@@ -61,3 +61,14 @@ fn a_template_that_loses_the_message_is_refused() {
         assert!(matches!(error, EngineError::BadTemplate { .. }), "{error}");
     }
 }
+
+#[test]
+fn broken_templates_are_survived() {
+    let tokenizer = testing::tokenizer("smollm");
+    let valid = [CHATML, NO_SYSTEM].map(|source| source.as_bytes().to_vec());
+    precis_fuzz::survives("template", &valid, move |bytes| {
+        if let Ok(template) = Template::new(&String::from_utf8_lossy(bytes), &tokenizer) {
+            template.prompt(&tokenizer, Some("be brief"), "the text").unwrap();
+        }
+    });
+}
