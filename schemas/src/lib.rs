@@ -15,9 +15,10 @@ mod usd;
 
 pub use codec::{AvroRecord, CodecError};
 pub use records::{
-    Answer, BodyReference, CacheLayer, CheckResult, DeadLetter, DeadLetterAction, Decision, Document, Escalation,
-    Exclusion, Format, LedgerAttempt, LedgerSettlement, ModelIdentity, Origin, Outcome, PolicyApplied, Purpose,
-    RecordHeader, RoutedDocument, Sensitivity, SettlementResult, Status, SwitchState, TierSwitch, Trial, TrialResult,
+    Answer, AuditRecord, BodyReference, CacheLayer, CheckResult, DeadLetter, DeadLetterAction, Decision, Document,
+    Escalation, Exclusion, Format, LedgerAttempt, LedgerSettlement, ModelIdentity, Origin, Outcome, PolicyApplied,
+    Purpose, RecordHeader, RoutedDocument, Sensitivity, SettlementResult, Status, SwitchState, TierSwitch, Trial,
+    TrialResult,
 };
 pub use registry::{SchemaFile, all, schema_json};
 pub use usd::Usd;

@@ -2,6 +2,7 @@
 //! `tests/` holds the two against each other.
 
 mod answer;
+mod audit;
 mod control;
 mod dead_letter;
 mod document;
@@ -10,6 +11,7 @@ mod outcome;
 mod routing;
 
 pub use answer::{Answer, CheckResult, ModelIdentity};
+pub use audit::AuditRecord;
 pub use control::{PolicyApplied, SwitchState, TierSwitch};
 pub use dead_letter::{DeadLetter, DeadLetterAction, RecordHeader};
 pub use document::{BodyReference, Document, Format, Purpose, Sensitivity};

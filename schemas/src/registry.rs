@@ -34,6 +34,7 @@ macro_rules! schema_files {
 
 static FILES: &[SchemaFile] = schema_files![
     ("answer", 1),
+    ("audit_record", 1),
     ("dead_letter", 1),
     ("dead_letter_action", 1),
     ("document", 1),

@@ -115,6 +115,13 @@ SAMPLES = {
         {"id": "router/documents.acme/7/12", "action": "replayed", "by": "ops", "at": AT},
         {"reason": "fixed upstream"},
     ),
+    "audit_record": (
+        {"at": AT, "by": "ops", "action": "tier_off", "target": "tier/api"},
+        {
+            "before": "on", "after": "off", "reason": "outage é", "details": {"count": "3"},
+            "host": "host-1", "program": "precis 0.1.0",
+        },
+    ),
     "policy_applied": (
         {"digest": "p1", "toml": "", "applied_by": "ops", "applied_at": AT},
         {"toml": "version = 1\n"},

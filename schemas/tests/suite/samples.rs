@@ -16,6 +16,7 @@ pub(crate) trait Sample: AvroRecord + PartialEq + Debug {
 macro_rules! for_each_record {
     ($function:ident) => {
         $function::<precis_schemas::Answer>();
+        $function::<precis_schemas::AuditRecord>();
         $function::<precis_schemas::DeadLetter>();
         $function::<precis_schemas::DeadLetterAction>();
         $function::<precis_schemas::Document>();
@@ -346,6 +347,35 @@ impl Sample for DeadLetterAction {
 
     fn bare() -> Self {
         Self { reason: s(""), ..Self::full() }
+    }
+}
+
+impl Sample for AuditRecord {
+    fn full() -> Self {
+        Self {
+            at: AT,
+            by: s("ops"),
+            action: s("tier_off"),
+            target: s("tier/api"),
+            before: s("on"),
+            after: s("off"),
+            reason: s("outage é"),
+            details: BTreeMap::from([(s("count"), s("3"))]),
+            host: s("host-1"),
+            program: s("precis 0.1.0"),
+        }
+    }
+
+    fn bare() -> Self {
+        Self {
+            before: s(""),
+            after: s(""),
+            reason: s(""),
+            details: BTreeMap::new(),
+            host: s(""),
+            program: s(""),
+            ..Self::full()
+        }
     }
 }
 
