@@ -2,9 +2,9 @@
 //! is over.
 //!
 //! ```text
-//!  pacer, breaker ─▶ budgets: reserve ─▶ ledger: attempt ─▶ request
-//!                                                                 │
-//!                         budgets: settle ◀─ ledger: settlement ◀─┘
+//!  pacer, breaker ─▶ budgets: reserve ─▶ ledger: attempt ─▶ clearance ─▶ request
+//!                                                                           │
+//!                         budgets: settle ◀─ ledger: settlement ◀───────────┘
 //!                                │
 //!                                ├─▶ failure ─┬─ may succeed later: from the start, after a pause
 //!                                ▼ answer     ▼ not, or enough
@@ -12,12 +12,14 @@
 //! ```
 //!
 //! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is paid for. Only waiting
-//! is cut short.
+//! is cut short, also by a switch or a policy that no longer lets the document go. The last question before a request
+//! leaves is whether it still may ([`Leave`]): each of the steps before it may take longer than that may be unknown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use precis_pipeline::{PipelineError, now_ms};
+use async_trait::async_trait;
+use precis_pipeline::{Clearance, PipelineError, Withheld, now_ms};
 use precis_policy::{Budget, Price, PriceError, Tokens};
 use precis_schemas::{LedgerAttempt, LedgerSettlement, SettlementResult, Usd};
 use precis_telemetry::metrics::{Counter, Histogram};
@@ -75,6 +77,29 @@ pub struct Subject<'a> {
     pub revision: i64,
 }
 
+/// Whether a document may go to its tier.
+#[async_trait]
+pub trait Leave: Send + Sync {
+    /// Asked right before a request leaves.
+    ///
+    /// # Errors
+    /// See [`Withheld`]: it must not.
+    fn check(&self) -> Result<(), Withheld>;
+    /// Ends when it may not go any more.
+    async fn lost(&self) -> Withheld;
+}
+
+#[async_trait]
+impl Leave for Clearance {
+    fn check(&self) -> Result<(), Withheld> {
+        self.check()
+    }
+
+    async fn lost(&self) -> Withheld {
+        self.lost().await
+    }
+}
+
 /// An answer and its price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paid {
@@ -110,13 +135,16 @@ pub enum ApiError {
     /// The cost cannot be computed.
     #[error(transparent)]
     Price(#[from] PriceError),
+    /// The document may not go to this tier any more, or nobody knows whether it may: nothing was sent.
+    #[error(transparent)]
+    Withheld(#[from] Withheld),
     /// The worker is stopping.
     #[error("the worker is stopping")]
     Stopping,
 }
 
 impl Caller {
-    /// Sends the request until it is answered, within `budgets`.
+    /// Sends the request until it is answered, within `budgets` and as long as it has its `clearance`.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -125,6 +153,7 @@ impl Caller {
         request: Request,
         subject: Subject<'_>,
         budgets: &[Budget],
+        clearance: &dyn Leave,
         stop: &CancellationToken,
     ) -> Result<Paid, ApiError> {
         let most = upper_bound(&request);
@@ -137,13 +166,19 @@ impl Caller {
                 biased;
                 permit = self.pacer.enter(most.total()) => permit.map_err(|Closed| ApiError::Closed)?,
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
+                withheld = clearance.lost() => return Err(withheld.into()),
             };
+            clearance.check()?;
             let admitted = self.breaker.admit().map_err(ApiError::Down)?;
             let now = OffsetDateTime::now_utc();
             let mut reservation = self.budgets.reserve(budgets, &self.tier, subject.tenant, reserved, now).await?;
             // The ledger's name for this attempt; nothing else is derived from it.
             request.attempt_id = format!("{:032x}", rand::random::<u128>());
             self.open(&request, subject, reserved).await.map_err(ApiError::Ledger)?;
+            if let Err(withheld) = clearance.check() {
+                self.withdraw(&request).await;
+                return Err(withheld.into());
+            }
             reservation.leaves();
             let result = self.send(&request, reserved, reservation).await;
             let failure = match result {
@@ -167,6 +202,7 @@ impl Caller {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
+                withheld = clearance.lost() => return Err(withheld.into()),
             }
         }
     }
@@ -229,11 +265,21 @@ impl Caller {
         self.count(&settlement);
         reservation.settle(settlement.cost);
         // The answer is paid for: it counts, whether or not the bill can be written. An open attempt counts as billed.
-        if let Err(error) = self.ledger.settle(&settlement).await {
+        self.close(&settlement).await;
+        paid
+    }
+
+    /// Settles an attempt whose request did not leave after all.
+    async fn withdraw(&self, request: &Request) {
+        let result = SettlementResult::NotBilled;
+        self.close(&self.settlement(request, result, Tokens::default(), Usd::ZERO, None)).await;
+    }
+
+    async fn close(&self, settlement: &LedgerSettlement) {
+        if let Err(error) = self.ledger.settle(settlement).await {
             Counter::LedgerUnsettled.increment(&[]);
             tracing::error!(tier = self.tier, attempt_id = settlement.attempt_id, %error, "a settlement could not be written");
         }
-        paid
     }
 
     fn settlement(
@@ -295,6 +341,7 @@ impl ApiError {
             Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",
             Self::Price(error) => error.code(),
+            Self::Withheld(withheld) => withheld.code(),
             Self::Stopping => "stopping",
         }
     }

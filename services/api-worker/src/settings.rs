@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_config::{ConfigError, Secret, Validate, Violations};
-use precis_pipeline::{house::StageSettings, topics};
+use precis_pipeline::{control, house::StageSettings, topics};
 use precis_policy::PriceTable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub struct ProviderSettings {
     pub tokens_per_minute: Option<u32>,
     /// When the provider counts as down, for each of its models.
     pub breaker: BreakerSettings,
-    /// Time to establish a connection, milliseconds.
+    /// Time to establish a connection, at most 5000 milliseconds.
     pub connect_timeout_ms: u64,
     /// Time until an answer begins, milliseconds. Left out: `timeout_ms`, since most providers send nothing before all is
     /// generated.
@@ -242,6 +242,15 @@ impl Validate for ProviderSettings {
             if zero {
                 out.push(format!("{at}.{name}"), "must be at least 1");
             }
+        }
+        let longest = control::SENDING_TAKES.as_millis();
+        if u128::from(self.connect_timeout_ms) > longest {
+            out.push(
+                format!("{at}.connect_timeout_ms"),
+                format!(
+                    "must be at most {longest}: what was allowed to leave must have left before that is too long ago"
+                ),
+            );
         }
         if !(self.breaker.failure_share > 0.0 && self.breaker.failure_share <= 1.0) {
             out.push(format!("{at}.breaker.failure_share"), "must be above 0 and at most 1");

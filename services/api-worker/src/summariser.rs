@@ -127,7 +127,7 @@ impl Summariser for ApiSummariser {
         let subject =
             Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
         let request = self.decoding.request(&self.tier.model, job.text, job.prompt);
-        let paid = caller.call(request, subject, &policy.budgets, job.shutdown).await;
+        let paid = caller.call(request, subject, &policy.budgets, job.clearance, job.shutdown).await;
         let paid = paid.map_err(|error| generate_error(error, caller.refuse_after))?;
         let usage = paid.reply.usage.unwrap_or_default();
         Ok(Generated {
@@ -176,6 +176,7 @@ fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
         ApiError::Closed | ApiError::Price(_) | ApiError::Budget(BudgetError::Exhausted { .. }) => {
             GenerateError::Refused { code, message }
         }
+        ApiError::Withheld(withheld) => withheld.into(),
         // None is the document's fault: they must not cost one of its deliveries.
         ApiError::Ledger(_) | ApiError::Budget(_) | ApiError::Stopping => retry(Scope::Dependency, None),
     }

@@ -1,9 +1,9 @@
 //! Which tiers this worker serves, and whether it can.
 
 use precis_flow::Log;
-use precis_pipeline::{Control, PipelineError, control::switch_tier};
+use precis_pipeline::{Control, PipelineError, control::switch_tier_if};
 use precis_policy::{Policy, TierKind};
-use precis_schemas::SwitchState;
+use precis_schemas::{SwitchState, TierSwitch};
 
 /// Who switched, in `control`.
 const SWITCHED_BY: &str = "api-worker";
@@ -84,17 +84,27 @@ pub async fn announce(
     tier: &str,
     fitness: Result<(), Unfit>,
 ) -> Result<(), PipelineError> {
-    let current = control.switches().into_iter().find(|switch| switch.tier == tier);
-    let off_because = current.filter(|switch| switch.state != SwitchState::On).map(|switch| switch.reason);
-    match (fitness, off_because) {
-        (Err(unfit), None) => {
+    let decide = |current: Option<&TierSwitch>| wanted(current, fitness);
+    // Most starts find everything as it should be: they need not ask for the right to change it.
+    let known = control.switches().into_iter().find(|switch| switch.tier == tier);
+    match (decide(known.as_ref()), fitness) {
+        (None, _) => return Ok(()),
+        (Some(_), Err(unfit)) => {
             tracing::warn!(tier, code = unfit.code(), "{unfit}; the tier is switched off");
-            switch_tier(log, tier, SwitchState::Off, unfit.code(), SWITCHED_BY).await
         }
+        (Some(_), Ok(())) => tracing::info!(tier, "the tier can be served again and is switched on"),
+    }
+    switch_tier_if(log, tier, SWITCHED_BY, decide).await
+}
+
+/// How a worker of this fitness switches a tier whose switch stands so; `None`: not at all.
+fn wanted(current: Option<&TierSwitch>, fitness: Result<(), Unfit>) -> Option<(SwitchState, String)> {
+    let off_because = current.filter(|switch| switch.state != SwitchState::On).map(|switch| switch.reason.as_str());
+    match (fitness, off_because) {
+        (Err(unfit), None) => Some((SwitchState::Off, unfit.code().to_owned())),
         (Ok(()), Some(reason)) if Unfit::ALL.iter().any(|unfit| unfit.code() == reason) => {
-            tracing::info!(tier, reason, "the tier can be served again and is switched on");
-            switch_tier(log, tier, SwitchState::On, "", SWITCHED_BY).await
+            Some((SwitchState::On, String::new()))
         }
-        _ => Ok(()),
+        _ => None,
     }
 }

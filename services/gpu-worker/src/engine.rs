@@ -68,7 +68,11 @@ impl Summariser for EngineSummariser {
             cancel: job.shutdown.child_token(),
             partials: Some(Arc::new(StoredPartials(job.partials.clone()))),
         };
-        let summary = self.engine.summarise(request).await.map_err(|error| generate_error(&error))?;
+        let summary = tokio::select! {
+            summary = self.engine.summarise(request) => summary.map_err(|error| generate_error(&error))?,
+            // Nothing is paid for: what was switched off is dropped where it stands, and the engine goes on with others.
+            withheld = job.clearance.lost() => return Err(withheld.into()),
+        };
         Ok(Generated {
             text: summary.text,
             finish_reason: summary.finish_reason.as_str().to_owned(),

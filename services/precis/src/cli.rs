@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, config, dead_letters, doctor, models, policy, results, spend, status, submit, summarize, tiers, topics, up,
+    audit, bench, config, dead_letters, doctor, models, policy, results, spend, status, submit, summarize, tiers,
+    topics, up,
 };
 
 const ABOUT: &str = "Summaries of documents at scale: routed by cost, checked, settled exactly once.";
@@ -71,10 +72,12 @@ pub enum Command {
     Spend(spend::Args),
     /// Look at records that no stage could use, and replay them
     DeadLetters(dead_letters::Args),
+    /// Show what was done to the house, by whom and why
+    Audit(audit::Args),
     /// Check, apply and show the routing policy
     Policy(policy::Args),
     /// Switch tiers on, off, or let them drain
-    #[command(alias = "tier")]
+    #[command(visible_alias = "tier")]
     Tiers(tiers::Args),
     /// List, fetch and verify models
     Models(models::Args),

@@ -32,6 +32,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Spend(args) => commands::spend::run(&globals, args, &out).await,
         Command::Status(args) => commands::status::run(&globals, args, &out).await,
         Command::DeadLetters(args) => commands::dead_letters::run(&globals, args, &out).await,
+        Command::Audit(args) => commands::audit::run(&globals, args, &out).await,
         Command::Policy(args) => commands::policy::run(&globals, args, &out).await,
         Command::Tiers(args) => commands::tiers::run(&globals, args, &out).await,
         Command::Models(args) => commands::models::run(&globals, args, &out).await,

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use precis_api_worker::caller::Leave;
 use precis_api_worker::ledger::spend::Spend;
 use precis_config::Settings;
 use precis_flow::{Log, Output, ReadStart, Record};
-use precis_pipeline::{House, identity, now_ms, topics};
+use precis_pipeline::{Clearance, House, Withheld, identity, now_ms, topics};
+use precis_policy::{DocumentFacts, TierKind};
 use precis_schemas::{
     Decision, Document, LedgerAttempt, LedgerSettlement, Origin, Purpose, RoutedDocument, Sensitivity, codec,
 };
@@ -42,6 +45,20 @@ pub(crate) fn policy(provider: &str, model: &str) -> String {
     )
 }
 
+/// For tests of everything else.
+pub(crate) struct Always;
+
+#[async_trait]
+impl Leave for Always {
+    fn check(&self) -> Result<(), Withheld> {
+        Ok(())
+    }
+
+    async fn lost(&self) -> Withheld {
+        std::future::pending().await
+    }
+}
+
 impl TestHouse {
     pub(crate) async fn open(policy: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
@@ -55,6 +72,13 @@ impl TestHouse {
         );
         let house = House::open(&Settings::parse("precis.toml", &settings, []).unwrap()).await.unwrap();
         Self { house, root }
+    }
+
+    /// What the worker of `api` asks about a public document.
+    pub(crate) fn clearance(&self) -> Clearance {
+        let document = Document { sensitivity: Some(Sensitivity::Public), ..Document::new("document", 0) };
+        let facts = DocumentFacts::of(TENANT, &document);
+        Clearance::new(self.house.control.clone(), facts, "api", TierKind::Api)
     }
 
     pub(crate) fn log(&self) -> Arc<dyn Log> {

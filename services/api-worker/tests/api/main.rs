@@ -11,6 +11,7 @@ mod memory;
 mod money;
 mod secrets;
 mod suite;
+mod switches;
 mod wires;
 mod worker;
 

@@ -191,7 +191,7 @@ async fn another_policys_model_is_asked_without_a_restart() {
     house.route("one").await;
     outcomes(&house, 1).await;
     let text = policy(ANTHROPIC.name, ANTHROPIC.model);
-    let digest = apply_policy(&*house.log(), &*house.house.store, &text, "someone").await.unwrap();
+    let digest = apply_policy(&*house.log(), &*house.house.store, &text, "", "someone").await.unwrap();
     while house.house.control.governing().digest != digest {
         house.house.control.for_record(&digest, false).await.unwrap();
     }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use precis_flow::Log;
 use precis_pipeline::{
     Control,
+    audit::Actor,
     control::apply_policy,
     house::{HouseSettings, TopicSettings},
     topics,
@@ -14,13 +15,13 @@ use precis_pipeline::{
 use precis_policy::{Policy, Tier, TierKind};
 use serde_json::json;
 
-use super::operator;
+use super::{operator, topics::record_created};
 use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output, report};
 
 const EXAMPLES: &str = "\
 Examples:
   precis policy check infra/policy/70-20-10.toml
-  precis policy apply infra/policy/70-20-10.toml
+  precis policy apply infra/policy/70-20-10.toml --reason \"contracts stay in the house\"
   precis policy show
   precis policy show --toml > policy.toml
 
@@ -46,6 +47,9 @@ enum Action {
     Apply {
         /// The file (TOML)
         file: PathBuf,
+        /// Why: kept on the topic `audit`
+        #[arg(long, value_name = "TEXT", default_value = "", value_parser = super::reason)]
+        reason: String,
         /// Who, for the record [default: $USER]
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
@@ -65,7 +69,9 @@ enum Action {
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     match args.action {
         Action::Check { file } => check(&file, out),
-        Action::Apply { file, by } => apply(&Environment::load(globals)?, &file, by.as_deref(), out).await,
+        Action::Apply { file, reason, by } => {
+            apply(&Environment::load(globals)?, &file, &reason, &operator(by.as_deref()), out).await
+        }
         Action::Show { toml } => show(&Environment::load(globals)?, toml, out).await,
     }
 }
@@ -93,7 +99,7 @@ fn check(file: &Path, out: &Output) -> anyhow::Result<Exit> {
     Ok(if errors.is_empty() { Exit::Done } else { Exit::SomeFailed })
 }
 
-async fn apply(environment: &Environment, file: &Path, by: Option<&str>, out: &Output) -> anyhow::Result<Exit> {
+async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, out: &Output) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let Ok(policy) = Policy::parse(&text) else {
         check(file, out)?;
@@ -101,8 +107,9 @@ async fn apply(environment: &Environment, file: &Path, by: Option<&str>, out: &O
         return Ok(Exit::SomeFailed);
     };
     let (log, store) = (environment.log().await?, environment.store().await?);
-    create_work_topics(&*log, &HouseSettings::read(&environment.settings)?.topics, &policy).await?;
-    let digest = apply_policy(&*log, &*store, &text, &operator(by)).await?;
+    let topics = HouseSettings::read(&environment.settings)?.topics;
+    create_work_topics(&*log, &topics, &policy, Actor { by, reason }).await?;
+    let digest = apply_policy(&*log, &*store, &text, reason, by).await?;
     if out.json() {
         out.value(&json!({ "applied": true, "digest": digest }))?;
     } else {
@@ -123,11 +130,17 @@ pub(crate) fn model_of(tier: &Tier) -> String {
 ///
 /// # Errors
 /// The log's.
-pub(crate) async fn create_work_topics(log: &dyn Log, settings: &TopicSettings, policy: &Policy) -> anyhow::Result<()> {
+pub(crate) async fn create_work_topics(
+    log: &dyn Log,
+    settings: &TopicSettings,
+    policy: &Policy,
+    actor: Actor<'_>,
+) -> anyhow::Result<()> {
     if settings.create {
         let tiers: Vec<String> = policy.tier_names().map(str::to_owned).collect();
         let wanted = topics::all(&settings.tenants, &tiers, settings.partitions, settings.replication);
-        log.ensure_topics(&wanted).await.context("the topics of its tiers cannot be created")?;
+        let changes = log.ensure_topics(&wanted).await.context("the topics of its tiers cannot be created")?;
+        record_created(log, &changes, actor).await?;
     }
     Ok(())
 }

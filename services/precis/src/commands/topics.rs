@@ -1,10 +1,17 @@
 //! `precis topics`: the topics that a house needs, created once.
 
+use anyhow::Context as _;
 use clap::Subcommand;
-use precis_flow::Change;
-use precis_pipeline::{Control, house::HouseSettings, topics};
+use precis_flow::{Change, Log, TopicChange};
+use precis_pipeline::{
+    Control,
+    audit::{self, Actor, actions},
+    house::HouseSettings,
+    topics,
+};
 use serde_json::json;
 
+use super::operator;
 use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output};
 
 const EXAMPLES: &str = "\
@@ -36,6 +43,12 @@ enum Action {
         /// Copies of each partition [default: that of the settings, else the broker's]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
         replication: Option<i16>,
+        /// Why: kept on the topic `audit`
+        #[arg(long, value_name = "TEXT", default_value = "", value_parser = super::reason)]
+        reason: String,
+        /// Who, for the record [default: $USER]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
     },
 }
 
@@ -44,7 +57,7 @@ enum Action {
 /// # Errors
 /// The log's.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
-    let Action::Apply { tenant, partitions, replication } = args.action;
+    let Action::Apply { tenant, partitions, replication, reason, by } = args.action;
     let environment = Environment::load(globals)?;
     let settings = HouseSettings::read(&environment.settings)?;
     let tenants = if tenant.is_empty() { settings.topics.tenants.clone() } else { tenant };
@@ -64,6 +77,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         .filter(|spec| base.iter().all(|known| known.name != spec.name))
         .collect();
     changes.extend(log.ensure_topics(&work).await?);
+    record_created(&*log, &changes, Actor { by: &operator(by.as_deref()), reason: &reason }).await?;
 
     let mut table = output::table(&["Topic", "State"]);
     let mut exit = Exit::Done;
@@ -87,4 +101,21 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         out.table(&mut table)?;
     }
     Ok(exit)
+}
+
+/// Puts on record which topics were made, if any were.
+///
+/// # Errors
+/// The log's.
+pub(super) async fn record_created(log: &dyn Log, changes: &[TopicChange], actor: Actor<'_>) -> anyhow::Result<()> {
+    let created: Vec<&str> =
+        changes.iter().filter(|change| change.change == Change::Created).map(|change| change.topic.as_str()).collect();
+    if created.is_empty() {
+        return Ok(());
+    }
+    let mut record = actor.did(actions::TOPICS_CREATED, "topics");
+    record.details.insert("topics".to_owned(), created.join(" "));
+    let publish = log.publish(vec![audit::entry(&record)?]).await;
+    publish.context("the topics were made, but that could not be put on record")?;
+    Ok(())
 }

@@ -95,7 +95,7 @@ fn a_tier_that_is_switched_off_is_shown_with_its_reason() {
     house.run(&["tiers", "on", "gpu"]).succeeded();
     let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
     assert_eq!(status["tiers"][0]["switch"], json!("on"));
-    let unknown = house.run(&["tiers", "off", "premium"]);
+    let unknown = house.run(&["tiers", "off", "premium", "--reason", "incident"]);
     assert!(unknown.code == 1 && unknown.stderr.contains("it has gpu"), "{}", unknown.stderr);
 }
 

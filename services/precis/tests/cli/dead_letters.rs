@@ -62,6 +62,13 @@ fn a_record_that_cannot_be_decoded_is_kept_shown_and_replayed_once() {
     );
     let none_left = house.run(&["dead-letters", "replay", "--all"]).succeeded();
     assert!(none_left.stderr.contains("nothing to replay"), "{}", none_left.stderr);
+    // One command replayed something: what was asked for, and how much there was of it.
+    let done = house.run(&["audit", "--json"]).succeeded().json();
+    let replays: Vec<_> = done.iter().filter(|record| record["action"] == "dead_letters_replayed").collect();
+    assert_eq!(replays.len(), 1, "{done:?}");
+    let details = &replays[0]["details"];
+    assert_eq!((&replays[0]["reason"], &replays[0]["by"]), (&json!("a try"), &json!("ada")));
+    assert_eq!((&details["ids"], &details["selected"]), (&json!(id), &json!("1")));
 
     // It is as broken as before: a dead letter of its own, by its own position.
     settle(&house, "k", "Another.");

@@ -2,7 +2,8 @@
 //!
 //! - A policy that this build cannot parse switches every tier that leaves the house off and keeps the last good policy for the rest.
 //! - A record stamped with a policy that is not in force here waits until the topic's end was read again.
-//! - Knowledge older than [`MAX_STALENESS`] lets nothing leave the house.
+//! - Knowledge older than [`MAX_STALENESS`] lets nothing leave the house: neither a document that a worker takes up nor, asked again, a request
+//!   that waited for its turn ([`crate::clearance`]).
 
 use std::{
     collections::BTreeMap,
@@ -10,15 +11,24 @@ use std::{
     time::Duration,
 };
 
-use precis_flow::{Log, Output, Scope, StageError, Table};
-use precis_objects::{ObjectStore, keys};
+use precis_flow::{Log, Scope, StageError, Table, TableChanges};
 use precis_policy::{Policy, SwitchState as Switch, Switches};
 use precis_schemas::{PolicyApplied, SwitchState, TierSwitch, codec};
 
-use crate::{PipelineError, identity::sha256_hex, now_ms, topics};
+use crate::{PipelineError, clearance::CONTROL_STALE, identity::sha256_hex, topics};
 
-/// How old the knowledge of `control` may be for a document to leave the house.
+mod change;
+
+pub use change::{apply_policy, switch_tier, switch_tier_if};
+
+/// How old the knowledge of `control` may be when a request leaves the house.
 pub const MAX_STALENESS: Duration = Duration::from_secs(10);
+
+/// How long a request that was allowed to leave may need until it does: to establish a connection.
+pub const SENDING_TAKES: Duration = Duration::from_secs(5);
+
+/// How old the knowledge of `control` may be when a request is allowed to leave. A table that hears from its log looks every 2 s.
+const MAX_AGE: Duration = MAX_STALENESS.saturating_sub(SENDING_TAKES);
 
 /// How long a start waits for the end of `control`.
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +49,7 @@ pub struct Governing {
 }
 
 /// Follows `control`.
+#[derive(Debug)]
 pub struct Control {
     table: Table,
     parsed: Mutex<Parsed>,
@@ -46,6 +57,7 @@ pub struct Control {
     known: Mutex<Option<(u64, Governing)>>,
 }
 
+#[derive(Debug)]
 struct Parsed {
     /// Raw bytes of the policy record that `policy` came from; `None`: the start value.
     source: Option<Vec<u8>>,
@@ -116,11 +128,11 @@ impl Control {
     ///
     /// # Errors
     /// A dependency retry while the topic cannot be read and the record's policy is unknown here, or while a document would leave the house
-    /// on knowledge older than [`MAX_STALENESS`].
+    /// on knowledge that is too old ([`MAX_STALENESS`]).
     pub async fn for_record(&self, stamped: &str, leaves_the_house: bool) -> Result<Governing, StageError> {
         let stale = |message: &str| StageError::Retry {
             scope: Scope::Dependency,
-            code: "control_stale",
+            code: CONTROL_STALE,
             message: message.to_owned(),
             after: None,
         };
@@ -128,10 +140,20 @@ impl Control {
         if governing.digest != stamped && !self.table.catch_up(MAX_STALENESS).await {
             return Err(stale("the record was routed under another policy and the end of `control` could not be read"));
         }
-        if leaves_the_house && !self.table.fresh_within(MAX_STALENESS) {
+        if leaves_the_house && !self.is_fresh() {
             return Err(stale("the end of `control` was not reached for too long; nothing leaves the house"));
         }
         Ok(self.governing())
+    }
+
+    /// Whether what is known is new enough for something to leave the house now.
+    pub fn is_fresh(&self) -> bool {
+        self.table.fresh_within(MAX_AGE)
+    }
+
+    /// Moves whenever policy or switches may have changed.
+    pub fn changes(&self) -> TableChanges {
+        self.table.changed()
     }
 
     /// The raw switches, for status displays.
@@ -169,51 +191,6 @@ impl Control {
         }
         (parsed.policy.clone(), parsed.unreadable)
     }
-}
-
-/// Makes a policy the one in force everywhere: its text is kept by digest, then `control` names it.
-///
-/// # Errors
-/// `policy_invalid` with every problem; the store's and the log's.
-pub async fn apply_policy(
-    log: &dyn Log,
-    store: &dyn ObjectStore,
-    toml: &str,
-    by: &str,
-) -> Result<String, PipelineError> {
-    let policy = Policy::parse(toml).map_err(|errors| PipelineError::rejected("policy_invalid", errors.to_string()))?;
-    let digest = policy.digest();
-    store.put_if_absent(&keys::policy(&digest), toml.as_bytes().to_vec()).await?;
-    let applied = PolicyApplied {
-        digest: digest.clone(),
-        toml: toml.to_owned(),
-        applied_by: by.to_owned(),
-        applied_at: now_ms(),
-    };
-    log.publish(vec![entry(POLICY_KEY.to_vec(), &applied)?]).await?;
-    Ok(digest)
-}
-
-/// Switches a tier for every instance.
-///
-/// # Errors
-/// The log's.
-pub async fn switch_tier(
-    log: &dyn Log,
-    tier: &str,
-    state: SwitchState,
-    reason: &str,
-    by: &str,
-) -> Result<(), PipelineError> {
-    let switch =
-        TierSwitch { tier: tier.to_owned(), state, reason: reason.to_owned(), by: by.to_owned(), at: now_ms() };
-    log.publish(vec![entry(format!("tier/{tier}").into_bytes(), &switch)?]).await?;
-    Ok(())
-}
-
-fn entry<T: precis_schemas::AvroRecord>(key: Vec<u8>, record: &T) -> Result<Output, PipelineError> {
-    let value = codec::encode(record)?;
-    Ok(Output::to(topics::CONTROL).key(key).value(value).header(codec::SCHEMA_HEADER, codec::schema_header::<T>()))
 }
 
 /// Digest of any text that an operator may apply; the same as the policy's own.

@@ -1,12 +1,16 @@
 //! What the router and the workers share of a document's way: who a document is ([`identity`]), what it says ([`source`]), what is asked of
-//! a model ([`prompt`]), which policy and switches are in force ([`control`]), how it ends ([`settle`]) and what a worker of any tier does
-//! with it ([`worker`]); and how a process gets all of it from its settings ([`house`]).
+//! a model ([`prompt`]), which policy and switches are in force ([`control`]), whether it may go
+//! where it is about to ([`clearance`]), how it ends ([`settle`]) and what a worker of any tier does
+//! with it ([`worker`]); how a process gets all of it from its settings ([`house`]); and what is on record of those who changed
+//! any of it ([`audit`]).
 //!
 //! **Invariants.** Identity is (tenant, document id, revision) and the tenant comes from the topic. The result object is created once and
 //! never changed; whoever loses the race publishes the winner's bytes, so topic and store cannot disagree. A worker may refuse a document,
 //! never widen where it may go.
 
 mod attempts;
+pub mod audit;
+pub mod clearance;
 pub mod control;
 pub mod error;
 pub mod house;
@@ -19,6 +23,7 @@ pub mod topics;
 mod unsaved;
 pub mod worker;
 
+pub use clearance::{Clearance, Withheld};
 pub use control::{Control, Governing};
 pub use error::PipelineError;
 pub use house::House;

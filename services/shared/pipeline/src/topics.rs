@@ -16,6 +16,8 @@ pub const DEAD_LETTERS: &str = "dead-letters";
 pub const DEAD_LETTER_ACTIONS: &str = "dead-letter-actions";
 /// The policy and the tier switches, compacted.
 pub const CONTROL: &str = "control";
+/// What was done to the house, by whom and why.
+pub const AUDIT: &str = "audit";
 /// Attempts and settlements of paid calls.
 pub const LEDGER: &str = "ledger";
 
@@ -24,6 +26,8 @@ pub const MAX_DOCUMENT_RECORD_BYTES: i32 = 1024 * 1024;
 /// Largest record on every other topic, bytes: a document record plus its provenance always fits.
 pub const MAX_RECORD_BYTES: i32 = 2 * 1024 * 1024;
 
+/// How long `audit` is kept: longer than the longest that the usual rules ask of such records, seven years.
+const AUDIT_DAYS: i64 = 7 * 366;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The topic a tenant's publishers write.
@@ -74,6 +78,8 @@ pub fn all(tenants: &[String], tiers: &[String], partitions: i32, replication: O
     specs.push(log(SUMMARIES.into(), partitions, 30, MAX_RECORD_BYTES));
     specs.push(log(DEAD_LETTERS.into(), 1, 30, MAX_RECORD_BYTES));
     specs.push(log(LEDGER.into(), 1, 400, MAX_RECORD_BYTES));
+    // One partition: actions stand in the order in which they were done.
+    specs.push(log(AUDIT.into(), 1, AUDIT_DAYS, MAX_RECORD_BYTES));
     specs.push(table(CONTROL));
     specs.push(table(DEAD_LETTER_ACTIONS));
     specs

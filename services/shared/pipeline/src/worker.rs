@@ -4,7 +4,7 @@
 //!  work.<tier> ─▶ settled? ──yes──▶ publish the stored bytes
 //!                   │ no
 //!                   ▼
-//!                 hard rules ──no──▶ escalations (refused: costs no hop)
+//!                 hard rules ──no──▶ escalations (refused: costs no hop); asked again before each request ([`Clearance`])
 //!                   │ yes
 //!                   ▼
 //!                 answer stored? ──no──▶ late? ──no──▶ generate ─▶ store (create-only; the loser adopts the winner's)
@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use precis_chaos::{Point, pass_async};
 use precis_flow::{Delivery, Output, Processor, Rejection, Scope, StageError};
 use precis_objects::{create_or_adopt, keys};
-use precis_policy::{DEADLINE_PASSED, DocumentFacts, TIER_CHANGED, TierKind, recheck};
+use precis_policy::{DEADLINE_PASSED, DocumentFacts, TierKind};
 use precis_quality as quality;
 use precis_schemas::{
     Answer, CacheLayer, CheckResult, Document, Escalation, Format, ModelIdentity, RoutedDocument, Trial, TrialResult,
@@ -36,7 +36,7 @@ use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Control, Governing, PartialAnswers, PipelineError, Settler,
+    Clearance, Control, Governing, PartialAnswers, PipelineError, Settler,
     identity::answer_fingerprint,
     now_ms,
     prompt::Prompt,
@@ -51,9 +51,6 @@ pub const HOUSE_PROVIDER: &str = "precis";
 /// Among an answer's checks: how many parts of a long document ended before they were done. Measured only, where there are any.
 const CUT_CHUNKS: &str = "cut_chunks";
 
-/// How long work waits whose tier moved into the house, until the worker outside has noticed and another has its topic.
-const TIER_CHANGE_PAUSE: Duration = Duration::from_secs(1);
-
 /// One request to a model.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -67,6 +64,8 @@ pub struct Job<'a> {
     pub prompt: &'a Prompt,
     /// Where pieces of this answer are kept until the whole is there.
     pub partials: &'a PartialAnswers,
+    /// Whether it may still go to this tier: to be asked right before each request, and while it waits.
+    pub clearance: &'a Clearance,
     /// Ends when the worker shuts down and its drain budget is spent.
     pub shutdown: &'a CancellationToken,
 }
@@ -174,13 +173,9 @@ impl<S: Summariser> TierWorker<S> {
         let governing = self.control.for_record(&routed.policy_digest, self.summariser.leaves_the_house()).await?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
         let acts = if self.summariser.leaves_the_house() { TierKind::Api } else { TierKind::Gpu };
-        if let Err(code) = recheck(&governing.policy, &governing.switches, &facts, &self.tier, acts) {
-            if code == TIER_CHANGED {
-                let message = format!("the policy keeps the tier {} in the house, this worker is outside", self.tier);
-                let (scope, after) = (Scope::Record, Some(TIER_CHANGE_PAUSE));
-                return Err(StageError::Retry { scope, code: TIER_CHANGED, message, after });
-            }
-            return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, &code, None, &[]));
+        let clearance = Clearance::new(self.control.clone(), facts, &self.tier, acts);
+        if let Err(withheld) = clearance.allowed_by(&governing) {
+            return self.unanswered(delivery, claim, routed, &governing, withheld.into());
         }
         let text = source::text_of(&routed.tenant, &document, &**self.settler.store()).await.map_err(stage_error)?;
         let expected = expected_language(&document, &text);
@@ -220,15 +215,13 @@ impl<S: Summariser> TierWorker<S> {
                 text: &text,
                 prompt: &prompt,
                 partials: &partials,
+                clearance: &clearance,
                 shutdown: &delivery.shutdown,
             };
             let generated = match self.summariser.summarise(job).await {
                 Ok(generated) => generated,
-                Err(GenerateError::Refused { code, message }) => {
-                    tracing::info!(tier = self.tier, code, message, "refused");
-                    return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, code, None, &[]));
-                }
-                Err(error) => return Err(into_stage(error, &routed.tenant)),
+                // Under the policy of now: it may have changed while the document waited, and may be why.
+                Err(error) => return self.unanswered(delivery, claim, routed, &self.control.governing(), error),
             };
             for (kind, tokens) in [("input", generated.input_tokens), ("output", generated.output_tokens)] {
                 Counter::AnswerTokens.add(tokens.unsigned_abs(), &[&self.tier, kind]);
@@ -266,6 +259,24 @@ impl<S: Summariser> TierWorker<S> {
         let earlier = self.settler.spent_on(&routed.tenant, &routed.trail).await.map_err(stage_error)?;
         outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);
         self.settler.settle(claim, &outcome).await.map_err(stage_error)
+    }
+
+    /// What becomes of a document that this tier has no answer for: back to the router, or the stage's to deal with.
+    fn unanswered(
+        &self,
+        delivery: &Delivery,
+        claim: &Claim,
+        routed: &RoutedDocument,
+        governing: &Governing,
+        error: GenerateError,
+    ) -> Result<Output, StageError> {
+        match error {
+            GenerateError::Refused { code, message } => {
+                tracing::info!(tier = self.tier, code, message, "refused");
+                Ok(self.escalation(delivery, claim, governing, TrialResult::Refused, code, None, &[]))
+            }
+            error => Err(into_stage(error, &routed.tenant)),
+        }
     }
 
     fn count(&self, failed: &[String]) {

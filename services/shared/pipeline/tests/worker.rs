@@ -379,7 +379,7 @@ async fn a_stored_answer_is_judged_again_with_the_doubts_it_was_given_with() {
     assert_eq!((doubts.value, doubts.passed), (Some(-2.5), true), "measured, and no gate");
     bench.store.delete(&keys::result("acme", "a", 0)).await.unwrap();
     let strict = format!("{LOCAL}\n[checks.default]\ngates = [\"confidence\"]\nmin_logprob = -2.0\n");
-    let digest = apply_policy(&*bench.log, &*bench.store, &strict, "test").await.unwrap();
+    let digest = apply_policy(&*bench.log, &*bench.store, &strict, "", "test").await.unwrap();
     wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
     let trial = trial_of(&bench.worker("gpu", GOOD).process(&delivery).await.unwrap()[0]);
     assert_eq!((trial.code.as_str(), bench.calls()), ("confidence", 1));
@@ -403,7 +403,7 @@ async fn the_policy_of_the_workers_re_check_is_on_record_beside_the_routers() {
     let delivery = bench.routed(&document("a"), "mid", 7);
     let decided = bench.control.governing().digest;
     let newer = MIX.replace("max_hops = 2", "max_hops = 1");
-    let rechecked = apply_policy(&*bench.log, &*bench.store, &newer, "test").await.unwrap();
+    let rechecked = apply_policy(&*bench.log, &*bench.store, &newer, "", "test").await.unwrap();
     wait_for(&bench, |bench| bench.control.governing().digest == rechecked).await;
     let outcome = outcome(&bench.worker("mid", GOOD).process(&delivery).await.unwrap()[0]);
     assert_eq!((outcome.policy_digest, outcome.decision.unwrap().policy_digest), (rechecked, decided));
@@ -450,8 +450,8 @@ async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_ho
 async fn a_policy_reaches_those_who_follow_control_and_a_bad_one_changes_nothing() {
     let bench = Bench::new(LOCAL).await;
     let before = bench.control.governing().digest;
-    assert!(apply_policy(&*bench.log, &*bench.store, "version = 1\ntiers = []\n", "test").await.is_err());
-    let digest = apply_policy(&*bench.log, &*bench.store, MIX, "test").await.unwrap();
+    assert!(apply_policy(&*bench.log, &*bench.store, "version = 1\ntiers = []\n", "", "test").await.is_err());
+    let digest = apply_policy(&*bench.log, &*bench.store, MIX, "", "test").await.unwrap();
     wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
     assert_ne!(before, digest);
     assert_eq!(bench.store.get(&keys::policy(&digest)).await.unwrap().unwrap(), MIX.as_bytes());
@@ -460,7 +460,7 @@ async fn a_policy_reaches_those_who_follow_control_and_a_bad_one_changes_nothing
 #[tokio::test]
 async fn a_service_that_starts_knows_the_applied_policy_at_once() {
     let bench = Bench::new(LOCAL).await;
-    let digest = apply_policy(&*bench.log, &*bench.store, MIX, "test").await.unwrap();
+    let digest = apply_policy(&*bench.log, &*bench.store, MIX, "", "test").await.unwrap();
     let started = Control::follow(&bench.log, Policy::local()).await.unwrap();
     assert_eq!(started.governing().digest, digest);
 }

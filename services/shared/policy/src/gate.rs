@@ -102,16 +102,16 @@ pub fn recheck(
     facts: &DocumentFacts,
     tier: &str,
     acts: TierKind,
-) -> Result<(), String> {
-    let Some(known) = policy.tier(tier) else { return Err("tier_unknown".to_owned()) };
+) -> Result<(), &'static str> {
+    let Some(known) = policy.tier(tier) else { return Err("tier_unknown") };
     if let Some(code) = rules(known, facts) {
-        return Err(code.to_owned());
+        return Err(code);
     }
     if acts == TierKind::Api && known.kind != TierKind::Api {
-        return Err(TIER_CHANGED.to_owned());
+        return Err(TIER_CHANGED);
     }
     match switches.get(tier) {
-        Some((SwitchState::Off, _)) => Err("tier_off".to_owned()),
+        Some((SwitchState::Off, _)) => Err("tier_off"),
         _ => Ok(()),
     }
 }

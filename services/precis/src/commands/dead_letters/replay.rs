@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! take the name over (fences an older replay) ─▶ read what was done before ─▶ refuse or build ─▶ one transaction:
-//!                                                                               record + "replayed"
+//!                                                                               record + "replayed" (+ audit, with the first)
 //! ```
 //!
 //! Only who holds the name may commit, and the markers are read after it was taken: so of two replays of one dead letter, on any machines, one
-//! commits and the other is fenced or finds the marker.
+//! commits and the other is fenced or finds the marker. The command's record on `audit` goes with the first dead letter that it replays.
 
 use anyhow::{Context as _, bail};
 use precis_flow::{ORIGIN_HEADER, Output as Record};
 use precis_objects::{ObjectStore, claim_check, keys};
-use precis_pipeline::{identity::REPLAY_HEADER, now_ms, source::MAX_TEXT_BYTES, topics};
+use precis_pipeline::{
+    audit::{self, Actor, actions},
+    identity::REPLAY_HEADER,
+    now_ms,
+    source::MAX_TEXT_BYTES,
+    topics,
+};
 use precis_schemas::{BodyReference, DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
 use serde_json::json;
 
@@ -20,6 +26,8 @@ use crate::{commands::operator, environment::Environment, exit::Exit, output::Ou
 
 /// Name of the exclusive writer: one replay at a time in a house.
 const WRITER: &str = "dead-letters-replay";
+/// Ids that an audit record names.
+const MOST_IDS_SHOWN: usize = 100;
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "all"])))]
@@ -36,7 +44,7 @@ pub(super) struct ReplayArgs {
     #[arg(long)]
     new_revision: bool,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = crate::commands::reason)]
     reason: String,
     /// Who, for the record [default: $USER]
     #[arg(long, value_name = "NAME")]
@@ -85,6 +93,7 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
     let by = operator(args.by.as_deref());
     let mut refused = 0;
     let chosen = chosen(&all, args);
+    let mut audit = Some(audit_entry(args, &by, chosen.len())?);
     for (id, letter) in &chosen {
         let built = match letter {
             None => Err(Refusal::Unknown),
@@ -93,10 +102,9 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
         match built {
             Ok(record) => {
                 let topic = record.topic.clone();
-                writer
-                    .commit(vec![record, marker(id, &by, &args.reason)?])
-                    .await
-                    .with_context(|| format!("{id} was not replayed"))?;
+                let mut outputs = vec![record, marker(id, &by, &args.reason)?];
+                outputs.extend(audit.take());
+                writer.commit(outputs).await.with_context(|| format!("{id} was not replayed"))?;
                 if out.json() {
                     out.value(&json!({ "id": id, "replayed": true, "topic": topic }))?;
                 } else {
@@ -225,6 +233,31 @@ fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Result
         .value(codec::encode(&document)?)
         .header(codec::SCHEMA_HEADER, codec::schema_header::<Document>())
         .header(REPLAY_HEADER, letter.id.as_bytes())))
+}
+
+/// The command on record: what was selected, and how many there were of it.
+fn audit_entry(args: &ReplayArgs, by: &str, count: usize) -> anyhow::Result<Record> {
+    let Filter { stage, code, tenant } = &args.filter;
+    let filters = [("stage", stage), ("code", code), ("tenant", tenant)];
+    let filters = filters.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value).clone()?)));
+    let mut record = Actor { by, reason: &args.reason }.did(actions::DEAD_LETTERS_REPLAYED, topics::DEAD_LETTERS);
+    record.details.extend(filters);
+    record.details.insert("selected".to_owned(), count.to_string());
+    if args.all {
+        record.details.insert("all".to_owned(), "true".to_owned());
+    } else {
+        record.details.insert("ids".to_owned(), shown_ids(&args.ids));
+    }
+    if args.new_revision {
+        record.details.insert("new_revision".to_owned(), "true".to_owned());
+    }
+    Ok(audit::entry(&record)?)
+}
+
+/// The ids asked for, as many as one record has room for; the markers have them all.
+fn shown_ids(ids: &[String]) -> String {
+    let shown = ids.iter().take(MOST_IDS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+    if ids.len() > MOST_IDS_SHOWN { format!("{shown} …") } else { shown }
 }
 
 fn marker(id: &str, by: &str, reason: &str) -> anyhow::Result<Record> {

@@ -13,6 +13,7 @@ use precis_inference::Engine;
 use precis_objects::keys;
 use precis_pipeline::{
     House,
+    audit::Actor,
     control::apply_policy,
     house::{HouseSettings, group},
     now_ms, topics,
@@ -177,8 +178,9 @@ async fn put_in_force(environment: &Environment, house: &House, path: &Path, out
     let wanted = policy.digest();
     if wanted != before {
         let settings = HouseSettings::read(&environment.settings)?.topics;
-        create_work_topics(&*house.log, &settings, &policy).await?;
-        apply_policy(&*house.log, &*house.store, &text, &operator(None)).await?;
+        let (by, reason) = (operator(None), "precis summarize");
+        create_work_topics(&*house.log, &settings, &policy, Actor { by: &by, reason }).await?;
+        apply_policy(&*house.log, &*house.store, &text, reason, &by).await?;
         // Until this process has read it, too: the ids of the documents hold its digest.
         house.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         out.note(format_args!(

@@ -67,7 +67,7 @@ impl Bench {
 
     /// Makes a policy the one in force.
     pub(super) async fn apply(&self, policy: &str) {
-        let digest = apply_policy(&*self.log, &*self.store, policy, "tests").await.unwrap();
+        let digest = apply_policy(&*self.log, &*self.store, policy, "", "tests").await.unwrap();
         let governing = self.control.for_record(&digest, false).await.unwrap();
         assert_eq!(governing.digest, digest);
     }

@@ -51,7 +51,7 @@ fn a_switched_off_tier_gets_nothing_and_a_draining_one_finishes() {
         ("premium".to_owned(), (SwitchState::Drain, "change".to_owned())),
     ]));
     assert_eq!(gate(&mix(), &switches, &public, &[]).eligible, ["gpu"]);
-    assert_eq!(recheck(&mix(), &switches, &public, "mid", TierKind::Api), Err("tier_off".to_owned()));
+    assert_eq!(recheck(&mix(), &switches, &public, "mid", TierKind::Api), Err("tier_off"));
     assert_eq!(recheck(&mix(), &switches, &public, "premium", TierKind::Api), Ok(()));
 }
 
@@ -71,12 +71,12 @@ fn a_refusal_counts_until_the_policy_changes_and_a_failed_answer_for_ever() {
 #[test]
 fn a_tier_that_the_policy_no_longer_names_does_nothing() {
     let found = recheck(&mix(), &Switches::default(), &facts(None, None), "old", TierKind::Gpu);
-    assert_eq!(found, Err("tier_unknown".to_owned()));
+    assert_eq!(found, Err("tier_unknown"));
 }
 
 #[test]
 fn a_worker_outside_sends_nothing_for_a_tier_that_the_policy_keeps_inside() {
     let (switches, public) = (Switches::default(), facts(Some(Sensitivity::Public), None));
-    assert_eq!(recheck(&mix(), &switches, &public, "gpu", TierKind::Api), Err(TIER_CHANGED.to_owned()));
+    assert_eq!(recheck(&mix(), &switches, &public, "gpu", TierKind::Api), Err(TIER_CHANGED));
     assert_eq!(recheck(&mix(), &switches, &public, "mid", TierKind::Gpu), Ok(()), "inside harms nobody");
 }

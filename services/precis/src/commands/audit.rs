@@ -1,0 +1,145 @@
+//! `precis audit`: what was done to the house, read from `audit`.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use precis_flow::{ReadStart, Record};
+use precis_pipeline::topics;
+use precis_schemas::{AuditRecord, codec};
+use serde::Serialize;
+
+use crate::{cli::Globals, environment::Environment, exit::Exit, follow::read_to_end, output, output::Output, report};
+
+const EXAMPLES: &str = "\
+Examples:
+  precis audit
+  precis audit --last 0 --json | jq 'select(.action == \"policy_applied\")'
+  precis audit --follow
+
+Each switch of a tier, each policy and each replay of dead letters is written in one transaction with its record here: \
+neither is there without the other. Topics are recorded right after they were made.";
+
+/// Time between looks at whether the command was interrupted.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// Characters of a digest that tell two apart.
+const DIGEST_CHARACTERS: usize = 64;
+
+/// Show what was done to the house, by whom and why
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The newest so many; 0 shows all
+    #[arg(long, value_name = "N", default_value_t = 50, conflicts_with = "follow")]
+    last: usize,
+    /// All there are, then each as it comes
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// A record for programs.
+#[derive(Serialize)]
+struct Row<'a> {
+    at: String,
+    by: &'a str,
+    action: &'a str,
+    target: &'a str,
+    before: &'a str,
+    after: &'a str,
+    reason: &'a str,
+    details: &'a BTreeMap<String, String>,
+    host: &'a str,
+    program: &'a str,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The log's; a record that this build cannot read.
+pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
+    let environment = Environment::load(globals)?;
+    if args.follow { follow(&environment, out).await } else { list(&environment, args.last, out).await }
+}
+
+async fn list(environment: &Environment, last: usize, out: &Output) -> anyhow::Result<Exit> {
+    let log = environment.log().await?;
+    let mut records = VecDeque::new();
+    read_to_end(&log, topics::AUDIT, |record| {
+        records.push_back(decode(&record)?);
+        if last > 0 && records.len() > last {
+            records.pop_front();
+        }
+        Ok(())
+    })
+    .await?;
+    if out.json() {
+        for record in &records {
+            out.value(&row(record))?;
+        }
+    } else if records.is_empty() {
+        out.line("nothing was done yet")?;
+    } else {
+        let mut table = output::table(&["When", "Who", "Action", "Target", "Change", "Reason", "Details"]);
+        for record in &records {
+            table.add_row(cells(record));
+        }
+        out.table(&mut table)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn follow(environment: &Environment, out: &Output) -> anyhow::Result<Exit> {
+    let log = environment.log().await?;
+    let mut reader = log.reader(topics::AUDIT, ReadStart::Beginning).await?;
+    let stop = precis_telemetry::Shutdown::from_signals()?;
+    while !stop.is_cancelled() {
+        let record = tokio::select! {
+            record = reader.next(WAIT) => record?,
+            () = stop.cancelled() => break,
+        };
+        let Some(record) = record else { continue };
+        let record = decode(&record)?;
+        if out.json() {
+            out.value(&row(&record))?;
+        } else {
+            out.line(cells(&record).iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  "))?;
+        }
+        out.flush()?;
+    }
+    Ok(Exit::Done)
+}
+
+fn decode(record: &Record) -> anyhow::Result<AuditRecord> {
+    let value = record.value.as_deref().unwrap_or_default();
+    codec::decode(value).with_context(|| format!("audit record {}", record.position()))
+}
+
+fn row(record: &AuditRecord) -> Row<'_> {
+    let AuditRecord { at, by, action, target, before, after, reason, details, host, program } = record;
+    Row { at: report::utc(*at), by, action, target, before, after, reason, details, host, program }
+}
+
+fn cells(record: &AuditRecord) -> Vec<String> {
+    let change = match (record.before.as_str(), record.after.as_str()) {
+        ("", "") => String::new(),
+        ("", after) => format!("to {}", short(after)),
+        (before, after) => format!("{} to {}", short(before), short(after)),
+    };
+    let details = record.details.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+    [&report::utc(record.at), &record.by, &record.action, &record.target, &change, &record.reason, &details]
+        .map(|cell| on_one_line(cell))
+        .into()
+}
+
+/// A digest's beginning; anything else whole.
+fn short(text: &str) -> &str {
+    if text.len() == DIGEST_CHARACTERS { report::short(text) } else { text }
+}
+
+/// Whoever may write to the topic may write what a terminal would obey.
+fn on_one_line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}

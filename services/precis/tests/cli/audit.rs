@@ -1,0 +1,73 @@
+//! What was done to the house is on record.
+
+use serde_json::{Value, json};
+
+use crate::harness::{House, NO_TIER, text};
+
+fn audit(house: &House, more: &[&str]) -> Vec<Value> {
+    house.run(&[&["audit", "--json"], more].concat()).succeeded().json()
+}
+
+#[test]
+fn switches_and_policies_are_on_record_with_who_and_why() {
+    let house = House::new();
+    assert_eq!(house.run(&["audit"]).succeeded().stdout.trim(), "nothing was done yet");
+    house.run(&["tier", "disable", "gpu", "--reason", "new driver", "--by", "ada"]).succeeded();
+    house.run(&["tiers", "drain", "gpu", "--reason", "not yet", "--by", "bob"]).succeeded();
+    house.run(&["tier", "enable", "gpu", "--by", "bob"]).succeeded();
+    let policy = house.write("policy.toml", NO_TIER);
+    let apply = ["policy", "apply", text(&policy), "--reason", "nothing works", "--by", "eve", "--json"];
+    let digest = house.run(&apply).succeeded().json()[0]["digest"].clone();
+
+    let records = audit(&house, &[]);
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| ["by", "action", "target", "before", "after", "reason"].map(|name| record[name].clone()))
+        .collect();
+    let none = json!("");
+    assert_eq!(
+        told,
+        [
+            ["ada", "tier_off", "tier/gpu", "on", "off", "new driver"].map(|text| json!(text)),
+            ["bob", "tier_drain", "tier/gpu", "off", "drain", "not yet"].map(|text| json!(text)),
+            ["bob", "tier_on", "tier/gpu", "drain", "on", ""].map(|text| json!(text)),
+            [json!("eve"), json!("policy_applied"), json!("policy"), none, digest, json!("nothing works")],
+        ]
+    );
+    assert!(records[0]["program"].as_str().unwrap().starts_with("precis "), "{}", records[0]);
+    assert!(records[0]["at"].as_str().unwrap().starts_with("20"), "{}", records[0]);
+
+    assert_eq!(audit(&house, &["--last", "1"]), records[3..]);
+    let shown = house.run(&["audit", "--last", "0"]).succeeded().stdout;
+    assert!(shown.contains("off to drain") && shown.contains("nothing works"), "{shown}");
+    let mut follow = house.start(&["audit", "--follow"]);
+    follow.until(|line| line.contains("policy_applied"));
+}
+
+#[test]
+fn work_is_not_taken_from_a_tier_without_a_reason() {
+    let house = House::new();
+    for action in ["off", "disable", "drain"] {
+        let silent = house.run(&["tier", action, "gpu"]);
+        assert!(silent.code == 1 && silent.stderr.contains("--reason"), "{}", silent.stderr);
+        let blank = house.run(&["tier", action, "gpu", "--reason", "  "]);
+        assert!(blank.code == 1 && blank.stderr.contains("say why"), "{}", blank.stderr);
+    }
+    let garbled = house.run(&["tier", "off", "gpu", "--reason", "a\u{1b}[2Jb"]);
+    assert!(garbled.code == 1 && garbled.stderr.contains("control characters"), "{}", garbled.stderr);
+    assert!(audit(&house, &[]).is_empty(), "nothing was done");
+}
+
+#[test]
+fn topics_that_were_made_are_on_record_and_those_that_were_there_are_not() {
+    let house = House::new();
+    let apply = ["topics", "apply", "--tenant", "acme", "--reason", "a new customer", "--by", "ada"];
+    for _ in 0..2 {
+        house.run(&apply).succeeded();
+    }
+    let records = audit(&house, &[]);
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((&records[0]["action"], &records[0]["reason"]), (&json!("topics_created"), &json!("a new customer")));
+    let topics = records[0]["details"]["topics"].as_str().unwrap();
+    assert!(topics.split(' ').any(|topic| topic == "documents.acme"), "{topics}");
+}

@@ -1,0 +1,122 @@
+//! How long a document may leave the house on what was last heard of `control`, on a log that stops to answer. Time is the test's own.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use precis_flow::{
+    ExclusiveWriter, FlowError, Log, Output, PartitionLag, Position, ReadStart, Reader, Record, Scope, TopicChange,
+    TopicSpec, TopicStatus,
+    member::{JoinRequest, Membership},
+};
+use precis_pipeline::{
+    Clearance, Control, GenerateError, Withheld,
+    control::{MAX_STALENESS, SENDING_TAKES},
+};
+use precis_policy::{DocumentFacts, Policy, TierKind};
+use precis_schemas::{Document, Sensitivity};
+use tokio::time::Instant;
+
+const POLICY: &str = r#"
+version = 1
+[[tiers]]
+name = "gpu"
+kind = "gpu"
+share = 0.5
+max_sensitivity = "restricted"
+[[tiers]]
+name = "api"
+kind = "api"
+provider = "openai"
+model = "gpt-5.4-nano"
+share = 0.5
+max_sensitivity = "internal"
+"#;
+
+/// An empty topic whose log answers until it is cut.
+struct Cuttable(Arc<AtomicBool>);
+
+struct Ends {
+    cut: Arc<AtomicBool>,
+    reached: Option<Instant>,
+}
+
+#[async_trait]
+impl Reader for Ends {
+    async fn next(&mut self, timeout: Duration) -> Result<Option<Record>, FlowError> {
+        if self.reached.is_some() {
+            tokio::time::sleep(timeout).await;
+        }
+        if !self.cut.load(Ordering::SeqCst) {
+            self.reached = Some(Instant::now());
+        }
+        Ok(None)
+    }
+
+    fn end_reached(&self) -> Option<Instant> {
+        self.reached
+    }
+}
+
+#[async_trait]
+impl Log for Cuttable {
+    async fn reader(&self, _topic: &str, _start: ReadStart) -> Result<Box<dyn Reader>, FlowError> {
+        Ok(Box::new(Ends { cut: self.0.clone(), reached: None }))
+    }
+    fn describe(&self) -> String {
+        "a log of the tests".to_owned()
+    }
+    // A follower asks for nothing else.
+    async fn ensure_topics(&self, _specs: &[TopicSpec]) -> Result<Vec<TopicChange>, FlowError> {
+        unreachable!("a follower asks for nothing else")
+    }
+    async fn topics(&self) -> Result<Vec<TopicStatus>, FlowError> {
+        unreachable!("a follower asks for nothing else")
+    }
+    async fn group_lag(&self, _group: &str) -> Result<Vec<PartitionLag>, FlowError> {
+        unreachable!("a follower asks for nothing else")
+    }
+    async fn publish(&self, _outputs: Vec<Output>) -> Result<Vec<Position>, FlowError> {
+        unreachable!("a follower asks for nothing else")
+    }
+    async fn exclusive(&self, _name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError> {
+        unreachable!("a follower asks for nothing else")
+    }
+    async fn join(&self, _request: JoinRequest) -> Result<Membership, FlowError> {
+        unreachable!("a follower asks for nothing else")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_allowed_to_leave_has_left_before_the_knowledge_is_too_old() {
+    let cut = Arc::new(AtomicBool::new(false));
+    let log: Arc<dyn Log> = Arc::new(Cuttable(cut.clone()));
+    let control = Control::follow(&log, Policy::parse(POLICY).unwrap()).await.unwrap();
+    let facts =
+        DocumentFacts::of("acme", &Document { sensitivity: Some(Sensitivity::Public), ..Document::new("a", 0) });
+    let api = Clearance::new(control.clone(), facts.clone(), "api", TierKind::Api);
+    let gpu = Clearance::new(control, facts, "gpu", TierKind::Gpu);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(api.check(), Ok(()));
+
+    cut.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    while api.check().is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(begun.elapsed() + SENDING_TAKES <= MAX_STALENESS, "still allowed after {:?}", begun.elapsed());
+    }
+    assert_eq!(api.check(), Err(Withheld::Stale));
+    assert_eq!(gpu.check(), Ok(()), "what stays in the house goes on");
+    let waits = GenerateError::from(Withheld::Stale);
+    assert!(matches!(waits, GenerateError::Retry { scope: Scope::Dependency, code: "control_stale", .. }), "{waits:?}");
+
+    cut.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(api.check(), Ok(()), "once the end was reached again");
+}
