@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "harness"))
 
 import house as houses  # noqa: E402
+import link as links  # noqa: E402
 import servers  # noqa: E402
 from kafka import KafkaLog  # noqa: E402
 
@@ -36,6 +37,22 @@ def kafka_house(running, tmp_path, request):
     """Builds houses on Kafka and S3: `kafka_house(*tiers, ...)`."""
     kafka = KafkaLog(f"{servers.LOOPBACK}:{running['kafka'].port}")
     yield from built(request, lambda *tiers, **more: houses.KafkaHouse(tmp_path, list(tiers), kafka, running["s3"].url, **more))
+    kafka.close()
+
+
+@pytest.fixture(scope="session")
+def linked_kafka(tmp_path_factory):
+    linked = links.LinkedKafka(tmp_path_factory.mktemp("linked"))
+    yield linked
+    linked.close()
+
+
+@pytest.fixture
+def linked_house(running, linked_kafka, tmp_path, request):
+    """Builds houses whose API worker can be cut off from Kafka: `linked_house(*tiers, ...)`."""
+    kafka, link = KafkaLog(f"{servers.LOOPBACK}:{linked_kafka.broker.port}"), linked_kafka.link
+    yield from built(request, lambda *tiers, **more: links.LinkedHouse(tmp_path, list(tiers), kafka, running["s3"].url, link=link, **more))
+    link.heal()
     kafka.close()
 
 

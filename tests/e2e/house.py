@@ -119,7 +119,8 @@ class House:
 
     def cli(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
         """Runs `precis` to its end with this house's configuration."""
-        config = self.config_file("cli", servers.free_port())
+        # A file of its own for each: several may run at once.
+        config = self.config_file("cli", servers.free_port(), f"cli-{uuid.uuid4().hex[:8]}")
         done = subprocess.run([binary("precis", self.profile), *arguments, "--config", config], cwd=self.folder, env=environment(**self.keys()), timeout=CLI_SECONDS,
                               input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, check=False)
         assert not check or done.returncode == 0, (

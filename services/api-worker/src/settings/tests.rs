@@ -41,6 +41,7 @@ fn every_problem_is_told_with_its_key() {
         [api_worker.anthropic]
         base_url = "http://api.example.org"
         timeout_ms = 0
+        connect_timeout_ms = 5001
         temperature = 3.0
         [api_worker.openai]
         max_concurrency = 0
@@ -58,6 +59,7 @@ fn every_problem_is_told_with_its_key() {
         "api_worker.max_document_bytes",
         "api_worker.anthropic.base_url",
         "api_worker.anthropic.timeout_ms",
+        "api_worker.anthropic.connect_timeout_ms",
         "api_worker.anthropic.temperature",
         "api_worker.openai.max_concurrency",
         "api_worker.openai.tokens_per_minute",
