@@ -39,7 +39,7 @@ pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
     let mut paused = Paused::default();
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
-        if !paused.any && !(intake.is_shared() && paused.last.elapsed() >= TURN) {
+        if !paused.any && (!intake.is_shared() || paused.last.elapsed() < TURN) {
             wait_for_room(intake, PATIENCE, || context.closing.load(Ordering::Acquire));
         }
         if let Err(error) = paused.follow(&consumer, intake) {
