@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ class Arena:
         self.folder, self.options = folder, options
         self.stack = contextlib.ExitStack()
         self.armed = True
-        self.broker_restarts = 0
+        self.broker_restarts = self.broker_freezes = 0
 
     def __enter__(self) -> "Arena":
         try:
@@ -185,6 +186,8 @@ class Arena:
             self.fleet.do(self.hit, fault)
         elif fault.kind == "broker_kill":
             self.hands.submit(self.kill_broker, fault.seconds)
+        elif fault.kind == "broker_freeze":
+            self.hands.submit(self.freeze_broker, fault.seconds)
         elif fault.kind == "link_cut":
             self.link.cut()
         elif fault.kind == "link_stall":
@@ -223,6 +226,13 @@ class Arena:
         time.sleep(seconds)
         self.broker.launch()
         self.broker_restarts += 1
+
+    def freeze_broker(self, seconds: float) -> None:
+        """Stands still, as in a long collection of garbage."""
+        self.broker.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.broker.process.send_signal(signal.SIGCONT)
+        self.broker_freezes += 1
 
     def heal(self) -> None:
         """Ends everything that goes wrong, also what waits in processes that are armed."""

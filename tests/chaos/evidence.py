@@ -15,13 +15,14 @@ from verdict import Facts
 
 # What these lines of a service's log are counted as.
 LINES = {"assigned": "partitions assigned", "revoked: draining": "partitions revoked", "lost": "partitions lost",
-         "a transaction was aborted": "aborted transactions"}
+         "a transaction was aborted": "aborted transactions",
+         "a record was not delivered in its time: the Kafka producer is replaced": "producers replaced"}
 METRICS = {"precis_escalations_total": "escalations", "precis_settle_lost_races_total": "creates lost to another's result",
            "precis_stage_retries_total": "retries", "precis_api_retries_total": "retries of a provider"}
 # How an error says that somebody else goes by the name now, whatever was being done.
 FENCED = ("fenced", "old epoch")
 # What a fault of the plan must lead to.
-PROMISED = {"kill": "killed", "terminate": "drained", "broker_kill": "broker restarts", "link_cut": "cut connections",
+PROMISED = {"kill": "killed", "terminate": "drained", "broker_kill": "broker restarts", "broker_freeze": "broker freezes", "link_cut": "cut connections",
             "link_stall": "stalled chunks", "link_slow": "slowed chunks", plan.SCALE: "partitions revoked"}
 # A fault of the store or the provider must have met somebody if it reigned while so many documents were published; a shorter one may
 # meet nobody, and only some fault of its channel must have.
@@ -46,7 +47,7 @@ def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
     counts["answered twice"] = sum(count - 1 for count in answered.values())
     for kind in (kind for kind in plan.KIND.values() if kind.name.startswith(MEETING)):
         counts[f"{kind.channel} faults"] += counts[kind.name.replace("_", " ", 1)]
-    counts["broker restarts"] = arena.broker_restarts
+    counts["broker restarts"], counts["broker freezes"] = arena.broker_restarts, arena.broker_freezes
     counts["records of aborted transactions"] = uncommitted
     counts["outcomes"] = len(facts.summaries)
     counts["repeats"] = sum(oracle.is_repeat(record) for record in facts.summaries)

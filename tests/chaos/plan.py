@@ -34,6 +34,8 @@ KINDS = (
     # Two live processes of one name, as after a partition of the network: one of them must give way.
     Kind("double", "process", 2, 3, 6),
     Kind("broker_kill", "broker", 1, 0.5, 3),
+    # Longer than its session with the controller: it is fenced, and partitions have no leader until it is heard of again.
+    Kind("broker_freeze", "broker", 1, 4, 7),
     Kind("link_cut", "link", 3),
     Kind("link_stall", "link", 2, 2, 9),
     Kind("link_slow", "link", 2, 3, 8),
@@ -52,7 +54,7 @@ KIND = {kind.name: kind for kind in KINDS}
 # The longest of each that a fault can do to one channel: a new one waits until it is over.
 RECOVERY_SECONDS = {"broker": 12.0, "link": 1.0, "s3": 0.5, "provider": 0.5, "process": 0.0}
 # Nothing flows meanwhile.
-STOPS_ALL = {"broker_kill", "link_stall"}
+STOPS_ALL = {"broker_kill", "broker_freeze", "link_stall"}
 SCALE = "scale"
 
 
@@ -74,7 +76,7 @@ class Fault:
 
 def plan(seed: int, minutes: float, services: tuple[str, ...], without: frozenset[str] = frozenset()) -> list[Fault]:
     """The faults of a run in order of time. `without`: kinds or channels that this run has no use for."""
-    random = Random(f"precis chaos plan 1 {seed}")
+    random = Random(f"precis chaos plan 2 {seed}")
     kinds = [kind for kind in KINDS if not {kind.name, kind.channel} & without]
     end = minutes * 60
     faults = drawn(random, kinds, end, services)

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::ownership::Ownership;
 use super::rebalance::MemberContext;
-use super::transaction::{Offsets, TransactionalProducer};
+use super::transaction::{Offsets, Renewed};
 use super::{client, poll};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
@@ -36,7 +36,7 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     let id = transactional_id(config, &request.group);
     let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms.into());
     // Before anything is read: what an older run of this instance left open is over then, one way or the other.
-    let producer = TransactionalProducer::start(&client::transactional(config, &id)?, transaction_timeout)?;
+    let producer = Renewed::start(client::transactional(config, &id)?, transaction_timeout)?;
     let (events, received) = mpsc::unbounded_channel();
     let ownership = Arc::new(Ownership::default());
     let context = MemberContext {
@@ -158,7 +158,7 @@ impl Drop for KafkaCommitter {
 
 /// The commit thread's side.
 struct Commits {
-    producer: TransactionalProducer,
+    producer: Renewed,
     ownership: Arc<Ownership>,
     /// The poll thread's: only it may drop the last one.
     consumer: Weak<BaseConsumer<MemberContext>>,
@@ -166,7 +166,7 @@ struct Commits {
 }
 
 impl Commits {
-    fn run(self, commands: &Receiver<(Transaction, Reply)>) {
+    fn run(mut self, commands: &Receiver<(Transaction, Reply)>) {
         loop {
             match commands.recv_timeout(IDLE) {
                 Ok((transaction, reply)) => {
@@ -184,7 +184,9 @@ impl Commits {
         }
     }
 
-    fn commit(&self, transaction: &Transaction) -> Result<Vec<PartitionId>, FlowError> {
+    fn commit(&mut self, transaction: &Transaction) -> Result<Vec<PartitionId>, FlowError> {
+        // Before the lock: it may take a while, and revocations wait for the lock.
+        let producer = self.producer.ready()?;
         // Before the lock, so that it is dropped after it: were this the last one, dropping it would leave the group,
         // and that takes the lock.
         let consumer = self.consumer.upgrade().ok_or(FlowError::Closed)?;
@@ -213,11 +215,11 @@ impl Commits {
         let outputs: Vec<&Output> = outputs.collect();
         let abandon = || self.ownership.should_abandon();
         if sabotaged(Sabotage::OffsetsOutside) {
-            self.producer.run(&outputs, None, &abandon)?;
+            producer.run(&outputs, None, &abandon)?;
             let committed = consumer.commit(&next, CommitMode::Sync);
             return committed.map(|()| stale).map_err(|error| client::flow_error("committing offsets", &error));
         }
-        self.producer.run(&outputs, Some(&Offsets { next, member }), &abandon)?;
+        producer.run(&outputs, Some(&Offsets { next, member }), &abandon)?;
         Ok(stale)
     }
 }

@@ -32,6 +32,10 @@ impl Publisher {
         let mut positions = Vec::with_capacity(outputs.len());
         for (output, delivery) in outputs.iter().zip(deliveries) {
             let delivered = delivery.await.map_err(|_| FlowError::Closed)?;
+            if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut), _)) = &delivered {
+                // It may never find its broker again (see `Renewed`): the next write has a new one.
+                self.producer.lock().await.take();
+            }
             let delivered = delivered.map_err(|(error, _)| refused(output, &error))?;
             let topic = output.topic.as_str().into();
             positions.push(Position { topic, partition: delivered.partition, offset: delivered.offset });

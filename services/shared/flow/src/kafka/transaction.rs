@@ -10,6 +10,7 @@
 //! timeout, as librdkafka recommends: any other leaves its state and the coordinator's apart. Both wait for delivery
 //! reports, so these are served by a thread of their own: nobody else would while the call blocks.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::client::{Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
@@ -39,6 +40,48 @@ pub(super) struct TransactionalProducer {
     producer: ThreadedProducer<Deliveries>,
     /// After this the coordinator has aborted whatever was open.
     patience: Duration,
+    /// A record waited for its broker until its time was over.
+    is_stuck: Cell<bool>,
+}
+
+/// A transactional id and the client that holds it: another one as soon as a record was not delivered in its time.
+///
+/// Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka 2.12 may never learn of the
+/// next one, and every transaction of that client would end so (confluentinc/librdkafka#5430). A new client costs
+/// little beside the time that went by, and while the brokers are really away it does not start either.
+pub(super) struct Renewed {
+    config: ClientConfig,
+    transaction_timeout: Duration,
+    producer: Option<TransactionalProducer>,
+}
+
+impl Renewed {
+    /// Takes over the id, as [`TransactionalProducer::start`].
+    pub(super) fn start(config: ClientConfig, transaction_timeout: Duration) -> Result<Self, FlowError> {
+        let producer = Some(TransactionalProducer::start(&config, transaction_timeout)?);
+        Ok(Self { config, transaction_timeout, producer })
+    }
+
+    /// The client that may begin a transaction now.
+    ///
+    /// # Errors
+    /// A new one is needed and cannot be started: class Retry while the brokers are away.
+    pub(super) fn ready(&mut self) -> Result<&TransactionalProducer, FlowError> {
+        // The old one goes first: were it to notice that it is fenced, that would look like somebody else's doing.
+        if self.producer.take_if(|producer| producer.is_stuck.get()).is_some() {
+            warn!("a record was not delivered in its time: the Kafka producer is replaced");
+        }
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => TransactionalProducer::start(&self.config, self.transaction_timeout)?,
+        };
+        Ok(self.producer.insert(producer))
+    }
+
+    /// Fails when the client is beyond repair.
+    pub(super) fn check(&self, doing: &'static str) -> Result<(), FlowError> {
+        self.producer.as_ref().map_or(Ok(()), |producer| producer.check(doing))
+    }
 }
 
 /// Input offsets that enter a transaction, and the group's member that read them.
@@ -62,11 +105,11 @@ impl TransactionalProducer {
         producer
             .init_transactions(transaction_timeout)
             .map_err(|error| flow_error("taking over a transactional id", &error))?;
-        Ok(Self { producer, patience: transaction_timeout * 2 })
+        Ok(Self { producer, patience: transaction_timeout * 2, is_stuck: Cell::new(false) })
     }
 
     /// Fails when the client is beyond repair.
-    pub(super) fn check(&self, doing: &'static str) -> Result<(), FlowError> {
+    fn check(&self, doing: &'static str) -> Result<(), FlowError> {
         let Some((code, detail)) = self.producer.client().fatal_error() else { return Ok(()) };
         match flow_error(doing, &KafkaError::Global(code)) {
             fenced @ FlowError::Fenced { .. } => Err(fenced),
@@ -166,6 +209,9 @@ impl TransactionalProducer {
         if let Err(fatal) = self.check("writing") {
             return Broken::Fatal(fatal);
         }
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
+            self.is_stuck.set(true);
+        }
         let (topic, size_bytes) = (output.topic.clone(), output.size_bytes());
         Broken::Abort(match error.rdkafka_error_code() {
             Some(code) if is_too_large(code) => FlowError::RecordTooLarge { topic, size_bytes, limit_bytes: None },
@@ -253,3 +299,6 @@ impl ProducerContext for Deliveries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! What a client does when its brokers misbehave, on librdkafka's mock brokers: of no use to show what enters a real log.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+use rdkafka::mocking::MockCluster;
+
+use super::*;
+
+const TOPIC: &str = "t";
+const BROKER: i32 = 1;
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn config(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("transactional.id", "id")
+        .set("message.timeout.ms", "1500")
+        .set("topic.metadata.refresh.interval.ms", "200")
+        .set("delivery.report.only.error", "true");
+    config
+}
+
+fn write(producer: &TransactionalProducer) -> Result<(), FlowError> {
+    producer.run(&[&Output::to(TOPIC).value("v")], None, &|| false)
+}
+
+#[test]
+fn a_client_that_did_not_find_its_broker_in_time_is_replaced() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
+    // Before the first write: the mock crashes on a write to a partition that it took the leader from.
+    cluster.partition_leader(TOPIC, 0, None).unwrap();
+    assert_eq!(write(renewed.ready().unwrap()).unwrap_err().code(), "log_unavailable");
+    cluster.partition_leader(TOPIC, 0, Some(BROKER)).unwrap();
+    assert!(renewed.producer.as_ref().is_some_and(|producer| producer.is_stuck.get()));
+    write(renewed.ready().unwrap()).unwrap();
+    assert!(renewed.producer.is_some_and(|producer| !producer.is_stuck.get()), "another one");
+}
+
+#[test]
+fn a_client_that_works_is_kept() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
+    let mut client = || std::ptr::from_ref(renewed.ready().unwrap().producer.client().native_client()) as usize;
+    assert_eq!(client(), client());
+}
+
+#[test]
+fn a_client_that_cannot_be_replaced_yet_is_asked_for_again() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let mut renewed = Renewed::start(config(&cluster), Duration::from_secs(2)).unwrap();
+    cluster.partition_leader(TOPIC, 0, None).unwrap();
+    write(renewed.ready().unwrap()).unwrap_err();
+    cluster.broker_down(BROKER).unwrap();
+    let error = renewed.ready().err().unwrap();
+    assert_eq!(error.class(), crate::error::Class::Retry, "{error}");
+    cluster.broker_up(BROKER).unwrap();
+    cluster.partition_leader(TOPIC, 0, Some(BROKER)).unwrap();
+    write(renewed.ready().unwrap()).unwrap();
+}
