@@ -4,6 +4,8 @@
 //! What happens to a document is [`precis_pipeline::worker`]; this crate adds the engine ([`EngineSummariser`]), its model and its settings.
 //! Batching is the engine's: the stage keeps up to `max_in_flight` documents in flight, and whatever is in flight shares the batch.
 
+#[cfg(feature = "chaos")]
+mod careless;
 mod engine;
 mod partials;
 #[cfg(feature = "chaos")]
@@ -32,8 +34,15 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     #[cfg(feature = "chaos")]
-    if let Some(salted) = salted::SaltedSummariser::from_environment()? {
-        return serve(house, settings, salted, shutdown).await;
+    match std::env::var("PRECIS_CHAOS_BACKEND").as_deref() {
+        Ok("salted") => {
+            return serve(house, settings, salted::SaltedSummariser::from_environment()?, shutdown).await;
+        }
+        Ok("careless") => {
+            return serve(house, settings, careless::CarelessSummariser::from_environment()?, shutdown).await;
+        }
+        Ok(other) => anyhow::bail!("PRECIS_CHAOS_BACKEND: there is no {other}; known: salted, careless"),
+        Err(_) => {}
     }
     let engine = load_engine(model, settings.engine.clone()).await.context("the engine did not start")?;
     run_with(house, settings, engine, shutdown).await

@@ -31,20 +31,12 @@ pub(crate) struct SaltedSummariser {
 }
 
 impl SaltedSummariser {
-    /// The one that the environment asks for, if it does.
-    pub(crate) fn from_environment() -> anyhow::Result<Option<Self>> {
-        match std::env::var("PRECIS_CHAOS_BACKEND").as_deref() {
-            Err(_) => return Ok(None),
-            Ok("salted") => {}
-            Ok(other) => anyhow::bail!("PRECIS_CHAOS_BACKEND: there is no {other}; known: salted"),
-        }
+    /// The one that the environment describes.
+    pub(crate) fn from_environment() -> anyhow::Result<Self> {
         let instance = std::env::var("PRECIS_CHAOS_INSTANCE").unwrap_or_else(|_| std::process::id().to_string());
-        let delay_ms = match std::env::var("PRECIS_CHAOS_DELAY_MS") {
-            Ok(delay) => delay.parse().context("PRECIS_CHAOS_DELAY_MS is no number of milliseconds")?,
-            Err(_) => DEFAULT_DELAY_MS,
-        };
-        tracing::warn!(instance, delay_ms, "answers are salted beginnings: there is no model");
-        Ok(Some(Self::new(instance, Duration::from_millis(delay_ms))))
+        let delay = delay_from_environment()?;
+        tracing::warn!(instance, ?delay, "answers are salted beginnings: there is no model");
+        Ok(Self::new(instance, delay))
     }
 
     fn new(instance: String, delay: Duration) -> Self {
@@ -110,8 +102,17 @@ impl Summariser for SaltedSummariser {
     }
 }
 
+/// How long an answer takes, as the environment says.
+pub(crate) fn delay_from_environment() -> anyhow::Result<Duration> {
+    let delay_ms = match std::env::var("PRECIS_CHAOS_DELAY_MS") {
+        Ok(delay) => delay.parse().context("PRECIS_CHAOS_DELAY_MS is no number of milliseconds")?,
+        Err(_) => DEFAULT_DELAY_MS,
+    };
+    Ok(Duration::from_millis(delay_ms))
+}
+
 /// The first sentences that have at most `max_words` words together; where the first is longer, its first words.
-fn beginning(text: &str, max_words: usize) -> String {
+pub(crate) fn beginning(text: &str, max_words: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().take(max_words.max(1)).collect();
     let ends = words.iter().rposition(|word| word.ends_with(['.', '!', '?']));
     match ends {

@@ -1,0 +1,206 @@
+//! A [`Summariser`] for load tests of routing: no model, and wrong at stated rates.
+//!
+//! A good answer is the beginning of its document. The others are what small models do wrong, written out: nothing says that they are,
+//! the checks have to find it. Which documents those are is a function of their text and nothing else, so every run, worker and retry
+//! agrees.
+//!
+//! | environment | |
+//! | --- | --- |
+//! | `PRECIS_CHAOS_BACKEND` | `careless` takes this instead of the engine |
+//! | `PRECIS_CHAOS_ERRORS` | rates, such as `truncated=0.1,numbers=0.2`; what is left out does not happen |
+//! | `PRECIS_CHAOS_DELAY_MS` | how long an answer takes, 20 by default |
+//!
+//! | error | the answer | the rate is the share of |
+//! | --- | --- | --- |
+//! | `truncated` | stops amid a sentence, at its token limit | texts of 3,162 words; it grows with the length's logarithm, from 0 at 100 words |
+//! | `refusal` | speaks of itself | all texts |
+//! | `repetition` | says one sentence three times | as `truncated` |
+//! | `numbers` | has a number that the text does not have | texts with figures in a tenth of their words; it grows with that share |
+//! | `language` | is English | texts that are not |
+//!
+//! Length, figures and language are features of the router's score, which therefore has something to predict.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use precis_pipeline::{
+    GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, identity::sha256_hex, prompt::Prompt,
+};
+use precis_policy::{Features, TextFacts, features};
+use precis_quality::language_of;
+use precis_schemas::{ModelIdentity, Usd};
+
+use crate::salted::{beginning, delay_from_environment};
+
+const REFUSAL: &str = "I'm sorry, but I cannot summarise this text without more context.";
+const ENGLISH: &str = "The text describes what was agreed between the parties, and how they want to work together in the months that follow.";
+/// Words that the sentence with the invented number has, about.
+const INVENTION_WORDS: usize = 8;
+/// Bytes of text that make a token, about: as the router counts, and stand-ins for providers do.
+const BYTES_A_TOKEN: usize = 4;
+
+/// What an answer can have wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Truncated,
+    Refusal,
+    Repetition,
+    Numbers,
+    Language,
+}
+
+impl Fault {
+    const ALL: [Self; 5] = [Self::Truncated, Self::Refusal, Self::Repetition, Self::Numbers, Self::Language];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Refusal => "refusal",
+            Self::Repetition => "repetition",
+            Self::Numbers => "numbers",
+            Self::Language => "language",
+        }
+    }
+
+    /// What a rate is multiplied by for a text with these features.
+    fn weight(self, features: &Features) -> f64 {
+        let feature = |name: &str| features.get(name).copied().unwrap_or_default();
+        match self {
+            Self::Truncated | Self::Repetition => 2.0 * feature("length"),
+            Self::Refusal => 1.0,
+            Self::Numbers => 10.0 * feature("digits"),
+            Self::Language => feature("not_english"),
+        }
+    }
+}
+
+/// How often what is wrong.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Rates(Vec<(Fault, f64)>);
+
+impl Rates {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let rate = |entry: &str| -> anyhow::Result<(Fault, f64)> {
+            let (name, rate) = entry.split_once('=').with_context(|| format!("{entry:?} is no name=rate"))?;
+            let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name);
+            let fault = fault.with_context(|| format!("there is no error {name:?}"))?;
+            let rate: f64 = rate.parse().with_context(|| format!("{rate:?} is no number"))?;
+            anyhow::ensure!((0.0..=1.0).contains(&rate), "{name}: {rate} is no share between 0 and 1");
+            Ok((fault, rate))
+        };
+        Ok(Self(entries.map(rate).collect::<anyhow::Result<_>>()?))
+    }
+
+    /// What is wrong with the answer to a text, if anything: `chance` is between 0 and 1, and the text's own.
+    fn pick(&self, features: &Features, chance: f64) -> Option<Fault> {
+        let mut upto = 0.0;
+        self.0.iter().find_map(|(fault, rate)| {
+            upto += (rate * fault.weight(features)).min(1.0);
+            (chance < upto).then_some(*fault)
+        })
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct CarelessSummariser {
+    rates: Rates,
+    delay: Duration,
+}
+
+impl CarelessSummariser {
+    /// The one that the environment describes.
+    pub(crate) fn from_environment() -> anyhow::Result<Self> {
+        let errors = std::env::var("PRECIS_CHAOS_ERRORS").unwrap_or_default();
+        let rates = Rates::parse(&errors).context("PRECIS_CHAOS_ERRORS")?;
+        let delay = delay_from_environment()?;
+        tracing::warn!(errors, ?delay, "answers are beginnings, some of them spoilt: there is no model");
+        Ok(Self { rates, delay })
+    }
+
+    /// The answer to a text, and why it ends.
+    fn answer(&self, text: &str, language: Option<&str>, max_words: usize) -> (String, &'static str) {
+        let digest = sha256_hex(text.as_bytes());
+        let number = u64::from_str_radix(&digest[..12], 16).expect("a digest is hexadecimal");
+        let chance = number as f64 / (1_u64 << 48) as f64;
+        match self.rates.pick(&features(&TextFacts { text, language }), chance) {
+            None => (beginning(text, max_words), "stop"),
+            Some(Fault::Truncated) => (cut(&beginning(text, max_words)), "length"),
+            Some(Fault::Refusal) => (REFUSAL.to_owned(), "stop"),
+            Some(Fault::Repetition) => {
+                let sentence = beginning(text, (max_words / 3).max(1));
+                (format!("{sentence} {sentence} {sentence}"), "stop")
+            }
+            Some(Fault::Numbers) => {
+                let start = beginning(text, max_words.saturating_sub(INVENTION_WORDS).max(1));
+                let invented = absent_number(text, number);
+                let end = match language {
+                    Some("fr") => format!("En tout, on a compté {invented} cas."),
+                    _ => format!("In all, they counted {invented} cases."),
+                };
+                (format!("{start} {end}"), "stop")
+            }
+            Some(Fault::Language) => (ENGLISH.to_owned(), "stop"),
+        }
+    }
+}
+
+/// The first half of a text's words, without an end.
+fn cut(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let half = words[..words.len().div_ceil(2)].join(" ");
+    half.trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned()
+}
+
+/// A number of five digits that a text does not have, nor one that it could be rounded from.
+fn absent_number(text: &str, seed: u64) -> String {
+    // No text of this house has all of them.
+    let mut candidates = (0..9_000).map(|step| ((1_000 + (seed + step) % 9_000) * 10 + 7).to_string());
+    candidates.find(|number| !text.contains(number)).unwrap_or_default()
+}
+
+#[async_trait]
+impl Summariser for CarelessSummariser {
+    fn model(&self, prompt: &Prompt) -> ModelIdentity {
+        ModelIdentity {
+            provider: HOUSE_PROVIDER.to_owned(),
+            name: "careless".to_owned(),
+            revision: "chaos".to_owned(),
+            quantisation: "none".to_owned(),
+            adapter: None,
+            prompt_digest: prompt.digest.clone(),
+        }
+    }
+
+    fn decoding(&self) -> String {
+        "careless".to_owned()
+    }
+
+    fn leaves_the_house(&self) -> bool {
+        false
+    }
+
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        tokio::time::sleep(self.delay).await;
+        let language = job.document.language.as_deref().or_else(|| language_of(job.text));
+        let (text, finish_reason) = self.answer(job.text, language, job.prompt.max_words as usize);
+        let tokens = |text: &str| i64::try_from(text.len() / BYTES_A_TOKEN).unwrap_or(i64::MAX);
+        Ok(Generated {
+            input_tokens: tokens(job.text),
+            output_tokens: tokens(&text),
+            text,
+            finish_reason: finish_reason.to_owned(),
+            logprob: None,
+            cached_input_tokens: 0,
+            chunks: 1,
+            cut_chunks: 0,
+            cost: Usd::ZERO,
+            price_digest: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
