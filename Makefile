@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router soak-engine verify verify-quality verify-pressure verify-provider clean
+.PHONY: help demo build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,10 @@ bench-router: ## measure the router on Kafka beside a raw loop of librdkafka (un
 	infra/setup.sh test
 	cargo build --release --locked --package precis-router --package precis-bench-router
 	python3 loadtest/router/run.py $(BENCH)
+
+load-routing: ## 10,000 documents through three tiers: mix, cost, escalations, residency, budgets, ledger (10 minutes); BENCH=--quick: 1,000 of them
+	infra/setup.sh test
+	python3 loadtest/routing/run.py $(BENCH)
 
 soak-engine: build ## whether the engine's memory stays flat over an hour, with low priority; minutes=10: shorter
 	python3 loadtest/engine/soak.py --minutes $(or $(minutes),60)
