@@ -74,6 +74,12 @@ def test_a_ledger_that_is_off_by_a_token_is_found(observed):
     assert any("premium: ledger and provider differ" in problem for problem in problems(observed))
 
 
+def test_outcomes_that_cost_another_sum_are_found(observed):
+    end = observed["outcomes"][next(iter(observed["outcomes"]))]
+    end["cost"] += Decimal("0.000000001")
+    assert any("another sum" in problem for problem in problems(observed))
+
+
 def test_an_overspent_budget_and_one_that_never_bound_are_found(observed):
     observed["budget"] = BUDGET | {"usd": 0.01}
     assert any("overspent" in problem for problem in problems(observed))
