@@ -34,6 +34,8 @@ REFUSAL = "I'm sorry, but I cannot summarise this text without more context."
 # Words that the sentence with the invented number has, about.
 INVENTION_WORDS = 8
 JOURNAL = 100_000
+# Longer than the api-worker keeps idle connections: a request on one that is closed just then is lost, and rightly counts as possibly billed.
+KEEP_ALIVE_SECONDS = 300
 
 DOCUMENT = re.compile(r"<document>\n(.*)\n</document>\n\n(.*)", re.DOTALL)
 MAX_WORDS = re.compile(r"at most (\d+) words")
@@ -150,4 +152,4 @@ async def reply(send, value) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(Provider(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(Provider(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", timeout_keep_alive=KEEP_ALIVE_SECONDS)
