@@ -116,7 +116,7 @@ def money(documents: list[corpus.Document], ends: dict[str, dict], spent: dict, 
             read = sum(len(text) // 4 for text in (around["system"], around[document.fields["language"]] + document.text))
             for tier in (MID, PREMIUM):
                 alone[tier] += price_of(tier, read, len(end["summary"] or "") // 4)
-    return {"tiers": rows, "open": spent["total"]["open"], "possibly_billed_nanos": nanos(spent["total"]["possibly_billed"]),
+    return {"tiers": rows, "open": spent["total"]["open"], "lost": spent["total"]["requests"] - len(journal), "possibly_billed_nanos": nanos(spent["total"]["possibly_billed"]),
             "ledger_nanos": nanos(spent["total"]["billed"]), "provider_nanos": sum(row["provider_nanos"] for row in rows.values()),
             "outcomes_nanos": sum(cost_of(end) for end in ends.values()), "repeats_nanos": sum(cost_of(ends[document.id]) for document in documents if document.repeat),
             "all_mid_nanos": alone[MID], "all_premium_nanos": alone[PREMIUM]}
@@ -214,7 +214,7 @@ def text(found: dict) -> str:
     lines += [f"  {tier:8} {row['requests']:9,} {row['input_tokens']:12,} {row['output_tokens']:9,} {dollars(row['ledger_nanos']):>12} {dollars(row['provider_nanos']):>12} "
               f"{dollars(row['ledger_nanos'] - row['provider_nanos']):>11}" for tier, row in money["tiers"].items()]
     saved = lambda alone: f"{dollars(alone)}, {abs(1 - money['ledger_nanos'] / alone):.1%} {'saved' if money['ledger_nanos'] <= alone else 'more'}"
-    lines += [f"  billed in all {dollars(money['ledger_nanos'])} (possibly beyond that {dollars(money['possibly_billed_nanos'])}); the same texts all at {PREMIUM} {saved(money['all_premium_nanos'])}; all at {MID} {saved(money['all_mid_nanos'])}",
+    lines += [f"  billed in all {dollars(money['ledger_nanos'])} (possibly beyond that {dollars(money['possibly_billed_nanos'])}, {money['lost']:,} requests that never arrived); the same texts all at {PREMIUM} {saved(money['all_premium_nanos'])}; all at {MID} {saved(money['all_mid_nanos'])}",
               "  (one answer each and no repeats in those two; the machine of the house is not counted)",
               f"  the outcomes say {dollars(money['outcomes_nanos'])}: equal documents that meet a stored answer which failed each say its cost",
               f"  budget {budget['name']}: limit {dollars(budget['limit_nanos'])}, spent {dollars(budget['spent_nanos'])}, overshoot {dollars(budget['overshoot_nanos'])}, "

@@ -42,7 +42,7 @@ def observed() -> dict:
     return {
         "documents": documents, "outcomes": {(document.tenant, document.id, 0): end for document, end in ends.items()},
         "router": [("precis_router_documents_total", {"tier": tier, "reason": "score"}, count) for tier, count in first.items()], "workers": [],
-        "spent": {"groups": groups, "total": {"billed": f"{billed / 1e9:.9f}", "possibly_billed": "0", "open": 0}}, "served": served,
+        "spent": {"groups": groups, "total": {"billed": f"{billed / 1e9:.9f}", "possibly_billed": "0", "open": 0, "requests": 60}}, "served": served,
         "journal": [request(document) for document, tier in places.items() if tier != "gpu"], "planted": planted, "control": [request(planted)],
         "latencies": {document.id: 0.5 for document in documents}, "burst": (100, 2.0), "budget": BUDGET,
     }
