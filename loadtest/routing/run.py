@@ -108,6 +108,8 @@ class RoutingHouse(KafkaHouse):
     """Kafka with the services' own settings, a directory, the policy that the README explains, and two budgets."""
 
     tenants = tuple(corpus.TENANTS)
+    # Who reads its outcomes, once there is one.
+    reader: "Reader | None" = None
 
     def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, tight_usd: float):
         House.__init__(self, folder, [], llmock=provider)
@@ -150,6 +152,12 @@ class Reader(threading.Thread):
                 else:
                     self.arrived.setdefault(record.key, time.time())
 
+    def stop(self) -> None:
+        """Before its consumer is closed, which must not happen while it polls."""
+        self.over.set()
+        if self.is_alive():
+            self.join()
+
     def wait_for(self, count: int, repeats: int = 0) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.arrived) < count or self.repeats < repeats:
@@ -181,10 +189,12 @@ class Publisher:
 
 
 def measure(house: RoutingHouse, provider: Provider, documents: list[corpus.Document], options: argparse.Namespace) -> dict:
+    """Starts the services, sends them the documents, and holds what is there afterwards against each other."""
     for program, count in INSTANCES.items():
         for number in range(1, count + 1):
             house.start(f"precis-{program}", instance=f"{program}-{number}")
     reader, publisher = Reader(house.kafka), Publisher(house.kafka)
+    house.reader = reader
     reader.start()
     steady = documents[:int(len(documents) * STEADY_SHARE)]
     tell(f"{len(steady)} documents at {options.rate:g} a second")
@@ -200,8 +210,7 @@ def measure(house: RoutingHouse, provider: Provider, documents: list[corpus.Docu
     again = [document for document in documents if not document.repeat][:SENT_AGAIN]
     publisher.publish(again)
     reader.wait_for(len(documents), repeats=len(again))
-    reader.over.set()
-    reader.join()
+    reader.stop()
     tell("all settled; holding topic, store, ledger and the providers' journal against each other")
     published = {(document.tenant, document.id, 0) for document in documents}
     outcomes = house.assert_settled(published, repeats=len(again))
@@ -276,6 +285,8 @@ def main() -> int:
             print(house.logs(), file=sys.stderr)
             raise
         finally:
+            if house.reader:
+                house.reader.stop()
             house.close()
             kafka.close()
             provider.stop()
