@@ -33,12 +33,12 @@ chaos-controls: ## whether the oracle notices when a rule of the guarantee is sw
 
 bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machine); BENCH=--quick: a smoke run
 	infra/setup.sh test
-	cargo build --release --locked --package precis --package precis-router --package precis-gpu-worker
+	cargo build --release --locked --workspace --bins
 	python3 loadtest/engine/run.py $(BENCH)
 
 bench-router: ## measure the router on Kafka beside a raw loop of librdkafka (under 10 minutes, an idle machine); BENCH=--quick: a smoke run
 	infra/setup.sh test
-	cargo build --release --locked --package precis-router --package precis-bench-router
+	cargo build --release --locked --workspace --bins
 	python3 loadtest/router/run.py $(BENCH)
 
 load-routing: ## 10,000 documents through three tiers: mix, cost, escalations, residency, budgets, ledger (10 minutes); BENCH=--quick: 1,000 of them
@@ -77,12 +77,12 @@ verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's:
 
 verify-pressure: ## 100,000 documents queued before a slow worker: memory, lag, drain (ten minutes)
 	infra/setup.sh test
-	cargo build --release --locked --package precis --package precis-router --package precis-api-worker
+	cargo build --release --locked --workspace --bins
 	python3 loadtest/pressure.py
 
 verify-provider: ## llama.cpp's server as a provider: its token counts against the ledger, its errors, a kill (the first time: builds it, ten minutes)
 	infra/setup.sh test
-	cargo build --release --locked --package precis --package precis-router --package precis-api-worker
+	cargo build --release --locked --workspace --bins
 	$(PRECIS) models pull
 	python3 loadtest/provider.py
 

@@ -236,11 +236,10 @@ def tight_usd(options: argparse.Namespace) -> float:
 def build(profile: str) -> None:
     """The services as they are shipped, but for the gpu-worker, which is a chaos build: the careless backend is in no other.
 
-    One selection of packages for both steps, that of the tests or of the other load tests: their dependencies are then built with the
-    same features, and once.
+    Of the whole workspace, as the tests and the other load tests do: dependencies are then built with the same features, and once.
     """
     selected = ["precis", "precis-router", "precis-api-worker", "precis-gpu-worker"]
-    selection = ["--workspace"] if profile == "debug" else ["--release", *(part for package in selected for part in ("--package", package))]
+    selection = ["--workspace", *(["--release"] if profile == "release" else [])]
     env = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
     for binaries, features in ((selected[:-1], []), (selected[-1:], ["--features", "precis-gpu-worker/chaos"])):
         named = [part for binary in binaries for part in ("--bin", binary)]
