@@ -16,7 +16,7 @@ from verdict import Facts
 # What these lines of a service's log are counted as.
 LINES = {"assigned": "partitions assigned", "revoked: draining": "partitions revoked", "lost": "partitions lost",
          "a transaction was aborted": "aborted transactions",
-         "a record was not delivered in its time: the Kafka producer is replaced": "producers replaced"}
+         "a transaction was aborted, or a connection broke: the Kafka producer is replaced": "producers replaced"}
 METRICS = {"precis_escalations_total": "escalations", "precis_settle_lost_races_total": "creates lost to another's result",
            "precis_stage_retries_total": "retries", "precis_api_retries_total": "retries of a provider"}
 # How an error says that somebody else goes by the name now, whatever was being done.

@@ -11,6 +11,7 @@
 //! reports, so these are served by a thread of their own: nobody else would while the call blocks.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
-use tracing::{debug, warn};
+use tracing::{debug, info};
 
 use super::client::{Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
@@ -40,15 +41,17 @@ pub(super) struct TransactionalProducer {
     producer: ThreadedProducer<Deliveries>,
     /// After this the coordinator has aborted whatever was open.
     patience: Duration,
-    /// A record waited for its broker until its time was over.
-    is_stuck: Cell<bool>,
+    /// A transaction was aborted.
+    has_aborted: Cell<bool>,
 }
 
-/// A transactional id and the client that holds it: another one as soon as a record was not delivered in its time.
+/// A transactional id and the client that holds it: another one, and with it another epoch, after a transaction was aborted and
+/// after a connection broke or a request timed out. While the brokers are away it does not start.
 ///
-/// Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka 2.12 may never learn of the
-/// next one, and every transaction of that client would end so (confluentinc/librdkafka#5430). A new client costs
-/// little beside the time that went by, and while the brokers are really away it does not start either.
+/// - A request that was under way then may still reach its broker, and enter the next transaction of the same epoch: an older
+///   offset over a newer one. Kafka 4 gives each transaction an epoch of its own (KIP-890), but not to librdkafka 2.12.
+/// - Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka 2.12 may never learn of the
+///   next one, and no record of that client would be delivered again (confluentinc/librdkafka#5430).
 pub(super) struct Renewed {
     config: ClientConfig,
     transaction_timeout: Duration,
@@ -68,8 +71,8 @@ impl Renewed {
     /// A new one is needed and cannot be started: class Retry while the brokers are away.
     pub(super) fn ready(&mut self) -> Result<&TransactionalProducer, FlowError> {
         // The old one goes first: were it to notice that it is fenced, that would look like somebody else's doing.
-        if self.producer.take_if(|producer| producer.is_stuck.get()).is_some() {
-            warn!("a record was not delivered in its time: the Kafka producer is replaced");
+        if self.producer.take_if(|producer| producer.is_spent()).is_some() {
+            info!("a transaction was aborted, or a connection broke: the Kafka producer is replaced");
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,
@@ -105,7 +108,7 @@ impl TransactionalProducer {
         producer
             .init_transactions(transaction_timeout)
             .map_err(|error| flow_error("taking over a transactional id", &error))?;
-        Ok(Self { producer, patience: transaction_timeout * 2, is_stuck: Cell::new(false) })
+        Ok(Self { producer, patience: transaction_timeout * 2, has_aborted: Cell::new(false) })
     }
 
     /// Fails when the client is beyond repair.
@@ -115,6 +118,11 @@ impl TransactionalProducer {
             fenced @ FlowError::Fenced { .. } => Err(fenced),
             _ => Err(FlowError::Client { doing, detail }),
         }
+    }
+
+    /// Whether the next transaction should have another epoch.
+    fn is_spent(&self) -> bool {
+        self.has_aborted.get() || self.producer.context().is_shaken.load(Ordering::Acquire)
     }
 
     /// Writes all outputs and moves the offsets, or neither. `abandon` is asked on the way whether to abort.
@@ -141,6 +149,7 @@ impl TransactionalProducer {
             Err(Broken::Abort(error)) => error,
         };
         debug!(%error, "aborting");
+        self.has_aborted.set(true);
         match self.call("aborting", || self.producer.abort_transaction(Timeout::Never)) {
             Ok(()) => Err(error),
             // Neither committed nor aborted: only a new holder of the id can tell, by ending it.
@@ -209,9 +218,6 @@ impl TransactionalProducer {
         if let Err(fatal) = self.check("writing") {
             return Broken::Fatal(fatal);
         }
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
-            self.is_stuck.set(true);
-        }
         let (topic, size_bytes) = (output.topic.clone(), output.size_bytes());
         Broken::Abort(match error.rdkafka_error_code() {
             Some(code) if is_too_large(code) => FlowError::RecordTooLarge { topic, size_bytes, limit_bytes: None },
@@ -249,10 +255,11 @@ impl TransactionalProducer {
     }
 }
 
-/// Which outputs of the open transaction were not delivered.
+/// Which outputs of the open transaction were not delivered, and whether anything went wrong with the client's connections.
 #[derive(Debug, Default)]
 struct Deliveries {
     failures: Mutex<Vec<(usize, RDKafkaErrorCode)>>,
+    is_shaken: AtomicBool,
     logs: Logs,
 }
 
@@ -281,6 +288,11 @@ fn abandoned() -> Broken {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // A connection that broke, a request that timed out. One that cannot be made is another matter: a broker that is away for
+        // hours is tried again and again.
+        if facility == "REQTMOUT" || facility == "FAIL" && message.contains("in state UP") {
+            self.is_shaken.store(true, Ordering::Release);
+        }
         self.logs.log(level, facility, message);
     }
 

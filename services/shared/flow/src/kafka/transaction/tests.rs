@@ -34,9 +34,25 @@ fn a_client_that_did_not_find_its_broker_in_time_is_replaced() {
     cluster.partition_leader(TOPIC, 0, None).unwrap();
     assert_eq!(write(renewed.ready().unwrap()).unwrap_err().code(), "log_unavailable");
     cluster.partition_leader(TOPIC, 0, Some(BROKER)).unwrap();
-    assert!(renewed.producer.as_ref().is_some_and(|producer| producer.is_stuck.get()));
+    assert!(renewed.producer.as_ref().is_some_and(TransactionalProducer::is_spent));
     write(renewed.ready().unwrap()).unwrap();
-    assert!(renewed.producer.is_some_and(|producer| !producer.is_stuck.get()), "another one");
+    assert!(renewed.producer.is_some_and(|producer| !producer.is_spent()), "another one");
+}
+
+#[test]
+fn a_client_whose_connection_broke_is_replaced() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
+    write(renewed.ready().unwrap()).unwrap();
+    cluster.broker_down(BROKER).unwrap();
+    let deadline = Instant::now() + TRANSACTION_TIMEOUT;
+    while !renewed.producer.as_ref().is_some_and(TransactionalProducer::is_spent) {
+        assert!(Instant::now() < deadline, "it was not noticed");
+        std::thread::sleep(AGAIN);
+    }
+    cluster.broker_up(BROKER).unwrap();
+    write(renewed.ready().unwrap()).unwrap();
 }
 
 #[test]
