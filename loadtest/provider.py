@@ -116,7 +116,7 @@ def document(name: str, text: str) -> dict:
 
 
 def trait_tests(server: LlamaServer) -> None:
-    command = ["cargo", "test", "--locked", "-p", "precis-api-worker", "--features", "llama-server", "--test", "llama"]
+    command = ["cargo", "test", "--locked", "--workspace", "--features", "precis-api-worker/llama-server", "--test", "llama"]
     environment = os.environ | {"PRECIS_TEST_LLAMA": server.url, "PRECIS_TEST_LLAMA_CONTEXT": str(CONTEXT), "NO_PROXY": servers.LOOPBACK}
     subprocess.run(command, cwd=ROOT, env=environment, stdout=sys.stderr, check=True)
 
