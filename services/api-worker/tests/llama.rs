@@ -75,8 +75,8 @@ async fn an_answer_comes_with_the_tokens_that_the_servers_tokenizer_counts() {
     let (input, cached, output) = read(reply.usage);
     assert_eq!(input + cached, prompt_tokens(&request).await);
     let written = ask("/tokenize", &json!({ "content": reply.text })).await["tokens"].as_array().unwrap().len() as u64;
-    // The token that ends the answer is counted and no part of its text.
-    assert!(reply.finish == Finish::Stop && (written..=written + 1).contains(&output), "{written} and {reply:?}");
+    // The token that ends the answer is counted and no part of its text. A small model may go in circles until its limit.
+    assert!((written..=written + 1).contains(&output), "{written} and {reply:?}");
 }
 
 #[tokio::test]
