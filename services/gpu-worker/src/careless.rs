@@ -24,14 +24,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use precis_pipeline::{
-    GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, identity::sha256_hex, prompt::Prompt,
-};
+use precis_pipeline::{GenerateError, Generated, Job, Summariser, identity::sha256_hex, prompt::Prompt};
 use precis_policy::{Features, TextFacts, features};
 use precis_quality::language_of;
-use precis_schemas::{ModelIdentity, Usd};
+use precis_schemas::ModelIdentity;
 
 use crate::salted::{beginning, delay_from_environment};
+use crate::stand_in;
 
 const REFUSAL: &str = "I'm sorry, but I cannot summarise this text without more context.";
 const ENGLISH: &str = "The text describes what was agreed between the parties, and how they want to work together in the months that follow.";
@@ -164,14 +163,7 @@ fn absent_number(text: &str, seed: u64) -> String {
 #[async_trait]
 impl Summariser for CarelessSummariser {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        ModelIdentity {
-            provider: HOUSE_PROVIDER.to_owned(),
-            name: "careless".to_owned(),
-            revision: "chaos".to_owned(),
-            quantisation: "none".to_owned(),
-            adapter: None,
-            prompt_digest: prompt.digest.clone(),
-        }
+        stand_in::identity("careless", prompt)
     }
 
     fn decoding(&self) -> String {
@@ -186,19 +178,7 @@ impl Summariser for CarelessSummariser {
         tokio::time::sleep(self.delay).await;
         let language = job.document.language.as_deref().or_else(|| language_of(job.text));
         let (text, finish_reason) = self.answer(job.text, language, job.prompt.max_words as usize);
-        let tokens = |text: &str| i64::try_from(text.len() / BYTES_A_TOKEN).unwrap_or(i64::MAX);
-        Ok(Generated {
-            input_tokens: tokens(job.text),
-            output_tokens: tokens(&text),
-            text,
-            finish_reason: finish_reason.to_owned(),
-            logprob: None,
-            cached_input_tokens: 0,
-            chunks: 1,
-            cut_chunks: 0,
-            cost: Usd::ZERO,
-            price_digest: None,
-        })
+        Ok(stand_in::generated(job.text, text, finish_reason, |text| text.len() / BYTES_A_TOKEN))
     }
 }
 

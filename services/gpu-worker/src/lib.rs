@@ -11,6 +11,8 @@ mod partials;
 #[cfg(feature = "chaos")]
 mod salted;
 mod settings;
+#[cfg(feature = "chaos")]
+mod stand_in;
 
 use std::sync::Arc;
 

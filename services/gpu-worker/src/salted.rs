@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, prompt::Prompt};
-use precis_schemas::{ModelIdentity, Usd};
+use precis_pipeline::{GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_schemas::ModelIdentity;
+
+use crate::stand_in;
 
 /// A document that says this kills the process that reads it.
 const KILLS: &str = "chaos-kill-the-process";
@@ -61,14 +63,7 @@ impl SaltedSummariser {
 #[async_trait]
 impl Summariser for SaltedSummariser {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        ModelIdentity {
-            provider: HOUSE_PROVIDER.to_owned(),
-            name: "salted".to_owned(),
-            revision: "chaos".to_owned(),
-            quantisation: "none".to_owned(),
-            adapter: None,
-            prompt_digest: prompt.digest.clone(),
-        }
+        stand_in::identity("salted", prompt)
     }
 
     /// The same for all instances: they compete for one key.
@@ -86,19 +81,7 @@ impl Summariser for SaltedSummariser {
             std::process::abort();
         }
         let text = self.answer(job.text, job.prompt.max_words as usize).await;
-        let words = |text: &str| i64::try_from(text.split_whitespace().count()).unwrap_or(i64::MAX);
-        Ok(Generated {
-            input_tokens: words(job.text),
-            output_tokens: words(&text),
-            text,
-            finish_reason: "stop".to_owned(),
-            logprob: None,
-            cached_input_tokens: 0,
-            chunks: 1,
-            cut_chunks: 0,
-            cost: Usd::ZERO,
-            price_digest: None,
-        })
+        Ok(stand_in::generated(job.text, text, "stop", |text| text.split_whitespace().count()))
     }
 }
 

@@ -1,0 +1,33 @@
+//! What the chaos build's backends without a model have in common.
+
+use precis_pipeline::{Generated, HOUSE_PROVIDER, prompt::Prompt};
+use precis_schemas::{ModelIdentity, Usd};
+
+/// The identity under which the answers of such a backend are kept.
+pub(crate) fn identity(name: &str, prompt: &Prompt) -> ModelIdentity {
+    ModelIdentity {
+        provider: HOUSE_PROVIDER.to_owned(),
+        name: name.to_owned(),
+        revision: "chaos".to_owned(),
+        quantisation: "none".to_owned(),
+        adapter: None,
+        prompt_digest: prompt.digest.clone(),
+    }
+}
+
+/// An answer in one piece, free, of as many tokens as `tokens` counts in what was read and written.
+pub(crate) fn generated(read: &str, written: String, finish_reason: &str, tokens: impl Fn(&str) -> usize) -> Generated {
+    let tokens = |text: &str| i64::try_from(tokens(text)).unwrap_or(i64::MAX);
+    Generated {
+        input_tokens: tokens(read),
+        output_tokens: tokens(&written),
+        text: written,
+        finish_reason: finish_reason.to_owned(),
+        logprob: None,
+        cached_input_tokens: 0,
+        chunks: 1,
+        cut_chunks: 0,
+        cost: Usd::ZERO,
+        price_digest: None,
+    }
+}
