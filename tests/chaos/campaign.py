@@ -25,6 +25,8 @@ FRESH_SECONDS = 60
 STANDSTILL_SECONDS = 75
 QUIET_INSTANCES = 2
 TELL_SECONDS = 30
+# What a killed process left open is aborted when its transaction times out, long after that it is never.
+HANGING_SECONDS = 40
 # So many are enough to say that something spills.
 MOST_SPILLS = 1000
 STAGES = "precis."
@@ -78,7 +80,7 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
             publisher.stop()
         settle(arena, publisher, report, say)
         drain(arena, report)
-        facts, uncommitted = gather(arena, publisher)
+        facts, uncommitted = gather(arena, publisher, open_for_long(arena))
         report.findings += verdict.judge(facts)
         report.exits = arena.fleet.exits
         for one in (one for one in report.exits if one.is_finding()):
@@ -149,7 +151,15 @@ def drain(arena: Arena, report: Report) -> None:
     report.figures["longest drain s"] = round(max(drained, default=0), 1)
 
 
-def gather(arena: Arena, publisher: Publisher) -> tuple[Facts, int]:
+def open_for_long(arena: Arena) -> list[tuple[str, int, int, int]]:
+    """Where transactions stay open although nobody works any more."""
+    deadline = time.monotonic() + HANGING_SECONDS
+    while (found := arena.kafka.open_transactions()) and time.monotonic() < deadline:
+        time.sleep(1)
+    return found
+
+
+def gather(arena: Arena, publisher: Publisher, hanging: list[tuple[str, int, int, int]]) -> tuple[Facts, int]:
     """Everything there is, read by clients that nothing goes wrong for; and how many records are there that were never committed."""
     kafka = arena.kafka
     committed = {topic: kafka.read(topic) for topic in sorted(kafka.topics())}
@@ -165,7 +175,7 @@ def gather(arena: Arena, publisher: Publisher) -> tuple[Facts, int]:
         sent=list(publisher.acknowledged), summaries=committed["summaries"], letters=committed["dead-letters"],
         objects=arena.house.store.objects("results/") | answers, ledger=committed["ledger"],
         asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind),
-        spilled=spilled), uncommitted
+        spilled=spilled, hanging=hanging), uncommitted
 
 
 def offsets(kafka, behind: dict[tuple[str, int], int]) -> dict[tuple[str, str, int], tuple[int, int]]:

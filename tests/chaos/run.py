@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from itertools import chain
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -120,7 +121,10 @@ def attempt(campaign, name: str):
     if not report.good:
         for log in [*folder.glob("*.log"), *folder.glob("*/log.txt"), *folder.glob("*.toml")]:
             shutil.copy2(log, kept / log.relative_to(folder).as_posix().replace("/", "-"))
-        print(f"logs are in {kept}", flush=True)
+        # What transactions and offsets went through, for Kafka's own DumpLogSegments.
+        for part in chain.from_iterable(folder.glob(f"*/data/{topic}-*") for topic in ("__consumer_offsets", "__transaction_state")):
+            shutil.copytree(part, kept / part.name)
+        print(f"logs are in {kept}, with Kafka's own topics", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     return report
 

@@ -117,6 +117,7 @@ FAILED = outcome(ONE, status="failed", summary=None, code="store_unavailable", a
     pytest.param({"spilled": [("key", "router-1.log", "bearer sk")]}, "spilled", "a provider's key", id="spilled"),
     pytest.param({"offsets": {("precis.router", TOPIC, 0): (5, 6)}}, "offsets", "left behind", id="work left"),
     pytest.param({"offsets": {("precis.router", TOPIC, 0): (7, 6)}}, "offsets", "skipped", id="work skipped"),
+    pytest.param({"hanging": [("summaries", 0, 975, 981)]}, "hanging", "without an end", id="hanging transaction"),
 ])
 def test_notices(change, name, said):
     found = verdict.judge(replace(GOOD, **change))

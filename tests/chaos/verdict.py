@@ -12,6 +12,7 @@
 | ledger | whatever reached a provider is in the ledger |
 | spilled | no log, metric, key, header or error holds a provider's key or what a document says (`spills.py`) |
 | offsets | committed offsets stand right behind the last committed record: nothing left, nothing skipped |
+| hanging | no transaction is left that nobody ends: readers of committed records and members of the group would wait for it for ever |
 
 A pure function of `Facts`, so that it can be held itself to noticing each.
 """
@@ -51,6 +52,8 @@ class Facts:
     offsets: dict[tuple[str, str, int], tuple[int, int]] = field(default_factory=dict)
     # Keys and texts where none may be: what, where, and what stands around it.
     spilled: list[tuple[str, str, str]] = field(default_factory=list)
+    # Partitions with records of a transaction without an end, when nobody runs any more: topic, partition, stable up to, end.
+    hanging: list[tuple[str, int, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def judge(facts: Facts) -> list[Finding]:
         if committed != behind:
             said = "left behind" if committed < behind else "skipped"
             findings.add("offsets", f"committed offset with records {said}", f"{place}: committed {committed}, the records end at {behind}")
+    for topic, partition, stable, end in facts.hanging:
+        findings.add("hanging", "transaction without an end", f"{topic} [{partition}], from offset {stable} of {end}")
     suspects = {one.identity for one in letters if one.code == CRASH_SUSPECT}
     convicted = [who for who, sent in by_identity.items() if who in suspects and sent[0].kind != KILLS]
     if len(convicted) > max(1, CONVICTED_SHARE * len(by_identity)):

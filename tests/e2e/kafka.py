@@ -73,6 +73,20 @@ class KafkaLog:
         finally:
             consumer.close()
 
+    def open_transactions(self) -> list[tuple[str, int, int, int]]:
+        """Partitions, Kafka's own among them, that hold records of a transaction without an end: (topic, partition, stable up to, end)."""
+        reads = {level: Consumer(QUIET | {"bootstrap.servers": self.brokers, "group.id": "none", "isolation.level": level})
+                 for level in ("read_committed", "read_uncommitted")}
+        try:
+            places = [TopicPartition(topic, partition) for topic, found in self.admin.list_topics(timeout=30).topics.items()
+                      for partition in found.partitions]
+            ends = {level: [reader.get_watermark_offsets(place, timeout=30)[1] for place in places] for level, reader in reads.items()}
+            return [(place.topic, place.partition, stable, end)
+                    for place, stable, end in zip(places, ends["read_committed"], ends["read_uncommitted"], strict=True) if stable < end]
+        finally:
+            for reader in reads.values():
+                reader.close()
+
     def wipe(self) -> None:
         """Removes every topic and group: the next test's house starts empty. Only for a broker that the tests started."""
         if groups := [group.group_id for group in self.admin.list_consumer_groups().result().valid]:

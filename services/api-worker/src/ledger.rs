@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use precis_flow::{Log, Output};
 use precis_pipeline::{PipelineError, topics};
-use precis_schemas::{AvroRecord, LedgerAttempt, LedgerSettlement, codec};
+use precis_schemas::{AvroRecord, LedgerAttempt, LedgerSettlement};
 use precis_telemetry::metrics::Gauge;
 
 /// Writes attempts and settlements. Cheap to clone.
@@ -50,11 +50,7 @@ impl Ledger {
     }
 
     async fn publish<T: AvroRecord>(&self, attempt_id: &str, record: &T) -> Result<(), PipelineError> {
-        let output = Output::to(topics::LEDGER)
-            .key(attempt_id)
-            .value(codec::encode(record)?)
-            .header(codec::SCHEMA_HEADER, codec::schema_header::<T>());
-        self.log.publish(vec![output]).await?;
+        self.log.publish(vec![Output::to(topics::LEDGER).key(attempt_id).record(record)?]).await?;
         Ok(())
     }
 }

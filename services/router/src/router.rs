@@ -246,10 +246,7 @@ impl Processor for Router {
 
 /// The work record of a routed document. Equal requests share a key, so that the second finds the first one's answer.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
-    Ok(Output::to(topics::work(&routed.tier))
-        .key(routed.request_fingerprint.as_bytes())
-        .value(codec::encode(routed)?)
-        .header(codec::SCHEMA_HEADER, codec::schema_header::<RoutedDocument>()))
+    Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
 
 fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), PipelineError> {

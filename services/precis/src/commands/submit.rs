@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use precis_flow::{Output as Record, Position};
 use precis_objects::{ObjectStore, claim_check};
 use precis_pipeline::{now_ms, topics};
-use precis_schemas::{Document, codec};
+use precis_schemas::Document;
 use serde::Serialize;
 
 use crate::{
@@ -155,10 +155,7 @@ fn tell(input: &Input, document: &Document, tenant: &str, position: &Position, o
 /// # Errors
 /// The codec's.
 pub(crate) fn record(tenant: &str, document: &Document) -> anyhow::Result<Record> {
-    Ok(Record::to(topics::documents(tenant))
-        .key(document.document_id.as_bytes())
-        .value(codec::encode(document)?)
-        .header(codec::SCHEMA_HEADER, codec::schema_header::<Document>()))
+    Ok(Record::to(topics::documents(tenant)).key(document.document_id.as_bytes()).record(document)?)
 }
 
 /// Moves the text of a document into the store, if it is too long for a message.

@@ -1,10 +1,12 @@
 //! The values that go through the log: records read, outputs written, and the headers both carry.
 //!
-//! Bytes are never interpreted here. A header without a value and one with an empty value are the same thing to this
+//! Bytes are never interpreted here, only made. A header without a value and one with an empty value are the same thing to this
 //! crate, and a null value is a tombstone, which is not the same as an empty one.
 
 use std::fmt;
 use std::sync::Arc;
+
+use precis_schemas::codec::{self, AvroRecord, CodecError};
 
 /// Header with the number of earlier deliveries of a re-enqueued record.
 pub const ATTEMPTS_HEADER: &str = "precis-attempts";
@@ -225,6 +227,14 @@ impl Output {
     pub fn value(mut self, value: impl Into<Vec<u8>>) -> Self {
         self.value = Some(value.into());
         self
+    }
+
+    /// Sets the value, and the header that names its schema.
+    ///
+    /// # Errors
+    /// The codec's.
+    pub fn record<T: AvroRecord>(self, record: &T) -> Result<Self, CodecError> {
+        Ok(self.value(codec::encode(record)?).header(codec::SCHEMA_HEADER, codec::schema_header::<T>()))
     }
 
     /// Adds a header.

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 
 use precis_flow::Output;
-use precis_schemas::{AuditRecord, SwitchState, codec};
+use precis_schemas::{AuditRecord, SwitchState};
 
 use crate::{PipelineError, now_ms, topics};
 
@@ -67,10 +67,7 @@ impl Actor<'_> {
 /// # Errors
 /// The codec's.
 pub fn entry(record: &AuditRecord) -> Result<Output, PipelineError> {
-    Ok(Output::to(topics::AUDIT)
-        .key(record.target.as_bytes())
-        .value(codec::encode(record)?)
-        .header(codec::SCHEMA_HEADER, codec::schema_header::<AuditRecord>()))
+    Ok(Output::to(topics::AUDIT).key(record.target.as_bytes()).record(record)?)
 }
 
 /// Name of this machine; empty where it does not tell.

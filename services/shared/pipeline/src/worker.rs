@@ -326,12 +326,10 @@ impl<S: Summariser> TierWorker<S> {
             at: now_ms(),
         };
         let routed = delivery.record.value.clone().unwrap_or_default();
-        let value = codec::encode(&Escalation { routed, trial })
-            .expect("an escalation is bytes and strings: it always fits its schema");
         Output::to(topics::ESCALATIONS)
             .key(claim.identity.record_key())
-            .value(value)
-            .header(codec::SCHEMA_HEADER, codec::schema_header::<Escalation>())
+            .record(&Escalation { routed, trial })
+            .expect("an escalation is bytes and strings: it always fits its schema")
     }
 }
 

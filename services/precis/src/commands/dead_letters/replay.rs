@@ -230,8 +230,7 @@ fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Result
     document.submitted_at = now_ms();
     Ok(Ok(Record::to(topics::documents(&tenant))
         .key(document.document_id.as_bytes())
-        .value(codec::encode(&document)?)
-        .header(codec::SCHEMA_HEADER, codec::schema_header::<Document>())
+        .record(&document)?
         .header(REPLAY_HEADER, letter.id.as_bytes())))
 }
 
@@ -268,10 +267,7 @@ fn marker(id: &str, by: &str, reason: &str) -> anyhow::Result<Record> {
         at: now_ms(),
         reason: reason.to_owned(),
     };
-    Ok(Record::to(topics::DEAD_LETTER_ACTIONS)
-        .key(id.as_bytes())
-        .value(codec::encode(&action)?)
-        .header(codec::SCHEMA_HEADER, codec::schema_header::<DeadLetterAction>()))
+    Ok(Record::to(topics::DEAD_LETTER_ACTIONS).key(id.as_bytes()).record(&action)?)
 }
 
 #[cfg(test)]

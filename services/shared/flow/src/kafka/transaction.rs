@@ -24,7 +24,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::client::{Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
@@ -81,9 +81,13 @@ impl Renewed {
         Ok(self.producer.insert(producer))
     }
 
-    /// Fails when the client is beyond repair.
+    /// Fails when the client is beyond repair: somebody else has its id, or no other is going to take its place.
     pub(super) fn check(&self, doing: &'static str) -> Result<(), FlowError> {
-        self.producer.as_ref().map_or(Ok(()), |producer| producer.check(doing))
+        let Some(producer) = &self.producer else { return Ok(()) };
+        match producer.check(doing) {
+            Err(error) if producer.is_spent() && !matches!(error, FlowError::Fenced { .. }) => Ok(()),
+            checked => checked,
+        }
     }
 }
 
@@ -137,25 +141,38 @@ impl TransactionalProducer {
             Ok(()) => {}
             Err(Broken::Abort(error) | Broken::Fatal(error)) => return Err(error),
         }
-        let committed = self
-            .write(outputs, offsets, abandon)
-            .and_then(|()| self.call("committing", || self.producer.commit_transaction(Timeout::Never)));
-        let error = match committed {
-            Ok(()) => {
-                pass(Point::AfterCommit);
-                return Ok(());
-            }
-            Err(Broken::Fatal(error)) => return Err(error),
-            Err(Broken::Abort(error)) => error,
+        let (error, may_be_committed) = match self.write(outputs, offsets, abandon) {
+            Err(error) => (error, false),
+            Ok(()) => match self.call("committing", || self.producer.commit_transaction(Timeout::Never)) {
+                Ok(()) => {
+                    pass(Point::AfterCommit);
+                    return Ok(());
+                }
+                Err(error) => (error, true),
+            },
         };
+        match error {
+            Broken::Fatal(error) => Err(error),
+            Broken::Abort(error) => Err(self.abort(error, may_be_committed)),
+        }
+    }
+
+    /// Ends the open transaction after `error`, and says what came of it all.
+    fn abort(&self, error: FlowError, may_be_committed: bool) -> FlowError {
         debug!(%error, "aborting");
         self.has_aborted.set(true);
         match self.call("aborting", || self.producer.abort_transaction(Timeout::Never)) {
-            Ok(()) => Err(error),
-            // Neither committed nor aborted: only a new holder of the id can tell, by ending it.
+            Ok(()) => error,
+            Err(Broken::Fatal(fenced @ FlowError::Fenced { .. })) => fenced,
+            // Nobody asked for a commit: the client that takes this one's place ends whatever is open before it begins.
+            Err(Broken::Abort(second) | Broken::Fatal(second)) if !may_be_committed => {
+                warn!(%error, %second, "cannot abort: left to the next Kafka producer");
+                error
+            }
+            // Perhaps committed: only the group's offsets tell, and they are read by whoever joins next.
             Err(Broken::Abort(second) | Broken::Fatal(second)) => {
                 let detail = format!("cannot abort after: {error}; because: {second}");
-                Err(FlowError::Client { doing: "aborting", detail })
+                FlowError::Client { doing: "aborting", detail }
             }
         }
     }

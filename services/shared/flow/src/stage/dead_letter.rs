@@ -1,6 +1,5 @@
 //! What a rejected record becomes: a dead letter with its raw bytes and where they came from.
 
-use precis_schemas::codec::{self, SCHEMA_HEADER, schema_header};
 use precis_schemas::{BodyReference, DeadLetter, RecordHeader};
 use precis_telemetry::trace::TRACEPARENT;
 
@@ -79,12 +78,11 @@ pub(crate) fn output(
         tenant: rejection.tenant.clone(),
         failed_at,
     };
-    let value = codec::encode(&letter)
-        .map_err(|error| FlowError::Internal { detail: format!("a dead letter does not encode: {error}") })?;
-    Ok(Output::to(topic)
+    let output = Output::to(topic)
         .key(id)
-        .value(value)
-        .header(SCHEMA_HEADER, schema_header::<DeadLetter>())
+        .record(&letter)
+        .map_err(|error| FlowError::Internal { detail: format!("a dead letter does not encode: {error}") })?;
+    Ok(output
         .header(STAGE_HEADER, stage)
         .header(CODE_HEADER, rejection.code)
         .header(TOPIC_HEADER, record.topic.as_bytes())

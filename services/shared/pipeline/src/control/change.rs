@@ -62,7 +62,7 @@ pub async fn apply_policy(
             after: digest.clone(),
             ..actor.did(actions::POLICY_APPLIED, "policy")
         };
-        Ok(Some((entry(POLICY_KEY, &applied)?, record)))
+        Ok(Some((Output::to(topics::CONTROL).key(POLICY_KEY).record(&applied)?, record)))
     })
     .await?;
     Ok(digest)
@@ -106,7 +106,7 @@ pub async fn switch_tier_if(
             record.details.insert("reason_before".to_owned(), before.reason);
         }
         let switch = TierSwitch { tier: tier.to_owned(), state, reason, by: by.to_owned(), at: now_ms() };
-        Ok(Some((entry(key.as_bytes(), &switch)?, record)))
+        Ok(Some((Output::to(topics::CONTROL).key(key.as_bytes()).record(&switch)?, record)))
     })
     .await
 }
@@ -158,9 +158,4 @@ async fn newest(log: &dyn Log, key: &[u8]) -> Result<Option<Vec<u8>>, PipelineEr
             Some(_) | None => {}
         }
     }
-}
-
-fn entry<T: precis_schemas::AvroRecord>(key: &[u8], record: &T) -> Result<Output, PipelineError> {
-    let value = codec::encode(record)?;
-    Ok(Output::to(topics::CONTROL).key(key).value(value).header(codec::SCHEMA_HEADER, codec::schema_header::<T>()))
 }

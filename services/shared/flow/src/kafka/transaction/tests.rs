@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
+use crate::error::Class;
 
 const TOPIC: &str = "t";
 const BROKER: i32 = 1;
@@ -85,8 +87,31 @@ fn a_client_that_cannot_be_replaced_yet_is_asked_for_again() {
     write(renewed.ready().unwrap()).unwrap_err();
     cluster.broker_down(BROKER).unwrap();
     let error = renewed.ready().err().unwrap();
-    assert_eq!(error.class(), crate::error::Class::Retry, "{error}");
+    assert_eq!(error.class(), Class::Retry, "{error}");
     cluster.broker_up(BROKER).unwrap();
     cluster.partition_leader(TOPIC, 0, Some(BROKER)).unwrap();
     write(renewed.ready().unwrap()).unwrap();
+}
+
+#[test]
+fn a_transaction_that_cannot_be_aborted_is_left_to_the_next_client() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
+    cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE]);
+    let abandoned = renewed.ready().unwrap().run(&[&Output::to(TOPIC).value("v")], None, &|| true).unwrap_err();
+    assert_eq!((abandoned.code(), abandoned.class()), ("log_unavailable", Class::Retry), "{abandoned}");
+    renewed.check("writing").unwrap();
+    write(renewed.ready().unwrap()).unwrap();
+}
+
+#[test]
+fn a_transaction_that_may_be_committed_and_cannot_be_aborted_is_not_tried_again() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN, RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE];
+    cluster.request_errors(RDKafkaApiKey::EndTxn, &errors);
+    let error = write(renewed.ready().unwrap()).unwrap_err();
+    assert_eq!(error.class(), Class::Fatal, "{error}");
 }
