@@ -99,7 +99,10 @@ fn a_transaction_that_cannot_be_aborted_is_left_to_the_next_client() {
     cluster.create_topic(TOPIC, 1, 1).unwrap();
     let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
     cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE]);
-    let abandoned = renewed.ready().unwrap().run(&[&Output::to(TOPIC).value("v")], None, &|| true).unwrap_err();
+    let producer = renewed.ready().unwrap();
+    // Not before there is something to abort.
+    let when_delivered = || producer.producer.in_flight_count() == 0;
+    let abandoned = producer.run(&[&Output::to(TOPIC).value("v")], None, &when_delivered).unwrap_err();
     assert_eq!((abandoned.code(), abandoned.class()), ("log_unavailable", Class::Retry), "{abandoned}");
     renewed.check("writing").unwrap();
     write(renewed.ready().unwrap()).unwrap();
