@@ -11,7 +11,7 @@ Examples:
   precis doctor
   precis doctor --config kafka.toml --json
 
-Looks at the settings, the log (reachable, topics as they should be, a transaction goes through), the store (creates an \
+Looks at the settings, the log (reachable, topics as they should be, a transaction goes through, none hangs), the store (creates an \
 object at most once), the policy in force, the model (there, and its digest right) and the disk. Writes one empty marker \
 to dead-letter-actions and one object that it removes again. Exit code 2 if something is wrong.";
 

@@ -27,6 +27,7 @@ mod admin;
 mod client;
 mod convert;
 mod exclusive;
+mod hanging;
 mod lag;
 mod member;
 pub(crate) mod ownership;
@@ -108,6 +109,11 @@ impl Log for KafkaLog {
     async fn group_lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError> {
         let group = group.to_owned();
         self.blocking(move |shared| shared.lag(&group)).await
+    }
+
+    async fn hanging(&self, topics: &[String]) -> Result<Vec<Position>, FlowError> {
+        let topics = topics.to_vec();
+        self.blocking(move |shared| hanging::find(&shared.config, &shared.observer, &topics)).await
     }
 
     async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError> {

@@ -164,6 +164,13 @@ pub trait Log: Send + Sync + 'static {
     /// How far a group is behind, for every partition in which it has a committed offset, by topic and partition.
     async fn group_lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError>;
 
+    /// Where a transaction is open in these topics, or in the log's own, that nobody ends: the first offset that nobody can read. Takes as
+    /// long as a transaction may last when one is open. A log whose transactions end with the process that began them has none.
+    async fn hanging(&self, topics: &[String]) -> Result<Vec<Position>, FlowError> {
+        let _ = topics;
+        Ok(Vec::new())
+    }
+
     /// Writes records outside of any transaction and returns once each is acknowledged and durable: positions in the
     /// order of the outputs. On an error some of them may have been written: publishing again may repeat, never lose.
     async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError>;

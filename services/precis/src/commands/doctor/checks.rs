@@ -59,6 +59,7 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
         Err(error) => findings.push(Finding::failed("policy", format!("{error:#}"))),
     }
     findings.push(Finding::of("transactions", transaction(&log, &known).await));
+    findings.push(Finding::of("hanging", hanging(&log, &known).await));
     findings
 }
 
@@ -112,6 +113,20 @@ async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<Str
         Ok("one went through".to_owned())
     })
     .await
+}
+
+/// Whether all transactions end. Longer than patience allows when one is open that does not: that is how it is told.
+async fn hanging(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String> {
+    let hanging = log.hanging(known).await.context("open transactions cannot be looked for")?;
+    if hanging.is_empty() {
+        return Ok("every transaction ends".to_owned());
+    }
+    let places: Vec<String> = hanging.iter().map(ToString::to_string).collect();
+    bail!(
+        "nobody ends the transactions at {}, and what comes after them is not read; see \"stand still\" in the runbook of \
+         infra/GUARANTEE.md",
+        places.join(", ")
+    );
 }
 
 /// The store; opening it proves that it creates objects at most once.

@@ -8,6 +8,7 @@ use precis_flow::{Delivery, KafkaConfig, Log, LogConfig, Output, Processor, Stag
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::stage_failures::patient;
@@ -251,4 +252,41 @@ async fn brokers_that_cannot_be_reached_are_waited_for_and_do_not_hang_a_shutdow
     assert!(!stage.health.report().ready);
     assert!(stage.health.report().live, "a broker that is away is no reason to restart");
     within(stage.stop()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn a_transaction_that_nobody_ends_is_told_from_one_that_is_open() {
+    let mut world = World::kafka();
+    world.config.kafka.transaction_timeout_ms = 1_000;
+    world.config.kafka.message_timeout_ms = 1_000;
+    let log = world.open().await;
+    let (topic, other) = (world.topic(&log, "topic", 1).await, world.topic(&log, "other", 1).await);
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &world.config.kafka.brokers)
+        .set("transactional.id", world.name("id"))
+        // To this house it hangs: far longer than its own may last.
+        .set("transaction.timeout.ms", "120000")
+        .create()
+        .unwrap();
+    let patience = Duration::from_secs(30);
+    let begin = || {
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::<(), str>::to(&topic).payload("v")).unwrap();
+        producer.flush(patience).unwrap();
+    };
+    producer.init_transactions(patience).unwrap();
+    // What other tests leave open lies in other topics; the one with all offsets is shared.
+    let hanging = || async {
+        let found = log.hanging(&[topic.clone(), other.clone()]).await.unwrap();
+        found.into_iter().filter(|position| !position.topic.starts_with("__")).map(|position| position.to_string())
+    };
+    begin();
+    assert_eq!(hanging().await.collect::<Vec<_>>(), [format!("{topic}/0/0")]);
+    let ended_meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        producer.commit_transaction(patience).unwrap();
+    };
+    assert_eq!(tokio::join!(hanging(), ended_meanwhile).0.count(), 0);
+    assert_eq!(read_all(&log, &topic).await.len(), 1);
 }
