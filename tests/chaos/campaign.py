@@ -120,13 +120,14 @@ def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
     fresh = publisher.fresh(FRESH)
     say(f"all is well again; {FRESH} fresh documents, {len(publisher.acknowledged)} published in all")
     summaries, letters = arena.kafka.follow("summaries"), arena.kafka.follow("dead-letters")
+    ends = verdict.Ends()
     done, left, moved = 0.0, -1, healed
     while not arena.fleet.broken:
-        outcomes = oracle.first_outcomes(summaries.to_the_end())
-        if not done and fresh <= outcomes.keys():
+        ends.look(summaries.to_the_end(), letters.to_the_end())
+        if not done and fresh <= ends.firsts:
             done = time.monotonic() - healed
             say(f"fresh documents settled after {done:.1f} s")
-        now_left = verdict.unfinished(publisher.acknowledged, summaries.records, letters.to_the_end())
+        now_left = ends.unfinished(publisher.acknowledged)
         if now_left != left:
             left, moved = now_left, time.monotonic()
         if left == 0 and done or time.monotonic() - moved > report.campaign.standstill:
@@ -134,7 +135,7 @@ def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
         time.sleep(0.5)
     report.figures |= {"fresh settled after s": round(done, 1) or None, "all settled after s": round(time.monotonic() - healed, 1), "unfinished": left}
     if not done or done > FRESH_SECONDS:
-        missing = len(fresh - outcomes.keys())
+        missing = len(fresh - ends.firsts)
         took = f"after {done:.1f} s" if done else f"never: {missing} of {FRESH} are missing"
         report.findings.append(Finding("liveness", f"new work did not flow within {FRESH_SECONDS} s", 1, (took,)))
     if not arena.fleet.settle(lambda: arena.ready() == QUIET_INSTANCES * len(arena.options.services), FRESH_SECONDS):

@@ -67,9 +67,17 @@ GOOD = Facts(
     ledger=[attempt("a1")], asked=[("chaos-1", "a1")], offsets={("precis.router", TOPIC, 0): (6, 6)})
 
 
+def unfinished(summaries: list, letters: list) -> int:
+    """In two looks, as while a run goes on."""
+    ends = verdict.Ends()
+    ends.look(summaries[:1], letters[:1])
+    ends.look(summaries, letters)
+    return ends.unfinished(GOOD.sent)
+
+
 def test_finds_nothing_where_everything_holds():
     assert verdict.judge(GOOD) == []
-    assert verdict.unfinished(GOOD.sent, GOOD.summaries, GOOD.letters) == 0
+    assert unfinished(GOOD.summaries, GOOD.letters) == 0
 
 
 def test_a_document_that_kills_its_process_ends_as_just_that():
@@ -80,8 +88,14 @@ def test_a_document_that_kills_its_process_ends_as_just_that():
         assert {finding.name for finding in verdict.judge(facts)} == found
 
 
+def test_a_conflicting_request_that_was_taken_for_a_killer_has_its_end():
+    letters = [dead_letter(CONFLICT.value, "crash_suspect", 3), GOOD.letters[1]]
+    assert verdict.judge(replace(GOOD, letters=letters)) == []
+    assert unfinished(GOOD.summaries, letters) == 0
+
+
 def test_counts_what_has_no_end_yet():
-    assert verdict.unfinished(GOOD.sent, GOOD.summaries[:1], []) == 4
+    assert unfinished(GOOD.summaries[:1], []) == 4
 
 
 def with_one(value: bytes) -> dict:

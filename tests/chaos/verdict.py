@@ -125,14 +125,42 @@ def judge(facts: Facts) -> list[Finding]:
     return findings.all()
 
 
-def unfinished(sent: list[Sent], summaries: list[Record], letters: list[Record]) -> int:
-    """How many acknowledged records have no end yet: what a run waits for."""
-    values = Counter(one.value for one in map(letter, letters) if one.identity is None)
-    have = Counter(oracle.identity(outcome) for outcome, _ in oracle.outcomes(summaries))
-    have.update(one.identity for one in map(letter, letters) if one.code == "id_conflict")
-    need = Counter(one.identity for one in sent if one.document)
-    left = sum(max(0, count - have[who]) for who, count in need.items())
-    return left + sum(one.document is None and not values[one.value] for one in sent)
+class Ends:
+    """What has come to its end so far: what a run waits for. Takes records as they come, since the proxies run in this process, and to
+    decode everything again at every look would hold up the very work that is watched."""
+
+    def __init__(self):
+        self.looked_at = [0, 0]
+        self.firsts: set[oracle.Identity] = set()
+        self.have: Counter = Counter()
+        self.values: Counter = Counter()
+        self.winners: dict[oracle.Identity, str] = {}
+        self.suspects: list[Letter] = []
+
+    def look(self, summaries: list[Record], letters: list[Record]) -> None:
+        """All records so far; those of the last look come first."""
+        new_summaries, new_letters = (records[at:] for records, at in zip((summaries, letters), self.looked_at, strict=True))
+        self.looked_at = [len(summaries), len(letters)]
+        for outcome, record in oracle.outcomes(new_summaries):
+            self.have[oracle.identity(outcome)] += 1
+            self.winners[oracle.identity(outcome)] = outcome["request_digest"]
+            if not oracle.is_repeat(record):
+                self.firsts.add(oracle.identity(outcome))
+        for one in map(letter, new_letters):
+            if one.identity is None:
+                self.values[one.value] += 1
+            elif one.code == "id_conflict":
+                self.have[one.identity] += 1
+            elif one.code == CRASH_SUSPECT:
+                self.suspects.append(one)
+
+    def unfinished(self, sent: list[Sent]) -> int:
+        """How many acknowledged records have no end yet."""
+        need = Counter(one.identity for one in sent if one.document)
+        # Beside its letter a suspect has an outcome, unless another request has it.
+        have = self.have + Counter(one.identity for one in self.suspects if self.winners.get(one.identity, one.digest) != one.digest)
+        left = sum(max(0, count - have[who]) for who, count in need.items())
+        return left + sum(one.document is None and not self.values[one.value] for one in sent)
 
 
 def letter(record: Record) -> Letter:
@@ -166,7 +194,8 @@ def ends(findings: Findings, who, sent: list[Sent], outcomes: list, letters: lis
     if len(outcomes) != len(of_winner) and of_winner:
         name = "duplicate" if len(outcomes) > len(of_winner) else "lost"
         findings.add(name, f"{len(outcomes)} outcomes of {len(of_winner)} equal records", who)
-    refused = Counter(one.digest for one in letters if one.code == "id_conflict")
+    # One that was taken for a killer never learned that it conflicts.
+    refused = Counter(one.digest for one in letters if one.code in {"id_conflict", CRASH_SUSPECT})
     for digest, count in Counter(digests.request_digest(one.document) for one in sent if one not in of_winner).items():
         if refused[digest] != count:
             name = "duplicate" if refused[digest] > count else "lost"
