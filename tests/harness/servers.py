@@ -306,7 +306,9 @@ def terminate_on_signals() -> None:
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+        # What nohup ignores stays ignored.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, leave)
 
 
 @contextlib.contextmanager
