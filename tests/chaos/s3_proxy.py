@@ -2,12 +2,16 @@
 
 Every answer it makes up is true: 503 and 409 (ConditionalRequestConflict) say that nothing was written, and nothing was. The one
 thing that it keeps back is the reply of a put that landed. It makes up no 412: the real server says that, and it is counted.
+
+Of several that create one key at once it lets one at a time through: moto looks and then writes, so that two may be told that they were first.
 """
 
 import asyncio
+import contextlib
 import re
 from collections import Counter
 from random import Random
+from weakref import WeakValueDictionary
 
 import http_messages as http
 from http_server import HOST, HttpServer
@@ -26,6 +30,7 @@ class S3Proxy(HttpServer):
         self.target, self.random = target, Random(f"precis chaos s3 1 {seed}")
         self.mode = ""
         self.counts: Counter[str] = Counter()
+        self.keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         super().__init__(loop)
 
     async def answer(self, request: http.Message, writer: asyncio.StreamWriter) -> http.Message | None:
@@ -43,8 +48,11 @@ class S3Proxy(HttpServer):
         if hit == "slow":
             self.counts["slow"] += 1
             await asyncio.sleep(self.random.uniform(0.2, SLOWEST_SECONDS))
+        path = request.start[1].partition("?")[0]
+        alone = self.keys.setdefault(path, asyncio.Lock()) if creating else contextlib.nullcontext()
         try:
-            answer = await self.forward(request)
+            async with alone:
+                answer = await self.forward(request)
         except (OSError, http.Broken, asyncio.IncompleteReadError):
             self.counts["endpoint away"] += 1
             return None

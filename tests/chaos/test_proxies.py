@@ -6,6 +6,8 @@ import http.server
 import json
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -30,9 +32,10 @@ class Store(http.server.BaseHTTPRequestHandler):
     def do_PUT(self):  # noqa: N802
         body = self.rfile.read(int(self.headers["content-length"]))
         held = self.server.objects
-        status = 412 if self.headers.get("if-none-match") == "*" and self.path in held else 200
+        status = 412 if self.headers.get("if-none-match") == "*" and self.path.partition("?")[0] in held else 200
+        time.sleep(self.server.between)
         if status == 200:
-            held[self.path] = body
+            held[self.path.partition("?")[0]] = body
         self.send_response(status)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -45,6 +48,8 @@ class Store(http.server.BaseHTTPRequestHandler):
 def store():
     server = http.server.ThreadingHTTPServer((HOST, 0), Store)
     server.objects = {}
+    # How long it takes from a look to a write.
+    server.between = 0.0
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -119,6 +124,14 @@ def test_without_a_fault_the_store_answers_for_itself(loop, store):
     assert [create(proxy.port, "/bucket/results/a", b"a") for _ in range(2)] == [200, 412]
     assert store.objects == {"/bucket/results/a": b"a"}
     assert (proxy.counts["412"], proxy.counts["412 of a result"]) == (1, 1)
+
+
+def test_one_of_many_creates_a_key_even_where_the_store_looks_first_and_writes_then(loop, store):
+    store.between = 0.02
+    proxy = S3Proxy(loop, store.server_port, seed=1)
+    with ThreadPoolExecutor(8) as threads:
+        told = list(threads.map(lambda number: create(proxy.port, f"/bucket/a?n={number}", b"a"), range(8)))
+    assert sorted(told) == [200] + [412] * 7
 
 
 @pytest.mark.parametrize(("mode", "status"), [("503", 503), ("409", 409)])
