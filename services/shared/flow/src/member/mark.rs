@@ -9,7 +9,8 @@
 //!
 //! A death counts when a record was there to be processed and none of the partition was committed since the owner
 //! came: most deaths are the machine's fault, and a partition that moves on has no record that kills. What two owners
-//! in a row left unfinished is suspect: at most as many records as an owner holds, and none that came later.
+//! in a row left unfinished is suspect: at most as many records as an owner has in process, and none that came later. A
+//! killer that is not among them, behind others that ended before a slow one, is later: they are committed one by one.
 
 use std::fmt;
 
@@ -33,8 +34,8 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// What the next owner writes while it works, from `start` on in a partition that ends at `end`, when owners hold
-    /// at most `window` records.
+    /// What the next owner writes while it works, from `start` on in a partition that ends at `end`, when owners have
+    /// at most `window` records in process.
     pub(crate) fn taken_over(self, start: i64, end: i64, window: usize) -> Self {
         match self {
             // Nothing was there that could have killed anybody.

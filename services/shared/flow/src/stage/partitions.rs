@@ -18,7 +18,7 @@ use crate::record::{Output, PartitionId, Record};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Partitions {
     owned: HashMap<PartitionId, Owned>,
-    /// How many records an owner holds at most.
+    /// How many records an owner has in process at most.
     window: usize,
     /// How many records may not start yet.
     waiting: usize,
@@ -52,7 +52,7 @@ enum Leaving {
 }
 
 impl Partitions {
-    /// None yet; an owner holds at most `window` records.
+    /// None yet; an owner has at most `window` records in process.
     pub(crate) fn new(window: usize) -> Self {
         Self { window, ..Self::default() }
     }

@@ -87,7 +87,7 @@ impl Stage {
         Self {
             log,
             breaker: Breaker::new(config.reject_breaker),
-            partitions: Partitions::new(config.max_held),
+            partitions: Partitions::new(config.max_in_flight),
             lanes: Lanes::new(config.max_in_flight),
             context: Arc::new(Context { config, processor, intake }),
             committer,

@@ -130,8 +130,13 @@ async fn what_two_owners_died_with_runs_one_at_a_time_until_it_is_done(world: Wo
     let config = dead_letters(&world, &log, &input).await;
     let folder = tempfile::tempdir().unwrap();
     // Each run has markers of its own, as another process would.
-    let config = || StageConfig { attempt_markers: Some(Arc::new(FileMarkers::new(folder.path()))), ..config.clone() };
-    publish_numbers(&log, &input, 10, 10).await;
+    let config = || StageConfig {
+        attempt_markers: Some(Arc::new(FileMarkers::new(folder.path()))),
+        max_in_flight: 10,
+        ..config.clone()
+    };
+    // Four are held as well, and never begin: they are no suspects.
+    publish_numbers(&log, &input, 14, 14).await;
     for _ in 0..2 {
         let (processor, began) = stuck();
         let stage = Running::start(&world.open().await, config(), processor);
@@ -159,9 +164,9 @@ async fn what_two_owners_died_with_runs_one_at_a_time_until_it_is_done(world: Wo
         }))
     };
     let stage = Running::start(&world.open().await, config(), processor);
-    read_count(&log, &output, 10).await;
+    within(read_count(&log, &output, 14)).await;
     assert_eq!(most.load(Ordering::SeqCst), 1);
-    let later = (10..20).map(|n| Output::to(&input).key(n.to_string()).value(n.to_string()));
+    let later = (14..20).map(|n| Output::to(&input).key(n.to_string()).value(n.to_string()));
     log.publish(later.collect()).await.unwrap();
     let records = read_count(&log, &output, 20).await;
     stage.stop().await.unwrap();
