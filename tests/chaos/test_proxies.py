@@ -31,11 +31,11 @@ class Store(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self):  # noqa: N802
         body = self.rfile.read(int(self.headers["content-length"]))
-        held = self.server.objects
-        status = 412 if self.headers.get("if-none-match") == "*" and self.path.partition("?")[0] in held else 200
+        held, key = self.server.objects, self.path.partition("?")[0]
+        status = 412 if self.headers.get("if-none-match") == "*" and key in held else 200
         time.sleep(self.server.between)
         if status == 200:
-            held[self.path.partition("?")[0]] = body
+            held[key] = body
         self.send_response(status)
         self.send_header("content-length", "0")
         self.end_headers()

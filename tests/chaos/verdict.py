@@ -142,10 +142,11 @@ class Ends:
         new_summaries, new_letters = (records[at:] for records, at in zip((summaries, letters), self.looked_at, strict=True))
         self.looked_at = [len(summaries), len(letters)]
         for outcome, record in oracle.outcomes(new_summaries):
-            self.have[oracle.identity(outcome)] += 1
-            self.winners[oracle.identity(outcome)] = outcome["request_digest"]
+            who = oracle.identity(outcome)
+            self.have[who] += 1
+            self.winners[who] = outcome["request_digest"]
             if not oracle.is_repeat(record):
-                self.firsts.add(oracle.identity(outcome))
+                self.firsts.add(who)
         for one in map(letter, new_letters):
             if one.identity is None:
                 self.values[one.value] += 1

@@ -155,11 +155,19 @@ fn is_visible(metadata: &Metadata, spec: &TopicSpec) -> bool {
 
 /// All topics that are not the brokers' own, without their ends.
 pub(super) fn names(observer: &BaseConsumer<Logs>) -> Result<Vec<(String, Vec<i32>)>, FlowError> {
+    names_where(observer, |topic| !topic.starts_with("__"))
+}
+
+/// The same of those topics, the brokers' own among them, that are `wanted` by their names.
+pub(super) fn names_where(
+    observer: &BaseConsumer<Logs>,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<(String, Vec<i32>)>, FlowError> {
     let metadata = observer.fetch_metadata(None, ASK_TIMEOUT).map_err(|error| flow_error("listing topics", &error))?;
     let mut names: Vec<_> = metadata
         .topics()
         .iter()
-        .filter(|topic| !topic.name().starts_with("__"))
+        .filter(|topic| wanted(topic.name()))
         .map(|topic| {
             let mut partitions: Vec<i32> =
                 topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 
 use super::admin;
-use super::client::{self, ASK_TIMEOUT, Logs, flow_error};
+use super::client::{self, Logs, flow_error};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::record::Position;
@@ -30,11 +30,14 @@ pub(super) fn find(
     let of_all: BaseConsumer<Logs> =
         client.create_with_context(Logs).map_err(|error| flow_error("starting a client", &error))?;
     let mut open = Vec::new();
-    for (topic, partition) in places(observer, topics)? {
-        let (_, end) = admin::ends_of(&of_all, &topic, partition)?;
-        let (_, stable) = admin::ends_of(observer, &topic, partition)?;
-        if stable < end {
-            open.push(Position { topic: topic.as_str().into(), partition, offset: stable });
+    let ours = |name: &str| name == OFFSETS_TOPIC || topics.iter().any(|topic| topic == name);
+    for (topic, partitions) in admin::names_where(observer, ours)? {
+        for partition in partitions {
+            let (_, end) = admin::ends_of(&of_all, &topic, partition)?;
+            let (_, stable) = admin::ends_of(observer, &topic, partition)?;
+            if stable < end {
+                open.push(Position { topic: topic.as_str().into(), partition, offset: stable });
+            }
         }
     }
     let deadline = Instant::now() + Duration::from_millis(config.transaction_timeout_ms.into()) + GRACE;
@@ -49,15 +52,4 @@ pub(super) fn find(
         open = still;
     }
     Ok(open)
-}
-
-/// Partitions of the topics that exist, and of the topic with everybody's offsets.
-fn places(observer: &BaseConsumer<Logs>, topics: &[String]) -> Result<Vec<(String, i32)>, FlowError> {
-    let metadata = observer.fetch_metadata(None, ASK_TIMEOUT).map_err(|error| flow_error("listing topics", &error))?;
-    let ours = |name: &str| name == OFFSETS_TOPIC || topics.iter().any(|topic| topic == name);
-    let places = metadata.topics().iter().filter(|topic| ours(topic.name())).flat_map(|topic| {
-        let name = topic.name().to_owned();
-        topic.partitions().iter().map(move |partition| (name.clone(), partition.id()))
-    });
-    Ok(places.collect())
 }
