@@ -11,7 +11,7 @@ from pathlib import Path
 import processes
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "infra/fit-score.py"
+SCRIPT = ROOT / "tools/fit-score.py"
 TRUE = {"length": -1.5, "digits": -8.0, "names": 0.0, "noise": -3.0, "long_sentences": 0.0, "not_english": -0.5}
 
 

@@ -117,7 +117,7 @@ pub struct Row {
     pub routing: Option<Routing>,
 }
 
-/// What `infra/fit-score.py` learns from.
+/// What `tools/fit-score.py` learns from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Routing {
     /// The document's type, as labelled.

@@ -171,7 +171,7 @@ impl From<Sensitivity> for SensitivityName {
 }
 
 /// Weights of the logistic score: the probability that the first tier's answer passes is `1 / (1 + exp(-(bias + Σ weight · feature)))`.
-/// The defaults are judgement, not fit: longer, denser and noisier documents are harder. `infra/fit-score.py` fits them from outcomes.
+/// The defaults are judgement, not fit: longer, denser and noisier documents are harder. `tools/fit-score.py` fits them from outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Score {

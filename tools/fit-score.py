@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fits the weights of a policy's score from how documents ended.
 
-    precis results --last 0 --json | infra/fit-score.py --tier gpu > score.toml
+    precis results --last 0 --json | tools/fit-score.py --tier gpu > score.toml
 
 Reads one JSON object a line and learns from `routing`: the features of a document, and whether the first answer, the one of `--tier`, was
 accepted. Prints the policy's section `[score]`, and one `[score.types.NAME]` for each type with outcomes enough (`--least`). Put it in place
