@@ -9,6 +9,7 @@
 
 mod canonical;
 pub mod codec;
+pub mod codes;
 mod records;
 mod registry;
 mod usd;

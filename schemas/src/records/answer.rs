@@ -54,7 +54,7 @@ pub struct Answer {
 /// All that determines which model answered, and how it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {
-    /// Who ran it: local for the house's own engine, otherwise the provider's name.
+    /// Who ran it: precis for the built-in engine, otherwise the provider's name.
     pub provider: String,
     /// Model name.
     pub name: String,

@@ -1,4 +1,4 @@
-//! The invariants of the house that the manifests and the file tree can break.
+//! The invariants of the architecture that the manifests and the file tree can break.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -79,6 +79,47 @@ fn imports_point_down_only() {
             assert!(!outside && (other < own || (own == 1 && other == 1)), "{name} must not import {dependency}");
         }
     }
+}
+
+/// The layers within a crate, lowest first: a module may use those of its own layer and below.
+/// Modules that are not named are everybody's, such as errors and settings.
+const LAYERS: [(&str, &[&[&str]]); 1] = [(
+    "services/shared/inference/src",
+    &[&["system", "gguf"], &["step"], &["text", "decode"], &["backend"], &["model"], &["engine"], &["bench"]],
+)];
+
+#[test]
+fn modules_import_their_own_layer_and_below() {
+    let mut upward = Vec::new();
+    for (folder, layers) in LAYERS {
+        let level = |module: &str| layers.iter().position(|layer| layer.contains(&module));
+        for module in layers.iter().copied().flatten() {
+            let source = root().join(folder).join(module);
+            assert!(source.is_dir() || source.with_extension("rs").exists(), "{folder} has no module {module}");
+        }
+        for_each_source(|path, text| {
+            let Some((_, below)) = path.split_once(folder) else { return };
+            let own = below.trim_start_matches('/').split(['/', '.']).next().unwrap_or_default();
+            // What tests build may stand on anything.
+            if below.ends_with("tests.rs") || below.contains("/tests/") {
+                return;
+            }
+            let Some(own_level) = level(own) else { return };
+            for used in text.split("crate::").skip(1) {
+                let names = used.strip_prefix('{').map_or_else(
+                    || vec![used],
+                    |group| group.split('}').next().unwrap_or_default().split(',').map(str::trim).collect(),
+                );
+                for name in names {
+                    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+                    if level(&name[..end]).is_some_and(|other| other > own_level) {
+                        upward.push(format!("{folder}{below} uses crate::{}", &name[..end]));
+                    }
+                }
+            }
+        });
+    }
+    assert!(upward.is_empty(), "{upward:#?}");
 }
 
 #[test]

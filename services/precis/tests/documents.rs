@@ -141,3 +141,64 @@ fn every_make_target_that_a_document_names_exists() {
         }
     }
 }
+
+/// Literals that a source gives as codes: what `fn code` returns, and what a fault or rejection is made of.
+fn codes_of(text: &str) -> BTreeSet<String> {
+    let word = |rest: &str| {
+        let literal = rest.trim_start().strip_prefix('"')?.split('"').next()?;
+        let is_code = literal.contains('_') && literal.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '8');
+        is_code.then(|| literal.to_owned())
+    };
+    let bodies = text.split("fn code(").skip(1).map(|rest| rest.split("\n    }").next().unwrap_or_default());
+    let returned = bodies.flat_map(|body| body.split("=> ").skip(1).filter_map(word).collect::<Vec<_>>());
+    let made = ["fault(", "code: ", "reject("].into_iter().flat_map(|call| text.split(call).skip(1).filter_map(word));
+    returned.chain(made).collect()
+}
+
+#[test]
+fn every_code_of_the_sources_is_in_the_reference() {
+    let known: BTreeSet<_> = precis_schemas::codes::ALL.iter().map(|code| code.name.to_owned()).collect();
+    let mut missing = Vec::new();
+    for (path, text) in files(&[".rs"]) {
+        if path.starts_with("services/") && !path.contains("tests") && !path.contains("/model/") {
+            missing.extend(codes_of(&text).difference(&known).map(|code| format!("{path}: {code}")));
+        }
+    }
+    assert!(missing.is_empty(), "not in schemas/src/codes.rs: {missing:#?}");
+}
+
+#[test]
+fn schemas_page_names_each_topics_key_as_the_code_does() {
+    let page = fs::read_to_string(root().join("schemas/README.md")).unwrap();
+    let mut rows = page.lines().filter(|line| line.starts_with("| `escalations`"));
+    // A document's own key, so that its escalations stay in order: `TierWorker` keys by identity.
+    assert!(rows.next().is_some_and(|row| row.contains("| tenant and document id |")), "escalations' key");
+}
+
+#[test]
+fn alert_rules_name_commands_that_exist() {
+    let rules = fs::read_to_string(root().join("infra/prometheus/alerts.yml")).unwrap();
+    assert!(rules.contains("precis config metrics"), "the command that lists metrics");
+}
+
+#[test]
+fn records_say_which_provider_the_built_in_engine_has() {
+    for (path, text) in files(&[".avsc", ".rs"]) {
+        let doc = text.contains("local for the house's own engine") || text.contains("`local` for");
+        assert!(!doc, "{path}: the built-in engine's provider is `precis`");
+    }
+}
+
+#[test]
+fn documents_give_the_order_of_routing_that_the_code_has() {
+    let source = fs::read_to_string(root().join("services/router/src/router.rs")).unwrap();
+    let position = |text: &str, word: &str| text.find(word).unwrap_or_else(|| panic!("no {word}"));
+    let cache_first = position(&source, "self.cached(") < position(&source, "self.admission.first(");
+    for (page, cache, gate) in [
+        ("docs/concepts/routing.md", "Is it answered already?", "May it?"),
+        ("services/router/src/lib.rs", "cached?", "─▶ gate"),
+    ] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        assert_eq!(position(&text, cache) < position(&text, gate), cache_first, "{page}");
+    }
+}

@@ -24,6 +24,15 @@ fn metrics_page_is_generated_from_the_catalogue() {
 }
 
 #[test]
+fn codes_page_is_generated_from_the_list() {
+    let head = "# Codes\n\nEvery record ends as an outcome on `summaries` or as a dead letter, with a code that does not \
+                change; the message\nbeside it has the numbers. Codes are labels of metrics, headers of dead letters \
+                (`precis-code`) and rows of the\n[runbook](../operate/runbook.md). This page is the output of `precis config \
+                codes`.\n\n";
+    compare("codes.md", &format!("{head}{}", printed(&["config", "codes"])));
+}
+
+#[test]
 fn command_line_page_is_generated_from_the_help() {
     let mut page =
         "# Command line\n\nWhat `precis help COMMAND` prints, for every command.\n\n```text\n".to_owned();

@@ -1,12 +1,12 @@
 //! The router: decides for every document which tier summarises it, or settles it at once. The only place that decides tiers.
 //!
 //! ```text
-//!  documents.<tenant> ─▶ read ─▶ seen lately? ─no──▶ valid? ─▶ gate ─▶ cached? ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
+//!  documents.<tenant> ─▶ read ─▶ seen lately? ─no──▶ valid? ─▶ cached? ─▶ gate ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
 //!                         │        │ yes          ▲     │ no      │        │ yes    │ yes: failed
-//!                         │        ▼              │     ▼         │ empty  ▼
-//!                         │     settled? ──no─────┘  summaries    ▼      summaries
-//!                         │        │ yes             (failed) +  summaries (answered, cache: exact)
-//!                         ▼        ▼               dead-letters  (failed)
+//!                         │        ▼              │     ▼         ▼        │ none
+//!                         │     settled? ──no─────┘  summaries  summaries  ▼
+//!                         │        │ yes             (failed) + (answered, summaries
+//!                         ▼        ▼               dead-letters  exact)    (failed)
 //!                   dead-letters  summaries (the stored bytes)
 //!
 //!  escalations ─▶ settled? ─▶ gate with the trail ─▶ late? next tier ─▶ work.<tier>

@@ -16,7 +16,7 @@ use crate::{cli::Globals, compose::Sections, environment::Environment, exit::Exi
 const EXAMPLES: &str = "\
 Examples:
   precis config reference                  every setting, as Markdown
-  precis config check --config house.toml
+  precis config check --config precis.toml
   PRECIS_LOG__KIND=kafka precis config show
 
 Settings come from a TOML file and from environment variables over it. Every service reads the sections it needs from the \
@@ -36,6 +36,8 @@ enum Action {
     Reference,
     /// Print every metric, as Markdown
     Metrics,
+    /// Print every code of an error, outcome, refusal or check, as Markdown
+    Codes,
     /// Say everything that is wrong with the settings
     Check,
     /// Print the settings in force as TOML, secrets redacted
@@ -56,6 +58,10 @@ pub fn run(globals: &Globals, args: &Args, out: &Output) -> anyhow::Result<Exit>
         }
         Action::Metrics => {
             out.line(precis_telemetry::metrics::markdown())?;
+            Ok(Exit::Done)
+        }
+        Action::Codes => {
+            out.line(precis_schemas::codes::markdown().trim())?;
             Ok(Exit::Done)
         }
         Action::Check => check(globals, out),

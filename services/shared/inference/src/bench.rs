@@ -10,7 +10,6 @@
 //!   the last one joins, and only steps count in which every sequence decoded and nothing else was computed.
 
 mod prompts;
-mod system;
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -20,11 +19,11 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 pub use self::prompts::{parse, slices, write};
-pub use self::system::{cpu_seconds, peak_rss_bytes};
 use crate::engine::Engine;
 use crate::engine::metrics::StepRecord;
 use crate::error::EngineError;
 use crate::request::{Completion, End, TokenRequest};
+pub use crate::system::{cpu_seconds, peak_rss_bytes};
 
 /// What one run of some work took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -112,7 +111,7 @@ pub async fn decode(
     full_steps(&steps, batch).ok_or_else(|| EngineError::InvalidRequest {
         reason: format!(
             "no two steps in a row decoded all {batch} sequences: give the engine at least {batch} `max_sequences` and {} `kv_tokens`",
-            batch * (context + new_tokens).next_multiple_of(crate::engine::batch::BLOCK_TOKENS)
+            batch * (context + new_tokens).next_multiple_of(crate::step::BLOCK_TOKENS)
         ),
     })
 }

@@ -3,9 +3,10 @@
 //! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`] summarises a document of any length
 //! with it. [`models`] brings pinned model files onto the machine, [`mod@bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
 //!
-//! Layers, each knowing only those below it: `engine` (which sequences compute what, and when), `model` (one decoder),
-//! `backend` (its dozen operations on a device); beside them `text` (between text and tokens) and `decode` (from logits
-//! to an answer).
+//! Layers, each knowing only those below it: `engine` (which sequences compute what, and when),
+//! `model` (one decoder), `backend` (its dozen operations on a device), `step` (what the three say
+//! to each other). Beside them `text` (between text and tokens) and `decode` (from logits to an
+//! answer); `bench` stands on the engine, and nothing stands on `bench`.
 
 // Named only for its feature: see the workspace's Cargo.toml.
 use gemm as _;
@@ -16,10 +17,13 @@ mod config;
 mod decode;
 mod engine;
 mod error;
+mod gguf;
 mod model;
 pub mod models;
 pub mod prompt;
 mod request;
+mod step;
+mod system;
 #[cfg(test)]
 mod testing;
 mod text;

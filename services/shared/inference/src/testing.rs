@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use candle_core::quantized::gguf_file::{Content, Value, VersionedMagic};
 
-use crate::model::gguf;
+use crate::gguf;
 use crate::model::weights::GgufFile;
 use crate::models::{self, Manifest, ModelEntry};
 use crate::text::gguf_bpe::Tokenizer;

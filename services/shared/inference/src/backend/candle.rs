@@ -16,11 +16,9 @@ use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
 use rayon::prelude::*;
 
-use super::{Backend, BackendError, rotations};
+use super::{Backend, rotations};
 use crate::backend::candle_kv::{KvPool, Places, SpanKeys};
-use crate::decode::Choice;
-use crate::engine::batch::{Batch, Span};
-use crate::model::config::ModelConfig;
+use crate::step::{BackendError, Batch, Choice, ModelConfig, Span};
 
 /// Queries that are attended to at once: bounds the scores and the masks kept at a time.
 pub(crate) const QUERY_TILE: usize = 128;

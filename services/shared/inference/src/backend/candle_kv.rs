@@ -6,9 +6,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::BackendError;
-use crate::engine::batch::{BLOCK_TOKENS, Span};
-use crate::model::config::ModelConfig;
+use crate::step::{BLOCK_TOKENS, BackendError, ModelConfig, Span};
 
 /// Slots that are never used: with rows of a power of two the rows of a key matrix would fight for the same cache lines.
 const PADDING: usize = 16;

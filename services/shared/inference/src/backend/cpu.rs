@@ -18,10 +18,8 @@ use precis_kernels::{
     Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Tiles,
 };
 
-use super::{Backend, BackendError, rotations};
-use crate::decode::Choice;
-use crate::engine::batch::{self, Batch};
-use crate::model::config::ModelConfig;
+use super::{Backend, rotations};
+use crate::step::{self, BackendError, Batch, Choice, ModelConfig};
 
 /// Sizes that are fixed at start.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +55,7 @@ impl CpuLimits {
         let row = 4 * config.width + 4 * heads + 2 * queries;
         let rounded =
             Activations::bytes(self.rows, config.width.max(queries)) + Activations::bytes(self.rows, config.inner);
-        let wanted = 4 * (config.width + config.vocabulary.next_multiple_of(batch::BLOCK_TOKENS));
+        let wanted = 4 * (config.width + config.vocabulary.next_multiple_of(step::BLOCK_TOKENS));
         self.rows * row + rounded + self.wanted * wanted + 4 * self.context * config.head_dim
     }
 }
@@ -109,7 +107,7 @@ pub(crate) struct Logits {
 #[derive(Debug)]
 pub(crate) struct Step {
     ids: Vec<u32>,
-    spans: Vec<batch::Span>,
+    spans: Vec<step::Span>,
     tiles: Tiles,
     logit_rows: Vec<u32>,
 }
@@ -120,7 +118,7 @@ impl Step {
     }
 }
 
-fn spans(spans: &[batch::Span]) -> Vec<Span<'_>> {
+fn spans(spans: &[step::Span]) -> Vec<Span<'_>> {
     spans
         .iter()
         .map(|span| Span { start: span.start, len: span.len, context: span.context, blocks: &span.blocks })
@@ -155,7 +153,7 @@ impl CpuBackend {
             inner: Activations::new(limits.rows, config.inner),
             heads: Buffer::zeroed(limits.rows * (queries + 2 * config.kv_width())),
             queries: Buffer::zeroed(limits.rows * queries / 2),
-            logits: Buffer::zeroed(limits.wanted * config.vocabulary.next_multiple_of(batch::BLOCK_TOKENS)),
+            logits: Buffer::zeroed(limits.wanted * config.vocabulary.next_multiple_of(step::BLOCK_TOKENS)),
             limits,
             shape: config.clone(),
         })

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::system::{stat_cpu_seconds, status_bytes};
 use super::*;
 use crate::engine::fake;
+use crate::system::{stat_cpu_seconds, status_bytes};
 
 fn steps(all: &[(usize, usize)]) -> Vec<StepRecord> {
     let start = Instant::now();

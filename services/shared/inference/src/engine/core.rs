@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::batch::BLOCK_TOKENS;
 use super::blocks::BlockPool;
 use super::isolate::{Part, PartResult, compute};
 use super::metrics::{Counters, Step};
 use super::prefix::{Prefix, SMALLEST, Share};
 use super::scheduler::{Limits, Plan, SequenceId, Work, plan};
 use super::sequence::{Generated, Job, Sequence};
-use super::worker::StepModel;
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
+use crate::step::{BLOCK_TOKENS, StepModel};
 
 /// A token that every vocabulary has.
 const HARMLESS: u32 = 0;

@@ -7,9 +7,9 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::backend::BackendError;
 use crate::config::DeviceKind;
 use crate::error::EngineError;
+use crate::step::BackendError;
 
 /// Opens the device that the settings name.
 ///

@@ -10,15 +10,13 @@ use std::thread;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::batch::{BLOCK_TOKENS, Batch};
 use super::core::Core;
 use super::metrics::Counters;
 use super::scheduler::Limits;
-use super::worker::{StepModel, run};
+use super::worker::run;
 use super::{Engine, ModelInfo, Shared};
-use crate::backend::BackendError;
-use crate::decode::Choice;
 use crate::decode::stop::StopRules;
+use crate::step::{BLOCK_TOKENS, BackendError, Batch, Choice, StepModel};
 use crate::text::template::Template;
 
 /// What stands in slots that were never written, and in forgotten ones.

@@ -6,10 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::batch::Batch;
-use super::worker::StepModel;
-use crate::backend::BackendError;
-use crate::decode::Choice;
+use crate::step::{BackendError, Batch, Choice, StepModel};
 
 /// One sequence's part of a step.
 #[derive(Debug, Clone, Copy)]

@@ -9,24 +9,21 @@ use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::batch::BLOCK_TOKENS;
 use super::core::Core;
 use super::memory::{Needs, available_bytes};
 use super::metrics::Counters;
 use super::scheduler::Limits;
-use super::worker::StepModel;
 use super::{Engine, ModelInfo, Shared, device, worker};
-use crate::backend::BackendError;
 use crate::backend::candle::{CandleBackend, QUERY_TILE};
 use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::config::EngineConfig;
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
-use crate::model::config::ModelConfig;
+use crate::gguf;
 use crate::model::decoder::Decoder;
-use crate::model::gguf;
 use crate::model::weights::{GgufFile, Weights};
 use crate::models::ModelEntry;
+use crate::step::{BLOCK_TOKENS, BackendError, ModelConfig, StepModel};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 

@@ -3,7 +3,8 @@
 //! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`; here, the difference of two
 //! [`EngineStats::documents`] by the time between them.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,7 +116,7 @@ impl Counters {
         self.prefill_tokens.fetch_add(prefilled as u64, Relaxed);
         self.decode_tokens.fetch_add(decoded as u64, Relaxed);
         if let Some(record) = self.record.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            let (ended, cpu_seconds) = (Instant::now(), crate::bench::cpu_seconds());
+            let (ended, cpu_seconds) = (Instant::now(), crate::system::cpu_seconds());
             record.push(StepRecord { prefilled, decoded, ended, cpu_seconds });
         }
     }

@@ -17,7 +17,7 @@
 //! [`MISSES_LIMIT`] sequences in a row had a longer beginning that is not here, and nobody reads it any more. It also goes
 //! when a request fits only without it, so a pool of any size makes progress.
 
-use super::batch::BLOCK_TOKENS;
+use crate::step::BLOCK_TOKENS;
 
 /// Fewest tokens worth sharing: copying a block costs about as much as computing a few.
 pub(crate) const SMALLEST: usize = 8;

@@ -2,13 +2,12 @@
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::batch::BLOCK_TOKENS;
 use super::prefix::Share;
 use super::scheduler::{Running, SequenceId, Waiting};
-use crate::decode::Choice;
 use crate::decode::stop::{Limits, StopRules, Verdict};
 use crate::error::EngineError;
 use crate::request::FinishReason;
+use crate::step::{BLOCK_TOKENS, Choice};
 
 /// A request as the engine thread takes it.
 #[derive(Debug)]

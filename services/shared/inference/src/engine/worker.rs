@@ -7,37 +7,10 @@
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::batch::Batch;
 use super::core::Core;
 use super::sequence::Job;
-use crate::backend::BackendError;
-use crate::decode::Choice;
 use crate::error::EngineError;
-
-/// A model as the engine drives it; the tests' one computes nothing.
-pub(crate) trait StepModel {
-    /// Computes all rows of a batch; one choice for each of its `logit_rows`.
-    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError>;
-    /// Copies the keys and values of a whole block, in every layer.
-    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
-    /// Overwrites blocks that nobody owns any more with what is no number, so that whoever reads one shows it. Only builds
-    /// with debug assertions ask for this.
-    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
-}
-
-impl StepModel for Box<dyn StepModel + Send> {
-    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
-        self.as_mut().step(batch)
-    }
-
-    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        self.as_mut().copy_block(from, to)
-    }
-
-    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
-        self.as_mut().forget(blocks)
-    }
-}
+use crate::step::{BackendError, Batch, Choice};
 
 /// What reaches the thread.
 #[derive(Debug)]

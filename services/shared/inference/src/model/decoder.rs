@@ -1,11 +1,8 @@
 //! One forward pass for every family and every backend.
 
-use super::config::ModelConfig;
 use super::weights::Weights;
-use crate::backend::{Backend, BackendError};
-use crate::decode::Choice;
-use crate::engine::batch::Batch;
-use crate::engine::worker::StepModel;
+use crate::backend::Backend;
+use crate::step::{BackendError, Batch, Choice, ModelConfig, StepModel};
 
 /// A model that is ready to compute steps.
 pub(crate) struct Decoder<B: Backend> {

@@ -8,10 +8,10 @@ use candle_core::Device;
 use candle_core::quantized::QTensor;
 use candle_core::quantized::gguf_file::Content;
 
-use super::config::ModelConfig;
-use super::gguf;
 use crate::backend::Backend;
 use crate::error::EngineError;
+use crate::gguf;
+use crate::step::ModelConfig;
 
 /// An open GGUF file.
 pub(crate) struct GgufFile {

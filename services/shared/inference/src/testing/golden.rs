@@ -11,10 +11,9 @@ use super::real_model;
 use crate::backend::Backend;
 use crate::backend::candle::CandleBackend;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
-use crate::engine::batch::{BLOCK_TOKENS, Batch};
-use crate::model::config::ModelConfig;
 use crate::model::decoder::Decoder;
 use crate::model::weights::{GgufFile, Weights};
+use crate::step::{BLOCK_TOKENS, Batch, ModelConfig};
 
 /// Tokens of a prompt that are computed at a time, so that some pieces begin inside a block.
 const PIECE: usize = 200;

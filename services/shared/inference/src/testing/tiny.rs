@@ -7,9 +7,9 @@ use precis_kernels::Isa;
 use crate::backend::Backend;
 use crate::backend::candle::CandleBackend;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
-use crate::model::config::ModelConfig;
 use crate::model::decoder::Decoder;
 use crate::model::weights::{Layer, Weights};
+use crate::step::ModelConfig;
 
 pub(crate) const VOCABULARY: usize = 48;
 pub(crate) const BLOCKS: usize = 16;

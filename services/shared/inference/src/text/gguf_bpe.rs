@@ -21,7 +21,7 @@ use tokenizers::{PreTokenizerWrapper, Tokenizer as Bpe};
 
 use super::detokenise::Detokeniser;
 use crate::error::EngineError;
-use crate::model::gguf;
+use crate::gguf;
 
 const KNOWN: &str = "gpt2 with pre `gpt-2`, `smollm` or `llama-bpe`";
 

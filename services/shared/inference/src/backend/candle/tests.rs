@@ -1,10 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::CandleBackend;
-use crate::engine::batch::{BLOCK_TOKENS, Batch};
 use crate::engine::isolate::{Part, compute};
-use crate::engine::worker::StepModel;
 use crate::model::decoder::Decoder;
+use crate::step::{BLOCK_TOKENS, Batch, StepModel};
 use crate::testing::tiny::{self, BLOCKS, Reference};
 
 /// Logits after the last token, computed in pieces of `piece` tokens in these blocks.

@@ -6,9 +6,8 @@ use candle_core::{Device, Tensor};
 use precis_kernels::{Format, Isa, Matrix, Source};
 
 use super::{CpuBackend, format};
-use crate::engine::batch::{BLOCK_TOKENS, Batch};
-use crate::engine::worker::StepModel;
 use crate::model::decoder::Decoder;
+use crate::step::{BLOCK_TOKENS, Batch, StepModel};
 use crate::testing::golden;
 use crate::testing::tiny::{self, BLOCKS, Reference};
 

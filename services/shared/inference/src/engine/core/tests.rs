@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use tokio::sync::oneshot::{self, Receiver};
 
 use super::Core;
-use crate::engine::batch::BLOCK_TOKENS;
 use crate::engine::fake::{self, BOMB, END, FakeModel, NOT_A_NUMBER, POISON, Steps};
 use crate::engine::metrics::Counters;
 use crate::engine::prefix::MISSES_LIMIT;
@@ -14,6 +13,7 @@ use crate::engine::scheduler::{Limits, OVERTAKEN_LIMIT};
 use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
 use crate::request::{End, FinishReason};
+use crate::step::BLOCK_TOKENS;
 
 type Answer = Receiver<Result<Generated, EngineError>>;
 

@@ -7,8 +7,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
 use super::describe;
-use crate::model::gguf;
-use crate::testing;
+use crate::{gguf, testing};
 
 /// A file with the metadata of a small model and two of its tensors.
 fn file(changes: &[(&str, Value)]) -> Vec<u8> {

@@ -1,6 +1,4 @@
 //! The model: its shape, its weights, and one forward pass for every family of it.
 
-pub(crate) mod config;
 pub(crate) mod decoder;
-pub(crate) mod gguf;
 pub(crate) mod weights;

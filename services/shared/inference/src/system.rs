@@ -16,14 +16,14 @@ pub fn peak_rss_bytes() -> Option<u64> {
 }
 
 /// User and system time are fields 14 and 15 (proc(5)); the second, in parentheses, may hold anything.
-pub(super) fn stat_cpu_seconds(stat: &str) -> Option<f64> {
+pub(crate) fn stat_cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / TICKS_PER_SECOND)
 }
 
-pub(super) fn status_bytes(status: &str, key: &str) -> Option<u64> {
+pub(crate) fn status_bytes(status: &str, key: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }

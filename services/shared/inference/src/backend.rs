@@ -10,24 +10,8 @@ pub(crate) mod candle;
 mod candle_kv;
 pub(crate) mod cpu;
 
+use crate::step::{BackendError, Batch, Choice, ModelConfig};
 use candle_core::quantized::QTensor;
-use thiserror::Error;
-
-use crate::decode::Choice;
-use crate::engine::batch::Batch;
-use crate::model::config::ModelConfig;
-
-/// A computation that did not work out; whose fault it was is found by the engine.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(crate) struct BackendError(pub(crate) String);
-
-impl From<candle_core::Error> for BackendError {
-    fn from(error: candle_core::Error) -> Self {
-        // The message alone: candle's backtraces are for its own authors.
-        Self(error.to_string().lines().next().unwrap_or("unknown").to_owned())
-    }
-}
 
 /// The operations of a decoder.
 ///

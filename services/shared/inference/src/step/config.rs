@@ -2,14 +2,14 @@
 
 use candle_core::quantized::gguf_file::Content;
 
-use super::gguf;
 use crate::error::EngineError;
+use crate::gguf;
 
 /// No number of a shape is larger, but for the context: what is computed from them stays far below 64 bits. Llama 3 405B has a
 /// width of 16,384 and 53,248 inside.
-const MOST: usize = 1 << 20;
+const MAX_DIMENSION: usize = 1 << 20;
 /// No decoder has as many layers.
-const MOST_LAYERS: usize = 1 << 10;
+const MAX_LAYERS: usize = 1 << 10;
 
 /// Numbers that fix a decoder of the Llama family.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,10 +64,10 @@ impl ModelConfig {
         }
         let (layers, inner) = (number("block_count")?, number("feed_forward_length")?);
         for (what, number, most) in [
-            ("layers", layers, MOST_LAYERS),
-            ("values a token", width, MOST),
-            ("values a token in the feed-forward block", inner, MOST),
-            ("values of all heads", heads.saturating_mul(head_dim), MOST),
+            ("layers", layers, MAX_LAYERS),
+            ("values a token", width, MAX_DIMENSION),
+            ("values a token in the feed-forward block", inner, MAX_DIMENSION),
+            ("values of all heads", heads.saturating_mul(head_dim), MAX_DIMENSION),
         ] {
             if number == 0 || number > most {
                 return Err(gguf::broken(&format!("{number} {what}: must be 1 to {most}")));

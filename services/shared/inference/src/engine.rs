@@ -24,7 +24,6 @@
 //! are each sequence's own: 2 × 30 × 3 × 64 = 11,520 values a token, so with four bytes each a block of 32 tokens has 1.4 MiB and the
 //! sixteen read 0.96 GB a step. Decoding is bound by that, prefill by the operations.
 
-pub(crate) mod batch;
 mod blocks;
 pub(crate) mod core;
 mod device;

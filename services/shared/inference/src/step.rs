@@ -1,0 +1,58 @@
+//! What engine, model and backend say to each other: one step's work, and what comes of it.
+//!
+//! The lowest layer: a [`Batch`] of rows goes down to the backend, a [`Choice`] for each row that
+//! wants one comes back up. Nothing here computes.
+
+mod batch;
+mod config;
+
+use thiserror::Error;
+
+pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Span};
+pub(crate) use self::config::ModelConfig;
+
+/// A model as the engine drives it; the tests have one that computes nothing.
+pub(crate) trait StepModel {
+    /// Computes all rows of a batch; one choice for each of its `logit_rows`.
+    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError>;
+    /// Copies the keys and values of a whole block, in every layer.
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
+    /// Overwrites blocks that no sequence owns any more with NaN, so that a read of one shows.
+    /// Only builds with debug assertions ask for this.
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
+}
+
+impl StepModel for Box<dyn StepModel + Send> {
+    fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
+        self.as_mut().step(batch)
+    }
+
+    fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.as_mut().copy_block(from, to)
+    }
+
+    fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
+        self.as_mut().forget(blocks)
+    }
+}
+
+/// The token chosen for one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) id: u32,
+    /// Natural logarithm of the token's probability under the whole distribution. Not finite when
+    /// the row was not.
+    pub(crate) logprob: f32,
+}
+
+/// A computation that failed; the engine finds out which sequence it failed for.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct BackendError(pub(crate) String);
+
+impl From<candle_core::Error> for BackendError {
+    fn from(error: candle_core::Error) -> Self {
+        // The message alone: candle's backtraces are for its own authors.
+        Self(error.to_string().lines().next().unwrap_or("unknown").to_owned())
+    }
+}
