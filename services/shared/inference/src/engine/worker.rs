@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::core::Core;
 use super::sequence::Job;
 use crate::error::EngineError;
-use crate::step::{BackendError, Batch, Choice};
+use crate::step::StepModel;
 
 /// What reaches the thread.
 #[derive(Debug)]

@@ -126,19 +126,19 @@ impl<B: Backend> Loader<'_, B> {
         let tensors: Vec<QTensor> =
             parts.iter().map(|(name, shape)| self.file.tensor(name, shape)).collect::<Result<_, _>>()?;
         let loaded =
-            self.backend.matrix(&tensors).map_err(|error| super::gguf::broken(&format!("{}: {error}", parts[0].0)));
+            self.backend.matrix(&tensors).map_err(|error| gguf::broken(&format!("{}: {error}", parts[0].0)));
         self.file.named(loaded)
     }
 
     fn table(&mut self, name: &str, shape: [usize; 2]) -> Result<B::Table, EngineError> {
         let tensor = self.file.tensor(name, &shape)?;
-        let loaded = self.backend.table(&tensor).map_err(|error| super::gguf::broken(&format!("{name}: {error}")));
+        let loaded = self.backend.table(&tensor).map_err(|error| gguf::broken(&format!("{name}: {error}")));
         self.file.named(loaded)
     }
 
     fn vector(&mut self, name: &str, width: usize) -> Result<B::Vector, EngineError> {
         let tensor = self.file.tensor(name, &[width])?;
-        let loaded = self.backend.vector(&tensor).map_err(|error| super::gguf::broken(&format!("{name}: {error}")));
+        let loaded = self.backend.vector(&tensor).map_err(|error| gguf::broken(&format!("{name}: {error}")));
         self.file.named(loaded)
     }
 }
