@@ -242,13 +242,14 @@ class HttpServer(Server):
 
 
 class S3(HttpServer):
-    """moto's S3 server: in memory, honours If-None-Match under a race, takes any credentials."""
+    """moto's S3 server: in memory, takes any credentials; `s3_server.py` makes conditional writes one step, as S3 has them."""
 
     name = "s3"
     health = "/moto-api/"
 
     def command(self) -> list[str]:
-        return [self.script("moto_server"), "-H", LOOPBACK, "-p", str(self.port)]
+        script = Path(__file__).resolve().parent / "s3_server.py"
+        return [self.script("python"), str(script), LOOPBACK, str(self.port)]
 
     def environment(self) -> dict[str, str]:
         return {"PRECIS_TEST_S3": self.url}
