@@ -57,6 +57,9 @@ class Options:
     def services(self) -> tuple[str, ...]:
         return ("router", *(f"{tier}-worker" for tier in self.tiers))
 
+# What a fault of the way to Kafka is counted as.
+LINK_COUNTS = {"link_cut": "cut connections", "link_stall": "stalled chunks", "link_slow": "slowed chunks"}
+
 
 class ChaosHouse(KafkaHouse):
     """Settings of the services: everything outside of them is reached through what fails, and patience is short."""
@@ -176,7 +179,22 @@ class Arena:
     def ready(self) -> int:
         return sum(life.service.is_ready() for life in self.fleet.running())
 
-    # What goes wrong, and how it ends again.
+    # What goes wrong, whom it meets, and how it ends again.
+
+    def met(self, fault: Fault) -> int:
+        """How often something happened that faults of this kind alone lead to."""
+        channel, _, mode = fault.kind.partition("_")
+        counts = {"s3": self.s3_proxy.counts, "provider": self.provider.counts, "link": self.link.counts}[channel]
+        return counts[LINK_COUNTS.get(fault.kind, mode)]
+
+    def reachable(self, fault: Fault) -> bool:
+        """Whether there is anybody whom a fault could hit now."""
+        return fault.kind not in plan.KIND or plan.KIND[fault.kind].channel != "process" or bool(self.candidates(fault))
+
+    def candidates(self, fault: Fault) -> list[Life]:
+        """Whom a fault of processes may hit: for a double those whose name is theirs for ever, since only they are fenced by it."""
+        running = self.fleet.running(fault.target)
+        return [life for life in running if fault.kind != "double" or not life.instance.endswith(f"-{plan.MOST_INSTANCES}")]
 
     def begin(self, fault: Fault) -> None:
         """Makes a fault begin; one that lasts ends by `end`."""
@@ -209,7 +227,7 @@ class Arena:
             self.provider.mode = ""
 
     def hit(self, fault: Fault) -> None:
-        life: Life | None = plan.pick(fault, self.fleet.running(fault.target))
+        life: Life | None = plan.pick(fault, self.candidates(fault))
         if life is None:
             return
         if fault.kind == "freeze":

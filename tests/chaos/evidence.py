@@ -9,7 +9,8 @@ from pathlib import Path
 
 import oracle
 import plan
-from arena import Arena
+from arena import Arena, Options
+from fleet import FENCED
 from plan import Fault
 from verdict import Facts
 
@@ -19,8 +20,6 @@ LINES = {"assigned": "partitions assigned", "revoked: draining": "partitions rev
          "a transaction was aborted, or a connection broke: the Kafka producer is replaced": "producers replaced"}
 METRICS = {"precis_escalations_total": "escalations", "precis_settle_lost_races_total": "creates lost to another's result",
            "precis_stage_retries_total": "retries", "precis_api_retries_total": "retries of a provider"}
-# How an error says that somebody else goes by the name now, whatever was being done.
-FENCED = ("fenced", "old epoch")
 # What a fault of the plan must lead to.
 PROMISED = {"kill": "killed", "terminate": "drained", "broker_kill": "broker restarts", "broker_freeze": "broker freezes", "link_cut": "cut connections",
             "link_stall": "stalled chunks", "link_slow": "slowed chunks", plan.SCALE: "partitions revoked"}
@@ -33,8 +32,8 @@ FULL = ("aborted transactions", "records of aborted transactions", "fenced", "re
         "dead letters", "failpoint")
 
 
-def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
-    """The counts. `uncommitted`: records that only a reader of uncommitted ones sees."""
+def so_far(arena: Arena) -> Counter[str]:
+    """The counts that can be told while a run goes on."""
     counts: Counter[str] = Counter(one.why for one in arena.fleet.exits)
     counts.update(lines(arena.folder))
     for series, value in arena.fleet.metrics.items():
@@ -48,6 +47,13 @@ def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
     for kind in (kind for kind in plan.KIND.values() if kind.name.startswith(MEETING)):
         counts[f"{kind.channel} faults"] += counts[kind.name.replace("_", " ", 1)]
     counts["broker restarts"], counts["broker freezes"] = arena.broker_restarts, arena.broker_freezes
+    counts["lost creates"] = max(counts["s3 412 of a result"], counts["creates lost to another's result"])
+    return counts
+
+
+def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
+    """All counts. `uncommitted`: records that only a reader of uncommitted ones sees."""
+    counts = so_far(arena)
     counts["records of aborted transactions"] = uncommitted
     counts["outcomes"] = len(facts.summaries)
     counts["repeats"] = sum(oracle.is_repeat(record) for record in facts.summaries)
@@ -56,7 +62,6 @@ def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
     counts["requests checked"] = len(facts.asked)
     # A settled result is read by a redelivery, by a repeat and by whoever lost its create.
     counts["replays"] = max(counts["s3 settled result read"] - counts["repeats"], counts["answered twice"])
-    counts["lost creates"] = max(counts["s3 412 of a result"], counts["creates lost to another's result"])
     return counts
 
 
@@ -92,3 +97,21 @@ def promised(faults: list[Fault], per_second: float, full: bool) -> set[str]:
 def missing(counts: Counter[str], wanted: set[str]) -> list[str]:
     """What was promised and did not happen."""
     return sorted(name for name in wanted if not counts[name])
+
+
+# What leads to what was promised and can be told while a run goes on.
+REMEDIES = {"fenced": "double", "aborted transactions": "kill", "killed": "kill", "drained": "terminate", "lost creates": "s3_lost_reply",
+            "broker restarts": "broker_kill", "broker freezes": "broker_freeze", "cut connections": "link_cut", "stalled chunks": "link_stall",
+            "slowed chunks": "link_slow", "s3 faults": "s3_503", "provider faults": "provider_429"}
+
+
+def remedies(lacking: list[str], options: Options, number: int) -> list[Fault]:
+    """The faults by which a run tries again to make happen what it lacks: one after the other, each on every service it may concern."""
+    kinds = [REMEDIES.get(name, name.replace(" ", "_", 1)) for name in lacking]
+    kinds = [kind for kind in dict.fromkeys(kinds) if kind in plan.KIND]
+    faults = []
+    for kind in kinds:
+        of_processes = plan.KIND[kind].channel == "process"
+        for target in options.services if of_processes else ("",):
+            faults.append(Fault(2.0 * len(faults), kind, target, plan.KIND[kind].longest, number))
+    return faults

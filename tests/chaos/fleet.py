@@ -27,6 +27,11 @@ from processes import Service
 RESTART_SECONDS = 0.3
 LOOK_SECONDS = 0.1
 SCRAPE_SECONDS = 1.0
+# A second process of one name lives until one of the two was fenced, so much longer than planned at most.
+DOUBLE_EXTENSION_SECONDS = 25.0
+DOUBLE_LOOK_SECONDS = 1.0
+# How an error says that somebody else goes by the name now, whatever was being done.
+FENCED = ("fenced", "old epoch")
 # Errors after which only a new process helps: it says why and ends, and the orchestrator starts another.
 BY_DESIGN = {"fenced", "kafka_client"}
 # Its port for metrics was free when it was chosen; a connection of somebody's may have taken it since.
@@ -60,6 +65,9 @@ class Life:
         self.told: str | None = None
         self.told_at = 0.0
         self.metrics: dict[str, float] = {}
+        # Of a double: whose name it has, and how late it was when its log was looked at last.
+        self.twin: Life | None = None
+        self.looked_at = -DOUBLE_LOOK_SECONDS
 
     def log(self) -> str:
         with self.service.log.open("rb") as log:
@@ -164,10 +172,19 @@ class Fleet:
         self.frozen[life.instance] = time.monotonic() + seconds
 
     def double(self, life: Life, seconds: float) -> None:
-        """A second process of the same name beside the first; killed after a while if it still lives."""
+        """A second process of the same name beside the first; killed once one of the two was fenced, if it still lives."""
         second = self.new(life.instance, f"{life.instance}-double")
         second.told_at = time.monotonic() + seconds
+        second.twin = life
         self.doubles.append(second)
+
+    def has_done(self, double: Life) -> bool:
+        """Whether a double's time is over: somebody was fenced, or nobody was for too long."""
+        late = time.monotonic() - double.told_at
+        if late < 0 or late - double.looked_at < DOUBLE_LOOK_SECONDS:
+            return False
+        double.looked_at = late
+        return late >= DOUBLE_EXTENSION_SECONDS or any(was_fenced(life.log()) for life in (double, double.twin))
 
     def disarm(self) -> None:
         """Replaces every process that has failpoints by one that has none."""
@@ -213,7 +230,7 @@ class Fleet:
                 self.frozen.pop(instance, None)
                 self.due[instance] = now + RESTART_SECONDS
         for life in list(self.doubles):
-            if life.service.is_running() and now >= life.told_at:
+            if life.service.is_running() and self.has_done(life):
                 life.tell("killed", signal.SIGKILL)
             if not life.service.is_running():
                 self.remember(life)
@@ -244,6 +261,12 @@ class Fleet:
             self.series.add(name)
             if name and not name.startswith("#") and "_total" in name.partition("{")[0]:
                 life.metrics[name] = float(value)
+
+
+def was_fenced(log: str) -> bool:
+    """Whether a log has an error which says that another process goes by the name now."""
+    errors = (line for line in log.splitlines() if '"level":"ERROR"' in line)
+    return any(word in line for line in errors for word in FENCED)
 
 
 def why(life: Life) -> str:

@@ -86,7 +86,8 @@ def test_sigterm_before_a_process_has_said_a_word_is_no_finding(fleet_of):
     assert ends(fleet, 1) == ["too early"] and not fleet.exits[0].is_finding()
 
 
-def test_killed_frozen_and_doubled(fleet_of):
+def test_killed_frozen_and_doubled(fleet_of, monkeypatch):
+    monkeypatch.setattr("fleet.DOUBLE_EXTENSION_SECONDS", 0.5)
     fleet = fleet_of(LIVES)
     fleet.do(fleet.scale, "router", 1)
     assert up(fleet, 1)
@@ -97,3 +98,15 @@ def test_killed_frozen_and_doubled(fleet_of):
     assert fleet.settle(lambda: not fleet.frozen, SECONDS)
     fleet.do(fleet.kill, life)
     assert ends(fleet, 2) == ["killed", "killed"] and up(fleet, 1)
+
+
+def test_a_double_lives_until_one_of_the_two_was_fenced(fleet_of, tmp_path):
+    said = tmp_path / "fenced"
+    error = '{"level":"ERROR","message":"stopped","code":"fenced"}'
+    fleet = fleet_of(LIVES, f"echo up; until [ -e {said} ]; do sleep 0.05; done; echo '{error}'; while :; do sleep 0.05; done")
+    fleet.do(fleet.scale, "router", 1)
+    assert up(fleet, 1)
+    fleet.do(fleet.double, fleet.running("router")[0], 0.1)
+    assert fleet.settle(lambda: fleet.doubles and fleet.doubles[0].looked_at > 0, SECONDS) and not fleet.exits, "its time is over, nobody was fenced"
+    said.touch()
+    assert ends(fleet, 1) == ["killed"] and fleet.running("router")
