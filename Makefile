@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
+.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,6 +14,9 @@ help: ## this list
 demo: build ## get the default model and summarise the documents of tests/documents into demo-out/
 	$(PRECIS) models pull
 	$(PRECIS) summarize tests/documents --out $(DEMO_OUT)
+
+demo-twice: ## make demo twice, with a state of its own: the second time everything comes from the store, at once
+	python3 tests/harness/demo_twice.py
 
 build: ## build the release binaries
 	infra/setup.sh demo

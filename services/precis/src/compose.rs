@@ -146,6 +146,18 @@ impl Services {
         }
         first
     }
+
+    /// The same for at most `limit`; then whatever still runs ends at once, as a kill -9 would end it: nothing settled is lost.
+    ///
+    /// # Errors
+    /// The first failed service's.
+    pub async fn drain_within(&mut self, limit: Duration) -> anyhow::Result<()> {
+        if let Ok(drained) = tokio::time::timeout(limit, self.drain()).await {
+            return drained;
+        }
+        self.tasks.shutdown().await;
+        Ok(())
+    }
 }
 
 /// Names of the tiers of a kind that the policy in force has and has not switched off.

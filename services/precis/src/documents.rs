@@ -93,19 +93,26 @@ fn language_tag(text: &str) -> Result<String, String> {
 pub fn document(input: &Input, wishes: &Wishes, answering: &[&str], now_ms: i64) -> Document {
     let mut document = Document {
         submitted_at: now_ms,
-        sensitivity: wishes.sensitivity.map(Sensitivity::from),
-        document_type: wishes.document_type.clone(),
         language: input.language.clone(),
         title: input.title.clone(),
         text: Some(input.text.clone()),
+        ..wished(wishes)
+    };
+    derive_id(&mut document, &input.stem, answering);
+    document
+}
+
+/// What is asked of every document, without one.
+pub fn wished(wishes: &Wishes) -> Document {
+    Document {
+        sensitivity: wishes.sensitivity.map(Sensitivity::from),
+        document_type: wishes.document_type.clone(),
         instruction: wishes.instruction.clone(),
         max_words: wishes.max_words,
         output_language: wishes.language.clone(),
         format: if wishes.bullets { Format::Bullets } else { Format::Paragraph },
         ..Document::default()
-    };
-    derive_id(&mut document, &input.stem, answering);
-    document
+    }
 }
 
 /// Gives a document the id that its request has. After everything else is set.

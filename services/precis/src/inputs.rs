@@ -6,6 +6,7 @@
 mod file;
 mod html;
 mod json_lines;
+mod own;
 
 use std::{
     collections::BTreeSet,
@@ -67,6 +68,8 @@ pub struct Inputs {
     pub problems: Vec<Problem>,
     /// Files in folders whose ending says that they are no documents.
     pub skipped: usize,
+    /// Files that a run of `precis summarize` wrote: results, not documents.
+    pub results: Vec<String>,
 }
 
 /// How inputs are read.
@@ -123,6 +126,15 @@ pub fn collect(paths: &[PathBuf], stdin: &mut dyn Read, options: &ReadOptions) -
             file(&mut inputs, path, Kind::of_ending(path).unwrap_or(Kind::Text), options);
         }
     }
+    if let (true, true, Some(name)) = (inputs.documents.is_empty(), inputs.problems.is_empty(), inputs.results.first())
+    {
+        inputs.problems.push(Problem {
+            name: name.clone(),
+            code: "own_result",
+            message: "was written by precis, and there is nothing else; a copy under another name can be read"
+                .to_owned(),
+        });
+    }
     inputs
 }
 
@@ -130,6 +142,13 @@ pub fn collect(paths: &[PathBuf], stdin: &mut dyn Read, options: &ReadOptions) -
 pub fn tell(inputs: &Inputs, out: &Output) {
     for Problem { name, code, message } in &inputs.problems {
         out.note(format_args!("error: {name} {message} ({code})"));
+    }
+    match &*inputs.results {
+        [] => {}
+        [name] => out.note(format_args!("{name} was written by precis and is not read")),
+        many => {
+            out.note(format_args!("{} were written by precis and are not read", report::plural(many.len(), "file")))
+        }
     }
     if inputs.skipped > 0 {
         out.note(format_args!("{} with other endings skipped", report::plural(inputs.skipped, "file")));
@@ -178,6 +197,9 @@ fn files_below(inputs: &mut Inputs, folder: &Path, found: &mut BTreeSet<PathBuf>
 
 fn file(inputs: &mut Inputs, path: &Path, kind: Kind, options: &ReadOptions) {
     let name = path.display().to_string();
+    if own::is_result(path) {
+        return inputs.results.push(name);
+    }
     let stem = path.file_stem().map_or_else(|| "document".to_owned(), |stem| stem.to_string_lossy().into_owned());
     match fs::File::open(path) {
         Ok(mut file) => read(inputs, &name, &stem, kind, &mut file, options),

@@ -1,7 +1,7 @@
 //! The command line of Précis, and all services in one process for one machine.
 //!
 //! [`commands`] has a module for each command; they share where they work ([`environment`]), what they read ([`inputs`], [`documents`],
-//! [`follow`]) and how they tell ([`output`], [`report`], [`progress`]). [`compose`] runs services in this process. Only this crate composes services; none of
+//! [`follow`]) and how they tell ([`output`], [`report`], [`progress`]). [`compose`] runs services in this process, [`workers`] those that the policy asks for. Only this crate composes services; none of
 //! them knows another.
 
 pub mod cli;
@@ -15,6 +15,7 @@ pub mod inputs;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod workers;
 
 use cli::{Cli, Command};
 use exit::Exit;

@@ -1,18 +1,19 @@
 //! How outcomes look to the user: one [`Row`] a document, shown as a table, as JSON, as files.
 
 mod files;
+mod kept;
 mod table;
 mod totals;
 
 use std::collections::BTreeMap;
 
 use precis_schemas::{CacheLayer, CheckResult, Outcome, Status, TrialResult};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::inputs::Problem;
 
-pub use files::write_files;
+pub use files::{PAGE, PAGE_MARK, Written, check_writable, write_files};
 pub use table::{plain_text, table_of};
 pub use totals::Totals;
 pub(crate) use totals::{duration, plural};
@@ -21,7 +22,7 @@ pub(crate) use totals::{duration, plural};
 const UNSUPPORTED: &str = "not in the source: ";
 
 /// How a row ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The summary passed its checks.
@@ -55,7 +56,7 @@ impl End {
 }
 
 /// One document and how it ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// How the user knows the document: its path, or its id.
     pub document: String,
@@ -118,7 +119,7 @@ pub struct Row {
 }
 
 /// What `tools/fit-score.py` learns from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Routing {
     /// The document's type, as labelled.
     pub document_type: String,

@@ -34,7 +34,17 @@ pub const MAX_SUBJECTS: usize = 100;
 /// Shortest summary that can be asked for, words.
 pub const MIN_SUMMARY_WORDS: i32 = 5;
 
-type Verdict = Result<(), PipelineError>;
+/// Nothing, or the first fault.
+pub type Verdict = Result<(), PipelineError>;
+
+/// Whether what is asked of every summary could be served under a policy's limits, before there is a document.
+///
+/// # Errors
+/// `rejected`, with the code and the text that each document would end with.
+pub fn wishes(asked: &Document, limits: &Limits) -> Verdict {
+    length(asked, limits)?;
+    labels(asked)
+}
 
 /// Whether the document can be told from others at all.
 pub(crate) fn identity(document: &Document) -> Verdict {
@@ -83,6 +93,11 @@ pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
         (None, Some(body)) => size(u64::try_from(body.size_bytes).unwrap_or(0), limits)?,
         (Some(text), None) => size(text.len() as u64, limits)?,
     }
+    length(document, limits)?;
+    labels(document)
+}
+
+fn length(document: &Document, limits: &Limits) -> Verdict {
     let longest = i32::try_from(limits.max_summary_words).unwrap_or(i32::MAX);
     if let Some(words) = document.max_words
         && !(MIN_SUMMARY_WORDS..=longest).contains(&words)
@@ -92,7 +107,7 @@ pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
             format!("a summary of {words} words was asked for; ask for {MIN_SUMMARY_WORDS} to {longest}"),
         );
     }
-    labels(document)
+    Ok(())
 }
 
 /// Whether there is something to summarise.

@@ -1,14 +1,17 @@
 //! `precis summarize`: the whole pipeline in this process, for the documents that the user points at.
 //!
-//! Nothing is a shortcut: the documents are published to the embedded log, routed, computed, checked and settled as in a house of many machines,
-//! and what is shown are the outcomes on `summaries`. So a run that was cut off goes on where it stopped, and a second run finds what is settled.
+//! A document that is settled is answered from the store, and nothing is done for it. The others are published to the embedded log, routed,
+//! computed, checked and settled as by services on many machines, and what is shown are the outcomes on `summaries`. So a run that was cut
+//! off goes on where it stopped, and a run over settled documents starts no service and loads no model.
 
+mod left;
 mod run;
+mod standstill;
+mod wait;
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-use precis_telemetry::{LogFormat, TelemetryConfig, init_logging};
+use precis_telemetry::{LogFormat, TelemetryConfig, Troubles, init_logging_and_collect};
 
 use crate::{
     cli::Globals,
@@ -65,22 +68,26 @@ pub struct Args {
 /// # Errors
 /// What keeps the pipeline from running at all: settings, the model, the state folder, another process in it.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
+    if let Some(folder) = &args.out {
+        // Better told now than after the work.
+        report::check_writable(folder)?;
+    }
     let options = ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
     let inputs = inputs::collect(&args.paths, &mut std::io::stdin(), &options);
     inputs::tell(&inputs, out);
     let environment = Environment::load_with(globals, overrides(&args))?;
     let sections = Sections::read(&environment.settings)?;
-    init_logging(&logging(globals.verbose))?;
-    if let Some(folder) = &args.out {
-        // Better told now than after the work.
-        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
-    }
-    let finished = if inputs.documents.is_empty() {
+    let troubles = Troubles::default();
+    init_logging_and_collect(&logging(globals.verbose), troubles.clone())?;
+    let mut finished = if inputs.documents.is_empty() {
         run::Finished::default()
     } else {
-        run::run(&environment, sections, &args, &inputs, out).await?
+        run::run(&environment, sections, &args, &inputs, &troubles, out).await?
     };
-    conclude(&environment, &args, &inputs, finished, out)
+    let failure = finished.failure.take();
+    // What ended before a failure is shown and written all the same.
+    let concluded = conclude(&environment, &args, &inputs, finished, out);
+    failure.map_or(concluded, Err)
 }
 
 /// One machine, whatever the settings say for the services of a larger house.
@@ -109,7 +116,7 @@ fn conclude(
     finished: run::Finished,
     out: &Output,
 ) -> anyhow::Result<Exit> {
-    let run::Finished { mut rows, elapsed, interrupted } = finished;
+    let run::Finished { mut rows, elapsed, interrupted, .. } = finished;
     rows.extend(inputs.problems.iter().map(Row::not_read));
     let totals = Totals::of(&rows, elapsed);
     if out.json() {
@@ -128,13 +135,17 @@ fn conclude(
         out.line(&totals)?;
     }
     if let Some(folder) = &args.out {
-        let summaries = report::write_files(folder, &rows, &totals)?;
-        out.note(format_args!("to read: {}; a JSON file for each document beside it", summaries.display()));
+        let written = report::write_files(folder, &rows, &totals)?;
+        if written.kept > 0 {
+            let (kept, folder) = (report::plural(written.kept, "better result"), folder.display());
+            out.note(format_args!("{kept} of an earlier run stay in {folder}"));
+        }
+        out.note(format_args!("to read: {}; a JSON file for each document beside it", written.page.display()));
     }
     out.note(format_args!("outcomes, answers and the log are kept in {}", environment.state.display()));
     if interrupted && totals.waiting > 0 {
         out.note(format_args!(
-            "interrupted: {} will be done first when you summarise again",
+            "interrupted: {} not done; summarise again to go on",
             report::plural(totals.waiting, "document")
         ));
     }

@@ -2,27 +2,28 @@
 //!
 //! The same services as in processes of their own, on the same log and store: moving one out later changes nothing for the others.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use precis_gpu_worker::load_engine;
 use precis_pipeline::{
     House,
     house::{self, HouseSettings},
     topics,
 };
-use precis_policy::TierKind;
 use precis_telemetry::{Shutdown, init_logging};
 use serde::Serialize;
 
 use crate::{
     cli::Globals,
-    commands::models,
-    compose::{self, Sections, Services},
+    compose::{Sections, Services},
     environment::Environment,
     exit::Exit,
     output::Output,
     report,
+    workers::Workers,
 };
+
+/// Time between two looks whether the policy in force asks for workers that do not run yet.
+const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,7 +75,10 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
         telemetry: server.as_ref().map(|server| format!("http://{}/metrics", server.local_addr())),
     };
     let mut services = Services::new(stop.clone());
-    start(&house, sections, &mut services, &mut running, out).await?;
+    let mut workers = Workers::new(&sections);
+    services.router(&house, sections.router);
+    workers.serve(&house, &mut services, out).await?;
+    running.services = list(&house, &workers);
     tell(&running, out)?;
     // A group that another process holds, or a broker that is away, shows here.
     services.ready(&house).await?;
@@ -83,8 +87,10 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
         out.flush()?;
     }
     let mut ended = Ok(());
+    let mut policy = tokio::time::interval(POLICY_INTERVAL);
     while ended.is_ok() && !services.all_ended() {
         tokio::select! {
+            _ = policy.tick() => ended = workers.serve(&house, &mut services, out).await,
             result = services.one_ended() => ended = result,
             () = stop.cancelled() => {
                 out.note("draining; once more Ctrl-C ends at once, and nothing settled is lost");
@@ -100,38 +106,31 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-async fn start(
-    house: &Arc<House>,
-    sections: Sections,
-    services: &mut Services,
-    running: &mut Running,
-    out: &Output,
-) -> anyhow::Result<()> {
-    let mut runs = |service, does: String| running.services.push(Service { service, does });
-    let (gpu, api) = (compose::tiers(house, TierKind::Gpu), compose::tiers(house, TierKind::Api));
-    services.router(house, sections.router);
-    runs("router", "documents.* and escalations → work.<tier>, or a settled outcome".to_owned());
-    let tier = sections.gpu_worker.tier.clone();
-    if gpu.contains(&tier) {
-        let (entry, _) = models::ensure_present(&sections.model, out).await?;
-        let engine = load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?;
-        services.gpu_worker(house, sections.gpu_worker, engine);
-        runs("gpu-worker", format!("{}, with {} {}", topics::work(&tier), entry.name, entry.quantisation));
+/// What runs, and what does not and why.
+fn list(house: &House, workers: &Workers) -> Vec<Service> {
+    let mut services = vec![Service {
+        service: "router",
+        does: "documents.* and escalations → work.<tier>, or a settled outcome".to_owned(),
+    }];
+    let gpu = workers.gpu_tier();
+    let does = match workers.engine() {
+        Some((_, entry)) => format!("{}, with {} {}", topics::work(gpu), entry.name, entry.quantisation),
+        None => format!("not yet: the policy in force has no enabled gpu tier {gpu:?}; it starts with one that has"),
+    };
+    services.push(Service { service: "gpu-worker", does });
+    let own = topics::work(gpu);
+    let served: Vec<String> = workers.topics(house).into_iter().filter(|topic| *topic != own).collect();
+    let does = if served.is_empty() {
+        "not yet: the policy in force has no tier of a provider; it starts with one that has".to_owned()
     } else {
-        runs("gpu-worker", format!("not here: the policy in force has no enabled gpu tier {tier:?}"));
+        format!("{}; a tier without a key is off", served.join(", "))
+    };
+    services.push(Service { service: "api-worker", does });
+    for (tier, setting) in workers.unserved(house) {
+        let does = format!("not here: its documents wait for a worker elsewhere that {setting} names it for");
+        services.push(Service { service: "no worker", does: format!("{}: {does}", topics::work(&tier)) });
     }
-    // It follows the policy: tiers of providers that a later one has are served without a restart.
-    services.api_worker(house, sections.api_worker);
-    let topics: Vec<String> = api.iter().map(|tier| topics::work(tier)).collect();
-    runs(
-        "api-worker",
-        if topics.is_empty() {
-            "nothing yet: the policy in force has no tier of a provider".to_owned()
-        } else {
-            format!("{}; a tier without a key is off", topics.join(", "))
-        },
-    );
-    Ok(())
+    services
 }
 
 fn tell(running: &Running, out: &Output) -> anyhow::Result<()> {

@@ -158,3 +158,29 @@ fn readers_survive_broken_and_deep_files() {
         precis_fuzz::survives(name, &[valid.as_bytes().to_vec()], read);
     }
 }
+
+#[test]
+fn results_are_told_from_documents_by_what_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let page = format!("{}\n\n# Summaries\n\n1 document\n", report::PAGE_MARK);
+    at("out/summaries.md", &page);
+    at("older/Summaries.md", "# Summaries\n\n30 documents: 15 answered");
+    at("mine/summaries.md", "# Summaries\n\nOf the meetings of May.");
+    at("mine/copy.md", &page);
+    let result = r#"{"document": "a", "document_id": "a-1", "revision": 0, "tenant": "local", "outcome": "answered", "from_store": true}"#;
+    let (result, other) = (at("a-1.json", result), at("b.json", r#"{"document": "a text of another program"}"#));
+
+    let inputs = collect_from(&[folder.path(), &result, &other], "", &ReadOptions::default());
+
+    let stems: Vec<_> = inputs.documents.iter().map(|document| document.stem.as_str()).collect();
+    assert_eq!(stems, ["copy", "summaries", "b"]);
+    assert_eq!((inputs.results.len(), inputs.problems.len()), (3, 0));
+    let alone = collect_from(&[&result], "", &ReadOptions::default());
+    assert_eq!(codes(&alone), ["own_result"]);
+}

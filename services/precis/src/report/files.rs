@@ -1,39 +1,89 @@
 //! `--out DIR`: a JSON file for each document, for programs, and `summaries.md`, to read.
+//!
+//! What a run writes never replaces something better of an earlier run ([`kept`](super::kept)).
 
 use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{Row, Totals, display_names};
+use super::{Row, Totals, display_names, kept};
 
 /// File with all summaries.
-const SUMMARIES: &str = "summaries.md";
+pub const PAGE: &str = "summaries.md";
+/// How that file begins: by this it is known as a result, and is never read as a document.
+pub const PAGE_MARK: &str = "<!-- written by precis summarize; not read as a document -->";
 /// Characters of a document's name in its file's name; every file system takes 255 bytes.
 const NAME_CHARACTERS: usize = 60;
+/// Bytes that are written to find out whether files can be written: a disk that is full takes names, but no bytes.
+const PROBE_BYTES: usize = 4096;
 
-/// Writes a JSON file for every row and `summaries.md`, and returns the latter's path. Files of an earlier run with the same documents are replaced.
+/// What was written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The file with all summaries.
+    pub page: PathBuf,
+    /// How many results of earlier runs were better and stay.
+    pub kept: usize,
+}
+
+/// Creates the folder where it is missing, and writes and removes a file there.
+///
+/// # Errors
+/// The operating system's, naming the path: whatever would be written there later could not be.
+pub fn check_writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder).map_err(|error| at(folder, &error))?;
+    let page = folder.join(PAGE);
+    if page.is_dir() {
+        return Err(at(&page, &io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    let probe = folder.join(format!(".precis-{}.part", std::process::id()));
+    let written = fs::write(&probe, [b' '; PROBE_BYTES]);
+    // Removed also where only its name could be written.
+    let removed = fs::remove_file(&probe);
+    written.and(removed).map_err(|error| at(folder, &error))
+}
+
+/// Writes a JSON file for every row and `summaries.md`. Files of an earlier run with the same documents are replaced, but by nothing worse: where
+/// an earlier result is better it stays, and stands in `summaries.md`; and where no document at all has a summary, `summaries.md` stays.
 ///
 /// # Errors
 /// The operating system's, naming the path.
-pub fn write_files(folder: &Path, rows: &[Row], totals: &Totals) -> io::Result<PathBuf> {
+pub fn write_files(folder: &Path, rows: &[Row], totals: &Totals) -> io::Result<Written> {
     fs::create_dir_all(folder).map_err(|error| at(folder, &error))?;
     let mut taken = HashSet::new();
-    for row in rows.iter().filter(|row| row.document_id.is_some()) {
+    let mut shown = rows.to_vec();
+    let mut better = 0;
+    for row in shown.iter_mut().filter(|row| row.document_id.is_some()) {
+        let path = folder.join(file_name(row, &mut taken));
+        if let Some(earlier) = kept::better_than(row, &path) {
+            (*row, better) = (earlier, better + 1);
+            continue;
+        }
         let mut json = serde_json::to_vec_pretty(row)?;
         json.push(b'\n');
-        replace(&folder.join(file_name(row, &mut taken)), &json)?;
+        replace(&path, &json)?;
     }
-    let summaries = folder.join(SUMMARIES);
-    replace(&summaries, markdown(rows, totals).as_bytes())?;
-    Ok(summaries)
+    let page = folder.join(PAGE);
+    let worth_it = shown.iter().any(|row| row.outcome.has_summary());
+    if worth_it || !page.exists() {
+        let seconds = Duration::try_from_secs_f64(totals.seconds).unwrap_or_default();
+        let totals = if better > 0 { Totals::of(&shown, seconds) } else { totals.clone() };
+        replace(&page, markdown(&shown, &totals).as_bytes())?;
+    }
+    Ok(Written { page, kept: better })
 }
 
-/// Written aside and renamed, so that a reader never finds half a file.
+/// Written aside and renamed, so that a reader never finds half a file. What could not be written leaves nothing.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("part");
-    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|error| at(path, &error))
+    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+        // That it cannot be removed is less than why it could not be written.
+        let _ = fs::remove_file(&aside);
+        at(path, &error)
+    })
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
@@ -61,7 +111,7 @@ fn file_name(row: &Row, taken: &mut HashSet<String>) -> String {
 }
 
 fn markdown(rows: &[Row], totals: &Totals) -> String {
-    let head = format!("# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
+    let head = format!("{PAGE_MARK}\n\n# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
     let sections = rows.iter().zip(display_names(rows)).map(|(row, name)| section(row, &name));
     std::iter::once(head).chain(sections).collect::<Vec<_>>().join("\n")
 }

@@ -129,11 +129,75 @@ fn every_document_has_its_file_and_the_summaries_are_in_one() {
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("out").join(&names[2])).unwrap()).unwrap();
     assert_eq!((json["outcome"].as_str(), json["words_in"].as_i64()), (Some("flagged"), Some(1200)));
-    let text = fs::read_to_string(summaries).unwrap();
+    let text = fs::read_to_string(summaries.page).unwrap();
     assert!(text.contains("## a\\_b.txt\n\nThe first words"), "{text}");
 }
 
 #[test]
 fn times_are_utc() {
     assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_better_result_of_an_earlier_run_stays_and_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |rows: &[Row]| write_files(folder.path(), rows, &Totals::of(rows, Duration::ZERO)).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let ranks = [End::Waiting, End::Failed, End::Flagged, End::Answered];
+    for (place, better) in ranks.into_iter().enumerate() {
+        let good = row("a.txt", better);
+        assert_eq!(write(std::slice::from_ref(&good)).kept, 0, "{better:?}: what is better replaces what is worse");
+        let file = read("a.txt-0123456789abcdef.json");
+        for worse in &ranks[..place] {
+            assert_eq!(write(&[row("a.txt", *worse), row("b.txt", End::Flagged)]).kept, 1, "{better:?} {worse:?}");
+            assert_eq!(read("a.txt-0123456789abcdef.json"), file, "{better:?} {worse:?}");
+            let page = read(PAGE);
+            assert_eq!(page.contains("No summary"), !better.has_summary(), "{better:?} {worse:?}: {page}");
+            assert!(page.contains(&format!("1 {}", better.as_str())) || better == End::Flagged, "{page}");
+        }
+    }
+}
+
+#[test]
+fn another_document_is_no_better_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |rows: &[Row]| write_files(folder.path(), rows, &Totals::of(rows, Duration::ZERO)).unwrap();
+    write(&[row("a", End::Answered)]);
+    let later = Row { revision: 1, ..row("a", End::Failed) };
+    assert_eq!(write(std::slice::from_ref(&later)).kept, 0);
+    let file: Row = serde_json::from_slice(&fs::read(folder.path().join("a-0123456789abcdef.json")).unwrap()).unwrap();
+    assert_eq!(file, later);
+}
+
+#[test]
+fn a_page_without_any_summary_replaces_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |rows: &[Row]| write_files(folder.path(), rows, &Totals::of(rows, Duration::ZERO)).unwrap();
+    write(&[row("a", End::Answered)]);
+    let page = fs::read_to_string(folder.path().join(PAGE)).unwrap();
+    write(&[row("b", End::Waiting)]);
+    assert_eq!(fs::read_to_string(folder.path().join(PAGE)).unwrap(), page);
+}
+
+#[test]
+fn what_cannot_be_written_leaves_no_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = [row("a", End::Answered)];
+    // A folder in the file's place: it cannot be renamed over.
+    fs::create_dir_all(folder.path().join("a-0123456789abcdef.json/x")).unwrap();
+    write_files(folder.path(), &rows, &Totals::of(&rows, Duration::ZERO)).unwrap_err();
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["a-0123456789abcdef.json"]);
+}
+
+#[test]
+fn whether_files_can_be_written_is_found_out_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new/out");
+    check_writable(&out).unwrap();
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+    fs::create_dir(out.join(PAGE)).unwrap();
+    assert!(check_writable(&out).unwrap_err().to_string().contains(PAGE));
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(check_writable(&folder.path().join("file")).unwrap_err().to_string().contains("file"));
 }

@@ -1,9 +1,9 @@
 //! Runs the binary in a state folder of its own.
 
 use std::{
-    io::{BufRead as _, BufReader, Lines, Write as _},
+    io::{BufRead as _, BufReader, Lines, Read, Write as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -97,7 +97,15 @@ impl House {
     /// Starts a command that goes on, such as `up` or `results --follow`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = lines(child.stdout.take().unwrap());
+        Running { child, lines }
+    }
+
+    /// The same, to read what it says on stderr.
+    pub(crate) fn start_with_stderr(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines(child.stderr.take().unwrap());
         Running { child, lines }
     }
 
@@ -114,13 +122,23 @@ impl House {
 /// A command that goes on. It ends with the test.
 pub(crate) struct Running {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<Box<dyn Read>>>,
+}
+
+fn lines(stream: impl Read + 'static) -> Lines<BufReader<Box<dyn Read>>> {
+    BufReader::new(Box::new(stream) as Box<dyn Read>).lines()
 }
 
 impl Running {
     /// Reads its lines until one is the one; fails when it ends first.
     pub(crate) fn until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         self.lines.by_ref().map(Result::unwrap).find(|line| wanted(line)).expect("the command ended before it said so")
+    }
+
+    /// Waits for its end, reading what it still says, and returns the exit code.
+    pub(crate) fn ended(mut self) -> i32 {
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
     /// Sends SIGTERM and returns the exit code.

@@ -22,6 +22,19 @@ fn asked(change: impl FnOnce(&mut Document)) -> &'static str {
 }
 
 #[test]
+fn wishes_are_judged_without_a_document() {
+    let wished = |max_words, language: &str| Document {
+        max_words: Some(max_words),
+        output_language: Some(language.to_owned()),
+        ..Document::default()
+    };
+    let limits = Limits { max_summary_words: 50, ..Limits::default() };
+    assert_eq!(code(wishes(&wished(50, "fr"), &limits)), "");
+    assert_eq!(code(wishes(&wished(51, "fr"), &limits)), "max_words_out_of_range");
+    assert_eq!(code(wishes(&wished(50, "Français"), &limits)), "language_invalid");
+}
+
+#[test]
 fn limits_hold_at_their_last_value_and_not_beyond() {
     let long = |bytes: usize| Some("x".repeat(bytes));
     assert_eq!(asked(|document| document.title = long(MAX_TITLE_BYTES)), "");

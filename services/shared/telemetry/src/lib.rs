@@ -6,6 +6,7 @@
 //!   provider that cannot be reached never fails it, for a restart would not bring it back.
 //! * [`serve`]: `/metrics`, `/livez`, `/readyz` and `/info` over HTTP.
 //! * [`init_logging`]: human-readable or JSON lines on standard error.
+//! * [`Troubles`]: the warnings with a code, for a command that has to say what it waits for.
 //! * [`trace`]: W3C trace context, carried in Kafka headers.
 //! * [`Shutdown`]: SIGTERM and SIGINT as a cancellation token.
 //!
@@ -20,12 +21,14 @@ mod recorder;
 mod server;
 mod shutdown;
 pub mod trace;
+mod troubles;
 
 pub use config::{LogFormat, TelemetryConfig};
 pub use error::TelemetryError;
 pub use health::{Component, Health};
-pub use logging::init_logging;
+pub use logging::{init_logging, init_logging_and_collect};
 pub use recorder::{Recorder, install_recorder};
 pub use server::{Info, Server, serve};
 pub use shutdown::Shutdown;
 pub use trace::TraceContext;
+pub use troubles::{Trouble, Troubles};

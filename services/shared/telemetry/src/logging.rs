@@ -2,24 +2,42 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
-use crate::{LogFormat, TelemetryConfig, TelemetryError};
+use crate::{LogFormat, TelemetryConfig, TelemetryError, Troubles};
 
 /// Starts logging as configured. A process that logs already keeps its first setting.
 ///
 /// # Errors
 /// [`TelemetryError::LogLevel`] when `log_level` does not parse.
 pub fn init_logging(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    let registry = tracing_subscriber::registry().with(filter(&config.log_level)?);
+    start(config, None)
+}
+
+/// The same, and collects warnings with a code in `troubles`, whatever level is logged.
+///
+/// # Errors
+/// [`TelemetryError::LogLevel`] when `log_level` does not parse.
+pub fn init_logging_and_collect(config: &TelemetryConfig, troubles: Troubles) -> Result<(), TelemetryError> {
+    start(config, Some(troubles))
+}
+
+fn start(config: &TelemetryConfig, troubles: Option<Troubles>) -> Result<(), TelemetryError> {
+    let filter = filter(&config.log_level)?;
+    let collected = troubles.map(|troubles| troubles.with_filter(LevelFilter::WARN));
+    let registry = tracing_subscriber::registry().with(collected);
     let first = match config.log_format {
         LogFormat::Human => {
             let colours = std::io::stderr().is_terminal();
-            registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(colours)).try_init()
+            let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+            registry.with(lines.with_filter(filter)).try_init()
         }
-        LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_current_span(true).with_writer(std::io::stderr))
-            .try_init(),
+        LogFormat::Json => {
+            let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_writer(std::io::stderr);
+            registry.with(lines.with_filter(filter)).try_init()
+        }
     };
     // The only error is that a subscriber is set: a second service of this process, or a second test.
     drop(first);

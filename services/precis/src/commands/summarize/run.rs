@@ -1,4 +1,4 @@
-//! The run itself: publish, let the services work, follow the outcomes.
+//! The run itself: what is settled comes from the store; the rest is published, the services work, the outcomes are followed.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -8,42 +8,38 @@ use std::{
 };
 
 use anyhow::Context as _;
-use precis_gpu_worker::load_engine;
-use precis_inference::Engine;
 use precis_objects::keys;
 use precis_pipeline::{
-    House,
-    audit::Actor,
-    control::apply_policy,
-    house::{HouseSettings, group},
-    now_ms, topics,
+    House, audit::Actor, control::apply_policy, house::HouseSettings, identity::request_digest, now_ms, topics,
 };
-use precis_policy::{Policy, TierKind};
-use precis_schemas::Document;
-use precis_telemetry::Shutdown;
+use precis_policy::Policy;
+use precis_schemas::{Document, Outcome, codec};
+use precis_telemetry::{Shutdown, Troubles};
 use tokio_util::sync::CancellationToken;
 
-use super::Args;
+use super::{
+    Args, left,
+    wait::{self, Wait},
+};
 use crate::{
     commands::{models, operator, policy::create_work_topics, submit},
-    compose::{self, Sections, Services},
+    compose::{Sections, Services},
     documents,
     environment::Environment,
     follow::{Ending, Follower},
     inputs::{Input, Inputs},
     output::Output,
-    progress::{Pace, Progress, Tokens},
+    progress::{Pace, Progress},
     report::{self, End, Row},
+    workers::Workers,
 };
 
 /// Owner of the documents of one machine.
 const TENANT: &str = "local";
-/// Time between two looks at the progress.
-const TICK: Duration = Duration::from_millis(250);
 /// Records published at once.
 const BATCH: usize = 64;
-/// How long, after all services have drained, the last outcomes they committed are waited for.
-const LAST_LOOK: Duration = Duration::from_millis(500);
+/// How long services may drain that cannot save anything: what they have in process is lost to this run either way.
+const MAX_HOPELESS_DRAIN: Duration = Duration::from_secs(3);
 
 /// What came of the documents.
 #[derive(Debug, Default)]
@@ -54,6 +50,8 @@ pub(super) struct Finished {
     pub(super) elapsed: Duration,
     /// The user did not want to wait.
     pub(super) interrupted: bool,
+    /// Why the run ended before its documents did.
+    pub(super) failure: Option<anyhow::Error>,
 }
 
 /// A document and the inputs that are it: two equal files are one document.
@@ -67,55 +65,78 @@ pub(super) async fn run(
     sections: Sections,
     args: &Args,
     inputs: &Inputs,
+    troubles: &Troubles,
     out: &Output,
 ) -> anyhow::Result<Finished> {
-    let (entry, _) = models::ensure_present(&sections.model, out).await?;
+    let started = Instant::now();
+    let entry = sections.model.load_manifest()?.find(&sections.model.name)?.clone();
     let house = Arc::new(House::open(&environment.settings).await?);
-    if let Some(path) = &args.policy {
-        put_in_force(environment, &house, path, out).await?;
+    let wanted = args.policy.as_deref().map(read_policy).transpose()?;
+    let governing = house.control.governing();
+    let limits = &wanted.as_ref().map_or(&*governing.policy, |(_, policy)| policy).limits;
+    precis_router::wishes(&documents::wished(&args.wishes), limits)
+        .context("the policy does not allow what is asked")?;
+    if let (Some(path), Some((text, policy))) = (&args.policy, &wanted) {
+        put_in_force(environment, &house, (path, text, policy), out).await?;
     }
-    every_tier_is_served(&house, &sections.gpu_worker.tier)?;
     let policy = house.control.governing().digest;
     let prompt = documents::prompt_digest(&args.wishes);
     let asked = asked(&inputs.documents, args, &[&entry.name, &entry.sha256, &policy, &prompt]);
-    let settled = settled(&house, &asked).await?;
-    let fresh = asked.len() - settled.len();
+    let mut endings = settled(&house, &asked).await?;
+    let fresh: Vec<&Asked<'_>> =
+        asked.iter().filter(|asked| !endings.contains_key(&asked.document.document_id)).collect();
+    if fresh.is_empty() {
+        let rows = rows(&asked, &inputs.documents, &endings, &[]);
+        return Ok(Finished { rows, elapsed: started.elapsed(), ..Finished::default() });
+    }
 
+    let mut workers = Workers::new(&sections);
+    every_tier_is_served(&house, &workers)?;
+    if workers.need_model(&house) {
+        // Before signals are caught: Ctrl-C ends a download at once.
+        models::ensure_present(&sections.model, out).await?;
+    }
     let stop = Shutdown::from_signals()?;
     let mut services = Services::new(stop.clone());
     services.router(&house, sections.router);
     // Another process that works in this state folder is noticed here, before anything was published.
-    services.ready(&house).await?;
-    let engine = if fresh == 0 {
-        None
-    } else {
-        if waiting(&house).await? {
-            out.note("documents of an earlier run are still waiting: they are done, too");
-        }
-        out.note(format_args!("loading the model {}", entry.name));
-        Some(load_engine(&sections.model, sections.gpu_worker.engine.clone()).await?)
-    };
-    anyhow::ensure!(!stop.is_cancelled(), "interrupted before anything was published");
-    let mut follower = Follower::new(&house.log, TENANT).await?;
-    let words = asked.iter().filter(|asked| !settled.contains(&asked.document.document_id));
-    let words = words.map(|asked| asked.inputs[0].words()).sum();
-    let mut progress = Progress::new(Pace::new(asked.len(), fresh, words), out);
-    publish(&house, &asked, &mut follower).await?;
-    if let Some(engine) = &engine {
-        services.gpu_worker(&house, sections.gpu_worker, engine.clone());
-        if !compose::tiers(&house, TierKind::Api).is_empty() {
-            services.api_worker(&house, sections.api_worker);
-        }
+    tokio::select! {
+        ready = services.ready(&house) => ready?,
+        error = wait::until_over(troubles, out) => return Err(error),
     }
-    let endings = follow(&mut follower, &mut services, &mut progress, engine.as_ref(), &stop).await;
+    let go_on = || {
+        anyhow::ensure!(!stop.is_cancelled(), "interrupted before anything was published");
+        Ok(())
+    };
+    if left::any_left(&house, &house.control.governing().policy.tier_names().map(topics::work).collect()).await? {
+        out.note("documents of an earlier run are still waiting: they are worked on, too");
+    }
+    let mut follower = Follower::new(&house.log, TENANT).await?;
+    go_on()?;
+    workers.serve(&house, &mut services, out).await?;
+    go_on()?;
+
+    let words = fresh.iter().map(|asked| asked.inputs[0].words()).sum();
+    let mut progress = Progress::new(Pace::new(asked.len(), fresh.len(), words), out);
+    endings.iter().for_each(|_| progress.pace().settled_from_store());
+    let mut published = Vec::new();
+    let mut failure = publish(&house, &fresh, &mut follower, &mut published, &stop).await.err();
+    let mut wait = Wait::new(&house, &mut services, &mut workers, troubles, &stop, out);
+    if failure.is_none() {
+        failure = wait.until_all_ended(&mut follower, &mut progress, &mut endings).await.err();
+    }
+    let hopeless = failure.is_some() || wait.nothing_is_saved();
     progress.finish();
     let elapsed = progress.elapsed();
     let interrupted = stop.is_cancelled();
-    let drained = services.drain().await;
-    // What went wrong first is the cause.
-    let endings = endings?;
-    drained?;
-    Ok(Finished { rows: rows(&asked, &inputs.documents, &endings), elapsed, interrupted })
+    let drained = if hopeless { services.drain_within(MAX_HOPELESS_DRAIN).await } else { services.drain().await };
+    Ok(Finished {
+        rows: rows(&asked, &inputs.documents, &endings, &published),
+        elapsed,
+        interrupted,
+        // What went wrong first is the cause.
+        failure: failure.or(drained.err()),
+    })
 }
 
 /// The documents that the inputs are, in their order.
@@ -133,54 +154,55 @@ fn asked<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Asked<
     asked
 }
 
-/// Ids of the documents that are settled already.
-async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<HashSet<String>> {
-    let mut settled = HashSet::new();
+/// The ends of the documents that are settled already, by id. Nothing is published for them: the stored outcome is the one that there is.
+async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<BTreeMap<String, Ending>> {
+    let mut settled = BTreeMap::new();
     for Asked { document, .. } in asked {
         let key = keys::result(TENANT, &document.document_id, document.revision);
-        if house.store.get(&key).await?.is_some() {
-            settled.insert(document.document_id.clone());
+        let Some(bytes) = house.store.get(&key).await? else { continue };
+        // What cannot be read, or is another request's, the services judge.
+        let Ok(outcome) = codec::decode::<Outcome>(&bytes) else { continue };
+        if outcome.request_digest == request_digest(document) {
+            let ending = Ending::Outcome { outcome: Box::new(outcome), repeat: true };
+            settled.insert(document.document_id.clone(), ending);
         }
     }
     Ok(settled)
 }
 
 /// Refuses a policy with a tier whose work nobody would take in this process: its documents would wait for ever.
-fn every_tier_is_served(house: &House, ours: &str) -> anyhow::Result<()> {
-    let mut unserved = compose::tiers(house, TierKind::Gpu);
-    unserved.remove(ours);
+fn every_tier_is_served(house: &House, workers: &Workers) -> anyhow::Result<()> {
+    let unserved = workers.unserved(house);
+    let named: Vec<String> = unserved.iter().map(|(tier, setting)| format!("{tier} ({setting})")).collect();
     anyhow::ensure!(
         unserved.is_empty(),
-        "the policy in force has gpu tiers that nobody serves here: {}; disable them in the policy, or name one in gpu_worker.tier",
-        unserved.into_iter().collect::<Vec<_>>().join(", ")
+        "the policy in force has tiers that nobody serves here: {}; disable them in the policy, or name them in that setting",
+        named.join(", ")
     );
     Ok(())
 }
 
-/// Whether something that an earlier run published has not ended.
-async fn waiting(house: &House) -> anyhow::Result<bool> {
-    let tiers = house.control.governing().policy;
-    let stages = tiers.tier_names().map(topics::work).chain([precis_router::STAGE.to_owned()]);
-    for stage in stages {
-        let lag = house.log.group_lag(&group(&stage)).await?;
-        if lag.iter().any(|partition| partition.lag > 0) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-async fn put_in_force(environment: &Environment, house: &House, path: &Path, out: &Output) -> anyhow::Result<()> {
+/// A policy file's text and what it says.
+fn read_policy(path: &Path) -> anyhow::Result<(String, Policy)> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("the policy {} cannot be read", path.display()))?;
-    let before = house.control.governing().digest;
     let policy = Policy::parse(&text).with_context(|| format!("the policy {} cannot be used", path.display()))?;
+    Ok((text, policy))
+}
+
+async fn put_in_force(
+    environment: &Environment,
+    house: &House,
+    (path, text, policy): (&Path, &str, &Policy),
+    out: &Output,
+) -> anyhow::Result<()> {
+    let before = house.control.governing().digest;
     let wanted = policy.digest();
     if wanted != before {
         let settings = HouseSettings::read(&environment.settings)?.topics;
         let (by, reason) = (operator(None), "precis summarize");
-        create_work_topics(&*house.log, &settings, &policy, Actor { by: &by, reason }).await?;
-        apply_policy(&*house.log, &*house.store, &text, reason, &by).await?;
+        create_work_topics(&*house.log, &settings, policy, Actor { by: &by, reason }).await?;
+        apply_policy(&*house.log, &*house.store, text, reason, &by).await?;
         // Until this process has read it, too: the ids of the documents hold its digest.
         house.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         out.note(format_args!(
@@ -192,8 +214,18 @@ async fn put_in_force(environment: &Environment, house: &House, path: &Path, out
     Ok(())
 }
 
-async fn publish(house: &House, asked: &[Asked<'_>], follower: &mut Follower) -> anyhow::Result<()> {
+/// Publishes documents and notes the ids of those that are in the log; ends early when the run is to stop.
+async fn publish(
+    house: &House,
+    asked: &[&Asked<'_>],
+    follower: &mut Follower,
+    published: &mut Vec<String>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     for batch in asked.chunks(BATCH) {
+        if stop.is_cancelled() {
+            break;
+        }
         let mut records = Vec::with_capacity(batch.len());
         for Asked { document, .. } in batch {
             let mut document = document.clone();
@@ -203,74 +235,30 @@ async fn publish(house: &House, asked: &[Asked<'_>], follower: &mut Follower) ->
         let positions = house.log.publish(records).await.context("the documents were not published")?;
         for (Asked { document, .. }, position) in batch.iter().zip(positions) {
             follower.expect(&document.document_id, Some(position));
+            published.push(document.document_id.clone());
         }
     }
     Ok(())
 }
 
-/// Follows until every document has ended, or, after an interruption, until the services have drained.
-async fn follow(
-    follower: &mut Follower,
-    services: &mut Services,
-    progress: &mut Progress<'_>,
-    engine: Option<&Engine>,
-    stop: &CancellationToken,
-) -> anyhow::Result<BTreeMap<String, Ending>> {
-    let mut endings = BTreeMap::new();
-    let mut told = false;
-    let mut last_look = None;
-    while follower.open() > 0 && last_look.is_none_or(|since: Instant| since.elapsed() < LAST_LOOK) {
-        tokio::select! {
-            ending = follower.next(TICK) => {
-                if let Some((id, ending)) = ending? {
-                    account(progress.pace(), &ending);
-                    endings.insert(id, ending);
-                }
-            }
-            ended = services.one_ended(), if !services.all_ended() => ended?,
-        }
-        let stats = engine.map(Engine::stats).unwrap_or_default();
-        progress.tick(Tokens { read: stats.prefill_tokens, written: stats.decode_tokens });
-        if stop.is_cancelled() && !told {
-            progress.note("finishing what is in flight; once more Ctrl-C ends at once, and nothing settled is lost");
-            told = true;
-        }
-        if services.all_ended() && last_look.is_none() {
-            last_look = Some(Instant::now());
-        }
-    }
-    Ok(endings)
-}
-
-fn account(pace: &mut Pace, ending: &Ending) {
-    match ending {
-        Ending::Outcome { outcome, repeat: false } => {
-            let count = |tokens: i64| u64::try_from(tokens).unwrap_or(0);
-            let tokens = Tokens { read: count(outcome.input_tokens), written: count(outcome.output_tokens) };
-            pace.computed(usize::try_from(outcome.words_in).unwrap_or(0), tokens);
-        }
-        Ending::Outcome { .. } | Ending::DeadLetter(_) => pace.settled_from_store(),
-    }
-}
-
 /// A row for each input, in their order.
-fn rows(asked: &[Asked<'_>], inputs: &[Input], endings: &BTreeMap<String, Ending>) -> Vec<Row> {
+fn rows(asked: &[Asked<'_>], inputs: &[Input], endings: &BTreeMap<String, Ending>, published: &[String]) -> Vec<Row> {
+    let published: HashSet<&String> = published.iter().collect();
     let mut rows = BTreeMap::new();
     for Asked { document, inputs: same } in asked {
         let id = &document.document_id;
+        let left = if published.contains(id) {
+            "published, but not done when the run ended"
+        } else {
+            "not published: the run ended before its turn"
+        };
         for input in same {
             let row = match endings.get(id) {
                 Some(Ending::Outcome { outcome, repeat }) => Row::of(&input.name, outcome, *repeat),
                 Some(Ending::DeadLetter(letter)) => {
                     Row::without_summary(&input.name, Some(id), End::Failed, &letter.code, &letter.message)
                 }
-                None => Row::without_summary(
-                    &input.name,
-                    Some(id),
-                    End::Waiting,
-                    "waiting",
-                    "published, but not done when the run was stopped",
-                ),
+                None => Row::without_summary(&input.name, Some(id), End::Waiting, "waiting", left),
             };
             rows.insert(std::ptr::from_ref::<Input>(input), row);
         }

@@ -1,0 +1,78 @@
+//! When a run must end although its documents have not: what it needs fails, and no document ends. Takes values, reads no clock.
+//!
+//! ```text
+//!          the log or the store fails           for MAX_STANDSTILL
+//! running ───────────────────────────▶ failing ────────────────────▶ over: the run ends with the reason
+//!    ▲  a document ended, or nothing failed for MAX_SILENCE │
+//!    └──────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A stage waits for its log and its store without limit, which is right for a service. Here a person waits, and both are folders of this
+//! machine: a full disk does not become empty by waiting. Failures of providers are bounded by the pipeline itself.
+
+use std::time::Duration;
+
+use precis_telemetry::Trouble;
+
+/// How long nothing may be saved before the run ends.
+pub(super) const MAX_STANDSTILL: Duration = Duration::from_mins(1);
+/// The longest time between two failures of one standstill: above the stages' longest wait between two tries, 30 s.
+const MAX_SILENCE: Duration = Duration::from_secs(45);
+/// How long something fails before it is told: one failure may pass unseen.
+const TELL_AFTER: Duration = Duration::from_secs(2);
+/// How the codes of the log and the store begin, and no others.
+const CODES: [&str; 2] = ["log_", "store_"];
+
+/// Whether the log or the store fails, and for how long.
+#[derive(Debug, Default)]
+pub(super) struct Standstill {
+    done: usize,
+    failing: Option<Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    since: Duration,
+    last: Duration,
+    why: Trouble,
+    told: bool,
+}
+
+impl Standstill {
+    /// Takes what was logged since the last call, at a time since the start with so many documents done; gives a remark that is due.
+    pub(super) fn note(&mut self, at: Duration, done: usize, troubles: Vec<Trouble>) -> Option<String> {
+        if done != self.done || self.failing.as_ref().is_some_and(|failing| at - failing.last > MAX_SILENCE) {
+            self.done = done;
+            self.failing = None;
+        }
+        for why in troubles.into_iter().filter(|trouble| CODES.iter().any(|code| trouble.code.starts_with(code))) {
+            match &mut self.failing {
+                Some(failing) => (failing.last, failing.why) = (at, why),
+                none => *none = Some(Failing { since: at, last: at, why, told: false }),
+            }
+        }
+        let failing = self.failing.as_mut().filter(|failing| !failing.told && at - failing.since >= TELL_AFTER)?;
+        failing.told = true;
+        Some(format!(
+            "nothing can be saved: {}; the run ends in {} s unless that changes",
+            failing.why.message,
+            MAX_STANDSTILL.as_secs()
+        ))
+    }
+
+    /// Why nothing can be saved now, if that is so.
+    pub(super) fn reason(&self) -> Option<&Trouble> {
+        self.failing.as_ref().map(|failing| &failing.why)
+    }
+
+    /// The error that the run ends with, once it has stood still for too long.
+    pub(super) fn over(&self, at: Duration) -> Option<anyhow::Error> {
+        let Failing { since, why, .. } = self.failing.as_ref()?;
+        (at - *since >= MAX_STANDSTILL).then(|| {
+            anyhow::anyhow!("nothing could be saved for {} s: {} ({})", (at - *since).as_secs(), why.message, why.code)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Waiting for the documents of a run, which always ends: with their outcomes, or with the reason why some have none.
+//!
+//! It ends when every document has ended; after an interruption, when the services have drained; when a service failed; when nothing can be
+//! saved ([`Standstill`]); and when every stage here has processed all there is and still a document has no end, since then nobody here
+//! takes the work of its tier ([`left`]).
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use precis_inference::Engine;
+use precis_pipeline::House;
+use precis_telemetry::Troubles;
+use tokio_util::sync::CancellationToken;
+
+use super::{left, standstill::Standstill};
+use crate::{
+    compose::Services,
+    follow::{Ending, Follower},
+    output::Output,
+    progress::{Pace, Progress, Tokens},
+    report::plural,
+    workers::Workers,
+};
+
+/// Time between two looks at progress, policy and failures.
+const TICK: Duration = Duration::from_millis(250);
+/// Time between two looks whether anything is left to wait for. The second look without anything new is believed.
+const LEFT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long, after all services have drained, the last outcomes they committed are waited for.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// Ends with an error once nothing could be saved for too long. Before that, tells why.
+pub(super) async fn until_over(troubles: &Troubles, out: &Output) -> anyhow::Error {
+    let (mut standstill, started) = (Standstill::default(), Instant::now());
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tick.tick().await;
+        if let Some(remark) = standstill.note(started.elapsed(), 0, troubles.take()) {
+            out.note(remark);
+        }
+        if let Some(error) = standstill.over(started.elapsed()) {
+            return error;
+        }
+    }
+}
+
+/// What works while the outcomes are waited for.
+pub(super) struct Wait<'a> {
+    house: &'a Arc<House>,
+    services: &'a mut Services,
+    workers: &'a mut Workers,
+    troubles: &'a Troubles,
+    stop: &'a CancellationToken,
+    out: &'a Output,
+    standstill: Standstill,
+    /// When it was looked whether anything is left, and whether nothing was.
+    looked: Instant,
+    nothing_left: bool,
+}
+
+impl<'a> Wait<'a> {
+    /// Waits for nothing yet.
+    pub(super) fn new(
+        house: &'a Arc<House>,
+        services: &'a mut Services,
+        workers: &'a mut Workers,
+        troubles: &'a Troubles,
+        stop: &'a CancellationToken,
+        out: &'a Output,
+    ) -> Self {
+        let (standstill, looked) = (Standstill::default(), Instant::now());
+        Self { house, services, workers, troubles, stop, out, standstill, looked, nothing_left: false }
+    }
+
+    /// Whether the log or the store failed and nothing has ended since.
+    pub(super) fn nothing_is_saved(&self) -> bool {
+        self.standstill.reason().is_some()
+    }
+
+    /// Adds the end of every document to `endings`, until all that the follower waits for have one or, after an interruption, until the
+    /// services have drained.
+    ///
+    /// # Errors
+    /// A service that failed; what keeps the rest of the documents from ending.
+    pub(super) async fn until_all_ended(
+        &mut self,
+        follower: &mut Follower,
+        progress: &mut Progress<'_>,
+        endings: &mut BTreeMap<String, Ending>,
+    ) -> anyhow::Result<()> {
+        let mut told = false;
+        let mut drained = None;
+        while follower.open() > 0 && drained.is_none_or(|since: Instant| since.elapsed() < LAST_LOOK) {
+            tokio::select! {
+                ending = follower.next(TICK) => {
+                    if let Some((id, ending)) = ending? {
+                        account(progress.pace(), &ending);
+                        endings.insert(id, ending);
+                        self.something_ended();
+                    }
+                }
+                ended = self.services.one_ended(), if !self.services.all_ended() => ended?,
+            }
+            progress.tick(tokens(self.workers));
+            self.saved(progress, endings.len())?;
+            if self.stop.is_cancelled() {
+                if !told {
+                    progress.note(
+                        "finishing what is in flight; once more Ctrl-C ends at once, and nothing settled is lost",
+                    );
+                    told = true;
+                }
+            } else {
+                self.workers.serve(self.house, self.services, self.out).await?;
+                self.anything_left(follower.open()).await?;
+            }
+            if self.services.all_ended() && drained.is_none() {
+                drained = Some(Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn something_ended(&mut self) {
+        (self.looked, self.nothing_left) = (Instant::now(), false);
+    }
+
+    /// Fails when nothing was saved for too long, and at once when somebody wants the run to stop meanwhile.
+    fn saved(&mut self, progress: &Progress<'_>, done: usize) -> anyhow::Result<()> {
+        let at = progress.elapsed();
+        if let Some(remark) = self.standstill.note(at, done, self.troubles.take()) {
+            progress.note(&remark);
+        }
+        if let Some(error) = self.standstill.over(at) {
+            return Err(error);
+        }
+        match self.standstill.reason() {
+            Some(why) if self.stop.is_cancelled() => {
+                Err(anyhow!("stopped while nothing could be saved: {} ({})", why.message, why.code))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails when every stage here has processed all there is, twice in a row, and documents are open all the same.
+    async fn anything_left(&mut self, open: usize) -> anyhow::Result<()> {
+        if self.looked.elapsed() < LEFT_INTERVAL {
+            return Ok(());
+        }
+        let served = self.workers.topics(self.house);
+        let before = self.nothing_left;
+        // A log that does not answer is what a standstill is for.
+        self.nothing_left = matches!(left::any_left(self.house, &served).await, Ok(false));
+        self.looked = Instant::now();
+        if !before || !self.nothing_left {
+            return Ok(());
+        }
+        let (open, stranded) = (plural(open, "document"), left::stranded(self.house, &served).await?);
+        Err(if stranded.is_empty() {
+            anyhow!("{open} ended without an outcome: nothing is left to wait for; summarise again")
+        } else {
+            anyhow!(
+                "nobody here takes the work of {}, where {open} wait: enable the tier in the policy and summarise again",
+                stranded.join(", ")
+            )
+        })
+    }
+}
+
+fn tokens(workers: &Workers) -> Tokens {
+    let stats = workers.engine().map(|(engine, _)| Engine::stats(engine)).unwrap_or_default();
+    Tokens { read: stats.prefill_tokens, written: stats.decode_tokens }
+}
+
+fn account(pace: &mut Pace, ending: &Ending) {
+    match ending {
+        Ending::Outcome { outcome, repeat: false } => {
+            let count = |tokens: i64| u64::try_from(tokens).unwrap_or(0);
+            let tokens = Tokens { read: count(outcome.input_tokens), written: count(outcome.output_tokens) };
+            pace.computed(usize::try_from(outcome.words_in).unwrap_or(0), tokens);
+        }
+        Ending::Outcome { .. } | Ending::DeadLetter(_) => pace.settled_from_store(),
+    }
+}

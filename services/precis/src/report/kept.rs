@@ -1,0 +1,28 @@
+//! A result that an earlier run wrote, where it is better than what this run has.
+//!
+//! Better is a summary that passed its checks, then one that did not, then a document that failed, then one that waits. Both have to be of one
+//! document: an id holds the digest of text, wishes, model and policy.
+
+use std::{fs, path::Path};
+
+use super::{End, Row};
+
+/// The result in a file, if it is of the row's document and better than the row. The name of the document is the row's.
+pub(super) fn better_than(row: &Row, path: &Path) -> Option<Row> {
+    // What cannot be read is no result.
+    let bytes = fs::read(path).ok()?;
+    let earlier: Row = serde_json::from_slice(&bytes).ok()?;
+    let same = earlier.document_id == row.document_id && earlier.revision == row.revision;
+    let better = same && rank(earlier.outcome) > rank(row.outcome);
+    better.then(|| Row { document: row.document.clone(), from_store: true, ..earlier })
+}
+
+fn rank(end: End) -> u8 {
+    match end {
+        End::Answered => 4,
+        End::Flagged => 3,
+        End::Failed => 2,
+        End::Waiting => 1,
+        End::NotRead => 0,
+    }
+}

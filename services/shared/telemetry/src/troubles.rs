@@ -1,0 +1,83 @@
+//! The warnings of this process that carry a code, for a command that waits and must say what it waits for.
+//!
+//! They are collected whatever level is logged: a person at a terminal wants no log, and still has to learn that the disk is full. Texts are
+//! those of the log, so they hold neither document text nor secrets.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// Warnings that are kept until somebody takes them; older ones go.
+const MAX_KEPT: usize = 64;
+
+/// A warning or an error that the process logged with a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Its stable code.
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// What was logged with a code and not taken yet. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Troubles(Arc<Mutex<VecDeque<Trouble>>>);
+
+impl Troubles {
+    /// What was logged since the last call, oldest first.
+    pub fn take(&self) -> Vec<Trouble> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    fn keep(&self, trouble: Trouble) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == MAX_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(trouble);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Troubles {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let Fields { code, error, message } = fields;
+        if !code.is_empty() {
+            self.keep(Trouble { code, message: if error.is_empty() { message } else { error } });
+        }
+    }
+}
+
+/// The fields of an event that make a [`Trouble`].
+#[derive(Default)]
+struct Fields {
+    code: String,
+    error: String,
+    message: String,
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = match field.name() {
+            "code" => &mut self.code,
+            "error" => &mut self.error,
+            "message" => &mut self.message,
+            _ => return,
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{value:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests;
