@@ -45,7 +45,8 @@ impl Standstill {
             self.done = done;
             self.failing = None;
         }
-        for why in troubles.into_iter().filter(|trouble| CODES.iter().any(|code| trouble.code.starts_with(code))) {
+        let is_ours = |trouble: &Trouble| CODES.iter().any(|code| trouble.code.starts_with(code));
+        for why in troubles.into_iter().filter(is_ours).map(without_code) {
             match &mut self.failing {
                 Some(failing) => (failing.last, failing.why) = (at, why),
                 none => *none = Some(Failing { since: at, last: at, why, told: false }),
@@ -72,6 +73,12 @@ impl Standstill {
             anyhow::anyhow!("nothing could be saved for {} s: {} ({})", (at - *since).as_secs(), why.message, why.code)
         })
     }
+}
+
+/// Without what a stage puts before the text: that it tries again, and the code.
+fn without_code(Trouble { code, message }: Trouble) -> Trouble {
+    let text = message.split_once(&format!("{code}: ")).map(|(_, text)| text.to_owned());
+    Trouble { code, message: text.unwrap_or(message) }
 }
 
 #[cfg(test)]

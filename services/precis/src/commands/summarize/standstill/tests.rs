@@ -31,6 +31,14 @@ fn the_reason_is_told_once_and_not_for_a_single_failure() {
 }
 
 #[test]
+fn the_reason_is_the_stores_own_words() {
+    let mut standstill = Standstill::default();
+    let message = "to be tried again, store_unavailable: no space left".to_owned();
+    standstill.note(seconds(0), 0, vec![Trouble { code: "store_unavailable".to_owned(), message }]);
+    assert_eq!(standstill.reason().map(|why| why.message.as_str()), Some("no space left"));
+}
+
+#[test]
 fn a_document_that_ends_or_a_long_silence_ends_a_standstill() {
     let mut standstill = Standstill::default();
     standstill.note(seconds(0), 0, failed(FULL));
