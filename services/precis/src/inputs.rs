@@ -147,7 +147,7 @@ pub fn tell(inputs: &Inputs, out: &Output) {
         [] => {}
         [name] => out.note(format_args!("{name} was written by precis and is not read")),
         many => {
-            out.note(format_args!("{} were written by precis and are not read", report::plural(many.len(), "file")))
+            out.note(format_args!("{} were written by precis and are not read", report::plural(many.len(), "file")));
         }
     }
     if inputs.skipped > 0 {

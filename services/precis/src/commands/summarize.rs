@@ -82,7 +82,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     let mut finished = if inputs.documents.is_empty() {
         run::Finished::default()
     } else {
-        run::run(&environment, sections, &args, &inputs, &troubles, out).await?
+        Box::pin(run::run(&environment, sections, &args, &inputs, &troubles, out)).await?
     };
     let failure = finished.failure.take();
     // What ended before a failure is shown and written all the same.

@@ -118,7 +118,9 @@ pub(super) async fn run(
 
     let words = fresh.iter().map(|asked| asked.inputs[0].words()).sum();
     let mut progress = Progress::new(Pace::new(asked.len(), fresh.len(), words), out);
-    endings.iter().for_each(|_| progress.pace().settled_from_store());
+    for _ in &endings {
+        progress.pace().settled_from_store();
+    }
     let mut published = Vec::new();
     let mut failure = publish(&house, &fresh, &mut follower, &mut published, &stop).await.err();
     let mut wait = Wait::new(&house, &mut services, &mut workers, troubles, &stop, out);

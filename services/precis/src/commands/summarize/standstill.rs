@@ -41,7 +41,9 @@ struct Failing {
 impl Standstill {
     /// Takes what was logged since the last call, at a time since the start with so many documents done; gives a remark that is due.
     pub(super) fn note(&mut self, at: Duration, done: usize, troubles: Vec<Trouble>) -> Option<String> {
-        if done != self.done || self.failing.as_ref().is_some_and(|failing| at - failing.last > MAX_SILENCE) {
+        if done != self.done
+            || self.failing.as_ref().is_some_and(|failing| at.saturating_sub(failing.last) > MAX_SILENCE)
+        {
             self.done = done;
             self.failing = None;
         }
@@ -52,7 +54,8 @@ impl Standstill {
                 none => *none = Some(Failing { since: at, last: at, why, told: false }),
             }
         }
-        let failing = self.failing.as_mut().filter(|failing| !failing.told && at - failing.since >= TELL_AFTER)?;
+        let failing =
+            self.failing.as_mut().filter(|failing| !failing.told && at.saturating_sub(failing.since) >= TELL_AFTER)?;
         failing.told = true;
         Some(format!(
             "nothing can be saved: {}; the run ends in {} s unless that changes",
@@ -69,8 +72,9 @@ impl Standstill {
     /// The error that the run ends with, once it has stood still for too long.
     pub(super) fn over(&self, at: Duration) -> Option<anyhow::Error> {
         let Failing { since, why, .. } = self.failing.as_ref()?;
-        (at - *since >= MAX_STANDSTILL).then(|| {
-            anyhow::anyhow!("nothing could be saved for {} s: {} ({})", (at - *since).as_secs(), why.message, why.code)
+        let lasts = at.saturating_sub(*since);
+        (lasts >= MAX_STANDSTILL).then(|| {
+            anyhow::anyhow!("nothing could be saved for {} s: {} ({})", lasts.as_secs(), why.message, why.code)
         })
     }
 }
