@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,10 +41,18 @@ class Figure:
         return Result(amount[self.kind] / wall, tokens / cpu, wall, peak_rss_mib, measured["output_tokens"])
 
 
+def ended(returncode: int) -> str:
+    """How a process ended that did not end well."""
+    if returncode < 0:
+        return f"ended by signal {-returncode} ({signal.Signals(-returncode).name})"
+    return f"exit status {returncode}"
+
+
 def answer(command: list, environment: dict | None = None) -> dict:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()[-2000:]}")
+        said = done.stderr.strip()[-2000:] or "nothing on stderr"
+        raise RuntimeError(f"{' '.join(map(str, command))}: {ended(done.returncode)}: {said}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

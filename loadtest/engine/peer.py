@@ -41,6 +41,8 @@ ISAS = {
         "-DGGML_AVX512=OFF", "-DGGML_AVX512_VBMI=OFF", "-DGGML_AVX512_VNNI=OFF", "-DGGML_AVX512_BF16=OFF", "-DGGML_AVX_VNNI=OFF",
     ],
 }
+# What some compilers' own headers get wrong; see there.
+TILE_CONFIG = HERE / "tile_config.h"
 FLAGS = {"native": ["-march=native"], "avx2": ["-mavx2", "-mfma", "-mf16c"]}
 
 
@@ -78,17 +80,33 @@ def built(build: Path, target: str, product: Path, options: list[str]) -> Path:
     return product
 
 
+def needs_tile_config(flags: list[str]) -> bool:
+    """Whether the compiler, with these flags, uses AMX and has the wrong operand in its header."""
+    command = ["c++", *flags, "-include", str(TILE_CONFIG), "-dM", "-E", "-x", "c++", "/dev/null"]
+    return "#define _tile_loadconfig" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def mended(flags: list[str]) -> list[str]:
+    """CMake's options for a compiler that needs the header."""
+    if not needs_tile_config(flags):
+        return []
+    return [f"-DCMAKE_{language}_FLAGS=-include {TILE_CONFIG}" for language in ("C", "CXX")]
+
+
 def library(isa: str) -> Path:
     """The build folder of llama.cpp's library."""
-    build = HOME / isa
-    built(build, "llama", build / "src/libllama.a", [*OPTIONS, *ISAS[isa]])
+    mend = mended(FLAGS[isa])
+    # A library that an earlier version built without the header is not taken for one with it.
+    build = HOME / (f"{isa}-tile-config" if mend else isa)
+    built(build, "llama", build / "src/libllama.a", [*OPTIONS, *ISAS[isa], *mend])
     return build
 
 
 def server() -> Path:
     """llama.cpp's own HTTP server, which speaks OpenAI's Chat Completions. Ten minutes the first time."""
-    build = HOME / "server"
-    return built(build, "llama-server", build / "bin/llama-server", [*SERVER_OPTIONS, *ISAS["native"]])
+    mend = mended(FLAGS["native"])
+    build = HOME / ("server-tile-config" if mend else "server")
+    return built(build, "llama-server", build / "bin/llama-server", [*SERVER_OPTIONS, *ISAS["native"], *mend])
 
 
 def driver(isa: str = "native") -> Path:

@@ -4,48 +4,86 @@
 //
 // One JSON object on stdout: figure -> GB/s or Gop/s (a multiply-add is two), best of several runs by wall clock. What the
 // CPU lacks is left out. Loops are those of the STREAM benchmark (read) and of register tiles that never leave the core.
+//
+// Each loop is one asm block that names its registers: gcc 12 keeps an array of accumulators on the stack whatever is unrolled,
+// and then measures loads and stores. `roofline.py` looks into the compiled program for what may not be there.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
-#define BYTES ((size_t)256 << 20)
+// More than the last cache holds, which is 480 MiB on some processors.
+#define BYTES ((size_t)1 << 30)
 #define ROUNDS 7
-#define TILES 12
 
 static float *memory;
 static volatile float sink;
 
 typedef void (*work)(int part, int parts);
 
-// Keeps a register where it is and makes the compiler believe that it changed.
+// Twenty-four accumulators of 512 bits, zmm8 to zmm31, leave eight registers for operands. Twenty-four are enough for two
+// instructions a cycle that take twelve cycles each.
+#define EACH_512(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define ACCUMULATORS_512 24
+#define CLOBBERS_512 "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
+#define ZERO_512(n) "vpxord %%zmm" #n ", %%zmm" #n ", %%zmm" #n "\n\t"
+// Twelve of 256 bits, ymm4 to ymm15.
+#define EACH_256(X) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define ACCUMULATORS_256 12
+#define CLOBBERS_256 "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#define ZERO_256(n) "vpxor %%ymm" #n ", %%ymm" #n ", %%ymm" #n "\n\t"
+
+#define LOOPS 10000000L
+
 #if defined(__AVX512F__)
-#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+typedef float operand __attribute__((vector_size(64)));
+typedef int integers __attribute__((vector_size(64)));
+#define EACH EACH_512
+#define ZERO ZERO_512
+#define CLOBBERS CLOBBERS_512
+#define ACCUMULATORS ACCUMULATORS_512
+#define REGISTER "%%zmm"
+#define OPERAND "v"
 #elif defined(__AVX2__)
-#define OPAQUE(x) __asm__ volatile("" : "+x"(x))
+typedef float operand __attribute__((vector_size(32)));
+typedef int integers __attribute__((vector_size(32)));
+#define EACH EACH_256
+#define ZERO ZERO_256
+#define CLOBBERS CLOBBERS_256
+#define ACCUMULATORS ACCUMULATORS_256
+#define REGISTER "%%ymm"
+#define OPERAND "x"
 #endif
+
+// One instruction on every accumulator, LOOPS times: `a = a op (x, y)`.
+#define RUN(STEP, x, y)                                                                                                                 \
+    do {                                                                                                                                \
+        long loops = LOOPS;                                                                                                             \
+        __asm__ volatile(EACH(ZERO) "1:\n\t" EACH(STEP) "dec %[loops]\n\tjnz 1b"                                                       \
+                         : [loops] "+r"(loops)                                                                                          \
+                         : [x] OPERAND(x), [y] OPERAND(y)                                                                               \
+                         : CLOBBERS, "cc");                                                                                             \
+    } while (0)
 
 static void read_memory(int part, int parts) {
     const size_t count = BYTES / 4 / parts;
     const float *p = memory + count * part;
+#if defined(__AVX512F__) || defined(__AVX2__)
+    // Eight vectors a round, each with its accumulator.
 #if defined(__AVX512F__)
-    __m512 a[8];
-    for (int j = 0; j < 8; j++) a[j] = _mm512_setzero_ps();
-    for (size_t i = 0; i + 128 <= count; i += 128)
-        for (int j = 0; j < 8; j++) a[j] = _mm512_add_ps(a[j], _mm512_loadu_ps(p + i + 16 * j));
-    for (int j = 0; j < 8; j++) sink = _mm512_reduce_add_ps(a[j]);
-#elif defined(__AVX2__)
-    __m256 a[8];
-    for (int j = 0; j < 8; j++) a[j] = _mm256_setzero_ps();
-    for (size_t i = 0; i + 64 <= count; i += 64)
-        for (int j = 0; j < 8; j++) a[j] = _mm256_add_ps(a[j], _mm256_loadu_ps(p + i + 8 * j));
-    for (int j = 0; j < 8; j++) sink = _mm256_cvtss_f32(a[j]);
+#define READ(n, at) "vaddps " #at "*64(%[p]), %%zmm" #n ", %%zmm" #n "\n\t"
+#else
+#define READ(n, at) "vaddps " #at "*32(%[p]), %%ymm" #n ", %%ymm" #n "\n\t"
+#endif
+    long rounds = (long)(count * 4 / (8 * sizeof(operand)));
+    __asm__ volatile(EACH(ZERO)
+                     "1:\n\t" READ(8, 0) READ(9, 1) READ(10, 2) READ(11, 3) READ(12, 4) READ(13, 5) READ(14, 6) READ(15, 7)
+                     "add %[step], %[p]\n\tdec %[rounds]\n\tjnz 1b"
+                     : [p] "+r"(p), [rounds] "+r"(rounds)
+                     : [step] "i"(8 * sizeof(operand))
+                     : CLOBBERS, "cc", "memory");
 #else
     float a[16] = {0};
     for (size_t i = 0; i + 16 <= count; i += 16)
@@ -54,68 +92,48 @@ static void read_memory(int part, int parts) {
 #endif
 }
 
-#define LOOPS 10000000L
-
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
 static void fma_f32(int part, int parts) {
-    __m512 x = _mm512_set1_ps(1.0000001f), y = _mm512_set1_ps(1e-9f), a[TILES];
-    for (int j = 0; j < TILES; j++) a[j] = _mm512_set1_ps(1.0f + part + parts);
-    for (long i = 0; i < LOOPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < TILES; j++) { a[j] = _mm512_fmadd_ps(a[j], x, y); OPAQUE(a[j]); }
-    for (int j = 0; j < TILES; j++) sink = _mm512_reduce_add_ps(a[j]);
+    const operand x = (operand){0} + (1.0f - 1e-6f * (part + parts)), y = (operand){0} + 1e-3f;
+#define FMA(n) "vfmadd213ps %[y], %[x], " REGISTER #n "\n\t"
+    RUN(FMA, x, y);
 }
-#define FMA_LANES 16
-#elif defined(__AVX2__) && defined(__FMA__)
-static void fma_f32(int part, int parts) {
-    __m256 x = _mm256_set1_ps(1.0000001f), y = _mm256_set1_ps(1e-9f), a[TILES];
-    for (int j = 0; j < TILES; j++) a[j] = _mm256_set1_ps(1.0f + part + parts);
-    for (long i = 0; i < LOOPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < TILES; j++) { a[j] = _mm256_fmadd_ps(a[j], x, y); OPAQUE(a[j]); }
-    for (int j = 0; j < TILES; j++) sink = _mm256_cvtss_f32(a[j]);
-}
-#define FMA_LANES 8
+#define FMA_LANES (sizeof(operand) / 4)
 #endif
 
 #if defined(__AVX512VNNI__)
 static void dot_u8_s8(int part, int parts) {
-    __m512i x = _mm512_set1_epi32(0x01020304 + part + parts), y = _mm512_set1_epi32(0x01010101), a[TILES];
-    for (int j = 0; j < TILES; j++) a[j] = _mm512_setzero_si512();
-    for (long i = 0; i < LOOPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < TILES; j++) { a[j] = _mm512_dpbusd_epi32(a[j], x, y); OPAQUE(a[j]); }
-    for (int j = 0; j < TILES; j++) sink = (float)_mm512_reduce_add_epi32(a[j]);
+    const integers x = (integers){0} + (0x01020304 + part + parts), y = (integers){0} + 0x01010101;
+#define DOT8(n) "vpdpbusd %[y], %[x], " REGISTER #n "\n\t"
+    RUN(DOT8, x, y);
 }
+#define DOT8_ACCUMULATORS ACCUMULATORS
 #define DOT8_OPS 128
 #elif defined(__AVX2__)
-static void dot_u8_s8(int part, int parts) { // vpmaddubsw, vpmaddwd, vpaddd: what AVX2 has in place of VNNI
-    __m256i x = _mm256_set1_epi32(0x01020304 + part + parts), y = _mm256_set1_epi32(0x01010101), one = _mm256_set1_epi16(1), a[TILES];
-    for (int j = 0; j < TILES; j++) a[j] = _mm256_setzero_si256();
-    for (long i = 0; i < LOOPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < TILES; j++) {
-            __m256i both = _mm256_maddubs_epi16(x, y);
-            OPAQUE(both);
-            a[j] = _mm256_add_epi32(a[j], _mm256_madd_epi16(both, one));
-            OPAQUE(a[j]);
-        }
-    for (int j = 0; j < TILES; j++) sink = (float)_mm256_extract_epi32(a[j], 0);
+// vpmaddubsw, vpmaddwd, vpaddd: what AVX2 has in place of VNNI, in registers of 256 bits as the engines use them. ymm3 to ymm5
+// hold what is between.
+static void dot_u8_s8(int part, int parts) {
+    typedef int bytes __attribute__((vector_size(32)));
+    const bytes x = (bytes){0} + (0x01020304 + part + parts), y = (bytes){0} + 0x01010101, one = (bytes){0} + 0x00010001;
+    long loops = LOOPS;
+#define DOT8(n, t)                                                                                                                      \
+    "vpmaddubsw %[y], %[x], %%ymm" #t "\n\tvpmaddwd %[one], %%ymm" #t ", %%ymm" #t "\n\tvpaddd %%ymm" #t ", %%ymm" #n ", %%ymm" #n "\n\t"
+    __asm__ volatile(EACH_256(ZERO_256)
+                     "1:\n\t" DOT8(6, 3) DOT8(7, 4) DOT8(8, 5) DOT8(9, 3) DOT8(10, 4) DOT8(11, 5) DOT8(12, 3) DOT8(13, 4) DOT8(14, 5)
+                     "dec %[loops]\n\tjnz 1b"
+                     : [loops] "+r"(loops)
+                     : [x] "x"(x), [y] "x"(y), [one] "x"(one)
+                     : "xmm3", CLOBBERS_256, "cc");
 }
+#define DOT8_ACCUMULATORS 9
 #define DOT8_OPS 64
 #endif
 
 #if defined(__AVX512BF16__)
 static void dot_bf16(int part, int parts) {
-    __m512i bits = _mm512_set1_epi32(0x3f803f80 + part + parts);
-    __m512bh x;
-    memcpy(&x, &bits, sizeof x);
-    __m512 a[TILES];
-    for (int j = 0; j < TILES; j++) a[j] = _mm512_setzero_ps();
-    for (long i = 0; i < LOOPS; i++)
-#pragma GCC unroll 12
-        for (int j = 0; j < TILES; j++) { a[j] = _mm512_dpbf16_ps(a[j], x, x); OPAQUE(a[j]); }
-    for (int j = 0; j < TILES; j++) sink = _mm512_reduce_add_ps(a[j]);
+    const integers x = (integers){0} + (0x3f803f80 + part + parts), y = x;
+#define DOT16(n) "vdpbf16ps %[y], %[x], " REGISTER #n "\n\t"
+    RUN(DOT16, x, y);
 }
 #endif
 
@@ -159,16 +177,16 @@ int main(int argc, char **argv) {
     printf("{");
     for (int parts = 1; parts <= most; parts = parts < most ? most : most + 1) {
         printf("%s\"%d\": {\"dram_gb\": %.2f", parts > 1 ? ", " : "", parts, BYTES / best_of(read_memory, parts) / 1e9);
-        const double ops = (double)parts * LOOPS * TILES / 1e9;
-        (void)ops;
+        const double loops = (double)parts * LOOPS / 1e9;
+        (void)loops;
 #if defined(FMA_LANES)
-        printf(", \"f32_gop\": %.1f", ops * FMA_LANES * 2 / best_of(fma_f32, parts));
+        printf(", \"f32_gop\": %.1f", loops * ACCUMULATORS * FMA_LANES * 2 / best_of(fma_f32, parts));
 #endif
 #if defined(DOT8_OPS)
-        printf(", \"dot8_gop\": %.1f", ops * DOT8_OPS / best_of(dot_u8_s8, parts));
+        printf(", \"dot8_gop\": %.1f", loops * DOT8_ACCUMULATORS * DOT8_OPS / best_of(dot_u8_s8, parts));
 #endif
 #if defined(__AVX512BF16__)
-        printf(", \"bf16_gop\": %.1f", ops * 64 / best_of(dot_bf16, parts));
+        printf(", \"bf16_gop\": %.1f", loops * ACCUMULATORS * 64 / best_of(dot_bf16, parts));
 #endif
         printf("}");
     }

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import peer as llama
+import roofline as registers
 import search
 from engines import Figure, Peer, Precis
 from limits import Limits
@@ -33,11 +34,8 @@ class Size:
         self.steps = (8, 8) if quick else (64, 128)
 
 
-def roofline(threads: int) -> dict:
-    code = HERE / "roofline.c"
-    program = WORK / f"roofline-{llama.fetch.digest(code)[:12]}"
-    if not program.exists():
-        subprocess.run(["cc", "-O2", "-march=native", "-pthread", code, "-o", program], check=True)
+def roofline(threads: int, isa: str) -> dict:
+    program = registers.program(WORK, isa, llama.FLAGS[isa])
     found = json.loads(subprocess.run([program, str(threads)], capture_output=True, text=True, check=True).stdout)
     tell(f"roofline, {threads} threads: {found[str(threads)]}")
     return found
@@ -168,7 +166,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     if load > BUSY:
         tell(f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting")
-    before = roofline(options.threads)
+    before = roofline(options.threads, options.isa)
     kept = WORK / f"settings-{host['id']}-{options.isa}-{options.threads}-{llama.VERSION}.json"
     if options.quick or options.search or not kept.exists():
         tell("searching the peer's best settings")
@@ -191,7 +189,7 @@ def main() -> None:
             tell(f"round {number}: {figure.name}: llama.cpp {pair['peer'].rate:.1f}, Précis {pair['ours'].rate:.1f}")
         if not options.only or "worker" in options.only:
             inside.measure(number)
-    after = roofline(options.threads)
+    after = roofline(options.threads, options.isa)
 
     at = str(options.threads)
     mean_roofline = {name: (before[at][name] + after[at][name]) / 2 for name in before[at]}

@@ -93,7 +93,7 @@ def end_to_end_tests(env: dict[str, str], extra: list[str]) -> Totals:
     python = provision.python_environment() / "bin" / "python"
     with tempfile.TemporaryDirectory(prefix="precis-report-") as folder:
         report = Path(folder) / "report.xml"
-        command = [str(python), "-m", "pytest", "tests/e2e", "tests/chaos", "loadtest/routing", f"--junit-xml={report}", *extra]
+        command = [str(python), "-m", "pytest", "tests/e2e", "tests/chaos", "loadtest", f"--junit-xml={report}", *extra]
         code = servers.run_and_wait(command, env, cwd=ROOT)
         totals = Totals()
         if report.exists():
