@@ -11,8 +11,9 @@
 
 use std::collections::HashMap;
 
+use crate::spelling::Plain;
 use crate::text::Text;
-use crate::{Check, CheckName, Thresholds};
+use crate::{Check, CheckName, Input, Thresholds};
 
 /// The three figures of Newsroom; all zero for an empty summary.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -28,6 +29,7 @@ pub struct Extraction {
 /// The three figures of a summary against its source.
 pub fn extraction(source: &str, summary: &str) -> Extraction {
     let mut numbers: HashMap<String, u32> = HashMap::new();
+    let plain = Plain::of(&Input { source, summary, ..Input::default() });
     let mut number = |text: &str| -> Vec<u32> {
         let text = Text::read(text);
         (0..text.len())
@@ -37,8 +39,8 @@ pub fn extraction(source: &str, summary: &str) -> Extraction {
             })
             .collect()
     };
-    let source = number(source);
-    measure(&source, &number(summary))
+    let source = number(&plain.source);
+    measure(&source, &number(&plain.summary))
 }
 
 /// The three figures; equal words are equal numbers.

@@ -16,7 +16,6 @@ pub(crate) fn fold(word: &str) -> String {
             'ß' | 'ẞ' => folded.push_str("ss"),
             'ø' | 'Ø' => folded.push('o'),
             'ł' | 'Ł' => folded.push('l'),
-            '’' | 'ʼ' => folded.push('\''),
             _ => folded.extend(character.to_lowercase()),
         }
     }

@@ -3,8 +3,11 @@
 //! Trigram detection (whatlang) with its own confidence. Not judged, and so passed: summaries of few words, detections that are
 //! not confident, languages that the detector does not know, and languages so close that a summary full of names is easily taken for the neighbour.
 
+use std::borrow::Cow;
+
 use whatlang::Lang;
 
+use crate::spelling::plain;
 use crate::text::count_words;
 use crate::{Check, CheckName, Input, Thresholds};
 
@@ -142,12 +145,12 @@ impl Languages {
 
 /// The language of a text as an ISO 639-3 code, and the detector's confidence between 0 and 1.
 pub fn detect(text: &str) -> Option<(&'static str, f64)> {
-    whatlang::detect(sample(text)).map(|info| (info.lang().code(), info.confidence()))
+    whatlang::detect(&plain_sample(text)).map(|info| (info.lang().code(), info.confidence()))
 }
 
 /// The language of a text as an ISO 639-1 code; `None` where the text is too short or the detector not sure.
 pub fn language_of(text: &str) -> Option<&'static str> {
-    let found = confident(text, &Thresholds::default())?;
+    let found = confident(&plain_sample(text), &Thresholds::default())?;
     CODES.iter().find(|(_, lang)| *lang == found).map(|(code, _)| *code)
 }
 
@@ -209,6 +212,11 @@ fn confident(text: &str, thresholds: &Thresholds) -> Option<Lang> {
     whatlang::detect(sample)
         .filter(|info| info.confidence() >= thresholds.min_language_confidence)
         .map(|info| info.lang())
+}
+
+/// The beginning of a text in plain spelling.
+fn plain_sample(text: &str) -> Cow<'_, str> {
+    plain(sample(text))
 }
 
 fn sample(text: &str) -> &str {

@@ -4,7 +4,7 @@
 //! lengths of source and summary, or n log n. No input makes it panic.
 //!
 //! A failed check costs a second, dearer answer, so each check decides for the summary where it cannot tell: a short
-//! text has no language, a rounded figure is the figure, `French` is supported by `France`, and a language in which
+//! text has no language, a word is the same word in another spelling, a rounded figure is the figure, `French` is supported by `France`, and a language in which
 //! every noun is capitalised has no checkable names. What a check does not see is in its module's documentation.
 //!
 //! The checks, in order of cost: [`CheckName`] says what each means, [`Thresholds`] which of them gate and where.
@@ -20,6 +20,7 @@ mod numbers;
 mod refusal;
 mod repetition;
 mod source;
+mod spelling;
 mod text;
 mod thresholds;
 
@@ -27,10 +28,10 @@ use serde::{Deserialize, Serialize};
 
 pub use extract::{Extraction, extraction};
 pub use language::{detect as detect_language, is_plainly_english, language_of};
-pub use text::count_words;
 pub use thresholds::{CheckName, Thresholds};
 
 use source::Source;
+use spelling::Plain;
 use text::Text;
 
 /// What is checked. Build it with the fields that matter and `..Input::default()`.
@@ -86,6 +87,9 @@ impl Check {
 
 /// Runs every check, in the order of [`CheckName::ALL`], whether it gates or not.
 pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
+    let plain = Plain::of(input);
+    let context: Vec<&str> = plain.context.iter().map(|text| &**text).collect();
+    let input = &Input { source: &plain.source, context: &context, summary: &plain.summary, ..*input };
     let source = Source::read(input.source, input.context);
     let summary = Text::read(input.summary);
     let languages = language::Languages::of(input, thresholds);
@@ -115,6 +119,12 @@ fn confidence(input: &Input<'_>, thresholds: &Thresholds) -> Check {
         (false, _) => format!("a tenth of the tokens were guesses: the limit is {}", thresholds.min_logprob),
     };
     Check::new(CheckName::Confidence, passed, input.logprob, detail)
+}
+
+/// Words as a publisher counts them: what stands between spaces and has a letter or digit; characters, in scripts without
+/// spaces.
+pub fn count_words(text: &str) -> usize {
+    text::count_words(&spelling::plain(text))
 }
 
 /// Whether no gating check failed.

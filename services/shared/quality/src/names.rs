@@ -91,8 +91,7 @@ fn run_end(text: &Text<'_>, from: usize) -> usize {
 }
 
 fn is_joined(text: &Text<'_>, index: usize) -> bool {
-    text.boundary(index) == Boundary::None
-        && matches!(text.gap(index), " " | "-" | "'" | "’" | "." | ". " | " & " | "&" | "\u{a0}" | "‑")
+    text.boundary(index) == Boundary::None && matches!(text.gap(index), " " | "-" | "'" | "." | ". " | " & " | "&")
 }
 
 /// The names in a run: `Marie and Pierre Curie` are two.
@@ -180,7 +179,7 @@ fn is_heading(text: &Text<'_>, run: &Run) -> bool {
         return false;
     }
     let after = text.gap(run.end);
-    if after.trim_start_matches([' ', '\u{a0}', '*', '_']).starts_with(':') {
+    if after.trim_start_matches([' ', '*', '_']).starts_with(':') {
         return true;
     }
     if text.boundary(run.start) != Boundary::Line {

@@ -1,7 +1,7 @@
 //! `unsupported_numbers`: every number of the summary is in the source.
 //!
 //! A number is supported if the source has its value, however either is written: thousand separators of any language,
-//! digits or words (English and French), scales, ordinals, Roman numerals, percentages or fractions. Rounding is support
+//! digits or words (English and French), scales, ordinals, Roman numerals, percentages or fractions (`2 1/2`). Rounding is support
 //! (`12 %` for 12.3 %), and so is a value close by behind "about" or "more than". Units must agree where both are written:
 //! 30 days are not 30 months, and an amount of money or a percentage needs its sign somewhere in the source. Dates are compared by
 //! day, month and year.
@@ -10,6 +10,7 @@
 //! wrong place, the sign of a number, sums and differences that the summary works out (they are reported as unsupported).
 
 mod dates;
+mod fractions;
 mod lex;
 mod literal;
 mod units;
@@ -30,6 +31,8 @@ use value::Value;
 use words::Reading;
 
 pub(crate) use dates::month;
+pub(crate) use units::is_length;
+pub(crate) use words::is_number_word;
 
 /// The numbers of the source.
 #[derive(Default)]
@@ -127,6 +130,9 @@ impl Known {
             }
             if let Some(value) = words::hint(&folded) {
                 self.values.entry(value.to_string()).or_default().add(Units::ANY);
+            }
+            for value in fractions::of_word(&folded) {
+                self.values.entry(value.digits).or_default().add(Units::BARE);
             }
             if let Some(value) = roman(text.word(index)) {
                 self.values.entry(value.to_string()).or_default().add(Units::BARE);

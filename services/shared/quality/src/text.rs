@@ -13,7 +13,7 @@ pub(crate) struct Piece {
     pub(crate) end: usize,
 }
 
-/// A text and its pieces.
+/// A text in plain spelling ([`crate::spelling`]) and its pieces.
 #[derive(Debug)]
 pub(crate) struct Text<'a> {
     pub(crate) raw: &'a str,
@@ -86,7 +86,7 @@ impl<'a> Text<'a> {
         if self.ends_sentence(index - 1, gap) {
             return Boundary::Sentence;
         }
-        if gap.contains([':', '“', '«', '"', '‘', '„', '•', '–', '—', '*', '#']) {
+        if gap.contains([':', '“', '‘', '•', '–', '—', '*', '#']) {
             return Boundary::Soft;
         }
         Boundary::None
@@ -120,9 +120,8 @@ fn close(open: &mut Option<usize>, end: usize, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// Words as a publisher counts them: what stands between spaces and has a letter or digit; characters, in scripts without
-/// spaces.
-pub fn count_words(text: &str) -> usize {
+/// Words of a text in plain spelling, as a publisher counts them.
+pub(crate) fn count_words(text: &str) -> usize {
     text.split_whitespace()
         .map(|token| {
             let unspaced = token.chars().filter(|c| is_unspaced(*c)).count();

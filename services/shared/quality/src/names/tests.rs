@@ -1,7 +1,9 @@
 use super::*;
 use crate::Input;
+use crate::spelling::plain;
 
 fn missing_of(source: &str, summary: &str, context: &[&str]) -> String {
+    let (source, summary) = (&*plain(source), &*plain(summary));
     let thresholds = Thresholds::default();
     let input = Input { source, context, summary, ..Input::default() };
     let found =

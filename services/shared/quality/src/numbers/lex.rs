@@ -1,6 +1,7 @@
 //! Finds the numbers and dates of a text.
 
 use super::dates::{self, Numeric};
+use super::fractions;
 use super::literal::{self, Literal};
 use super::units::{self, Unit};
 use super::value::Value;
@@ -74,11 +75,16 @@ pub(crate) fn mentions(text: &Text<'_>, reading: Reading) -> Vec<Mention> {
 
 /// Reads a piece with digits; the piece to go on with.
 fn in_digits(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Mention>) -> usize {
+    // The 2 of `m2` counts nothing.
+    if units::is_power_of_length(text.word(at)) {
+        return at + 1;
+    }
     if let Some(date) = date(text, at) {
         found.push(Mention::new(text, at, at + 3, date));
         return at + 3;
     }
-    let Some(Literal { readings, parts, end, suffix }) = literal::read(text, at, reading) else {
+    let literal = fractions::read(text, at).or_else(|| literal::read(text, at, reading));
+    let Some(Literal { readings, parts, end, suffix }) = literal else {
         let what = What::Identifier { folded: text.folded(at), digits: literal::digit_runs(text.word(at)) };
         found.push(Mention::new(text, at, at + 1, what));
         return at + 1;
@@ -167,7 +173,7 @@ fn scale_at(text: &Text<'_>, at: usize) -> Option<i32> {
 
 /// A unit's sign at the beginning of what follows a number, and the bytes up to its end.
 fn sign_after(gap: &str) -> Option<(Unit, usize)> {
-    let rest = gap.trim_start_matches([' ', '\u{a0}', '\u{202f}', '\u{2009}', '\\']);
+    let rest = gap.trim_start_matches([' ', '\\']);
     let sign = rest.chars().next()?;
     let length = gap.len() - rest.len() + sign.len_utf8();
     Unit::of_sign(sign).map(|unit| (unit, length))
@@ -247,7 +253,7 @@ fn date(text: &Text<'_>, at: usize) -> Option<What> {
         return None;
     }
     let separator = text.gap(at + 1);
-    if !matches!(separator, "/" | "." | "-" | "‑") || text.gap(at + 2) != separator {
+    if !matches!(separator, "/" | "." | "-") || text.gap(at + 2) != separator {
         return None;
     }
     let groups = [at, at + 1, at + 2].map(|index| text.word(index));
@@ -388,5 +394,5 @@ fn is_hedged(text: &Text<'_>, at: usize) -> bool {
 
 /// Between a number and what belongs to it: one space or one hyphen.
 fn is_joint(gap: &str) -> bool {
-    matches!(gap, " " | "-" | "\u{a0}" | "\u{202f}" | "\u{2009}" | "‑" | "\n" | "")
+    matches!(gap, " " | "-" | "\n" | "")
 }

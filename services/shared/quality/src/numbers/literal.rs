@@ -82,7 +82,7 @@ fn split(piece: &str) -> Option<(&str, &str)> {
     (!mixed).then_some((digits, rest))
 }
 
-/// The next group of the same number, if piece `at` is one: its separator (spaces of every kind as one), digits and letters.
+/// The next group of the same number, if piece `at` is one: its separator, digits and letters.
 fn continuation<'a>(
     text: &Text<'a>,
     at: usize,
@@ -93,12 +93,9 @@ fn continuation<'a>(
     let (Some(separator), None) = (gap.next(), gap.next()) else {
         return None;
     };
-    let separator = match separator {
-        '.' | ',' => separator,
-        ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' => ' ',
-        '\'' | '’' => '\'',
-        _ => return None,
-    };
+    if !matches!(separator, '.' | ',' | ' ' | '\'') {
+        return None;
+    }
     let (group, rest) = split(text.word(at))?;
     if matches!(separator, ' ' | '\'') {
         // Only thousands are spaced, and nothing but decimals follows a point.
@@ -146,7 +143,7 @@ fn abbreviated_range(text: &Text<'_>, at: usize, groups: &[&str]) -> Option<Valu
     let [digits] = groups else {
         return None;
     };
-    if at == 0 || digits.len() != 2 || !matches!(text.gap(at), "-" | "–" | "/" | "‑") {
+    if at == 0 || digits.len() != 2 || !matches!(text.gap(at), "-" | "/") {
         return None;
     }
     let (year, rest) = split(text.word(at - 1))?;

@@ -2,9 +2,11 @@ use whatlang::Lang;
 
 use super::*;
 use crate::Input;
+use crate::spelling::plain;
 
 /// What the check reports as missing for a summary in a language.
 fn missing(source: &str, summary: &str, language: &str) -> String {
+    let (source, summary) = (&*plain(source), &*plain(summary));
     let thresholds = Thresholds::default();
     let input = Input { source, summary, expected_language: Some(language), ..Input::default() };
     let found =

@@ -71,7 +71,7 @@ impl Unit {
     /// The unit of a sign.
     pub(crate) fn of_sign(sign: char) -> Option<Self> {
         match sign {
-            '%' | '٪' | '％' => Some(Self::Percent),
+            '%' => Some(Self::Percent),
             '$' => Some(Self::Dollar),
             '€' => Some(Self::Euro),
             '£' => Some(Self::Pound),
@@ -80,6 +80,16 @@ impl Unit {
             _ => None,
         }
     }
+}
+
+/// Whether a word is the sign of a length, of which areas and volumes are made.
+pub(crate) fn is_length(word: &str) -> bool {
+    matches!(word, "m" | "mm" | "cm" | "dm" | "km" | "nm" | "ft" | "yd" | "mi")
+}
+
+/// Whether a word is the sign of an area or a volume: `m2`.
+pub(crate) fn is_power_of_length(word: &str) -> bool {
+    word.strip_suffix(['2', '3']).is_some_and(is_length)
 }
 
 /// The power of ten of a folded scale word.

@@ -266,6 +266,11 @@ pub(crate) fn hint(folded: &str) -> Option<u64> {
     WORDS.get(folded).and_then(|entry| entry.hint)
 }
 
+/// Whether a folded word is part of a number in some language.
+pub(crate) fn is_number_word(folded: &str) -> bool {
+    WORDS.get(folded).is_some_and(|entry| entry.english.is_some() || entry.french.is_some())
+}
+
 fn atom(word: &str, language: Lang) -> Option<Atom> {
     let entry = WORDS.get(word)?;
     match language {
@@ -281,7 +286,7 @@ fn is_and(word: &str) -> bool {
 
 /// Between the words of one number: a space, a hyphen.
 fn is_joint(gap: &str) -> bool {
-    matches!(gap, " " | "-" | "\u{a0}" | "\u{202f}" | "‑" | "\n")
+    matches!(gap, " " | "-" | "\n")
 }
 
 /// A number as it is said.

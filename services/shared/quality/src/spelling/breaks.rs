@@ -1,0 +1,176 @@
+//! The third pass: words broken at the end of a line.
+//!
+//! `Verwal-`, `tung` is `Verwaltung`, but `well-`, `known` is `well-known`: a hyphen at the end of
+//! a line may be the break's or the word's own. Which of the two is told by the other occurrences
+//! in all the texts: beside each other, the two parts keep their hyphen; as one word, they lose it.
+//! Where neither occurs the hyphen is the break's, except before a capital letter or a conjunction
+//! (`Vor-`, `und Nachteile`) and between the parts of a number (`twenty-`, `five`).
+//!
+//! A source has both readings for the checks of names and numbers: the one that was not chosen
+//! becomes context.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::Plain;
+use super::characters::line_end;
+use crate::fold::fold;
+use crate::numbers::is_number_word;
+use crate::text::Text;
+
+/// Longest part of a word that is looked at, in bytes: no word is longer.
+const MAX_PART: usize = 200;
+
+/// Words before which a hyphen stands for a part left out.
+const CONJUNCTIONS: [&str; 14] =
+    ["und", "oder", "bis", "sowie", "bzw", "and", "or", "to", "et", "ou", "en", "of", "och", "y"];
+
+/// A hyphen at the end of a line, within a word.
+struct Break {
+    /// Byte of the hyphen.
+    hyphen: usize,
+    /// Byte of the letter with which the word goes on.
+    resumes: usize,
+    /// The word's parts, folded.
+    left: String,
+    right: String,
+    /// The second part begins with a capital letter.
+    capital: bool,
+}
+
+/// What the texts say about the broken words.
+#[derive(Default)]
+struct Evidence {
+    wanted_pairs: HashSet<(String, String)>,
+    wanted_words: HashSet<String>,
+    pairs: HashSet<(String, String)>,
+    words: HashSet<String>,
+}
+
+/// Mends the broken words of all texts, and adds the other reading of source and context to the
+/// context.
+pub(super) fn mend(plain: &mut Plain<'_>) {
+    let source = breaks(&plain.source);
+    let context: Vec<Vec<Break>> = plain.context.iter().map(|text| breaks(text)).collect();
+    let summary = breaks(&plain.summary);
+    let mut evidence = Evidence::default();
+    for found in context.iter().flatten().chain(&source).chain(&summary) {
+        evidence.want(found);
+    }
+    if evidence.wanted_words.is_empty() {
+        return;
+    }
+    for text in plain.context.iter().chain([&plain.source, &plain.summary]) {
+        evidence.read(text);
+    }
+    let mut others = Vec::new();
+    mend_one(&mut plain.source, &source, &evidence, &mut others);
+    for (text, breaks) in plain.context.iter_mut().zip(&context) {
+        mend_one(text, breaks, &evidence, &mut others);
+    }
+    mend_one(&mut plain.summary, &summary, &evidence, &mut Vec::new());
+    plain.context.extend(others.into_iter().map(Cow::Owned));
+}
+
+/// The text with its broken words mended, if it has any.
+pub(super) fn mended_alone(text: &str) -> Option<String> {
+    let breaks = breaks(text);
+    let mut evidence = Evidence::default();
+    breaks.iter().for_each(|found| evidence.want(found));
+    if breaks.is_empty() {
+        return None;
+    }
+    evidence.read(text);
+    Some(rewritten(text, &breaks, |found| evidence.keeps_hyphen(found)))
+}
+
+fn mend_one(text: &mut Cow<'_, str>, breaks: &[Break], evidence: &Evidence, others: &mut Vec<String>) {
+    if breaks.is_empty() {
+        return;
+    }
+    let mended = rewritten(text, breaks, |found| evidence.keeps_hyphen(found));
+    others.push(rewritten(text, breaks, |found| !evidence.keeps_hyphen(found)));
+    *text = Cow::Owned(mended);
+}
+
+fn rewritten(text: &str, breaks: &[Break], keeps_hyphen: impl Fn(&Break) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for found in breaks {
+        out.push_str(&text[from..found.hyphen]);
+        if keeps_hyphen(found) {
+            out.push('-');
+        }
+        from = found.resumes;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+fn breaks(text: &str) -> Vec<Break> {
+    let mut found = Vec::new();
+    // Text recognition writes the sign of negation for a hyphen at the end of a line.
+    for (hyphen, mark) in text.match_indices(['-', '¬']) {
+        let Some(length) = line_end(&text[hyphen + mark.len()..]) else {
+            continue;
+        };
+        let resumes = hyphen + mark.len() + length;
+        let before = &text[text.ceil_char_boundary(hyphen.saturating_sub(MAX_PART))..hyphen];
+        let after = &text[resumes..text.floor_char_boundary(resumes + MAX_PART)];
+        let left = before.rfind(|c: char| !is_inside(c)).map_or(before, |at| {
+            let end = before[at..].chars().next().map_or(0, char::len_utf8);
+            &before[at + end..]
+        });
+        let right = after.find(|c: char| !is_inside(c)).map_or(after, |at| &after[..at]);
+        let letters = |part: &str| part.contains(char::is_alphabetic) && !part.contains(char::is_numeric);
+        if letters(left) && letters(right) {
+            let capital = right.starts_with(char::is_uppercase);
+            found.push(Break { hyphen, resumes, left: fold(left), right: fold(right), capital });
+        }
+    }
+    found
+}
+
+fn is_inside(character: char) -> bool {
+    character.is_alphanumeric() || unicode_normalization::char::is_combining_mark(character)
+}
+
+impl Evidence {
+    fn want(&mut self, found: &Break) {
+        self.wanted_pairs.insert((found.left.clone(), found.right.clone()));
+        self.wanted_words.insert(format!("{}{}", found.left, found.right));
+    }
+
+    /// Looks for the wanted words and pairs in a text.
+    fn read(&mut self, text: &str) {
+        let text = Text::read(text);
+        let mut before = String::new();
+        for index in 0..text.len() {
+            let word = text.folded(index);
+            if self.wanted_words.contains(&word) {
+                self.words.insert(word.clone());
+            }
+            if matches!(text.gap(index), "-" | " ") {
+                let pair = (before, word);
+                if self.wanted_pairs.contains(&pair) {
+                    self.pairs.insert(pair.clone());
+                }
+                before = pair.1;
+            } else {
+                before = word;
+            }
+        }
+    }
+
+    fn keeps_hyphen(&self, found: &Break) -> bool {
+        if self.pairs.contains(&(found.left.clone(), found.right.clone())) {
+            return true;
+        }
+        if self.words.contains(&format!("{}{}", found.left, found.right)) {
+            return false;
+        }
+        found.capital
+            || CONJUNCTIONS.contains(&found.right.as_str())
+            || (is_number_word(&found.left) && is_number_word(&found.right))
+    }
+}
