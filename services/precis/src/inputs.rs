@@ -5,6 +5,7 @@
 
 mod file;
 mod html;
+mod isolate;
 mod json_lines;
 mod own;
 
@@ -207,7 +208,14 @@ fn file(inputs: &mut Inputs, path: &Path, kind: Kind, options: &ReadOptions) {
     }
 }
 
+/// Reads one input. A panic in its reader is a problem of this input alone.
 fn read(inputs: &mut Inputs, name: &str, stem: &str, kind: Kind, source: &mut dyn Read, options: &ReadOptions) {
+    if let Err(panicked) = isolate::run(|| read_as(inputs, name, stem, kind, source, options)) {
+        inputs.problems.push(Problem { name: name.to_owned(), code: isolate::CODE, message: panicked.to_string() });
+    }
+}
+
+fn read_as(inputs: &mut Inputs, name: &str, stem: &str, kind: Kind, source: &mut dyn Read, options: &ReadOptions) {
     if kind == Kind::Jsonl {
         return json_lines::read(inputs, name, stem, source, options);
     }

@@ -44,6 +44,18 @@ pub enum TextError {
         /// The encoding that it may have.
         guess: &'static str,
     },
+    /// A web page of more parts than are kept in memory.
+    #[error("has more than {limit} elements and pieces of text; split it")]
+    TooManyNodes {
+        /// The limit.
+        limit: usize,
+    },
+    /// A web page whose elements take the parser too long.
+    #[error("is nested in a way that takes more than {limit} steps to read; split it or save it as text")]
+    Entangled {
+        /// The limit.
+        limit: u64,
+    },
     /// Over the limit.
     #[error("is larger than the limit of {} MiB for one document; split it", limit / (1024 * 1024))]
     TooLarge {
@@ -60,7 +72,7 @@ impl TextError {
             Self::Empty | Self::NoText => "empty",
             Self::Binary { .. } => "binary",
             Self::NotUtf8 { .. } => "not_utf8",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::TooManyNodes { .. } | Self::Entangled { .. } => "too_large",
         }
     }
 }
@@ -78,7 +90,7 @@ pub(super) fn text_of(stream: &mut dyn Read, kind: Kind, limit: u64) -> Result<S
         return Err(TextError::TooLarge { limit });
     }
     let text = decode(bytes)?;
-    let text = if kind == Kind::Html { html::text_of(&text)? } else { text };
+    let text = if kind == Kind::Html { html::text_of(&text, limit)? } else { text };
     if source::words(&text) == 0 {
         return Err(if kind == Kind::Html { TextError::NoText } else { TextError::Empty });
     }

@@ -88,7 +88,7 @@ fn a_page_becomes_its_text_without_markup_scripts_and_cut_sentences() {
     let inputs = collect_from(&[Path::new("-")], &page, &ReadOptions { stdin: Kind::Html, ..ReadOptions::default() });
     let text = &inputs.documents[0].text;
     assert!(text.contains(&format!("{sentence}with a link & café.")), "{text}");
-    assert!(text.contains("Heading\n") && text.contains("left") && text.contains("one\ntwo"), "{text}");
+    assert!(text.contains("Heading\n") && text.contains("left") && text.contains("- one\n- two"), "{text}");
     for absent in ["var x", "example.org", "<", "─", "p {"] {
         assert!(!text.contains(absent), "{absent} in {text}");
     }
@@ -133,6 +133,38 @@ fn a_byte_order_mark_is_not_part_of_the_text() {
     assert_eq!(inputs.documents[0].text, "Text.");
 }
 
+/// A stream whose reader panics with what it read.
+struct Panics;
+
+impl Read for Panics {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        panic!("a secret sentence of the document");
+    }
+}
+
+#[test]
+fn a_panic_of_any_reader_is_a_problem_of_its_input() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.txt"), "A text.").unwrap();
+    for stdin in [Kind::Text, Kind::Html, Kind::Jsonl] {
+        let paths = [PathBuf::from("-"), folder.path().to_owned()];
+        let inputs = collect(&paths, &mut Panics, &ReadOptions { stdin, ..ReadOptions::default() });
+        assert_eq!((codes(&inputs), inputs.documents.len()), (vec!["reader_panicked"], 1));
+        let Problem { name, message, .. } = &inputs.problems[0];
+        assert!(name == "stdin" && message.contains("tests.rs:") && !message.contains("secret"), "{message}");
+    }
+}
+
+/// What Rust prints by itself quotes the document. Seen from outside, by this test as another process.
+#[test]
+fn a_panic_of_a_reader_prints_nothing() {
+    let this = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "inputs::tests::a_panic_of_any_reader_is_a_problem_of_its_input", "--nocapture"];
+    let output = std::process::Command::new(this).args(arguments).output().unwrap();
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(printed.contains("1 passed") && !printed.contains("secret"), "{printed}");
+}
+
 /// A page of our own: what is found from it is kept in the repository.
 const PAGE: &str = "<!doctype html><html lang=en><head><title>Harbour</title><style>p { color: red }</style></head><body><h1>The harbour</h1>\
     <p>It opened in <b>May</b> &amp; closed in <i>J&uuml;ly</i>&#46;<br><a href='x'>More</a> <img alt='A ship' src=s></p>\
@@ -151,6 +183,7 @@ fn readers_survive_broken_and_deep_files() {
         let read = move |bytes: &[u8]| {
             let inputs = collect(&[PathBuf::from("-")], &mut &*bytes, &options);
             assert!(inputs.documents.iter().all(|document| !document.text.trim().is_empty()));
+            assert!(!codes(&inputs).contains(&isolate::CODE), "{:?}", inputs.problems);
         };
         for deep in ["<div>", "<table><tr><td>", "<ul><li>", "<b>", "[", "{\"text\":"] {
             read(deep.repeat(1_000).as_bytes());
