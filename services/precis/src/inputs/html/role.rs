@@ -40,7 +40,7 @@ pub(super) enum Role {
     Title,
     /// Not shown.
     Hidden,
-    /// Not shown, and HTML within MathML.
+    /// Not shown, and HTML within a formula.
     HiddenHtml,
 }
 

@@ -283,9 +283,11 @@ fn shown_by_drawing(node: &Handle, out: &mut String) {
     for child in node.children.borrow().iter() {
         match &child.data {
             NodeData::Element { name, .. } if matches!(&*name.local, "text" | "foreignObject") => {
-                shown_by_tree(child, out)
+                shown_by_tree(child, out);
             }
-            NodeData::Element { name, .. } if &*name.local != "defs" => shown_by_drawing(child, out),
+            NodeData::Element { name, .. } if !matches!(&*name.local, "defs" | "script" | "style") => {
+                shown_by_drawing(child, out);
+            }
             _ => {}
         }
     }
