@@ -24,10 +24,12 @@ use crate::member::{JoinRequest, Membership};
 use crate::record::{Output, Position};
 
 mod admin;
+mod begin;
 mod client;
 mod convert;
 mod exclusive;
 mod hanging;
+mod joining;
 mod lag;
 mod member;
 pub(crate) mod ownership;
@@ -35,6 +37,9 @@ mod poll;
 mod publish;
 mod reader;
 mod rebalance;
+mod restart;
+mod start;
+mod topic_id;
 mod transaction;
 
 /// A Kafka cluster. Cheap to clone.

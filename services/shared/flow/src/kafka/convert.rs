@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
-use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use tracing::warn;
 
+use super::start::Committed;
+use super::topic_id::TopicId;
 use crate::member::Mark;
 use crate::record::{Headers, Output, PartitionId, Record};
 
@@ -92,7 +94,27 @@ pub(super) fn partition_list<'a>(partitions: impl IntoIterator<Item = &'a Partit
     list
 }
 
-/// What was committed beside an offset. rdkafka 0.39 panics on what is not UTF-8, and any tool may have committed it.
-pub(super) fn mark(committed: &TopicPartitionListElem<'_>) -> Mark {
-    catch_unwind(AssertUnwindSafe(|| Mark::parse(committed.metadata()))).unwrap_or_default()
+/// Stands between the mark and the topic's id in what is committed beside an offset.
+const TOPIC_ID: &str = " topic=";
+
+/// What is committed beside an offset.
+pub(super) fn metadata(mark: Mark, topic_id: Option<&TopicId>) -> String {
+    topic_id.map_or_else(|| mark.to_string(), |id| format!("{mark}{TOPIC_ID}{id}"))
 }
+
+/// Reads what [`metadata`] wrote, and what this program wrote before topics' ids.
+fn read_metadata(text: &str) -> (Mark, Option<TopicId>) {
+    let (mark, id) = text.rsplit_once(TOPIC_ID).unwrap_or((text, ""));
+    (Mark::parse(mark), TopicId::parse(id))
+}
+
+/// What was committed, if anything was. rdkafka 0.39 panics on metadata that is not UTF-8, and any tool may have
+/// committed it.
+pub(super) fn committed(element: &TopicPartitionListElem<'_>) -> Option<Committed> {
+    let Offset::Offset(offset) = element.offset() else { return None };
+    let (mark, topic_id) = catch_unwind(AssertUnwindSafe(|| read_metadata(element.metadata()))).unwrap_or_default();
+    Some(Committed { offset, mark, topic_id })
+}
+
+#[cfg(test)]
+mod tests;

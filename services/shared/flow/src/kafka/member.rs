@@ -17,10 +17,14 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::begin::TopicsRead;
+use super::convert::metadata;
 use super::ownership::Ownership;
-use super::rebalance::MemberContext;
+use super::poll::Consumers;
+use super::rebalance::{Callbacks, MemberContext, lock};
+use super::topic_id::TopicIds;
 use super::transaction::{Offsets, Renewed};
-use super::{client, poll};
+use super::{client, poll, topic_id};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::Subscription;
@@ -39,7 +43,8 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     let producer = Renewed::start(client::transactional(config, &id)?, transaction_timeout)?;
     let (events, received) = mpsc::unbounded_channel();
     let ownership = Arc::new(Ownership::default());
-    let context = MemberContext {
+    let topics_read = Arc::new(TopicsRead::default());
+    let context = Arc::new(MemberContext {
         group: request.group.clone(),
         ownership: Arc::clone(&ownership),
         events: events.clone(),
@@ -47,22 +52,25 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
         revoke_patience: request.drain_budget + transaction_timeout,
         closing: AtomicBool::new(false),
         reassigned: AtomicBool::new(false),
+        topic_ids: TopicIds::open(config)?,
+        topics_read: Arc::clone(&topics_read),
+        reading: Mutex::default(),
+        joining: Mutex::default(),
+    });
+    let current = Arc::default();
+    let consumers = Consumers {
+        config: topic_id::with_lines(client::member(config, &request.group)?),
+        topics: topic_patterns(&request.subscription),
+        context: Arc::clone(&context),
+        current: Arc::clone(&current),
     };
-    let consumer: BaseConsumer<MemberContext> = client::member(config, &request.group)?
-        .create_with_context(context)
-        .map_err(|error| client::flow_error("starting a consumer", &error))?;
-    let context = Arc::clone(consumer.context());
-    let topics = topic_patterns(&request.subscription);
-    consumer
-        .subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())
-        .map_err(|error| client::flow_error("subscribing", &error))?;
+    let consumer = consumers.start()?;
     info!(group = request.group, transactional_id = id, "joining");
-    let consumer = Arc::new(consumer);
     let (commands, received_commands) = channel();
-    let commits = Commits { producer, ownership, consumer: Arc::downgrade(&consumer), events };
+    let commits = Commits { producer, ownership, topics_read, consumer: current, events };
     let committing = spawn("precis-commit", move || commits.run(&received_commands))?;
     let intake = request.intake;
-    let polling = spawn("precis-poll", move || poll::run(consumer, &intake))?;
+    let polling = spawn("precis-poll", move || poll::run(&consumers, consumer, &intake))?;
     let committer = KafkaCommitter {
         commands: Mutex::new(Some(commands)),
         context,
@@ -160,8 +168,9 @@ impl Drop for KafkaCommitter {
 struct Commits {
     producer: Renewed,
     ownership: Arc<Ownership>,
-    /// The poll thread's: only it may drop the last one.
-    consumer: Weak<BaseConsumer<MemberContext>>,
+    topics_read: Arc<TopicsRead>,
+    /// The poll thread's: only it may drop the last one. None while the poll thread replaces it, and then nothing is owned.
+    consumer: Arc<Mutex<Weak<BaseConsumer<Callbacks>>>>,
     events: UnboundedSender<MemberEvent>,
 }
 
@@ -189,7 +198,7 @@ impl Commits {
         let producer = self.producer.ready()?;
         // Before the lock, so that it is dropped after it: were this the last one, dropping it would leave the group,
         // and that takes the lock.
-        let consumer = self.consumer.upgrade().ok_or(FlowError::Closed)?;
+        let consumer = lock(&self.consumer).upgrade();
         let owned = self.ownership.for_transaction();
         let (parts, stale): (Vec<&Part>, Vec<&Part>) = transaction
             .parts
@@ -199,13 +208,15 @@ impl Commits {
         if parts.is_empty() {
             return Ok(stale);
         }
+        let consumer = consumer.ok_or(FlowError::Closed)?;
         let mut next = TopicPartitionList::new();
         for part in &parts {
             let (topic, partition) = (&part.partition.topic, part.partition.partition);
             next.add_partition_offset(topic, partition, Offset::Offset(part.next_offset))
                 .map_err(|error| client::flow_error("naming offsets", &error))?;
             if let Some(mut element) = next.find_partition(topic, partition) {
-                element.set_metadata(part.mark.to_string());
+                let topic_id = self.topics_read.get(&part.partition);
+                element.set_metadata(metadata(part.mark, topic_id.as_ref()));
             }
         }
         let member = consumer

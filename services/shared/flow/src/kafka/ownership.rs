@@ -69,6 +69,11 @@ impl Ownership {
         self.losing.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Reads nothing more of a partition; what was read of it may still be committed.
+    pub(crate) fn stop_reading(&self, partition: &PartitionId) {
+        lock(&self.reading).remove(partition);
+    }
+
     /// The epochs as they are, and stay as long as this is held.
     pub(crate) fn for_transaction(&self) -> MutexGuard<'_, Epochs> {
         lock(&self.committable)

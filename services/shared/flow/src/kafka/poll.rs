@@ -2,17 +2,19 @@
 //! intake is full, so that the group always hears from this member, however long a document takes.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, warn};
 
-use super::client::flow_error;
+use super::client::{ASK_TIMEOUT, flow_error};
 use super::convert::{Records, partition_list};
-use super::rebalance::MemberContext;
+use super::rebalance::{Callbacks, MemberContext, lock};
+use super::restart::Reading;
 use crate::error::FlowError;
 use crate::member::{Held, Intake, MemberEvent};
 use crate::record::PartitionId;
@@ -29,46 +31,125 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// order in which it went in, so that a topic with thousands of records there stands before the others until a pause takes
 /// them away.
 const TURN: Duration = Duration::from_secs(2);
+/// How long to wait for the log line that names the partition of an error. It comes with the error.
+const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// The consumers of a member, one after the other.
+pub(super) struct Consumers {
+    pub(super) config: ClientConfig,
+    pub(super) topics: Vec<String>,
+    pub(super) context: Arc<MemberContext>,
+    /// The one there is now, for the commit thread.
+    pub(super) current: Arc<Mutex<Weak<BaseConsumer<Callbacks>>>>,
+}
+
+impl Consumers {
+    /// Starts one, which joins the group. Does not wait for the brokers.
+    pub(super) fn start(&self) -> Result<Arc<BaseConsumer<Callbacks>>, FlowError> {
+        let callbacks = Callbacks(Arc::clone(&self.context));
+        let consumer: BaseConsumer<Callbacks> =
+            self.config.create_with_context(callbacks).map_err(|error| flow_error("starting a consumer", &error))?;
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(|error| flow_error("subscribing", &error))?;
+        let consumer = Arc::new(consumer);
+        *lock(&self.current) = Arc::downgrade(&consumer);
+        Ok(consumer)
+    }
+}
+
 /// Polls until the member closes or fails, then leaves the group.
-pub(super) fn run(consumer: Arc<BaseConsumer<MemberContext>>, intake: &Intake) {
-    let context = Arc::clone(consumer.context());
+pub(super) fn run(consumers: &Consumers, mut consumer: Arc<BaseConsumer<Callbacks>>, intake: &Intake) {
+    let context = &consumers.context;
+    while follow(&consumer, context, intake) == Ended::Stuck {
+        warn!(
+            group = context.group,
+            "a topic was made again and this client cannot follow its leaders: it is replaced"
+        );
+        leave(&consumer, context);
+        drop(consumer);
+        *context.reading() = Reading::default();
+        consumer = match consumers.start() {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                context.send(MemberEvent::Failed(error));
+                context.closing.store(true, Ordering::Release);
+                return;
+            }
+        };
+    }
+    context.closing.store(true, Ordering::Release);
+    // Leaves the group, and serves the revocation that this brings about, here on this thread.
+    drop(consumer);
+}
+
+/// Why a consumer is polled no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The member closes.
+    Closing,
+    /// It would never read some partition again: only another one does. librdkafka 2.12 ignores the leaders of a topic that was
+    /// made again as long as their epochs are below those of the old one.
+    Stuck,
+}
+
+/// Polls one consumer.
+fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &Intake) -> Ended {
     let mut records = Records::default();
     let mut paused = Paused::default();
+    let mut unexplained = None;
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
         if !paused.any && (!intake.is_shared() || paused.last.elapsed() < TURN) {
             wait_for_room(intake, PATIENCE, || context.closing.load(Ordering::Acquire));
         }
-        if let Err(error) = paused.follow(&consumer, intake) {
+        if let Err(error) = paused.follow(consumer, context, intake) {
             // Nothing is lost by it: what comes in too much is only memory.
             warn!(group = context.group, %error, "cannot pause or resume");
         }
-        match consumer.poll(if paused.any { POLL_PAUSED } else { POLL }) {
+        let polled = consumer.poll(if paused.any { POLL_PAUSED } else { POLL });
+        context.follow_lines();
+        match polled {
             None => {}
             Some(Ok(message)) => {
                 let record = records.record(&message);
                 // Not ours any more: what was fetched before a revocation may still come out of the client.
-                let Some(epoch) = context.ownership.epoch(&record.partition_id()) else { continue };
-                intake.take(&record.topic, Held::of(&record));
-                if context.events.send(MemberEvent::Record { record, epoch }).is_err() {
-                    break;
+                if let Some(epoch) = context.ownership.epoch(&record.partition_id()) {
+                    intake.take(&record.topic, Held::of(&record));
+                    context.send(MemberEvent::Record { record, epoch });
                 }
             }
             Some(Err(error)) => {
-                if let Some(failure) = failure(&context, &error)
-                    && context.events.send(MemberEvent::Failed(failure)).is_err()
-                {
-                    break;
+                if let Some(failure) = failure(context, &error, &mut unexplained) {
+                    context.send(MemberEvent::Failed(failure));
                 }
             }
         }
+        context.move_restarts(consumer);
+        if context.reading().is_stuck {
+            return Ended::Stuck;
+        }
+        if let Some(since) = unexplained.take_if(|since: &mut Instant| since.elapsed() > EXPLANATION_TIMEOUT)
+            && context.reading().told_out_of_range.is_none_or(|told| told + EXPLANATION_TIMEOUT < since)
+        {
+            context.send(MemberEvent::Failed(offsets_lost(context)));
+        }
+        if let Some((waited, why)) = lock(&context.joining).warning(Instant::now()) {
+            warn!(group = context.group, seconds = waited.as_secs(), why, "still waits to be let into its group");
+        }
     }
-    context.closing.store(true, Ordering::Release);
-    // Leaves the group, and serves the revocation that this brings about, here on this thread.
-    drop(consumer);
+    Ended::Closing
+}
+
+/// Gives all partitions back, drained and committed as for any other revocation, and leaves the group.
+fn leave(consumer: &BaseConsumer<Callbacks>, context: &MemberContext) {
+    consumer.unsubscribe();
+    let deadline = Instant::now() + context.revoke_patience + ASK_TIMEOUT;
+    while !context.reading().assigned.is_empty() && Instant::now() < deadline {
+        context.heartbeat.beat();
+        drop(consumer.poll(POLL));
+    }
 }
 
 /// Returns once the intake is not full, or more than full keeps it closed, or it is over, or `patience` is.
@@ -101,8 +182,12 @@ impl Default for Paused {
 
 impl Paused {
     /// Makes the consumer read exactly the partitions whose topics the intake admits.
-    fn follow(&mut self, consumer: &BaseConsumer<MemberContext>, intake: &Intake) -> Result<(), KafkaError> {
-        let context = consumer.context();
+    fn follow(
+        &mut self,
+        consumer: &BaseConsumer<Callbacks>,
+        context: &MemberContext,
+        intake: &Intake,
+    ) -> Result<(), KafkaError> {
         if context.reassigned.swap(false, Ordering::AcqRel) {
             self.version = None;
         }
@@ -119,7 +204,9 @@ impl Paused {
             consumer.resume(&partition_list(open))?;
         }
         self.partitions.retain(|paused| shut.contains(paused) || !owned.contains(paused));
-        let running: Vec<_> = shut.difference(&self.partitions).cloned().collect();
+        let stopped: Vec<_> = context.reading().stopped().cloned().collect();
+        let running: Vec<_> =
+            shut.iter().chain(&stopped).filter(|shut| !self.partitions.contains(*shut)).cloned().collect();
         if !running.is_empty() {
             consumer.pause(&partition_list(&running))?;
             self.partitions.extend(running);
@@ -131,16 +218,24 @@ impl Paused {
     }
 }
 
-/// What a consumer's error ends; `None`: it passes by itself.
-fn failure(context: &MemberContext, error: &KafkaError) -> Option<FlowError> {
+fn offsets_lost(context: &MemberContext) -> FlowError {
+    let detail = "the next offset is not in the log".to_owned();
+    FlowError::OffsetsLost { group: context.group.clone(), place: "one of its partitions".to_owned(), detail }
+}
+
+/// What a consumer's error ends; `None`: it passes by itself. An error that a log line is going to explain is noted.
+fn failure(context: &MemberContext, error: &KafkaError, unexplained: &mut Option<Instant>) -> Option<FlowError> {
     let code = error.rdkafka_error_code();
     if matches!(error, KafkaError::MessageConsumptionFatal(_)) || code == Some(RDKafkaErrorCode::PollExceeded) {
         return Some(flow_error("reading", error));
     }
     if matches!(code, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) {
-        let place = "one of its partitions".to_owned();
-        let detail = format!("the next offset is no longer in the log ({error})");
-        return Some(FlowError::OffsetsLost { group: context.group.clone(), place, detail });
+        // rdkafka 0.39 does not say of which partition.
+        unexplained.get_or_insert_with(Instant::now);
+        return None;
+    }
+    if let Some(code) = code {
+        lock(&context.joining).note(code, Instant::now());
     }
     if code == Some(RDKafkaErrorCode::BadCompression) {
         // The client names neither place nor size, and asks for the same batch again: its partition stands still, the others

@@ -4,6 +4,9 @@
 //! "end of partition" once when it gets there, and says it again after a seek. So the thread seeks, every few seconds
 //! and when asked, in the partitions that were at their end; when each has said so since, everything that was committed
 //! when it began has been read. A broker that does not answer says nothing, and the reader grows old, as it must.
+//!
+//! **A topic that is deleted and made again** is read from its beginning, by another client: see
+//! [`topic_id`](super::topic_id).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,16 +14,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::client::{self, Logs, flow_error};
 use super::convert::Records;
-use super::{admin, member};
+use super::topic_id::Line;
+use super::{admin, member, topic_id};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::{ReadStart, Reader};
@@ -55,24 +61,13 @@ impl KafkaReader {
         topic: &str,
         start: ReadStart,
     ) -> Result<Self, FlowError> {
-        let partitions = admin::names(observer)?.into_iter().find(|(name, _)| name == topic);
-        let (_, partitions) = partitions.ok_or_else(|| FlowError::UnknownTopic { topic: topic.to_owned() })?;
-        let failed = |error: KafkaError| flow_error("opening a reader", &error);
-        let consumer: BaseConsumer<Logs> = client::reader(config)?.create_with_context(Logs).map_err(failed)?;
-        let mut next = HashMap::new();
-        let mut starts = TopicPartitionList::new();
-        for partition in partitions {
-            let (low, high) = admin::ends_of(observer, topic, partition)?;
-            let from = if start == ReadStart::End { high } else { low };
-            starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
-            next.insert(partition, from);
-        }
+        let (consumer, next) = start_consumer(config, observer, topic, start)?;
         let (items, received) = mpsc::channel(AHEAD);
         let recheck = Arc::new(AtomicBool::new(false));
         let asked = Instant::now();
-        consumer.assign(&starts).map_err(failed)?;
         let pending = next.keys().copied().collect();
         let follower = Follower {
+            config: config.clone(),
             topic: topic.to_owned(),
             consumer,
             items,
@@ -119,10 +114,64 @@ impl Reader for KafkaReader {
     }
 }
 
+/// A consumer that reads all partitions of a topic, and the next offset of each.
+fn start_consumer(
+    config: &KafkaConfig,
+    observer: &BaseConsumer<Logs>,
+    topic: &str,
+    start: ReadStart,
+) -> Result<(BaseConsumer<Lines>, HashMap<i32, i64>), FlowError> {
+    let partitions = admin::names(observer)?.into_iter().find(|(name, _)| name == topic);
+    let (_, partitions) = partitions.ok_or_else(|| FlowError::UnknownTopic { topic: topic.to_owned() })?;
+    let failed = |error: KafkaError| flow_error("opening a reader", &error);
+    let lines = Lines { topic: topic.to_owned(), is_recreated: AtomicBool::new(false) };
+    let client = topic_id::with_lines(client::reader(config)?);
+    let consumer: BaseConsumer<Lines> = client.create_with_context(lines).map_err(failed)?;
+    let mut next = HashMap::new();
+    let mut starts = TopicPartitionList::new();
+    for partition in partitions {
+        let (low, high) = admin::ends_of(observer, topic, partition)?;
+        let from = if start == ReadStart::End { high } else { low };
+        starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+        next.insert(partition, from);
+    }
+    consumer.assign(&starts).map_err(failed)?;
+    Ok((consumer, next))
+}
+
+/// Reads the log lines of a reader's client.
+struct Lines {
+    topic: String,
+    /// Another topic has the name now.
+    is_recreated: AtomicBool,
+}
+
+impl ClientContext for Lines {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Debug => {
+                let line = Line::read(facility, message);
+                if matches!(line, Some(Line::Id { topic, changed: true, .. }) if topic == self.topic) {
+                    self.is_recreated.store(true, Ordering::Release);
+                }
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {}
+            _ => Logs.log(level, facility, message),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Logs.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Lines {}
+
 /// The thread's side.
 struct Follower {
+    config: KafkaConfig,
     topic: String,
-    consumer: BaseConsumer<Logs>,
+    consumer: BaseConsumer<Lines>,
     items: Sender<Item>,
     recheck: Arc<AtomicBool>,
     /// The next offset to read, by partition.
@@ -139,7 +188,13 @@ impl Follower {
         let mut records = Records::default();
         while !self.items.is_closed() {
             self.look_for_end();
-            let item = match self.consumer.poll(POLL) {
+            let polled = self.consumer.poll(POLL);
+            if self.consumer.context().is_recreated.load(Ordering::Acquire) {
+                drop(polled);
+                self.start_again();
+                continue;
+            }
+            let item = match polled {
                 None => continue,
                 Some(Ok(message)) => {
                     let record = records.record(&message);
@@ -164,6 +219,29 @@ impl Follower {
             };
             if self.items.blocking_send(item).is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Reads the topic that has the name now, from its beginning.
+    fn start_again(&mut self) {
+        let started = client::observer(&self.config, None).and_then(|observer| {
+            let observer: BaseConsumer<Logs> =
+                observer.create_with_context(Logs).map_err(|error| flow_error("starting a client", &error))?;
+            start_consumer(&self.config, &observer, &self.topic, ReadStart::Beginning)
+        });
+        match started {
+            Ok((consumer, next)) => {
+                warn!(topic = self.topic, "the topic was deleted and made again: it is read from its beginning");
+                self.consumer = consumer;
+                self.asked = Instant::now();
+                self.pending = next.keys().copied().collect();
+                self.at_end.clear();
+                self.next = next;
+            }
+            Err(error) => {
+                debug!(topic = self.topic, %error, "cannot read the topic that was made again yet");
+                std::thread::sleep(POLL);
             }
         }
     }

@@ -7,9 +7,9 @@
 //!   lost:    end the epochs, abort what is open ─▶ tell the stage ─▶ unassign
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use precis_chaos::{Point, pass};
@@ -22,11 +22,15 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
-use super::client::{ASK_TIMEOUT, Logs, flow_error};
+use super::begin::{Begin, TopicsRead};
+use super::client::{Logs, flow_error};
 use super::convert::partition_ids;
+use super::joining::Joining;
 use super::ownership::Ownership;
+use super::restart::Reading;
+use super::topic_id::{Line, TopicIds};
 use crate::error::{Class, FlowError};
-use crate::member::{Assignment, DrainGuard, Heartbeat, Mark, MemberEvent, start_offset};
+use crate::member::{DrainGuard, Heartbeat, MemberEvent};
 use crate::record::PartitionId;
 
 /// How often a wait on this thread says that it is alive.
@@ -47,20 +51,23 @@ pub(super) struct MemberContext {
     pub(super) closing: AtomicBool,
     /// Set when the assignment changed since the poll loop last looked.
     pub(super) reassigned: AtomicBool,
-}
-
-/// Where a partition starts and ends, and what the group had committed there.
-struct Start {
-    offset: i64,
-    end: i64,
-    committed: Option<Mark>,
+    /// Asks for the ids of topics.
+    pub(super) topic_ids: TopicIds,
+    /// The topics of the partitions that are read.
+    pub(super) topics_read: Arc<TopicsRead>,
+    /// What the poll thread knows of its partitions.
+    pub(super) reading: Mutex<Reading>,
+    /// Why this member waits to be let into its group.
+    pub(super) joining: Mutex<Joining>,
 }
 
 impl MemberContext {
-    fn on_assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+    fn on_assign(&self, consumer: &BaseConsumer<Callbacks>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
-        let starts = match self.starts(consumer, &partitions) {
-            Ok(starts) => starts,
+        lock(&self.joining).joined();
+        self.reading().forget(&partitions);
+        let begins = match self.starts(consumer, &partitions) {
+            Ok(begins) => begins,
             Err(error) => {
                 // Nothing is owned, so nothing can be committed; the stage ends.
                 self.send(MemberEvent::Failed(error));
@@ -69,29 +76,35 @@ impl MemberContext {
             }
         };
         let mut started = TopicPartitionList::new();
-        for (partition, Start { offset, .. }) in partitions.iter().zip(&starts) {
-            let added = started.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset));
+        for (partition, begin) in partitions.iter().zip(&begins) {
+            // What cannot be read yet is assigned all the same, so that it can be taken away.
+            let offset = begin.as_ref().map_or(Offset::End, |begin| Offset::Offset(begin.start.offset()));
+            let added = started.add_partition_offset(&partition.topic, partition.partition, offset);
             self.logged("set a start", added);
         }
         if let Err(error) = consumer.incremental_assign(&started) {
             self.send(MemberEvent::Failed(flow_error("assigning partitions", &error)));
             return;
         }
-        let epochs = self.ownership.gain(&partitions);
-        let assigned = partitions.into_iter().zip(epochs).zip(starts);
-        let assigned = assigned.map(|((partition, epoch), Start { offset, end, committed })| Assignment {
-            partition,
-            epoch,
-            start: offset,
-            end,
-            committed,
-        });
-        self.send(MemberEvent::Assigned(assigned.collect()));
+        self.reading().assigned.extend(partitions.iter().cloned());
+        let mut assigned = Vec::with_capacity(partitions.len());
+        for (partition, begin) in partitions.into_iter().zip(begins) {
+            match begin {
+                Ok(begin) => assigned.push(self.gain(partition, begin)),
+                Err(error @ FlowError::OffsetsLost { .. }) => self.stop(partition, error),
+                Err(_) => self.reading().start_later(partition),
+            }
+        }
         self.reassigned.store(true, Ordering::Release);
+        match self.fail_if_all_stopped() {
+            Ok(()) => self.send(MemberEvent::Assigned(assigned)),
+            Err(error) => self.send(MemberEvent::Failed(error)),
+        }
     }
 
-    fn on_revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+    fn on_revoke(&self, consumer: &BaseConsumer<Callbacks>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
+        self.reading().forget(&partitions);
         if consumer.assignment_lost() {
             warn!(group = self.group, partitions = partitions.len(), "partitions were lost");
             self.ownership.lose(&partitions, &|| self.heartbeat.beat());
@@ -130,13 +143,17 @@ impl MemberContext {
         );
     }
 
-    /// Where each partition starts.
-    fn starts(&self, consumer: &BaseConsumer<Self>, partitions: &[PartitionId]) -> Result<Vec<Start>, FlowError> {
+    /// How each partition begins, or why it does not.
+    fn starts(
+        &self,
+        consumer: &BaseConsumer<Callbacks>,
+        partitions: &[PartitionId],
+    ) -> Result<Vec<Result<Begin, FlowError>>, FlowError> {
         let deadline = Instant::now() + ASSIGN_PATIENCE;
         loop {
             self.heartbeat.beat();
-            let error = match self.ask_starts(consumer, partitions) {
-                Ok(starts) => return Ok(starts),
+            let error = match self.ask(consumer, partitions, None) {
+                Ok(begins) => return Ok(begins),
                 Err(error) => error,
             };
             if error.class() != Class::Retry || Instant::now() >= deadline || self.closing.load(Ordering::Acquire) {
@@ -147,32 +164,8 @@ impl MemberContext {
         }
     }
 
-    fn ask_starts(&self, consumer: &BaseConsumer<Self>, partitions: &[PartitionId]) -> Result<Vec<Start>, FlowError> {
-        let doing = "reading committed offsets";
-        let unavailable = |error: KafkaError| flow_error(doing, &error);
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let asked = super::convert::partition_list(partitions);
-        let committed = consumer.committed_offsets(asked, ASK_TIMEOUT).map_err(unavailable)?;
-        let mut starts = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let found = committed.find_partition(&partition.topic, partition.partition);
-            let found = found.ok_or_else(|| FlowError::Internal { detail: format!("no answer for {partition}") })?;
-            found.error().map_err(unavailable)?;
-            let committed = if let Offset::Offset(offset) = found.offset() { Some(offset) } else { None };
-            let (low, end) = consumer
-                .fetch_watermarks(&partition.topic, partition.partition, ASK_TIMEOUT)
-                .map_err(|error| flow_error("reading where partitions start", &error))?;
-            let offset = start_offset(&self.group, partition, committed, low)?;
-            starts.push(Start { offset, end, committed: committed.map(|_| super::convert::mark(&found)) });
-            self.heartbeat.beat();
-        }
-        Ok(starts)
-    }
-
     /// The stage may be gone already: then nobody needs to know.
-    fn send(&self, event: MemberEvent) {
+    pub(super) fn send(&self, event: MemberEvent) {
         let _ = self.events.send(event);
     }
 
@@ -183,14 +176,32 @@ impl MemberContext {
     }
 }
 
-impl ClientContext for MemberContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+/// What the consumer calls: the log lines and rebalances of one client. A member may have one after the other.
+pub(super) struct Callbacks(pub(super) Arc<MemberContext>);
+
+impl MemberContext {
+    fn note(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if matches!(level, RDKafkaLogLevel::Debug) {
+            if let Some(line) = Line::read(facility, message) {
+                self.reading().note(line);
+            }
+            return;
+        }
         if facility == "MAXPOLL" {
             // The partitions are somebody else's already; a process that could not poll for that long hangs.
             let detail = message.to_owned();
             self.send(MemberEvent::Failed(FlowError::Client { doing: "polling in time", detail }));
         }
-        Logs.log(level, facility, message);
+        // What librdkafka says below a warning is asked for because of its debug lines alone.
+        if !matches!(level, RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info) {
+            Logs.log(level, facility, message);
+        }
+    }
+}
+
+impl ClientContext for Callbacks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.note(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -198,15 +209,20 @@ impl ClientContext for MemberContext {
     }
 }
 
-impl ConsumerContext for MemberContext {
+impl ConsumerContext for Callbacks {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        self.heartbeat.beat();
+        self.0.heartbeat.beat();
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.on_assign(consumer, list);
+            self.0.on_assign(consumer, list);
         } else {
-            self.on_revoke(consumer, list);
+            self.0.on_revoke(consumer, list);
         }
     }
+}
+
+/// A thread that panicked while it held the lock leaves plain data behind.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

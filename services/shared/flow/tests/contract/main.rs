@@ -38,6 +38,7 @@ mod outages;
 mod outputs;
 mod oversize;
 mod raw;
+mod recreated;
 mod stage;
 mod stage_failures;
 mod support;

@@ -51,6 +51,8 @@ catalogue! {
             "Changes of the partitions that a stage owns: assigned, revoked or lost";
         StageUncleanTakeovers, "precis_stage_unclean_takeovers_total", ["stage"],
             "Partitions taken over from an owner that had not given them away: it died, or was cut off";
+        LogRestarts, "precis_log_restarts_total", ["group", "reason"],
+            "Partitions read again from their beginning: their topic was deleted and made again (recreated), or Kafka lost records that had been read (truncated)";
         RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
         RouterMixMisses, "precis_router_mix_misses_total", ["tier", "reason"],
@@ -96,6 +98,8 @@ catalogue! {
         StageLag, "precis_stage_lag_records", ["stage"], "Records between what a stage committed and the end of its partitions";
         StageOldestIncompleteSeconds, "precis_stage_oldest_incomplete_seconds", ["stage"],
             "Age of the record in flight that has waited longest; 0 when none is";
+        LogPartitionsStopped, "precis_log_partitions_stopped", ["group"],
+            "Partitions that are not read, since records expired before they were read or the group's offsets are gone: `offsets_lost` in the log names them";
         StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
             "Time since a followed topic was last read to its end; beyond 10 nothing leaves the house";

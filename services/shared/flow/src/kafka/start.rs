@@ -1,0 +1,111 @@
+//! Where reading a partition starts: decided from what the group committed, which topic that was, and where the log begins and
+//! ends now.
+//!
+//! | committed | topic | log | reading starts |
+//! | --- | --- | --- | --- |
+//! | within the log | the same, or not known | | there |
+//! | anything | another of the same name | whole | at its beginning: it is another log |
+//! | beyond the end | the same, or not known | | at its beginning: what came after the loss is not told from what was read |
+//! | before the beginning | the same, or not known | | nowhere: records expired unread |
+//! | nothing | | whole | at its beginning |
+//! | nothing, or another topic | | begins later | nowhere: which records were processed is unknown |
+//!
+//! Reading again is safe, since documents have identities; passing over a record is not.
+
+use super::topic_id::TopicId;
+use crate::error::FlowError;
+use crate::member::{Mark, start_offset};
+use crate::record::PartitionId;
+
+/// What a group committed in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Committed {
+    /// The next offset to process.
+    pub(super) offset: i64,
+    /// How the owner stood to the partition.
+    pub(super) mark: Mark,
+    /// The topic in which it was committed; `None` when the brokers have no ids, or another tool committed it.
+    pub(super) topic_id: Option<TopicId>,
+}
+
+/// A partition as it is now.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The topic's id, if the brokers have ids.
+    pub(super) topic_id: Option<TopicId>,
+    /// The first offset still there.
+    pub(super) low: i64,
+    /// One past the last stable offset.
+    pub(super) end: i64,
+    /// The log is known to have lost its end below what was read.
+    pub(super) is_truncated: bool,
+    /// An offset up to which it was read before, beside what is committed.
+    pub(super) position: Option<i64>,
+}
+
+/// Where reading starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Where the group stands, or at the beginning of a log that it never read.
+    Known(i64),
+    /// At the beginning of the log, although the group was further on.
+    Again {
+        /// The beginning.
+        offset: i64,
+        /// Why.
+        why: Again,
+    },
+}
+
+/// Why a partition is read from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The topic was deleted, and another of the same name made.
+    Recreated,
+    /// The log ends before what was read: Kafka lost records.
+    Truncated,
+}
+
+impl Again {
+    /// The label of metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Recreated => "recreated",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
+impl Start {
+    /// The offset.
+    pub(super) fn offset(&self) -> i64 {
+        match self {
+            Self::Known(offset) | Self::Again { offset, .. } => *offset,
+        }
+    }
+
+    /// Decides. Whatever the group reads again it also commits again: what it committed before counts for nothing.
+    ///
+    /// # Errors
+    /// `offsets_lost`: nobody can know.
+    pub(super) fn decide(
+        group: &str,
+        partition: &PartitionId,
+        committed: Option<&Committed>,
+        found: &Found,
+    ) -> Result<Self, FlowError> {
+        let offset = committed.map(|committed| committed.offset);
+        let was = committed.and_then(|committed| committed.topic_id.as_ref());
+        if was.zip(found.topic_id.as_ref()).is_some_and(|(was, is)| was != is) {
+            return start_offset(group, partition, None, found.low)
+                .map(|offset| Self::Again { offset, why: Again::Recreated });
+        }
+        if found.is_truncated || offset.max(found.position).is_some_and(|reached| reached > found.end) {
+            return Ok(Self::Again { offset: found.low, why: Again::Truncated });
+        }
+        start_offset(group, partition, offset, found.low).map(Self::Known)
+    }
+}
+
+#[cfg(test)]
+mod tests;
