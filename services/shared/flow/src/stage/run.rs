@@ -325,7 +325,11 @@ impl Stage {
         self.commit_due = None;
         let records = if self.one_by_one > 0 { 1 } else { TRANSACTION_LIMIT.records };
         let limit = TransactionLimit { records, ..TRANSACTION_LIMIT };
-        let Some(transaction) = self.partitions.lend(limit) else { return };
+        let Some(transaction) = self.partitions.lend(limit) else {
+            // The pause is over, and what was aborted went with its partition: the next commit waits for nothing.
+            self.aborts = 0;
+            return;
+        };
         self.records_lent = transaction.parts.iter().map(|part| part.outputs.len()).sum();
         let lent = transaction.parts.iter().map(|part| (part.partition.clone(), part.epoch)).collect();
         let committer = Arc::clone(&self.committer);

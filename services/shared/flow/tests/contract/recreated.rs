@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 
 use crate::kafka_only::delete_records;
 use crate::support::{
-    FromFn, Running, World, assert_each_once, copy, copy_to, counts, publish_numbers, read_all, read_count, text, until, within,
+    FromFn, Running, World, assert_each_once, copy, copy_to, counts, publish_numbers, read_all, read_count, text,
+    until, within,
 };
 
 /// Deletes topics, and returns when the brokers have.

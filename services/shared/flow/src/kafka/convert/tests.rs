@@ -14,7 +14,7 @@ fn what_is_committed_beside_an_offset_is_read_back() {
 }
 
 #[test]
-fn what_other_tools_commit_beside_an_offset_is_no_topic() {
+fn what_other_tools_commit_beside_an_offset_is_survived() {
     for text in ["", " topic=", "open topic=short", "topic=7QcY9yb_QzSZRiiIH8kxLg", "{\"v\":1}"] {
         assert_eq!(read_metadata(text).1, None, "{text}");
     }

@@ -245,3 +245,23 @@ async fn a_revocation_waits_for_no_record_that_waits_for_its_next_try() {
     assert_eq!(bench.intake.holding(), Held::default(), "nothing is held of what is left to the next owner");
     assert!(bench.intake.admits("in"), "and nobody here waits for what is away");
 }
+
+/// As when a topic is deleted while a transaction holds its offsets: the brokers refuse it, then its partitions are lost.
+#[tokio::test(start_paused = true)]
+async fn an_abort_whose_partition_went_holds_up_no_other() {
+    let mut bench = Bench::new().await;
+    bench.assign(0, 1);
+    bench.record(0, 0, 1, "go");
+    let (_, reply) = bench.transaction().await;
+    let detail = "unknown topic or partition".to_owned();
+    reply.send(Err(FlowError::Unavailable { doing: "sending offsets", detail })).unwrap();
+    bench.events.send(MemberEvent::Lost(vec![id(0)])).unwrap();
+    // Over the pause that follows an abort.
+    tokio::time::sleep(JOIN_BACKOFF * 2).await;
+    let committed = Some(Mark::Closed);
+    let assignment = Assignment { partition: id(1), epoch: 2, start: 0, end: 0, committed };
+    bench.events.send(MemberEvent::Assigned(vec![assignment])).unwrap();
+    bench.record(1, 0, 2, "go");
+    let (parts, _) = bench.transaction().await;
+    assert_eq!(parts, [(1, 0)], "that somebody works there, before the first record starts");
+}
