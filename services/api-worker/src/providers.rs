@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use precis_config::ConfigError;
 use precis_pipeline::{Control, House};
 use precis_policy::PriceTable;
 use precis_telemetry::metrics::Gauge;
@@ -16,7 +17,7 @@ use crate::caller::Caller;
 use crate::ledger::Ledger;
 use crate::pacer::Pacer;
 use crate::provider::{Anthropic, HttpProvider, OpenAi, Provider, Wire};
-use crate::settings::{ApiWorkerSettings, ProviderSettings};
+use crate::settings::{ANTHROPIC_KEY, ApiWorkerSettings, OPENAI_KEY, ProviderSettings};
 use crate::summariser::{ApiSummariser, Decoding};
 use crate::tiers::{ApiTier, Unfit};
 
@@ -34,8 +35,8 @@ pub(crate) struct Providers {
 /// A provider that this build speaks to.
 struct Known {
     name: &'static str,
-    /// `None` without a key.
-    provider: Option<Arc<dyn Provider>>,
+    /// Or why it cannot be asked.
+    provider: Result<Arc<dyn Provider>, Unfit>,
     pacer: Arc<Pacer>,
     breaker: breaker::Limits,
     refuse_after: Duration,
@@ -47,8 +48,8 @@ impl Providers {
     pub(crate) fn new(house: &House, settings: &ApiWorkerSettings) -> anyhow::Result<Self> {
         let openai = OpenAi { token_limit: settings.openai.token_limit };
         let known = vec![
-            Known::new(Anthropic, &settings.anthropic, "ANTHROPIC_API_KEY", "https://api.anthropic.com")?,
-            Known::new(openai, &settings.openai, "OPENAI_API_KEY", "https://api.openai.com/v1")?,
+            Known::new(Anthropic, &settings.anthropic, ANTHROPIC_KEY, "https://api.anthropic.com")?,
+            Known::new(openai, &settings.openai, OPENAI_KEY, "https://api.openai.com/v1")?,
         ];
         Ok(Self {
             known,
@@ -89,7 +90,7 @@ impl Providers {
         settings: &ApiWorkerSettings,
         draining: &CancellationToken,
     ) -> Result<Caller, Unfit> {
-        let provider = known.provider.clone().ok_or(Unfit::NoKey)?;
+        let provider = known.provider.clone()?;
         let price = self.prices.price(&tier.provider, &tier.model).map_err(|_| Unfit::PriceUnknown)?;
         Ok(Caller {
             tier: tier.name.clone(),
@@ -116,14 +117,20 @@ impl Providers {
 impl Known {
     fn new<W: Wire>(wire: W, settings: &ProviderSettings, variable: &str, default_url: &str) -> anyhow::Result<Self> {
         let name = wire.name();
-        let key = settings.key(variable)?;
-        let provider = if key.is_some() || settings.keyless {
-            let http = settings.http(default_url, key);
-            let transport = HttpProvider::new(wire, &http)
-                .with_context(|| format!("api_worker.{name}.base_url {}", http.base_url))?;
-            Some(Arc::new(transport) as Arc<dyn Provider>)
-        } else {
-            None
+        let provider = match settings.key(variable) {
+            Ok(None) if !settings.keyless => Err(Unfit::NoKey),
+            Ok(key) => {
+                let http = settings.http(default_url, key);
+                let transport = HttpProvider::new(wire, &http)
+                    .with_context(|| format!("api_worker.{name}.base_url {}", http.base_url))?;
+                Ok(Arc::new(transport) as Arc<dyn Provider>)
+            }
+            // The tiers of other providers are served: this one's are off, as they are without a key.
+            Err(error @ ConfigError::SecretCharacters { .. }) => {
+                tracing::error!(provider = name, code = error.code(), "{error}");
+                Err(Unfit::KeyUnusable)
+            }
+            Err(error) => return Err(error.into()),
         };
         Ok(Self {
             name,

@@ -19,6 +19,11 @@ use crate::summariser::Decoding;
 /// More attempts in a row than this amplify the outage that they try to survive.
 const MAX_ATTEMPTS: u32 = 10;
 
+/// Variable with the key for Anthropic.
+pub(crate) const ANTHROPIC_KEY: &str = "ANTHROPIC_API_KEY";
+/// Variable with the key for OpenAI and servers like it.
+pub(crate) const OPENAI_KEY: &str = "OPENAI_API_KEY";
+
 /// `[api_worker]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -152,6 +157,17 @@ impl BreakerSettings {
 }
 
 impl ApiWorkerSettings {
+    /// Whether the providers' keys that are there can be read and sent; a provider without a key is no error.
+    ///
+    /// # Errors
+    /// A key file that cannot be read; a key that a header cannot carry. Each names its variable or file.
+    pub fn check_keys(&self) -> Result<(), ConfigError> {
+        for (provider, variable) in [(&self.anthropic, ANTHROPIC_KEY), (&self.openai, OPENAI_KEY)] {
+            provider.key(variable)?;
+        }
+        Ok(())
+    }
+
     /// The prices in force.
     ///
     /// # Errors
@@ -168,7 +184,7 @@ impl ProviderSettings {
     /// The key, from the environment or the file; `None` where there is none.
     ///
     /// # Errors
-    /// A key file that cannot be read.
+    /// A key file that cannot be read; a key that a header cannot carry.
     pub fn key(&self, variable: &str) -> Result<Option<Secret>, ConfigError> {
         Secret::from_env_or_file(variable, self.key_file.as_deref())
     }

@@ -35,6 +35,11 @@ pub enum Unfit {
         "no key for this provider: set its variable or key file (ANTHROPIC_API_KEY, OPENAI_API_KEY, api_worker.*.key_file)"
     )]
     NoKey,
+    /// The key for the provider cannot be sent.
+    #[error(
+        "the key for this provider has characters that a header cannot carry: correct its variable or key file (ANTHROPIC_API_KEY, OPENAI_API_KEY, api_worker.*.key_file)"
+    )]
+    KeyUnusable,
     /// The price table does not have the model.
     #[error(
         "no price for this model: add it to the price table (api_worker.prices); an unknown price is never taken as 0"
@@ -46,12 +51,13 @@ pub enum Unfit {
 }
 
 impl Unfit {
-    const ALL: [Self; 3] = [Self::NoKey, Self::PriceUnknown, Self::ProviderUnknown];
+    const ALL: [Self; 4] = [Self::NoKey, Self::KeyUnusable, Self::PriceUnknown, Self::ProviderUnknown];
 
     /// Stable code: the reason in `control` and in trials.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoKey => "no_key",
+            Self::KeyUnusable => "key_unusable",
             Self::PriceUnknown => "price_unknown",
             Self::ProviderUnknown => "provider_unknown",
         }

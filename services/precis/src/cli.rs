@@ -20,8 +20,9 @@ Examples:
 
 Exit codes:
   0  every document has a summary, or the command did what was asked
-  1  wrong usage, or something in the environment is missing or down
-  2  some inputs or documents have no summary, or some checks failed";
+  1  wrong usage, or something in the environment is missing, down or full (also stdout)
+  2  some inputs or documents have no summary, or some checks failed
+A reader of stdout that goes away, as in `precis results | head`, changes neither the work nor the exit code.";
 
 /// The command line.
 #[derive(Debug, Parser)]

@@ -42,13 +42,6 @@ pub struct Input {
     pub text: String,
 }
 
-impl Input {
-    /// Words as people count them.
-    pub fn words(&self) -> usize {
-        source::words(&self.text)
-    }
-}
-
 /// An input that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

@@ -42,13 +42,22 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Doctor(args) => commands::doctor::run(&globals, args, &out).await,
         Command::Config(args) => commands::config::run(&globals, &args, &out),
     };
-    match result.and_then(|exit| out.flush().map(|()| exit).map_err(Into::into)) {
-        Ok(exit) => exit,
-        // Whoever read our answer has seen enough.
-        Err(error) if output::is_closed_pipe(&error) => Exit::Done,
-        Err(error) => {
-            out.note(format_args!("error: {error:#}"));
-            Exit::Environment
-        }
+    let exit = result.unwrap_or_else(|error| {
+        out.error(format_args!("{error:#}"));
+        Exit::Environment
+    });
+    out.finish(exit)
+}
+
+/// Prints what clap says instead of running a command: help, the version, or what is wrong with the arguments.
+pub fn tell_usage(answer: &clap::Error) -> Exit {
+    let out = Output::of_process(false);
+    let text = answer.render();
+    if answer.use_stderr() {
+        // The arguments stand in it, so that it is printed as other untrusted text is, without colours.
+        out.notes(text.to_string().trim_end());
+        return Exit::Environment;
     }
+    out.help(&text);
+    out.finish(Exit::Done)
 }

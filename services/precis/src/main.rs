@@ -3,16 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use precis::{cli::Cli, exit::Exit, run};
+use precis::{cli::Cli, exit::Exit, run, tell_usage};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors.
-            let exit = if error.use_stderr() { Exit::Environment } else { Exit::Done };
-            return if error.print().is_ok() { exit.into() } else { Exit::Environment.into() };
-        }
+        Err(answer) => return tell_usage(&answer).into(),
     };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(cli)).into(),

@@ -1,182 +1,54 @@
-//! How far a run is: a bar on a terminal, a plain line every few seconds elsewhere.
+//! How far a run is: a bar on a terminal, a plain line now and then elsewhere.
 //!
-//! Time left is reckoned in tokens, not in documents: all documents of a batch advance together, so for a long time none is done although
-//! half of the work is. [`Pace`] is the pure part.
+//! [`pace`] is the pure part: what is known, and whether that is enough to tell how long the rest takes.
 
-use std::{
-    collections::VecDeque,
-    io::IsTerminal as _,
-    time::{Duration, Instant},
-};
+pub mod pace;
+
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{output::Output, report};
+use crate::output::{Output, draws_on_stderr, visible};
+pub use pace::{Pace, Tokens};
 
-/// Tokens that a word of a document costs to read, before any document has shown it.
-const READ_A_WORD_AT_FIRST: f64 = 1.6;
-/// Tokens that are written for a document, before any has shown it.
-const WRITTEN_AT_FIRST: f64 = 160.0;
-/// What writing a token takes, in reading one: those that are read are computed many at a time.
-const WRITING_TO_READING: f64 = 4.0;
-/// Time over which rates are averaged.
-const WINDOW: Duration = Duration::from_mins(1);
-/// The longest time left that is told, seconds: a hundred days.
-const LONGEST_LEFT: f64 = 8_640_000.0;
-/// Time between plain lines.
-const PLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Time until the first plain line, and the least time between two.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// Plain lines come after each such part of the run so far: a long run does not fill a log file.
+const PLAIN_PART: u32 = 10;
+/// A terminal of fewer columns has room for the text, not for a bar beside it.
+const MIN_WIDTH_OF_BAR: usize = 80;
 
-/// Tokens that a model has computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tokens {
-    /// Of documents and prompts.
-    pub read: u64,
-    /// Of answers.
-    pub written: u64,
-}
-
-impl Tokens {
-    fn all(self) -> u64 {
-        self.read + self.written
-    }
-
-    fn work(self) -> f64 {
-        self.read as f64 + self.written as f64 * WRITING_TO_READING
-    }
-}
-
-/// What is known of a run's speed. Takes values, reads no clock.
-#[derive(Debug, Clone, Default)]
-pub struct Pace {
-    documents: usize,
-    settled: usize,
-    /// Documents that a model has to read, and their words; how many are done.
-    computed: usize,
-    words: usize,
-    computed_done: usize,
-    words_done: usize,
-    tokens_done: Tokens,
-    samples: VecDeque<(Duration, Tokens)>,
-}
-
-impl Pace {
-    /// A run of `documents`, of which a model has to read `computed` with `words` words together.
-    pub fn new(documents: usize, computed: usize, words: usize) -> Self {
-        Self { documents, computed, words, ..Self::default() }
-    }
-
-    /// A document that was settled from the store.
-    pub fn settled_from_store(&mut self) {
-        self.settled += 1;
-    }
-
-    /// A document that was computed.
-    pub fn computed(&mut self, words: usize, tokens: Tokens) {
-        self.settled += 1;
-        self.computed_done += 1;
-        self.words_done += words;
-        self.tokens_done.read += tokens.read;
-        self.tokens_done.written += tokens.written;
-    }
-
-    /// All tokens computed so far, at a time since the start.
-    pub fn sample(&mut self, at: Duration, tokens: Tokens) {
-        self.samples.push_back((at, tokens));
-        while self.samples.len() > 2
-            && self.samples.front().is_some_and(|(first, _)| at.saturating_sub(*first) > WINDOW)
-        {
-            self.samples.pop_front();
-        }
-    }
-
-    /// Tokens a second over the last minute.
-    pub fn tokens_a_second(&self) -> f64 {
-        match (self.samples.front(), self.samples.back()) {
-            (Some((from, first)), Some((to, last))) if to > from => {
-                last.all().saturating_sub(first.all()) as f64 / to.saturating_sub(*from).as_secs_f64()
-            }
-            _ => 0.0,
-        }
-    }
-
-    /// Documents a minute since the start, without those from the store.
-    pub fn documents_a_minute(&self, at: Duration) -> f64 {
-        if at.is_zero() { 0.0 } else { self.computed_done as f64 * 60.0 / at.as_secs_f64() }
-    }
-
-    /// The share of the work that is done, 0 to 1.
-    pub fn done(&self) -> f64 {
-        if self.settled >= self.documents {
-            return 1.0;
-        }
-        let computed = self.work_computed();
-        (computed / (computed + self.work_left()).max(1.0)).min(0.99)
-    }
-
-    /// Time left at the pace of the last minute; `None` while too little is done to tell.
-    pub fn left(&self) -> Option<Duration> {
-        let ((from, first), (to, last)) = (self.samples.front()?, self.samples.back()?);
-        let rate = (last.work() - first.work()) / to.saturating_sub(*from).as_secs_f64();
-        let is_known = self.done() > 0.02 && rate.is_finite() && rate > 0.0;
-        is_known.then(|| Duration::from_secs_f64((self.work_left() / rate).min(LONGEST_LEFT)))
-    }
-
-    fn work_computed(&self) -> f64 {
-        self.samples.back().map_or(0.0, |(_, tokens)| tokens.work()).max(self.tokens_done.work())
-    }
-
-    /// What is left by what the documents that are done have cost, less what the others have cost so far.
-    fn work_left(&self) -> f64 {
-        let each =
-            |done: u64, of: usize, at_first: f64| if of > 0 && done > 0 { done as f64 / of as f64 } else { at_first };
-        let read = each(self.tokens_done.read, self.words_done, READ_A_WORD_AT_FIRST);
-        let written = each(self.tokens_done.written, self.computed_done, WRITTEN_AT_FIRST);
-        let others = self.words.saturating_sub(self.words_done) as f64 * read
-            + self.computed.saturating_sub(self.computed_done) as f64 * written * WRITING_TO_READING;
-        (others - (self.work_computed() - self.tokens_done.work())).max(0.0)
-    }
-
-    fn describe(&self, at: Duration) -> String {
-        let left = match self.left().map(|left| left.as_secs().max(1)) {
-            None => "…".to_owned(),
-            Some(seconds @ ..60) => format!("{seconds} s"),
-            Some(seconds) => report::duration(seconds as f64),
-        };
-        format!(
-            "{}/{} documents · {:.1} documents a minute · {:.0} tokens a second · {left} left",
-            self.settled,
-            self.documents,
-            self.documents_a_minute(at),
-            self.tokens_a_second(),
-        )
-    }
-}
-
-/// Shows a [`Pace`].
+/// Shows a [`Pace`]. What is drawn is taken away at the end, also where the run ends early.
 pub struct Progress<'a> {
     pace: Pace,
     started: Instant,
     bar: Option<ProgressBar>,
-    last_line: Instant,
+    last_line: Duration,
     out: &'a Output,
 }
 
 impl<'a> Progress<'a> {
     /// Starts to show.
     pub fn new(pace: Pace, out: &'a Output) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:24.cyan/dim} {msg}")
+        let bar = draws_on_stderr().then(|| {
+            let columns = console_columns();
+            let template = if columns < MIN_WIDTH_OF_BAR { "{wide_msg}" } else { "{bar:24.cyan/dim} {wide_msg}" };
+            let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("━━─");
             ProgressBar::new(1000).with_style(style)
         });
-        let now = Instant::now();
-        Self { pace, started: now, bar, last_line: now, out }
+        Self { pace, started: Instant::now(), bar, last_line: Duration::ZERO, out }
     }
 
-    /// The numbers behind it.
-    pub fn pace(&mut self) -> &mut Pace {
-        &mut self.pace
+    /// A document for which nothing was computed: it was settled before, or its record could not be used.
+    pub fn settled(&mut self, id: &str) {
+        self.pace.settled(id);
+    }
+
+    /// A document that a model has answered with so many tokens.
+    pub fn computed(&mut self, id: &str, tokens: Tokens) {
+        self.pace.computed(id, tokens, self.elapsed());
     }
 
     /// Time since the start.
@@ -184,17 +56,16 @@ impl<'a> Progress<'a> {
         self.started.elapsed()
     }
 
-    /// Shows where it stands, with all tokens computed so far.
-    pub fn tick(&mut self, tokens: Tokens) {
+    /// Shows where it stands, with all tokens computed so far and the sequences that are being computed.
+    pub fn tick(&mut self, tokens: Tokens, running: u64) {
         let at = self.elapsed();
-        self.pace.sample(at, tokens);
-        let text = self.pace.describe(at);
+        self.pace.sample(at, tokens, running);
         if let Some(bar) = &self.bar {
             bar.set_position((self.pace.done() * 1000.0) as u64);
-            bar.set_message(text);
-        } else if self.last_line.elapsed() >= PLAIN_EVERY {
-            self.last_line = Instant::now();
-            self.out.note(text);
+            bar.set_message(self.pace.describe(at));
+        } else if at >= next_plain_line(self.last_line) {
+            self.last_line = at;
+            self.out.note(self.pace.describe(at));
         }
     }
 
@@ -214,5 +85,46 @@ impl<'a> Progress<'a> {
     }
 }
 
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A bar for bytes with a message beside it; hidden where nothing can be drawn.
+pub fn bytes_bar() -> ProgressBar {
+    if !draws_on_stderr() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:24.cyan/dim} {bytes}/{total_bytes} {wide_msg}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━─"))
+}
+
+/// A text that comes from elsewhere, for a bar.
+pub fn message(text: &str) -> String {
+    visible::line(text).into_owned()
+}
+
+/// When the next plain line comes after one.
+fn next_plain_line(last: Duration) -> Duration {
+    last + PLAIN_INTERVAL.max(last / PLAIN_PART)
+}
+
+fn console_columns() -> usize {
+    comfy_table::Table::new().use_stderr().width().map_or(MIN_WIDTH_OF_BAR, usize::from)
+}
+
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_lines_become_rarer_in_a_long_run() {
+        let mut lines = vec![Duration::ZERO];
+        while let Some(last) = lines.last().filter(|last| **last < Duration::from_hours(10)) {
+            lines.push(next_plain_line(*last));
+        }
+        assert_eq!(lines[..4], [0, 10, 20, 30].map(Duration::from_secs));
+        assert!(lines.len() < 80, "{}", lines.len());
+    }
+}

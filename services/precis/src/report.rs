@@ -2,6 +2,7 @@
 
 mod files;
 mod kept;
+mod markdown;
 mod table;
 mod totals;
 

@@ -114,6 +114,24 @@ async fn without_a_key_the_tier_is_off_and_documents_go_back_until_there_is_one(
     worker.stop().await;
 }
 
+/// A key that cannot be sent is like none: what needs it is off, and the worker goes on for the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_sent_switches_its_tier_off() {
+    let house = house_for(&ANTHROPIC).await;
+    let faults = Faults::start(Vec::new(), ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
+    let mut settings = settings(&house, &faults.url, true);
+    let key_file = house.root.path().join("two-lines");
+    std::fs::write(&key_file, "first\nsecond\n").unwrap();
+    settings.anthropic.key_file = Some(key_file);
+    let worker = start(&house, settings);
+    house.route("one").await;
+    assert_eq!(escalation(&house).await.trial.result, TrialResult::Refused);
+    assert!(faults.seen().is_empty());
+    worker.stop().await;
+    let switch = house.house.control.switches().remove(0);
+    assert_eq!((switch.state, switch.reason.as_str()), (SwitchState::Off, "key_unusable"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_an_operator_set_is_left_alone() {
     let house = house_for(&OPENAI).await;

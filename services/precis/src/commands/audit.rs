@@ -11,7 +11,14 @@ use precis_pipeline::topics;
 use precis_schemas::{AuditRecord, codec};
 use serde::Serialize;
 
-use crate::{cli::Globals, environment::Environment, exit::Exit, follow::read_to_end, output, output::Output, report};
+use crate::{
+    cli::Globals,
+    environment::Environment,
+    exit::Exit,
+    follow::read_to_end,
+    output::{Output, Table},
+    report,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,13 +87,13 @@ async fn list(environment: &Environment, last: usize, out: &Output) -> anyhow::R
             out.value(&row(record))?;
         }
     } else if records.is_empty() {
-        out.line("nothing was done yet")?;
+        out.line("nothing was done yet");
     } else {
-        let mut table = output::table(&["When", "Who", "Action", "Target", "Change", "Reason", "Details"]);
+        let mut table = Table::new(&["When", "Who", "Action", "Target", "Change", "Reason", "Details"]);
         for record in &records {
-            table.add_row(cells(record));
+            table.row(cells(record));
         }
-        out.table(&mut table)?;
+        out.table(&table);
     }
     Ok(Exit::Done)
 }
@@ -95,7 +102,7 @@ async fn follow(environment: &Environment, out: &Output) -> anyhow::Result<Exit>
     let log = environment.log().await?;
     let mut reader = log.reader(topics::AUDIT, ReadStart::Beginning).await?;
     let stop = precis_telemetry::Shutdown::from_signals()?;
-    while !stop.is_cancelled() {
+    while !stop.is_cancelled() && !out.is_closed() {
         let record = tokio::select! {
             record = reader.next(WAIT) => record?,
             () = stop.cancelled() => break,
@@ -105,9 +112,9 @@ async fn follow(environment: &Environment, out: &Output) -> anyhow::Result<Exit>
         if out.json() {
             out.value(&row(&record))?;
         } else {
-            out.line(cells(&record).iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  "))?;
+            out.line(cells(&record).iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  "));
         }
-        out.flush()?;
+        out.flush();
     }
     Ok(Exit::Done)
 }
@@ -130,16 +137,11 @@ fn cells(record: &AuditRecord) -> Vec<String> {
     };
     let details = record.details.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
     [&report::utc(record.at), &record.by, &record.action, &record.target, &change, &record.reason, &details]
-        .map(|cell| on_one_line(cell))
+        .map(String::clone)
         .into()
 }
 
 /// A digest's beginning; anything else whole.
 fn short(text: &str) -> &str {
     if text.len() == DIGEST_CHARACTERS { report::short(text) } else { text }
-}
-
-/// Whoever may write to the topic may write what a terminal would obey.
-fn on_one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -52,12 +52,12 @@ pub fn run(globals: &Globals, args: &Args, out: &Output) -> anyhow::Result<Exit>
     match args.action {
         Action::Reference => {
             for (name, table) in sections() {
-                out.line(format_args!("### `[{name}]`\n\n{table}"))?;
+                out.file(&format!("### `[{name}]`\n\n{table}"));
             }
             Ok(Exit::Done)
         }
         Action::Metrics => {
-            out.line(precis_telemetry::metrics::markdown())?;
+            out.file(&precis_telemetry::metrics::markdown());
             Ok(Exit::Done)
         }
         Action::Codes => {
@@ -68,7 +68,7 @@ pub fn run(globals: &Globals, args: &Args, out: &Output) -> anyhow::Result<Exit>
         Action::Show => {
             let environment = Environment::load(globals)?;
             read_all(&environment)?;
-            out.line(environment.settings.render_redacted().trim_end())?;
+            out.file(environment.settings.render_redacted().trim_end());
             Ok(Exit::Done)
         }
     }
@@ -97,8 +97,8 @@ fn check(globals: &Globals, out: &Output) -> anyhow::Result<Exit> {
         out.value(&json!({ "ok": verdict.is_ok(), "problem": problem }))?;
     } else {
         match &verdict {
-            Ok(()) => out.line("the settings are fine")?,
-            Err(error) => out.note(format_args!("error: {error:#}")),
+            Ok(()) => out.line("the settings are fine"),
+            Err(error) => out.error(format_args!("{error:#}")),
         }
     }
     Ok(if verdict.is_ok() { Exit::Done } else { Exit::SomeFailed })
@@ -106,7 +106,7 @@ fn check(globals: &Globals, out: &Output) -> anyhow::Result<Exit> {
 
 fn read_all(environment: &Environment) -> anyhow::Result<()> {
     HouseSettings::read(&environment.settings)?;
-    Sections::read(&environment.settings)?;
+    Sections::read(&environment.settings)?.api_worker.check_keys()?;
     Ok(())
 }
 

@@ -79,7 +79,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
             Verdict::Warning => "warning",
             Verdict::Failed => "FAILED",
         };
-        out.line(format_args!("{mark:8} {:13} {}", finding.check, finding.detail))
+        out.line(format_args!("{mark:8} {:13} {}", finding.check, finding.detail));
+        Ok(())
     };
     tell(checks::settings(&environment))?;
     for finding in checks::log(&environment).await {

@@ -3,12 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use precis_gpu_worker::ModelSettings;
 use precis_inference::models::{self, ModelEntry, Progress};
 use serde_json::json;
 
-use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output};
+use crate::{
+    cli::Globals,
+    environment::Environment,
+    exit::Exit,
+    output::{Output, Table},
+    progress::{bytes_bar, message},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +64,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
             if out.json() {
                 out.value(&json!({ "name": entry.name, "path": path }))?;
             } else {
-                out.line(format_args!("{} is at {}", entry.name, path.display()))?;
+                out.line(format_args!("{} is at {}", entry.name, path.display()));
             }
             Ok(Exit::Done)
         }
@@ -86,7 +92,7 @@ pub async fn ensure_present(settings: &ModelSettings, out: &Output) -> anyhow::R
 fn list(settings: &ModelSettings, out: &Output) -> anyhow::Result<Exit> {
     let (manifest, folder) = (settings.load_manifest()?, settings.models_directory());
     let mut table =
-        output::table(&["Name", "Revision", "Family", "Quantisation", "Context", "Licence", "On this machine"]);
+        Table::new(&["Name", "Revision", "Family", "Quantisation", "Context", "Licence", "On this machine"]);
     for entry in &manifest.models {
         let path = models::locate(entry, &folder).ok();
         if out.json() {
@@ -94,7 +100,7 @@ fn list(settings: &ModelSettings, out: &Output) -> anyhow::Result<Exit> {
             out.value(&json!({ "entry": entry, "path": path, "used": used }))?;
         }
         let name = if entry.name == settings.name { format!("{} *", entry.name) } else { entry.name.clone() };
-        table.add_row(vec![
+        table.row([
             name,
             entry.revision.clone(),
             entry.family.clone(),
@@ -105,8 +111,8 @@ fn list(settings: &ModelSettings, out: &Output) -> anyhow::Result<Exit> {
         ]);
     }
     if !out.json() {
-        out.table(&mut table)?;
-        out.line(format_args!("* is the one that the settings name; files are kept in {}", folder.display()))?;
+        out.table(&table);
+        out.line(format_args!("* is the one that the settings name; files are kept in {}", folder.display()));
     }
     Ok(Exit::Done)
 }
@@ -139,8 +145,8 @@ fn verify_one(entry: &ModelEntry, folder: &Path, out: &Output) -> anyhow::Result
         out.value(&json!({ "name": entry.name, "ok": verdict.is_ok(), "code": code, "message": message }))?;
     } else {
         match &verdict {
-            Ok(path) => out.line(format_args!("{}: sha256 is the pinned one ({})", entry.name, path.display()))?,
-            Err(error) => out.note(format_args!("error: {}: {error} ({})", entry.name, error.code())),
+            Ok(path) => out.line(format_args!("{}: sha256 is the pinned one ({})", entry.name, path.display())),
+            Err(error) => out.error(format_args!("{}: {error} ({})", entry.name, error.code())),
         }
     }
     Ok(verdict.is_ok())
@@ -154,18 +160,15 @@ struct PullBar {
 
 impl PullBar {
     fn show(&mut self, step: &Progress) {
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:24.cyan/dim} {bytes}/{total_bytes} {msg}");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━─"))
-        });
+        let bar = self.bar.get_or_insert_with(bytes_bar);
         match step {
-            Progress::Fetching { source } => bar.set_message(format!("fetching {source}")),
+            Progress::Fetching { source } => bar.set_message(message(&format!("fetching {source}"))),
             Progress::Installing { done, total } => {
                 bar.set_length(*total);
                 bar.set_position(*done);
                 bar.set_message("checking and installing");
             }
-            Progress::Skipped { source, reason } => bar.println(format!("{source}: {reason}")),
+            Progress::Skipped { source, reason } => bar.println(message(&format!("{source}: {reason}"))),
         }
     }
 }

@@ -16,7 +16,13 @@ use precis_policy::{Policy, Tier, TierKind};
 use serde_json::json;
 
 use super::{operator, topics::record_created};
-use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output, report};
+use crate::{
+    cli::Globals,
+    environment::Environment,
+    exit::Exit,
+    output::{Output, Table},
+    report,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,11 +93,11 @@ fn check(file: &Path, out: &Output) -> anyhow::Result<Exit> {
         out.value(&json!({ "ok": errors.is_empty(), "digest": digest, "errors": errors }))?;
     } else {
         for error in &errors {
-            out.note(format_args!("error: {error}"));
+            out.error(error);
         }
         match &digest {
             Some(digest) => {
-                out.line(format_args!("{} is a valid policy, digest {}", file.display(), report::short(digest)))?;
+                out.line(format_args!("{} is a valid policy, digest {}", file.display(), report::short(digest)));
             }
             None => out.note(format_args!("{} cannot be used", file.display())),
         }
@@ -113,7 +119,7 @@ async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, o
     if out.json() {
         out.value(&json!({ "applied": true, "digest": digest }))?;
     } else {
-        out.line(format_args!("in force: {}", report::short(&digest)))?;
+        out.line(format_args!("in force: {}", report::short(&digest)));
     }
     Ok(Exit::Done)
 }
@@ -157,7 +163,7 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
             Some(text) => text.to_owned(),
             None => toml::to_string(&*governing.policy)?,
         };
-        out.line(text.trim_end())?;
+        out.file(text.trim_end());
         return Ok(Exit::Done);
     }
     if out.json() {
@@ -166,16 +172,16 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
         out.value(&json!({ "digest": governing.digest, "applied": applied, "policy": &*governing.policy }))?;
         return Ok(Exit::Done);
     }
-    out.line(format_args!("policy {}", report::short(&governing.digest)))?;
+    out.line(format_args!("policy {}", report::short(&governing.digest)));
     match &applied {
         Some(applied) => {
-            out.line(format_args!("applied by {} at {}", applied.applied_by, report::utc(applied.applied_at)))?;
+            out.line(format_args!("applied by {} at {}", applied.applied_by, report::utc(applied.applied_at)));
         }
-        None => out.line("none was applied: this is what the settings start with")?,
+        None => out.line("none was applied: this is what the settings start with"),
     }
-    let mut table = output::table(&["Tier", "Kind", "Model", "Share", "Most sensitive", "Residency", "Enabled"]);
+    let mut table = Table::new(&["Tier", "Kind", "Model", "Share", "Most sensitive", "Residency", "Enabled"]);
     for tier in &governing.policy.tiers {
-        table.add_row(vec![
+        table.row([
             tier.name.clone(),
             match tier.kind {
                 TierKind::Gpu => "gpu".to_owned(),
@@ -188,6 +194,6 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
             tier.enabled.to_string(),
         ]);
     }
-    out.table(&mut table)?;
+    out.table(&table);
     Ok(Exit::Done)
 }

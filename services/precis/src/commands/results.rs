@@ -82,9 +82,9 @@ async fn list(environment: &Environment, args: &Args, out: &Output) -> anyhow::R
             out.value(row)?;
         }
     } else if rows.is_empty() {
-        out.line("no outcomes yet")?;
+        out.line("no outcomes yet");
     } else {
-        out.table(&mut report::table_of(rows.make_contiguous(), out.width().into()))?;
+        out.table(&report::table_of(rows.make_contiguous(), out.width()));
     }
     Ok(Exit::Done)
 }
@@ -94,7 +94,7 @@ async fn follow(environment: &Environment, args: &Args, out: &Output) -> anyhow:
     let start = if args.new { ReadStart::End } else { ReadStart::Beginning };
     let mut reader = log.reader(topics::SUMMARIES, start).await?;
     let stop = precis_telemetry::Shutdown::from_signals()?;
-    while !stop.is_cancelled() {
+    while !stop.is_cancelled() && !out.is_closed() {
         let record = tokio::select! {
             record = reader.next(WAIT) => record?,
             () = stop.cancelled() => break,
@@ -105,9 +105,9 @@ async fn follow(environment: &Environment, args: &Args, out: &Output) -> anyhow:
             if out.json() {
                 out.value(&row)?;
             } else {
-                out.line(report::plain_text(&row))?;
+                out.text(report::plain_text(&row));
             }
-            out.flush()?;
+            out.flush();
         }
     }
     Ok(Exit::Done)
@@ -133,11 +133,11 @@ async fn one(environment: &Environment, id: &str, args: &Args, out: &Output) -> 
         out.value(&serde_json::json!({ "result": row, "decision": outcome.decision, "trail": outcome.trail, "origin": outcome.origin }))?;
         return Ok(Exit::Done);
     }
-    out.line(report::plain_text(&row))?;
+    out.text(report::plain_text(&row));
     for check in &outcome.checks {
         let verdict = if check.passed { "passed" } else { "failed" };
         let value = check.value.map_or_else(String::new, |value| format!("{value:.2} "));
-        out.line(format_args!("   {:20} {verdict:7} {value}{}", check.name, check.detail))?;
+        out.line(format_args!("   {:20} {verdict:7} {value}{}", check.name, check.detail));
     }
     if let Some(decision) = &outcome.decision {
         out.line(format_args!(
@@ -145,12 +145,12 @@ async fn one(environment: &Environment, id: &str, args: &Args, out: &Output) -> 
             decision.chosen,
             decision.reason,
             report::short(&decision.policy_digest)
-        ))?;
+        ));
     }
     for trial in &outcome.trail {
-        out.line(format_args!("   tried: {} ({})", trial.tier, trial.code))?;
+        out.line(format_args!("   tried: {} ({})", trial.tier, trial.code));
     }
-    out.line(format_args!("   settled: {}, cost {}", report::utc(outcome.settled_at), outcome.cost))?;
+    out.line(format_args!("   settled: {}, cost {}", report::utc(outcome.settled_at), outcome.cost));
     Ok(Exit::Done)
 }
 

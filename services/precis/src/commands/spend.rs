@@ -7,7 +7,13 @@ use precis_pipeline::topics;
 use precis_schemas::Usd;
 use serde::Serialize;
 
-use crate::{cli::Globals, environment::Environment, exit::Exit, follow, output, output::Output};
+use crate::{
+    cli::Globals,
+    environment::Environment,
+    exit::Exit,
+    follow,
+    output::{Output, Table},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,7 +113,7 @@ fn show(report: &Report, by: &[By], out: &Output) -> anyhow::Result<()> {
     let columns = [(By::Day, "Day"), (By::Tier, "Tier"), (By::Tenant, "Tenant")];
     let mut header: Vec<_> = columns.iter().filter(|(what, _)| by.contains(what)).map(|(_, name)| *name).collect();
     header.extend(["Requests", "Open", "Billed", "Possibly billed", "Tokens in", "Tokens out"]);
-    let mut table = output::table(&header);
+    let mut table = Table::new(&header);
     let mut rows: Vec<&Row> = report.groups.iter().collect();
     rows.push(&report.total);
     for (number, row) in rows.into_iter().enumerate() {
@@ -122,9 +128,9 @@ fn show(report: &Report, by: &[By], out: &Output) -> anyhow::Result<()> {
         cells.extend([row.requests.to_string(), row.open.to_string()]);
         cells.extend([row.billed.to_string(), row.possibly_billed.to_string()]);
         cells.extend([row.input_tokens.to_string(), row.output_tokens.to_string()]);
-        table.add_row(cells);
+        table.row(cells);
     }
-    out.table(&mut table)?;
+    out.table(&table);
     Ok(())
 }
 

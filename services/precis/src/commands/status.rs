@@ -13,7 +13,13 @@ use precis_schemas::{PolicyApplied, SwitchState, TierSwitch};
 use serde::Serialize;
 
 use super::policy::model_of;
-use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output, report};
+use crate::{
+    cli::Globals,
+    environment::Environment,
+    exit::Exit,
+    output::{Output, Table},
+    report,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -153,16 +159,17 @@ fn topic(topic: &TopicStatus) -> Topic {
 }
 
 fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
-    out.line(format_args!("log     {}", status.log))?;
-    out.line(format_args!("store   {}", status.store))?;
+    out.line(format_args!("log     {}", status.log));
+    out.line(format_args!("store   {}", status.store));
     let by = match (&status.policy.applied_by, &status.policy.applied_at) {
         (Some(by), Some(at)) => format!("applied by {by} at {at}"),
         _ => "none was applied: what the settings start with".to_owned(),
     };
-    out.line(format_args!("policy  {} ({by})\n", report::short(&status.policy.digest)))?;
-    let mut table = output::table(&["Tier", "Kind", "Model", "Enabled", "Switch", "Reason", "By"]);
+    out.line(format_args!("policy  {} ({by})", report::short(&status.policy.digest)));
+    out.line("");
+    let mut table = Table::new(&["Tier", "Kind", "Model", "Enabled", "Switch", "Reason", "By"]);
     for tier in &status.tiers {
-        table.add_row(vec![
+        table.row([
             tier.name.clone(),
             tier.kind.to_owned(),
             tier.model.clone(),
@@ -172,19 +179,19 @@ fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
             tier.switched_by.clone().unwrap_or_default(),
         ]);
     }
-    out.table(&mut table)?;
-    out.line("")?;
-    let mut table = output::table(&["Group", "Lag", "Partitions"]);
+    out.table(&table);
+    out.line("");
+    let mut table = Table::new(&["Group", "Lag", "Partitions"]);
     for group in &status.groups {
         let lag = if group.partitions == 0 { "never ran".to_owned() } else { group.lag.to_string() };
-        table.add_row(vec![group.name.clone(), lag, group.partitions.to_string()]);
+        table.row([group.name.clone(), lag, group.partitions.to_string()]);
     }
-    out.table(&mut table)?;
-    out.line("")?;
-    let mut table = output::table(&["Topic", "Partitions", "Offsets"]);
+    out.table(&table);
+    out.line("");
+    let mut table = Table::new(&["Topic", "Partitions", "Offsets"]);
     for topic in &status.topics {
-        table.add_row(vec![topic.name.clone(), topic.partitions.to_string(), (topic.end - topic.low).to_string()]);
+        table.row([topic.name.clone(), topic.partitions.to_string(), (topic.end - topic.low).to_string()]);
     }
-    out.table(&mut table)?;
+    out.table(&table);
     Ok(())
 }

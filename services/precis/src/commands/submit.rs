@@ -145,7 +145,7 @@ fn tell(input: &Input, document: &Document, tenant: &str, position: &Position, o
             position: position.to_string(),
         })?;
     } else {
-        out.line(&document.document_id)?;
+        out.line(&document.document_id);
     }
     Ok(())
 }

@@ -35,7 +35,8 @@ Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 16 M
 than the model's context are read in parts, never cut. A document with the same text and the same wishes as before is \
 settled from what is stored.
 
-Exit codes: 0 every input has a summary, 1 wrong usage or environment, 2 some inputs have none.";
+Exit codes: 0 every input has a summary, 1 wrong usage or environment, 2 some inputs have none. A reader of stdout that goes \
+away changes neither the work nor the exit code; files of --out are written first.";
 
 /// Summarise files here and now, with everything in this process
 #[derive(Debug, clap::Args)]
@@ -119,6 +120,8 @@ fn conclude(
     let run::Finished { mut rows, elapsed, interrupted, .. } = finished;
     rows.extend(inputs.problems.iter().map(Row::not_read));
     let totals = Totals::of(&rows, elapsed);
+    // Before anything is printed, and what is printed does not wait for it either: neither costs the other.
+    let written = args.out.as_ref().map(|folder| report::write_files(folder, &rows, &totals));
     if out.json() {
         for row in &rows {
             out.value(row)?;
@@ -126,18 +129,17 @@ fn conclude(
     } else {
         if args.out.is_none() {
             for row in &rows {
-                out.line(report::plain_text(row))?;
+                out.text(report::plain_text(row));
             }
         }
         if args.out.is_some() || rows.len() > 1 {
-            out.table(&mut report::table_of(&rows, out.width().into()))?;
+            out.table(&report::table_of(&rows, out.width()));
         }
-        out.line(&totals)?;
+        out.text(&totals);
     }
-    if let Some(folder) = &args.out {
-        let written = report::write_files(folder, &rows, &totals)?;
+    if let Some(written) = written.transpose()? {
         if written.kept > 0 {
-            let (kept, folder) = (report::plural(written.kept, "better result"), folder.display());
+            let (kept, folder) = (report::plural(written.kept, "better result"), written.page.parent().unwrap_or(&written.page).display());
             out.note(format_args!("{kept} of an earlier run stay in {folder}"));
         }
         out.note(format_args!("to read: {}; a JSON file for each document beside it", written.page.display()));

@@ -86,7 +86,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     if out.json() {
         out.value(&json!({ "tier": tier, "state": state.as_str() }))?;
     } else {
-        out.line(format_args!("tier {tier} is {}", state.as_str()))?;
+        out.line(format_args!("tier {tier} is {}", state.as_str()));
     }
     Ok(Exit::Done)
 }

@@ -12,7 +12,12 @@ use precis_pipeline::{
 use serde_json::json;
 
 use super::operator;
-use crate::{cli::Globals, environment::Environment, exit::Exit, output, output::Output};
+use crate::{
+    cli::Globals,
+    environment::Environment,
+    exit::Exit,
+    output::{Output, Table},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,7 +84,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     changes.extend(log.ensure_topics(&work).await?);
     record_created(&*log, &changes, Actor { by: &operator(by.as_deref()), reason: &reason }).await?;
 
-    let mut table = output::table(&["Topic", "State"]);
+    let mut table = Table::new(&["Topic", "State"]);
     let mut exit = Exit::Done;
     for change in &changes {
         let (state, differences) = match &change.change {
@@ -95,10 +100,10 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         }
         let text =
             if differences.is_empty() { state.to_owned() } else { format!("{state}: {}", differences.join("; ")) };
-        table.add_row(vec![change.topic.clone(), text]);
+        table.row([change.topic.clone(), text]);
     }
     if !out.json() {
-        out.table(&mut table)?;
+        out.table(&table);
     }
     Ok(exit)
 }

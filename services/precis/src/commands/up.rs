@@ -83,8 +83,8 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     // A group that another process holds, or a broker that is away, shows here.
     services.ready(&house).await?;
     if !out.json() {
-        out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C")?;
-        out.flush()?;
+        out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C");
+        out.flush();
     }
     let mut ended = Ok(());
     let mut policy = tokio::time::interval(POLICY_INTERVAL);
@@ -137,14 +137,14 @@ fn tell(running: &Running, out: &Output) -> anyhow::Result<()> {
     if out.json() {
         return Ok(out.value(running)?);
     }
-    out.line(format_args!("{:11} {}", "log", running.log))?;
-    out.line(format_args!("{:11} {}", "store", running.store))?;
-    out.line(format_args!("{:11} {}", "policy", report::short(&running.policy)))?;
+    out.line(format_args!("{:11} {}", "log", running.log));
+    out.line(format_args!("{:11} {}", "store", running.store));
+    out.line(format_args!("{:11} {}", "policy", report::short(&running.policy)));
     for Service { service, does } in &running.services {
-        out.line(format_args!("{service:11} {does}"))?;
+        out.line(format_args!("{service:11} {does}"));
     }
     let telemetry = running.telemetry.as_deref().unwrap_or("not served; set telemetry.listen, such as 127.0.0.1:9464");
-    out.line(format_args!("{:11} {telemetry}", "metrics"))?;
-    out.flush()?;
+    out.line(format_args!("{:11} {telemetry}", "metrics"));
+    out.flush();
     Ok(())
 }

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Row, Totals, display_names, kept};
+use super::{Row, Totals, display_names, kept, markdown};
+use crate::output::visible;
 
 /// File with all summaries.
 pub const PAGE: &str = "summaries.md";
@@ -62,16 +63,15 @@ pub fn write_files(folder: &Path, rows: &[Row], totals: &Totals) -> io::Result<W
             (*row, better) = (earlier, better + 1);
             continue;
         }
-        let mut json = serde_json::to_vec_pretty(row)?;
-        json.push(b'\n');
-        replace(&path, &json)?;
+        let json = format!("{}\n", visible::json(&serde_json::to_string_pretty(row)?));
+        replace(&path, json.as_bytes())?;
     }
     let page = folder.join(PAGE);
     let worth_it = shown.iter().any(|row| row.outcome.has_summary());
     if worth_it || !page.exists() {
         let seconds = Duration::try_from_secs_f64(totals.seconds).unwrap_or_default();
         let totals = if better > 0 { Totals::of(&shown, seconds) } else { totals.clone() };
-        replace(&page, markdown(&shown, &totals).as_bytes())?;
+        replace(&page, summaries_md(&shown, &totals).as_bytes())?;
     }
     Ok(Written { page, kept: better })
 }
@@ -110,7 +110,7 @@ fn file_name(row: &Row, taken: &mut HashSet<String>) -> String {
     candidate
 }
 
-fn markdown(rows: &[Row], totals: &Totals) -> String {
+fn summaries_md(rows: &[Row], totals: &Totals) -> String {
     let head = format!("{PAGE_MARK}\n\n# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
     let sections = rows.iter().zip(display_names(rows)).map(|(row, name)| section(row, &name));
     std::iter::once(head).chain(sections).collect::<Vec<_>>().join("\n")
@@ -118,8 +118,8 @@ fn markdown(rows: &[Row], totals: &Totals) -> String {
 
 fn section(row: &Row, name: &str) -> String {
     let body = match &row.summary {
-        Some(summary) => summary.trim().to_owned(),
-        None => format!("No summary: {}", escape(&row.reason())),
+        Some(summary) => markdown::text(summary.trim()),
+        None => format!("No summary: {}", markdown::field(&row.reason())),
     };
     let mut facts = vec![row.outcome.as_str().to_owned()];
     if row.outcome.has_summary() {
@@ -132,18 +132,7 @@ fn section(row: &Row, name: &str) -> String {
     }
     let findings = match row.findings() {
         none if none.is_empty() => none,
-        findings => format!("\n> Checks: {}\n", escape(&findings)),
+        findings => format!("\n> Checks: {}\n", markdown::field(&findings)),
     };
-    format!("## {}\n\n{body}\n\n<sub>{}</sub>\n{findings}", escape(name), escape(&facts.join(" · ")))
-}
-
-/// Names are shown as they are, not as markup.
-fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, character| {
-        if "\\`*_[]<>#|".contains(character) {
-            out.push('\\');
-        }
-        out.push(character);
-        out
-    })
+    format!("## {}\n\n{body}\n\n<sub>{}</sub>\n{findings}", markdown::field(name), markdown::field(&facts.join(" · ")))
 }

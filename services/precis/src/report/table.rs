@@ -1,55 +1,83 @@
 //! The table at the end, and summaries as plain text on a terminal.
 
-use comfy_table::{Cell, CellAlignment, Table};
-
 use super::{End, Row, display_names};
-use crate::output;
+use crate::output::{
+    GAP, MIN_FOLDED, Table, visible,
+    width::{columns, shorten, shorten_start},
+};
 
 const HEADER: [&str; 8] = ["Document", "Outcome", "Tier", "Words", "Seconds", "Finish", "Checks found", "First words"];
-/// Columns that are shown whole, however narrow the terminal is.
-const WHOLE: std::ops::Range<usize> = 1..6;
-/// Characters between two columns.
-const GAP: usize = 3;
-/// The most characters of a document's name, and of what the checks found.
-const NAME_CHARACTERS: usize = 40;
-const FINDINGS_CHARACTERS: usize = 44;
-/// Below this width there is no room for the tier and the finish reason.
-const ROOMY: usize = 112;
-const HIDDEN_IF_NARROW: [usize; 2] = [2, 5];
-/// The least characters of a column that is shortened.
-const LEAST_CHARACTERS: usize = 12;
+const DOCUMENT: usize = 0;
+const OUTCOME: usize = 1;
+const FINDINGS: usize = 6;
+const FIRST_WORDS: usize = 7;
+/// Columns with numbers.
+const NUMBERS: [usize; 2] = [3, 4];
+/// What is shown, from a wide terminal to a narrow one: the first of them that has room.
+const VIEWS: [&[usize]; 5] = [&[0, 1, 2, 3, 4, 5, 6, 7], &[0, 1, 3, 4, 6, 7], &[0, 1, 6, 7], &[0, 1, 6], &[0, 1]];
+/// The most columns of the terminal for a document's name, and for what the checks found.
+const MAX_NAME: usize = 40;
+const MAX_FINDINGS: usize = 44;
+/// The least columns of the terminal for a text that is shortened.
+const MIN_SHORTENED: usize = 12;
+/// The same for the first words, which say nothing in less.
+const MIN_FIRST_WORDS: usize = 24;
 
-/// One line a document, in lines of `width` characters: names, findings and first words are shortened to fit, and a narrow terminal does without
-/// tier and finish reason.
+/// One line a document, in lines of `width` columns: names, findings and first words are shortened to fit, and a narrow terminal does without
+/// what matters least. Where there is no room for a name and an outcome beside it, they stand below each other.
 pub fn table_of(rows: &[Row], width: usize) -> Table {
     let names = display_names(rows);
-    let mut cells: Vec<[String; 8]> = rows.iter().zip(names).map(|(row, name)| cells(row, name)).collect();
-    let widest = |column: usize, most: usize| {
-        let content = cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        content.max(HEADER[column].len()).min(most)
+    let mut cells: Vec<[String; 8]> = rows.iter().zip(names).map(|(row, name)| cells(row, &name)).collect();
+    let widest = |column: usize| {
+        let content = cells.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
+        content.max(columns(HEADER[column]))
     };
-    let is_shown = |column: &usize| width >= ROOMY || !HIDDEN_IF_NARROW.contains(column);
-    let whole: usize = WHOLE.filter(is_shown).map(|column| widest(column, usize::MAX) + GAP).sum();
-    let left = width.saturating_sub(whole + 3 * GAP);
-    let name = widest(0, NAME_CHARACTERS).min((left / 3).max(LEAST_CHARACTERS));
-    let found = widest(6, FINDINGS_CHARACTERS).min((left.saturating_sub(name) / 2).max(LEAST_CHARACTERS));
-    let words = left.saturating_sub(name + found).max(LEAST_CHARACTERS);
-    let shown: Vec<usize> = (0..HEADER.len()).filter(is_shown).collect();
-    let mut table = output::table(&shown.iter().map(|column| HEADER[*column]).collect::<Vec<_>>());
+    let natural: [usize; 8] = std::array::from_fn(widest);
+    let least = |column: usize| match column {
+        FIRST_WORDS => natural[column].min(MIN_FIRST_WORDS),
+        DOCUMENT | FINDINGS => natural[column].min(MIN_SHORTENED),
+        _ => natural[column],
+    };
+    let needs = |view: &[usize]| view.iter().map(|column| least(*column) + GAP).sum::<usize>();
+    let view = VIEWS.into_iter().find(|view| needs(view) <= width).unwrap_or(VIEWS[VIEWS.len() - 1]);
+    let given = shares(view, &natural, &least, width);
+    let numbers: Vec<usize> = (0..view.len()).filter(|place| NUMBERS.contains(&view[*place])).collect();
+    let mut table = Table::new(&view.iter().map(|column| HEADER[*column]).collect::<Vec<_>>()).right(&numbers);
     for row in &mut cells {
-        row[0] = shorten_start(&row[0], name);
-        row[6] = shorten(&row[6], found);
-        row[7] = shorten(&row[7], words);
-        let cell = |column: &usize| match column {
-            3 | 4 => Cell::new(&row[*column]).set_alignment(CellAlignment::Right),
-            _ => Cell::new(&row[*column]),
-        };
-        table.add_row(shown.iter().map(cell).collect::<Vec<_>>());
+        row[DOCUMENT] = shorten_start(&row[DOCUMENT], given[DOCUMENT]);
+        row[FINDINGS] = shorten(&row[FINDINGS], given[FINDINGS]);
+        row[FIRST_WORDS] = shorten(&row[FIRST_WORDS], given[FIRST_WORDS]);
+        table.row(view.iter().map(|column| &row[*column]));
     }
     table
 }
 
-fn cells(row: &Row, name: String) -> [String; 8] {
+/// How much each column of a view gets: what all need, then the rest for names, findings and first words, in this order.
+fn shares(view: &[usize], natural: &[usize; 8], least: &dyn Fn(usize) -> usize, width: usize) -> [usize; 8] {
+    let mut given = *natural;
+    let mut left = width;
+    for column in view {
+        given[*column] = least(*column);
+        left = left.saturating_sub(given[*column] + GAP);
+    }
+    for (column, most) in [(DOCUMENT, MAX_NAME), (FINDINGS, MAX_FINDINGS), (FIRST_WORDS, usize::MAX)] {
+        if view.contains(&column) {
+            // Those before the last one leave it half of what there is.
+            let rest = if view.last() == Some(&column) { left } else { left / 2 };
+            let more = natural[column].min(most).saturating_sub(given[column]).min(rest);
+            given[column] += more;
+            left -= more;
+        }
+    }
+    if view.len() == 2 {
+        let room = width.saturating_sub(given[OUTCOME] + 2 * GAP);
+        // Below each other nothing has to be shortened.
+        given[DOCUMENT] = if room < MIN_FOLDED { usize::MAX } else { room };
+    }
+    given
+}
+
+fn cells(row: &Row, name: &str) -> [String; 8] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (words, seconds, found, first) = if row.outcome.has_summary() {
         (format!("{} → {}", row.words_in, row.words_out), seconds(row), row.findings_in_short(), &row.summary)
@@ -57,7 +85,10 @@ fn cells(row: &Row, name: String) -> [String; 8] {
         (String::new(), String::new(), text(&row.code), &row.message)
     };
     let first = one_line(first.as_deref().unwrap_or_default());
-    [name, row.outcome.as_str().to_owned(), text(&row.tier), words, seconds, text(&row.finish_reason), found, first]
+    let outcome = row.outcome.as_str().to_owned();
+    // Made visible before they are measured.
+    [name.to_owned(), outcome, text(&row.tier), words, seconds, text(&row.finish_reason), found, first]
+        .map(|cell| visible::line(&cell).into_owned())
 }
 
 /// A document's summary as text: a line that says what it is, the summary, what the checks found.
@@ -66,12 +97,16 @@ pub fn plain_text(row: &Row) -> String {
         Some(tier) => format!(" by {tier} · {} → {} words", row.words_in, row.words_out),
         None => String::new(),
     };
-    let body = row.summary.as_deref().map_or_else(|| row.reason(), |summary| summary.trim().to_owned());
+    let body = match &row.summary {
+        Some(summary) => summary.trim().to_owned(),
+        None => visible::line(&row.reason()).into_owned(),
+    };
     let findings = match row.findings() {
         none if none.is_empty() => none,
-        findings => format!("   checks: {findings}\n"),
+        findings => format!("   checks: {}\n", visible::line(&findings)),
     };
-    format!("── {} · {}{how}\n{body}\n{findings}", row.document, row.outcome.as_str())
+    let name = visible::line(&row.document);
+    format!("── {name} · {}{}\n{}\n{findings}", row.outcome.as_str(), visible::line(&how), visible::block(&body))
 }
 
 fn seconds(row: &Row) -> String {
@@ -86,27 +121,6 @@ fn seconds(row: &Row) -> String {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The start of a text, with an ellipsis for what is left out.
-pub(super) fn shorten(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(characters - 1).collect();
-    short.truncate(short.trim_end().len());
-    short.push('…');
-    short
-}
-
-/// The end of a path: the file's own name tells more than the folders it lies in.
-fn shorten_start(path: &str, characters: usize) -> String {
-    let count = path.chars().count();
-    if count <= characters {
-        return path.to_owned();
-    }
-    let end: String = path.chars().skip(count - (characters - 1)).collect();
-    format!("…{end}")
 }
 
 impl End {

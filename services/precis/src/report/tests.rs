@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use precis_schemas::Usd;
 
 use super::*;
+use crate::output::width::columns;
 
 fn row(name: &str, outcome: End) -> Row {
     let mut row = Row::without_summary(name, Some(&format!("{name}-0123456789abcdef")), outcome, "code", "message");
@@ -36,8 +37,7 @@ fn only_failed_checks_are_findings() {
 }
 
 fn shown(rows: &[Row], width: usize) -> String {
-    let mut table = table_of(rows, width);
-    table.set_width(u16::try_from(width).unwrap()).lines().collect::<Vec<_>>().join("\n")
+    table_of(rows, width).lines(width).join("\n")
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
     stored.from_store = true;
     let text = shown(&[flagged, stored, row("documents/c.txt", End::NotRead)], 150);
     for expected in [
-        "…is-longer-than-its-column.txt",
+        "is-longer-than-its-column.txt ",
         " b.txt ",
         "flagged",
         "1200 → 42",
@@ -64,15 +64,26 @@ fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
     }
 }
 
+/// Long names of any script, long findings, a hostile text: in every width that has room for a name and an outcome beside it.
 #[test]
-fn a_document_takes_one_line_in_terminals_of_any_ordinary_width() {
+fn a_document_takes_one_line_in_terminals_of_any_width() {
     let mut long = row("a-document-with-a-name-that-is-longer-than-its-column-in-any-table.txt", End::Flagged);
     long.checks = vec![check("unsupported_names", false, &format!("not in the source: {}", "Name, ".repeat(40)))];
-    for width in [80, 100, 120, 150, 220] {
-        let text = shown(&[long.clone(), long.clone()], width);
-        assert_eq!(text.lines().count(), 4, "{width}\n{text}");
-        assert!(text.lines().all(|line| line.chars().count() <= width), "{width}\n{text}");
+    let mut wide = row("報告書/とても長い名前のファイル、どの列にも入らないもの.txt", End::Answered);
+    wide.summary = Some("要約の最初の言葉は、かなり長い間続きます。👩\u{200d}👧 e\u{301}e\u{301}".repeat(4));
+    let mut hostile = row("a\nb\u{1b}[31m\u{202e}\u{9b}.txt", End::Failed);
+    hostile.message = Some("no\u{7}pe\r\nand more\t".into());
+    let rows = [long, wide, hostile];
+    for width in 1..=400 {
+        let text = shown(&rows, width);
+        if width < 22 {
+            assert!(text.contains("Outcome: answered") && text.contains("\\u{1b}[31m"), "{width}\n{text}");
+            continue;
+        }
+        assert_eq!(text.lines().count(), 2 + rows.len(), "{width}\n{text}");
+        assert!(text.lines().all(|line| columns(line) <= width), "{width}\n{text}");
     }
+    assert_eq!(shown(&rows, 100_000).lines().count(), 2 + rows.len());
 }
 
 #[test]

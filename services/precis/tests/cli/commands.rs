@@ -202,3 +202,15 @@ fn bench_ends_answers_at_paragraphs_only_where_answers_may_end_at_all() {
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("--natural"), "{}", done.stderr);
 }
+
+#[test]
+fn a_key_that_cannot_be_sent_is_found_by_the_check() {
+    let house = House::new();
+    let key = house.write("key", "sk-first\nsk-second\n");
+    let config = house.write("keys.toml", format!("[api_worker.anthropic]\nkey_file = {key:?}\n"));
+    let checked = house.run(&["config", "check", "--config", text(&config)]);
+    assert_eq!(checked.code, 2, "{}", checked.stderr);
+    assert!(checked.stderr.contains(text(&key)) && !checked.stderr.contains("sk-"), "{}", checked.stderr);
+    house.write("key", " sk-only \n");
+    house.run(&["config", "check", "--config", text(&config)]).succeeded();
+}

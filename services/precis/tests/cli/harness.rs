@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Lines, Read, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -35,6 +35,14 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Each line of stdout as JSON.
     pub(crate) fn json(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
@@ -86,12 +94,26 @@ impl House {
             .unwrap();
         // A command that reads no stdin may end first.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Done {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Done::of(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command whose answers go elsewhere.
+    pub(crate) fn run_with_stdout(&self, arguments: &[&str], stdout: Stdio) -> Done {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // This process must not keep the other end of a pipe open.
+        drop(command);
+        Done::of(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command that has no stdout at all.
+    pub(crate) fn run_with_closed_stdout(&self, arguments: &[&str]) -> Done {
+        let command = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$@\" >&-", "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.current_dir(self.folder.path()).stdin(Stdio::null());
+        Done::of(shell.output().unwrap())
     }
 
     /// Starts a command that goes on, such as `up` or `results --follow`.

@@ -6,5 +6,6 @@ mod commands;
 mod dead_letters;
 mod harness;
 mod model;
+mod printing;
 mod services;
 mod summarize;

@@ -36,6 +36,14 @@ pub enum ConfigError {
         /// The environment variable that would do as well.
         variable: String,
     },
+    /// A secret cannot be sent as it is.
+    #[error("the key in {origin} cannot be sent: {problem}; put the key alone there")]
+    SecretCharacters {
+        /// The variable or the file that holds it.
+        origin: String,
+        /// What is wrong with it; nothing of the secret.
+        problem: &'static str,
+    },
 }
 
 impl ConfigError {
@@ -46,6 +54,7 @@ impl ConfigError {
             Self::Syntax { .. } => "config_syntax",
             Self::Invalid(_) => "config_invalid",
             Self::Secret { .. } => "secret_unreadable",
+            Self::SecretCharacters { .. } => "secret_unusable",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Secrets: they come from the environment or from files, and are never shown.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
@@ -22,27 +23,42 @@ impl Secret {
         Self(secret.into())
     }
 
-    /// The secret in the environment variable `variable` or else in `file`, without the line break at its end. An empty
+    /// The key in the environment variable `variable` or else in `file`, without blanks and line breaks around it. A blank
     /// variable counts as none. `None` when there is neither variable nor file.
     ///
     /// # Errors
-    /// [`ConfigError::Secret`] when the file is needed but cannot be read, or is empty.
+    /// [`ConfigError::Secret`] when the file is needed but cannot be read, or is empty;
+    /// [`ConfigError::SecretCharacters`] when the key has characters that a header of a request cannot carry.
     pub fn from_env_or_file(variable: &str, file: Option<&Path>) -> Result<Option<Self>, ConfigError> {
-        Self::resolve(variable, std::env::var(variable).ok(), file)
+        Self::resolve(variable, std::env::var_os(variable), file)
     }
 
-    fn resolve(variable: &str, value: Option<String>, file: Option<&Path>) -> Result<Option<Self>, ConfigError> {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            return Ok(Some(Self(value)));
+    fn resolve(variable: &str, value: Option<OsString>, file: Option<&Path>) -> Result<Option<Self>, ConfigError> {
+        // What is not Unicode stays wrong in this form.
+        let value = value.map(|value| value.to_string_lossy().into_owned());
+        if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
+            return Self::carried_by_header(value.trim(), || format!("the variable {variable}")).map(Some);
         }
         let Some(path) = file else { return Ok(None) };
         let failed =
             |problem: String| ConfigError::Secret { path: path.to_owned(), problem, variable: variable.to_owned() };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-        match text.trim_end_matches(['\r', '\n']) {
+        match text.trim() {
             "" => Err(failed("the file is empty".to_owned())),
-            secret => Ok(Some(Self::new(secret))),
+            secret => Self::carried_by_header(secret, || format!("the file {}", path.display())).map(Some),
         }
+    }
+
+    /// Header values are printable ASCII: RFC 9110, section 5.5.
+    fn carried_by_header(secret: &str, origin: impl FnOnce() -> String) -> Result<Self, ConfigError> {
+        let problem = if secret.contains(['\r', '\n']) {
+            "it has several lines"
+        } else if !secret.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            "it has characters other than printable ASCII"
+        } else {
+            return Ok(Self::new(secret));
+        };
+        Err(ConfigError::SecretCharacters { origin: origin(), problem })
     }
 
     /// The secret itself. Never log, format or store what this returns.

@@ -1,6 +1,6 @@
 //! Logs on standard error: standard output belongs to what a command was asked for.
 
-use std::io::IsTerminal;
+use std::{ffi::OsString, io::IsTerminal};
 
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
@@ -30,7 +30,7 @@ fn start(config: &TelemetryConfig, troubles: Option<Troubles>) -> Result<(), Tel
     let registry = tracing_subscriber::registry().with(collected);
     let first = match config.log_format {
         LogFormat::Human => {
-            let colours = std::io::stderr().is_terminal();
+            let colours = wants_colours(&|name| std::env::var_os(name), std::io::stderr().is_terminal());
             let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
             registry.with(lines.with_filter(filter)).try_init()
         }
@@ -42,6 +42,13 @@ fn start(config: &TelemetryConfig, troubles: Option<Troubles>) -> Result<(), Tel
     // The only error is that a subscriber is set: a second service of this process, or a second test.
     drop(first);
     Ok(())
+}
+
+/// Whether log lines have colours: on a terminal that has them, unless <https://no-color.org> says otherwise.
+pub(crate) fn wants_colours(variable: &dyn Fn(&str) -> Option<OsString>, is_terminal: bool) -> bool {
+    let is_refused = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let has_none = variable("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    is_terminal && !is_refused && !has_none
 }
 
 /// The filter that `level` describes.

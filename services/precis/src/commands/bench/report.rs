@@ -1,13 +1,12 @@
 //! The figures, as a table or as JSON.
 
 use clap::ValueEnum as _;
-use comfy_table::Table;
 use precis_inference::bench::{Measurement, peak_rss_bytes};
 use precis_inference::{End, Engine};
 use serde_json::json;
 
 use super::{Scenario, measure::Work};
-use crate::output::{self, Output};
+use crate::output::{Output, Table};
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -33,7 +32,7 @@ impl<'a> Report<'a> {
             "KV MiB",
             "Peak MiB",
         ];
-        Self { out, table: output::table(&header) }
+        Self { out, table: Table::new(&header) }
     }
 
     pub(super) fn add(
@@ -66,7 +65,7 @@ impl<'a> Report<'a> {
             _ => String::new(),
         };
         let shown = |holds: bool, value: f64| if holds { format!("{value:.1}") } else { String::new() };
-        self.table.add_row(vec![
+        self.table.row([
             scenario,
             work.batch.to_string(),
             if work.context > 0 { work.context.to_string() } else { String::new() },
@@ -83,10 +82,10 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    pub(super) fn finish(self) -> anyhow::Result<()> {
         if !self.out.json() {
-            self.out.table(&mut self.table)?;
-            self.out.line("Peak is the process's since its start: with several rows, that of the largest so far.")?;
+            self.out.table(&self.table);
+            self.out.line("Peak is the process's since its start: with several rows, that of the largest so far.");
         }
         Ok(())
     }

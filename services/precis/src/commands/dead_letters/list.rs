@@ -3,7 +3,12 @@
 use serde::Serialize;
 
 use super::{Filter, Letter, letters};
-use crate::{environment::Environment, exit::Exit, output, output::Output, report};
+use crate::{
+    environment::Environment,
+    exit::Exit,
+    output::{Output, Table},
+    report,
+};
 
 #[derive(Serialize)]
 struct View<'a> {
@@ -45,12 +50,12 @@ pub(super) async fn run(environment: &Environment, filter: &Filter, out: &Output
         return Ok(Exit::Done);
     }
     if views.is_empty() {
-        out.line("no dead letters")?;
+        out.line("no dead letters");
         return Ok(Exit::Done);
     }
-    let mut table = output::table(&["Id", "Code", "Tenant", "Attempts", "Failed at", "Replayed", "Message"]);
+    let mut table = Table::new(&["Id", "Code", "Tenant", "Attempts", "Failed at", "Replayed", "Message"]);
     for view in &views {
-        table.add_row(vec![
+        table.row([
             view.id.to_owned(),
             view.code.to_owned(),
             view.tenant.unwrap_or("").to_owned(),
@@ -60,6 +65,6 @@ pub(super) async fn run(environment: &Environment, filter: &Filter, out: &Output
             view.message.to_owned(),
         ]);
     }
-    out.table(&mut table)?;
+    out.table(&table);
     Ok(Exit::Done)
 }

@@ -108,7 +108,7 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
                 if out.json() {
                     out.value(&json!({ "id": id, "replayed": true, "topic": topic }))?;
                 } else {
-                    out.line(format_args!("{id}: replayed to {topic}"))?;
+                    out.line(format_args!("{id}: replayed to {topic}"));
                 }
             }
             Err(refusal) => {

@@ -69,13 +69,13 @@ pub(super) async fn run(
     for (name, value) in view.as_object().into_iter().flatten() {
         match value {
             Value::Null => {}
-            Value::String(text) => out.line(format_args!("{name:14} {text}"))?,
+            Value::String(text) => out.line(format_args!("{name:14} {text}")),
             Value::Array(_) => {
                 for header in &headers {
-                    out.line(format_args!("{:14} {}: {}", "header", header.name, header.value))?;
+                    out.line(format_args!("{:14} {}: {}", "header", header.name, header.value));
                 }
             }
-            other => out.line(format_args!("{name:14} {other}"))?,
+            other => out.line(format_args!("{name:14} {other}")),
         }
     }
     if let Some(path) = value_to {

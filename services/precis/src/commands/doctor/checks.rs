@@ -22,7 +22,7 @@ const LITTLE_DISK_KIB: u64 = 2 * 1024 * 1024;
 pub(super) fn settings(environment: &Environment) -> Finding {
     let read = || -> anyhow::Result<String> {
         HouseSettings::read(&environment.settings)?;
-        Sections::read(&environment.settings)?;
+        Sections::read(&environment.settings)?.api_worker.check_keys()?;
         Ok(environment
             .file
             .as_ref()

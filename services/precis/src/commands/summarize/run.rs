@@ -116,11 +116,8 @@ pub(super) async fn run(
     workers.serve(&house, &mut services, out).await?;
     go_on()?;
 
-    let words = fresh.iter().map(|asked| asked.inputs[0].words()).sum();
-    let mut progress = Progress::new(Pace::new(asked.len(), fresh.len(), words), out);
-    for _ in &endings {
-        progress.pace().settled_from_store();
-    }
+    let open = fresh.iter().map(|asked| (asked.document.document_id.clone(), asked.inputs[0].text.len()));
+    let mut progress = Progress::new(Pace::new(asked.len(), open), out);
     let mut published = Vec::new();
     let mut failure = publish(&house, &fresh, &mut follower, &mut published, &stop).await.err();
     let mut wait = Wait::new(&house, &mut services, &mut workers, troubles, &stop, out);

@@ -13,6 +13,7 @@ use std::{
 use anyhow::anyhow;
 use precis_inference::Engine;
 use precis_pipeline::House;
+use precis_schemas::CacheLayer;
 use precis_telemetry::Troubles;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ use crate::{
     compose::Services,
     follow::{Ending, Follower},
     output::Output,
-    progress::{Pace, Progress, Tokens},
+    progress::{Progress, Tokens},
     report::plural,
     workers::Workers,
 };
@@ -98,14 +99,15 @@ impl<'a> Wait<'a> {
             tokio::select! {
                 ending = follower.next(TICK) => {
                     if let Some((id, ending)) = ending? {
-                        account(progress.pace(), &ending);
+                        account(progress, &id, &ending);
                         endings.insert(id, ending);
                         self.something_ended();
                     }
                 }
                 ended = self.services.one_ended(), if !self.services.all_ended() => ended?,
             }
-            progress.tick(tokens(self.workers));
+            let stats = self.workers.engine().map(|(engine, _)| Engine::stats(engine)).unwrap_or_default();
+            progress.tick(Tokens { read: stats.prefill_tokens, written: stats.decode_tokens }, stats.running);
             self.saved(progress, endings.len())?;
             if self.stop.is_cancelled() {
                 if !told {
@@ -171,18 +173,12 @@ impl<'a> Wait<'a> {
     }
 }
 
-fn tokens(workers: &Workers) -> Tokens {
-    let stats = workers.engine().map(|(engine, _)| Engine::stats(engine)).unwrap_or_default();
-    Tokens { read: stats.prefill_tokens, written: stats.decode_tokens }
-}
-
-fn account(pace: &mut Pace, ending: &Ending) {
+fn account(progress: &mut Progress<'_>, id: &str, ending: &Ending) {
     match ending {
-        Ending::Outcome { outcome, repeat: false } => {
+        Ending::Outcome { outcome, repeat: false } if outcome.cache == CacheLayer::None => {
             let count = |tokens: i64| u64::try_from(tokens).unwrap_or(0);
-            let tokens = Tokens { read: count(outcome.input_tokens), written: count(outcome.output_tokens) };
-            pace.computed(usize::try_from(outcome.words_in).unwrap_or(0), tokens);
+            progress.computed(id, Tokens { read: count(outcome.input_tokens), written: count(outcome.output_tokens) });
         }
-        Ending::Outcome { .. } | Ending::DeadLetter(_) => pace.settled_from_store(),
+        Ending::Outcome { .. } | Ending::DeadLetter(_) => progress.settled(id),
     }
 }

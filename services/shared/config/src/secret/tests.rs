@@ -14,7 +14,7 @@ fn file(name: &str, content: &str) -> PathBuf {
 }
 
 fn resolve(value: Option<&str>, file: Option<&Path>) -> Result<Option<String>, ConfigError> {
-    let secret = Secret::resolve("API_KEY", value.map(str::to_owned), file)?;
+    let secret = Secret::resolve("API_KEY", value.map(OsString::from), file)?;
     Ok(secret.map(|secret| secret.expose().to_owned()))
 }
 
@@ -32,9 +32,38 @@ fn an_empty_variable_is_none() {
     assert_eq!(resolve(Some(""), Some(&file("fallback", "key"))).unwrap(), Some("key".to_owned()));
 }
 
+/// Editors end files with a line break, and `VARIABLE=$(command)` or a secret store brings what stood around the key.
 #[test]
-fn only_the_final_line_break_of_a_file_is_dropped() {
-    assert_eq!(resolve(None, Some(&file("crlf", " key \r\n"))).unwrap(), Some(" key ".to_owned()));
+fn blanks_and_line_breaks_around_a_key_are_dropped() {
+    for text in ["key\n", " key", "\tkey \r\n\n", "key\r"] {
+        assert_eq!(resolve(Some(text), None).unwrap(), Some("key".to_owned()), "{text:?}");
+        assert_eq!(resolve(None, Some(&file("blanks", text))).unwrap(), Some("key".to_owned()), "{text:?}");
+    }
+    assert_eq!(resolve(Some(" \n"), None).unwrap(), None);
+}
+
+#[test]
+fn a_key_that_no_header_carries_is_refused_by_its_origin() {
+    for (text, problem) in [("ke\ny", "several lines"), ("k\u{e9}y", "ASCII"), ("k\u{0}ey", "ASCII"), ("k\ty", "ASCII")]
+    {
+        let path = file("characters", text);
+        for (error, origin) in [
+            (resolve(Some(text), None).unwrap_err(), "the variable API_KEY".to_owned()),
+            (resolve(None, Some(&path)).unwrap_err(), format!("the file {}", path.display())),
+        ] {
+            assert_eq!(error.code(), "secret_unusable");
+            let told = error.to_string();
+            assert!(told.contains(&origin) && told.contains(problem) && !told.contains(text), "{told}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_unicode_is_not_taken_for_none() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let value = OsString::from_vec(b"k\xffy".to_vec());
+    assert_eq!(Secret::resolve("API_KEY", Some(value), None).unwrap_err().code(), "secret_unusable");
 }
 
 #[test]

@@ -36,3 +36,16 @@ fn logging_may_be_started_twice() {
     init_logging(&config("info")).unwrap();
     init_logging(&TelemetryConfig { log_format: crate::LogFormat::Json, ..config("debug") }).unwrap();
 }
+
+#[test]
+fn colours_are_for_terminals_that_have_and_want_them() {
+    let wants = |variables: &[(&str, &str)], is_terminal| {
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
+        wants_colours(&find, is_terminal)
+    };
+    assert!(wants(&[("TERM", "xterm"), ("NO_COLOR", "")], true));
+    assert!(!wants(&[("TERM", "xterm")], false));
+    assert!(!wants(&[("TERM", "xterm"), ("NO_COLOR", "1")], true));
+    assert!(!wants(&[("TERM", "dumb")], true) && !wants(&[], true));
+}
