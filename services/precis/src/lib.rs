@@ -55,7 +55,12 @@ pub fn tell_usage(answer: &clap::Error) -> Exit {
     let text = answer.render();
     if answer.use_stderr() {
         // The arguments stand in it, so that it is printed as other untrusted text is, without colours.
-        out.notes(text.to_string().trim_end());
+        let text = text.to_string();
+        match text.trim_end().strip_prefix("error: ") {
+            Some(problem) => out.error(problem),
+            // No command at all: the help, line by line.
+            None => text.trim_end().lines().for_each(|line| out.note(line)),
+        }
         return Exit::Environment;
     }
     out.help(&text);

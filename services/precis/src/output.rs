@@ -110,11 +110,6 @@ impl Output {
         let _ = writeln!(self.stderr(), "{}", visible::line(&text.to_string()));
     }
 
-    /// A remark of several lines.
-    pub fn notes(&self, text: impl Display) {
-        let _ = writeln!(self.stderr(), "{}", visible::block(&text.to_string()));
-    }
-
     /// Help, which this build wrote itself; with its emphasis where stdout is a terminal that wants colours.
     pub fn help(&self, text: &clap::builder::StyledStr) {
         let has_colours = self.is_terminal && wants_colours();
@@ -127,7 +122,7 @@ impl Output {
         let text = visible::block(&text);
         let mut stderr = self.stderr();
         for (number, line) in text.lines().enumerate() {
-            let before = match (number, line.starts_with("  ")) {
+            let before = match (number, line.is_empty() || line.starts_with("  ")) {
                 (0, _) => "error: ",
                 (_, true) => "",
                 (_, false) => "  ",

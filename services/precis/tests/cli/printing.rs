@@ -124,9 +124,12 @@ fn record<T: AvroRecord + serde::de::DeserializeOwned>(topic: &str, key: &str, v
 /// A record of each kind, with a hostile text wherever a text can be.
 fn publish_hostile_records(house: &House) {
     let origin = json!({ "topic": HOSTILE, "partition": 0, "offset": 1 });
+    // An answer may have several lines; everything else has one.
+    let summary = HOSTILE.replace("\r\n", " ");
+    let summary = format!("{summary}\r\n{summary}");
     let outcome = |status: &str| {
         json!({
-            "tenant": "local", "document_id": HOSTILE, "revision": 0, "status": status, "summary": format!("{HOSTILE}\n{HOSTILE}"),
+            "tenant": "local", "document_id": HOSTILE, "revision": 0, "status": status, "summary": summary,
             "code": HOSTILE, "message": HOSTILE, "tier": HOSTILE, "finish_reason": HOSTILE, "language": HOSTILE,
             "model": { "provider": HOSTILE, "name": HOSTILE, "prompt_digest": "" },
             "checks": [{ "name": HOSTILE, "passed": false, "detail": HOSTILE }],
