@@ -127,7 +127,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
             engine.shutdown().await;
         }
     }
-    report.finish()?;
+    report.finish();
     Ok(Exit::Done)
 }
 

@@ -80,7 +80,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     if out.json() {
         out.value(&report)?;
     } else {
-        show(&report, &by, out)?;
+        show(&report, &by, out);
     }
     Ok(Exit::Done)
 }
@@ -109,7 +109,7 @@ fn row(group: Group, totals: Totals) -> Row {
     Row { day, tier, tenant, requests, open, billed, possibly_billed, input_tokens, output_tokens }
 }
 
-fn show(report: &Report, by: &[By], out: &Output) -> anyhow::Result<()> {
+fn show(report: &Report, by: &[By], out: &Output) {
     let columns = [(By::Day, "Day"), (By::Tier, "Tier"), (By::Tenant, "Tenant")];
     let mut header: Vec<_> = columns.iter().filter(|(what, _)| by.contains(what)).map(|(_, name)| *name).collect();
     header.extend(["Requests", "Open", "Billed", "Possibly billed", "Tokens in", "Tokens out"]);
@@ -131,7 +131,6 @@ fn show(report: &Report, by: &[By], out: &Output) -> anyhow::Result<()> {
         table.row(cells);
     }
     out.table(&table);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     if out.json() {
         out.value(&status)?;
     } else {
-        show(&status, out)?;
+        show(&status, out);
     }
     Ok(Exit::Done)
 }
@@ -158,7 +158,7 @@ fn topic(topic: &TopicStatus) -> Topic {
     }
 }
 
-fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
+fn show(status: &Status, out: &Output) {
     out.line(format_args!("log     {}", status.log));
     out.line(format_args!("store   {}", status.store));
     let by = match (&status.policy.applied_by, &status.policy.applied_at) {
@@ -193,5 +193,4 @@ fn show(status: &Status, out: &Output) -> anyhow::Result<()> {
         table.row([topic.name.clone(), topic.partitions.to_string(), (topic.end - topic.low).to_string()]);
     }
     out.table(&table);
-    Ok(())
 }

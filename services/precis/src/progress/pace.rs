@@ -108,7 +108,7 @@ impl Pace {
         let second_last = self.samples.len().checked_sub(2).map(|place| self.samples[place].0);
         match self.samples.back_mut() {
             Some(last) if second_last.is_some_and(|before| at.saturating_sub(before) < SAMPLE_INTERVAL) => {
-                *last = sample
+                *last = sample;
             }
             _ => self.samples.push_back(sample),
         }
@@ -131,7 +131,7 @@ impl Pace {
     /// The first and the last sample, and the seconds between them.
     fn window(&self) -> Option<(Tokens, Tokens, f64)> {
         let ((from, first), (to, last)) = (self.samples.front()?, self.samples.back()?);
-        (to > from).then(|| (*first, *last, (*to - *from).as_secs_f64()))
+        (to > from).then(|| (*first, *last, to.saturating_sub(*from).as_secs_f64()))
     }
 
     /// Tokens a second of late.
@@ -151,6 +151,8 @@ impl Pace {
         }
         let of_documents = self.settled as f64 / self.documents as f64;
         let share = self.work_left().map_or(of_documents, |left| {
+            // What is in work may cost more than was thought: a full bar would promise an end.
+            let left = left.max(self.in_work() / 4.0);
             let spent = self.cost.work() + self.in_work();
             spent / (spent + left).max(1.0)
         });

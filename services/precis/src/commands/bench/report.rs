@@ -82,11 +82,10 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(super) fn finish(self) {
         if !self.out.json() {
             self.out.table(&self.table);
             self.out.line("Peak is the process's since its start: with several rows, that of the largest so far.");
         }
-        Ok(())
     }
 }
