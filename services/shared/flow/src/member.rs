@@ -31,8 +31,8 @@ mod intake;
 mod mark;
 
 pub(crate) use intake::ALPHA;
-pub use intake::{Held, Intake, Suspended};
-pub use mark::Mark;
+pub use intake::{Intake, Load, Suspended};
+pub use mark::OwnerMark;
 
 /// One assignment of one partition.
 pub type Epoch = i64;
@@ -97,7 +97,7 @@ pub struct Assignment {
     pub end: i64,
     /// What was committed beside the offset at which reading starts. `None`: the group has no offset there yet. It is
     /// to be committed, so that lag is known from the first moment on.
-    pub committed: Option<Mark>,
+    pub committed: Option<OwnerMark>,
 }
 
 /// What happens to a member.
@@ -126,7 +126,6 @@ pub enum MemberEvent {
 }
 
 /// Held while a revocation waits for the stage.
-#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 pub struct DrainGuard {
     _released_on_drop: std::sync::mpsc::Sender<()>,
@@ -142,7 +141,7 @@ impl DrainGuard {
 
 /// One part of a transaction: what was done in one partition.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct PartitionCommit<O = Arc<[Output]>> {
     /// The partition that was read.
     pub partition: PartitionId,
     /// The assignment under which it was read.
@@ -150,16 +149,16 @@ pub struct Part {
     /// The next offset to process: everything before it is done.
     pub next_offset: i64,
     /// How the member stands to the partition: committed beside the offset.
-    pub mark: Mark,
-    /// What it led to, in order.
-    pub outputs: Vec<Arc<[Output]>>,
+    pub mark: OwnerMark,
+    /// The outputs of each record, in order.
+    pub outputs: Vec<O>,
 }
 
 /// Outputs and the input offsets that they account for: visible together or never.
 #[derive(Clone, Debug, Default)]
-pub struct Transaction {
+pub struct Transaction<O = Arc<[Output]>> {
     /// At most one part a partition.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartitionCommit<O>>,
 }
 
 /// Where a member starts to read a partition. Without a committed offset only a log that is whole can be read from its

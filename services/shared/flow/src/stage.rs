@@ -15,7 +15,7 @@
 //! - Nothing of a partition that went is committed, however late its processing ends: see [`crate::member`].
 //! - A record cannot kill processes for ever. What two owners of a partition in a row died with runs one at a time, each
 //!   record under a marker that is stored before; one that [`AttemptMarkers`] takes for a killer, since processes died
-//!   while it was alone, ends as a dead letter `crash_suspect`. See [`crate::member::Mark`].
+//!   while it was alone, ends as a dead letter `crash_suspect`. See [`crate::member::OwnerMark`].
 //! - No topic keeps the others out: room to hold records and places in process are shared, see
 //!   [`crate::member::Intake`], and topics take turns.
 //! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
@@ -32,19 +32,16 @@ use crate::error::{Class, FlowError};
 use crate::log::Log;
 use crate::member::{Heartbeat, Intake, JoinRequest, Membership};
 
-mod breaker;
 mod committing;
 mod config;
 mod dead_letter;
-mod drain;
 mod lag;
-mod lanes;
-mod partitions;
+mod live;
+mod machine;
 mod processor;
+mod report;
 mod retry;
 mod run;
-mod standing;
-mod tracker;
 mod work;
 
 #[cfg(test)]

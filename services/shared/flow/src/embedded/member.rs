@@ -17,7 +17,7 @@ use super::{TRIM_INTERVAL, now_ms, trim};
 use crate::error::{Class, FlowError};
 use crate::log::Subscription;
 use crate::member::{
-    Assignment, Committer, Epoch, Heartbeat, Held, Intake, JoinRequest, MemberEvent, Membership, Transaction,
+    Assignment, Committer, Epoch, Heartbeat, Intake, JoinRequest, Load, MemberEvent, Membership, Transaction,
     start_offset,
 };
 use crate::record::{PartitionId, Record};
@@ -183,7 +183,7 @@ impl Feeder {
         if let Some((_, next)) = self.next.get_mut(partition) {
             *next = record.offset + 1;
         }
-        self.intake.take(&record.topic, Held::of(&record));
+        self.intake.take(&record.topic, Load::of(&record));
         self.events.send(MemberEvent::Record { record, epoch: self.epoch }).map_err(|_| FlowError::Closed)
     }
 

@@ -9,7 +9,7 @@ use super::database::StoreError;
 use super::headers;
 use crate::error::FlowError;
 use crate::log::{PartitionLag, PartitionStatus, TopicSpec, TopicStatus};
-use crate::member::{Epoch, Mark};
+use crate::member::{Epoch, OwnerMark};
 use crate::record::{Output, PartitionId, Position, Record};
 
 /// A topic as the records and offsets tables name it.
@@ -186,11 +186,12 @@ pub(super) fn committed(
     group: &str,
     topic: i64,
     partition: i32,
-) -> Result<Option<(i64, Mark)>, StoreError> {
+) -> Result<Option<(i64, OwnerMark)>, StoreError> {
     let mut statement = transaction
         .prepare_cached("SELECT next, mark FROM offsets WHERE group_name = ? AND topic = ? AND partition = ?")?;
-    let committed = statement
-        .query_row(params![group, topic, partition], |row| Ok((row.get(0)?, Mark::parse(row.get_ref(1)?.as_str()?))));
+    let committed = statement.query_row(params![group, topic, partition], |row| {
+        Ok((row.get(0)?, OwnerMark::parse(row.get_ref(1)?.as_str()?)))
+    });
     Ok(committed.optional()?)
 }
 
@@ -199,7 +200,7 @@ pub(super) fn set_committed(
     group: &str,
     partition: &PartitionId,
     next: i64,
-    mark: Mark,
+    mark: OwnerMark,
 ) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO offsets (group_name, topic, partition, next, mark)

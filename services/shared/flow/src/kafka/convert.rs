@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::start::Committed;
 use super::topic_id::TopicId;
-use crate::member::Mark;
+use crate::member::OwnerMark;
 use crate::record::{Headers, Output, PartitionId, Record};
 
 /// Makes records from messages; keeps one copy of each topic's name.
@@ -98,14 +98,14 @@ pub(super) fn partition_list<'a>(partitions: impl IntoIterator<Item = &'a Partit
 const TOPIC_ID: &str = " topic=";
 
 /// What is committed beside an offset.
-pub(super) fn metadata(mark: Mark, topic_id: Option<&TopicId>) -> String {
+pub(super) fn metadata(mark: OwnerMark, topic_id: Option<&TopicId>) -> String {
     topic_id.map_or_else(|| mark.to_string(), |id| format!("{mark}{TOPIC_ID}{id}"))
 }
 
 /// Reads what [`metadata`] wrote, and what this program wrote before topics' ids.
-fn read_metadata(text: &str) -> (Mark, Option<TopicId>) {
+fn read_metadata(text: &str) -> (OwnerMark, Option<TopicId>) {
     let (mark, id) = text.rsplit_once(TOPIC_ID).unwrap_or((text, ""));
-    (Mark::parse(mark), TopicId::parse(id))
+    (OwnerMark::parse(mark), TopicId::parse(id))
 }
 
 /// What was committed, if anything was. rdkafka 0.39 panics on metadata that is not UTF-8, and any tool may have

@@ -28,7 +28,7 @@ use super::{client, poll, topic_id};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::Subscription;
-use crate::member::{Committer, JoinRequest, MemberEvent, Membership, Part, Transaction};
+use crate::member::{Committer, JoinRequest, MemberEvent, Membership, PartitionCommit, Transaction};
 use crate::record::{Output, PartitionId};
 
 /// How often an idle commit thread looks whether its client is still good for anything.
@@ -200,7 +200,7 @@ impl Commits {
         // and that takes the lock.
         let consumer = lock(&self.consumer).upgrade();
         let owned = self.ownership.for_transaction();
-        let (parts, stale): (Vec<&Part>, Vec<&Part>) = transaction
+        let (parts, stale): (Vec<&PartitionCommit>, Vec<&PartitionCommit>) = transaction
             .parts
             .iter()
             .partition(|part| owned.get(&part.partition) == Some(&part.epoch) || sabotaged(Sabotage::EpochCheckOff));

@@ -16,7 +16,7 @@ use super::convert::{Records, partition_list};
 use super::rebalance::{Callbacks, MemberContext, lock};
 use super::restart::Reading;
 use crate::error::FlowError;
-use crate::member::{Held, Intake, MemberEvent};
+use crate::member::{Intake, Load, MemberEvent};
 use crate::record::PartitionId;
 
 /// How long one poll waits for a record.
@@ -116,7 +116,7 @@ fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &
                 let record = records.record(&message);
                 // Not ours any more: what was fetched before a revocation may still come out of the client.
                 if let Some(epoch) = context.ownership.epoch(&record.partition_id()) {
-                    intake.take(&record.topic, Held::of(&record));
+                    intake.take(&record.topic, Load::of(&record));
                     context.send(MemberEvent::Record { record, epoch });
                 }
             }

@@ -14,7 +14,7 @@
 
 use super::topic_id::TopicId;
 use crate::error::FlowError;
-use crate::member::{Mark, start_offset};
+use crate::member::{OwnerMark, start_offset};
 use crate::record::PartitionId;
 
 /// What a group committed in a partition.
@@ -23,7 +23,7 @@ pub(super) struct Committed {
     /// The next offset to process.
     pub(super) offset: i64,
     /// How the owner stood to the partition.
-    pub(super) mark: Mark,
+    pub(super) mark: OwnerMark,
     /// The topic in which it was committed; `None` when the brokers have no ids, or another tool committed it.
     pub(super) topic_id: Option<TopicId>,
 }

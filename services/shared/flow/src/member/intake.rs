@@ -25,14 +25,14 @@ pub(crate) const ALPHA: usize = 2;
 
 /// An amount of records and of the bytes of records and outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Load {
     /// Records.
     pub records: usize,
     /// Bytes of records and of outputs that wait.
     pub bytes: usize,
 }
 
-impl Held {
+impl Load {
     /// One record.
     pub fn of(record: &Record) -> Self {
         Self { records: 1, bytes: record.size_bytes() }
@@ -60,7 +60,7 @@ impl Held {
 /// which counts it out.
 #[derive(Debug)]
 pub struct Intake {
-    limit: Held,
+    limit: Load,
     state: Mutex<State>,
     version: AtomicU64,
     changed: Notify,
@@ -68,7 +68,7 @@ pub struct Intake {
 
 #[derive(Debug, Default)]
 struct State {
-    held: Held,
+    held: Load,
     /// Topics of which something is held.
     topics: HashMap<Arc<str>, Share>,
     /// Whether more than one topic is assigned.
@@ -79,7 +79,7 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Share {
-    held: Held,
+    held: Load,
     shut: bool,
 }
 
@@ -87,7 +87,7 @@ impl Intake {
     /// Open, with these limits.
     pub fn new(max_records: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
-            limit: Held { records: max_records.max(1), bytes: max_bytes.max(1) },
+            limit: Load { records: max_records.max(1), bytes: max_bytes.max(1) },
             state: Mutex::default(),
             version: AtomicU64::new(0),
             changed: Notify::new(),
@@ -95,7 +95,7 @@ impl Intake {
     }
 
     /// Counts something of a topic in: a record read, or outputs that now wait.
-    pub fn take(&self, topic: &Arc<str>, held: Held) {
+    pub fn take(&self, topic: &Arc<str>, held: Load) {
         let state = &mut *self.lock();
         state.held = state.held.and(held);
         let (free, shared) = (self.limit.less(state.held), state.shared);
@@ -111,13 +111,13 @@ impl Intake {
     }
 
     /// Counts it out again.
-    pub fn release<'a>(&self, held: impl IntoIterator<Item = (&'a str, Held)>) {
+    pub fn release<'a>(&self, held: impl IntoIterator<Item = (&'a str, Load)>) {
         let mut state = self.lock();
         for (topic, held) in held {
             state.held = state.held.less(held);
             let Some(share) = state.topics.get_mut(topic) else { continue };
             share.held = share.held.less(held);
-            if share.held == Held::default() && state.topics.remove(topic).is_some_and(|share| share.shut) {
+            if share.held == Load::default() && state.topics.remove(topic).is_some_and(|share| share.shut) {
                 self.version.fetch_add(1, Ordering::Release);
             }
         }
@@ -181,7 +181,7 @@ impl Intake {
     }
 
     /// What is held now.
-    pub fn holding(&self) -> Held {
+    pub fn holding(&self) -> Load {
         self.lock().held
     }
 
@@ -229,7 +229,7 @@ impl Intake {
 
 impl Share {
     /// Whether a topic that is open holds all that it may.
-    fn is_over(&self, free: Held, shared: bool) -> bool {
+    fn is_over(&self, free: Load, shared: bool) -> bool {
         if shared {
             self.held.records >= free.records.saturating_mul(ALPHA)
                 || self.held.bytes >= free.bytes.saturating_mul(ALPHA)
@@ -240,7 +240,7 @@ impl Share {
 
     /// Whether a topic that was shut holds no more than half of what it held then: it held `ALPHA` times what was free,
     /// and what it let go is free now too.
-    fn is_under(&self, free: Held, shared: bool) -> bool {
+    fn is_under(&self, free: Load, shared: bool) -> bool {
         let (share, of_free) = if shared { (ALPHA + 2, ALPHA) } else { (1, 1) };
         let under = |held: usize, free: usize| held.saturating_mul(share) <= free.saturating_mul(of_free);
         under(self.held.records, free.records) && under(self.held.bytes, free.bytes)

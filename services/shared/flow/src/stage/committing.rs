@@ -1,39 +1,52 @@
-//! The transaction under way.
+//! The transaction that the log has in hand.
 
+use std::sync::Arc;
+
+use precis_telemetry::metrics::{Counter, Histogram};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
 
+use super::live::Live;
+use super::machine::Event;
 use crate::error::FlowError;
-use crate::member::Epoch;
+use crate::member::{Committer, Transaction};
 use crate::record::PartitionId;
 
 /// A transaction that was given to the log.
 pub(crate) struct Committing {
-    /// What it holds something of.
-    pub(crate) lent: Vec<(PartitionId, Epoch)>,
-    /// When it was given.
-    pub(crate) began: Instant,
-    pub(crate) result: AbortOnDropHandle<Result<Vec<PartitionId>, FlowError>>,
-}
-
-/// What came of it.
-pub(crate) struct Committed {
-    pub(crate) lent: Vec<(PartitionId, Epoch)>,
-    pub(crate) began: Instant,
-    /// The partitions whose parts were left out, or why it was aborted.
-    pub(crate) left_out: Result<Vec<PartitionId>, FlowError>,
+    began: Instant,
+    result: AbortOnDropHandle<Result<Vec<PartitionId>, FlowError>>,
 }
 
 impl Committing {
-    /// Waits for its end, for ever when there is none. Dropping the future loses nothing.
-    pub(crate) async fn end(under_way: &mut Option<Self>) -> Committed {
+    /// Gives a transaction to the log.
+    pub(crate) fn begin(committer: Arc<dyn Committer>, transaction: Transaction) -> Self {
+        let result = AbortOnDropHandle::new(tokio::spawn(async move { committer.commit(transaction).await }));
+        Self { began: Instant::now(), result }
+    }
+
+    /// Waits for the end of a transaction, for ever when there is none. Dropping the future loses
+    /// nothing.
+    pub(crate) async fn end(under_way: &mut Option<Self>, stage: &str) -> Event<Live> {
         let Some(committing) = under_way else { return std::future::pending().await };
         let left_out = match (&mut committing.result).await {
             Ok(left_out) => left_out,
             Err(ended) => Err(FlowError::Internal { detail: format!("a commit ended early: {ended}") }),
         };
-        let committed = Committed { lent: std::mem::take(&mut committing.lent), began: committing.began, left_out };
+        let seconds = committing.began.elapsed().as_secs_f64();
         *under_way = None;
-        committed
+        match left_out {
+            Ok(left_out) => {
+                Counter::StageCommits.increment(&[stage, "committed"]);
+                Histogram::StageCommitSeconds.record(seconds, &[stage]);
+                Event::Committed { left_out }
+            }
+            Err(error) => {
+                Counter::StageCommits.increment(&[stage, "aborted"]);
+                warn!(stage, code = error.code(), %error, "a transaction was aborted");
+                Event::Aborted { error, jitter: rand::random() }
+            }
+        }
     }
 }

@@ -57,10 +57,30 @@ pub(crate) fn next_step(error: &StageError, tries: Tries, config: &StageConfig, 
     }
 }
 
-/// Doubles from `backoff` to `max_backoff`, less up to half of it by jitter; never under what the error asks for.
-pub(crate) fn wait(tries: u32, after: Option<Duration>, config: &StageConfig, jitter: f64) -> Duration {
-    let doubled = config.backoff.saturating_mul(2_u32.saturating_pow(tries.min(20))).min(config.max_backoff);
-    doubled.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0).max(after.unwrap_or_default())
+/// Waits that double, up to a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    /// The first wait.
+    pub(crate) first: Duration,
+    /// The longest wait.
+    pub(crate) max: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn of(config: &StageConfig) -> Self {
+        Self { first: config.backoff, max: config.max_backoff }
+    }
+
+    /// The wait after so many tries, less up to half of it by jitter.
+    pub(crate) fn wait(self, tries: u32, jitter: f64) -> Duration {
+        let doubled = self.first.saturating_mul(2_u32.saturating_pow(tries.min(20))).min(self.max);
+        doubled.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// The wait before the next try; never shorter than the error asks for.
+fn wait(tries: u32, after: Option<Duration>, config: &StageConfig, jitter: f64) -> Duration {
+    Backoff::of(config).wait(tries, jitter).max(after.unwrap_or_default())
 }
 
 #[cfg(test)]

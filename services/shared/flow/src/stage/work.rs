@@ -14,6 +14,8 @@ use tracing::{error, warn};
 
 use super::config::StageConfig;
 use super::dead_letter::{self, Kept};
+use super::live::Live;
+use super::machine::{Ending, Outcome};
 use super::processor::{Attempt, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
 use super::retry::{Step, Tries, next_step};
 use crate::error::FlowError;
@@ -51,6 +53,19 @@ pub(crate) enum Finish {
     Abandoned,
 }
 
+impl From<Result<Finish, FlowError>> for Ending<Live> {
+    fn from(finish: Result<Finish, FlowError>) -> Self {
+        let (outputs, outcome) = match finish {
+            Ok(Finish::Published(outputs)) => (outputs, Outcome::Published),
+            Ok(Finish::Requeued(outputs)) => (outputs, Outcome::Requeued),
+            Ok(Finish::Rejected(outputs, code)) => (outputs, Outcome::Rejected(code)),
+            Ok(Finish::Abandoned) => return Self::Abandoned,
+            Err(error) => return Self::Failed(error),
+        };
+        Self::Done { outputs: outputs.into(), outcome }
+    }
+}
+
 /// Why trying again came to an end without success.
 enum Ended {
     Abandoned,
@@ -76,7 +91,7 @@ impl Context {
     /// Processes a record until there is something to commit for it.
     pub(crate) async fn drive(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
         let processed = self
-            .persist(delivery, delivery.attempts, || {
+            .retry_until_done(delivery, delivery.attempts, || {
                 let (processor, delivery) = (Arc::clone(&self.processor), Arc::clone(delivery));
                 async move { processor.process(&delivery).await }
             })
@@ -116,7 +131,7 @@ impl Context {
             }
             Ok(false) => {
                 let message = format!("{message}; and once more when its rejection was settled");
-                self.bury(delivery, Rejection { message, ..rejection }, Vec::new()).await
+                self.finish_rejected(delivery, Rejection { message, ..rejection }, Vec::new()).await
             }
             Err(ended) => ended.without_result(),
         }
@@ -125,7 +140,7 @@ impl Context {
     /// Whether no earlier process began this attempt.
     async fn is_first(&self, delivery: &Arc<Delivery>, attempt: Attempt) -> Result<bool, Ended> {
         let Some(markers) = &self.config.attempt_markers else { return Ok(true) };
-        self.persist(delivery, u32::MAX, || {
+        self.retry_until_done(delivery, u32::MAX, || {
             let (markers, delivery) = (Arc::clone(markers), Arc::clone(delivery));
             // Without its marker it must not start.
             async move { markers.begin(&delivery.record, attempt).await.map_err(as_dependency) }
@@ -143,11 +158,22 @@ impl Context {
         }
     }
 
+    /// Rejects a record because the log can never take its outputs.
+    pub(crate) async fn reject_refused(
+        &self,
+        delivery: &Arc<Delivery>,
+        refusal: &FlowError,
+    ) -> Result<Finish, FlowError> {
+        let too_large = matches!(refusal, FlowError::RecordTooLarge { .. });
+        let code = if too_large { OUTPUT_TOO_LARGE } else { OUTPUT_REFUSED };
+        self.reject(delivery, Rejection::new(code, refusal.to_string())).await
+    }
+
     /// Turns a record into what its rejection leaves and its dead letter.
-    pub(crate) async fn reject(&self, delivery: &Arc<Delivery>, mut rejection: Rejection) -> Result<Finish, FlowError> {
+    async fn reject(&self, delivery: &Arc<Delivery>, mut rejection: Rejection) -> Result<Finish, FlowError> {
         let (stage, position) = (&self.config.name, delivery.record.position());
         let left = self
-            .persist(delivery, u32::MAX, || {
+            .retry_until_done(delivery, u32::MAX, || {
                 let (processor, delivery, rejection) =
                     (Arc::clone(&self.processor), Arc::clone(delivery), rejection.clone());
                 async move { processor.rejected(&delivery, &rejection).await }
@@ -165,11 +191,11 @@ impl Context {
             rejection.message = format!("{}; and settling the rejection failed with {code}", rejection.message);
             Vec::new()
         });
-        self.bury(delivery, rejection, outputs).await
+        self.finish_rejected(delivery, rejection, outputs).await
     }
 
     /// The record's end as a rejected one: what its rejection left, and its dead letter.
-    async fn bury(
+    async fn finish_rejected(
         &self,
         delivery: &Arc<Delivery>,
         rejection: Rejection,
@@ -223,7 +249,7 @@ impl Context {
         store: &Arc<dyn DeadLetterStore>,
         delivery: &Arc<Delivery>,
     ) -> Result<BodyReference, Ended> {
-        self.persist(delivery, u32::MAX, || {
+        self.retry_until_done(delivery, u32::MAX, || {
             let (store, delivery) = (Arc::clone(store), Arc::clone(delivery));
             async move {
                 let value = delivery.record.value.as_deref().unwrap_or_default();
@@ -243,7 +269,7 @@ impl Context {
     /// Tries until it succeeds, [`next_step`] says otherwise, or the partition leaves. Then nothing is waited for, not
     /// even for the record's own sake: its waits may be as long as the drain budget, and its next owner tries it as
     /// often as this one would have.
-    async fn persist<T, F>(
+    async fn retry_until_done<T, F>(
         &self,
         delivery: &Arc<Delivery>,
         deliveries: u32,

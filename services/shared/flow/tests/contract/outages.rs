@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use precis_flow::member::{Assignment, Committer, Held, JoinRequest, MemberEvent, Membership, Transaction};
+use precis_flow::member::{Assignment, Committer, JoinRequest, Load, MemberEvent, Membership, Transaction};
 use precis_flow::{
     Delivery, ExclusiveWriter, FlowError, Log, Output, PartitionId, PartitionLag, Position, ReadStart, Reader, Record,
     Scope, StageConfig, StageError, Subscription, TopicChange, TopicSpec, TopicStatus,
@@ -228,7 +228,7 @@ impl Log for Handle {
                 intake.opened("in").await;
                 log.until("in", next + 1).await;
                 let record = log.read("in").swap_remove(next);
-                intake.take(&record.topic, Held::of(&record));
+                intake.take(&record.topic, Load::of(&record));
                 if events.send(MemberEvent::Record { record, epoch: 1 }).is_err() {
                     return;
                 }

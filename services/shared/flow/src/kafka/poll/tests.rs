@@ -5,7 +5,7 @@ const LONG: Duration = Duration::from_secs(600);
 
 fn full() -> Arc<Intake> {
     let intake = Intake::new(2, usize::MAX);
-    intake.take(&"t".into(), Held { records: 2, bytes: 0 });
+    intake.take(&"t".into(), Load { records: 2, bytes: 0 });
     intake
 }
 
@@ -15,7 +15,7 @@ fn a_full_intake_is_waited_for_until_there_is_room() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| wait_for_room(&intake, LONG, || false));
         assert!(!waiting.is_finished());
-        intake.release([("t", Held { records: 2, bytes: 0 })]);
+        intake.release([("t", Load { records: 2, bytes: 0 })]);
     });
     assert!(intake.admits("t"));
 }

@@ -7,7 +7,7 @@ fn id(last: char) -> Option<TopicId> {
 }
 
 fn committed(offset: i64, topic_id: Option<TopicId>) -> Committed {
-    Committed { offset, mark: Mark::Open, topic_id }
+    Committed { offset, mark: OwnerMark::Owned, topic_id }
 }
 
 fn found(low: i64, end: i64, topic_id: Option<TopicId>) -> Found {

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const fn records(records: usize) -> Held {
-    Held { records, bytes: 10 * records }
+const fn records(records: usize) -> Load {
+    Load { records, bytes: 10 * records }
 }
 
 fn topic(name: &str) -> Arc<str> {
@@ -29,12 +29,12 @@ fn one_topic_alone_has_all_and_opens_again_at_half_of_it() {
 #[test]
 fn bytes_close_the_intake_as_records_do() {
     let (intake, topic) = (Intake::new(100, 1_000), topic("t"));
-    let large = Held { records: 1, bytes: 1_500 };
+    let large = Load { records: 1, bytes: 1_500 };
     intake.take(&topic, large);
     assert!(!intake.admits("t"));
     intake.release([("t", large)]);
     assert!(intake.admits("t"));
-    assert_eq!(intake.holding(), Held::default());
+    assert_eq!(intake.holding(), Load::default());
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_topic_that_was_shut_opens_at_half_of_what_it_held() {
 fn a_topic_that_holds_nothing_is_let_in_whatever_others_hold() {
     let (intake, giant, other) = (Intake::new(100, 1_000), topic("giant"), topic("other"));
     intake.share_among(2);
-    intake.take(&giant, Held { records: 1, bytes: 5_000 });
+    intake.take(&giant, Load { records: 1, bytes: 5_000 });
     assert!(intake.admits(&other));
     intake.take(&other, records(1));
     assert!(!intake.admits(&other), "one of it");
@@ -151,17 +151,17 @@ proptest! {
         let intake = Intake::new(50, 400);
         intake.share_among(assigned);
         let topics: Vec<Arc<str>> = (0..assigned).map(|number| number.to_string().into()).collect();
-        let mut held = vec![Vec::<Held>::new(); assigned];
+        let mut held = vec![Vec::<Load>::new(); assigned];
         for (number, bytes, take) in steps {
             let number = number % assigned;
             if take && intake.admits(&topics[number]) {
-                let record = Held { records: 1, bytes };
+                let record = Load { records: 1, bytes };
                 intake.take(&topics[number], record);
                 held[number].push(record);
             } else if let Some(record) = held[number].pop() {
                 intake.release([(&*topics[number], record)]);
             }
-            let all = held.iter().flatten().copied().fold(Held::default(), Held::and);
+            let all = held.iter().flatten().copied().fold(Load::default(), Load::and);
             prop_assert_eq!(intake.holding(), all);
             prop_assert!(all.records <= 50 + assigned && all.bytes < 400 + 20 * assigned);
             for (topic, held) in topics.iter().zip(&held) {
@@ -171,7 +171,7 @@ proptest! {
         for (topic, held) in topics.iter().zip(&held) {
             intake.release(held.iter().map(|held| (&**topic, *held)));
         }
-        prop_assert_eq!(intake.holding(), Held::default());
+        prop_assert_eq!(intake.holding(), Load::default());
         prop_assert!(topics.iter().all(|topic| intake.admits(topic)), "nothing is held and all are open");
     }
 }

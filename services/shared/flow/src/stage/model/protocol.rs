@@ -1,16 +1,17 @@
 //! What can happen next, and what must hold then.
 
 use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 
 use precis_explore::Model;
 use tokio::time::Instant;
 
-use super::broker::{Entry, Log, partition_id};
-use super::member::{Broken, Committing, Event, Member, Part, Waiting};
+use super::broker::{Log, PartitionCommit, partition_id};
+use super::member::{Committing, Member, Waiting};
+use super::payload::Entry;
 use crate::error::Class;
-use crate::member::{Epoch, Mark};
+use crate::member::{Epoch, OwnerMark};
 use crate::record::PartitionId;
+use crate::stage::machine::{Event, Rule};
 
 /// A group of two members, the records they read, and how often each fault may happen.
 #[derive(Clone)]
@@ -21,7 +22,10 @@ pub(super) struct Protocol {
     pub(super) committed: Option<i64>,
     pub(super) limit: usize,
     pub(super) faults: Faults,
-    pub(super) broken: Broken,
+    /// A rule of the machine that is broken on purpose.
+    pub(super) broken: Option<Rule>,
+    /// Whether a new owner is told no offset while another is pending.
+    pub(super) stable_offsets: bool,
     pub(super) began: Instant,
 }
 
@@ -42,11 +46,11 @@ pub(super) struct Faults {
 
 #[derive(Clone)]
 pub(super) struct State {
-    logs: Vec<Log>,
-    members: Vec<Member>,
+    pub(super) logs: Vec<Log>,
+    pub(super) members: Vec<Member>,
     /// Transactions whose member died: each part with the true name of its assignment.
-    orphans: Vec<Vec<(Part, i64)>>,
-    left: Faults,
+    pub(super) orphans: Vec<Vec<(PartitionCommit, i64)>>,
+    pub(super) left: Faults,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,30 +144,16 @@ impl Model for Protocol {
     }
 
     fn key(&self, state: &State, into: &mut DefaultHasher) {
-        state.left.hash(into);
-        for log in &state.logs {
-            (&log.entries, log.committed, &log.written).hash(into);
-            (log.mark, log.marked == log.assignments).hash(into);
-        }
-        for orphan in &state.orphans {
-            for (part, assignment) in orphan {
-                let log = &state.logs[part.partition.partition as usize];
-                key_of_part(part, log.assignments - assignment, into);
-            }
-        }
-        // Members are alike: which is which says nothing.
-        let mut members: Vec<u64> = (0..self.members).map(|member| key_of_member(state, member)).collect();
-        members.sort_unstable();
-        members.hash(into);
+        state.state_key(into);
     }
 
     fn actions(&self, state: &State) -> Vec<Action> {
         let mut actions = Vec::new();
         let left = &state.left;
         for (partition, log) in state.logs.iter().enumerate() {
-            let free = log.owner.is_none() && (self.broken == Broken::StableOffsets || !state.is_pending(partition));
+            let free = log.owner.is_none() && (!self.stable_offsets || !state.is_pending(partition));
             for (number, member) in state.members.iter().enumerate() {
-                let polls = member.waiting.is_none() && !member.stopping;
+                let polls = member.waiting.is_none() && !member.machine.is_stopping();
                 if free && polls && member.in_group {
                     actions.push(A::Assign { member: number, partition });
                 }
@@ -199,9 +189,9 @@ impl Model for Protocol {
             let owned = |(read, log): (&Option<usize>, &Log)| read.is_some() == (log.owner == Some(number));
             let knows =
                 member.events.is_empty() && member.in_group && member.reading.iter().zip(&state.logs).all(owned);
-            let idle = member.running.is_empty() && member.committing.is_none() && member.drains.is_empty();
-            if self.is_done(state) && knows && idle && (member.held, member.held_bytes) != (0, 0) {
-                return Err(format!("all is done, and {} records, {} bytes are held", member.held, member.held_bytes));
+            let idle = member.running.is_empty() && member.committing.is_none() && !member.machine.is_draining();
+            if self.is_done(state) && knows && idle && member.held != (0, 0) {
+                return Err(format!("all is done, and {} records, {} bytes are held", member.held.0, member.held.1));
             }
         }
         Ok(())
@@ -241,8 +231,7 @@ impl Protocol {
             A::Revoke { partition } => {
                 left.revocations -= 1;
                 let owner = logs[partition].owner.ok_or("nobody owns it")?;
-                members[owner].waiting = Some(Waiting::Drain { partition, drained: false, late: false });
-                members[owner].events.push_back(Event::Revoking(partition));
+                members[owner].on_revoke(partition);
             }
             A::GiveAway { member } | A::PatienceEnds { member } => {
                 left.delays -= u8::from(matches!(action, A::PatienceEnds { .. }));
@@ -253,29 +242,23 @@ impl Protocol {
                 members[member].give_away(&[partition]);
                 logs[partition].owner.take_if(|owner| *owner == member);
             }
-            A::DrainDeadline { member } => members[member].deadline_passes()?,
+            A::DrainDeadline { member } => members[member].on_deadline()?,
             A::Evict { member } => {
                 left.evictions -= 1;
                 members[member].in_group = false;
                 give_up(logs, member);
             }
             A::NoticeLoss { member } => members[member].waiting = Some(Waiting::Loss),
-            A::Lose { member } => {
-                let member = &mut members[member];
-                let owned: Vec<usize> = (0..logs.len()).filter(|number| member.reading[*number].is_some()).collect();
-                member.give_away(&owned);
-                member.events.push_back(Event::Lost(owned));
-                member.in_group = true;
-            }
+            A::Lose { member } => members[member].on_lose(),
             A::Read { member, partition } => {
                 let index = members[member].reading[partition].ok_or("it is not read")?;
                 members[member].reading[partition] = Some(index + 1);
                 members[member].on_record_read(logs[partition].record(partition, index))?;
             }
             A::Hear { member } => members[member].hear()?,
-            A::FinishWork { member, work } => members[member].on_worked(work)?,
+            A::FinishWork { member, work } => members[member].on_processed(work)?,
             A::AbandonWork { member, work } => members[member].on_abandoned(work)?,
-            A::Commit { member } => members[member].commit(),
+            A::Commit { member } => members[member].on_commit_due()?,
             A::CommitLands { member } => {
                 let member = &mut members[member];
                 let Some(Committing::Open { parts, left_out }) = member.committing.take() else { return Ok(()) };
@@ -290,12 +273,12 @@ impl Protocol {
                 left.aborts -= u8::from(member.waiting != Some(Waiting::Loss));
                 member.committing = Some(Committing::Ended(Err(Class::Retry)));
             }
-            A::HearCommitted { member } => members[member].on_committed()?,
+            A::HearCommitted { member } => members[member].on_commit_ended()?,
             A::Crash { member } => {
                 left.crashes -= 1;
                 let dead = std::mem::replace(&mut members[member], self.member());
                 if let Some(Committing::Open { parts, .. }) = &dead.committing {
-                    let named = |part: &Part| (part.clone(), dead.assignment(&part.partition, part.epoch));
+                    let named = |part: &PartitionCommit| (part.clone(), dead.assignment(&part.partition, part.epoch));
                     orphans.push(parts.iter().map(named).collect());
                 }
                 give_up(logs, member);
@@ -308,7 +291,7 @@ impl Protocol {
             A::OrphanAborts { orphan } => drop(orphans.remove(orphan)),
             A::Stop { member } => {
                 left.stops -= 1;
-                members[member].stop()?;
+                members[member].on(Event::Stop)?;
             }
             A::Leave { member } => {
                 members[member] = self.member();
@@ -325,7 +308,7 @@ impl State {
         for member in &self.members {
             for (partition, epoch) in &member.started {
                 let log = &self.logs[partition.partition as usize];
-                if member.assignment(partition, *epoch) == log.assignments && log.mark == Mark::Closed {
+                if member.assignment(partition, *epoch) == log.assignments && log.mark == OwnerMark::Released {
                     return Err(format!("a record of {partition} was started before that was opened"));
                 }
             }
@@ -347,7 +330,7 @@ impl State {
 
 impl Member {
     /// The true name of an assignment.
-    fn assignment(&self, partition: &PartitionId, epoch: Epoch) -> i64 {
+    pub(super) fn assignment(&self, partition: &PartitionId, epoch: Epoch) -> i64 {
         let partition = partition.partition as usize;
         let found = self.assigned_as.iter().find(|(of, known, _)| (*of, *known) == (partition, epoch));
         found.map_or(0, |(_, _, assignment)| *assignment)
@@ -368,12 +351,12 @@ fn actions_of(left: Faults, number: usize, member: &Member, actions: &mut Vec<Ac
         None => when(!member.in_group, A::Lose { member: number }),
     }
     when(!member.events.is_empty(), A::Hear { member: number });
-    when(member.drains.iter().any(|drain| !drain.late), A::DrainDeadline { member: number });
+    when(member.machine.next_deadline().is_some(), A::DrainDeadline { member: number });
     for work in 0..member.running.len() {
         when(true, A::FinishWork { member: number, work });
-        when(member.is_draining(work), A::AbandonWork { member: number, work });
+        when(member.is_leaving(work), A::AbandonWork { member: number, work });
     }
-    when(member.can_commit(), A::Commit { member: number });
+    when(member.machine.commit_due().is_some(), A::Commit { member: number });
     match &member.committing {
         None => {}
         Some(Committing::Open { .. }) => {
@@ -384,9 +367,9 @@ fn actions_of(left: Faults, number: usize, member: &Member, actions: &mut Vec<Ac
         Some(Committing::Ended(_)) => when(true, A::HearCommitted { member: number }),
     }
     let owns = member.reading.iter().any(Option::is_some);
-    when(left.evictions > 0 && member.in_group && owns && !member.stopping, A::Evict { member: number });
+    when(left.evictions > 0 && member.in_group && owns && !member.machine.is_stopping(), A::Evict { member: number });
     when(left.crashes > 0 && owns, A::Crash { member: number });
-    when(left.stops > 0 && !member.stopping && owns, A::Stop { member: number });
+    when(left.stops > 0 && !member.machine.is_stopping() && owns, A::Stop { member: number });
     when(member.stopped && !member.is_open(), A::Leave { member: number });
 }
 
@@ -394,63 +377,4 @@ fn give_up(logs: &mut [Log], member: usize) {
     for log in logs {
         log.owner.take_if(|owner| *owner == member);
     }
-}
-
-fn key_of_part(part: &Part, age: i64, into: &mut DefaultHasher) {
-    (part.partition.partition, age, part.next_offset, part.mark).hash(into);
-    for output in part.outputs.iter().flat_map(|outputs| outputs.iter()) {
-        (&output.topic, &output.value).hash(into);
-    }
-}
-
-fn key_of_member(state: &State, number: usize) -> u64 {
-    let member = &state.members[number];
-    let age = |partition: &PartitionId, epoch: Epoch| {
-        state.logs[partition.partition as usize].assignments - member.assignment(partition, epoch)
-    };
-    let mut hasher = DefaultHasher::new();
-    let into = &mut hasher;
-    state.logs.iter().for_each(|log| (log.owner == Some(number)).hash(into));
-    (member.in_group, &member.reading, member.waiting, member.stopping, member.stopped).hash(into);
-    (member.aborts, member.one_by_one, member.records_lent, member.held, member.held_bytes).hash(into);
-    for partition in 0..state.logs.len() {
-        let id = partition_id(partition);
-        member.ownership.epoch(&id).map(|epoch| age(&id, epoch)).hash(into);
-    }
-    for event in &member.events {
-        match event {
-            Event::Assigned(assigned) => {
-                (0, assigned.partition.partition, age(&assigned.partition, assigned.epoch)).hash(into);
-                (assigned.start, assigned.end, assigned.committed).hash(into);
-            }
-            Event::Record(record, epoch) => {
-                (1, record.partition, age(&record.partition_id(), *epoch), record.offset).hash(into);
-            }
-            Event::Revoking(partition) => (2, partition).hash(into),
-            Event::Lost(partitions) => (3, partitions).hash(into),
-        }
-    }
-    member.partitions.key(&age, into);
-    member.lanes.key(&age, |delivery| delivery.record.offset, into);
-    let mut running: Vec<_> =
-        member.running.iter().map(|work| (work.lane.key(&age), work.delivery.record.offset, work.refused)).collect();
-    running.sort_unstable();
-    running.hash(into);
-    member.lent.iter().for_each(|(partition, epoch)| (partition.partition, age(partition, *epoch)).hash(into));
-    match &member.committing {
-        None => 0.hash(into),
-        Some(Committing::Open { parts, left_out }) => {
-            (2, left_out).hash(into);
-            for part in parts {
-                key_of_part(part, age(&part.partition, part.epoch), into);
-            }
-        }
-        Some(Committing::Ended(Ok(left_out))) => (3, left_out).hash(into),
-        Some(Committing::Ended(Err(class))) => (4, *class == Class::Reject).hash(into),
-    }
-    for draining in &member.drains {
-        draining.drain.key(into);
-        (draining.of, draining.late).hash(into);
-    }
-    hasher.finish()
 }

@@ -4,9 +4,9 @@
 use precis_explore::explore;
 use tokio::time::Instant;
 
-use super::broker::{Entry, Kind};
-use super::member::Broken;
+use super::payload::{Entry, Kind};
 use super::protocol::{Faults, Protocol};
+use crate::stage::machine::Rule;
 
 /// More than any scenario has.
 const LIMIT: usize = 1_000_000;
@@ -22,7 +22,16 @@ fn good(count: usize) -> Vec<Entry> {
 
 /// Two members and these partitions.
 fn protocol(logs: Vec<Vec<Entry>>, faults: Faults) -> Protocol {
-    Protocol { members: 2, logs, committed: Some(0), limit: 2, faults, broken: Broken::Nothing, began: Instant::now() }
+    Protocol {
+        members: 2,
+        logs,
+        committed: Some(0),
+        limit: 2,
+        faults,
+        broken: None,
+        stable_offsets: true,
+        began: Instant::now(),
+    }
 }
 
 fn holds(name: &str, protocol: &Protocol) {
@@ -34,10 +43,14 @@ fn holds(name: &str, protocol: &Protocol) {
 }
 
 /// The broken rule must be found out, by a violation that says so.
-fn found(name: &str, protocol: &Protocol, broken: Broken, what: &str) {
-    let violation = explore(&Protocol { broken, ..protocol.clone() }, LIMIT).expect_err("nothing was found");
+fn found(name: &str, protocol: &Protocol, what: &str) {
+    let violation = explore(protocol, LIMIT).expect_err("nothing was found");
     eprintln!("{name}: {violation}");
     assert!(violation.what.contains(what), "{violation}");
+}
+
+fn broken(rule: Rule, protocol: Protocol) -> Protocol {
+    Protocol { broken: Some(rule), ..protocol }
 }
 
 /// A partition moves, with and without warning, and comes back.
@@ -121,55 +134,55 @@ fn a_re_enqueued_record_ends_once() {
 
 #[test]
 fn a_commit_thread_without_the_epoch_check_is_found_out() {
-    found("epoch check", &moves(), Broken::EpochCheck, "under an assignment that is over");
+    found("epoch check", &broken(Rule::EpochCheck, moves()), "under an assignment that is over");
 }
 
 #[test]
 fn a_watermark_that_is_too_far_is_found_out() {
-    found("watermark", &aborts(), Broken::Watermark, "is committed, and written are");
+    found("watermark", &broken(Rule::Watermark, aborts()), "is committed, and written are");
 }
 
 #[test]
 fn a_commit_before_the_drain_is_found_out() {
-    found("commit before drain", &moves(), Broken::CommitBeforeDrain, "is committed, and written are");
+    found("commit before drain", &broken(Rule::DrainBeforeCommit, moves()), "is committed, and written are");
 }
 
 #[test]
 fn a_record_that_starts_before_its_partition_is_opened_is_found_out() {
-    found("unopened", &moves(), Broken::StartUnopened, "before that was opened");
+    found("unopened", &broken(Rule::OwnedBeforeStart, moves()), "before that was opened");
 }
 
 #[test]
 fn a_partition_that_is_given_away_without_being_closed_is_found_out() {
-    found("closing", &moves(), Broken::NoClosing, "given away in order, and marked");
+    found("closing", &broken(Rule::ReleasedWhenDrained, moves()), "given away in order, and marked");
 }
 
 #[test]
 fn an_aborted_transaction_that_counts_as_done_is_found_out() {
-    found("abort is done", &aborts(), Broken::AbortIsDone, "is committed, and written are");
+    found("abort is done", &broken(Rule::AbortKeepsRecords, aborts()), "is committed, and written are");
 }
 
 #[test]
 fn a_log_that_tells_an_offset_while_another_is_pending_is_found_out() {
-    found("unstable offsets", &moves(), Broken::StableOffsets, "under an assignment that is over");
+    found("unstable offsets", &Protocol { stable_offsets: false, ..moves() }, "under an assignment that is over");
 }
 
 #[test]
 fn a_rejection_that_frees_its_lane_is_found_out() {
-    found("lane", &keys(), Broken::RefusedKeepsLane, "before an earlier record of its key ended");
+    found("lane", &broken(Rule::RejectionBesideKeyQueue, keys()), "before an earlier record of its key ended");
 }
 
 #[test]
 fn blaming_what_is_left_of_a_transaction_is_found_out() {
-    found("blame", &refusals(), Broken::BlameWhatIsLeft, "and ended as Rejected");
+    found("blame", &broken(Rule::BlameSingleRecord, refusals()), "and ended as Rejected");
 }
 
 #[test]
 fn an_abandoned_record_that_counts_as_finished_is_found_out() {
-    found("abandoned is done", &moves(), Broken::AbandonedIsDone, "is committed, and written are");
+    found("abandoned is done", &broken(Rule::AbandonedStaysOpen, moves()), "is committed, and written are");
 }
 
 #[test]
 fn a_drain_that_outlives_its_assignment_is_found_out() {
-    found("drain", &comes_back(), Broken::DrainKeepsPartition, "never done");
+    found("drain", &broken(Rule::DrainExcludesReturned, comes_back()), "never done");
 }

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use precis_telemetry::Health;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 use crate::config::{EmbeddedConfig, LogConfig};
 use crate::log::Subscription;
-use crate::member::{Assignment, DrainGuard, Transaction};
-use crate::record::{Headers, Output};
-use crate::stage::processor::{Scope, StageError};
+use crate::member::{Assignment, DrainGuard, Epoch, OwnerMark, Transaction};
+use crate::record::{Headers, Output, PartitionId, Record};
+use crate::stage::processor::{Rejection, Scope, StageError};
 
 /// What the log answers: the partitions that were left out.
 type Answer = Result<Vec<PartitionId>, FlowError>;
@@ -101,7 +102,8 @@ impl Bench {
 
     /// Opened already: so every transaction is one of records.
     fn assign(&self, partition: i32, epoch: Epoch) {
-        let assignment = Assignment { partition: id(partition), epoch, start: 0, end: 0, committed: Some(Mark::Open) };
+        let assignment =
+            Assignment { partition: id(partition), epoch, start: 0, end: 0, committed: Some(OwnerMark::Owned) };
         self.events.send(MemberEvent::Assigned(vec![assignment])).unwrap();
     }
 
@@ -119,7 +121,7 @@ impl Bench {
             value: Some(value.as_bytes().to_vec()),
             headers: Headers::new(),
         };
-        self.intake.take(&record.topic, Held::of(&record));
+        self.intake.take(&record.topic, Load::of(&record));
         self.events.send(MemberEvent::Record { record, epoch }).unwrap();
     }
 
@@ -242,7 +244,7 @@ async fn a_revocation_waits_for_no_record_that_waits_for_its_next_try() {
     }
     bench.settle().await;
     assert_eq!(drained.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
-    assert_eq!(bench.intake.holding(), Held::default(), "nothing is held of what is left to the next owner");
+    assert_eq!(bench.intake.holding(), Load::default(), "nothing is held of what is left to the next owner");
     assert!(bench.intake.admits("in"), "and nobody here waits for what is away");
 }
 
@@ -258,7 +260,7 @@ async fn an_abort_whose_partition_went_holds_up_no_other() {
     bench.events.send(MemberEvent::Lost(vec![id(0)])).unwrap();
     // Over the pause that follows an abort.
     tokio::time::sleep(JOIN_BACKOFF * 2).await;
-    let committed = Some(Mark::Closed);
+    let committed = Some(OwnerMark::Released);
     let assignment = Assignment { partition: id(1), epoch: 2, start: 0, end: 0, committed };
     bench.events.send(MemberEvent::Assigned(vec![assignment])).unwrap();
     bench.record(1, 0, 2, "go");

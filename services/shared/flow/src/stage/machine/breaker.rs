@@ -1,12 +1,12 @@
-//! Tells a bad record from a bad deployment: if nearly everything is rejected, the fault is ours, and rejecting on
-//! would turn a wrong configuration into a topic full of dead letters.
+//! Tells a bad record from a bad deployment: if nearly everything is rejected, the fault is ours, and
+//! going on would turn a wrong configuration into a topic full of dead letters.
 
 use std::collections::VecDeque;
 
-use super::config::RejectBreaker;
+use crate::stage::config::RejectBreaker;
 
 /// Watches the last results of a stage.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Breaker {
     limits: Option<RejectBreaker>,
     rejected: VecDeque<bool>,

@@ -1,6 +1,6 @@
-//! Emptying partitions before they go: for a revocation some of them, for a shutdown all. Work that waits for another
-//! try ends without a result (see [`Delivery::draining`](super::Delivery::draining)), so that only what is under way
-//! takes time.
+//! Emptying partitions before they are given away: for a revocation some of them, for a shutdown all.
+//! Records that wait for another try end without a result (see
+//! [`Delivery::draining`](crate::Delivery::draining)), so that only work under way takes time.
 //!
 //! ```text
 //!   waiting for work ──none left──▶ committing ──nothing ready──▶ over
@@ -13,26 +13,27 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::partitions::Partitions;
-use crate::member::DrainGuard;
+use super::payload::Payload;
 use crate::record::PartitionId;
 
 /// Partitions that are being emptied.
-#[cfg_attr(test, derive(Clone))]
-#[derive(Debug)]
-pub(crate) struct Drain {
+#[derive(Clone, Debug)]
+pub(crate) struct Drain<G> {
     partitions: HashSet<PartitionId>,
     deadline: Instant,
-    /// Tells the log, by being dropped, that its partitions are empty.
-    _guard: Option<DrainGuard>,
+    /// Whether the deadline has passed.
+    late: bool,
     last_commit: bool,
+    /// The revocation that waits for this drain; none when the stage stops.
+    guard: Option<G>,
 }
 
 /// What a drain asks for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing: something has to end first.
+    /// Nothing: work or a transaction has to end first.
     Wait,
-    /// A commit, as soon as the last one is long enough ago.
+    /// A commit, as soon as the pause after an abort is over.
     Commit,
     /// A commit at once: there is no time for another.
     LastCommit,
@@ -40,22 +41,23 @@ pub(crate) enum Next {
     Over,
 }
 
-impl Drain {
-    pub(crate) fn new(
-        partitions: impl IntoIterator<Item = PartitionId>,
-        deadline: Instant,
-        guard: Option<DrainGuard>,
-    ) -> Self {
-        Self { partitions: partitions.into_iter().collect(), deadline, _guard: guard, last_commit: false }
+impl<G> Drain<G> {
+    pub(crate) fn new(partitions: Vec<PartitionId>, deadline: Instant, guard: Option<G>) -> Self {
+        Self { partitions: partitions.into_iter().collect(), deadline, late: false, last_commit: false, guard }
     }
 
-    /// Decides, for a moment at which no commit is under way.
-    pub(crate) fn next(&mut self, partitions: &mut Partitions, now: Instant) -> Next {
-        if now >= self.deadline {
+    /// Notes what time it is.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.late |= now >= self.deadline;
+    }
+
+    /// Decides, while no transaction is open.
+    pub(crate) fn next<P: Payload>(&mut self, partitions: &mut Partitions<P>) -> Next {
+        if self.late {
             partitions.leave_now(&self.partitions);
         }
         let ready = partitions.any_ready(self.partitions.iter());
-        if now >= self.deadline {
+        if self.late {
             if ready && !self.last_commit {
                 self.last_commit = true;
                 return Next::LastCommit;
@@ -69,13 +71,9 @@ impl Drain {
         }
     }
 
-    /// Leaves a partition alone: it came back in the meantime.
-    pub(crate) fn spare(&mut self, partition: &PartitionId) {
+    /// Leaves a partition out: it was assigned again in the meantime.
+    pub(crate) fn exclude(&mut self, partition: &PartitionId) {
         self.partitions.remove(partition);
-    }
-
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
-        self.partitions.iter()
     }
 
     pub(crate) fn contains(&self, partition: &PartitionId) -> bool {
@@ -85,7 +83,12 @@ impl Drain {
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
+
+    /// Ends the drain: its partitions, and the revocation that waits for them.
+    pub(crate) fn end(self) -> (HashSet<PartitionId>, Option<G>) {
+        (self.partitions, self.guard)
+    }
 }
 
 #[cfg(test)]
-mod key;
+mod state_key;
