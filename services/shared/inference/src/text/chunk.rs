@@ -1,7 +1,8 @@
 //! Cutting a long text into parts that fit, where a reader would.
 //!
 //! The parts put together are the text, to the byte. Cuts are made between paragraphs where possible, else between
-//! sentences, else between words, else between characters.
+//! sentences, else between words, else between characters. How often a text is measured does not grow with its words and
+//! characters, only with its paragraphs, its sentences and its parts: a run of megabytes without a blank is one of them.
 
 use std::ops::Range;
 
@@ -33,14 +34,20 @@ enum Cut {
     Sentence,
     Word,
     Character,
+    /// Within a character that is put together from very many.
+    CodePoint,
 }
+
+/// Pieces of a part between words or characters: so finely can parts be made equal.
+const PIECES_PER_PART: usize = 16;
 
 impl Cut {
     fn next(self) -> Self {
         match self {
             Self::Paragraph => Self::Sentence,
             Self::Sentence => Self::Word,
-            Self::Word | Self::Character => Self::Character,
+            Self::Word => Self::Character,
+            Self::Character | Self::CodePoint => Self::CodePoint,
         }
     }
 
@@ -51,7 +58,13 @@ impl Cut {
             Self::Sentence => text.split_sentence_bounds().collect(),
             Self::Word => text.split_inclusive(char::is_whitespace).collect(),
             Self::Character => text.graphemes(true).collect(),
+            Self::CodePoint => text.split_inclusive(|_| true).collect(),
         }
+    }
+
+    /// Whether there may be so many pieces that neighbours are measured together.
+    fn is_fine(self) -> bool {
+        matches!(self, Self::Word | Self::Character | Self::CodePoint)
     }
 }
 
@@ -86,17 +99,58 @@ fn refine<E>(
     measure: &impl Fn(&str) -> Result<usize, E>,
     pieces: &mut Vec<Piece>,
 ) -> Result<(), E> {
-    let mut at = pieces.last().map_or(0, |(range, _)| range.end);
-    for piece in cut.pieces(text) {
-        let size = measure(piece)?;
-        if size <= limit || (matches!(cut, Cut::Character)) {
-            pieces.push((at..at + piece.len(), size));
-        } else {
-            refine(piece, limit, cut.next(), measure, pieces)?;
-        }
-        at += piece.len();
+    let found = cut.pieces(text);
+    if cut.is_fine() {
+        return halve(text, &found, limit, cut, measure, pieces);
+    }
+    for piece in found {
+        place(piece, limit, cut, measure, pieces)?;
     }
     Ok(())
+}
+
+/// Measures pieces that are neighbours, `text` together, half of them at a time until they are small against a part.
+fn halve<E>(
+    text: &str,
+    found: &[&str],
+    limit: usize,
+    cut: Cut,
+    measure: &impl Fn(&str) -> Result<usize, E>,
+    pieces: &mut Vec<Piece>,
+) -> Result<(), E> {
+    if found.len() <= 1 {
+        return place(text, limit, cut, measure, pieces);
+    }
+    let size = measure(text)?;
+    if size <= limit / PIECES_PER_PART {
+        push(text, size, pieces);
+        return Ok(());
+    }
+    let (left, right) = found.split_at(found.len() / 2);
+    let (left_text, right_text) = text.split_at(left.iter().map(|piece| piece.len()).sum());
+    halve(left_text, left, limit, cut, measure, pieces)?;
+    halve(right_text, right, limit, cut, measure, pieces)
+}
+
+/// Takes a piece as it is, or cuts it further.
+fn place<E>(
+    piece: &str,
+    limit: usize,
+    cut: Cut,
+    measure: &impl Fn(&str) -> Result<usize, E>,
+    pieces: &mut Vec<Piece>,
+) -> Result<(), E> {
+    let size = measure(piece)?;
+    if size <= limit || matches!(cut, Cut::CodePoint) {
+        push(piece, size, pieces);
+        return Ok(());
+    }
+    refine(piece, limit, cut.next(), measure, pieces)
+}
+
+fn push(piece: &str, size: usize, pieces: &mut Vec<Piece>) {
+    let at = pieces.last().map_or(0, |(range, _)| range.end);
+    pieces.push((at..at + piece.len(), size));
 }
 
 /// Puts neighbouring pieces together while they fit.

@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{cell::Cell, convert::Infallible};
 
 use proptest::prelude::*;
 
@@ -45,6 +45,48 @@ fn text_without_spaces_is_cut_between_characters() {
     let characters = |text: &str| -> Result<usize, Infallible> { Ok(text.chars().count()) };
     let Ok(parts) = split("日本語日本語日本語", 5, &characters);
     assert_eq!(parts, ["日本語日本", "語日本語"]);
+}
+
+/// The parts of a text whose tokens are three bytes each, and how often it was measured.
+fn measured(text: &str, limit: usize) -> (Vec<String>, usize) {
+    let calls = Cell::new(0);
+    let measure = |text: &str| -> Result<usize, Infallible> {
+        calls.set(calls.get() + 1);
+        Ok(text.len().div_ceil(3))
+    };
+    let Ok(parts) = split(text, limit, &measure);
+    (parts, calls.get())
+}
+
+/// A run without blanks, such as base64, is measured a few times for each part, not once for each character.
+#[test]
+fn long_runs_are_measured_in_a_bounded_number_of_calls() {
+    for run in ["QUJD", "日本"] {
+        let text = run.repeat(100_000);
+        let (parts, calls) = measured(&text, 1_000);
+        assert_eq!(parts.concat(), text);
+        assert!(parts.iter().all(|part| part.len().div_ceil(3) <= 1_000));
+        assert!(parts.len() <= text.len() / 3_000 + 10, "{} parts", parts.len());
+        assert!(calls < parts.len() * 100, "{calls} calls for {} parts", parts.len());
+    }
+}
+
+#[test]
+fn many_short_words_are_measured_in_a_bounded_number_of_calls() {
+    let text = "a b ".repeat(100_000);
+    let (parts, calls) = measured(&text, 1_000);
+    assert_eq!(parts.concat(), text);
+    assert!(parts.iter().all(|part| part.ends_with(' ')), "cuts fall between words");
+    assert!(calls < parts.len() * 100, "{calls} calls for {} parts", parts.len());
+}
+
+/// One letter with thousands of accents is a single character to a reader.
+#[test]
+fn a_character_that_is_too_large_is_cut_within() {
+    let text = format!("e{}", "\u{301}".repeat(5_000));
+    let (parts, _) = measured(&text, 500);
+    assert_eq!(parts.concat(), text);
+    assert!(parts.iter().all(|part| part.len().div_ceil(3) <= 500));
 }
 
 #[test]
