@@ -1,13 +1,20 @@
 //! What the user points at becomes documents: files, folders, `-` and JSON Lines.
 //!
 //! Each input is read on its own. One that cannot be used is reported with a code and the others go on ([`Problem`]). What a document says
-//! is never changed beyond what is needed to have text: an HTML page becomes its text, a byte order mark goes.
+//! is never changed beyond what is needed to have text: an HTML page becomes its text, a byte order mark goes, and so do codes for
+//! terminals and the bytes of pictures. What was left out of documents is counted ([`Notes`]).
 
+mod encoding;
 mod file;
 mod html;
+mod images;
 mod isolate;
 mod json_lines;
+mod metadata;
+mod notes;
+mod open;
 mod own;
+mod terminal;
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +27,11 @@ use precis_pipeline::source;
 
 use crate::{output::Output, report};
 
+pub use encoding::Remedy;
 pub use file::TextError;
+pub use notes::{Note, Notes};
+
+use open::NotOpened;
 
 /// Largest document that is read, bytes: what the services accept as well.
 pub const MAX_DOCUMENT_BYTES: u64 = source::MAX_TEXT_BYTES;
@@ -64,6 +75,8 @@ pub struct Inputs {
     pub skipped: usize,
     /// Files that a run of `precis summarize` wrote: results, not documents.
     pub results: Vec<String>,
+    /// What was left out of the documents.
+    pub notes: Notes,
 }
 
 /// How inputs are read.
@@ -92,6 +105,8 @@ pub enum Kind {
     Html,
     /// A JSON object with a text a line.
     Jsonl,
+    /// A JSON array of such objects, or one of them.
+    Json,
 }
 
 impl Kind {
@@ -116,8 +131,7 @@ pub fn collect(paths: &[PathBuf], stdin: &mut dyn Read, options: &ReadOptions) -
         } else if path.is_dir() {
             folder(&mut inputs, path, options);
         } else {
-            // A file that was named is tried as text whatever its ending says; binary content is noticed when it is read.
-            file(&mut inputs, path, Kind::of_ending(path).unwrap_or(Kind::Text), options);
+            named(&mut inputs, path, options);
         }
     }
     if let (true, true, Some(name)) = (inputs.documents.is_empty(), inputs.problems.is_empty(), inputs.results.first())
@@ -144,6 +158,9 @@ pub fn tell(inputs: &Inputs, out: &Output) {
             out.note(format_args!("{} were written by precis and are not read", report::plural(many.len(), "file")));
         }
     }
+    for line in inputs.notes.lines() {
+        out.note(format_args!("note: {line}"));
+    }
     if inputs.skipped > 0 {
         out.note(format_args!("{} with other endings skipped", report::plural(inputs.skipped, "file")));
     }
@@ -155,7 +172,10 @@ fn folder(inputs: &mut Inputs, folder: &Path, options: &ReadOptions) {
     files_below(inputs, folder, &mut paths);
     for path in paths {
         match Kind::of_ending(&path) {
-            Some(kind) => file(inputs, &path, kind, options),
+            Some(kind) => match open::found(&path) {
+                Ok(mut file) => file_at(inputs, &path, kind, &mut file, options),
+                Err(error) => inputs.problems.push(not_opened(&path, &error)),
+            },
             None => inputs.skipped += 1,
         }
     }
@@ -189,16 +209,24 @@ fn files_below(inputs: &mut Inputs, folder: &Path, found: &mut BTreeSet<PathBuf>
     }
 }
 
-fn file(inputs: &mut Inputs, path: &Path, kind: Kind, options: &ReadOptions) {
+/// A path that was named is read whatever it is, a pipe as well, and tried as text whatever its ending says; binary content is noticed
+/// when it is read. JSON is only read where it was named: in folders it is mostly settings.
+fn named(inputs: &mut Inputs, path: &Path, options: &ReadOptions) {
+    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+    let kind = if is_json { Kind::Json } else { Kind::of_ending(path).unwrap_or(Kind::Text) };
+    match fs::File::open(path) {
+        Ok(mut file) => file_at(inputs, path, kind, &mut file, options),
+        Err(error) => inputs.problems.push(unreadable(path, &error)),
+    }
+}
+
+fn file_at(inputs: &mut Inputs, path: &Path, kind: Kind, file: &mut fs::File, options: &ReadOptions) {
     let name = path.display().to_string();
     if own::is_result(path) {
         return inputs.results.push(name);
     }
     let stem = path.file_stem().map_or_else(|| "document".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    match fs::File::open(path) {
-        Ok(mut file) => read(inputs, &name, &stem, kind, &mut file, options),
-        Err(error) => inputs.problems.push(unreadable(path, &error)),
-    }
+    read(inputs, &name, &stem, kind, file, options);
 }
 
 /// Reads one input. A panic in its reader is a problem of this input alone.
@@ -209,19 +237,29 @@ fn read(inputs: &mut Inputs, name: &str, stem: &str, kind: Kind, source: &mut dy
 }
 
 fn read_as(inputs: &mut Inputs, name: &str, stem: &str, kind: Kind, source: &mut dyn Read, options: &ReadOptions) {
-    if kind == Kind::Jsonl {
-        return json_lines::read(inputs, name, stem, source, options);
-    }
-    match file::text_of(source, kind, options.max_bytes) {
-        Ok(text) => inputs.documents.push(Input {
-            name: name.to_owned(),
-            stem: stem.to_owned(),
-            stated_id: None,
-            title: None,
-            language: None,
-            text,
-        }),
-        Err(error) => inputs.problems.push(problem(name, &error)),
+    let mut source = match encoding::decoded(source, kind) {
+        Ok(source) => source,
+        Err(error) => return inputs.problems.push(problem(name, &error)),
+    };
+    match kind {
+        Kind::Jsonl => json_lines::read(inputs, name, stem, &mut source, options),
+        Kind::Json => json_lines::read_values(inputs, name, stem, &mut source, options),
+        Kind::Text | Kind::Html => match file::text_of(&mut source, kind, options.max_bytes) {
+            Ok(file::Text { text, notes }) => {
+                for note in notes {
+                    inputs.notes.add(note, name);
+                }
+                inputs.documents.push(Input {
+                    name: name.to_owned(),
+                    stem: stem.to_owned(),
+                    stated_id: None,
+                    title: None,
+                    language: None,
+                    text,
+                });
+            }
+            Err(error) => inputs.problems.push(problem(name, &error)),
+        },
     }
 }
 
@@ -232,6 +270,17 @@ fn problem(name: &str, error: &TextError) -> Problem {
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let code = if error.kind() == io::ErrorKind::NotFound { "not_found" } else { "unreadable" };
     Problem { name: path.display().to_string(), code, message: format!("cannot be read: {}", reason(error)) }
+}
+
+fn not_opened(path: &Path, error: &NotOpened) -> Problem {
+    match error {
+        NotOpened::Unreadable(error) => unreadable(path, error),
+        NotOpened::NotAFile(what) => {
+            let advice = if *what == open::SOCKET { "" } else { "; to read from it, name it as an argument" };
+            let message = format!("is {what}, not a file, and was not opened{advice}");
+            Problem { name: path.display().to_string(), code: "not_a_file", message }
+        }
+    }
 }
 
 /// The operating system's words without its error number.

@@ -4,19 +4,19 @@ use std::io::{self, Read};
 
 use precis_pipeline::source;
 
-use super::{Kind, html, reason};
+use super::{
+    Kind,
+    encoding::{Legacy, Remedy},
+    html, images,
+    notes::Note,
+    reason, terminal,
+};
 
-/// Bytes at the start in which signs of a binary file are looked for.
-const SNIFFED_BYTES: usize = 8 * 1024;
+/// Bytes that are read of a text file for each byte that its text may have: pictures within it are left out.
+const FILE_BYTES_PER_TEXT_BYTE: u64 = 8;
 
-/// How formats start that people mistake for text, and what to do with them.
-const BINARY_FORMATS: [(&[u8], &str); 5] = [
-    (b"%PDF-", "a PDF; extract its text first, for example with pdftotext"),
-    (b"PK\x03\x04", "a zip archive or office document; save it as text or HTML first"),
-    (b"\xD0\xCF\x11\xE0", "an office document; save it as text or HTML first"),
-    (b"\x1F\x8B", "compressed by gzip; unpack it first"),
-    (b"{\\rtf", "rich text; save it as text or HTML first"),
-];
+/// How text in ISO-2022-JP switches between its sets of characters; its bytes are ASCII.
+const ISO_2022_JP: [&str; 2] = ["\u{1b}$B", "\u{1b}$@"];
 
 /// Why bytes are not a document.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum TextError {
     /// Nothing in it.
     #[error("is empty: there is nothing to summarise")]
     Empty,
-    /// A web page whose markup holds no text.
+    /// Markup or pictures, and nothing to read.
     #[error("holds markup but no text")]
     NoText,
     /// Not text at all.
@@ -36,13 +36,21 @@ pub enum TextError {
         /// What it seems to be, and what to do.
         what: &'static str,
     },
+    /// Text in an encoding that its bytes tell without doubt.
+    #[error("is {name} without a byte order mark; convert it, for example with iconv -f {iconv} -t utf-8")]
+    Encoding {
+        /// The encoding.
+        name: &'static str,
+        /// The same for `iconv`.
+        iconv: &'static str,
+    },
     /// Text in another encoding.
-    #[error("is not UTF-8 (first at byte {at}); convert it, for example with iconv -f {guess} -t utf-8")]
+    #[error("is not UTF-8 (first at byte {at}); {remedy}")]
     NotUtf8 {
         /// The first byte that cannot be.
         at: usize,
-        /// The encoding that it may have.
-        guess: &'static str,
+        /// What to do.
+        remedy: Remedy,
     },
     /// A web page of more parts than are kept in memory.
     #[error("has more than {limit} elements and pieces of text; split it")]
@@ -71,50 +79,56 @@ impl TextError {
             Self::Unreadable(_) => "unreadable",
             Self::Empty | Self::NoText => "empty",
             Self::Binary { .. } => "binary",
-            Self::NotUtf8 { .. } => "not_utf8",
+            Self::Encoding { .. } | Self::NotUtf8 { .. } => "not_utf8",
             Self::TooLarge { .. } | Self::TooManyNodes { .. } | Self::Entangled { .. } => "too_large",
+        }
+    }
+
+    /// The refusal of what holds zero bytes.
+    pub(super) fn zeros() -> Self {
+        Self::Binary {
+            what: "binary data (it holds zero bytes; if it is text, take them out, for example with tr -d '\\000')",
         }
     }
 }
 
-/// The text in a stream. At most one byte beyond `limit` is read.
+/// A text, and what of its file is not part of it.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) text: String,
+    pub(super) notes: Vec<Note>,
+}
+
+/// The text in a decoded stream. Not much more is read than a document may have.
 ///
 /// # Errors
 /// See [`TextError`].
-pub(super) fn text_of(stream: &mut dyn Read, kind: Kind, limit: u64) -> Result<String, TextError> {
+pub(super) fn text_of(stream: &mut dyn Read, kind: Kind, limit: u64) -> Result<Text, TextError> {
+    let most = if kind == Kind::Text { limit.saturating_mul(FILE_BYTES_PER_TEXT_BYTE) } else { limit };
     let mut bytes = Vec::new();
-    stream.take(limit + 1).read_to_end(&mut bytes)?;
-    // A huge archive is better called binary than too large.
-    sniff(&bytes)?;
-    if bytes.len() as u64 > limit {
+    stream.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
         return Err(TextError::TooLarge { limit });
     }
-    let text = decode(bytes)?;
-    let text = if kind == Kind::Html { html::text_of(&text, limit)? } else { text };
-    if source::words(&text) == 0 {
-        return Err(if kind == Kind::Html { TextError::NoText } else { TextError::Empty });
+    if bytes.contains(&0) {
+        return Err(TextError::zeros());
     }
     Ok(text)
 }
 
-fn sniff(bytes: &[u8]) -> Result<(), TextError> {
-    if let Some((_, what)) = BINARY_FORMATS.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return Err(TextError::Binary { what });
+/// What a reader sees of a text: no pictures in their bytes, no codes for terminals.
+///
+/// # Errors
+/// [`TextError::Binary`] where much of it is control characters.
+pub(super) fn readable(text: String) -> Result<Text, TextError> {
+    let plain = terminal::plain(text);
+    if plain.is_binary {
+        return Err(TextError::Binary { what: "binary data (it holds control characters)" });
     }
-    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return Err(TextError::NotUtf8 { at: 0, guess: "utf-16" });
-    }
-    if bytes.iter().take(SNIFFED_BYTES).any(|byte| *byte == 0) {
-        return Err(TextError::Binary { what: "binary data (it holds zero bytes)" });
-    }
-    Ok(())
-}
-
-fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
-    let text = String::from_utf8(bytes)
-        .map_err(|error| TextError::NotUtf8 { at: error.utf8_error().valid_up_to(), guess: "iso-8859-1" })?;
-    Ok(match text.strip_prefix('\u{FEFF}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
+    let without = images::without(&plain.text);
+    let notes = [(Note::Controls, plain.changed), (Note::Images, without.is_some())];
+    Ok(Text {
+        notes: notes.into_iter().filter(|(_, holds)| *holds).map(|(note, _)| note).collect(),
+        text: without.unwrap_or(plain.text),
     })
 }

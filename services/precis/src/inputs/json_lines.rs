@@ -1,78 +1,85 @@
 //! JSON Lines: one object a line with a text, and optionally `id`, `title` and `language`. Lines are independent of each other.
 
-use std::io::{BufRead, BufReader, Read};
+mod record;
+mod values;
 
-use precis_pipeline::source;
-use serde_json::{Map, Value};
+use std::io::{self, BufRead, BufReader, Read};
 
-use super::{Input, Inputs, Problem, ReadOptions, TextError, problem};
+use super::{Inputs, ReadOptions, TextError, encoding::Legacy, problem};
 
 /// A line holds a text with its escapes and some fields: six bytes for each of the text (`\u00e9`) and a little.
 const LINE_BYTES_PER_TEXT_BYTE: u64 = 6;
 
+/// Reads a file of records, a line each. A JSON array and objects over several lines are read as what they are.
 pub(super) fn read(inputs: &mut Inputs, name: &str, stem: &str, stream: &mut dyn Read, options: &ReadOptions) {
     let mut reader = BufReader::new(stream);
-    let limit = options.max_bytes * LINE_BYTES_PER_TEXT_BYTE;
-    for number in 1_usize.. {
-        let at = format!("{name}:{number}");
-        let mut line = Vec::new();
-        match (&mut reader).take(limit).read_until(b'\n', &mut line) {
-            Ok(0) => {
-                if number == 1 {
-                    inputs.problems.push(problem(name, &TextError::Empty));
-                }
-                return;
-            }
-            Ok(_) => {}
-            Err(error) => return inputs.problems.push(problem(&at, &TextError::Unreadable(error))),
-        }
-        if line.len() as u64 == limit && !line.ends_with(b"\n") {
-            // Where the next line starts is unknown from here without reading on: stop at this one.
-            return inputs.problems.push(problem(&at, &TextError::TooLarge { limit: options.max_bytes }));
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match document(&line, &format!("{stem}-{number}"), &at, options) {
-            Ok(document) => inputs.documents.push(document),
-            Err(problem) => inputs.problems.push(problem),
-        }
+    match reader.fill_buf() {
+        Ok(start) if holds_values(start) => values::read(inputs, name, stem, &mut reader, options),
+        Ok(_) => lines(inputs, name, stem, &mut reader, options),
+        Err(error) => inputs.problems.push(problem(name, &TextError::Unreadable(error))),
     }
 }
 
-fn document(line: &[u8], stem: &str, name: &str, options: &ReadOptions) -> Result<Input, Problem> {
-    let line = std::str::from_utf8(line)
-        .map_err(|error| problem(name, &TextError::NotUtf8 { at: error.valid_up_to(), guess: "iso-8859-1" }))?;
-    let bad = |code, message: String| Problem { name: name.to_owned(), code, message };
-    let mut object: Map<String, Value> =
-        serde_json::from_str(line.trim_start_matches('\u{FEFF}')).map_err(|error| {
-            bad("not_json", format!("is not a JSON object: error at column {} of the line", error.column()))
-        })?;
-    let Some(Value::String(text)) = object.remove(&options.text_field) else {
-        let field = &options.text_field;
-        return Err(bad(
-            "no_text_field",
-            format!("has no text in the field {field:?}; name the right one with --text-field"),
-        ));
-    };
-    if text.len() as u64 > options.max_bytes {
-        return Err(problem(name, &TextError::TooLarge { limit: options.max_bytes }));
-    }
-    if source::words(&text) == 0 {
-        return Err(problem(name, &TextError::Empty));
-    }
-    let mut string = |field: &str| match object.remove(field) {
-        Some(Value::String(value)) if !value.trim().is_empty() => Some(value),
-        Some(Value::Number(value)) => Some(value.to_string()),
-        _ => None,
-    };
-    let stated_id = string("id").or_else(|| string("document_id"));
-    Ok(Input {
-        name: name.to_owned(),
-        stem: stated_id.clone().unwrap_or_else(|| stem.to_owned()),
-        stated_id,
-        title: string("title"),
-        language: string("language"),
-        text,
-    })
+/// Reads a file of JSON that is not of lines: an array of objects, or objects one after another.
+pub(super) fn read_values(inputs: &mut Inputs, name: &str, stem: &str, stream: &mut dyn Read, options: &ReadOptions) {
+    values::read(inputs, name, stem, &mut BufReader::new(stream), options);
 }
+
+/// Whether a file starts with an array, or with an object that its first line does not end.
+fn holds_values(start: &[u8]) -> bool {
+    let first = start.trim_ascii_start();
+    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    first.starts_with(b"[") || line.trim_ascii() == b"{"
+}
+
+fn lines(inputs: &mut Inputs, name: &str, stem: &str, reader: &mut dyn BufRead, options: &ReadOptions) {
+    let limit = line_limit(options);
+    let before = (inputs.documents.len(), inputs.problems.len());
+    let mut legacy = Legacy::default();
+    for number in 1_usize.. {
+        let at = format!("{name}:{number}");
+        let line = match next_line(reader, limit) {
+            Ok(Line::Whole(line)) => line,
+            Ok(Line::TooLong) => {
+                inputs.problems.push(problem(&at, &TextError::TooLarge { limit: options.max_bytes }));
+                continue;
+            }
+            Ok(Line::End) => break,
+            Err(error) => return inputs.problems.push(problem(&at, &TextError::Unreadable(error))),
+        };
+        if !line.trim_ascii().is_empty() {
+            record::add(inputs, &line, &format!("{stem}-{number}"), &at, options, &mut legacy);
+        }
+    }
+    if (inputs.documents.len(), inputs.problems.len()) == before {
+        inputs.problems.push(problem(name, &TextError::Empty));
+    }
+}
+
+/// Largest record that is held, bytes.
+fn line_limit(options: &ReadOptions) -> u64 {
+    options.max_bytes.saturating_mul(LINE_BYTES_PER_TEXT_BYTE)
+}
+
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+    End,
+}
+
+/// The next line, of which no more than `limit` bytes are held; what is longer is skipped to its end.
+fn next_line(reader: &mut dyn BufRead, limit: u64) -> io::Result<Line> {
+    let mut line = Vec::new();
+    reader.take(limit.saturating_add(1)).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(Line::End);
+    }
+    if line.len() as u64 > limit && !line.ends_with(b"\n") {
+        reader.skip_until(b'\n')?;
+        return Ok(Line::TooLong);
+    }
+    Ok(Line::Whole(line))
+}
+
+#[cfg(test)]
+mod tests;

@@ -27,14 +27,18 @@ fn each_unusable_file_gets_its_own_code_and_the_others_go_on() {
     at("d-latin1.txt", b"caf\xe9");
     at("e-large.txt", "word ".repeat(50).as_bytes());
     at("f-good.md", "# Titre\n\nDéjà vu.".as_bytes());
-    at("g-utf16.txt", b"\xff\xfeh\0i\0");
+    at("g-utf16.txt", b"h\0i\0");
     at("h-pdf.txt", b"%PDF-1.7 ...");
+    at("i-zeros.txt", &[b"word ".repeat(4).as_slice(), b"\0"].concat());
 
     let inputs = collect_from(&[folder.path(), &folder.path().join("missing.txt")], "", &options(200));
 
     let names: Vec<_> = inputs.documents.iter().map(|document| document.stem.as_str()).collect();
     assert_eq!(names, ["a-good", "f-good"]);
-    assert_eq!(codes(&inputs), ["empty", "binary", "not_utf8", "too_large", "not_utf8", "binary", "not_found"]);
+    assert_eq!(
+        codes(&inputs),
+        ["empty", "binary", "not_utf8", "too_large", "not_utf8", "binary", "binary", "not_found"]
+    );
     assert!(inputs.problems[2].message.contains("byte 3"), "{}", inputs.problems[2].message);
 }
 
@@ -165,6 +169,31 @@ fn a_panic_of_a_reader_prints_nothing() {
     assert!(printed.contains("1 passed") && !printed.contains("secret"), "{printed}");
 }
 
+#[test]
+fn what_is_left_out_of_texts_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = format!("data:image/png;base64,{}", "QUJD".repeat(150));
+    fs::write(folder.path().join("a.md"), format!("# Ship\n\n![A ship in port]({picture})\n")).unwrap();
+    fs::write(folder.path().join("b.txt"), "\x1b[31mA\x08A red\x1b[0m line").unwrap();
+    fs::write(folder.path().join("c.md"), format!("![]({picture})")).unwrap();
+    let inputs = collect_from(&[folder.path()], "", &options(100));
+    let texts: Vec<_> = inputs.documents.iter().map(|document| document.text.as_str()).collect();
+    assert_eq!(texts, ["# Ship\n\nA ship in port\n", "A red line"]);
+    assert_eq!((inputs.notes.count(Note::Images), inputs.notes.count(Note::Controls)), (1, 1));
+    assert_eq!(codes(&inputs), ["empty"]);
+}
+
+/// In folders JSON is mostly settings and what `--out` wrote.
+#[test]
+fn json_files_are_records_where_they_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.json");
+    fs::write(&path, "[{\"id\": \"a\", \"text\": \"A text.\"}, {\"text\": \"Another.\"}]").unwrap();
+    let inputs = collect_from(&[&path], "", &ReadOptions::default());
+    assert_eq!(inputs.documents.iter().map(|document| document.stem.as_str()).collect::<Vec<_>>(), ["a", "all-2"]);
+    assert_eq!(collect_from(&[folder.path()], "", &ReadOptions::default()).skipped, 1);
+}
+
 /// A page of our own: what is found from it is kept in the repository.
 const PAGE: &str = "<!doctype html><html lang=en><head><title>Harbour</title><style>p { color: red }</style></head><body><h1>The harbour</h1>\
     <p>It opened in <b>May</b> &amp; closed in <i>J&uuml;ly</i>&#46;<br><a href='x'>More</a> <img alt='A ship' src=s></p>\
@@ -176,9 +205,16 @@ const PAGE: &str = "<!doctype html><html lang=en><head><title>Harbour</title><st
 fn readers_survive_broken_and_deep_files() {
     let lines =
         "{\"id\": \"a\", \"title\": \"T\", \"language\": \"en\", \"text\": \"A text.\\u00e9\"}\n\n{\"text\": \"b\"}";
-    for (kind, name, valid) in
-        [(Kind::Html, "html", PAGE), (Kind::Jsonl, "jsonl", lines), (Kind::Text, "text", "A text.\r\n\u{feff}é")]
-    {
+    for (kind, name, valid) in [
+        (Kind::Html, "html", PAGE),
+        (Kind::Jsonl, "jsonl", lines),
+        (Kind::Json, "json", "[{\"id\": 1e2, \"text\": \"A \\ud83d text.\"},\n{\"text\": NaN}]"),
+        (
+            Kind::Text,
+            "text",
+            "A text.\r\n\u{feff}é \u{1b}[1mB\u{8}B ![A ship](data:image/png;base64,QUJD=) [a]: data:b",
+        ),
+    ] {
         let options = ReadOptions { stdin: kind, ..ReadOptions::default() };
         let read = move |bytes: &[u8]| {
             let inputs = collect(&[PathBuf::from("-")], &mut &*bytes, &options);
