@@ -261,6 +261,9 @@ fn shown_by_tree(node: &Handle, out: &mut String) {
             let hides = ["script", "style", "template", "noscript", "iframe", "datalist", "dialog", "head"];
             let attrs = attrs.borrow();
             let is_html = name.ns == ns!(html);
+            if name.ns == ns!(svg) && matches!(&*name.local, "defs" | "script" | "style") {
+                return;
+            }
             if is_html
                 && (hides.contains(&&*name.local)
                     || attrs.iter().any(|attr| matches!(&*attr.name.local, "hidden" | "style")))
