@@ -1,7 +1,7 @@
 //! All services in one process: what runs, how it stops.
 //!
-//! Every service runs as its own task with its own consumer group, exactly as it does in a process of its own. The first that fails stops the
-//! others; a stop drains all of them.
+//! Every service runs as its own task with its own consumer group, exactly as it does in a process
+//! of its own. The first that fails stops the others; a stop drains all of them.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -93,7 +93,8 @@ impl Services {
         self.spawn("api-worker", async move { precis_api_worker::run(&house, settings, stop).await });
     }
 
-    /// Waits until a service ends. A service only ends when it was told to, or by failing: then the others are told to stop, too.
+    /// Waits until a service ends. A service only ends when it was told to, or by failing: then the
+    /// others are told to stop, too.
     ///
     /// # Errors
     /// The failed service's, with its name.
@@ -147,7 +148,8 @@ impl Services {
         first
     }
 
-    /// The same for at most `limit`; then whatever still runs ends at once, as a kill -9 would end it: nothing settled is lost.
+    /// The same for at most `limit`; then whatever still runs ends at once, as a kill -9 would end
+    /// it: nothing settled is lost.
     ///
     /// # Errors
     /// The first failed service's.

@@ -1,7 +1,8 @@
 //! The workers of this process, started as soon as the policy in force has a tier for them.
 //!
-//! The router of a process may send a document to every tier of the policy in force, and that policy may change at any time. So whoever runs
-//! a router calls [`Workers::serve`] before it publishes and again and again while it runs: a tier that came later is served, too. A model is
+//! The router of a process may send a document to every tier of the policy in force, and that
+//! policy may change at any time. So whoever runs a router calls [`Workers::serve`] before it
+//! publishes and again and again while it runs: a tier that came later is served, too. A model is
 //! loaded for a tier that there is, and for no other reason.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -86,7 +87,8 @@ impl Workers {
         topics
     }
 
-    /// Tiers of the policy in force whose work nobody in this process would ever take, with the setting that keeps it so.
+    /// Tiers of the policy in force whose work nobody in this process would ever take, with the
+    /// setting that keeps it so.
     pub fn unserved(&self, house: &House) -> Vec<(String, &'static str)> {
         let named = |kind, setting: &'static str| tiers(house, kind).into_iter().map(move |tier| (tier, setting));
         let gpu = named(TierKind::Gpu, "gpu_worker.tier").filter(|(tier, _)| *tier != self.gpu.tier);

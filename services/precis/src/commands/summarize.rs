@@ -1,8 +1,10 @@
-//! `precis summarize`: the whole pipeline in this process, for the documents that the user points at.
+//! `precis summarize`: the whole pipeline in this process, for the documents that the user points
+//! at.
 //!
-//! A document that is settled is answered from the store, and nothing is done for it. The others are published to the embedded log, routed,
-//! computed, checked and settled as by services on many machines, and what is shown are the outcomes on `summaries`. So a run that was cut
-//! off goes on where it stopped, and a run over settled documents starts no service and loads no model.
+//! A document that is settled is answered from the store, and nothing is done for it. The others
+//! are published to the embedded log, routed, computed, checked and settled as by services on many
+//! machines, and what is shown are the outcomes on `summaries`. So a run that was cut off goes on
+//! where it stopped, and a run over settled documents starts no service and loads no model.
 
 mod left;
 mod run;
@@ -68,7 +70,8 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// What keeps the pipeline from running at all: settings, the model, the state folder, another process in it.
+/// What keeps the pipeline from running at all: settings, the model, the state folder, another
+/// process in it.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     if let Some(folder) = &args.out {
         // Better told now than after the work.

@@ -1,4 +1,5 @@
-//! Files that `precis summarize --out` wrote: results, which are never read as documents, in whatever folder they lie.
+//! Files that `precis summarize --out` wrote: results, which are never read as documents, in
+//! whatever folder they lie.
 
 use std::{fs::File, io::Read as _, path::Path};
 
@@ -11,7 +12,8 @@ const UNMARKED: &str = "# Summaries\n\n";
 /// Largest JSON file that is looked into: a result holds one summary.
 const MAX_RESULT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Whether a file is the page of all summaries or the JSON file of one document. Only files with such a name are opened.
+/// Whether a file is the page of all summaries or the JSON file of one document. Only files with
+/// such a name are opened.
 pub(super) fn is_result(path: &Path) -> bool {
     let is_page = path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(PAGE));
     let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));

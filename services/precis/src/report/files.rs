@@ -18,7 +18,8 @@ pub const PAGE: &str = "summaries.md";
 pub const PAGE_MARK: &str = "<!-- written by precis summarize; not read as a document -->";
 /// Characters of a document's name in its file's name; every file system takes 255 bytes.
 const NAME_CHARACTERS: usize = 60;
-/// Bytes that are written to find out whether files can be written: a disk that is full takes names, but no bytes.
+/// Bytes that are written to find out whether files can be written: a disk that is full takes
+/// names, but no bytes.
 const PROBE_BYTES: usize = 4096;
 
 /// What was written.
@@ -47,8 +48,9 @@ pub fn check_writable(folder: &Path) -> io::Result<()> {
     written.and(removed).map_err(|error| at(folder, &error))
 }
 
-/// Writes a JSON file for every row and `summaries.md`. Files of an earlier run with the same documents are replaced, but by nothing worse: where
-/// an earlier result is better it stays, and stands in `summaries.md`; and where no document at all has a summary, `summaries.md` stays.
+/// Writes a JSON file for every row and `summaries.md`. Files of an earlier run with the same
+/// documents are replaced, but by nothing worse: where an earlier result is better it stays, and
+/// stands in `summaries.md`; and where no document at all has a summary, `summaries.md` stays.
 ///
 /// # Errors
 /// The operating system's, naming the path.
@@ -76,7 +78,8 @@ pub fn write_files(folder: &Path, rows: &[Row], totals: &Totals) -> io::Result<W
     Ok(Written { page, kept: better })
 }
 
-/// Written aside and renamed, so that a reader never finds half a file. What could not be written leaves nothing.
+/// Written aside and renamed, so that a reader never finds half a file. What could not be written
+/// leaves nothing.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("part");
     fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|error| {
@@ -90,7 +93,8 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// The document's id, which starts with its file's name, as a file name; numbered where two ids look alike.
+/// The document's id, which starts with its file's name, as a file name; numbered where two ids
+/// look alike.
 fn file_name(row: &Row, taken: &mut HashSet<String>) -> String {
     let id = row.document_id.as_deref().unwrap_or("document");
     let safe: Vec<char> = id

@@ -1,13 +1,15 @@
 //! A result that an earlier run wrote, where it is better than what this run has.
 //!
-//! Better is a summary that passed its checks, then one that did not, then a document that failed, then one that waits. Both have to be of one
-//! document: an id holds the digest of text, wishes, model and policy.
+//! Better is a summary that passed its checks, then one that did not, then a document that failed,
+//! then one that waits. Both have to be of one document: an id holds the digest of text, wishes,
+//! model and policy.
 
 use std::{fs, path::Path};
 
 use super::{End, Row};
 
-/// The result in a file, if it is of the row's document and better than the row. The name of the document is the row's.
+/// The result in a file, if it is of the row's document and better than the row. The name of the
+/// document is the row's.
 pub(super) fn better_than(row: &Row, path: &Path) -> Option<Row> {
     // What cannot be read is no result.
     let bytes = fs::read(path).ok()?;

@@ -31,7 +31,8 @@ quantisation = "Q4_0"
 sources = [{ kind = "file", path = "/nowhere/absent.gguf" }]
 "#;
 
-/// Settings with a policy, and with a folder for models that holds none: a command that wants a model says that it fetches one.
+/// Settings with a policy, and with a folder for models that holds none: a command that wants a
+/// model says that it fetches one.
 fn settings(house: &House, policy: &str) -> PathBuf {
     let (policy, models) = (house.write("policy.toml", policy), house.path("no-models"));
     let text = format!("[policy]\nfile = {:?}\n[model]\ndirectory = {:?}\n", text(&policy), text(&models));
@@ -44,7 +45,8 @@ fn house_without_tier() -> (House, String) {
     (house, settings)
 }
 
-/// A link to nowhere in place of the folder of all results: nothing can be settled as long as it is there.
+/// A link to nowhere in place of the folder of all results: nothing can be settled as long as it is
+/// there.
 fn break_store(house: &House) -> PathBuf {
     let link = house.path("state/objects/results");
     fs::create_dir_all(house.path("state/objects")).unwrap();
@@ -187,7 +189,8 @@ fn a_run_that_cannot_save_ends_by_itself_with_the_reason() {
     assert!(page.contains("not done when the run ended"), "{page}");
 }
 
-/// The router is held up until the policy has another tier; then it sends the document where nobody is.
+/// The router is held up until the policy has another tier; then it sends the document where nobody
+/// is.
 #[test]
 fn work_that_nobody_here_takes_ends_the_run() {
     let (house, settings) = house_without_tier();
@@ -211,7 +214,8 @@ fn a_policy_with_a_tier_that_nobody_serves_is_refused() {
     assert!(done.code == 1 && done.stderr.contains("large (gpu_worker.tier)"), "{}", done.stderr);
 }
 
-/// A tier that comes later is served, too: here by loading a model, which this folder has not and cannot fetch.
+/// A tier that comes later is served, too: here by loading a model, which this folder has not and
+/// cannot fetch.
 #[test]
 fn up_serves_a_gpu_tier_that_a_later_policy_has() {
     let house = House::new();

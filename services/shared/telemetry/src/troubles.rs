@@ -1,7 +1,9 @@
-//! The warnings of this process that carry a code, for a command that waits and must say what it waits for.
+//! The warnings of this process that carry a code, for a command that waits and must say what it
+//! waits for.
 //!
-//! They are collected whatever level is logged: a person at a terminal wants no log, and still has to learn that the disk is full. Texts are
-//! those of the log, so they hold neither document text nor secrets.
+//! They are collected whatever level is logged: a person at a terminal wants no log, and still has
+//! to learn that the disk is full. Texts are those of the log, so they hold neither document text
+//! nor secrets.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};

@@ -1,11 +1,13 @@
-//! Whether there is anything left to wait for: records that a stage of this process has not processed.
+//! Whether there is anything left to wait for: records that a stage of this process has not
+//! processed.
 
 use std::collections::BTreeSet;
 
 use precis_flow::TopicStatus;
 use precis_pipeline::{House, house::group, topics};
 
-/// Whether something that was published earlier has not ended at the stages that process these work topics, or at the router.
+/// Whether something that was published earlier has not ended at the stages that process these work
+/// topics, or at the router.
 pub(super) async fn any_left(house: &House, work: &BTreeSet<String>) -> anyhow::Result<bool> {
     let topics = house.log.topics().await?;
     let is_routed = |name: &str| name.starts_with(topics::DOCUMENTS_PREFIX) || name == topics::ESCALATIONS;
@@ -32,7 +34,8 @@ pub(super) async fn stranded(house: &House, served: &BTreeSet<String>) -> anyhow
     Ok(stranded)
 }
 
-/// Whether the group of a stage has records left in these topics: of a partition where it never committed anything, all there are.
+/// Whether the group of a stage has records left in these topics: of a partition where it never
+/// committed anything, all there are.
 async fn left_for(
     house: &House,
     stage: &str,

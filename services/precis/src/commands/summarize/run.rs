@@ -1,4 +1,5 @@
-//! The run itself: what is settled comes from the store; the rest is published, the services work, the outcomes are followed.
+//! The run itself: what is settled comes from the store; the rest is published, the services work,
+//! the outcomes are followed.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -38,7 +39,8 @@ use crate::{
 const TENANT: &str = "local";
 /// Records published at once.
 const BATCH: usize = 64;
-/// How long services may drain that cannot save anything: what they have in process is lost to this run either way.
+/// How long services may drain that cannot save anything: what they have in process is lost to this
+/// run either way.
 const MAX_HOPELESS_DRAIN: Duration = Duration::from_secs(3);
 
 /// What came of the documents.
@@ -99,7 +101,8 @@ pub(super) async fn run(
     let stop = Shutdown::from_signals()?;
     let mut services = Services::new(stop.clone());
     services.router(&house, sections.router);
-    // Another process that works in this state folder is noticed here, before anything was published.
+    // Another process that works in this state folder is noticed here, before anything was
+    // published.
     tokio::select! {
         ready = services.ready(&house) => ready?,
         error = wait::until_over(troubles, out) => return Err(error),
@@ -153,7 +156,8 @@ fn asked<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Asked<
     asked
 }
 
-/// The ends of the documents that are settled already, by id. Nothing is published for them: the stored outcome is the one that there is.
+/// The ends of the documents that are settled already, by id. Nothing is published for them: the
+/// stored outcome is the one that there is.
 async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<BTreeMap<String, Ending>> {
     let mut settled = BTreeMap::new();
     for Asked { document, .. } in asked {
@@ -169,7 +173,8 @@ async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<BTreeMap<
     Ok(settled)
 }
 
-/// Refuses a policy with a tier whose work nobody would take in this process: its documents would wait for ever.
+/// Refuses a policy with a tier whose work nobody would take in this process: its documents would
+/// wait for ever.
 fn every_tier_is_served(house: &House, workers: &Workers) -> anyhow::Result<()> {
     let unserved = workers.unserved(house);
     let named: Vec<String> = unserved.iter().map(|(tier, setting)| format!("{tier} ({setting})")).collect();
@@ -213,7 +218,8 @@ async fn put_in_force(
     Ok(())
 }
 
-/// Publishes documents and notes the ids of those that are in the log; ends early when the run is to stop.
+/// Publishes documents and notes the ids of those that are in the log; ends early when the run is
+/// to stop.
 async fn publish(
     house: &House,
     asked: &[&Asked<'_>],

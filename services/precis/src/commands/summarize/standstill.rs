@@ -1,4 +1,5 @@
-//! When a run must end although its documents have not: what it needs fails, and no document ends. Takes values, reads no clock.
+//! When a run must end although its documents have not: what it needs fails, and no document ends.
+//! Takes values, reads no clock.
 //!
 //! ```text
 //!          the log or the store fails           for MAX_STANDSTILL
@@ -7,8 +8,9 @@
 //!    └──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A stage waits for its log and its store without limit, which is right for a service. Here a person waits, and both are folders of this
-//! machine: a full disk does not become empty by waiting. Failures of providers are bounded by the pipeline itself.
+//! A stage waits for its log and its store without limit, which is right for a service. Here a
+//! person waits, and both are folders of this machine: a full disk does not become empty by
+//! waiting. Failures of providers are bounded by the pipeline itself.
 
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ use precis_telemetry::Trouble;
 
 /// How long nothing may be saved before the run ends.
 pub(super) const MAX_STANDSTILL: Duration = Duration::from_mins(1);
-/// The longest time between two failures of one standstill: above the stages' longest wait between two tries, 30 s.
+/// The longest time between two failures of one standstill: above the stages' longest wait between
+/// two tries, 30 s.
 const MAX_SILENCE: Duration = Duration::from_secs(45);
 /// How long something fails before it is told: one failure may pass unseen.
 const TELL_AFTER: Duration = Duration::from_secs(2);
@@ -39,7 +42,8 @@ struct Failing {
 }
 
 impl Standstill {
-    /// Takes what was logged since the last call, at a time since the start with so many documents done; gives a remark that is due.
+    /// Takes what was logged since the last call, at a time since the start with so many documents
+    /// done; gives a remark that is due.
     pub(super) fn note(&mut self, at: Duration, done: usize, troubles: Vec<Trouble>) -> Option<String> {
         if done != self.done
             || self.failing.as_ref().is_some_and(|failing| at.saturating_sub(failing.last) > MAX_SILENCE)

@@ -1,8 +1,10 @@
-//! Waiting for the documents of a run, which always ends: with their outcomes, or with the reason why some have none.
+//! Waiting for the documents of a run, which always ends: with their outcomes, or with the reason
+//! why some have none.
 //!
-//! It ends when every document has ended; after an interruption, when the services have drained; when a service failed; when nothing can be
-//! saved ([`Standstill`]); and when every stage here has processed all there is and still a document has no end, since then nobody here
-//! takes the work of its tier ([`left`]).
+//! It ends when every document has ended; after an interruption, when the services have drained;
+//! when a service failed; when nothing can be saved ([`Standstill`]); and when every stage here has
+//! processed all there is and still a document has no end, since then nobody here takes the work of
+//! its tier ([`left`]).
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +31,8 @@ use crate::{
 
 /// Time between two looks at progress, policy and failures.
 const TICK: Duration = Duration::from_millis(250);
-/// Time between two looks whether anything is left to wait for. The second look without anything new is believed.
+/// Time between two looks whether anything is left to wait for. The second look without anything
+/// new is believed.
 const LEFT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long, after all services have drained, the last outcomes they committed are waited for.
 const LAST_LOOK: Duration = Duration::from_millis(500);
@@ -82,8 +85,8 @@ impl<'a> Wait<'a> {
         self.standstill.reason().is_some()
     }
 
-    /// Adds the end of every document to `endings`, until all that the follower waits for have one or, after an interruption, until the
-    /// services have drained.
+    /// Adds the end of every document to `endings`, until all that the follower waits for have one
+    /// or, after an interruption, until the services have drained.
     ///
     /// # Errors
     /// A service that failed; what keeps the rest of the documents from ending.
@@ -131,7 +134,8 @@ impl<'a> Wait<'a> {
         (self.looked, self.nothing_left) = (Instant::now(), false);
     }
 
-    /// Fails when nothing was saved for too long, and at once when somebody wants the run to stop meanwhile.
+    /// Fails when nothing was saved for too long, and at once when somebody wants the run to stop
+    /// meanwhile.
     fn saved(&mut self, progress: &Progress<'_>, done: usize) -> anyhow::Result<()> {
         let at = progress.elapsed();
         if let Some(remark) = self.standstill.note(at, done, self.troubles.take()) {
@@ -148,7 +152,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Fails when every stage here has processed all there is, twice in a row, and documents are open all the same.
+    /// Fails when every stage here has processed all there is, twice in a row, and documents are
+    /// open all the same.
     async fn anything_left(&mut self, open: usize) -> anyhow::Result<()> {
         if self.looked.elapsed() < LEFT_INTERVAL {
             return Ok(());
