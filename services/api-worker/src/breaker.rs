@@ -13,7 +13,11 @@
 //! have it: one document that a provider fails on must not stop the others. What none can cause (no connection, too
 //! much to do, a key that is refused) always counts.
 //!
-//! While it is not closed, documents wait for the dependency; after a bound they go back to the router instead, which
+//! A provider whose answers cannot be read answers: it is not down, and documents whose answers can be read go on. Only
+//! where so many in a row cannot that no other seems to come, a second such state machine holds requests back, since each
+//! is paid for.
+//!
+//! While one of the two is not closed, documents wait for the dependency; after a bound they go back to the router instead, which
 //! picks another tier, and only the one request that probes is still sent.
 
 use std::collections::{HashSet, VecDeque};
@@ -30,6 +34,8 @@ use crate::provider::{Failure, Kind};
 const DOCUMENTS: usize = 3;
 /// So many results are kept; a window with more is judged by the last of them.
 const RESULTS: usize = 1_000;
+/// So many answers in a row, of [`DOCUMENTS`] documents at least, that cannot be read hold requests back.
+const MAX_UNREADABLE: usize = 20;
 /// How soon to ask again while the one request that probes is under way.
 const PROBE_LOOK: Duration = Duration::from_secs(1);
 
@@ -53,6 +59,8 @@ pub enum Outcome {
     Answered,
     /// It failed; the document that may be why, where one may.
     Failed(Option<u64>),
+    /// It was answered, and the answer to this document cannot be read.
+    Unreadable(u64),
     /// Nothing: it was throttled, or never sent.
     Nothing,
 }
@@ -61,6 +69,8 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Circuit {
     limits: Limits,
+    /// Whether an answer makes the failures before it count no more.
+    in_a_row: bool,
     state: State,
     /// Results since it was last closed, in the window: those that say something.
     results: VecDeque<(Instant, Outcome)>,
@@ -103,7 +113,13 @@ pub struct Pass {
 impl Circuit {
     /// A closed one.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: State::Closed, results: VecDeque::new(), period: 0, down_since: None }
+        Self { limits, in_a_row: false, state: State::Closed, results: VecDeque::new(), period: 0, down_since: None }
+    }
+
+    /// A closed one that opens when so many failures follow each other, however long that takes.
+    pub fn in_a_row(failures: usize, open: Duration) -> Self {
+        let limits = Limits { window: Duration::MAX, min_requests: failures, failure_share: 1.0, open };
+        Self { in_a_row: true, ..Self::new(limits) }
     }
 
     /// Asks for a request.
@@ -127,6 +143,7 @@ impl Circuit {
         }
         match (self.state, outcome) {
             (State::Closed, Outcome::Nothing) | (State::Open { .. }, _) => {}
+            (State::Closed, Outcome::Answered) if self.in_a_row => self.results.clear(),
             (State::Closed, _) => {
                 self.results.push_back((now, outcome));
                 self.forget(now);
@@ -136,7 +153,7 @@ impl Circuit {
                 }
             }
             (State::HalfOpen { .. }, Outcome::Nothing) => self.state = State::HalfOpen { probing: false },
-            (State::HalfOpen { .. }, Outcome::Failed(_)) => self.open(now),
+            (State::HalfOpen { .. }, Outcome::Failed(_) | Outcome::Unreadable(_)) => self.open(now),
             (State::HalfOpen { .. }, Outcome::Answered) => {
                 self.period += 1;
                 self.state = State::Closed;
@@ -171,7 +188,7 @@ impl Circuit {
         let (mut failed, mut documents, mut of_nobody) = (0, HashSet::new(), 0);
         for (_, outcome) in &self.results {
             match outcome {
-                Outcome::Failed(Some(document)) => {
+                Outcome::Failed(Some(document)) | Outcome::Unreadable(document) => {
                     documents.insert(document);
                     failed += 1;
                 }
@@ -208,11 +225,8 @@ impl Outcome {
     /// What a failure of this document says.
     pub fn of(failure: &Failure, document: &str) -> Self {
         match failure.kind {
-            Kind::Transient => {
-                let mut hasher = DefaultHasher::new();
-                document.hash(&mut hasher);
-                Self::Failed(Some(hasher.finish()))
-            }
+            Kind::Transient => Self::Failed(Some(hash(document))),
+            Kind::Unreadable => Self::Unreadable(hash(document)),
             Kind::Overloaded | Kind::Unreachable | Kind::Auth => Self::Failed(None),
             Kind::Throttled | Kind::OutOfMoney => Self::Nothing,
             Kind::TooLong | Kind::Refused | Kind::BadRequest => Self::Answered,
@@ -220,56 +234,105 @@ impl Outcome {
     }
 }
 
-/// A [`Circuit`] that tasks share, of one model of one provider.
+fn hash(document: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    document.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Why nothing is sent to a model now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBack {
+    /// It looks down.
+    Down(Down),
+    /// It answers, and too many answers in a row could not be read.
+    Unreadable(Down),
+}
+
+/// The [`Circuit`]s that tasks share, of one model of one provider.
 #[derive(Debug)]
 pub struct Breaker {
     labels: [String; 2],
-    circuit: Mutex<Circuit>,
+    circuits: Mutex<Circuits>,
+}
+
+#[derive(Debug)]
+struct Circuits {
+    /// Whether it answers.
+    answers: Circuit,
+    /// Whether its answers can be read.
+    readable: Circuit,
 }
 
 /// One request that was let through. Dropped without a result it says nothing.
 #[derive(Debug)]
 pub struct Admitted<'a> {
     breaker: &'a Breaker,
-    pass: Option<Pass>,
+    passes: Option<(Pass, Pass)>,
 }
 
 impl Breaker {
     /// A closed breaker.
     pub fn new(provider: &str, model: &str, limits: Limits) -> Self {
-        let breaker =
-            Self { labels: [provider.to_owned(), model.to_owned()], circuit: Mutex::new(Circuit::new(limits)) };
-        breaker.show(&breaker.circuit());
+        let readable = Circuit::in_a_row(MAX_UNREADABLE, limits.open);
+        let circuits = Circuits { answers: Circuit::new(limits), readable };
+        let breaker = Self { labels: [provider.to_owned(), model.to_owned()], circuits: Mutex::new(circuits) };
+        breaker.show(&breaker.circuits());
         breaker
     }
 
     /// Lets one request through.
     ///
     /// # Errors
-    /// [`Down`] while the provider's model is.
-    pub fn admit(&self) -> Result<Admitted<'_>, Down> {
+    /// [`HeldBack`] while the provider's model is down or its answers cannot be read.
+    pub fn admit(&self) -> Result<Admitted<'_>, HeldBack> {
         let now = Instant::now();
-        let mut circuit = self.circuit();
-        let admission = circuit.admit(now);
-        self.show(&circuit);
-        match admission {
-            Admission::Go(pass) => Ok(Admitted { breaker: self, pass: Some(pass) }),
-            Admission::Wait(down) => Err(down),
-        }
+        let mut circuits = self.circuits();
+        let admission = match circuits.readable.admit(now) {
+            Admission::Wait(down) => Err(HeldBack::Unreadable(down)),
+            Admission::Go(readable) => match circuits.answers.admit(now) {
+                Admission::Go(answers) => Ok(Admitted { breaker: self, passes: Some((answers, readable)) }),
+                Admission::Wait(down) => {
+                    // Nothing is sent: whoever would have probed did not.
+                    circuits.readable.record(readable, Outcome::Nothing, now);
+                    Err(HeldBack::Down(down))
+                }
+            },
+        };
+        self.show(&circuits);
+        admission
     }
 
-    /// How it stands, unless it is closed.
+    /// How it stands, unless it answers.
     pub fn down(&self) -> Option<Down> {
-        self.circuit().down(Instant::now())
+        self.circuits().answers.down(Instant::now())
     }
 
-    fn show(&self, circuit: &Circuit) {
+    fn show(&self, circuits: &Circuits) {
         let [provider, model] = &self.labels;
-        Gauge::ApiBreakerState.set(circuit.level(), &[provider, model]);
+        Gauge::ApiBreakerState.set(circuits.answers.level(), &[provider, model]);
+        Gauge::ApiUnreadableState.set(circuits.readable.level(), &[provider, model]);
     }
 
-    fn circuit(&self) -> MutexGuard<'_, Circuit> {
-        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    fn circuits(&self) -> MutexGuard<'_, Circuits> {
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Circuits {
+    /// Whether it looks down, and whether its answers cannot be read.
+    fn are_open(&self, now: Instant) -> (bool, bool) {
+        (self.answers.down(now).is_some(), self.readable.down(now).is_some())
+    }
+
+    fn record(&mut self, (answers, readable): (Pass, Pass), outcome: Outcome, now: Instant) {
+        let (answered, was_read) = match outcome {
+            Outcome::Unreadable(_) => (Outcome::Answered, outcome),
+            Outcome::Failed(_) => (outcome, Outcome::Nothing),
+            Outcome::Answered | Outcome::Nothing => (outcome, outcome),
+        };
+        self.answers.record(answers, answered, now);
+        self.readable.record(readable, was_read, now);
     }
 }
 
@@ -280,18 +343,28 @@ impl Admitted<'_> {
     }
 
     fn finish(&mut self, outcome: Outcome) {
-        let Some(pass) = self.pass.take() else { return };
-        let mut circuit = self.breaker.circuit();
+        let Some(passes) = self.passes.take() else { return };
+        let mut circuits = self.breaker.circuits();
         let now = Instant::now();
-        let was_down = circuit.down(now).is_some();
-        circuit.record(pass, outcome, now);
-        self.breaker.show(&circuit);
-        let is_down = circuit.down(now).is_some();
-        drop(circuit);
+        let before = circuits.are_open(now);
+        circuits.record(passes, outcome, now);
+        self.breaker.show(&circuits);
+        let after = circuits.are_open(now);
+        drop(circuits);
         let [provider, model] = &self.breaker.labels;
-        match (was_down, is_down) {
+        match (before.0, after.0) {
             (false, true) => tracing::warn!(provider, model, "the provider looks down: requests are held back"),
             (true, false) => tracing::info!(provider, model, "the provider answers again"),
+            _ => {}
+        }
+        match (before.1, after.1) {
+            (false, true) => tracing::error!(
+                provider,
+                model,
+                answers = MAX_UNREADABLE,
+                "so many answers in a row could not be read: requests are held back; does this address speak the provider's format?"
+            ),
+            (true, false) => tracing::info!(provider, model, "the provider's answers can be read again"),
             _ => {}
         }
     }

@@ -2,14 +2,18 @@
 //! is over.
 //!
 //! ```text
-//!  pacer, breaker ─▶ budgets: reserve ─▶ ledger: attempt ─▶ clearance ─▶ request
-//!                                                                           │
-//!                         budgets: settle ◀─ ledger: settlement ◀───────────┘
+//!  pacer, breaker ─▶ budgets: reserve ─▶ document's marker ─▶ ledger: attempt ─▶ clearance ─▶ request
+//!                                                                                                │
+//!                                              budgets: settle ◀─ ledger: settlement ◀───────────┘
 //!                                │
 //!                                ├─▶ failure ─┬─ may succeed later: from the start, after a pause
 //!                                ▼ answer     ▼ not, or enough
 //!                              Paid        ApiError
 //! ```
+//!
+//! A document's requests that may be billed are counted in the store ([`PaidRequests`]), over all calls for it: when there
+//! were as many as the policy allows, the call ends, whatever the provider's failures would otherwise suggest. After an
+//! answer that cannot be read one more request leaves at most.
 //!
 //! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is paid for. Only waiting
 //! is cut short, also by a switch or a policy that no longer lets the document go. The last question before a request
@@ -19,7 +23,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use precis_pipeline::{Clearance, PipelineError, Withheld, now_ms};
+use precis_objects::ObjectError;
+use precis_pipeline::{Clearance, PaidRequests, PipelineError, Spent, Withheld, now_ms};
 use precis_policy::{Budget, Price, PriceError, Tokens};
 use precis_schemas::{LedgerAttempt, LedgerSettlement, SettlementResult, Usd};
 use precis_telemetry::metrics::{Counter, Histogram};
@@ -27,7 +32,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff;
-use crate::breaker::{Breaker, Down, Outcome};
+use crate::breaker::{Breaker, Down, HeldBack, Outcome};
 use crate::budget::{BudgetError, Budgets, Reservation};
 use crate::ledger::Ledger;
 use crate::pacer::{Closed, Pacer};
@@ -37,6 +42,8 @@ use crate::provider::{Billing, Failure, Kind, Provider, Reply, Request};
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The code of a model that looks down.
 pub const PROVIDER_DOWN: &str = "provider_down";
+/// The code of a document that had as many requests as the policy allows.
+pub const PAID_REQUESTS_EXHAUSTED: &str = "paid_requests_exhausted";
 /// Tokens that a provider's own template adds to a prompt, at most.
 const TEMPLATE_TOKENS: usize = 256;
 
@@ -75,6 +82,15 @@ pub struct Subject<'a> {
     pub document_id: &'a str,
     /// Version of the document.
     pub revision: i64,
+}
+
+/// What a call may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Spending<'a> {
+    /// Every budget of the policy.
+    pub budgets: &'a [Budget],
+    /// The document's requests at this tier.
+    pub requests: &'a PaidRequests,
 }
 
 /// Whether a document may go to its tier.
@@ -123,6 +139,15 @@ pub enum ApiError {
     /// The provider looks down: nothing was sent.
     #[error("the provider looks down since {} s: nothing is sent", .0.lasted.as_secs())]
     Down(Down),
+    /// The provider answers, and too many answers in a row could not be read: nothing was sent.
+    #[error("answers of the provider cannot be read since {} s: nothing is sent", .0.lasted.as_secs())]
+    Unreadable(Down),
+    /// The document had its requests: nothing was sent.
+    #[error("{} requests for this document may have been billed without an answer that can be read: no other is sent", .0.requests)]
+    Spent(Spent),
+    /// The request could not be marked in the store, so nothing was sent.
+    #[error("a request cannot be marked in the store, so nothing is sent: {0}")]
+    Unmarked(#[from] ObjectError),
     /// The provider said a moment ago that there is no money.
     #[error("nothing is sent for now: the provider said that the account has no money or its limit is reached")]
     Closed,
@@ -144,7 +169,7 @@ pub enum ApiError {
 }
 
 impl Caller {
-    /// Sends the request until it is answered, within `budgets` and as long as it has its `clearance`.
+    /// Sends the request until it is answered, within what may be spent and as long as it has its `clearance`.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -152,10 +177,11 @@ impl Caller {
         &self,
         request: Request,
         subject: Subject<'_>,
-        budgets: &[Budget],
+        spending: Spending<'_>,
         clearance: &dyn Leave,
         stop: &CancellationToken,
     ) -> Result<Paid, ApiError> {
+        let Spending { budgets, requests } = spending;
         let most = upper_bound(&request);
         let reserved = self.price.cost(most)?;
         let mut request = request;
@@ -169,17 +195,25 @@ impl Caller {
                 withheld = clearance.lost() => return Err(withheld.into()),
             };
             clearance.check()?;
-            let admitted = self.breaker.admit().map_err(ApiError::Down)?;
+            let admitted = self.breaker.admit()?;
             let now = OffsetDateTime::now_utc();
             let mut reservation = self.budgets.reserve(budgets, &self.tier, subject.tenant, reserved, now).await?;
             // The ledger's name for this attempt; nothing else is derived from it.
             request.attempt_id = format!("{:032x}", rand::random::<u128>());
-            self.open(&request, subject, reserved).await.map_err(ApiError::Ledger)?;
+            let number = requests.begin(&request.attempt_id).await?.map_err(ApiError::Spent)?;
+            if let Err(error) = self.open(&request, subject, reserved).await {
+                requests.withdraw(number).await;
+                return Err(ApiError::Ledger(error));
+            }
             if let Err(withheld) = clearance.check() {
                 self.withdraw(&request).await;
+                requests.withdraw(number).await;
                 return Err(withheld.into());
             }
             reservation.leaves();
+            if number > 0 {
+                Counter::ApiRepeatedRequests.increment(&[&self.tier]);
+            }
             let result = self.send(&request, reserved, reservation).await;
             let failure = match result {
                 Ok(paid) => {
@@ -191,10 +225,11 @@ impl Caller {
             };
             admitted.record(Outcome::of(&failure, subject.document_id));
             permit.failed(&failure);
+            let may_repeat = may_repeat(requests, number, &failure).await;
             let down = self.breaker.down();
             let pause = backoff::pause(attempt, failure.retry_after, rand::random());
             let enough = attempt >= self.max_attempts || pause > LONGEST_PAUSE || down.is_some();
-            if !failure.kind.is_retryable() || enough {
+            if !may_repeat || enough {
                 return Err(ApiError::Provider { failure, down });
             }
             Counter::ApiRetries.increment(&[self.provider.name(), failure.kind.code()]);
@@ -319,6 +354,20 @@ impl Caller {
     }
 }
 
+/// Counts the failed request for its document, if it may be billed. Whether the same request may leave once more.
+async fn may_repeat(requests: &PaidRequests, number: u32, failure: &Failure) -> bool {
+    if failure.billing == Billing::NotBilled {
+        requests.withdraw(number).await;
+    }
+    if failure.kind != Kind::Unreadable {
+        return failure.kind.is_retryable();
+    }
+    requests.unreadable(number).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "an unreadable answer could not be noted: its document is not sent again");
+        false
+    })
+}
+
 /// The most tokens that a request can be billed: a token is at least a byte of the prompt.
 fn upper_bound(request: &Request) -> Tokens {
     let (shared, own) = (request.system.len() as u64, (request.user.len() + TEMPLATE_TOKENS) as u64);
@@ -331,12 +380,24 @@ pub(crate) fn count(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
+impl From<HeldBack> for ApiError {
+    fn from(held_back: HeldBack) -> Self {
+        match held_back {
+            HeldBack::Down(down) => Self::Down(down),
+            HeldBack::Unreadable(down) => Self::Unreadable(down),
+        }
+    }
+}
+
 impl ApiError {
     /// Stable code.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Provider { failure, .. } => failure.kind.code(),
             Self::Down(_) => PROVIDER_DOWN,
+            Self::Unreadable(_) | Self::Spent(Spent { unreadable: true, .. }) => Kind::Unreadable.code(),
+            Self::Spent(_) => PAID_REQUESTS_EXHAUSTED,
+            Self::Unmarked(error) => error.code(),
             Self::Closed => Kind::OutOfMoney.code(),
             Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",

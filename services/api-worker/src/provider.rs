@@ -10,6 +10,7 @@
 
 mod anthropic;
 mod http;
+mod json;
 mod openai;
 mod remaining;
 mod retry_after;
@@ -51,7 +52,7 @@ pub trait Wire: Send + Sync + 'static {
     /// The request's body.
     fn body(&self, request: &Request) -> serde_json::Value;
     /// Reads the body of a 200.
-    fn reply(&self, body: &[u8]) -> Result<Reply, Unreadable>;
+    fn reply(&self, body: &[u8]) -> Result<Reply, NoReply>;
     /// Tells what the body of an error means.
     fn problem(&self, status: u16, body: &[u8]) -> Problem;
 }
@@ -124,9 +125,14 @@ impl Finish {
     }
 }
 
-/// The body of a 200 is not an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unreadable(pub &'static str);
+/// Why the body of a 200 is not an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoReply {
+    /// No answer can be found in it.
+    Unreadable(&'static str),
+    /// It is an error. Gateways send one with 200 where the answer had begun before the error was known.
+    Problem(Problem),
+}
 
 /// What a provider's error body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,8 +153,10 @@ pub enum Kind {
     Overloaded,
     /// The provider cannot be reached: no connection was made.
     Unreachable,
-    /// An error of theirs, a broken or garbled answer, or none in time.
+    /// An error of theirs, a broken answer, or none in time.
     Transient,
+    /// A complete answer in which no text can be found: it is paid for, and another would most likely be the same.
+    Unreadable,
     /// The account has no money or its spending limit is reached.
     OutOfMoney,
     /// The key is wrong or may not do this.
@@ -169,6 +177,7 @@ impl Kind {
             Self::Overloaded => "provider_overloaded",
             Self::Unreachable => "provider_unreachable",
             Self::Transient => "provider_error",
+            Self::Unreadable => "provider_unreadable",
             Self::OutOfMoney => "out_of_money",
             Self::Auth => "provider_auth",
             Self::TooLong => "prompt_too_long",
@@ -179,7 +188,7 @@ impl Kind {
 
     /// Whether the same request may succeed a little later.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Throttled | Self::Overloaded | Self::Unreachable | Self::Transient)
+        matches!(self, Self::Throttled | Self::Overloaded | Self::Unreachable | Self::Transient | Self::Unreadable)
     }
 }
 
@@ -208,6 +217,13 @@ pub struct Failure {
     pub billing: Billing,
     /// The provider's identifier of the request.
     pub request_id: Option<String>,
+}
+
+/// What a provider counted for an answer; `None` where the numbers cannot be those of this answer. A server that does
+/// not count says 0, and no prompt has no tokens.
+fn plausible(usage: Tokens, text: &str) -> Option<Tokens> {
+    let counted = usage.read() > 0 && (usage.output > 0 || text.is_empty());
+    counted.then_some(usage)
 }
 
 /// A provider's error code if it looks like one, else nothing: what is not a plain word may be text of the document.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::breaker::Down;
 use crate::budget::BudgetError;
-use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Subject, count};
+use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Spending, Subject, count};
 use crate::provider::{Kind, Request};
 use crate::tiers::{ApiTier, Unfit};
 
@@ -127,7 +127,8 @@ impl Summariser for ApiSummariser {
         let subject =
             Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
         let request = self.decoding.request(&self.tier.model, job.text, job.prompt);
-        let paid = caller.call(request, subject, &policy.budgets, job.clearance, job.shutdown).await;
+        let spending = Spending { budgets: &policy.budgets, requests: job.paid_requests };
+        let paid = caller.call(request, subject, spending, job.clearance, job.shutdown).await;
         let paid = paid.map_err(|error| generate_error(error, caller.refuse_after))?;
         let usage = paid.reply.usage.unwrap_or_default();
         Ok(Generated {
@@ -150,17 +151,17 @@ fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
     let (code, message) = (error.code(), error.to_string());
     let retry = |scope, after| GenerateError::Retry { scope, code, message: message.clone(), after };
     // A provider that fails on all must not use up each document's attempts: they wait, for a while.
-    let wait_for = |down: Down, after: Option<Duration>| {
+    let wait_for = |code, down: Down, after: Option<Duration>| {
         if down.lasted >= refuse_after {
-            return GenerateError::Refused { code: PROVIDER_DOWN, message: message.clone() };
+            return GenerateError::Refused { code, message: message.clone() };
         }
         retry(Scope::Dependency, Some(after.unwrap_or_default().max(down.wait)))
     };
     match error {
-        ApiError::Down(down) => wait_for(down, None),
+        ApiError::Down(down) | ApiError::Unreadable(down) => wait_for(code, down, None),
         ApiError::Provider { failure, down } => match (failure.kind, down) {
             (Kind::Overloaded | Kind::Unreachable | Kind::Transient | Kind::Auth, Some(down)) => {
-                wait_for(down, failure.retry_after)
+                wait_for(PROVIDER_DOWN, down, failure.retry_after)
             }
             (Kind::Throttled | Kind::Overloaded | Kind::Unreachable, _) => {
                 retry(Scope::Dependency, failure.retry_after)
@@ -169,16 +170,20 @@ fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
             (Kind::Transient, None) => retry(Scope::Record, failure.retry_after),
             // Keys expire and are replaced: documents wait for it, as they wait for a broker.
             (Kind::Auth, None) => retry(Scope::Dependency, Some(AUTH_PAUSE)),
-            (Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest, _) => {
+            // It had its second request, or had none left.
+            (Kind::Unreadable | Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest, _) => {
                 GenerateError::Refused { code, message }
             }
         },
-        ApiError::Closed | ApiError::Price(_) | ApiError::Budget(BudgetError::Exhausted { .. }) => {
-            GenerateError::Refused { code, message }
-        }
+        ApiError::Closed
+        | ApiError::Spent(_)
+        | ApiError::Price(_)
+        | ApiError::Budget(BudgetError::Exhausted { .. }) => GenerateError::Refused { code, message },
         ApiError::Withheld(withheld) => withheld.into(),
         // None is the document's fault: they must not cost one of its deliveries.
-        ApiError::Ledger(_) | ApiError::Budget(_) | ApiError::Stopping => retry(Scope::Dependency, None),
+        ApiError::Ledger(_) | ApiError::Unmarked(_) | ApiError::Budget(_) | ApiError::Stopping => {
+            retry(Scope::Dependency, None)
+        }
     }
 }
 

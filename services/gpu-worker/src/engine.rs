@@ -9,7 +9,7 @@ use precis_inference::{
     Engine, EngineConfig, EngineError, ErrorClass, Prompt as Around, Prompts, SummaryRequest,
     models::{self, Manifest},
 };
-use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, prompt::Prompt};
+use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, answer_text, prompt::Prompt};
 use precis_schemas::{Format, ModelIdentity, Usd};
 
 use crate::{ModelSettings, partials::StoredPartials};
@@ -66,6 +66,7 @@ impl Summariser for EngineSummariser {
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
             cancel: job.shutdown.child_token(),
+            text_of: Some(|answer| answer_text::of(answer).unwrap_or_default()),
             partials: Some(Arc::new(StoredPartials(job.partials.clone()))),
         };
         let summary = tokio::select! {

@@ -91,11 +91,11 @@ async fn a_probe_that_was_never_sent_leaves_its_place_to_the_next() {
     for _ in 0..6 {
         breaker.admit().unwrap().record(Outcome::Failed(None));
     }
-    assert_eq!(breaker.admit().unwrap_err(), Down { wait: LIMITS.open, lasted: Duration::ZERO });
+    assert_eq!(breaker.admit().unwrap_err(), HeldBack::Down(Down { wait: LIMITS.open, lasted: Duration::ZERO }));
     tokio::time::advance(LIMITS.open).await;
     drop(breaker.admit().unwrap());
     let probe = breaker.admit().unwrap();
-    assert_eq!(breaker.admit().unwrap_err(), Down { wait: PROBE_LOOK, lasted: LIMITS.open });
+    assert_eq!(breaker.admit().unwrap_err(), HeldBack::Down(Down { wait: PROBE_LOOK, lasted: LIMITS.open }));
     probe.record(Outcome::Answered);
     assert_eq!(breaker.down(), None);
 }
@@ -186,4 +186,52 @@ proptest! {
             }
         }
     }
+}
+
+fn unreadable(breaker: &Breaker, documents: std::ops::Range<u64>) -> Result<(), HeldBack> {
+    for document in documents {
+        breaker.admit()?.record(Outcome::Unreadable(document));
+    }
+    Ok(())
+}
+
+#[test]
+fn unreadable_answers_in_a_row_hold_requests_back() {
+    let breaker = Breaker::new("p", "m", LIMITS);
+    unreadable(&breaker, 0..20).unwrap();
+    assert!(matches!(breaker.admit(), Err(HeldBack::Unreadable(_))));
+    assert_eq!(breaker.down(), None, "it answers");
+}
+
+#[test]
+fn one_answer_that_can_be_read_lets_others_go_on() {
+    let breaker = Breaker::new("p", "m", LIMITS);
+    for _ in 0..5 {
+        unreadable(&breaker, 0..19).unwrap();
+        breaker.admit().unwrap().record(Outcome::Answered);
+    }
+    assert!(breaker.admit().is_ok());
+}
+
+#[test]
+fn one_documents_unreadable_answers_say_nothing_of_others() {
+    let breaker = Breaker::new("p", "m", LIMITS);
+    for _ in 0..30 {
+        unreadable(&breaker, 0..2).unwrap();
+    }
+    assert!(breaker.admit().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_readable_answer_opens_the_way_again() {
+    let breaker = Breaker::new("p", "m", LIMITS);
+    unreadable(&breaker, 0..20).unwrap();
+    tokio::time::advance(LIMITS.open).await;
+    let probe = breaker.admit().unwrap();
+    assert!(matches!(breaker.admit(), Err(HeldBack::Unreadable(_))), "one probes");
+    probe.record(Outcome::Unreadable(1));
+    tokio::time::advance(LIMITS.open).await;
+    breaker.admit().unwrap().record(Outcome::Answered);
+    unreadable(&breaker, 0..19).unwrap();
+    assert!(breaker.admit().is_ok());
 }

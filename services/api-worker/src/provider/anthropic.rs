@@ -5,54 +5,13 @@
 //! enough to be cached at all: a written entry costs more than plain input.
 
 use precis_policy::Tokens;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, Problem, Remaining, Reply, Request, Unreadable, Wire, plain_code};
+use super::{Finish, Kind, NoReply, Problem, Remaining, Reply, Request, Wire, json, plain_code, plausible};
 
 /// The wire format of Anthropic's Messages.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Anthropic;
-
-#[derive(Deserialize)]
-struct Message {
-    content: Vec<Block>,
-    stop_reason: Option<String>,
-    usage: Option<MessageUsage>,
-}
-
-#[derive(Deserialize)]
-struct Block {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    text: String,
-}
-
-/// The three input classes are disjoint here.
-#[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names are the provider's")]
-struct MessageUsage {
-    input_tokens: u64,
-    output_tokens: u64,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: ErrorDetail,
-}
-
-#[derive(Deserialize)]
-struct ErrorDetail {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    message: String,
-}
 
 impl Wire for Anthropic {
     fn name(&self) -> &'static str {
@@ -96,46 +55,78 @@ impl Wire for Anthropic {
         body
     }
 
-    fn reply(&self, body: &[u8]) -> Result<Reply, Unreadable> {
-        let message: Message = serde_json::from_slice(body).map_err(|_| Unreadable("the body is not a message"))?;
-        let text =
-            message.content.iter().filter(|block| block.kind == "text").map(|block| block.text.as_str()).collect();
-        let finish = match message.stop_reason.as_deref() {
+    fn reply(&self, body: &[u8]) -> Result<Reply, NoReply> {
+        let message = json::read(body).ok_or(NoReply::Unreadable("the body is not JSON"))?;
+        let text = text_of(&message);
+        if !message["error"].is_null() && text.as_deref().is_none_or(str::is_empty) {
+            return Err(NoReply::Problem(problem(status_of(&message["error"]), &message["error"])));
+        }
+        let text = text.ok_or(NoReply::Unreadable("the message has no text where one should be"))?;
+        let finish = match message["stop_reason"].as_str() {
             Some("end_turn" | "stop_sequence") => Finish::Stop,
             Some("refusal") => Finish::Refusal,
-            // `max_tokens`, `model_context_window_exceeded`, and whatever comes to be: not known to be whole.
-            Some(_) => Finish::Length,
-            None => return Err(Unreadable("the message has no stop reason")),
+            // `max_tokens`, `model_context_window_exceeded`, none at all, and whatever comes to be: not known to be whole.
+            _ => Finish::Length,
         };
-        let usage = message.usage.map(|usage| Tokens {
-            input: usage.input_tokens,
-            cached_input: usage.cache_read_input_tokens.unwrap_or(0),
-            cache_write: usage.cache_creation_input_tokens.unwrap_or(0),
-            output: usage.output_tokens,
-        });
+        let usage = usage(&message["usage"]).and_then(|usage| plausible(usage, &text));
         Ok(Reply { text, finish, usage, request_id: None, remaining: Remaining::default() })
     }
 
     fn problem(&self, status: u16, body: &[u8]) -> Problem {
-        let error = serde_json::from_slice::<ErrorBody>(body).map(|body| body.error);
-        let (code, message) = error.map(|error| (error.kind, error.message.to_ascii_lowercase())).unwrap_or_default();
-        let says = |words: &str| message.contains(words);
-        // The type of a spent account is `invalid_request_error`, like that of any wrong request; only the message
-        // tells.
-        let kind = match (status, code.as_str()) {
-            (402, _) | (_, "billing_error") => Kind::OutOfMoney,
-            (400 | 403, _) if says("usage limits") || says("credit balance") => Kind::OutOfMoney,
-            (401 | 403, _) | (_, "authentication_error" | "permission_error") => Kind::Auth,
-            (413, _) | (_, "request_too_large") => Kind::TooLong,
-            (400, _) if says("prompt is too long") || says("context limit") || says("context window") => Kind::TooLong,
-            (529, _) | (_, "overloaded_error") => Kind::Overloaded,
-            (429, _) | (_, "rate_limit_error") => Kind::Throttled,
-            (503, _) => Kind::Overloaded,
-            (408 | 409 | 500.., _) => Kind::Transient,
-            _ => Kind::BadRequest,
-        };
-        Problem { kind, code: plain_code(&code) }
+        problem(status, &json::read(body).unwrap_or_default()["error"])
     }
+}
+
+/// What a message says; `None` where that cannot be read. Blocks of another kind than text (reasoning, calls of tools,
+/// and whatever comes to be) say nothing, and so does a message without blocks that tells why it ended.
+fn text_of(message: &Value) -> Option<String> {
+    match &message["content"] {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(blocks) if blocks.is_empty() && message["stop_reason"].is_null() => None,
+        Value::Array(blocks) => {
+            let texts =
+                blocks.iter().filter(|block| block["type"] == "text").filter_map(|block| block["text"].as_str());
+            Some(texts.collect())
+        }
+        Value::Null => (!message["stop_reason"].is_null()).then(String::new),
+        _ => None,
+    }
+}
+
+/// The three input classes are disjoint here. `None` where a number is missing.
+fn usage(usage: &Value) -> Option<Tokens> {
+    Some(Tokens {
+        input: json::tokens(&usage["input_tokens"])?,
+        cached_input: json::tokens_or_none(&usage["cache_read_input_tokens"])?,
+        cache_write: json::tokens_or_none(&usage["cache_creation_input_tokens"])?,
+        output: json::tokens(&usage["output_tokens"])?,
+    })
+}
+
+/// The status that an error would have come with, had it not come with 200: where its type alone does not tell.
+fn status_of(error: &Value) -> u16 {
+    if matches!(error["type"].as_str(), Some("invalid_request_error" | "not_found_error")) { 400 } else { 500 }
+}
+
+/// What an error means.
+fn problem(status: u16, error: &Value) -> Problem {
+    let code = error["type"].as_str().unwrap_or_default();
+    let message = error["message"].as_str().unwrap_or_default().to_ascii_lowercase();
+    let says = |words: &str| message.contains(words);
+    // The type of a spent account is `invalid_request_error`, like that of any wrong request; only the message tells.
+    let kind = match (status, code) {
+        (402, _) | (_, "billing_error") => Kind::OutOfMoney,
+        (400 | 403, _) if says("usage limits") || says("credit balance") => Kind::OutOfMoney,
+        (401 | 403, _) | (_, "authentication_error" | "permission_error") => Kind::Auth,
+        (413, _) | (_, "request_too_large") => Kind::TooLong,
+        (400, _) if says("prompt is too long") || says("context limit") || says("context window") => Kind::TooLong,
+        (529, _) | (_, "overloaded_error") => Kind::Overloaded,
+        (429, _) | (_, "rate_limit_error") => Kind::Throttled,
+        (503, _) => Kind::Overloaded,
+        (408 | 409 | 500.., _) => Kind::Transient,
+        _ => Kind::BadRequest,
+    };
+    Problem { kind, code: plain_code(code) }
 }
 
 #[cfg(test)]

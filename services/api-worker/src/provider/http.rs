@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::{Billing, Failure, Kind, Problem, Provider, Remaining, Reply, Request, Wire, retry_after};
+use super::{Billing, Failure, Kind, NoReply, Problem, Provider, Remaining, Reply, Request, Wire, retry_after};
 
 /// Largest answer that is read. A summary has a few kilobytes.
 const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
@@ -109,6 +109,16 @@ impl<W: Wire> HttpProvider<W> {
         self.failure(Kind::Transient, Billing::Unknown, what)
     }
 
+    /// A 200 without an answer. It may be billed even where it is an error: what comes with 200 had been let in.
+    fn no_reply(&self, none: NoReply) -> Failure {
+        match none {
+            NoReply::Unreadable(why) => self.failure(Kind::Unreadable, Billing::Unknown, why),
+            NoReply::Problem(Problem { kind, code }) => {
+                self.failure(kind, Billing::Unknown, format!("HTTP 200 with an error {code}").trim_end())
+            }
+        }
+    }
+
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
         let Problem { kind, code } = self.wire.problem(status.as_u16(), body);
         // Refused requests are not billed; of these four the work may have been done behind a gateway that lost it.
@@ -146,11 +156,8 @@ impl<W: Wire> Provider for HttpProvider<W> {
         let result = match body {
             // The status of an error says enough, even where its body broke off.
             body if !status.is_success() => Err(self.refused(status, &headers, &body.unwrap_or_default())),
-            Ok(body) => self
-                .wire
-                .reply(&body)
-                .map_err(|unreadable| self.failure(Kind::Transient, Billing::Unknown, unreadable.0)),
-            Err(Broken::TooLarge) => Err(self.failure(Kind::Transient, Billing::Unknown, "the answer is too large")),
+            Ok(body) => self.wire.reply(&body).map_err(|none| self.no_reply(none)),
+            Err(Broken::TooLarge) => Err(self.failure(Kind::Unreadable, Billing::Unknown, "the answer is too large")),
             Err(Broken::Connection(error)) => Err(self.broken(&error)),
         };
         match result {

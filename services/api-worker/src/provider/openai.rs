@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, Problem, Remaining, Reply, Request, Unreadable, Wire, plain_code};
+use super::{Finish, Kind, NoReply, Problem, Remaining, Reply, Request, Wire, json, plain_code, plausible};
 
 /// The wire format of Chat Completions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,59 +26,6 @@ pub enum TokenLimit {
     MaxCompletionTokens,
     /// `max_tokens`
     MaxTokens,
-}
-
-#[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
-    usage: Option<CompletionUsage>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    content: Option<String>,
-    #[serde(default)]
-    refusal: Option<String>,
-}
-
-/// `prompt_tokens` includes the cached ones here.
-#[derive(Deserialize)]
-struct CompletionUsage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-}
-
-#[derive(Deserialize)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
-}
-
-/// OpenAI nests the error; some compatible servers do not.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ErrorBody {
-    Nested { error: ErrorDetail },
-    Flat(ErrorDetail),
-}
-
-#[derive(Default, Deserialize)]
-struct ErrorDetail {
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
-    /// A word at OpenAI, a number elsewhere.
-    #[serde(default)]
-    code: Option<Value>,
-    #[serde(default)]
-    message: Option<String>,
 }
 
 impl Wire for OpenAi {
@@ -124,65 +71,115 @@ impl Wire for OpenAi {
         body
     }
 
-    fn reply(&self, body: &[u8]) -> Result<Reply, Unreadable> {
-        let completion: Completion =
-            serde_json::from_slice(body).map_err(|_| Unreadable("the body is not a completion"))?;
-        let choice = completion.choices.into_iter().next().ok_or(Unreadable("the completion has no choices"))?;
-        let refused = choice.message.refusal.is_some_and(|refusal| !refusal.is_empty());
-        let finish = match choice.finish_reason.as_deref() {
-            Some("content_filter") => Finish::Refusal,
-            Some(_) if refused => Finish::Refusal,
-            Some("stop") => Finish::Stop,
-            // `length`, `tool_calls`, and whatever comes to be: not known to be whole.
-            Some(_) => Finish::Length,
-            None => return Err(Unreadable("the completion has no finish reason")),
+    fn reply(&self, body: &[u8]) -> Result<Reply, NoReply> {
+        let completion = json::read(body).ok_or(NoReply::Unreadable("the body is not JSON"))?;
+        let choice = choice(&completion["choices"]);
+        let text = choice.and_then(text_of);
+        if text.as_deref().is_none_or(str::is_empty) {
+            let errors = [&completion["error"], choice.map_or(&Value::Null, |choice| &choice["error"])];
+            if let Some(error) = errors.into_iter().find(|error| !error.is_null()) {
+                return Err(NoReply::Problem(problem(status_of(error), error)));
+            }
+        }
+        let (Some(choice), Some(text)) = (choice, text) else {
+            return Err(NoReply::Unreadable("the completion has no text where one should be"));
         };
-        let usage = completion.usage.and_then(|usage| {
-            let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
-            // More cached tokens than tokens: nothing that a bill could be made of.
-            let input = usage.prompt_tokens.checked_sub(cached)?;
-            Some(Tokens { input, cached_input: cached, cache_write: 0, output: usage.completion_tokens })
-        });
-        Ok(Reply {
-            text: choice.message.content.unwrap_or_default(),
-            finish,
-            usage,
-            request_id: None,
-            remaining: Remaining::default(),
-        })
+        let refused = choice["message"]["refusal"].as_str().is_some_and(|refusal| !refusal.is_empty());
+        let finish = match choice["finish_reason"].as_str() {
+            Some("content_filter") => Finish::Refusal,
+            _ if refused => Finish::Refusal,
+            Some("stop") => Finish::Stop,
+            // `length`, `tool_calls`, none at all, and whatever comes to be: not known to be whole.
+            _ => Finish::Length,
+        };
+        let usage = usage(&completion["usage"]).and_then(|usage| plausible(usage, &text));
+        Ok(Reply { text, finish, usage, request_id: None, remaining: Remaining::default() })
     }
 
     fn problem(&self, status: u16, body: &[u8]) -> Problem {
-        let error = match serde_json::from_slice(body) {
-            Ok(ErrorBody::Nested { error } | ErrorBody::Flat(error)) => error,
-            Err(_) => ErrorDetail::default(),
-        };
-        let kind_of_error = error.kind.unwrap_or_default();
-        let code = error.code.as_ref().and_then(Value::as_str).unwrap_or(&kind_of_error).to_owned();
-        let message = error.message.unwrap_or_default().to_ascii_lowercase();
-        let names = |name: &str| code == name || kind_of_error == name;
-        let kind = match status {
-            402 => Kind::OutOfMoney,
-            400 | 403 | 429
-                if names("insufficient_quota")
-                    || names("billing_hard_limit_reached")
-                    || names("billing_not_active") =>
-            {
-                Kind::OutOfMoney
-            }
-            401 | 403 => Kind::Auth,
-            413 => Kind::TooLong,
-            400 if names("context_length_exceeded") || names("exceed_context_size_error") => Kind::TooLong,
-            // vLLM's wording; it has no code of its own.
-            400 if message.contains("maximum context length") => Kind::TooLong,
-            400 if names("content_filter") || names("content_policy_violation") => Kind::Refused,
-            429 => Kind::Throttled,
-            503 | 529 => Kind::Overloaded,
-            408 | 409 | 500.. => Kind::Transient,
-            _ => Kind::BadRequest,
-        };
-        Problem { kind, code: plain_code(&code) }
+        let body = json::read(body).unwrap_or_default();
+        // OpenAI nests the error; some compatible servers do not.
+        problem(status, if body["error"].is_null() { &body } else { &body["error"] })
     }
+}
+
+/// Of several choices the first that has a text; one is asked for.
+fn choice(choices: &Value) -> Option<&Value> {
+    let choices = choices.as_array()?;
+    let has_text = |choice: &&Value| text_of(choice).is_some_and(|text| !text.is_empty());
+    choices.iter().find(has_text).or_else(|| choices.first())
+}
+
+/// What a choice says; `None` where that cannot be read. A message that says nothing (`null`, or no content beside the
+/// reason of its end) is empty.
+fn text_of(choice: &Value) -> Option<String> {
+    let message = &choice["message"];
+    match &message["content"] {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => Some(parts.iter().filter_map(part).collect()),
+        object @ Value::Object(_) => part(object).map(str::to_owned),
+        Value::Null if choice["text"].is_string() => choice["text"].as_str().map(str::to_owned),
+        Value::Null => (message.is_object() && !choice["finish_reason"].is_null()).then(String::new),
+        Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// The text of a part of a message; of parts of another kind (reasoning, images, calls of tools) there is none.
+fn part(part: &Value) -> Option<&str> {
+    let is_text = part["type"].as_str().is_none_or(|kind| kind == "text" || kind == "output_text");
+    part.as_str().or_else(|| part["text"].as_str().filter(|_| is_text))
+}
+
+/// `prompt_tokens` includes the cached ones here. `None` where a number is missing or does not fit the others.
+fn usage(usage: &Value) -> Option<Tokens> {
+    let cached_input = json::tokens_or_none(&usage["prompt_tokens_details"]["cached_tokens"])?;
+    let input = json::tokens(&usage["prompt_tokens"])?.checked_sub(cached_input)?;
+    Some(Tokens { input, cached_input, cache_write: 0, output: json::tokens(&usage["completion_tokens"])? })
+}
+
+/// The status that an error would have come with, had it not come with 200.
+fn status_of(error: &Value) -> u16 {
+    let told = |field: &str| json::tokens(&error[field]).and_then(|status| u16::try_from(status).ok());
+    if let Some(status) = told("code").or_else(|| told("status")).filter(|status| (400..600).contains(status)) {
+        return status;
+    }
+    let names =
+        |word: &str| ["code", "type"].iter().any(|field| error[*field].as_str().is_some_and(|it| it.contains(word)));
+    match () {
+        () if names("rate_limit") || names("insufficient_quota") => 429,
+        () if names("overloaded") => 503,
+        () if names("api_key") || names("authentication") => 401,
+        () if names("invalid_request") => 400,
+        () => 500,
+    }
+}
+
+/// What an error means.
+fn problem(status: u16, error: &Value) -> Problem {
+    let kind_of_error = error["type"].as_str().unwrap_or_default();
+    // A word at OpenAI, a number elsewhere.
+    let code = error["code"].as_str().unwrap_or(kind_of_error);
+    let message = error["message"].as_str().or(error.as_str()).unwrap_or_default().to_ascii_lowercase();
+    let names = |name: &str| code == name || kind_of_error == name;
+    let kind = match status {
+        402 => Kind::OutOfMoney,
+        400 | 403 | 429
+            if names("insufficient_quota") || names("billing_hard_limit_reached") || names("billing_not_active") =>
+        {
+            Kind::OutOfMoney
+        }
+        401 | 403 => Kind::Auth,
+        413 => Kind::TooLong,
+        400 if names("context_length_exceeded") || names("exceed_context_size_error") => Kind::TooLong,
+        // vLLM's wording; it has no code of its own.
+        400 if message.contains("maximum context length") => Kind::TooLong,
+        400 if names("content_filter") || names("content_policy_violation") => Kind::Refused,
+        429 => Kind::Throttled,
+        503 | 529 => Kind::Overloaded,
+        408 | 409 | 500.. => Kind::Transient,
+        _ => Kind::BadRequest,
+    };
+    Problem { kind, code: plain_code(code) }
 }
 
 #[cfg(test)]

@@ -30,13 +30,16 @@ fn wait(error: &GenerateError) -> (Scope, Option<Duration>) {
 
 #[test]
 fn what_another_tier_could_do_is_refused() {
-    for kind in [Kind::OutOfMoney, Kind::TooLong, Kind::Refused, Kind::BadRequest] {
+    for kind in [Kind::OutOfMoney, Kind::TooLong, Kind::Refused, Kind::BadRequest, Kind::Unreadable] {
         assert!(matches!(end_of(kind, None), GenerateError::Refused { code, .. } if code == kind.code()), "{kind:?}");
     }
     let end = |error| generate_error(error, REFUSE_AFTER);
     assert!(matches!(end(ApiError::Closed), GenerateError::Refused { code: "out_of_money", .. }));
     let exhausted = BudgetError::Exhausted { budget: "daily".to_owned(), amount: precis_schemas::Usd::ZERO };
     assert!(matches!(end(exhausted.into()), GenerateError::Refused { code: "budget_exhausted", .. }));
+    let spent = |unreadable| end(ApiError::Spent(precis_pipeline::Spent { requests: 6, unreadable }));
+    assert!(matches!(spent(false), GenerateError::Refused { code: "paid_requests_exhausted", .. }));
+    assert!(matches!(spent(true), GenerateError::Refused { code: "provider_unreadable", .. }));
     let unreadable = BudgetError::Unreadable { key: String::new() };
     assert_eq!(wait(&end(unreadable.into())).0, Scope::Dependency);
 }
@@ -58,6 +61,9 @@ fn one_documents_failures_are_bounded_and_everybodys_are_waited_out_until_anothe
         let refused = end_of(kind, Some(down_for(REFUSE_AFTER)));
         assert!(matches!(refused, GenerateError::Refused { code: "provider_down", .. }), "{kind:?}");
     }
+    let unreadable = |lasted| generate_error(ApiError::Unreadable(down_for(lasted)), REFUSE_AFTER);
+    assert_eq!(wait(&unreadable(just_under)), (Scope::Dependency, Some(WAIT)));
+    assert!(matches!(unreadable(REFUSE_AFTER), GenerateError::Refused { code: "provider_unreadable", .. }));
     let nothing_sent = |lasted| generate_error(ApiError::Down(down_for(lasted)), REFUSE_AFTER);
     assert_eq!(wait(&nothing_sent(just_under)), (Scope::Dependency, Some(WAIT)));
     assert!(matches!(nothing_sent(REFUSE_AFTER), GenerateError::Refused { code: "provider_down", .. }));

@@ -16,7 +16,7 @@ use precis_schemas::{SettlementResult, Usd};
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::{Answer, Faults};
-use crate::house::{Always, TENANT, TestHouse, policy};
+use crate::house::{Always, TENANT, TestHouse, policy, spending, unlimited};
 use crate::memory::MemoryStore;
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
@@ -57,7 +57,7 @@ async fn house() -> TestHouse {
 }
 
 async fn call(caller: &Caller, wire: &Wire) -> Result<Paid, ApiError> {
-    caller.call(wire.request(), SUBJECT, &[], &Always, &CancellationToken::new()).await
+    caller.call(wire.request(), SUBJECT, spending(&[], &unlimited()), &Always, &CancellationToken::new()).await
 }
 
 /// A provider in this process that does what it is told, after looking around.
@@ -237,7 +237,7 @@ async fn a_request_in_flight_is_let_finish_when_the_worker_stops() {
         }
     });
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
-    assert!(caller.call(ANTHROPIC.request(), SUBJECT, &[], &Always, &stop).await.is_ok());
+    assert!(caller.call(ANTHROPIC.request(), SUBJECT, spending(&[], &unlimited()), &Always, &stop).await.is_ok());
     let (_, settlements) = house.ledger().await;
     assert_eq!(settlements[0].result, SettlementResult::Billed);
 }
@@ -256,7 +256,10 @@ async fn waiting_ends_when_the_worker_stops() {
         }
     });
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
-    assert!(matches!(caller.call(ANTHROPIC.request(), SUBJECT, &[], &Always, &stop).await, Err(ApiError::Stopping)));
+    assert!(matches!(
+        caller.call(ANTHROPIC.request(), SUBJECT, spending(&[], &unlimited()), &Always, &stop).await,
+        Err(ApiError::Stopping)
+    ));
     assert_eq!(*requests.lock().unwrap(), 1);
 }
 
@@ -313,7 +316,10 @@ async fn a_request_without_room_in_a_budget_gives_its_place_back() {
     let budgets = budget("0.00000001");
     let stop = CancellationToken::new();
     for _ in 0..3 {
-        let error = caller.call(ANTHROPIC.request(), SUBJECT, &budgets, &Always, &stop).await.unwrap_err();
+        let error = caller
+            .call(ANTHROPIC.request(), SUBJECT, spending(&budgets, &unlimited()), &Always, &stop)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), "budget_exhausted");
     }
     assert!(call(&caller, &ANTHROPIC).await.is_ok(), "the one request of ten seconds is still there");
@@ -335,7 +341,17 @@ async fn a_call_that_is_given_up_in_flight_counts_as_spent_and_stays_open_in_the
     let call = |document: &'static str| {
         let (caller, budgets) = (Arc::clone(&caller), Arc::clone(&budgets));
         let subject = Subject { document_id: document, ..SUBJECT };
-        async move { caller.call(ANTHROPIC.request(), subject, &budgets, &Always, &CancellationToken::new()).await }
+        async move {
+            caller
+                .call(
+                    ANTHROPIC.request(),
+                    subject,
+                    spending(&budgets, &unlimited()),
+                    &Always,
+                    &CancellationToken::new(),
+                )
+                .await
+        }
     };
     let given_up = tokio::spawn(call("given up"));
     while faults.seen().is_empty() {

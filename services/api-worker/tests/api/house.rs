@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use precis_api_worker::caller::Leave;
+use precis_api_worker::caller::{Leave, Spending};
 use precis_api_worker::ledger::spend::Spend;
 use precis_config::Settings;
 use precis_flow::{Log, Output, ReadStart, Record};
-use precis_pipeline::{Clearance, House, Withheld, identity, now_ms, topics};
-use precis_policy::{DocumentFacts, TierKind};
+use precis_objects::ObjectStore;
+use precis_pipeline::settle::Claim;
+use precis_pipeline::{Clearance, House, Identity, PaidRequests, Withheld, identity, now_ms, topics};
+use precis_policy::{Budget, DocumentFacts, TierKind};
 use precis_schemas::{
     Decision, Document, LedgerAttempt, LedgerSettlement, Origin, Purpose, RoutedDocument, Sensitivity, codec,
 };
+
+use crate::memory::MemoryStore;
 
 pub(crate) const TENANT: &str = "acme";
 pub(crate) const TEXT: &str = "The harbour of Brest was built in 1631. It has three basins and two dry docks. Ships of the line were fitted out there for two centuries.";
@@ -43,6 +47,26 @@ pub(crate) fn policy(provider: &str, model: &str) -> String {
         max_sensitivity = "internal"
         "#
     )
+}
+
+/// The requests of a document at the tier `api`.
+pub(crate) fn paid_requests(store: Arc<dyn ObjectStore>, document_id: &str, max: u32) -> PaidRequests {
+    let claim = Claim {
+        identity: Identity { tenant: TENANT.to_owned(), document_id: document_id.to_owned(), revision: 3 },
+        origin: Origin { topic: topics::documents(TENANT), partition: 0, offset: 1 },
+        request_digest: String::new(),
+        replay: false,
+    };
+    PaidRequests::new(store, &claim, "api", max)
+}
+
+/// The requests of a document that had none yet, more than any test makes.
+pub(crate) fn unlimited() -> PaidRequests {
+    paid_requests(MemoryStore::new(), "document", 1_000)
+}
+
+pub(crate) fn spending<'a>(budgets: &'a [Budget], requests: &'a PaidRequests) -> Spending<'a> {
+    Spending { budgets, requests }
 }
 
 /// For tests of everything else.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
-use crate::house::{Always, SUMMARY, TENANT, TEXT, TestHouse, policy};
+use crate::house::{Always, SUMMARY, TENANT, TEXT, TestHouse, policy, spending, unlimited};
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
 struct LlMock {
@@ -136,7 +136,7 @@ async fn ask(wire: &Wire, caller: &precis_api_worker::caller::Caller, number: us
     request.user = format!("{TEXT} Number {number}.");
     let document_id = format!("document-{number}");
     let subject = Subject { tenant: TENANT, document_id: &document_id, revision: 0 };
-    match caller.call(request, subject, &[], &Always, &CancellationToken::new()).await {
+    match caller.call(request, subject, spending(&[], &unlimited()), &Always, &CancellationToken::new()).await {
         Ok(paid) => {
             assert_eq!(paid.reply.text, SUMMARY);
             Ok(())

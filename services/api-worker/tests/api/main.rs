@@ -9,6 +9,7 @@ mod house;
 mod llmock;
 mod memory;
 mod money;
+mod paid_requests;
 mod secrets;
 mod suite;
 mod switches;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
 use crate::faults::{Answer, Faults};
-use crate::house::{Always, TENANT, TestHouse, policy};
+use crate::house::{Always, TENANT, TestHouse, policy, spending, unlimited};
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
 const ORDERS: &str = "PRECIS_TEST_SPENDER";
@@ -41,8 +41,15 @@ async fn calls(caller: Arc<Caller>, wire: &'static Wire, budgets: Vec<Budget>, w
                 for number in (lane..count).step_by(width) {
                     let document_id = format!("document-{number}");
                     let subject = Subject { tenant: TENANT, document_id: &document_id, revision: 0 };
-                    let result =
-                        caller.call(wire.request(), subject, &budgets, &Always, &CancellationToken::new()).await;
+                    let result = caller
+                        .call(
+                            wire.request(),
+                            subject,
+                            spending(&budgets, &unlimited()),
+                            &Always,
+                            &CancellationToken::new(),
+                        )
+                        .await;
                     if matches!(result, Err(ApiError::Budget(_))) {
                         return;
                     }

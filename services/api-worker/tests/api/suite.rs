@@ -111,7 +111,7 @@ pub(crate) async fn what_never_succeeds_is_told_apart(wire: &Wire) {
 pub(crate) async fn a_garbled_answer_may_have_been_billed(wire: &Wire) {
     for body in [&b"<html>hello</html>"[..], b"", b"{}", b"null", b"{\"choices\": [], \"content\": []}", b"\xff\xfe"] {
         let answer = Answer::Http { status: 200, headers: Vec::new(), body: body.to_vec() };
-        assert_eq!(summary(&ask(wire, answer).await.unwrap_err()), (Kind::Transient, Billing::Unknown), "{body:?}");
+        assert_eq!(summary(&ask(wire, answer).await.unwrap_err()), (Kind::Unreadable, Billing::Unknown), "{body:?}");
     }
 }
 
@@ -171,7 +171,7 @@ pub(crate) async fn what_is_left_of_the_limits_is_read(wire: &Wire) {
 pub(crate) async fn an_answer_without_end_is_cut_off(wire: &Wire) {
     let answer = wire.ok(&"x".repeat(5 * 1024 * 1024), "stop", 1, 0, 1);
     let failure = ask(wire, answer).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert_eq!(summary(&failure), (Kind::Unreadable, Billing::Unknown));
 }
 
 pub(crate) async fn no_connection_is_not_billed(wire: &Wire) {

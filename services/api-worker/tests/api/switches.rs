@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
 use crate::faults::{Answer, Faults};
-use crate::house::{TENANT, TestHouse, policy};
+use crate::house::{TENANT, TestHouse, policy, spending, unlimited};
 use crate::wires::ANTHROPIC;
 
 async fn house() -> Arc<TestHouse> {
@@ -32,7 +32,7 @@ async fn switch(log: &dyn Log, state: SwitchState) {
 
 async fn call(caller: &Caller, clearance: &Clearance) -> Result<Paid, ApiError> {
     let subject = Subject { tenant: TENANT, document_id: "document", revision: 0 };
-    caller.call(ANTHROPIC.request(), subject, &[], clearance, &CancellationToken::new()).await
+    caller.call(ANTHROPIC.request(), subject, spending(&[], &unlimited()), clearance, &CancellationToken::new()).await
 }
 
 async fn seen(faults: &Faults, count: usize) {

@@ -238,8 +238,14 @@ impl Shared {
     }
 
     fn completion(&self, input_tokens: usize, generated: &Generated) -> Completion {
+        let text = self.tokenizer.detokeniser().text(&generated.ids);
+        let text = match self.template.opening() {
+            // Else nobody could tell that the answer begins within reasoning.
+            Some(opening) => format!("{opening}{text}"),
+            None => text,
+        };
         Completion {
-            text: self.tokenizer.detokeniser().text(&generated.ids).trim().to_owned(),
+            text: text.trim().to_owned(),
             finish_reason: generated.reason,
             input_tokens,
             output_tokens: generated.logprobs.len(),

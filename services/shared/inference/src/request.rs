@@ -133,6 +133,9 @@ pub struct SummaryRequest {
     pub priority: i32,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
+    /// What of an answer about a part is its text, where not all of it is: a model's reasoning is no part of what the next request
+    /// reads. `None`: all of it. The summary itself comes as the model wrote it.
+    pub text_of: Option<fn(&str) -> &str>,
     /// Keeps the answers about parts of a long document, so that after an interruption they are not generated again. `None`
     /// keeps nothing.
     pub partials: Option<Arc<dyn Partials>>,

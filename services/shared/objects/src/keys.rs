@@ -75,6 +75,13 @@ pub fn attempt(stage: &str, record_sha256: &str, attempt: &str) -> String {
     format!("attempts/{}/{}/{record}.{}", name(stage), fan_out(&record), name(attempt))
 }
 
+/// Prefix of the markers of requests that a provider may have billed for one document. The digest names the request and
+/// the tier.
+pub fn paid_requests_of(tenant: &str, document_id: &str, revision: i64, sha256: &str) -> String {
+    let id = hash(document_id);
+    format!("requests/{}/{}/{id}.r{revision}.{}.", name(tenant), fan_out(&id), name(sha256))
+}
+
 /// A version of the policy that decided something.
 pub fn policy(digest: &str) -> String {
     format!("policies/{}", name(digest))

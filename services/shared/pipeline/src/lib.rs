@@ -8,6 +8,7 @@
 //! never changed; whoever loses the race publishes the winner's bytes, so topic and store cannot disagree. A worker may refuse a document,
 //! never widen where it may go.
 
+pub mod answer_text;
 mod attempts;
 pub mod audit;
 pub mod clearance;
@@ -15,6 +16,7 @@ pub mod control;
 pub mod error;
 pub mod house;
 pub mod identity;
+mod paid_requests;
 mod partials;
 pub mod prompt;
 pub mod settle;
@@ -28,6 +30,7 @@ pub use control::{Control, Governing};
 pub use error::PipelineError;
 pub use house::House;
 pub use identity::Identity;
+pub use paid_requests::{PaidRequests, Spent};
 pub use partials::PartialAnswers;
 pub use settle::Settler;
 pub use worker::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, TierWorker};

@@ -36,7 +36,7 @@ use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Clearance, Control, Governing, PartialAnswers, PipelineError, Settler,
+    Clearance, Control, Governing, PaidRequests, PartialAnswers, PipelineError, Settler, answer_text,
     identity::answer_fingerprint,
     now_ms,
     prompt::Prompt,
@@ -51,6 +51,9 @@ pub const HOUSE_PROVIDER: &str = "precis";
 /// Among an answer's checks: how many parts of a long document ended before they were done. Measured only, where there are any.
 const CUT_CHUNKS: &str = "cut_chunks";
 
+/// The finish reason of an answer that is not whole.
+const CUT: &str = "length";
+
 /// One request to a model.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -64,6 +67,8 @@ pub struct Job<'a> {
     pub prompt: &'a Prompt,
     /// Where pieces of this answer are kept until the whole is there.
     pub partials: &'a PartialAnswers,
+    /// How many requests to a provider this document has had at this tier; of no meaning where none is paid.
+    pub paid_requests: &'a PaidRequests,
     /// Whether it may still go to this tier: to be asked right before each request, and while it waits.
     pub clearance: &'a Clearance,
     /// Ends when the worker shuts down and its drain budget is spent.
@@ -209,12 +214,15 @@ impl<S: Summariser> TierWorker<S> {
                 &routed.request_fingerprint,
                 &fingerprint,
             );
+            let max_requests = governing.policy.max_paid_requests(&self.tier);
+            let paid_requests = PaidRequests::new(Arc::clone(self.settler.store()), claim, &self.tier, max_requests);
             let job = Job {
                 routed,
                 document: &document,
                 text: &text,
                 prompt: &prompt,
                 partials: &partials,
+                paid_requests: &paid_requests,
                 clearance: &clearance,
                 shutdown: &delivery.shutdown,
             };
@@ -230,6 +238,7 @@ impl<S: Summariser> TierWorker<S> {
             let generation_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
             let answer = new_answer(routed, &document, fingerprint, model, generated, generation_ms);
             let kept = self.keep(&key, judge.judged(answer).0).await.map_err(stage_error)?;
+            paid_requests.clear().await;
             if in_pieces {
                 partials.clear().await;
             }
@@ -383,12 +392,14 @@ fn new_answer(
     generated: Generated,
     generation_ms: i64,
 ) -> Answer {
+    let text = answer_text::of(&generated.text);
     Answer {
         tenant: routed.tenant.clone(),
         request_fingerprint: routed.request_fingerprint.clone(),
         answer_fingerprint: fingerprint,
-        text: generated.text,
-        finish_reason: generated.finish_reason,
+        // Reasoning that never ended is an answer that was cut before it began.
+        finish_reason: if text.is_some() { generated.finish_reason } else { CUT.to_owned() },
+        text: text.unwrap_or_default().to_owned(),
         model,
         input_tokens: generated.input_tokens,
         cached_input_tokens: generated.cached_input_tokens,

@@ -15,6 +15,9 @@ const SHARE_TOLERANCE: f64 = 1e-6;
 /// The largest weight: a score of e^-100 is none.
 const MAX_WEIGHT: f64 = 100.0;
 
+/// More requests for one document than this only repeat what fails.
+const MAX_PAID_REQUESTS: u32 = 100;
+
 /// Providers that the api-worker can speak to.
 const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
 
@@ -112,6 +115,20 @@ fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
             problem(
                 "residency and tenants must not be empty; use [\"*\"] for all, or enabled = false for none".to_owned(),
             );
+        }
+        match (tier.kind, tier.max_paid_requests) {
+            (TierKind::Gpu, Some(_)) => {
+                problem(
+                    "max_paid_requests has no effect on a tier of kind gpu, which no provider bills; remove it"
+                        .to_owned(),
+                );
+            }
+            (TierKind::Api, Some(max)) if !(1..=MAX_PAID_REQUESTS).contains(&max) => {
+                problem(format!(
+                    "max_paid_requests {max} is not between 1 and {MAX_PAID_REQUESTS}; each may be billed"
+                ));
+            }
+            _ => {}
         }
         match tier.kind {
             TierKind::Gpu => {

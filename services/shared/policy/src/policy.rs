@@ -16,6 +16,9 @@ use crate::tenants::Tenant;
 /// The policy of a house with one GPU tier that may see everything.
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 
+/// Enough that a provider which fails on every third request loses one document in seven hundred to another tier.
+const DEFAULT_PAID_REQUESTS: u32 = 6;
+
 /// Which tiers there are, who may see what, and what is good enough.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +107,12 @@ pub struct Tier {
     /// The most documents that may wait in its topic; those beyond wait in their tenants' topics, and tenants are let in by turns. 0: no limit.
     #[serde(default = "max_backlog", skip_serializing_if = "is_usual_backlog")]
     pub max_backlog: u64,
+    /// For an `api` tier: the most requests for one document that its provider may bill, over all deliveries and restarts. Each that fails
+    /// after it has left counts (no whole answer, an error of the provider's, a crash meanwhile); what was throttled or not let in does not.
+    /// Then the document goes to another tier (code `paid_requests_exhausted`). Left out: 6. After an answer that cannot be read one more
+    /// request is sent, whatever stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_paid_requests: Option<u32>,
     /// Which documents may come here while the tier is being introduced; left out, all that the other rules allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -307,6 +316,11 @@ impl Policy {
     /// Names of the tiers that leave the house.
     pub fn external_tiers(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().filter(|tier| tier.kind == TierKind::Api).map(|tier| tier.name.as_str())
+    }
+
+    /// The most requests for one document that the provider of this tier may bill.
+    pub fn max_paid_requests(&self, tier: &str) -> u32 {
+        self.tier(tier).and_then(|tier| tier.max_paid_requests).unwrap_or(DEFAULT_PAID_REQUESTS)
     }
 
     /// Whether a document with this deadline is too late for anything to be spent on it.

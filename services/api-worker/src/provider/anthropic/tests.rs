@@ -14,7 +14,7 @@ fn request() -> Request {
     }
 }
 
-fn reply(body: &Value) -> Result<Reply, Unreadable> {
+fn reply(body: &Value) -> Result<Reply, NoReply> {
     Anthropic.reply(body.to_string().as_bytes())
 }
 
@@ -78,9 +78,60 @@ fn only_known_ends_count_as_whole() {
         let reply = reply(&json!({ "content": [], "stop_reason": stop_reason })).unwrap();
         assert_eq!((reply.finish, reply.usage), (finish, None), "{stop_reason}");
     }
-    assert!(reply(&json!({ "content": [], "stop_reason": null })).is_err());
-    assert!(reply(&json!({ "type": "error" })).is_err());
-    assert!(Anthropic.reply(b"<html>").is_err());
+    for body in [json!({ "content": [], "stop_reason": null }), json!({ "type": "error" }), json!({ "content": 7 })] {
+        assert!(matches!(reply(&body), Err(NoReply::Unreadable(_))), "{body}");
+    }
+    assert!(matches!(Anthropic.reply(b"<html>"), Err(NoReply::Unreadable(_))));
+}
+
+#[test]
+fn a_text_is_found_among_blocks_of_any_kind() {
+    for (content, stop_reason, finish) in [
+        (json!([{ "type": "text", "text": "Ships sail.", "citations": 7 }]), json!("end_turn"), Finish::Stop),
+        (json!("Ships sail."), json!("end_turn"), Finish::Stop),
+        (
+            json!([{ "type": "redacted_thinking" }, { "kind": 7 }, 7, { "type": "new", "text": {} }, { "type": "text", "text": "Ships sail." }]),
+            json!("end_turn"),
+            Finish::Stop,
+        ),
+        (json!([{ "type": "text", "text": "Ships sail." }]), Value::Null, Finish::Length),
+        (json!([{ "type": "text", "text": "Ships sail." }]), json!(7), Finish::Length),
+    ] {
+        let body = json!({ "content": content, "stop_reason": stop_reason, "usage": "none" });
+        let reply = reply(&body).unwrap();
+        assert_eq!((reply.text.as_str(), reply.finish, reply.usage), ("Ships sail.", finish, None), "{content}");
+    }
+}
+
+#[test]
+fn tokens_are_counted_however_they_are_written() {
+    let counted = Some(Tokens { input: 300, cached_input: 0, cache_write: 0, output: 60 });
+    for (usage, expected) in [
+        (json!({ "input_tokens": 300.0, "output_tokens": "60", "cache_read_input_tokens": null }), counted),
+        (json!({ "input_tokens": 300 }), None),
+        (json!({ "input_tokens": null, "output_tokens": 60 }), None),
+        (json!({ "input_tokens": 300, "output_tokens": 60, "cache_creation_input_tokens": "few" }), None),
+        (json!({ "input_tokens": 0, "output_tokens": 0 }), None),
+    ] {
+        let body = json!({ "content": [{ "type": "text", "text": "T" }], "stop_reason": "end_turn", "usage": usage });
+        assert_eq!(reply(&body).unwrap().usage, expected, "{usage}");
+    }
+}
+
+#[test]
+fn an_error_with_200_is_told_as_the_error_it_is() {
+    for (code, kind) in [
+        ("rate_limit_error", Kind::Throttled),
+        ("overloaded_error", Kind::Overloaded),
+        ("authentication_error", Kind::Auth),
+        ("billing_error", Kind::OutOfMoney),
+        ("invalid_request_error", Kind::BadRequest),
+        ("api_error", Kind::Transient),
+    ] {
+        let body = json!({ "type": "error", "error": { "type": code, "message": 7 } });
+        let Err(NoReply::Problem(problem)) = reply(&body) else { panic!("{body}") };
+        assert_eq!((problem.kind, problem.code.as_str()), (kind, code));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn request() -> Request {
     }
 }
 
-fn completion(content: &Value, refusal: &Value, finish_reason: &str, usage: &Value) -> Result<Reply, Unreadable> {
+fn completion(content: &Value, refusal: &Value, finish_reason: &str, usage: &Value) -> Result<Reply, NoReply> {
     let message = json!({ "role": "assistant", "content": content, "refusal": refusal });
     let body = json!({ "choices": [{ "message": message, "finish_reason": finish_reason }], "usage": usage });
     WIRE.reply(body.to_string().as_bytes())
@@ -75,9 +75,115 @@ fn ends_and_refusals_are_recognised() {
             "{finish_reason} {refusal}"
         );
     }
-    assert!(WIRE.reply(br#"{"choices": []}"#).is_err());
-    assert!(WIRE.reply(br#"{"choices": [{"message": {"content": "half"}, "finish_reason": null}]}"#).is_err());
-    assert!(WIRE.reply(br#"{"choices": [{"mess"#).is_err());
+}
+
+fn reply(body: &Value) -> Result<Reply, NoReply> {
+    WIRE.reply(body.to_string().as_bytes())
+}
+
+/// Answers as compatible servers write them: the text is there each time.
+#[test]
+fn a_text_is_found_however_it_is_wrapped() {
+    let parts = json!([{ "type": "thinking", "thinking": [] }, { "type": "text", "text": "Ships " }, "sail.", { "type": "image_url", "text": 1 }]);
+    for (choices, finish) in [
+        (json!([{ "message": { "content": "Ships sail." }, "finish_reason": "stop" }]), Finish::Stop),
+        (json!([{ "message": { "content": parts }, "finish_reason": "stop" }]), Finish::Stop),
+        (
+            json!([{ "message": { "content": { "type": "text", "text": "Ships sail." } }, "finish_reason": "stop" }]),
+            Finish::Stop,
+        ),
+        (
+            json!([{ "message": { "content": "Ships sail.", "reasoning_content": "Hm.", "refusal": 7, "tool_calls": {} }, "finish_reason": "stop" }]),
+            Finish::Stop,
+        ),
+        (json!([{ "message": { "content": "Ships sail." }, "finish_reason": null }]), Finish::Length),
+        (json!([{ "message": { "content": "Ships sail." } }]), Finish::Length),
+        (json!([{ "text": "Ships sail.", "finish_reason": "stop" }]), Finish::Stop),
+        (
+            json!([{ "message": null }, { "message": { "content": "Ships sail." }, "finish_reason": "stop" }]),
+            Finish::Stop,
+        ),
+    ] {
+        let body = json!({ "id": 7, "choices": choices, "usage": [], "error": null, "system_fingerprint": {} });
+        let reply = reply(&body).unwrap();
+        assert_eq!((reply.text.as_str(), reply.finish, reply.usage), ("Ships sail.", finish, None), "{choices}");
+    }
+}
+
+#[test]
+fn a_message_that_says_nothing_is_an_empty_answer() {
+    for message in
+        [json!({ "content": null, "reasoning_content": "Hm." }), json!({ "content": "" }), json!({ "content": [] })]
+    {
+        let body = json!({ "choices": [{ "message": message, "finish_reason": "length" }] });
+        assert_eq!(reply(&body).unwrap().text, "", "{message}");
+    }
+}
+
+#[test]
+fn what_has_no_text_anywhere_cannot_be_read() {
+    for body in [
+        json!({ "choices": [] }),
+        json!({ "choices": null }),
+        json!({ "choices": [{ "message": {} }] }),
+        json!({ "choices": [{ "message": { "content": 7 }, "finish_reason": "stop" }] }),
+        json!({ "choices": [{ "delta": { "content": "Ships" }, "finish_reason": null }] }),
+        json!("Ships sail."),
+        json!(null),
+    ] {
+        assert!(matches!(reply(&body), Err(NoReply::Unreadable(_))), "{body}");
+    }
+    assert!(matches!(WIRE.reply(br#"{"choices": [{"mess"#), Err(NoReply::Unreadable(_))));
+}
+
+#[test]
+fn an_error_with_200_is_told_as_the_error_it_is() {
+    for (error, kind) in [
+        (json!({ "code": 429, "message": "upstream rate limited" }), Kind::Throttled),
+        (json!({ "code": "429" }), Kind::Throttled),
+        (json!({ "code": "rate_limit_exceeded", "type": "requests" }), Kind::Throttled),
+        (json!({ "code": 402, "message": "credits" }), Kind::OutOfMoney),
+        (json!({ "type": "insufficient_quota" }), Kind::OutOfMoney),
+        (json!({ "code": 503 }), Kind::Overloaded),
+        (json!({ "type": "overloaded_error" }), Kind::Overloaded),
+        (json!({ "code": "invalid_api_key" }), Kind::Auth),
+        (json!({ "type": "invalid_request_error", "code": "context_length_exceeded" }), Kind::TooLong),
+        (json!({ "type": "invalid_request_error", "code": "invalid_value" }), Kind::BadRequest),
+        (json!({ "message": "x" }), Kind::Transient),
+        (json!("something went wrong"), Kind::Transient),
+    ] {
+        for body in [
+            json!({ "error": error }),
+            json!([{ "error": error }]),
+            json!({ "choices": null, "error": error }),
+            json!({ "choices": [{ "message": { "content": "" }, "finish_reason": "error", "error": error }] }),
+        ] {
+            let Err(NoReply::Problem(problem)) = reply(&body) else { panic!("{body}") };
+            assert_eq!(problem.kind, kind, "{body}");
+        }
+    }
+}
+
+#[test]
+fn tokens_are_counted_however_they_are_written() {
+    let counted = Some(Tokens { input: 300, cached_input: 0, cache_write: 0, output: 60 });
+    for (usage, expected) in [
+        (json!({ "prompt_tokens": 300.0, "completion_tokens": 60.0 }), counted),
+        (json!({ "prompt_tokens": "300", "completion_tokens": "60", "total_tokens": {} }), counted),
+        (json!({ "prompt_tokens": 300 }), None),
+        (json!({ "prompt_tokens": null, "completion_tokens": null }), None),
+        (json!({ "prompt_tokens": -1, "completion_tokens": 60 }), None),
+        (
+            json!({ "prompt_tokens": 300, "completion_tokens": 60, "prompt_tokens_details": { "cached_tokens": "few" } }),
+            None,
+        ),
+        // A server that does not count.
+        (json!({ "prompt_tokens": 0, "completion_tokens": 0 }), None),
+        (json!({ "prompt_tokens": 300, "completion_tokens": 0 }), None),
+        (json!("300"), None),
+    ] {
+        assert_eq!(completion(&json!("T"), &Value::Null, "stop", &usage).unwrap().usage, expected, "{usage}");
+    }
 }
 
 #[test]

@@ -2,13 +2,15 @@
 //!
 //! Besides the model's own word for it and the limit there is a third end: small models fall into loops. Three equal pieces
 //! in a row at the end of the answer, each 8 to 64 tokens long, are no summary, nor are the same 12 tokens in three places;
-//! what was written up to the end of the first of them is kept. And a request may ask for one paragraph: then the first blank line after some text ends the answer, since
+//! what was written up to the end of the first of them is kept. And a request may ask for one paragraph: then the first blank line after some text, and after
+//! the model's reasoning, ends the answer, since
 //! what small models write after it is mostly the same again.
 
 use std::sync::Arc;
 
 use crate::request::{End, FinishReason};
 use crate::text::detokenise::Detokeniser;
+use crate::text::reasoning::Tag;
 
 /// Shortest piece whose threefold repetition is a loop: shorter ones occur in tables and lists of figures.
 const SHORTEST: usize = 8;
@@ -26,6 +28,8 @@ pub(crate) struct StopRules {
     pub(crate) endings: Vec<u32>,
     /// What tokens look like.
     pub(crate) detokeniser: Arc<Detokeniser>,
+    /// Whether an answer begins within reasoning that the prompt has opened.
+    pub(crate) begins_in_reasoning: bool,
 }
 
 /// What ends one answer.
@@ -63,7 +67,10 @@ impl StopRules {
         if answer.last().is_some_and(|last| self.endings.contains(last)) {
             return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() - 1 };
         }
-        if limits.end == End::Paragraph && self.ends_with_blank_line(answer) {
+        if limits.end == End::Paragraph
+            && self.ends_with_blank_line(answer)
+            && self.ends_with_blank_line(self.after_reasoning(answer))
+        {
             return Verdict::Finished { reason: FinishReason::Stop, keep: answer.len() };
         }
         if let Some(keep) = loop_start(answer).or_else(|| first_of_repeated_phrase(answer)) {
@@ -73,6 +80,17 @@ impl StopRules {
             return Verdict::Finished { reason: FinishReason::Length, keep: answer.len() };
         }
         Verdict::Continue
+    }
+
+    /// What stands after the reasoning; nothing while that goes on.
+    fn after_reasoning<'a>(&self, answer: &'a [u32]) -> &'a [u32] {
+        let tags = answer.iter().enumerate().rev().filter_map(|(at, id)| Some((at, self.detokeniser.tag(*id)?)));
+        match tags.into_iter().next() {
+            Some((at, Tag::Closes)) => &answer[at + 1..],
+            Some((_, Tag::Opens)) => &[],
+            None if self.begins_in_reasoning => &[],
+            None => answer,
+        }
     }
 
     /// Whether text and then two line ends with nothing but space between them stand at the end.

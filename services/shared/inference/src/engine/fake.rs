@@ -50,7 +50,7 @@ impl FakeModel {
 /// The rules its answers end by.
 pub(crate) fn rules() -> StopRules {
     let detokeniser = Arc::clone(crate::testing::tokenizer("smollm").detokeniser());
-    StopRules { endings: vec![END], detokeniser }
+    StopRules { endings: vec![END], detokeniser, begins_in_reasoning: false }
 }
 
 /// What follows these tokens.

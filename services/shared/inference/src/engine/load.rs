@@ -53,8 +53,11 @@ impl Engine {
 
         let counters = Arc::new(Counters::default());
         let limits = Limits { step_tokens: config.step_tokens, max_sequences: config.max_sequences };
-        let rules =
-            StopRules { endings: tokenizer.endings().to_vec(), detokeniser: Arc::clone(tokenizer.detokeniser()) };
+        let rules = StopRules {
+            endings: tokenizer.endings().to_vec(),
+            detokeniser: Arc::clone(tokenizer.detokeniser()),
+            begins_in_reasoning: template.opening().is_some(),
+        };
         let core = Core::new(model, limits, rules, blocks, Arc::clone(&counters));
         let (inbox, messages) = mpsc::unbounded_channel();
         thread::Builder::new()

@@ -42,8 +42,9 @@ impl Engine {
     }
 
     async fn map_reduce(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
-        let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, partials, .. } = request;
-        let ask = Ask { system: prompts.system.clone(), max_new_tokens, one_paragraph, priority, partials };
+        let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, text_of, partials, .. } =
+            request;
+        let ask = Ask { system: prompts.system.clone(), max_new_tokens, one_paragraph, priority, text_of, partials };
         let rooms = prompts.clone();
         let (document, parts) = self
             .off_thread(move |shared| {
@@ -94,7 +95,10 @@ impl Engine {
         while let Some(done) = tasks.join_next().await {
             let (index, result) =
                 done.map_err(|error| EngineError::Stopped { reason: format!("a part was lost: {error}") })?;
-            let partial = result?;
+            let mut partial = result?;
+            if let Some(text_of) = ask.text_of {
+                partial.text = text_of(&partial.text).to_owned();
+            }
             totals.add(&partial);
             answers[index] = partial.text;
         }
@@ -160,6 +164,7 @@ struct Ask {
     max_new_tokens: usize,
     one_paragraph: bool,
     priority: i32,
+    text_of: Option<fn(&str) -> &str>,
     partials: Option<Arc<dyn Partials>>,
 }
 

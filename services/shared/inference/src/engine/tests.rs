@@ -156,6 +156,32 @@ async fn the_last_request_reads_the_summaries_of_all_parts_in_order() {
     assert_eq!(summary.chunks, parts.len());
 }
 
+/// Of an answer only its text goes into the next request, so that a model's reasoning about a part is not summarised.
+#[tokio::test]
+async fn the_last_request_reads_the_text_of_answers_alone() {
+    let text_of: fn(&str) -> &str = |answer| answer.split_whitespace().next().unwrap_or_default();
+    let request = SummaryRequest { text_of: Some(text_of), ..summary_request(100, 20) };
+    let (map, reduce) = (request.prompts.map.clone(), request.prompts.reduce.clone());
+    let engine = fake::engine(256, 0);
+    let shared = &engine.shared;
+    let parts = chunk::split(&request.document, shared.room(&map, Some("brief"), 20).unwrap(), &|text: &str| {
+        shared.tokens(text)
+    });
+    let ask = |prompt: &Prompt, document: String| Request {
+        system: Some("brief".into()),
+        before: prompt.before.clone(),
+        document,
+        max_new_tokens: 20,
+        ..Request::default()
+    };
+    let mut notes = Vec::new();
+    for part in parts.unwrap() {
+        notes.push(text_of(&engine.submit(ask(&map, part)).await.unwrap().text).to_owned());
+    }
+    let expected = engine.submit(ask(&reduce, notes.join("\n\n"))).await.unwrap();
+    assert_eq!(engine.summarise(request).await.unwrap().text, expected.text);
+}
+
 /// Keeps parts in memory; with the last of so many, it has the caller go away.
 #[derive(Debug, Default)]
 struct Kept {

@@ -6,25 +6,34 @@
 
 use std::collections::HashMap;
 
+use super::reasoning::{self, Tag};
+
 /// The bytes of every token.
 #[derive(Debug)]
 pub(crate) struct Detokeniser {
     bytes: Vec<Box<[u8]>>,
+    /// The tokens around reasoning; there are few.
+    tags: Vec<(u32, Tag)>,
 }
 
 impl Detokeniser {
-    /// From the vocabulary, in id order; `true` marks control tokens, which have no text.
+    /// From the vocabulary, in id order; `true` marks control tokens, which have no text, but those around
+    /// reasoning.
     pub(crate) fn new<'a>(tokens: impl Iterator<Item = (&'a str, bool)>) -> Self {
         let byte_of = bytes_by_character();
-        let decode = |(text, control): (&str, bool)| -> Box<[u8]> {
+        let mut tags = Vec::new();
+        let decode = |(id, (text, control)): (u32, (&str, bool))| -> Box<[u8]> {
+            let tag = reasoning::tag(text);
+            tags.extend(tag.map(|tag| (id, tag)));
             if control {
-                return Box::default();
+                return tag.map(|_| text.as_bytes().into()).unwrap_or_default();
             }
             let bytes: Option<Vec<u8>> = text.chars().map(|c| byte_of.get(&c).copied()).collect();
             // A token with a character outside the alphabet stands for itself.
             bytes.unwrap_or_else(|| text.as_bytes().to_vec()).into_boxed_slice()
         };
-        Self { bytes: tokens.map(decode).collect() }
+        let bytes = (0..).zip(tokens).map(decode).collect();
+        Self { bytes, tags }
     }
 
     /// Tokens there are; ids are below it.
@@ -35,6 +44,11 @@ impl Detokeniser {
     /// The bytes of a token; none of an id outside the vocabulary.
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// What a token around reasoning does.
+    pub(crate) fn tag(&self, id: u32) -> Option<Tag> {
+        self.tags.iter().find(|(tagged, _)| *tagged == id).map(|(_, tag)| *tag)
     }
 
     /// The text of these tokens; ids outside the vocabulary have none.

@@ -5,10 +5,15 @@
 //! pieces that the template itself wrote are encoded with control tokens. The caller's text is encoded as plain text and
 //! its ids are put in between.
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, context};
+mod date;
+mod environment;
+mod generation;
+mod json;
+
+use minijinja::{Error, context};
 
 use super::gguf_bpe::Tokenizer;
+use super::reasoning;
 use crate::error::EngineError;
 
 /// Private-use characters, so that no template contains them and no filter changes them.
@@ -32,18 +37,26 @@ pub(crate) struct Template {
     with_system: Vec<Piece>,
     without_system: Vec<Piece>,
     begin: Option<u32>,
+    opening: Option<String>,
 }
 
 impl Template {
     /// Renders the Jinja template `source` for conversations with and without a system message.
     pub(crate) fn new(source: &str, tokenizer: &Tokenizer) -> Result<Self, EngineError> {
-        let without_system = cut(&render(source, tokenizer, false)?, tokenizer)?;
+        let rendered = render(source, tokenizer, false)?;
+        let opening = reasoning::opening(&rendered).map(str::to_owned);
+        let without_system = cut(&rendered, tokenizer)?;
         // Some families know no system role and raise; there the system message opens the user's.
         let with_system = match render(source, tokenizer, true) {
             Ok(text) if text.contains(SYSTEM) => cut(&text, tokenizer)?,
             _ => fold_system(&without_system, tokenizer)?,
         };
-        Ok(Self { with_system, without_system, begin: tokenizer.begin() })
+        Ok(Self { with_system, without_system, begin: tokenizer.begin(), opening })
+    }
+
+    /// The tag that every prompt ends with where the answer begins within reasoning.
+    pub(crate) fn opening(&self) -> Option<&str> {
+        self.opening.as_deref()
     }
 
     /// The ids of a whole prompt.
@@ -73,22 +86,21 @@ impl Template {
 
 fn render(source: &str, tokenizer: &Tokenizer, with_system: bool) -> Result<String, EngineError> {
     let failed = |error: &Error| EngineError::BadTemplate { reason: format!("{error:#}") };
-    let mut environment = Environment::new();
-    // As transformers renders: these two settings, Python's string methods, and a way to refuse.
-    let syntax =
-        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|error| failed(&error))?;
-    environment.set_syntax(syntax);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_function("raise_exception", |text: String| -> Result<String, Error> {
-        Err(Error::new(ErrorKind::InvalidOperation, text))
-    });
-    environment.add_template("chat", source).map_err(|error| failed(&error))?;
+    let environment = environment::new().map_err(|error| failed(&error))?;
+    let source = generation::without_tags(source);
     let user = context! { role => "user", content => USER };
     let messages = if with_system { vec![context! { role => "system", content => SYSTEM }, user] } else { vec![user] };
     let (bos_token, eos_token) = tokenizer.begin_and_end_text();
-    let template = environment.get_template("chat").map_err(|error| failed(&error))?;
+    let template = environment.template_from_named_str("chat", &source).map_err(|error| failed(&error))?;
     template
-        .render(context! { messages, bos_token, eos_token, add_generation_prompt => true })
+        .render(context! {
+            messages, bos_token, eos_token,
+            add_generation_prompt => true,
+            // As transformers passes them where the caller names none.
+            tools => (), documents => (),
+            // Nobody reads the reasoning of models that can do without, and an answer has no room for it.
+            enable_thinking => false,
+        })
         .map_err(|error| failed(&error))
 }
 

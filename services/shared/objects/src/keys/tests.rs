@@ -63,6 +63,7 @@ fn every_key() -> Vec<String> {
             for revision in [0, 1, -1, i64::MAX] {
                 keys.push(result(first, second, revision));
                 keys.push(body(first, second, revision, "ab"));
+                keys.push(format!("{}0", paid_requests_of(first, second, revision, "ab")));
             }
             for third in ["a", "b", "answers"] {
                 keys.push(answer(first, second, third));
@@ -127,6 +128,7 @@ fn the_layout_is_stable() {
     assert_eq!(body("acme", "d", 0, "ab12"), format!("bodies/acme/18/{id}.r0.ab12"));
     assert_eq!(dead_letter(None, "ab12"), "dead-letters/~unknown/ab/ab12");
     assert_eq!(attempt("gpu", "ab12", "process"), "attempts/gpu/ab/ab12.process");
+    assert_eq!(paid_requests_of("acme", "d", 0, "ab12"), format!("requests/acme/18/{id}.r0.ab12."));
     assert_eq!(policy("ab12"), "policies/ab12");
     assert_eq!(prompt("ab12"), "prompts/ab12");
     assert_eq!(budget_slice(Some("mid"), None, "2026-11-24", 7), "budgets/tier=mid.tenant=~/2026-11-24/000007");

@@ -58,6 +58,9 @@ fn rates_strengths_and_rollouts_are_checked() {
         ("mid", "tokens_per_minute = 0", "tokens_per_minute is 0"),
         ("mid", "strength = 1.5", "strength is a share"),
         ("mid", "rollout = { share = 5 }", "0.05 is 5 %"),
+        ("mid", "max_paid_requests = 0", "not between 1 and 100"),
+        ("mid", "max_paid_requests = 101", "not between 1 and 100"),
+        ("gpu", "max_paid_requests = 3", "which no provider bills"),
         ("mid", "rollout = { share = 0.5, types = { contract = -1 } }", "rollout"),
     ] {
         let errors = with(tier, line).unwrap_err();
@@ -66,6 +69,16 @@ fn rates_strengths_and_rollouts_are_checked() {
     for line in ["tokens_per_minute = 1000", "strength = 0.4", "rollout = { share = 0.05, tenants = { acme = 1 } }"] {
         with("mid", line).unwrap();
     }
+}
+
+/// Older builds work out the digest, too: what is left out does not count in it.
+#[test]
+fn the_bound_of_paid_requests_has_a_default() {
+    let policy = Policy::parse(MIX).unwrap();
+    assert_eq!(policy.max_paid_requests("mid"), 6);
+    assert!(!serde_json::to_string(&policy).unwrap().contains("max_paid_requests"));
+    let stated = Policy::parse(&MIX.replace("name = \"mid\"", "name = \"mid\"\nmax_paid_requests = 2")).unwrap();
+    assert_eq!((stated.max_paid_requests("mid"), stated.max_paid_requests("premium")), (2, 6));
 }
 
 #[test]

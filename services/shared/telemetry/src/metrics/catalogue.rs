@@ -83,6 +83,8 @@ catalogue! {
         ApiRequests, "precis_api_requests_total", ["provider", "result"],
             "Requests to a provider: ok, or the stable code of the failure";
         ApiRetries, "precis_api_retries_total", ["provider", "code"], "Requests to a provider that are tried again, by reason";
+        ApiRepeatedRequests, "precis_api_repeated_requests_total", ["tier"],
+            "Requests to a provider beyond the first that may be billed for their document at this tier";
         ApiTokens, "precis_api_tokens_total", ["provider", "kind"], "Tokens that a provider billed: input, `cached_input` or output";
         LedgerUnsettled, "precis_ledger_unsettled_total", [],
             "Settlements of paid requests that could not be written: these count as possibly billed";
@@ -124,6 +126,8 @@ catalogue! {
         EngineKvBlocksTotal, "precis_engine_kv_blocks_total", [], "Key-value cache blocks there are";
         ApiBreakerState, "precis_api_breaker_state", ["provider", "model"],
             "Whether requests go to a model of a provider: 0 they do, 1 one probes, 2 none does, since it looks down";
+        ApiUnreadableState, "precis_api_unreadable_state", ["provider", "model"],
+            "Whether requests go to a model of a provider although its answers cannot be read: 0 they do, 1 one probes, 2 none does, since too many in a row could not";
         BudgetLeftDollars, "precis_budget_left_dollars", ["budget"],
             "What this instance knows to be left of a budget's window, US dollars; below 0 a debt. Of a budget that each tenant has for itself, the least that any has";
         BudgetLimitDollars, "precis_budget_limit_dollars", ["budget"], "The limit of a budget, US dollars";

@@ -11,7 +11,7 @@ const TEXTS: [&str; 7] = ["", "", "", "word", "Ċ", "ĊĊ", "Ġ"];
 
 fn rules(endings: &[u32]) -> StopRules {
     let detokeniser = Detokeniser::new(TEXTS.iter().map(|text| (*text, false)));
-    StopRules { endings: endings.to_vec(), detokeniser: Arc::new(detokeniser) }
+    StopRules { endings: endings.to_vec(), detokeniser: Arc::new(detokeniser), begins_in_reasoning: false }
 }
 
 fn verdict(answer: &[u32], endings: &[u32], max_new_tokens: usize) -> Verdict {
@@ -103,4 +103,34 @@ fn at_the_limit_means_exactly_so_many_tokens_whatever_they_are() {
     assert_eq!(rules(&[7]).verdict(&ending, limits), Verdict::Continue);
     assert_eq!(rules(&[7]).verdict(&looping, limits), Verdict::Continue);
     assert_eq!(rules(&[7]).verdict(&[7; 40], limits), Verdict::Finished { reason: FinishReason::Length, keep: 40 });
+}
+
+/// Ids of [`reasoning_rules`].
+const OPENS: u32 = 3;
+const CLOSES: u32 = 4;
+const WORD: u32 = 5;
+const BLANK: u32 = 6;
+
+fn reasoning_rules(begins_in_reasoning: bool) -> StopRules {
+    let texts =
+        [("", false), ("", false), ("", true), ("<think>", true), ("</think>", true), ("word", false), ("ĊĊ", false)];
+    StopRules { endings: vec![END], detokeniser: Arc::new(Detokeniser::new(texts.into_iter())), begins_in_reasoning }
+}
+
+#[test]
+fn a_blank_line_in_or_after_reasoning_ends_no_paragraph() {
+    let limits = Limits { max_new_tokens: 100, end: End::Paragraph };
+    for (begins_in_reasoning, answer, ends) in [
+        (false, vec![OPENS, BLANK], false),
+        (false, vec![OPENS, WORD, BLANK, WORD, BLANK], false),
+        (false, vec![OPENS, WORD, CLOSES, BLANK], false),
+        (false, vec![OPENS, WORD, CLOSES, BLANK, WORD, BLANK], true),
+        (true, vec![WORD, BLANK], false),
+        (true, vec![WORD, BLANK, CLOSES, BLANK], false),
+        (true, vec![WORD, BLANK, CLOSES, WORD, BLANK], true),
+        (false, vec![WORD, BLANK], true),
+    ] {
+        let verdict = reasoning_rules(begins_in_reasoning).verdict(&answer, limits);
+        assert_eq!(verdict != Verdict::Continue, ends, "{begins_in_reasoning} {answer:?}");
+    }
 }

@@ -92,7 +92,11 @@ fn generate(core: &mut Core<Decoder<CandleBackend>>, prompts: &[Vec<u32>], max_n
 }
 
 fn core(step_tokens: usize, tokenizer: &Tokenizer) -> Core<Decoder<CandleBackend>> {
-    let rules = StopRules { endings: tokenizer.endings().to_vec(), detokeniser: Arc::clone(tokenizer.detokeniser()) };
+    let rules = StopRules {
+        endings: tokenizer.endings().to_vec(),
+        detokeniser: Arc::clone(tokenizer.detokeniser()),
+        begins_in_reasoning: false,
+    };
     let limits = StepLimits { step_tokens, max_sequences: 8 };
     Core::new(decoder(), limits, rules, BLOCKS, Arc::new(Counters::default()))
 }

@@ -45,3 +45,10 @@ fn bytes_that_are_no_character_are_replaced() {
 fn control_tokens_and_unknown_ids_have_no_text() {
     assert_eq!(bytes().text(&[u32::from(b'a'), 256, 4_000_000, u32::from(b'b')]), "ab");
 }
+
+#[test]
+fn tags_around_reasoning_have_their_text() {
+    let detokeniser =
+        Detokeniser::new([("<think>", true), ("hm", false), ("</think>", true), ("<s>", true)].into_iter());
+    assert_eq!(detokeniser.text(&[3, 0, 1, 2, 1]), "<think>hm</think>hm");
+}

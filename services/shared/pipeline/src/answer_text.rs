@@ -1,0 +1,58 @@
+//! What of a model's answer is the summary: neither its reasoning nor a code fence around the whole.
+//!
+//! Models that reason write down what they think before they answer, between tags that servers with a parser for the
+//! model take away and others do not. What is taken away here stands at the beginning:
+//!
+//! - blocks with both tags, such as `<think>…</think>` or `[THINK]…[/THINK]`, one or more;
+//! - whatever stands before a closing tag whose opening tag was part of the prompt;
+//! - the channels of gpt-oss before the last one that is named `final`.
+//!
+//! Reasoning without end is no answer. A tag within the answer stays: there are texts about such tags.
+//!
+//! Time is linear in the length of the answer.
+
+mod reasoning;
+
+/// Reasoning within a fence, or a fence within one: more layers are nobody's.
+const MAX_LAYERS: usize = 4;
+
+/// The summary in an answer, without white space around it; `None` where the answer ends before its reasoning does.
+pub fn of(answer: &str) -> Option<&str> {
+    let mut text = answer.trim();
+    for _ in 0..MAX_LAYERS {
+        let inner = unfenced(reasoning::after(text)?);
+        if inner.len() == text.len() {
+            break;
+        }
+        text = inner;
+    }
+    Some(text)
+}
+
+/// What stands in the one fence (three or more of "`" or "~") that the text consists of; any other text as it is. The
+/// fence of an answer that was cut has no end.
+fn unfenced(text: &str) -> &str {
+    let Some(mark) = text.chars().next().filter(|mark| matches!(mark, '`' | '~')) else { return text };
+    let fence = &text[..text.len() - text.trim_start_matches(mark).len()];
+    if fence.len() < 3 {
+        return text;
+    }
+    let Some((first, rest)) = text[fence.len()..].split_once('\n') else {
+        // Opened and closed on one line.
+        let inner = text[fence.len()..].strip_suffix(fence).unwrap_or(text);
+        return if inner.contains(mark) { text } else { inner.trim() };
+    };
+    // A word, such as `markdown`, names the language; with more the line is text.
+    if first.split_whitespace().count() > 1 || first.contains(mark) {
+        return text;
+    }
+    let is_fence = |line: &str| line.trim().starts_with(fence);
+    let is_end = |line: &str| is_fence(line) && line.trim().chars().all(|character| character == mark);
+    let (inner, last) = rest.rsplit_once('\n').unwrap_or(("", rest));
+    let inner = if is_end(last) { inner } else { rest };
+    // More fences are blocks of the text.
+    if inner.lines().any(is_fence) { text } else { inner.trim() }
+}
+
+#[cfg(test)]
+mod tests;
