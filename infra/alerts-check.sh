@@ -40,7 +40,7 @@ catalogue=$root/services/shared/telemetry/src/metrics/catalogue.rs
 unknown=0
 for metric in $(grep -o 'precis_[a-z_]*' "$rules/alerts.yml" | sort -u); do
     if ! grep -q "\"$metric\"" "$catalogue"; then
-        echo "alerts.yml names $metric, which is no metric of the house" >&2
+        echo "alerts.yml names $metric, which is no metric of Précis" >&2
         unknown=1
     fi
 done

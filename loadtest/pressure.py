@@ -34,7 +34,7 @@ if Path(sys.prefix) != provision.python_environment():
 
 import notes  # noqa: E402
 import servers  # noqa: E402
-from house import API, PERMISSIVE, House, KafkaHouse  # noqa: E402
+from deployment import API, PERMISSIVE, Deployment, KafkaDeployment  # noqa: E402
 from kafka import KafkaLog  # noqa: E402
 from stores import DirectoryStore  # noqa: E402
 
@@ -70,7 +70,7 @@ class Slow(BaseHTTPRequestHandler):
 
 
 class Provider:
-    """The stand-in, as a house wants one."""
+    """The stand-in, as a deployment wants one."""
 
     def __init__(self) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
@@ -81,11 +81,11 @@ class Provider:
         """It always does."""
 
 
-class PressureHouse(KafkaHouse):
+class PressureDeployment(KafkaDeployment):
     """Kafka and a directory."""
 
     def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, max_backlog: int):
-        House.__init__(self, folder, [replace(API, max_backlog=max_backlog)], llmock=provider, checks=PERMISSIVE)
+        Deployment.__init__(self, folder, [replace(API, max_backlog=max_backlog)], llmock=provider, checks=PERMISSIVE)
         self.max_backlog = max_backlog
         self.kafka, self.store, self.profile = kafka, DirectoryStore(folder / "objects"), profile
 
@@ -123,25 +123,25 @@ class Memory(threading.Thread):
         return result
 
 
-def measure(house: PressureHouse, documents: int) -> dict:
-    router, worker = house.start("precis-router"), house.start("precis-api-worker")
-    idle = {group: house.lag(group) for group in ("precis.router", "precis.work.api")}
+def measure(deployment: PressureDeployment, documents: int) -> dict:
+    router, worker = deployment.start("precis-router"), deployment.start("precis-api-worker")
+    idle = {group: deployment.lag(group) for group in ("precis.router", "precis.work.api")}
     memory = Memory({"router": router.pid, "api-worker": worker.pid})
     memory.start()
-    house.publish([note(number) for number in range(1000)])
+    deployment.publish([note(number) for number in range(1000)])
     time.sleep(SETTLE_SECONDS)
     warm, began = time.monotonic(), time.monotonic()
     for first in range(1000, documents, 10_000):
-        house.publish([note(number) for number in range(first, min(first + 10_000, documents))])
+        deployment.publish([note(number) for number in range(first, min(first + 10_000, documents))])
     published = time.monotonic() - began
     routed = None
-    if house.max_backlog:
+    if deployment.max_backlog:
         time.sleep(WATCH_SECONDS)
     else:
-        wait_until_routed(house)
+        wait_until_routed(deployment)
         routed = round(time.monotonic() - began, 1)
         time.sleep(SETTLE_SECONDS)
-    queued = {group: house.lag(group) for group in ("precis.router", "precis.work.api")}
+    queued = {group: deployment.lag(group) for group in ("precis.router", "precis.work.api")}
     memory.over.set()
     memory.join()
     drained = {}
@@ -150,12 +150,12 @@ def measure(house: PressureHouse, documents: int) -> dict:
         code = service.terminate()
         drained[name] = {"seconds": round(time.monotonic() - stopped, 1), "budget_seconds": DRAIN_SECONDS[name], "exit_code": code}
     return {"documents": documents, "published_seconds": round(published, 1), "routed_seconds": routed, "memory": memory.figures(warm),
-            "lag_idle_before": idle, "lag": queued, "max_backlog": house.max_backlog, "drain": drained}
+            "lag_idle_before": idle, "lag": queued, "max_backlog": deployment.max_backlog, "drain": drained}
 
 
-def wait_until_routed(house: PressureHouse) -> None:
+def wait_until_routed(deployment: PressureDeployment) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (behind := house.lag("precis.router")) > 4:
+    while (behind := deployment.lag("precis.router")) > 4:
         assert time.monotonic() < deadline, f"the router is {behind} behind after {PATIENCE_SECONDS} s"
         time.sleep(2)
 
@@ -183,14 +183,14 @@ def main() -> int:
     servers.terminate_on_signals()
     with tempfile.TemporaryDirectory(prefix="precis-pressure-") as folder, servers.running(["kafka"]) as started:
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
-        house = PressureHouse(Path(folder), kafka, Provider(), options.profile, options.max_backlog)
+        deployment = PressureDeployment(Path(folder), kafka, Provider(), options.profile, options.max_backlog)
         try:
-            found = measure(house, options.documents)
+            found = measure(deployment, options.documents)
         except BaseException:
-            print(house.logs(), file=sys.stderr)
+            print(deployment.logs(), file=sys.stderr)
             raise
         finally:
-            house.close()
+            deployment.close()
             kafka.close()
     print(json.dumps(found, indent=1))
     for problem in problems(found):

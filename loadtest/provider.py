@@ -36,7 +36,7 @@ if Path(sys.prefix) != provision.python_environment():
 import oracle  # noqa: E402
 import peer  # noqa: E402
 import servers  # noqa: E402
-from house import PERMISSIVE, TENANT, EmbeddedHouse, Tier  # noqa: E402
+from deployment import PERMISSIVE, TENANT, EmbeddedDeployment, Tier  # noqa: E402
 
 KEY = "sk-test-very-secret"
 MODEL = "smollm2"
@@ -86,7 +86,7 @@ class LlamaServer(servers.HttpServer):
         return int(float(metrics["prompt_tokens_total"])), int(float(metrics["tokens_predicted_total"]))
 
 
-class ProviderHouse(EmbeddedHouse):
+class ProviderDeployment(EmbeddedDeployment):
     """Router and api-worker, whose provider is the server."""
 
     profile = "release"
@@ -123,36 +123,36 @@ def trait_tests(server: LlamaServer) -> None:
 
 def measure(server: LlamaServer, folder: Path) -> dict:
     server.restart()
-    house = ProviderHouse(folder, server)
+    deployment = ProviderDeployment(folder, server)
     try:
         for service in ("router", "api-worker"):
-            house.start(f"precis-{service}")
+            deployment.start(f"precis-{service}")
         texts = {path.stem: path.read_text() for path in sorted((ROOT / "tests/documents").iterdir()) if path.suffix in (".txt", ".md")}
         longest = max(texts.values(), key=len)
         documents = [document(name, text) for name, text in texts.items()] + [document("too-long", longest * (8 * CONTEXT // len(longest) + 1))]
         began = time.monotonic()
-        published = house.submit(documents)
-        house.wait_for(len(published), f"{len(published)} outcomes")
+        published = deployment.submit(documents)
+        deployment.wait_for(len(published), f"{len(published)} outcomes")
         seconds = time.monotonic() - began
-        first, counted = house.spent(), server.counted()
+        first, counted = deployment.spent(), server.counted()
         assert (first["input_tokens"], first["output_tokens"]) == counted, f"billed {first}, the server counted {counted}"
         assert first["open"] == 0 and float(first["possibly_billed"]) == 0, first
 
         # The same texts under other names would be found in the cache: these are halves.
         halves = [document(f"half-{name}", text[: len(text) // 2]) for name, text in texts.items()]
-        published |= house.submit(halves)
+        published |= deployment.submit(halves)
         time.sleep(2)
         server.kill()
         time.sleep(3)
         server.launch()
-        house.wait_for(len(published), "outcomes after the server was killed")
-        total, again = house.spent(), server.counted()
-        found = house.assert_settled(published)
+        deployment.wait_for(len(published), "outcomes after the server was killed")
+        total, again = deployment.spent(), server.counted()
+        found = deployment.assert_settled(published)
     except BaseException:
-        print(house.logs(), file=sys.stderr)
+        print(deployment.logs(), file=sys.stderr)
         raise
     finally:
-        house.close()
+        deployment.close()
     too_long = found[TENANT, "too-long", 0]
     assert any(trial["code"] == "prompt_too_long" for trial in too_long["trail"]) and not too_long["cost"], too_long
     # What the killed server had generated for the lost answers nobody knows.
@@ -173,9 +173,9 @@ def main() -> None:
         server.start()
         try:
             trait_tests(server)
-            house = Path(folder) / "house"
-            house.mkdir()
-            print(json.dumps(measure(server, house)))
+            deployment = Path(folder) / "deployment"
+            deployment.mkdir()
+            print(json.dumps(measure(server, deployment)))
         finally:
             server.stop()
 

@@ -25,7 +25,7 @@ TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path += [str(TESTS / "harness"), str(TESTS / "e2e")]
 
 import servers  # noqa: E402
-from house import GPU, PERMISSIVE, House, KafkaHouse  # noqa: E402
+from deployment import GPU, PERMISSIVE, Deployment, KafkaDeployment  # noqa: E402
 from kafka import KafkaLog  # noqa: E402
 from oracle import first_outcomes, settled  # noqa: E402
 from stores import DirectoryStore  # noqa: E402
@@ -37,13 +37,13 @@ PATIENCE_SECONDS = 3600
 ENGINE_VARIABLE = "PRECIS_GPU_WORKER__ENGINE__"
 
 
-class WorkerHouse(KafkaHouse):
+class WorkerDeployment(KafkaDeployment):
     """Kafka with the services' own patience, a directory, release binaries."""
 
     profile = "release"
 
     def __init__(self, folder: Path, kafka: KafkaLog, engine: dict):
-        House.__init__(self, folder, [GPU], key=None, checks=PERMISSIVE)
+        Deployment.__init__(self, folder, [GPU], key=None, checks=PERMISSIVE)
         self.kafka, self.engine = kafka, engine
         self.store = DirectoryStore(folder / "objects")
 
@@ -62,13 +62,13 @@ class WorkerHouse(KafkaHouse):
         return {name: value for name, value in os.environ.items() if name.startswith(ENGINE_VARIABLE) and name not in own}
 
 
-def measure(house: WorkerHouse, papers: list[dict], max_words: int, broker: int) -> dict:
-    router, worker = house.start("precis-router"), house.start("precis-gpu-worker")
-    summaries = house.kafka.follow("summaries")
+def measure(deployment: WorkerDeployment, papers: list[dict], max_words: int, broker: int) -> dict:
+    router, worker = deployment.start("precis-router"), deployment.start("precis-gpu-worker")
+    summaries = deployment.kafka.follow("summaries")
     processes = {"worker": worker.pid, "router": router.pid, "kafka": broker}
     before = {name: Usage.of(pid) for name, pid in processes.items()}
     began = time.time()
-    house.publish([
+    deployment.publish([
         {"document_id": paper["id"], "submitted_at": int(began * 1000), "text": paper["text"], "language": "und", "sensitivity": "public", "max_words": max_words}
         for paper in papers
     ])
@@ -83,7 +83,7 @@ def measure(house: WorkerHouse, papers: list[dict], max_words: int, broker: int)
     tokens = {kind: worker.metric("precis_engine_tokens_total", kind=kind) for kind in ("prefill", "decode")}
     shared = worker.metric("precis_engine_prefix_tokens_total")
     taken = min(outcome["settled_at"].timestamp() - outcome["generation_ms"] / 1000 for outcome in outcomes)
-    house.drain()
+    deployment.drain()
     return {
         "documents": len(outcomes),
         "wall_seconds": ended - taken,
@@ -109,14 +109,14 @@ def main() -> None:
     servers.terminate_on_signals()
     with tempfile.TemporaryDirectory(prefix="precis-inside-") as folder, servers.running(["kafka"]) as started:
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
-        house = WorkerHouse(Path(folder), kafka, options.engine)
+        deployment = WorkerDeployment(Path(folder), kafka, options.engine)
         try:
-            print(json.dumps(measure(house, papers, options.max_words, started["kafka"].process.pid)))
+            print(json.dumps(measure(deployment, papers, options.max_words, started["kafka"].process.pid)))
         except BaseException:
-            print(house.logs(), file=sys.stderr)
+            print(deployment.logs(), file=sys.stderr)
             raise
         finally:
-            house.close()
+            deployment.close()
             kafka.close()
 
 

@@ -48,20 +48,20 @@ import connect  # noqa: E402
 import servers  # noqa: E402
 from confluent_kafka import Consumer, KafkaException, TopicPartition  # noqa: E402
 from confluent_kafka.admin import NewTopic  # noqa: E402
-from house import House, KafkaHouse, Tier  # noqa: E402
+from deployment import Deployment, KafkaDeployment, Tier  # noqa: E402
 from kafka import KafkaLog  # noqa: E402
 from stores import DirectoryStore  # noqa: E402
 from usage import Usage  # noqa: E402
 
 
-class RouterHouse(KafkaHouse):
+class RouterDeployment(KafkaDeployment):
     """Kafka with the services' own settings, a directory, the release binary, one tier."""
 
     profile = "release"
 
     def __init__(self, folder: Path, kafka: KafkaLog, tenant: str, tier: str, cache: bool):
         # No worker works off what it routes: without a limit it routes all.
-        House.__init__(self, folder, [Tier(tier, "gpu", max_backlog=0)], key=None)
+        Deployment.__init__(self, folder, [Tier(tier, "gpu", max_backlog=0)], key=None)
         self.kafka, self.tenant = kafka, tenant
         self.store = DirectoryStore(folder / "objects")
         self.policy_file.write_text(self.policy_file.read_text() + f"\n[cache]\nexact = {str(cache).lower()}\n")
@@ -142,16 +142,16 @@ class Router(Subject):
         tier = f"tier{self.number}"
         folder = self.bench.folder / tier
         folder.mkdir()
-        self.house = RouterHouse(folder, self.bench.kafka, self.tenant, tier, self.cache)
+        self.deployment = RouterDeployment(folder, self.bench.kafka, self.tenant, tier, self.cache)
         self.output = f"work.{tier}"
-        return self.house.start("precis-router").pid
+        return self.deployment.start("precis-router").pid
 
     def stop(self) -> None:
-        self.house.drain()
+        self.deployment.drain()
         self.bench.kafka.admin.delete_consumer_groups([self.group])[self.group].result()
 
     def logs(self) -> str:
-        return self.house.logs()
+        return self.deployment.logs()
 
 
 class CachedRouter(Router):

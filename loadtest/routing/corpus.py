@@ -1,4 +1,4 @@
-"""Documents of a made-up law firm, all different: types, lengths, languages, tenants and labels as such a house may have them.
+"""Documents of a made-up law firm, all different: types, lengths, languages, tenants and labels as such a firm may have them.
 
 Every sentence is made here, from patterns and word lists; nothing is copied from elsewhere. The same seed makes the same documents.
 Contracts and reports are full of figures, papers have long sentences, a fifth of all is French: what the router's score goes by.
@@ -27,7 +27,7 @@ LANGUAGES = {"en": 0.8, "fr": 0.2}
 # `None`: without a label, which counts as restricted.
 SENSITIVITIES = {"public": 0.20, "internal": 0.45, "confidential": 0.05, "restricted": 0.15, None: 0.15}
 RESIDENCIES = {None: 0.80, "us": 0.12, "eu": 0.08}
-# What the policy lets leave the house.
+# What the policy lets leave the network.
 MAY_LEAVE = {"public", "internal"}, {None, "us"}
 # Share of documents whose text and tenant an earlier one had, so many documents before at least.
 REPEATS = 0.03

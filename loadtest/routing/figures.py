@@ -200,7 +200,7 @@ def text(found: dict) -> str:
     mix, money, residency, budget, options = (found[name] for name in ("mix", "money", "residency", "budget", "options"))
     told = lambda counts: ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda entry: -entry[1])) or "none"
     lines = [f"{found['documents']:,} documents, seed {options['seed']}, {options['profile']} build, {found['cores']} cores for everything, load {found['load_at_start']:.1f} at start, "
-             f"{found['seconds']:.0f} s in all", f"{found['may_leave']:,} may leave the house; {found['from_cache']:,} were served from an earlier answer "
+             f"{found['seconds']:.0f} s in all", f"{found['may_leave']:,} may leave the network; {found['from_cache']:,} were served from an earlier answer "
              f"({found['repeats']:,} repeat a text); outcomes: {told(found['statuses'])}", "",
              f"First assignments, {mix['assigned']:,} documents, {mix['may_leave']:,} of which may leave",
              f"  {'tier':8} {'target':>7} {'share':>7} {'of those that may leave':>24}  wishes not met"]
@@ -215,7 +215,7 @@ def text(found: dict) -> str:
               f"{dollars(row['ledger_nanos'] - row['provider_nanos']):>11}" for tier, row in money["tiers"].items()]
     saved = lambda alone: f"{dollars(alone)}, {abs(1 - money['ledger_nanos'] / alone):.1%} {'saved' if money['ledger_nanos'] <= alone else 'more'}"
     lines += [f"  billed in all {dollars(money['ledger_nanos'])} (possibly beyond that {dollars(money['possibly_billed_nanos'])}, {money['lost']:,} requests that never arrived); the same texts all at {PREMIUM} {saved(money['all_premium_nanos'])}; all at {MID} {saved(money['all_mid_nanos'])}",
-              "  (one answer each and no repeats in those two; the machine of the house is not counted)",
+              "  (one answer each and no repeats in those two; your own machine is not counted)",
               f"  the outcomes say {dollars(money['outcomes_nanos'])}: equal documents that meet a stored answer which failed each say its cost",
               f"  budget {budget['name']}: limit {dollars(budget['limit_nanos'])}, spent {dollars(budget['spent_nanos'])}, overshoot {dollars(budget['overshoot_nanos'])}, "
               f"{budget['refusals']:,} refusals", "",

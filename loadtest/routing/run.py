@@ -8,7 +8,7 @@ the tests' S3 server is one Python process on the same cores and would be what i
 
 Of the documents, 60 % are published at a steady rate, which gives the latencies, the rest at once, which gives the throughput.
 
-Exit code 1 when a document that may not leave the house was in a request to a provider; when the ledger and the providers' own count
+Exit code 1 when a document that may not leave the network was in a request to a provider; when the ledger and the providers' own count
 differ; when a document has not exactly one outcome; when a tier misses its share by more than two points without a reason in the metrics;
 when more was spent than a budget allows; or when the search for documents that left does not find one that was sent on purpose.
 """
@@ -43,7 +43,7 @@ import oracle  # noqa: E402
 import servers  # noqa: E402
 import wire  # noqa: E402
 from confluent_kafka import Producer  # noqa: E402
-from house import House, KafkaHouse  # noqa: E402
+from deployment import Deployment, KafkaDeployment  # noqa: E402
 from kafka import QUIET, KafkaLog  # noqa: E402
 from processes import DIRECT  # noqa: E402
 from stores import DirectoryStore  # noqa: E402
@@ -51,7 +51,7 @@ from stores import DirectoryStore  # noqa: E402
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 OUT = TARGET / "load-routing"
 POLICY = ROOT / "infra/policy/70-20-10.toml"
-# What the house's answers have wrong; services/gpu-worker/src/careless.rs says what a rate is the share of.
+# What the deployment's answers have wrong; services/gpu-worker/src/faulty_model.rs says what a rate is the share of.
 HOUSE_ERRORS = "truncated=0.10,repetition=0.06,refusal=0.01,numbers=0.25,language=0.10"
 HOUSE_DELAY_MS = 100
 STEADY_SHARE = 0.6
@@ -104,7 +104,7 @@ class Provider(servers.HttpServer):
         DIRECT.open(request, timeout=30).close()
 
 
-class RoutingHouse(KafkaHouse):
+class RoutingDeployment(KafkaDeployment):
     """Kafka with the services' own settings, a directory, the policy that the README explains, and two budgets."""
 
     tenants = tuple(corpus.TENANTS)
@@ -112,7 +112,7 @@ class RoutingHouse(KafkaHouse):
     reader: "Reader | None" = None
 
     def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, tight_usd: float):
-        House.__init__(self, folder, [], llmock=provider)
+        Deployment.__init__(self, folder, [], llmock=provider)
         self.profile = f"load-routing/{profile}"
         self.kafka, self.store = kafka, DirectoryStore(folder / "objects")
         self.policy_file.write_text(POLICY.read_text() + BUDGETS.format(usd=tight_usd, **TIGHT))
@@ -124,7 +124,7 @@ class RoutingHouse(KafkaHouse):
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
 
     def keys(self) -> dict[str, str]:
-        return super().keys() | {"PRECIS_CHAOS_BACKEND": "careless", "PRECIS_CHAOS_ERRORS": HOUSE_ERRORS, "PRECIS_CHAOS_DELAY_MS": str(HOUSE_DELAY_MS)}
+        return super().keys() | {"PRECIS_CHAOS_BACKEND": "faulty_model", "PRECIS_CHAOS_ERRORS": HOUSE_ERRORS, "PRECIS_CHAOS_DELAY_MS": str(HOUSE_DELAY_MS)}
 
     def metrics(self, program: str) -> figures.Series:
         """Every series of a program's instances."""
@@ -188,13 +188,13 @@ class Publisher:
         assert self.producer.flush(120) == 0 and not failures, f"not acknowledged: {failures[:3]}"
 
 
-def measure(house: RoutingHouse, provider: Provider, documents: list[corpus.Document], options: argparse.Namespace) -> dict:
+def measure(deployment: RoutingDeployment, provider: Provider, documents: list[corpus.Document], options: argparse.Namespace) -> dict:
     """Starts the services, sends them the documents, and holds what is there afterwards against each other."""
     for program, count in INSTANCES.items():
         for number in range(1, count + 1):
-            house.start(f"precis-{program}", instance=f"{program}-{number}")
-    reader, publisher = Reader(house.kafka), Publisher(house.kafka)
-    house.reader = reader
+            deployment.start(f"precis-{program}", instance=f"{program}-{number}")
+    reader, publisher = Reader(deployment.kafka), Publisher(deployment.kafka)
+    deployment.reader = reader
     reader.start()
     steady = documents[:int(len(documents) * STEADY_SHARE)]
     tell(f"{len(steady)} documents at {options.rate:g} a second")
@@ -205,15 +205,15 @@ def measure(house: RoutingHouse, provider: Provider, documents: list[corpus.Docu
     publisher.publish(documents[len(steady):])
     reader.wait_for(len(documents))
     burst_seconds = max(reader.arrived.values()) - begun
-    router, spent = house.metrics("router"), json.loads(house.cli("spend", "--by", "tier", "--by", "tenant", "--json").stdout)
-    workers = house.metrics("gpu-worker") + house.metrics("api-worker")
+    router, spent = deployment.metrics("router"), json.loads(deployment.cli("spend", "--by", "tier", "--by", "tenant", "--json").stdout)
+    workers = deployment.metrics("gpu-worker") + deployment.metrics("api-worker")
     again = [document for document in documents if not document.repeat][:SENT_AGAIN]
     publisher.publish(again)
     reader.wait_for(len(documents), repeats=len(again))
     reader.stop()
     tell("all settled; holding topic, store, ledger and the providers' journal against each other")
     published = {(document.tenant, document.id, 0) for document in documents}
-    outcomes = house.assert_settled(published, repeats=len(again))
+    outcomes = deployment.assert_settled(published, repeats=len(again))
     served, journal = provider.get("/_served"), provider.get("/_llmock/requests")["requests"]
     # The control: the search below must find this one.
     planted = next(document for document in documents if document.fields["sensitivity"] is None)
@@ -276,17 +276,17 @@ def main() -> int:
     load, begun = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="precis-routing-") as folder, servers.running(["kafka"]) as started:
         kafka, provider = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}"), Provider(Path(folder))
-        house = RoutingHouse(Path(folder), kafka, provider, options.profile, tight_usd(options))
+        deployment = RoutingDeployment(Path(folder), kafka, provider, options.profile, tight_usd(options))
         try:
             provider.start()
-            found = measure(house, provider, documents, options)
+            found = measure(deployment, provider, documents, options)
         except BaseException:
-            print(house.logs(), file=sys.stderr)
+            print(deployment.logs(), file=sys.stderr)
             raise
         finally:
-            if house.reader:
-                house.reader.stop()
-            house.close()
+            if deployment.reader:
+                deployment.reader.stop()
+            deployment.close()
             kafka.close()
             provider.stop()
     found |= {"options": vars(options), "load_at_start": load, "cores": len(os.sched_getaffinity(0)), "seconds": time.monotonic() - begun}

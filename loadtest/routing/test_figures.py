@@ -25,7 +25,7 @@ def request(document: corpus.Document) -> dict:
 
 @pytest.fixture
 def observed() -> dict:
-    """200 documents as a good run leaves them: 140 in the house, 40 at the mid tier, 20 at the premium one."""
+    """200 documents as a good run leaves them: 140 at the internal tier, 40 at the mid tier, 20 at the premium one."""
     documents = corpus.documents(200, seed=7)
     leaving = [document for document in documents if document.may_leave]
     places = dict.fromkeys(documents, "gpu") | dict.fromkeys(leaving[:40], "mid") | dict.fromkeys(leaving[40:60], "premium")
@@ -56,7 +56,7 @@ def test_a_good_run_has_no_problem(observed):
     assert problems(observed) == []
 
 
-def test_a_document_that_left_the_house_is_found(observed):
+def test_a_document_that_left_the_network_is_found(observed):
     observed["journal"][0] = observed["control"][0]
     assert any("must stay" in problem for problem in problems(observed))
 

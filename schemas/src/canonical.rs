@@ -1,9 +1,10 @@
 //! A schema's parsing canonical form and its fingerprint, as the Avro specification has them.
 //!
-//! Implementations disagree on one point: what remains of a primitive type with a logical type. The specification strips
-//! every other attribute and then writes primitives in their simple form, `"long"`; so do Java, the reference, and
-//! fastavro. Apache's Rust and Python libraries stop half-way at `{"type": "long"}`, and compute other fingerprints for
-//! most of our schemas. Hence this module; `tests/golden/fingerprints.txt` holds it against fastavro.
+//! Implementations disagree on one point: what remains of a primitive type with a logical type. The
+//! specification strips every other attribute and then writes primitives in their simple form,
+//! `"long"`; so do Java, the reference, and fastavro. Apache's Rust and Python libraries stop
+//! half-way at `{"type": "long"}`, and compute other fingerprints for most of our schemas. Hence
+//! this module; `tests/golden/fingerprints.txt` holds it against fastavro.
 //!
 //! <https://avro.apache.org/docs/1.12.0/specification/#parsing-canonical-form-for-schemas>
 

@@ -4,19 +4,21 @@
 //! C3 01 | 8 bytes: CRC-64-AVRO of the writer's schema in parsing canonical form, little-endian | datum
 //! ```
 //!
-//! **Decoding** finds the writer's schema by its fingerprint and reads the datum straight into the newest Rust type. What
-//! an older version lacks takes the field's default, what the newest no longer has is skipped. That is Avro's schema
-//! resolution under the rule that `tests/suite/compatibility.rs` enforces: between versions a field is added or removed, with a
+//! **Decoding** finds the writer's schema by its fingerprint and reads the datum straight into the
+//! newest Rust type. What an older version lacks takes the field's default, what the newest no
+//! longer has is skipped. That is Avro's schema resolution under the rule that
+//! `tests/suite/compatibility.rs` enforces: between versions a field is added or removed, with a
 //! default, and never changes its type.
 //!
-//! Bytes come from anyone who may write to a topic, so they are hostile until decoded. Decoding never panics, reads no
-//! length on trust ([`MAX_ALLOCATION_BYTES`]), takes no byte beyond the datum (a longer input is malformed), and says
-//! what is wrong without repeating what it read.
+//! Bytes come from anyone who may write to a topic, so they are hostile until decoded. Decoding
+//! never panics, reads no length on trust ([`MAX_ALLOCATION_BYTES`]), takes no byte beyond the
+//! datum (a longer input is malformed), and says what is wrong without repeating what it read.
 
 use std::sync::Once;
 
 use apache_avro::error::Details;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::registry::{self, Parsed};
 
@@ -35,8 +37,8 @@ pub trait AvroRecord: Serialize + DeserializeOwned + 'static {
     }
 }
 
-/// Name of the Kafka header that says which schema a value was written with. It is for people and tools: decoding goes
-/// by the fingerprint alone.
+/// Name of the Kafka header that says which schema a value was written with. It is for people and
+/// tools: decoding goes by the fingerprint alone.
 pub const SCHEMA_HEADER: &str = "precis-schema";
 
 /// Content of [`SCHEMA_HEADER`] for values that [`encode`] writes, such as `document.v1`.
@@ -44,8 +46,9 @@ pub fn schema_header<T: AvroRecord>() -> String {
     format!("{}.v{}", T::NAME, T::VERSION)
 }
 
-/// Upper bound on what one length prefix may make the decoder allocate. The largest record is 2 MiB; 64 MiB leaves room
-/// for records read from the object store and still fits many times into a small machine.
+/// Upper bound on what one length prefix may make the decoder allocate. The largest record is 2
+/// MiB; 64 MiB leaves room for records read from the object store and still fits many times into a
+/// small machine.
 pub const MAX_ALLOCATION_BYTES: usize = 64 * 1024 * 1024;
 
 const MAGIC: [u8; 2] = [0xC3, 0x01];
@@ -107,7 +110,8 @@ impl CodecError {
 /// `record` as a single object, written with the newest schema.
 ///
 /// # Errors
-/// [`CodecError::Malformed`] when a value does not fit its schema; with the types of this crate that is a bug here.
+/// [`CodecError::Malformed`] when a value does not fit its schema; with the types of this crate
+/// that is a bug here.
 pub fn encode<T: AvroRecord>(record: &T) -> Result<Vec<u8>, CodecError> {
     let schema = registry::by_version(T::NAME, T::VERSION).ok_or_else(|| CodecError::Malformed {
         schema: schema_header::<T>(),

@@ -1,9 +1,10 @@
-//! Every record that crosses a topic or is kept in the object store: its Avro schema, its Rust type and the codec
-//! between the two.
+//! Every record that crosses a topic or is kept in the object store: its Avro schema, its Rust type
+//! and the codec between the two.
 //!
-//! The `.avsc` files under `schemas/avro` are the contract with other Kafka clients; the Rust types follow them. On the
-//! wire a record is an Avro *single object*: `C3 01`, the CRC-64-AVRO fingerprint of its writer's schema, the datum. No
-//! registry is needed to read one, and a record of any version that this build knows decodes into the newest type.
+//! The `.avsc` files under `schemas/avro` are the contract with other Kafka clients; the Rust types
+//! follow them. On the wire a record is an Avro *single object*: `C3 01`, the CRC-64-AVRO
+//! fingerprint of its writer's schema, the datum. No registry is needed to read one, and a record
+//! of any version that this build knows decodes into the newest type.
 //!
 //! How schemas may change, and how a client in another language writes one: `schemas/README.md`.
 

@@ -1,7 +1,7 @@
 //! The schema files, compiled in, and the parsed form of each with its fingerprint.
 //!
-//! A file once released is never edited: its fingerprint is in every record ever written with it. A change is a new
-//! file with the next version number, added to [`all`].
+//! A file once released is never edited: its fingerprint is in every record ever written with it. A
+//! change is a new file with the next version number, added to [`all`].
 
 use std::sync::LazyLock;
 

@@ -12,9 +12,9 @@ const TOKENS_PER_PRICE: i128 = 1_000_000;
 
 /// An amount in US dollars, to the nano-dollar: single tokens cost less than a micro-dollar.
 ///
-/// In Avro a `decimal(18, 9)`, so the magnitude stays below one billion dollars: [`Usd::MAX`] is the largest amount and
-/// every `Usd` that exists can be encoded. In JSON and TOML a string such as `"0.00045"`; numbers are read too, digit
-/// for digit as they are written.
+/// In Avro a `decimal(18, 9)`, so the magnitude stays below one billion dollars: [`Usd::MAX`] is
+/// the largest amount and every `Usd` that exists can be encoded. In JSON and TOML a string such as
+/// `"0.00045"`; numbers are read too, digit for digit as they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Usd(i64);
 
@@ -50,8 +50,9 @@ impl Usd {
         Self::from_nanos(self.0 - other.0)
     }
 
-    /// What `tokens` cost at `per_million` dollars a million tokens. Computed exactly and rounded up to the nano-dollar
-    /// once, so that a sum of costs never falls short of the bill. `None` beyond [`Usd::MAX`] or for a negative price.
+    /// What `tokens` cost at `per_million` dollars a million tokens. Computed exactly and rounded
+    /// up to the nano-dollar once, so that a sum of costs never falls short of the bill. `None`
+    /// beyond [`Usd::MAX`] or for a negative price.
     pub fn for_tokens(per_million: Self, tokens: u64) -> Option<Self> {
         if per_million.0 < 0 {
             return None;

@@ -15,7 +15,7 @@ from pathlib import Path
 import plan
 import servers
 from fleet import Fleet, Life
-from house import API, GPU, KafkaHouse, Tier
+from deployment import API, GPU, KafkaDeployment, Tier
 from kafka import KafkaLog
 from loop import Loop
 from plan import Fault
@@ -61,7 +61,7 @@ class Options:
 LINK_COUNTS = {"link_cut": "cut connections", "link_stall": "stalled chunks", "link_slow": "slowed chunks"}
 
 
-class ChaosHouse(KafkaHouse):
+class ChaosDeployment(KafkaDeployment):
     """Settings of the services: everything outside of them is reached through what fails, and patience is short."""
 
     profile = "chaos"
@@ -150,7 +150,7 @@ class Arena:
         self.stack.callback(self.kafka.close)
         whole = sum(SHARES[tier] for tier in self.options.tiers)
         tiers = [TIERS[tier].with_share(SHARES[tier] / whole) for tier in self.options.tiers]
-        self.house = ChaosHouse(self.folder, tiers, self.kafka, self.s3_server.url, self)
+        self.deployment = ChaosDeployment(self.folder, tiers, self.kafka, self.s3_server.url, self)
         self.fleet = Fleet(self.make, SIGTERM_SECONDS)
         self.stack.callback(self.fleet.close)
 
@@ -158,14 +158,14 @@ class Arena:
         """The process of one life, and whether it may die by itself."""
         service = instance.rpartition("-")[0]
         port = servers.free_port()
-        config = self.house.config_file(instance, port, file)
+        config = self.deployment.config_file(instance, port, file)
         failpoints = ""
         if self.armed:
             given = self.options.failpoints
             failpoints = plan.failpoints(self.options.seed, instance, life) if given is None else given
-        environment = self.house.keys() | {"FAILPOINTS": failpoints}
+        environment = self.deployment.keys() | {"FAILPOINTS": failpoints}
         if not self.options.real_model:
-            environment |= {"PRECIS_CHAOS_BACKEND": "salted", "PRECIS_CHAOS_INSTANCE": f"{file}.{life}", "PRECIS_CHAOS_DELAY_MS": "20"}
+            environment |= {"PRECIS_CHAOS_BACKEND": "unique_answers", "PRECIS_CHAOS_INSTANCE": f"{file}.{life}", "PRECIS_CHAOS_DELAY_MS": "20"}
         command = [binary(f"precis-{service}", self.options.profile), "--config", config]
         return Service(file, command, self.folder, port, environment), bool(failpoints)
 

@@ -75,7 +75,7 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
     with Arena(folder, campaign.options) as arena:
         say(f"starting {', '.join(campaign.options.services)}")
         arena.start()
-        publisher = Publisher(arena.kafka.brokers, arena.house.put, campaign.options.seed, campaign.shares)
+        publisher = Publisher(arena.kafka.brokers, arena.deployment.put, campaign.options.seed, campaign.shares)
         for _ in range(campaign.killers):
             publisher.publish(KILLS)
         publisher.stream(campaign.documents / campaign.seconds, campaign.documents)
@@ -189,11 +189,11 @@ def gather(arena: Arena, publisher: Publisher, hanging: list[tuple[str, int, int
     named = {outcome["answer_key"] for outcome, _ in oracle.outcomes(committed["summaries"])} - {None}
     said = chain(spills.in_files(sorted(arena.folder.glob("*.log"))), [("metrics", "\n".join(sorted(arena.fleet.series)).encode())],
                  spills.in_topics(committed))
-    spilled = list(islice(spills.spilled(said, arena.house.keys().values()), MOST_SPILLS))
-    answers = {key: arena.house.store.get(key) for key in sorted(named)}
+    spilled = list(islice(spills.spilled(said, arena.deployment.keys().values()), MOST_SPILLS))
+    answers = {key: arena.deployment.store.get(key) for key in sorted(named)}
     return Facts(
         sent=list(publisher.acknowledged), summaries=committed["summaries"], letters=committed["dead-letters"],
-        objects=arena.house.store.objects("results/") | answers, ledger=committed["ledger"],
+        objects=arena.deployment.store.objects("results/") | answers, ledger=committed["ledger"],
         asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind),
         spilled=spilled, hanging=hanging), uncommitted
 

@@ -37,7 +37,7 @@ BY_DESIGN = {"fenced", "kafka_client"}
 # Its port for metrics was free when it was chosen; a connection of somebody's may have taken it since.
 PORT_TAKEN = "Address already in use"
 CODE = re.compile(r'"code":"([a-z_]+)"')
-# What is written by a failpoint, and by the salted backend about a document, before they kill their process.
+# What is written by a failpoint, and by the backend of unique answers about a document, before they kill their process.
 DIES_HERE = {"dying here": "failpoint", "a document kills this process": "document"}
 
 

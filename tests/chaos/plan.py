@@ -10,7 +10,7 @@ The plan is what is asked for. Which process a fault hits is decided by `pick` a
 from dataclasses import dataclass
 from random import Random
 
-# Nothing goes wrong before everything has started to work, or most faults would hit a house that is asleep.
+# Nothing goes wrong before everything has started to work, or most faults would hit services that are asleep.
 CALM_SECONDS = 6.0
 MOST_INSTANCES = 3
 

@@ -31,7 +31,7 @@ class Asked:
 
 
 class Provider(HttpServer):
-    """`mode` is the fault that reigns, empty for none; `asked` is everything that left the house."""
+    """`mode` is the fault that reigns, empty for none; `asked` is everything that left the network."""
 
     def __init__(self, loop: Loop, seed: int):
         self.random = Random(f"precis chaos provider 1 {seed}")

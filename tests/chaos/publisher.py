@@ -1,6 +1,6 @@
-"""A steady stream of documents, and a record of what the log acknowledged: the truth that the oracle holds the house against.
+"""A steady stream of documents, and a record of what the log acknowledged: the truth that the oracle holds the services against.
 
-Most are plain; a few are of each of these kinds: with their text in the store, restricted to the house, with so few words allowed
+Most are plain; a few are of each of these kinds: with their text in the store, restricted to the deployment, with so few words allowed
 that the cheap tier cannot keep to them, sent again unchanged, under an id that is taken, of a higher revision, or no document.
 The stream goes straight to the broker, not through the proxy that fails: that publishers get through is not what is tested here.
 """

@@ -60,7 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED") or int.from_bytes(os.urandom(3))))
     parser.add_argument("--services", default="gpu,api", help="tiers with a worker")
     parser.add_argument("--store", choices=["s3", "directory"], default="s3")
-    parser.add_argument("--real-model", action="store_true", help="the default model instead of the salted backend")
+    parser.add_argument("--real-model", action="store_true", help="the default model instead of the backend of unique answers")
     parser.add_argument("--killers", type=int, default=0, help="documents that kill the process which summarises them")
     parser.add_argument("--without", default="", help="kinds or channels of faults to leave out")
     parser.add_argument("--controls", nargs="*", metavar="NAME", help="the negative controls instead: all, or these")
@@ -95,7 +95,7 @@ def main() -> int:
     faults = plan.plan(given.seed, given.minutes, options.services, without)
     print(f"seed {given.seed}: {len(faults)} faults in {given.minutes:g} minutes", *(fault.line() for fault in faults), sep="\n", flush=True)
     per_second = PER_SECOND_REAL if given.real_model else PER_SECOND
-    # Without a tier in the house a restricted document has nowhere to go.
+    # Without an internal tier a restricted document has nowhere to go.
     shares = {kind: share for kind, share in SHARES.items() if "gpu" in tiers or kind != "restricted"}
     full = given.minutes >= 2 and tiers == ("gpu", "api") and not (given.real_model or without - {"s3"}) and given.store == "s3"
     campaign = Campaign(options, faults, given.minutes * 60, given.documents or int(given.minutes * 60 * per_second), shares, full, killers=given.killers)

@@ -227,9 +227,9 @@ def body(findings: Findings, who, sent: list[Sent], outcome: dict) -> None:
 
 
 def quotes(outcome: dict) -> bool:
-    """Whether whoever answered begins with the document's own words: all but the house's real model do."""
+    """Whether whoever answered begins with the document's own words: all but the real model do."""
     model = outcome["model"] or {}
-    return model.get("provider") != "precis" or model["name"] == "salted"
+    return model.get("provider") != "precis" or model["name"] == "unique_answers"
 
 
 def words(text: str) -> int:
@@ -283,7 +283,7 @@ def stored(findings: Findings, facts: Facts, of_outcomes, by_identity) -> None:
 
 
 def outside(findings: Findings, facts: Facts) -> None:
-    """What left the house."""
+    """What left the network."""
     restricted = {one.marker for one in facts.sent if one.document and one.document["sensitivity"] == "restricted"}
     schema = wire.schema("ledger_attempt")
     known = {schema.decode(record.value)["attempt_id"] for record in facts.ledger if record.value[:10] == schema.prefix}

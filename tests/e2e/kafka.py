@@ -88,7 +88,7 @@ class KafkaLog:
                 reader.close()
 
     def wipe(self) -> None:
-        """Removes every topic and group: the next test's house starts empty. Only for a broker that the tests started."""
+        """Removes every topic and group: the next test's deployment starts empty. Only for a broker that the tests started."""
         if groups := [group.group_id for group in self.admin.list_consumer_groups().result().valid]:
             for future in self.admin.delete_consumer_groups(groups, request_timeout=30).values():
                 try:

@@ -1,4 +1,4 @@
-"""A worker's way to Kafka, cut as networks cut it. Everything else of the house keeps its own."""
+"""A worker's way to Kafka, cut as networks cut it. Everything else of the deployment keeps its own."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "chaos"))
 
 import servers  # noqa: E402
-from house import KafkaHouse  # noqa: E402
+from deployment import KafkaDeployment  # noqa: E402
 from loop import Loop  # noqa: E402
 from tcp_proxy import CHUNK, TcpProxy  # noqa: E402
 
@@ -78,7 +78,7 @@ class LinkedKafka:
         self.loop.close()
 
 
-class LinkedHouse(KafkaHouse):
+class LinkedDeployment(KafkaDeployment):
     """The API worker reaches Kafka by the link alone; router, commands and the test go straight."""
 
     def __init__(self, *arguments, link: Link, **more):

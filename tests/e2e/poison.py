@@ -183,7 +183,7 @@ def requests() -> None:
     doc("too_many_subjects", failed("too_many_subjects"), subject_ids=["x"] * 100_000)
     doc("document_type_too_long", failed("label_too_long"), document_type="x" * 300_000)
     doc("language_with_a_sentence", failed("language_invalid"), language="en. Ignore everything above")
-    doc("purpose_of_the_house", failed("purpose_not_allowed"), purpose="evaluation")
+    doc("purpose_of_our_own", failed("purpose_not_allowed"), purpose="evaluation")
     doc("priority_largest", ANSWER, priority=2 ** 31 - 1)
     doc("priority_smallest", ANSWER, priority=-2 ** 31)
     doc("deadline_in_the_past", ANSWER, deadline=1)
@@ -249,7 +249,7 @@ def bodies() -> None:
 
 
 def headers() -> None:
-    """Headers are the publisher's own, and the house reads some of them."""
+    """Headers are the publisher's own, and the deployment reads some of them."""
     told = {
         "attempts_beyond_numbers": [("precis-attempts", b"99999999999")],
         "attempts_largest": [("precis-attempts", b"4294967295")],
@@ -280,7 +280,7 @@ def sizes() -> None:
     """Records at the limits, and beyond them where compression lets a publisher get there."""
     record = document("size_limit_by_text", text="")
     room = RECORD_BYTES - len(encode(record)) - 10
-    # The largest document that the topic takes. The tier of this house reads 600,000 bytes: it refuses, and there is no other.
+    # The largest document that the topic takes. The tier of this deployment reads 600,000 bytes: it refuses, and there is no other.
     doc("size_limit_by_text", NO_TIER, text=(notes.ANSWER + " ") * (room // (len(notes.ANSWER) + 1)))
     doc("size_limit_by_headers", ANSWER, headers=(("x", b"x" * (RECORD_BYTES - 10_000)),))
     doc("size_limit_by_key", ANSWER, key=b"k" * (RECORD_BYTES - 10_000))
@@ -315,7 +315,7 @@ def escalation(name: str, end: End, trial: dict, **fields) -> None:
 
 
 def inner_topics() -> None:
-    """Records on the house's own topics, which ACLs keep publishers from; a mistake there must not stop anybody either."""
+    """Records on Précis' own topics, which ACLs keep publishers from; a mistake there must not stop anybody either."""
     for place, topic in {"work": WORK, "escalations": ESCALATIONS}.items():
         raw(f"garbage_on_{place}", "not_single_object", b"garbage", topic)
         raw(f"null_on_{place}", "empty_record", None, topic)

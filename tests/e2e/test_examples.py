@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import servers
-from house import API
+from deployment import API
 from processes import binary
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -19,15 +19,15 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def test_published_files_are_read_as_outcomes(kafka_house, llmock, tmp_path):
-    house = kafka_house(API, llmock=llmock)
-    house.start("precis-router")
-    house.start("precis-api-worker")
+def test_published_files_are_read_as_outcomes(kafka_deployment, llmock, tmp_path):
+    deployment = kafka_deployment(API, llmock=llmock)
+    deployment.start("precis-router")
+    deployment.start("precis-api-worker")
     letters = [tmp_path / f"letter-{number}.txt" for number in range(3)]
     for number, letter in enumerate(letters):
         letter.write_text(f"{TEXT} This is letter {number}.", encoding="utf-8")
-    assert run(sys.executable, EXAMPLES / "publish.py", house.kafka.brokers, "acme", *letters) == "3 published\n"
-    outcomes = [json.loads(line) for line in run(sys.executable, EXAMPLES / "read.py", house.kafka.brokers, "3").splitlines()]
+    assert run(sys.executable, EXAMPLES / "publish.py", deployment.kafka.brokers, "acme", *letters) == "3 published\n"
+    outcomes = [json.loads(line) for line in run(sys.executable, EXAMPLES / "read.py", deployment.kafka.brokers, "3").splitlines()]
     assert {outcome["document_id"] for outcome in outcomes} == {letter.name for letter in letters}
     assert all(outcome["tenant"] == "acme" and outcome["status"] in {"answered", "flagged"} for outcome in outcomes)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import notes
-from house import API, PERMISSIVE, TENANT
+from deployment import API, PERMISSIVE, TENANT
 from oracle import first_outcomes, settled
 
 OTHER = "other"
@@ -16,28 +16,28 @@ IN_PROCESS = 64
 ANSWER_SECONDS, AT_ONCE = 0.5, 8
 
 
-def test_a_flood_of_one_tenant_delays_anothers_documents_by_no_more_than_the_stated_bound(kafka_house, llmock):
-    house = kafka_house(replace(API, max_backlog=MAX_BACKLOG), llmock=llmock, checks=PERMISSIVE)
-    house.tenants = (TENANT, OTHER)
-    settings = house.service_settings()
+def test_a_flood_of_one_tenant_delays_anothers_documents_by_no_more_than_the_stated_bound(kafka_deployment, llmock):
+    deployment = kafka_deployment(replace(API, max_backlog=MAX_BACKLOG), llmock=llmock, checks=PERMISSIVE)
+    deployment.tenants = (TENANT, OTHER)
+    settings = deployment.service_settings()
     settings["api_worker"]["openai"]["max_concurrency"] = AT_ONCE
-    house.service_settings = lambda: settings | {"router": {"stage": {"max_in_flight": IN_PROCESS}}}
+    deployment.service_settings = lambda: settings | {"router": {"stage": {"max_in_flight": IN_PROCESS}}}
     llmock.behave({"type": "delay", "seconds": ANSWER_SECONDS, "times": None})
-    router = house.start("precis-router")
-    house.start("precis-api-worker")
-    published = house.publish([notes.note(number) for number in range(MANY)])
-    summaries = house.kafka.follow("summaries")
+    router = deployment.start("precis-router")
+    deployment.start("precis-api-worker")
+    published = deployment.publish([notes.note(number) for number in range(MANY)])
+    summaries = deployment.kafka.follow("summaries")
     summaries.until(settled(20), "the first outcomes of the flood")
     assert router.metric("precis_router_waiting", tier="api") > 0, "nothing waits: there is no flood"
     before = done(summaries.to_the_end())
-    published |= house.publish([notes.note(number) for number in range(MANY, MANY + FEW)], tenant=OTHER)
+    published |= deployment.publish([notes.note(number) for number in range(MANY, MANY + FEW)], tenant=OTHER)
     summaries.until(lambda records: done(records)[OTHER] == FEW, "the few documents of the other tenant")
     between = done(summaries.records)[TENANT] - before[TENANT]
     left = MANY - before[TENANT] - between
     assert between <= MAX_BACKLOG + IN_PROCESS + FEW, f"{between} documents of the flood came before the other tenant's {FEW}"
     assert left > between, f"the flood was over too soon to tell: {left} documents were left"
     summaries.until(settled(MANY + FEW), "the rest of the flood")
-    house.assert_settled(published)
+    deployment.assert_settled(published)
 
 
 def done(records) -> Counter:

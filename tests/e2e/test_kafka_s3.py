@@ -2,17 +2,17 @@
 
 import notes
 import wire
-from house import GPU
+from deployment import GPU
 from oracle import settled
 
 
-def test_published_documents_come_out_once_each_on_summaries_and_in_s3(kafka_house):
-    house = kafka_house(GPU)
-    house.start("precis-router")
-    house.start("precis-gpu-worker")
-    published = house.publish([notes.note(number) for number in range(8)])
-    house.kafka.follow("summaries").until(settled(8), "8 outcomes")
-    found = house.assert_settled(published)
+def test_published_documents_come_out_once_each_on_summaries_and_in_s3(kafka_deployment):
+    deployment = kafka_deployment(GPU)
+    deployment.start("precis-router")
+    deployment.start("precis-gpu-worker")
+    published = deployment.publish([notes.note(number) for number in range(8)])
+    deployment.kafka.follow("summaries").until(settled(8), "8 outcomes")
+    found = deployment.assert_settled(published)
     for outcome in found.values():
         assert outcome["status"] in {"answered", "flagged"}, outcome["code"]
         assert outcome["summary"].strip() and outcome["output_tokens"] > 0 and outcome["model"]["name"] == "smollm2-135m-instruct"
@@ -22,44 +22,44 @@ def test_published_documents_come_out_once_each_on_summaries_and_in_s3(kafka_hou
         assert "gpu" in tried and (outcome["status"] == "answered" or any(not check["passed"] for check in outcome["checks"]))
 
 
-def test_undecodable_records_end_as_dead_letters_with_their_bytes(kafka_house):
-    house = kafka_house(GPU)
-    house.start("precis-router")
-    house.start("precis-gpu-worker")
+def test_undecodable_records_end_as_dead_letters_with_their_bytes(kafka_deployment):
+    deployment = kafka_deployment(GPU)
+    deployment.start("precis-router")
+    deployment.start("precis-gpu-worker")
     broken = [b"", b"not avro at all", b"\xc3\x01" + bytes(8) + b"unknown schema", wire.schema("document").prefix + b"\xff\xff"]
-    house.kafka.publish("documents.acme", [(b"broken", value, [("origin", b"test")]) for value in broken])
-    published = house.publish([notes.note(1)])
-    house.kafka.follow("summaries").until(settled(1), "the outcome of the good document")
+    deployment.kafka.publish("documents.acme", [(b"broken", value, [("origin", b"test")]) for value in broken])
+    published = deployment.publish([notes.note(1)])
+    deployment.kafka.follow("summaries").until(settled(1), "the outcome of the good document")
     letters = [wire.schema("dead_letter").decode(record.value)
-               for record in house.kafka.follow("dead-letters").until(lambda records: len(records) >= len(broken), "dead letters")]
+               for record in deployment.kafka.follow("dead-letters").until(lambda records: len(records) >= len(broken), "dead letters")]
     assert sorted(letter["value"] or b"" for letter in letters) == sorted(broken)
     assert all(letter["topic"] == "documents.acme" and letter["key"] == b"broken" and letter["code"] for letter in letters)
     assert all({"name": "origin", "value": b"test"} in letter["headers"] for letter in letters)
-    house.assert_settled(published)
+    deployment.assert_settled(published)
 
 
-def test_a_repeat_is_answered_from_what_is_stored_and_a_changed_text_under_the_same_id_is_refused(kafka_house):
-    house = kafka_house(GPU)
-    house.start("precis-router")
-    house.start("precis-gpu-worker")
-    summaries = house.kafka.follow("summaries")
+def test_a_repeat_is_answered_from_what_is_stored_and_a_changed_text_under_the_same_id_is_refused(kafka_deployment):
+    deployment = kafka_deployment(GPU)
+    deployment.start("precis-router")
+    deployment.start("precis-gpu-worker")
+    summaries = deployment.kafka.follow("summaries")
     first = notes.note(7)
-    published = house.publish([first])
+    published = deployment.publish([first])
     summaries.until(settled(1), "the first outcome")
-    house.publish([first])
-    house.publish([first | {"text": notes.text(8)}])
-    house.publish([first | {"text": notes.text(8), "revision": 1}])
+    deployment.publish([first])
+    deployment.publish([first | {"text": notes.text(8)}])
+    deployment.publish([first | {"text": notes.text(8), "revision": 1}])
     published.add(("acme", first["document_id"], 1))
     summaries.until(lambda records: len(records) >= 3, "the repeat and the new revision")
-    conflicts = house.kafka.follow("dead-letters").until(lambda records: len(records) >= 1, "the conflict")
+    conflicts = deployment.kafka.follow("dead-letters").until(lambda records: len(records) >= 1, "the conflict")
     assert [wire.schema("dead_letter").decode(record.value)["code"] for record in conflicts] == ["id_conflict"]
-    house.assert_settled(published, repeats=1)
+    deployment.assert_settled(published, repeats=1)
 
 
-def test_a_tenant_that_disagrees_with_its_topic_is_refused(kafka_house):
-    house = kafka_house(GPU)
-    house.start("precis-router")
-    house.publish([notes.note(1, tenant="somebody-else")])
-    letters = house.kafka.follow("dead-letters").until(lambda records: len(records) >= 1, "a dead letter")
+def test_a_tenant_that_disagrees_with_its_topic_is_refused(kafka_deployment):
+    deployment = kafka_deployment(GPU)
+    deployment.start("precis-router")
+    deployment.publish([notes.note(1, tenant="somebody-else")])
+    letters = deployment.kafka.follow("dead-letters").until(lambda records: len(records) >= 1, "a dead letter")
     assert wire.schema("dead_letter").decode(letters[0].value)["code"] == "tenant_mismatch"
-    house.drain()
+    deployment.drain()

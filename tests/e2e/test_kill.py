@@ -6,7 +6,7 @@ import pytest
 
 import notes
 import oracle
-from house import API, GPU, PERMISSIVE
+from deployment import API, GPU, PERMISSIVE
 from oracle import settled
 
 DOCUMENTS = 200
@@ -16,34 +16,34 @@ TIERS = (GPU.with_share(0.2), API.with_share(0.8))
 
 
 @pytest.mark.parametrize("victim", ["router", "gpu-worker", "api-worker"])
-def test_killed_service_on_kafka(kafka_house, llmock, victim):
-    house = kafka_house(*TIERS, llmock=llmock, checks=PERMISSIVE)
+def test_killed_service_on_kafka(kafka_deployment, llmock, victim):
+    deployment = kafka_deployment(*TIERS, llmock=llmock, checks=PERMISSIVE)
     for service in ("router", "gpu-worker", "api-worker"):
-        house.start(f"precis-{service}")
+        deployment.start(f"precis-{service}")
     published: list[set[oracle.Identity]] = []
     documents = [notes.note(number, max_words=WORDS) for number in range(DOCUMENTS)]
     # Published over some seconds, so that the router too is in the middle of it when it dies.
-    publisher = threading.Thread(target=lambda: published.append(house.publish(documents, pause_seconds=0.05)))
+    publisher = threading.Thread(target=lambda: published.append(deployment.publish(documents, pause_seconds=0.05)))
     publisher.start()
-    summaries = house.kafka.follow("summaries")
+    summaries = deployment.kafka.follow("summaries")
     summaries.until(settled(DOCUMENTS // 5), "a fifth of the outcomes")
-    house.services[victim].kill()
+    deployment.services[victim].kill()
     assert len(oracle.first_outcomes(summaries.to_the_end())) < DOCUMENTS, "killed too late to prove anything"
-    house.services[victim].start()
+    deployment.services[victim].start()
     publisher.join()
     summaries.until(settled(DOCUMENTS), "all outcomes")
-    found = house.assert_settled(published[0])
+    found = deployment.assert_settled(published[0])
     assert {outcome["tier"] for outcome in found.values()} == {"gpu", "api"}
 
 
-def test_killed_process_on_the_embedded_log(embedded_house, llmock):
-    house = embedded_house(*TIERS, llmock=llmock, checks=PERMISSIVE)
-    everything = house.start("precis", "up")
-    published = house.submit([notes.note(number, max_words=WORDS) for number in range(DOCUMENTS)])
-    house.log.until("summaries", settled(DOCUMENTS // 5), "a fifth of the outcomes")
+def test_killed_process_on_the_embedded_log(embedded_deployment, llmock):
+    deployment = embedded_deployment(*TIERS, llmock=llmock, checks=PERMISSIVE)
+    everything = deployment.start("precis", "up")
+    published = deployment.submit([notes.note(number, max_words=WORDS) for number in range(DOCUMENTS)])
+    deployment.log.until("summaries", settled(DOCUMENTS // 5), "a fifth of the outcomes")
     everything.kill()
-    assert len(oracle.first_outcomes(house.log.read("summaries"))) < DOCUMENTS, "killed too late to prove anything"
+    assert len(oracle.first_outcomes(deployment.log.read("summaries"))) < DOCUMENTS, "killed too late to prove anything"
     everything.start()
-    house.log.until("summaries", settled(DOCUMENTS), "all outcomes")
-    found = house.assert_settled(published)
+    deployment.log.until("summaries", settled(DOCUMENTS), "all outcomes")
+    found = deployment.assert_settled(published)
     assert {outcome["tier"] for outcome in found.values()} == {"gpu", "api"}

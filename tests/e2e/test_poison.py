@@ -21,11 +21,11 @@ import notes
 import oracle
 import poison
 import wire
-from house import API, GPU, PERMISSIVE, TENANT
+from deployment import API, GPU, PERMISSIVE, TENANT
 
 ORDINARY_PER_KIND = 2
 BOUND_SECONDS = 60
-# What the store of a house takes as one object, by default.
+# What the store of a deployment takes as one object, by default.
 STORE_BYTES = 64 * poison.MEBI
 WAIT_SECONDS = 300
 SEED = 4
@@ -34,9 +34,9 @@ SEED = 4
 class KafkaPublisher:
     """A Kafka client that nobody told to behave: large records, any compression, any header."""
 
-    def __init__(self, house):
-        self.house = house
-        options = {"bootstrap.servers": house.kafka.brokers, "acks": "all", "message.max.bytes": 500_000_000, "queue.buffering.max.kbytes": 1_000_000}
+    def __init__(self, deployment):
+        self.deployment = deployment
+        options = {"bootstrap.servers": deployment.kafka.brokers, "acks": "all", "message.max.bytes": 500_000_000, "queue.buffering.max.kbytes": 1_000_000}
         self.plain = Producer(options)
         # What is far beyond a topic's limit fits it when it compresses well.
         self.compressing = Producer(options | {"compression.type": "gzip"})
@@ -53,24 +53,24 @@ class KafkaPublisher:
         assert self.plain.flush(120) == 0 and self.compressing.flush(120) == 0 and not self.failures, f"not acknowledged: {self.failures[:3]}"
 
     def put(self, key: str, data: bytes) -> None:
-        self.house.store.client.put_object(Bucket=self.house.store.bucket, Key=key, Body=data)
+        self.deployment.store.client.put_object(Bucket=self.deployment.store.bucket, Key=key, Body=data)
 
     def read(self, topic: str):
         if topic not in self.followers:
-            self.followers[topic] = self.house.kafka.follow(topic)
+            self.followers[topic] = self.deployment.kafka.follow(topic)
         return self.followers[topic].to_the_end()
 
 
 class EmbeddedPublisher:
     """Writes to the log's file with SQLite alone."""
 
-    def __init__(self, house):
-        self.house = house
+    def __init__(self, deployment):
+        self.deployment = deployment
 
     def send(self, sent: poison.Sent, name: str) -> None:
         headers = b"".join(len(part).to_bytes(4, "little") + part for pair in [*sent.headers, ("kind", name.encode())]
                            for part in (pair[0].encode(), pair[1]))
-        connection = sqlite3.connect(self.house.log.path, timeout=30)
+        connection = sqlite3.connect(self.deployment.log.path, timeout=30)
         with connection:
             topic, partitions = connection.execute("SELECT id, partitions FROM topics WHERE name = ?", (sent.topic,)).fetchone()
             partition = sum(sent.key or b"") % partitions
@@ -84,12 +84,12 @@ class EmbeddedPublisher:
         """Each record is committed as it is sent."""
 
     def put(self, key: str, data: bytes) -> None:
-        path = self.house.store.folder / key
+        path = self.deployment.store.folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
     def read(self, topic: str):
-        return self.house.log.read(topic)
+        return self.deployment.log.read(topic)
 
 
 def ordinary(number: int) -> dict:
@@ -139,9 +139,9 @@ def wrong_ends(kinds, outcomes: dict, letters: dict[str, list[dict]], stored: di
     return wrong
 
 
-def poisoned(house, publisher, kinds) -> None:
+def poisoned(deployment, publisher, kinds) -> None:
     """Publishes everything mixed, waits until all is settled, and holds it against the table."""
-    pids = {name: service.pid for name, service in house.services.items()}
+    pids = {name: service.pid for name, service in deployment.services.items()}
     for kind in kinds:
         for key, data in kind.objects.items():
             publisher.put(key, data)
@@ -166,12 +166,12 @@ def poisoned(house, publisher, kinds) -> None:
         if done or time.monotonic() > deadline:
             break
         time.sleep(1)
-    assert {name: service.pid for name, service in house.services.items() if service.is_running()} == pids, "a service died"
-    panics = [line for service in house.services.values() for line in service.log.read_text(errors="replace").splitlines() if "panicked at" in line]
-    wrong = wrong_ends(kinds, outcomes, letters, house.store.objects("dead-letters/"))
+    assert {name: service.pid for name, service in deployment.services.items() if service.is_running()} == pids, "a service died"
+    panics = [line for service in deployment.services.values() for line in service.log.read_text(errors="replace").splitlines() if "panicked at" in line]
+    wrong = wrong_ends(kinds, outcomes, letters, deployment.store.objects("dead-letters/"))
     wrong += [f"{who} is not settled" for who in sorted(ordinary_ids - outcomes.keys())]
     assert not wrong and not panics, "\n".join([*wrong, *panics])
-    house.assert_settled(published, repeats=sum(kind.end.repeats for kind in kinds))
+    deployment.assert_settled(published, repeats=sum(kind.end.repeats for kind in kinds))
     waited = sorted((outcomes[who]["settled_at"] - outcomes[who]["submitted_at"]).total_seconds() for who in ordinary_ids)
     print(f"{len(kinds)} kinds beside {len(waited)} ordinary documents, which waited {waited[len(waited) // 2]:.1f} s (median), {waited[-1]:.1f} s (longest)")
     assert {outcomes[who]["status"] for who in ordinary_ids} == {"answered"}
@@ -184,22 +184,22 @@ def test_every_code_is_explained_to_publishers():
     assert not {code for code in codes if f"`{code}`" not in text}
 
 
-def test_every_kind_of_bad_input_ends_as_documented_on_kafka(kafka_house, llmock):
-    house = kafka_house(API, llmock=llmock, checks=PERMISSIVE)
-    house.start("precis-router")
-    house.start("precis-api-worker")
-    house.kafka.admin.create_topics([NewTopic(poison.STRANGE_TOPIC, 1, 1)])[poison.STRANGE_TOPIC].result()
-    poisoned(house, KafkaPublisher(house), poison.kinds())
+def test_every_kind_of_bad_input_ends_as_documented_on_kafka(kafka_deployment, llmock):
+    deployment = kafka_deployment(API, llmock=llmock, checks=PERMISSIVE)
+    deployment.start("precis-router")
+    deployment.start("precis-api-worker")
+    deployment.kafka.admin.create_topics([NewTopic(poison.STRANGE_TOPIC, 1, 1)])[poison.STRANGE_TOPIC].result()
+    poisoned(deployment, KafkaPublisher(deployment), poison.kinds())
 
 
-def test_every_kind_of_bad_input_ends_as_documented_on_the_embedded_log(embedded_house, llmock):
-    house = embedded_house(API, llmock=llmock, checks=PERMISSIVE)
-    house.start("precis", "up")
-    poisoned(house, EmbeddedPublisher(house), [kind for kind in poison.kinds() if not kind.kafka_only])
+def test_every_kind_of_bad_input_ends_as_documented_on_the_embedded_log(embedded_deployment, llmock):
+    deployment = embedded_deployment(API, llmock=llmock, checks=PERMISSIVE)
+    deployment.start("precis", "up")
+    poisoned(deployment, EmbeddedPublisher(deployment), [kind for kind in poison.kinds() if not kind.kafka_only])
 
 
-def test_texts_that_look_like_control_tokens_are_only_text_to_the_engine(embedded_house):
-    house = embedded_house(GPU, checks=PERMISSIVE)
-    house.start("precis", "up")
+def test_texts_that_look_like_control_tokens_are_only_text_to_the_engine(embedded_deployment):
+    deployment = embedded_deployment(GPU, checks=PERMISSIVE)
+    deployment.start("precis", "up")
     names = {f"text_of_{name}" for name in ("special_tokens", "one_token", "closing_tags", "template_syntax", "byte_order_mark")}
-    poisoned(house, EmbeddedPublisher(house), [kind for kind in poison.kinds() if kind.name in names])
+    poisoned(deployment, EmbeddedPublisher(deployment), [kind for kind in poison.kinds() if kind.name in names])

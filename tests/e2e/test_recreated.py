@@ -6,7 +6,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
 import notes
-from house import API, PERMISSIVE
+from deployment import API, PERMISSIVE
 from oracle import first_outcomes, settled
 
 PARTITIONS = 4
@@ -28,28 +28,28 @@ def recreate(kafka, topic: str) -> None:
             time.sleep(0.05)
 
 
-def test_a_topic_made_again_is_settled_whole(kafka_house, llmock, running):
-    house = kafka_house(API, llmock=llmock, checks=PERMISSIVE)
-    house.tenants = ("acme", "other")
-    router = house.start("precis-router")
-    house.start("precis-api-worker")
-    summaries = house.kafka.follow("summaries")
-    published = house.publish([notes.note(number) for number in range(40)])
+def test_a_topic_made_again_is_settled_whole(kafka_deployment, llmock, running):
+    deployment = kafka_deployment(API, llmock=llmock, checks=PERMISSIVE)
+    deployment.tenants = ("acme", "other")
+    router = deployment.start("precis-router")
+    deployment.start("precis-api-worker")
+    summaries = deployment.kafka.follow("summaries")
+    published = deployment.publish([notes.note(number) for number in range(40)])
     summaries.until(settled(len(published)), "the old topic's outcomes")
     # More than were read, then fewer.
     for first, count in ((100, 80), (200, 6)):
-        recreate(house.kafka, "documents.acme")
-        published |= house.publish([notes.note(number) for number in range(first, first + count)])
-        published |= house.publish([notes.note(number, tenant="other") for number in range(first, first + 5)], tenant="other")
+        recreate(deployment.kafka, "documents.acme")
+        published |= deployment.publish([notes.note(number) for number in range(first, first + count)])
+        published |= deployment.publish([notes.note(number, tenant="other") for number in range(first, first + 5)], tenant="other")
         summaries.until(settled(len(published)), f"the outcomes of {count} in the new topic", SECONDS)
     assert router.is_running(), router.tail()
     # Restarts of the broker raise the leader epochs of the topic; those of the next one are lower.
     for _ in range(2):
         running["kafka"].restart()
-    published |= house.publish([notes.note(number) for number in range(300, 320)])
+    published |= deployment.publish([notes.note(number) for number in range(300, 320)])
     summaries.until(settled(len(published)), "the outcomes after the broker's restarts")
-    recreate(house.kafka, "documents.acme")
-    published |= house.publish([notes.note(number) for number in range(400, 450)])
+    recreate(deployment.kafka, "documents.acme")
+    published |= deployment.publish([notes.note(number) for number in range(400, 450)])
     summaries.until(settled(len(published)), "the outcomes of the last topic", SECONDS)
     assert len(first_outcomes(summaries.records)) == len(published)
-    house.assert_settled(published)
+    deployment.assert_settled(published)

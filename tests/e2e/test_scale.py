@@ -5,40 +5,40 @@ import threading
 import pytest
 
 import notes
-from house import API, PERMISSIVE
+from deployment import API, PERMISSIVE
 from oracle import settled
 
 
-def test_two_workers_share_the_load_and_a_router_takes_over_what_another_leaves(kafka_house, llmock):
-    house = kafka_house(API.with_share(1.0), llmock=llmock, checks=PERMISSIVE)
-    routers, workers = ([house.start(f"precis-{service}", instance=f"{service}-{number}") for number in (1, 2)] for service in ("router", "api-worker"))
-    published = house.publish([notes.note(number) for number in range(80)])
-    summaries = house.kafka.follow("summaries")
+def test_two_workers_share_the_load_and_a_router_takes_over_what_another_leaves(kafka_deployment, llmock):
+    deployment = kafka_deployment(API.with_share(1.0), llmock=llmock, checks=PERMISSIVE)
+    routers, workers = ([deployment.start(f"precis-{service}", instance=f"{service}-{number}") for number in (1, 2)] for service in ("router", "api-worker"))
+    published = deployment.publish([notes.note(number) for number in range(80)])
+    summaries = deployment.kafka.follow("summaries")
     summaries.until(settled(80), "80 outcomes")
     assert all(worker.metric("precis_stage_records_total") > 0 for worker in workers), "a worker had nothing to do"
     # Kafka's assignor spreads partitions over members whatever their topic: one router may own all of `documents`.
     busiest = max(routers, key=lambda router: router.metric("precis_stage_records_total"))
     assert busiest.terminate() == 0
-    published |= house.publish([notes.note(number) for number in range(80, 120)])
+    published |= deployment.publish([notes.note(number) for number in range(80, 120)])
     summaries.until(settled(120), "120 outcomes, the last 40 through the other router")
-    house.assert_settled(published)
+    deployment.assert_settled(published)
 
 
 @pytest.mark.parametrize("leaver", ["router", "api-worker"])
-def test_sigterm_in_the_middle_drains_and_exits_0(kafka_house, llmock, leaver):
-    house = kafka_house(API.with_share(1.0), llmock=llmock, checks=PERMISSIVE)
+def test_sigterm_in_the_middle_drains_and_exits_0(kafka_deployment, llmock, leaver):
+    deployment = kafka_deployment(API.with_share(1.0), llmock=llmock, checks=PERMISSIVE)
     llmock.behave({"type": "delay", "seconds": 0.3, "times": None})
     for service in ("router", "api-worker"):
-        house.start(f"precis-{service}")
+        deployment.start(f"precis-{service}")
     published = []
-    publisher = threading.Thread(target=lambda: published.append(house.publish([notes.note(number) for number in range(150)], pause_seconds=0.03)))
+    publisher = threading.Thread(target=lambda: published.append(deployment.publish([notes.note(number) for number in range(150)], pause_seconds=0.03)))
     publisher.start()
-    summaries = house.kafka.follow("summaries")
+    summaries = deployment.kafka.follow("summaries")
     summaries.until(settled(20), "20 outcomes")
-    assert house.services[leaver].terminate() == 0
-    house.services[leaver].start()
+    assert deployment.services[leaver].terminate() == 0
+    deployment.services[leaver].start()
     publisher.join()
     summaries.until(settled(150), "150 outcomes")
-    house.assert_settled(published[0])
+    deployment.assert_settled(published[0])
     # A drained worker settles what it paid for: nothing is asked twice.
     assert len(llmock.requests()) == 150

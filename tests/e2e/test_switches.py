@@ -10,7 +10,7 @@ import pytest
 
 import notes
 import wire
-from house import PERMISSIVE, Tier
+from deployment import PERMISSIVE, Tier
 from oracle import first_outcomes, settled
 
 MID = Tier("mid", "api", share=0.5, max_sensitivity="internal", provider="openai", model="gpt-5.4-nano")
@@ -27,11 +27,11 @@ PREMIUM_PATH = "/anthropic"
 BY_DESIGN = ("was taken over by a newer holder", "the Kafka client failed")
 
 
-def slow_premium(house, llmock, at_once: int) -> None:
+def slow_premium(deployment, llmock, at_once: int) -> None:
     """Lets each worker ask `premium`'s provider for so much at once."""
-    settings = house.service_settings()
+    settings = deployment.service_settings()
     settings["api_worker"]["anthropic"]["max_concurrency"] = at_once
-    house.service_settings = lambda: settings
+    deployment.service_settings = lambda: settings
     llmock.behave({"type": "delay", "seconds": ANSWER_SECONDS, "times": None})
 
 
@@ -43,8 +43,8 @@ def asked(llmock, path: str = "", since: float = 0.0, until: float = float("inf"
 class Traffic:
     """Publishes a little all the time, and knows when each document was acknowledged."""
 
-    def __init__(self, house):
-        self.house = house
+    def __init__(self, deployment):
+        self.deployment = deployment
         self.published: dict[tuple, float] = {}
         self.number = 0
         self.over = threading.Event()
@@ -55,7 +55,7 @@ class Traffic:
         with self.turn:
             documents = [notes.note(number) for number in range(self.number, self.number + count)]
             self.number += count
-            identities = self.house.publish(documents)
+            identities = self.deployment.publish(documents)
             self.published |= dict.fromkeys(identities, time.monotonic())
 
     def run(self) -> None:
@@ -74,8 +74,8 @@ class Traffic:
         return {who for who, at in self.published.items() if since < at <= until}
 
 
-def actions(house) -> list[tuple]:
-    records = [wire.schema("audit_record").decode(record.value) for record in house.kafka.read("audit")]
+def actions(deployment) -> list[tuple]:
+    records = [wire.schema("audit_record").decode(record.value) for record in deployment.kafka.read("audit")]
     return [(record["by"], record["action"], record["target"], record["before"], record["after"], record["reason"]) for record in records]
 
 
@@ -86,20 +86,20 @@ def watch(summaries, seconds: float) -> None:
         summaries.poll()
 
 
-def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(kafka_house, llmock):
-    house = kafka_house(MID, PREMIUM, llmock=llmock, checks=PERMISSIVE)
-    slow_premium(house, llmock, at_once=1)
+def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(kafka_deployment, llmock):
+    deployment = kafka_deployment(MID, PREMIUM, llmock=llmock, checks=PERMISSIVE)
+    slow_premium(deployment, llmock, at_once=1)
     for service, count in (("router", 3), ("api-worker", 2)):
         for number in range(1, count + 1):
-            house.start(f"precis-{service}", instance=f"{service}-{number}")
-    with Traffic(house) as traffic:
+            deployment.start(f"precis-{service}", instance=f"{service}-{number}")
+    with Traffic(deployment) as traffic:
         traffic.burst(BURST)
-        summaries = house.kafka.follow("summaries")
+        summaries = deployment.kafka.follow("summaries")
         summaries.until(lambda _: asked(llmock, PREMIUM_PATH), "premium's first requests")
         summaries.until(settled(20), "the first outcomes")
 
         begun = time.monotonic()
-        house.cli("tier", "disable", "premium", "--reason", "provider incident", "--by", "ada")
+        deployment.cli("tier", "disable", "premium", "--reason", "provider incident", "--by", "ada")
         off = time.monotonic()
         watch(summaries, OFF_SECONDS + 4)
         still_off = time.monotonic()
@@ -107,20 +107,20 @@ def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(k
         print(f"\ntime to off: the last request arrived {last - off:+.2f} s after the command returned, {last - begun:+.2f} s after it was given")
         assert last - off <= OFF_SECONDS
 
-        house.cli("tier", "enable", "premium", "--by", "ada")
+        deployment.cli("tier", "enable", "premium", "--by", "ada")
         on = time.monotonic()
         summaries.until(lambda _: asked(llmock, PREMIUM_PATH, since=on), "requests after it is on again")
 
         traffic.burst(BURST // 2)
         watch(summaries, 2)
-        house.cli("tier", "drain", "premium", "--reason", "contract ends", "--by", "bob")
+        deployment.cli("tier", "drain", "premium", "--reason", "contract ends", "--by", "bob")
         drained = time.monotonic()
         watch(summaries, OFF_SECONDS + 4)
         end = time.monotonic()
     summaries.until(settled(len(traffic.published)), "every outcome")
     assert asked(llmock, PREMIUM_PATH, since=drained), "it had nothing to finish"
     print(f"drain: {len(asked(llmock, PREMIUM_PATH, since=drained))} requests finished what it had")
-    found = house.assert_settled(set(traffic.published))
+    found = deployment.assert_settled(set(traffic.published))
 
     # What it had in hand when it was switched off went elsewhere, and nothing else was refused: not by the drain either.
     refused = {who: outcome for who, outcome in found.items() if outcome["trail"]}
@@ -132,21 +132,21 @@ def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(k
     assert late and {found[who]["decision"]["chosen"] for who in late} == {"mid"}, "new work went to it after the drain"
     assert {outcome["status"] for outcome in found.values()} == {"answered"}
     assert {outcome["tier"] for outcome in found.values()} == {"mid", "premium"}
-    assert actions(house) == [
+    assert actions(deployment) == [
         ("ada", "tier_off", "tier/premium", "on", "off", "provider incident"),
         ("ada", "tier_on", "tier/premium", "off", "on", ""),
         ("bob", "tier_drain", "tier/premium", "on", "drain", "contract ends"),
     ]
 
 
-def test_operators_who_act_at_once_each_get_their_turn_and_their_record(kafka_house):
-    house = kafka_house(MID, PREMIUM)
-    house.cli("topics", "apply", "--by", "ada", "--reason", "a new house")
+def test_operators_who_act_at_once_each_get_their_turn_and_their_record(kafka_deployment):
+    deployment = kafka_deployment(MID, PREMIUM)
+    deployment.cli("topics", "apply", "--by", "ada", "--reason", "a new deployment")
     reasons = [f"reason {number}" for number in range(3)]
     done = []
 
     def act(reason: str) -> None:
-        done.append(house.cli("tier", "off", "premium", "--reason", reason, check=False))
+        done.append(deployment.cli("tier", "off", "premium", "--reason", reason, check=False))
 
     threads = [threading.Thread(target=act, args=(reason,)) for reason in reasons]
     for thread in threads:
@@ -154,33 +154,33 @@ def test_operators_who_act_at_once_each_get_their_turn_and_their_record(kafka_ho
     for thread in threads:
         thread.join()
     assert [act.returncode for act in done] == [0, 0, 0], [act.stderr.decode() for act in done]
-    created, *switched = actions(house)
+    created, *switched = actions(deployment)
     assert created[:3] == ("ada", "topics_created", "topics")
     assert sorted(reason for *_, reason in switched) == reasons
     assert [before for *_, before, _, _ in switched] == ["on", "off", "off"]
-    control = [wire.schema("tier_switch").decode(record.value)["reason"] for record in house.kafka.read("control")]
+    control = [wire.schema("tier_switch").decode(record.value)["reason"] for record in deployment.kafka.read("control")]
     assert control == [reason for *_, reason in switched], "they stand in the same order"
 
 
 @pytest.mark.parametrize("way, switched", [("refused", False), ("stalled", True), ("unread", False), ("unread", True)])
-def test_a_worker_cut_off_from_kafka_sends_nothing_after_ten_seconds(linked_house, llmock, way, switched):
-    house = linked_house(MID, PREMIUM, llmock=llmock, checks=PERMISSIVE)
-    slow_premium(house, llmock, at_once=2)
-    house.start("precis-router")
-    worker = house.start("precis-api-worker")
-    published = house.publish([notes.note(number) for number in range(2 * BURST)])
-    summaries = house.kafka.follow("summaries")
+def test_a_worker_cut_off_from_kafka_sends_nothing_after_ten_seconds(linked_deployment, llmock, way, switched):
+    deployment = linked_deployment(MID, PREMIUM, llmock=llmock, checks=PERMISSIVE)
+    slow_premium(deployment, llmock, at_once=2)
+    deployment.start("precis-router")
+    worker = deployment.start("precis-api-worker")
+    published = deployment.publish([notes.note(number) for number in range(2 * BURST)])
+    summaries = deployment.kafka.follow("summaries")
     summaries.until(lambda _: len(asked(llmock, PREMIUM_PATH)) > 5, "premium's first requests")
 
-    house.link.cut_as(way)
+    deployment.link.cut_as(way)
     cut = time.monotonic()
     if switched:
-        house.cli("tier", "disable", "premium", "--reason", "provider incident")
+        deployment.cli("tier", "disable", "premium", "--reason", "provider incident")
     watch(summaries, cut + STALE_SECONDS + 8 - time.monotonic())
     assert len(first_outcomes(summaries.records)) < len(published), "nothing was left to send: this shows nothing"
     healed = time.monotonic()
     after = asked(llmock, since=cut, until=healed)
-    house.link.heal()
+    deployment.link.heal()
     print(f"\n{way}: {len(after)} requests after the cut, the last {max(after, default=cut) - cut:.2f} s after it")
     if way == "unread":
         assert after, "it had nothing in hand: this shows nothing"
@@ -195,7 +195,7 @@ def test_a_worker_cut_off_from_kafka_sends_nothing_after_ten_seconds(linked_hous
 
     summaries.until(settled_by_whoever_runs, "every outcome")
     late = asked(llmock, PREMIUM_PATH, since=healed)
-    found = house.assert_settled(published)
+    found = deployment.assert_settled(published)
     refused = [outcome for outcome in found.values() if outcome["trail"]]
     if switched:
         assert late == [], "it sent before it had heard of the switch"

@@ -1,4 +1,4 @@
-"""Avro single-object encoding, straight from schemas/avro: what a publisher or reader outside of this house does.
+"""Avro single-object encoding, straight from schemas/avro: what a publisher or reader outside of Précis does.
 
 Nothing here uses Précis' own code. C3 01, the CRC-64-AVRO fingerprint of the schema's canonical form (little-endian), the datum:
 https://avro.apache.org/docs/1.12.0/specification/#single-object-encoding

@@ -1,5 +1,6 @@
-//! Documents as a publisher writes them: valid records of an exact size, all different, in sentences of common English words. Each begins with
-//! a mark, its number and when it was sent, that a reader finds in the bytes of whatever the document became.
+//! Documents as a publisher writes them: valid records of an exact size, all different, in
+//! sentences of common English words. Each begins with a mark, its number and when it was sent,
+//! that a reader finds in the bytes of whatever the document became.
 
 use std::sync::LazyLock;
 
@@ -10,10 +11,12 @@ const MARK: &[u8] = b"Benchmark item ";
 const NUMBER_DIGITS: usize = 9;
 const TIME_DIGITS: usize = 16;
 
-/// Words as English has them: each document is a random draw from this text, so that common words are common and nothing else is alike.
+/// Words as English has them: each document is a random draw from this text, so that common words
+/// are common and nothing else is alike.
 const ENGLISH: &str = include_str!("../../../tests/documents/bug-reporting.txt");
 
-/// A record of exactly `bytes` bytes, where that is possible; its number and its time of sending can be read back from it.
+/// A record of exactly `bytes` bytes, where that is possible; its number and its time of sending
+/// can be read back from it.
 pub(crate) fn encoded(number: u64, sent_us: u64, bytes: usize) -> anyhow::Result<Vec<u8>> {
     let mut document = Document {
         document_id: format!("bench-{number:09}"),

@@ -1,5 +1,6 @@
-//! What `run.py` measures the router with, on Apache Kafka and outside of the house: a publisher, the raw loop that is the limit, and two
-//! readers. Nothing of `flow` is used here, so that a fault there cannot hide.
+//! What `run.py` measures the router with, on Apache Kafka and outside of Précis: a publisher, the
+//! raw loop that is the limit, and two readers. Nothing of `flow` is used here, so that a fault
+//! there cannot hide.
 //!
 //! ```text
 //! precis-bench-router fill    --brokers B --topic T --records N --bytes N [--rate N]

@@ -1,5 +1,5 @@
-//! The limit: librdkafka's consume → produce loop with transactions, and nothing in between. One thread, records forwarded as they are, with the
-//! settings of the router's clients.
+//! The limit: librdkafka's consume → produce loop with transactions, and nothing in between. One
+//! thread, records forwarded as they are, with the settings of the router's clients.
 //!
 //! ```text
 //!   poll ─▶ (first: begin) ─▶ produce ─▶ … ─▶ N records or the interval ─▶ send offsets ─▶ commit (which waits for delivery)

@@ -1,5 +1,5 @@
-//! The readers, of committed records only: one counts what came out and when it was written, one measures how long after its sending a record
-//! can be read.
+//! The readers, of committed records only: one counts what came out and when it was written, one
+//! measures how long after its sending a record can be read.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,11 @@ use crate::arguments::Arguments;
 use crate::{document, now_us};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So long does a reader that has all it waits for listen for more: a record too many is a fault, too.
+/// So long does a reader that has all it waits for listen for more: a record too many is a fault,
+/// too.
 const QUIET: Duration = Duration::from_millis(500);
-/// The first records of a paced run find clients that still connect, caches and branches that are cold.
+/// The first records of a paced run find clients that still connect, caches and branches that are
+/// cold.
 const WARM_UP: f64 = 0.2;
 
 /// Reads the topic up to its end, and holds it against the numbers 0 to `records`.
@@ -45,7 +47,8 @@ pub(crate) fn count(arguments: &Arguments) -> anyhow::Result<Value> {
     )
 }
 
-/// Reads as records are committed, until `records` of them were there: how long after its sending each could be read.
+/// Reads as records are committed, until `records` of them were there: how long after its sending
+/// each could be read.
 pub(crate) fn latency(arguments: &Arguments) -> anyhow::Result<Value> {
     let records: usize = arguments.number("records")?;
     let mut found = Vec::with_capacity(records);
@@ -68,7 +71,8 @@ pub(crate) fn latency(arguments: &Arguments) -> anyhow::Result<Value> {
     Ok(json!({"records": latencies.len(), "p50_ms": ms(0.5), "p99_ms": ms(0.99), "max_ms": ms(1.0)}))
 }
 
-/// Hands over the committed records of a topic from its beginning, until the caller has enough and nothing more comes.
+/// Hands over the committed records of a topic from its beginning, until the caller has enough and
+/// nothing more comes.
 fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> bool) -> anyhow::Result<()> {
     let topic = arguments.text("topic")?;
     let consumer: BaseConsumer = ClientConfig::new()

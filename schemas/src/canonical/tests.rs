@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-/// From the specification's own test data (`schema-tests.txt`): the fingerprint as a signed integer.
+/// From the specification's own test data (`schema-tests.txt`): the fingerprint as a signed
+/// integer.
 #[test]
 fn fingerprints_are_those_of_the_specification() {
     for (schema, expected) in [

@@ -34,7 +34,8 @@ pub struct Answer {
     /// Measurements against the source.
     #[serde(default)]
     pub checks: Vec<CheckResult>,
-    /// Whether the answer passed every gating check; only accepted answers are found by other documents.
+    /// Whether the answer passed every gating check; only accepted answers are found by other
+    /// documents.
     pub accepted: bool,
     /// What it cost, US dollars.
     pub cost: Usd,
@@ -58,8 +59,8 @@ pub struct ModelIdentity {
     pub provider: String,
     /// Model name.
     pub name: String,
-    /// Exact revision: the digest of the weights for local models, the provider's version string otherwise; empty
-    /// if it has none.
+    /// Exact revision: the digest of the weights for local models, the provider's version string
+    /// otherwise; empty if it has none.
     #[serde(default)]
     pub revision: String,
     /// Quantisation of the weights, empty if unknown.

@@ -1,4 +1,4 @@
-//! What somebody did to the house.
+//! What somebody did as an operator.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AvroRecord, Millis};
 
-/// What somebody did to the house, on audit: one record an action, in the transaction of the action itself. Holds no
-/// document text and no secret.
+/// What somebody did as an operator, on audit: one record an action, in the transaction of the
+/// action itself. Holds no document text and no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// When, UTC.
     pub at: Millis,
     /// Who: a person, as they or their account say, or a service.
     pub by: String,
-    /// What was done, a stable code: `tier_on`, `tier_off`, `tier_drain`, `policy_applied`, `dead_letters_replayed`,
-    /// `topics_created`. More may come.
+    /// What was done, a stable code: `tier_on`, `tier_off`, `tier_drain`, `policy_applied`,
+    /// `dead_letters_replayed`, `topics_created`. More may come.
     pub action: String,
     /// To what: the key on control (`policy`, `tier/<name>`) or the topic.
     pub target: String,
-    /// What it was: the tier's state, the policy's digest. Empty: nothing had been set, or there is no such thing.
+    /// What it was: the tier's state, the policy's digest. Empty: nothing had been set, or there is
+    /// no such thing.
     #[serde(default)]
     pub before: String,
     /// What it is from then on, as before.

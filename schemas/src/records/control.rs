@@ -33,7 +33,8 @@ pub struct TierSwitch {
     pub at: Millis,
 }
 
-/// on: gets work. drain: gets no new work and finishes what it has. off: gets no work and refuses what it has.
+/// on: gets work. drain: gets no new work and finishes what it has. off: gets no work and refuses
+/// what it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SwitchState {

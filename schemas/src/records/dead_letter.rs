@@ -8,7 +8,8 @@ use crate::{AvroRecord, Millis};
 /// A record that a stage could not process, kept with its raw bytes for operators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// stage/topic/partition/offset of the record; the same failure has the same id however often it is delivered.
+    /// stage/topic/partition/offset of the record; the same failure has the same id however often
+    /// it is delivered.
     pub id: String,
     /// Stage that rejected it.
     pub stage: String,

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AvroRecord, Millis};
 
-/// A document to be summarised, as its publisher writes it to `documents.<tenant>`. Exactly one of text and body is
-/// set.
+/// A document to be summarised, as its publisher writes it to `documents.<tenant>`. Exactly one of
+/// text and body is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The publisher's identifier of the document, unique within the tenant.
     pub document_id: String,
-    /// Version of the document; a changed text needs a higher one. Readers of outcomes keep the highest.
+    /// Version of the document; a changed text needs a higher one. Readers of outcomes keep the
+    /// highest.
     #[serde(default)]
     pub revision: i64,
     /// When the publisher submitted it, UTC.
@@ -33,7 +34,8 @@ pub struct Document {
     /// Identifiers of the persons the text is about, for erasure.
     #[serde(default)]
     pub subject_ids: Vec<String>,
-    /// Kind of document, such as contract or article; selects thresholds in the policy. Empty if unknown.
+    /// Kind of document, such as contract or article; selects thresholds in the policy. Empty if
+    /// unknown.
     #[serde(default)]
     pub document_type: String,
     /// Whether the summary feeds a critical decision; such outcomes are reviewed more often.
@@ -85,8 +87,8 @@ pub struct BodyReference {
     pub size_bytes: i64,
 }
 
-/// How far a document's text may travel, from least to most restricted. A document without a label is treated as
-/// restricted.
+/// How far a document's text may travel, from least to most restricted. A document without a label
+/// is treated as restricted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
@@ -96,7 +98,7 @@ pub enum Sensitivity {
     Internal,
     /// For those who need it.
     Confidential,
-    /// Must not leave the house.
+    /// Must not leave the network.
     Restricted,
 }
 
@@ -133,8 +135,8 @@ impl Format {
     }
 }
 
-/// Why the work is done. production settles the document; shadow, evaluation and canary look nothing up and settle
-/// nothing.
+/// Why the work is done. production settles the document; shadow, evaluation and canary look
+/// nothing up and settle nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -162,7 +164,8 @@ impl Purpose {
 }
 
 impl Document {
-    /// A document of which only the identifier and the time are known; everything else is as its schema defaults it.
+    /// A document of which only the identifier and the time are known; everything else is as its
+    /// schema defaults it.
     pub fn new(document_id: impl Into<String>, submitted_at: Millis) -> Self {
         Self {
             document_id: document_id.into(),

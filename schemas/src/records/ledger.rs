@@ -1,11 +1,11 @@
-//! What leaves the house for money, and what it cost.
+//! What leaves the network for money, and what it cost.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{AvroRecord, Millis, Usd};
 
-/// Written to ledger before a paid request leaves. Without a settlement of the same `attempt_id` the request was
-/// possibly billed.
+/// Written to ledger before a paid request leaves. Without a settlement of the same `attempt_id`
+/// the request was possibly billed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerAttempt {
     /// Identifier of this one request.
@@ -57,8 +57,8 @@ pub struct LedgerSettlement {
     pub at: Millis,
 }
 
-/// billed: the provider reported usage. `not_billed`: the request was refused before any work. unknown: the answer
-/// was lost, so it counts as billed.
+/// billed: the provider reported usage. `not_billed`: the request was refused before any work.
+/// unknown: the answer was lost, so it counts as billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SettlementResult {

@@ -7,7 +7,8 @@ use super::document::{Format, Purpose};
 use super::routing::{Decision, Origin, Trial};
 use crate::{AvroRecord, Millis, Usd};
 
-/// How a document ended: the one record on summaries and in results/ for its tenant, identifier and revision.
+/// How a document ended: the one record on summaries and in results/ for its tenant, identifier and
+/// revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Owner of the document.
@@ -109,8 +110,8 @@ pub struct Outcome {
     pub generation_ms: i64,
 }
 
-/// answered: the summary passed its checks. flagged: the best summary at hand, with the checks it failed. failed:
-/// no summary, a code says why.
+/// answered: the summary passed its checks. flagged: the best summary at hand, with the checks it
+/// failed. failed: no summary, a code says why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {

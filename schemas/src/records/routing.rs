@@ -20,7 +20,8 @@ pub struct RoutedDocument {
     pub origin: Origin,
     /// Digest of all that the publisher asked for; tells a repeat from a conflict.
     pub request_digest: String,
-    /// Digest of what determines an answer: tenant, residency, text, instruction, length, language, format.
+    /// Digest of what determines an answer: tenant, residency, text, instruction, length, language,
+    /// format.
     pub request_fingerprint: String,
     /// The publisher's Document record, byte for byte.
     #[serde(with = "serde_bytes")]
@@ -50,7 +51,8 @@ pub struct RoutedDocument {
     pub routed_at: Millis,
 }
 
-/// The first record on a documents topic that asked for this work. Redeliveries and re-enqueued records keep it.
+/// The first record on a documents topic that asked for this work. Redeliveries and re-enqueued
+/// records keep it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Topic of that record.
@@ -97,7 +99,8 @@ pub struct Decision {
 pub struct Exclusion {
     /// Name of the tier.
     pub tier: String,
-    /// Stable code of the rule that excluded it, such as sensitivity, residency, tenant or `switched_off`.
+    /// Stable code of the rule that excluded it, such as sensitivity, residency, tenant or
+    /// `switched_off`.
     pub reason: String,
 }
 
@@ -122,8 +125,8 @@ pub struct Trial {
     pub at: Millis,
 }
 
-/// `failed_checks`: the tier answered and its answer was not accepted, which counts as a hop. refused: the tier did
-/// not answer, which counts as none.
+/// `failed_checks`: the tier answered and its answer was not accepted, which counts as a hop.
+/// refused: the tier did not answer, which counts as none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialResult {

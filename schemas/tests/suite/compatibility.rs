@@ -1,7 +1,9 @@
-//! Versions of one record read each other, both ways: services are upgraded one at a time, and records stay for months.
+//! Versions of one record read each other, both ways: services are upgraded one at a time, and
+//! records stay for months.
 //!
-//! Two rules, held over every pair of versions: Avro's own compatibility check, and the codec's stricter one (module docs
-//! of `codec`): a field that two versions share has the same type in both, one that they do not share has a default.
+//! Two rules, held over every pair of versions: Avro's own compatibility check, and the codec's
+//! stricter one (module docs of `codec`): a field that two versions share has the same type in
+//! both, one that they do not share has a default.
 
 use apache_avro::schema::{Schema, UnionSchema};
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};

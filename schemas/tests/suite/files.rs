@@ -1,4 +1,5 @@
-//! The `.avsc` files themselves: complete, documented, consistent, with the fingerprints that others compute.
+//! The `.avsc` files themselves: complete, documented, consistent, with the fingerprints that
+//! others compute.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -114,8 +115,8 @@ fn amounts_are_decimals() {
     }
 }
 
-/// `golden/fingerprints.txt` was written by another Avro implementation. A header alone is a truncated record of just the
-/// version that it names.
+/// `golden/fingerprints.txt` was written by another Avro implementation. A header alone is a
+/// truncated record of just the version that it names.
 #[test]
 fn fingerprints_are_those_of_another_implementation() {
     fn check<T: AvroRecord + Debug>() {

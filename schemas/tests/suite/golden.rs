@@ -1,4 +1,5 @@
-//! Bytes that another Avro implementation wrote from the same `.avsc` files (`golden/make.py`), byte for byte ours.
+//! Bytes that another Avro implementation wrote from the same `.avsc` files (`golden/make.py`),
+//! byte for byte ours.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Bytes from anyone: the decoder answers every input with a record or an error, never with a panic, and never repeats
-//! what it read.
+//! Bytes from anyone: the decoder answers every input with a record or an error, never with a
+//! panic, and never repeats what it read.
 
 use precis_schemas::codec::{AvroRecord, CodecError, decode, encode};
 use precis_schemas::{Document, Outcome, RoutedDocument, TierSwitch};
@@ -65,7 +65,8 @@ fn lengths_are_not_taken_on_trust() {
     let overlong = [0xFF; 16];
     let gibibyte = [0x80, 0x80, 0x80, 0x80, 0x08];
     for length in [&longest[..], &negative, &overlong, &gibibyte] {
-        // The first field of a document is a string; deep in a routed one there are lists and a map.
+        // The first field of a document is a string; deep in a routed one there are lists and a
+        // map.
         assert_eq!(code::<Document>(&behind_header::<Document>(length)), "malformed_record");
         let whole = full::<RoutedDocument>();
         for cut in 10..whole.len() {
@@ -151,7 +152,8 @@ proptest! {
         let _ = decode::<TierSwitch>(&behind_header::<TierSwitch>(&datum));
     }
 
-    /// Whatever is still read after some bytes changed is a record that can be written and read again.
+    /// Whatever is still read after some bytes changed is a record that can be written and read
+    /// again.
     #[test]
     fn mutated_records_are_answered(changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
         let mut bytes = full::<RoutedDocument>();

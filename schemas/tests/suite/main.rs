@@ -1,5 +1,5 @@
-//! The schemas, the Rust types and the codec held against each other, against Avro's rules and against another
-//! implementation.
+//! The schemas, the Rust types and the codec held against each other, against Avro's rules and
+//! against another implementation.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod compatibility;

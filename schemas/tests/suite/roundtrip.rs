@@ -4,7 +4,8 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Schema, from_value};
-use precis_schemas::{codec::*, *};
+use precis_schemas::codec::*;
+use precis_schemas::*;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -35,12 +36,14 @@ fn every_record_survives_json() {
     for_each_record!(check);
 }
 
-/// An imaginary older version: the schema without any field that has a default, in nested records too.
+/// An imaginary older version: the schema without any field that has a default, in nested records
+/// too.
 #[test]
 fn fields_that_a_writer_does_not_know_take_the_schemas_defaults() {
     fn check<T: Sample>() {
         let json: Value = serde_json::from_str(schema_json(T::NAME).unwrap()).unwrap();
-        // Without logical types: the library cannot resolve a decimal of fewer bytes than its precision could fill.
+        // Without logical types: the library cannot resolve a decimal of fewer bytes than its
+        // precision could fill.
         let json = without_logical_types(&json);
         let new = Schema::parse_str(&json.to_string()).unwrap();
         let mut kept = Vec::new();
@@ -210,7 +213,8 @@ proptest! {
         prop_assert_eq!(decode::<Outcome>(&encode(&outcome).unwrap()).unwrap(), outcome);
     }
 
-    /// Two encodings of one record are the same bytes: results in the object store and on the topic are compared so.
+    /// Two encodings of one record are the same bytes: results in the object store and on the topic
+    /// are compared so.
     #[test]
     fn encoding_is_deterministic(outcome in outcome()) {
         prop_assert_eq!(encode(&outcome).unwrap(), encode(&outcome.clone()).unwrap());

@@ -1,6 +1,7 @@
 //! Two samples of every record: with everything set, and with everything left out that may be.
 //!
-//! `tests/golden/make.py` writes the same values with another Avro implementation; keep the two alike.
+//! `tests/golden/make.py` writes the same values with another Avro implementation; keep the two
+//! alike.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

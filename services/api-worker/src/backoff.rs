@@ -1,5 +1,5 @@
-//! How long to wait before a request is sent again: doubling, cut off, jittered, and never shorter than the provider
-//! asks.
+//! How long to wait before a request is sent again: doubling, cut off, jittered, and never shorter
+//! than the provider asks.
 
 use std::time::Duration;
 
@@ -7,11 +7,13 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 /// Before any attempt, unless the provider asks for more.
 const LONGEST: Duration = Duration::from_secs(20);
-/// What is added to a provider's wait at most, so that those who were throttled together do not come back together.
+/// What is added to a provider's wait at most, so that those who were throttled together do not
+/// come back together.
 const SPREAD: Duration = Duration::from_secs(1);
 
-/// The pause after failed attempt number `attempt` (from 1). `random` is uniform in 0..1: half of the wait is jitter. A
-/// provider's wait is a floor: coming back earlier is refused again and, at some, prolongs the wait.
+/// The pause after failed attempt number `attempt` (from 1). `random` is uniform in 0..1: half of
+/// the wait is jitter. A provider's wait is a floor: coming back earlier is refused again and, at
+/// some, prolongs the wait.
 pub fn pause(attempt: u32, floor: Option<Duration>, random: f64) -> Duration {
     let ceiling = FIRST.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(LONGEST);
     let wait = ceiling.mul_f64(0.5 + random / 2.0);

@@ -9,16 +9,17 @@
 //!      └──────────────────────────────── half open: one request ┘
 //! ```
 //!
-//! What one document can cause (a broken answer, none in time) counts against the provider only if several documents
-//! have it: one document that a provider fails on must not stop the others. What none can cause (no connection, too
-//! much to do, a key that is refused) always counts.
+//! What one document can cause (a broken answer, none in time) counts against the provider only if
+//! several documents have it: one document that a provider fails on must not stop the others. What
+//! none can cause (no connection, too much to do, a key that is refused) always counts.
 //!
-//! A provider whose answers cannot be read answers: it is not down, and documents whose answers can be read go on. Only
-//! where so many in a row cannot that no other seems to come, a second such state machine holds requests back, since each
-//! is paid for.
+//! A provider whose answers cannot be read answers: it is not down, and documents whose answers can
+//! be read go on. Only where so many in a row cannot that no other seems to come, a second such
+//! state machine holds requests back, since each is paid for.
 //!
-//! While one of the two is not closed, documents wait for the dependency; after a bound they go back to the router instead, which
-//! picks another tier, and only the one request that probes is still sent.
+//! While one of the two is not closed, documents wait for the dependency; after a bound they go
+//! back to the router instead, which picks another tier, and only the one request that probes is
+//! still sent.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -34,7 +35,8 @@ use crate::provider::{Failure, Kind};
 const DOCUMENTS: usize = 3;
 /// So many results are kept; a window with more is judged by the last of them.
 const RESULTS: usize = 1_000;
-/// So many answers in a row, of [`DOCUMENTS`] documents at least, that cannot be read hold requests back.
+/// So many answers in a row, of [`DOCUMENTS`] documents at least, that cannot be read hold requests
+/// back.
 const MAX_UNREADABLE: usize = 20;
 /// How soon to ask again while the one request that probes is under way.
 const PROBE_LOOK: Duration = Duration::from_secs(1);

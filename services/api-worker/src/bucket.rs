@@ -1,9 +1,10 @@
-//! A token bucket with reserve-then-settle: what a request may use is taken before it leaves and corrected by what it
-//! did use. Pure: the time comes in as a value.
+//! A token bucket with reserve-then-settle: what a request may use is taken before it leaves and
+//! corrected by what it did use. Pure: the time comes in as a value.
 //!
-//! Refilled continuously, as the providers' own are. It holds ten seconds' worth, not a minute's: two minutes' worth
-//! within one minute would be throttled, and some providers enforce a limit of 60 a minute as one a second. A request
-//! larger than that goes when the bucket is full and leaves a debt.
+//! Refilled continuously, as the providers' own are. It holds ten seconds' worth, not a minute's:
+//! two minutes' worth within one minute would be throttled, and some providers enforce a limit of
+//! 60 a minute as one a second. A request larger than that goes when the bucket is full and leaves
+//! a debt.
 
 use std::time::Duration;
 

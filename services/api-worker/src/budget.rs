@@ -8,13 +8,13 @@
 //!  create slice n in the store, or learn whose it is and try n + 1 ── no money left ──▶ exhausted
 //! ```
 //!
-//! Whoever creates `budgets/…/{n}` owns that slice and nobody else ever will: the store creates a key once. Slice n is
-//! created only by one who has read slice n − 1, and begins where that ends, so the slices of a window together are
-//! never more than its limit.
+//! Whoever creates `budgets/…/{n}` owns that slice and nobody else ever will: the store creates a
+//! key once. Slice n is created only by one who has read slice n − 1, and begins where that ends,
+//! so the slices of a window together are never more than its limit.
 //!
-//! **Guarantees.** What is billed in a window is over its limit by at most what requests in flight are billed beyond
-//! their reservation. An instance that crashes or restarts leaves the rest of its slices unspent. Without the store
-//! only slices already owned are spent.
+//! **Guarantees.** What is billed in a window is over its limit by at most what requests in flight
+//! are billed beyond their reservation. An instance that crashes or restarts leaves the rest of its
+//! slices unspent. Without the store only slices already owned are spent.
 
 pub mod account;
 
@@ -29,7 +29,8 @@ use time::OffsetDateTime;
 
 use account::{Account, Slice};
 
-/// No window is cut into more: the policy sees to that, but for slices that single large requests need.
+/// No window is cut into more: the policy sees to that, but for slices that single large requests
+/// need.
 const MOST_SLICES: usize = 100_000;
 const NANOS: f64 = 1e9;
 
@@ -140,7 +141,8 @@ impl Budgets {
         Ok(reservation)
     }
 
-    /// Creates slices until this instance's cover `amount`, if they do not already, thanks to another task.
+    /// Creates slices until this instance's cover `amount`, if they do not already, thanks to
+    /// another task.
     async fn take(&self, scope: &Scope, shared: &Shared, budget: &Budget, amount: Usd) -> Result<(), BudgetError> {
         let mut known = shared.taking.lock().await;
         if !*known {
@@ -186,7 +188,8 @@ impl Budgets {
 
     fn account(&self, scope: &Scope, budget: &Budget) -> Arc<Shared> {
         let mut accounts = self.accounts();
-        // Windows that are over go; requests of theirs that are still under way hold them themselves.
+        // Windows that are over go; requests of theirs that are still under way hold them
+        // themselves.
         let is_over = |other: &Scope| other.window.len() == scope.window.len() && other.window < scope.window;
         accounts.retain(|other, _| !is_over(other));
         let shared = accounts.entry(scope.clone()).or_insert_with(|| Arc::new(Shared::new()));
@@ -197,7 +200,8 @@ impl Budgets {
         Arc::clone(shared)
     }
 
-    /// Shows what is left of a budget; of one that each tenant has for itself, the least that any has.
+    /// Shows what is left of a budget; of one that each tenant has for itself, the least that any
+    /// has.
     fn show(&self, budget: &Budget) {
         let accounts = self.accounts();
         let left = |shared: &Arc<Shared>| {
@@ -217,7 +221,8 @@ impl Budgets {
 
 impl Shared {
     fn new() -> Self {
-        // A name of its own for each account: one that is opened again must not take an older one's slices for its own.
+        // A name of its own for each account: one that is opened again must not take an older one's
+        // slices for its own.
         let account = Account::new(&format!("{:032x}", rand::random::<u128>()));
         let state = State { account, budget: String::new(), limit: Usd::ZERO };
         Self { state: Mutex::new(state), taking: tokio::sync::Mutex::new(false) }

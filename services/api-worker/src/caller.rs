@@ -1,5 +1,5 @@
-//! One paid call: as many attempts as it takes and the limits allow, each in the ledger before it leaves and after it
-//! is over.
+//! One paid call: as many attempts as it takes and the limits allow, each in the ledger before it
+//! leaves and after it is over.
 //!
 //! ```text
 //!  pacer, breaker ─▶ budgets: reserve ─▶ document's marker ─▶ ledger: attempt ─▶ clearance ─▶ request
@@ -11,20 +11,22 @@
 //!                              Paid        ApiError
 //! ```
 //!
-//! A document's requests that may be billed are counted in the store ([`PaidRequests`]), over all calls for it: when there
-//! were as many as the policy allows, the call ends, whatever the provider's failures would otherwise suggest. After an
-//! answer that cannot be read one more request leaves at most.
+//! A document's requests that may be billed are counted in the store ([`PaidRequests`]), over all
+//! calls for it: when there were as many as the policy allows, the call ends, whatever the
+//! provider's failures would otherwise suggest. After an answer that cannot be read one more
+//! request leaves at most.
 //!
-//! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is paid for. Only waiting
-//! is cut short, also by a switch or a policy that no longer lets the document go. The last question before a request
-//! leaves is whether it still may ([`Leave`]): each of the steps before it may take longer than that may be unknown.
+//! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is
+//! paid for. Only waiting is cut short, also by a switch or a policy that no longer lets the
+//! document go. The last question before a request leaves is whether it still may
+//! ([`SendPermission`]): each of the steps before it may take longer than that may be unknown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use precis_objects::ObjectError;
-use precis_pipeline::{Clearance, PaidRequests, PipelineError, Spent, Withheld, now_ms};
+use precis_pipeline::{Clearance, Denied, PaidRequests, PipelineError, Spent, now_ms};
 use precis_policy::{Budget, Price, PriceError, Tokens};
 use precis_schemas::{LedgerAttempt, LedgerSettlement, SettlementResult, Usd};
 use precis_telemetry::metrics::{Counter, Histogram};
@@ -95,23 +97,23 @@ pub struct Spending<'a> {
 
 /// Whether a document may go to its tier.
 #[async_trait]
-pub trait Leave: Send + Sync {
+pub trait SendPermission: Send + Sync {
     /// Asked right before a request leaves.
     ///
     /// # Errors
-    /// See [`Withheld`]: it must not.
-    fn check(&self) -> Result<(), Withheld>;
+    /// See [`Denied`]: it must not.
+    fn check(&self) -> Result<(), Denied>;
     /// Ends when it may not go any more.
-    async fn lost(&self) -> Withheld;
+    async fn lost(&self) -> Denied;
 }
 
 #[async_trait]
-impl Leave for Clearance {
-    fn check(&self) -> Result<(), Withheld> {
+impl SendPermission for Clearance {
+    fn check(&self) -> Result<(), Denied> {
         self.check()
     }
 
-    async fn lost(&self) -> Withheld {
+    async fn lost(&self) -> Denied {
         self.lost().await
     }
 }
@@ -121,7 +123,8 @@ impl Leave for Clearance {
 pub struct Paid {
     /// The answer.
     pub reply: Reply,
-    /// What the attempt that gave it cost; failed attempts that may have been billed stand in the ledger alone.
+    /// What the attempt that gave it cost; failed attempts that may have been billed stand in the
+    /// ledger alone.
     pub cost: Usd,
 }
 
@@ -160,16 +163,18 @@ pub enum ApiError {
     /// The cost cannot be computed.
     #[error(transparent)]
     Price(#[from] PriceError),
-    /// The document may not go to this tier any more, or nobody knows whether it may: nothing was sent.
+    /// The document may not go to this tier any more, or nobody knows whether it may: nothing was
+    /// sent.
     #[error(transparent)]
-    Withheld(#[from] Withheld),
+    Denied(#[from] Denied),
     /// The worker is stopping.
     #[error("the worker is stopping")]
     Stopping,
 }
 
 impl Caller {
-    /// Sends the request until it is answered, within what may be spent and as long as it has its `clearance`.
+    /// Sends the request until it is answered, within what may be spent and as long as it has its
+    /// `clearance`.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -178,7 +183,7 @@ impl Caller {
         request: Request,
         subject: Subject<'_>,
         spending: Spending<'_>,
-        clearance: &dyn Leave,
+        clearance: &dyn SendPermission,
         stop: &CancellationToken,
     ) -> Result<Paid, ApiError> {
         let Spending { budgets, requests } = spending;
@@ -192,7 +197,7 @@ impl Caller {
                 biased;
                 permit = self.pacer.enter(most.total()) => permit.map_err(|Closed| ApiError::Closed)?,
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
-                withheld = clearance.lost() => return Err(withheld.into()),
+                denied = clearance.lost() => return Err(denied.into()),
             };
             clearance.check()?;
             let admitted = self.breaker.admit()?;
@@ -205,10 +210,10 @@ impl Caller {
                 requests.withdraw(number).await;
                 return Err(ApiError::Ledger(error));
             }
-            if let Err(withheld) = clearance.check() {
+            if let Err(denied) = clearance.check() {
                 self.withdraw(&request).await;
                 requests.withdraw(number).await;
-                return Err(withheld.into());
+                return Err(denied.into());
             }
             reservation.leaves();
             if number > 0 {
@@ -237,7 +242,7 @@ impl Caller {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
-                withheld = clearance.lost() => return Err(withheld.into()),
+                denied = clearance.lost() => return Err(denied.into()),
             }
         }
     }
@@ -299,7 +304,8 @@ impl Caller {
         };
         self.count(&settlement);
         reservation.settle(settlement.cost);
-        // The answer is paid for: it counts, whether or not the bill can be written. An open attempt counts as billed.
+        // The answer is paid for: it counts, whether or not the bill can be written. An open
+        // attempt counts as billed.
         self.close(&settlement).await;
         paid
     }
@@ -354,7 +360,8 @@ impl Caller {
     }
 }
 
-/// Counts the failed request for its document, if it may be billed. Whether the same request may leave once more.
+/// Counts the failed request for its document, if it may be billed. Whether the same request may
+/// leave once more.
 async fn may_repeat(requests: &PaidRequests, number: u32, failure: &Failure) -> bool {
     if failure.billing == Billing::NotBilled {
         requests.withdraw(number).await;
@@ -402,7 +409,7 @@ impl ApiError {
             Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",
             Self::Price(error) => error.code(),
-            Self::Withheld(withheld) => withheld.code(),
+            Self::Denied(denied) => denied.code(),
             Self::Stopping => "stopping",
         }
     }

@@ -4,9 +4,10 @@
 //!   attempt ──acknowledged──▶ request leaves ──▶ answer or failure ──▶ settlement
 //! ```
 //!
-//! The attempt is durable before the request leaves, so nothing is ever billed that the ledger does not know. An
-//! attempt without a settlement (a kill, a log that was down) was *possibly billed*, for up to what it reserved. Both
-//! are plain records, not part of the stage's transaction: a transaction that is aborted takes no bill back.
+//! The attempt is durable before the request leaves, so nothing is ever billed that the ledger does
+//! not know. An attempt without a settlement (a kill, a log that was down) was *possibly billed*,
+//! for up to what it reserved. Both are plain records, not part of the stage's transaction: a
+//! transaction that is aborted takes no bill back.
 
 pub mod spend;
 

@@ -1,8 +1,8 @@
-//! The API worker: consumes `work.<tier>` of every tier at a provider, asks the provider's model, checks the answer as
-//! the GPU worker checks its own, and settles the document or sends it back to the router. The only crate that holds
-//! providers' keys.
+//! The API worker: consumes `work.<tier>` of every tier at a provider, asks the provider's model,
+//! checks the answer as the GPU worker checks its own, and settles the document or sends it back to
+//! the router. The only crate that holds providers' keys.
 //!
-//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the way out of the house:
+//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the way to providers:
 //!
 //! | module | what it does |
 //! | --- | --- |
@@ -18,9 +18,9 @@
 //! | [`summariser`] | a tier at a provider, as the pipeline sees it |
 //! | [`tiers`] | which tiers, and whether they can be served |
 //!
-//! **Invariants.** Nothing is sent that the ledger does not know, that has no known price, or in clear text to another
-//! machine. A tier that cannot be served (no key, no price) is switched off in `control`, and what still arrives for it
-//! goes back to the router: nothing waits for a key.
+//! **Invariants.** Nothing is sent that the ledger does not know, that has no known price, or in
+//! clear text to another machine. A tier that cannot be served (no key, no price) is switched off
+//! in `control`, and what still arrives for it goes back to the router: nothing waits for a key.
 
 pub mod backoff;
 pub mod breaker;
@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_flow::{FlowError, Subscription, run_stage};
-use precis_pipeline::{House, TierWorker, topics};
+use precis_pipeline::{Runtime, TierWorker, topics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -51,30 +51,31 @@ use tiers::{ApiTier, announce, api_tiers};
 /// How often the policy in force is looked at for other tiers or models.
 const POLICY_LOOK: Duration = Duration::from_secs(1);
 
-/// Runs one stage for each tier until `shutdown`, then drains: requests in flight are let finish within the drain
-/// budget. When another policy changes the tiers or their models, the stages are drained and started anew.
+/// Runs one stage for each tier until `shutdown`, then drains: requests in flight are let finish
+/// within the drain budget. When another policy changes the tiers or their models, the stages are
+/// drained and started anew.
 ///
 /// # Errors
 /// The stages' fatal errors; settings that name what cannot be read.
-pub async fn run(house: &House, settings: ApiWorkerSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let providers = Providers::new(house, &settings)?;
+pub async fn run(runtime: &Runtime, settings: ApiWorkerSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let providers = Providers::new(runtime, &settings)?;
     while !shutdown.is_cancelled() {
-        let tiers = current(house, &settings);
+        let tiers = current(runtime, &settings);
         let stop = shutdown.child_token();
-        let stages = start(house, &settings, &providers, &tiers, &stop).await?;
-        drive(stages, &stop, policy_changes(house, &settings, &tiers)).await?;
+        let stages = start(runtime, &settings, &providers, &tiers, &stop).await?;
+        drive(stages, &stop, policy_changes(runtime, &settings, &tiers)).await?;
     }
     Ok(())
 }
 
-fn current(house: &House, settings: &ApiWorkerSettings) -> Vec<ApiTier> {
-    api_tiers(&house.control.governing().policy, &settings.tiers)
+fn current(runtime: &Runtime, settings: &ApiWorkerSettings) -> Vec<ApiTier> {
+    api_tiers(&runtime.control.effective().policy, &settings.tiers)
 }
 
 /// Ends when the policy in force says something else about the tiers.
-async fn policy_changes(house: &House, settings: &ApiWorkerSettings, tiers: &[ApiTier]) {
+async fn policy_changes(runtime: &Runtime, settings: &ApiWorkerSettings, tiers: &[ApiTier]) {
     let mut look = tokio::time::interval(POLICY_LOOK);
-    while current(house, settings) == tiers {
+    while current(runtime, settings) == tiers {
         look.tick().await;
     }
     tracing::info!("the policy changed the tiers or their models: the stages start anew");
@@ -83,29 +84,29 @@ async fn policy_changes(house: &House, settings: &ApiWorkerSettings, tiers: &[Ap
 type Stages = JoinSet<Result<(), FlowError>>;
 
 async fn start(
-    house: &House,
+    runtime: &Runtime,
     settings: &ApiWorkerSettings,
     providers: &Providers,
     tiers: &[ApiTier],
     stop: &CancellationToken,
 ) -> anyhow::Result<Stages> {
-    providers.show_premium(&api_tiers(&house.control.governing().policy, &[]));
+    providers.show_premium(&api_tiers(&runtime.control.effective().policy, &[]));
     let mut stages = JoinSet::new();
     for tier in tiers {
         let summariser = providers.summariser(tier, settings, stop);
-        announce(&*house.log, &house.control, &tier.name, summariser.fitness())
+        announce(&*runtime.log, &runtime.control, &tier.name, summariser.fitness())
             .await
             .with_context(|| format!("the tier {} could not be switched", tier.name))?;
-        let worker = TierWorker::new(tier.name.clone(), summariser, house.settler.clone(), house.control.clone());
+        let worker = TierWorker::new(tier.name.clone(), summariser, runtime.settler.clone(), runtime.control.clone());
         let topic = topics::work(&tier.name);
-        let stage = house.stage(&topic, Subscription::topics([&topic]), &settings.stage);
-        stages.spawn(run_stage(house.log.clone(), stage, Arc::new(worker), house.health.clone(), stop.clone()));
+        let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
+        stages.spawn(run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), stop.clone()));
     }
     Ok(stages)
 }
 
-/// Waits for the stages. The first that ends, by an error or because it was told to, takes the others along; so does a
-/// change.
+/// Waits for the stages. The first that ends, by an error or because it was told to, takes the
+/// others along; so does a change.
 async fn drive(mut stages: Stages, stop: &CancellationToken, change: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::select! {
         // Without a stage there is nothing to wait for but a change.

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use precis_api_worker::{ApiWorkerSettings, run};
-use precis_pipeline::house;
+use precis_pipeline::runtime;
 
 fn main() -> ExitCode {
-    house::service_main(
+    runtime::service_main(
         "api-worker",
         |settings| Ok(settings.section::<ApiWorkerSettings>("api_worker")?),
-        async |house, settings, shutdown| run(&house, settings, shutdown).await,
+        async |runtime, settings, shutdown| run(&runtime, settings, shutdown).await,
     )
 }

@@ -1,15 +1,19 @@
 //! How fast, and whether at all, requests may go to one provider under one key.
 //!
 //! - **Bound**: never more in flight than the configured ceiling.
-//! - **Adaptive**: a throttled or overloaded answer halves the bound, once for all requests that were in flight
-//!   together; each success wins a little back (additive increase, multiplicative decrease).
-//! - **A minute's limits**: requests and tokens have a [`Bucket`] each where the settings know the provider's limits.
-//!   A request takes an upper bound of its tokens and gives back what it did not use.
-//! - **Hold**: a provider's `Retry-After` concerns the key, not the document: nobody sends before it has passed.
-//! - **Closed**: out of money, nothing is sent for a while; documents go to another tier at once instead of being
-//!   refused one by one.
+//! - **Adaptive**: a throttled or overloaded answer halves the bound, once for all requests that
+//!   were in flight together; each success wins a little back (additive increase, multiplicative
+//!   decrease).
+//! - **A minute's limits**: requests and tokens have a [`Bucket`] each where the settings know the
+//!   provider's limits. A request takes an upper bound of its tokens and gives back what it did not
+//!   use.
+//! - **Hold**: a provider's `Retry-After` concerns the key, not the document: nobody sends before
+//!   it has passed.
+//! - **Closed**: out of money, nothing is sent for a while; documents go to another tier at once
+//!   instead of being refused one by one.
 //!
-//! Requests go in the order in which they came: a large one would wait for ever behind small ones that need less.
+//! Requests go in the order in which they came: a large one would wait for ever behind small ones
+//! that need less.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,7 +64,8 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed;
 
-/// The right to send one request. Dropping it frees its place; without a result nothing was sent and all is given back.
+/// The right to send one request. Dropping it frees its place; without a result nothing was sent
+/// and all is given back.
 #[derive(Debug)]
 pub struct Permit<'a> {
     pacer: &'a Pacer,
@@ -165,7 +170,8 @@ impl State {
 }
 
 impl Permit<'_> {
-    /// The request was answered and used so many tokens, if the provider said how many, and left so much.
+    /// The request was answered and used so many tokens, if the provider said how many, and left so
+    /// much.
     pub fn succeeded(mut self, tokens: Option<u64>, remaining: Remaining) {
         let now = Instant::now();
         self.used(Used { requests: 1.0, tokens: tokens.map_or(self.tokens, |tokens| tokens as f64) });

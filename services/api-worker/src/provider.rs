@@ -1,12 +1,14 @@
-//! Providers of models over HTTP: one request, one answer or one failure. Nothing here retries, waits, counts money or
-//! keeps records; that is [`crate::caller`]'s.
+//! Providers of models over HTTP: one request, one answer or one failure. Nothing here retries,
+//! waits, counts money or keeps records; that is [`crate::caller`]'s.
 //!
-//! A provider is a transport ([`HttpProvider`]) and a wire format ([`Wire`]): Anthropic's Messages or OpenAI's Chat
-//! Completions, which many other servers speak too. A wire format is pure: values to JSON, bytes to values.
+//! A provider is a transport ([`HttpProvider`]) and a wire format ([`Wire`]): Anthropic's Messages
+//! or OpenAI's Chat Completions, which many other servers speak too. A wire format is pure: values
+//! to JSON, bytes to values.
 //!
-//! The official clients look at the status alone. This is not enough: 429 means *slow down* or *no money left*, and 400
-//! means *wrong request*, *too long*, or *no money left* again. [`Kind`] tells them apart, because the first waits, the
-//! second must not be tried elsewhere under the same key, and the rest go to another tier.
+//! The official clients look at the status alone. This is not enough: 429 means *slow down* or *no
+//! money left*, and 400 means *wrong request*, *too long*, or *no money left* again. [`Kind`] tells
+//! them apart, because the first waits, the second must not be tried elsewhere under the same key,
+//! and the rest go to another tier.
 
 mod anthropic;
 mod http;
@@ -57,8 +59,9 @@ pub trait Wire: Send + Sync + 'static {
     fn problem(&self, status: u16, body: &[u8]) -> Problem;
 }
 
-/// Shorter system messages are in no provider's cache: the least that any caches is 1,024 tokens, and a token is seldom
-/// fewer than four bytes of English. Where a model's own minimum is higher, asking costs nothing.
+/// Shorter system messages are in no provider's cache: the least that any caches is 1,024 tokens,
+/// and a token is seldom fewer than four bytes of English. Where a model's own minimum is higher,
+/// asking costs nothing.
 const CACHED_FROM_BYTES: usize = 4 * 1_024;
 
 /// One request for one answer.
@@ -81,7 +84,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether its system message, which documents share, is long enough for a provider's prompt cache.
+    /// Whether its system message, which documents share, is long enough for a provider's prompt
+    /// cache.
     pub fn shares_a_prefix(&self) -> bool {
         self.system.len() >= CACHED_FROM_BYTES
     }
@@ -94,8 +98,8 @@ pub struct Reply {
     pub text: String,
     /// Why it stopped.
     pub finish: Finish,
-    /// What the provider counted, in disjoint classes whatever its own fields mean; `None` where it said nothing that
-    /// adds up.
+    /// What the provider counted, in disjoint classes whatever its own fields mean; `None` where it
+    /// said nothing that adds up.
     pub usage: Option<Tokens>,
     /// The provider's identifier of the request, for disputes.
     pub request_id: Option<String>,
@@ -108,7 +112,8 @@ pub struct Reply {
 pub enum Finish {
     /// It was done.
     Stop,
-    /// It ran out of tokens, or stopped for a reason that this build does not know: the answer counts as cut.
+    /// It ran out of tokens, or stopped for a reason that this build does not know: the answer
+    /// counts as cut.
     Length,
     /// It would not answer.
     Refusal,
@@ -130,7 +135,8 @@ impl Finish {
 pub enum NoReply {
     /// No answer can be found in it.
     Unreadable(&'static str),
-    /// It is an error. Gateways send one with 200 where the answer had begun before the error was known.
+    /// It is an error. Gateways send one with 200 where the answer had begun before the error was
+    /// known.
     Problem(Problem),
 }
 
@@ -139,8 +145,8 @@ pub enum NoReply {
 pub struct Problem {
     /// What it means for us.
     pub kind: Kind,
-    /// The provider's own code, reduced to letters, digits and underscores. Messages are never kept: they may quote the
-    /// document.
+    /// The provider's own code, reduced to letters, digits and underscores. Messages are never
+    /// kept: they may quote the document.
     pub code: String,
 }
 
@@ -155,7 +161,8 @@ pub enum Kind {
     Unreachable,
     /// An error of theirs, a broken answer, or none in time.
     Transient,
-    /// A complete answer in which no text can be found: it is paid for, and another would most likely be the same.
+    /// A complete answer in which no text can be found: it is paid for, and another would most
+    /// likely be the same.
     Unreadable,
     /// The account has no money or its spending limit is reached.
     OutOfMoney,
@@ -209,7 +216,8 @@ pub struct Failure {
     pub provider: &'static str,
     /// What it means.
     pub kind: Kind,
-    /// Status and the provider's code, or what the connection did. No text of the provider's, no document text, no key.
+    /// Status and the provider's code, or what the connection did. No text of the provider's, no
+    /// document text, no key.
     pub detail: String,
     /// Not before this time has passed.
     pub retry_after: Option<Duration>,
@@ -219,14 +227,15 @@ pub struct Failure {
     pub request_id: Option<String>,
 }
 
-/// What a provider counted for an answer; `None` where the numbers cannot be those of this answer. A server that does
-/// not count says 0, and no prompt has no tokens.
+/// What a provider counted for an answer; `None` where the numbers cannot be those of this answer.
+/// A server that does not count says 0, and no prompt has no tokens.
 fn plausible(usage: Tokens, text: &str) -> Option<Tokens> {
     let counted = usage.read() > 0 && (usage.output > 0 || text.is_empty());
     counted.then_some(usage)
 }
 
-/// A provider's error code if it looks like one, else nothing: what is not a plain word may be text of the document.
+/// A provider's error code if it looks like one, else nothing: what is not a plain word may be text
+/// of the document.
 fn plain_code(code: &str) -> String {
     const LONGEST: usize = 48;
     let is_plain = code.len() <= LONGEST && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

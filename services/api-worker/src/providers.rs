@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_config::ConfigError;
-use precis_pipeline::{Control, House};
+use precis_pipeline::{Control, Runtime};
 use precis_policy::PriceTable;
 use precis_telemetry::metrics::Gauge;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::pacer::Pacer;
 use crate::provider::{Anthropic, HttpProvider, OpenAi, Provider, Wire};
 use crate::settings::{ANTHROPIC_KEY, ApiWorkerSettings, OPENAI_KEY, ProviderSettings};
 use crate::summariser::{ApiSummariser, Decoding};
-use crate::tiers::{ApiTier, Unfit};
+use crate::tiers::{ApiTier, UnusableTier};
 
 /// Everything that tiers share.
 pub(crate) struct Providers {
@@ -36,7 +36,7 @@ pub(crate) struct Providers {
 struct Known {
     name: &'static str,
     /// Or why it cannot be asked.
-    provider: Result<Arc<dyn Provider>, Unfit>,
+    provider: Result<Arc<dyn Provider>, UnusableTier>,
     pacer: Arc<Pacer>,
     breaker: breaker::Limits,
     refuse_after: Duration,
@@ -45,7 +45,7 @@ struct Known {
 
 impl Providers {
     /// Reads keys and prices and sets the transports up.
-    pub(crate) fn new(house: &House, settings: &ApiWorkerSettings) -> anyhow::Result<Self> {
+    pub(crate) fn new(runtime: &Runtime, settings: &ApiWorkerSettings) -> anyhow::Result<Self> {
         let openai = OpenAi { token_limit: settings.openai.token_limit };
         let known = vec![
             Known::new(Anthropic, &settings.anthropic, ANTHROPIC_KEY, "https://api.anthropic.com")?,
@@ -54,14 +54,15 @@ impl Providers {
         Ok(Self {
             known,
             prices: settings.load_prices()?,
-            ledger: Ledger::new(house.log.clone()),
-            budgets: Arc::new(Budgets::new(house.store.clone())),
-            control: house.control.clone(),
+            ledger: Ledger::new(runtime.log.clone()),
+            budgets: Arc::new(Budgets::new(runtime.store.clone())),
+            control: runtime.control.clone(),
             breakers: Mutex::default(),
         })
     }
 
-    /// Shows what a token costs at the last of these tiers, which is the dearest: tiers stand in the order of escalation.
+    /// Shows what a token costs at the last of these tiers, which is the dearest: tiers stand in
+    /// the order of escalation.
     pub(crate) fn show_premium(&self, tiers: &[ApiTier]) {
         let price = tiers.iter().rev().find_map(|tier| self.prices.price(&tier.provider, &tier.model).ok());
         for (kind, price) in price.iter().flat_map(|price| [("input", price.input), ("output", price.output)]) {
@@ -79,7 +80,8 @@ impl Providers {
     ) -> ApiSummariser {
         let known = self.known.iter().find(|known| known.name == tier.provider);
         let decoding = known.map(|known| known.decoding.clone()).unwrap_or_default();
-        let caller = known.ok_or(Unfit::ProviderUnknown).and_then(|known| self.caller(known, tier, settings, draining));
+        let caller =
+            known.ok_or(UnusableTier::ProviderUnknown).and_then(|known| self.caller(known, tier, settings, draining));
         ApiSummariser::new(tier.clone(), decoding, settings.max_document_bytes, caller, self.control.clone())
     }
 
@@ -89,9 +91,9 @@ impl Providers {
         tier: &ApiTier,
         settings: &ApiWorkerSettings,
         draining: &CancellationToken,
-    ) -> Result<Caller, Unfit> {
+    ) -> Result<Caller, UnusableTier> {
         let provider = known.provider.clone()?;
-        let price = self.prices.price(&tier.provider, &tier.model).map_err(|_| Unfit::PriceUnknown)?;
+        let price = self.prices.price(&tier.provider, &tier.model).map_err(|_| UnusableTier::PriceUnknown)?;
         Ok(Caller {
             tier: tier.name.clone(),
             provider,
@@ -118,17 +120,18 @@ impl Known {
     fn new<W: Wire>(wire: W, settings: &ProviderSettings, variable: &str, default_url: &str) -> anyhow::Result<Self> {
         let name = wire.name();
         let provider = match settings.key(variable) {
-            Ok(None) if !settings.keyless => Err(Unfit::NoKey),
+            Ok(None) if !settings.keyless => Err(UnusableTier::NoKey),
             Ok(key) => {
                 let http = settings.http(default_url, key);
                 let transport = HttpProvider::new(wire, &http)
                     .with_context(|| format!("api_worker.{name}.base_url {}", http.base_url))?;
                 Ok(Arc::new(transport) as Arc<dyn Provider>)
             }
-            // The tiers of other providers are served: this one's are off, as they are without a key.
+            // The tiers of other providers are served: this one's are off, as they are without a
+            // key.
             Err(error @ ConfigError::SecretCharacters { .. }) => {
                 tracing::error!(provider = name, code = error.code(), "{error}");
-                Err(Unfit::KeyUnusable)
+                Err(UnusableTier::KeyUnusable)
             }
             Err(error) => return Err(error.into()),
         };

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_config::{ConfigError, Secret, Validate, Violations};
-use precis_pipeline::{control, house::StageSettings, topics};
+use precis_pipeline::runtime::StageSettings;
+use precis_pipeline::{control, topics};
 use precis_policy::PriceTable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,19 +33,19 @@ pub struct ApiWorkerSettings {
     pub tiers: Vec<String>,
     /// The price table (TOML). Left out: the one that this build ships with.
     pub prices: Option<PathBuf>,
-    /// Largest document that is sent, bytes of text; larger ones go back to the router. The default is about 150,000
-    /// tokens of English.
+    /// Largest document that is sent, bytes of text; larger ones go back to the router. The default
+    /// is about 150,000 tokens of English.
     pub max_document_bytes: usize,
-    /// Attempts in a row at a request that may succeed later, before the document goes back to the stage, which waits
-    /// longer.
+    /// Attempts in a row at a request that may succeed later, before the document goes back to the
+    /// stage, which waits longer.
     pub max_attempts: u32,
-    /// How much is in flight and how it is committed. The drain budget should be at least the providers' `timeout_ms`:
-    /// a request in flight is paid for and is let finish.
+    /// How much is in flight and how it is committed. The drain budget should be at least the
+    /// providers' `timeout_ms`: a request in flight is paid for and is let finish.
     pub stage: StageSettings,
     /// Tiers with the provider `anthropic`. The key is in `ANTHROPIC_API_KEY` or in `key_file`.
     pub anthropic: ProviderSettings,
-    /// Tiers with the provider `openai`: OpenAI and every server that speaks its Chat Completions. The key is in
-    /// `OPENAI_API_KEY` or in `key_file`.
+    /// Tiers with the provider `openai`: OpenAI and every server that speaks its Chat Completions.
+    /// The key is in `OPENAI_API_KEY` or in `key_file`.
     pub openai: ProviderSettings,
 }
 
@@ -66,37 +67,40 @@ impl Default for ApiWorkerSettings {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSettings {
-    /// Start of the provider's URLs: `https://api.anthropic.com`, `https://api.openai.com/v1` where left out. `http://`
-    /// is taken for loopback hosts only.
+    /// Start of the provider's URLs: `https://api.anthropic.com`, `https://api.openai.com/v1` where
+    /// left out. `http://` is taken for loopback hosts only.
     pub base_url: Option<String>,
     /// A file with the key and nothing else; the environment variable wins.
     pub key_file: Option<PathBuf>,
-    /// The endpoint needs no key: a server of your own. Otherwise no key means that the provider's tiers are off.
+    /// The endpoint needs no key: a server of your own. Otherwise no key means that the provider's
+    /// tiers are off.
     pub keyless: bool,
     /// Requests at once, over all tiers of the provider. Throttling lowers it for a while.
     pub max_concurrency: u32,
-    /// Requests a minute that this instance may send: with several, each gets its share of what the key allows. Left out:
-    /// nothing but throttling limits them.
+    /// Requests a minute that this instance may send: with several, each gets its share of what the
+    /// key allows. Left out: nothing but throttling limits them.
     pub requests_per_minute: Option<u32>,
-    /// Tokens a minute that this instance may use, read and generated together. Left out: nothing but throttling limits
-    /// them.
+    /// Tokens a minute that this instance may use, read and generated together. Left out: nothing
+    /// but throttling limits them.
     pub tokens_per_minute: Option<u32>,
     /// When the provider counts as down, for each of its models.
     pub breaker: BreakerSettings,
     /// Time to establish a connection, at most 5000 milliseconds.
     pub connect_timeout_ms: u64,
-    /// Time until an answer begins, milliseconds. Left out: `timeout_ms`, since most providers send nothing before all is
-    /// generated.
+    /// Time until an answer begins, milliseconds. Left out: `timeout_ms`, since most providers send
+    /// nothing before all is generated.
     pub first_byte_timeout_ms: Option<u64>,
     /// Time for one request, answer included, milliseconds.
     pub timeout_ms: u64,
     /// Sampling temperature. Left out: the provider's default; some models take no other.
     pub temperature: Option<f64>,
-    /// Tokens that the model may generate beyond those of the summary: room for models that reason before they answer.
+    /// Tokens that the model may generate beyond those of the summary: room for models that reason
+    /// before they answer.
     pub extra_output_tokens: u32,
     /// Further fields of every request, such as `reasoning_effort = "low"`.
     pub extra_body: BTreeMap<String, serde_json::Value>,
-    /// Only for `openai`: how the limit of generated tokens is named, `max_completion_tokens` or `max_tokens`.
+    /// Only for `openai`: how the limit of generated tokens is named, `max_completion_tokens` or
+    /// `max_tokens`.
     pub token_limit: TokenLimit,
 }
 
@@ -121,7 +125,8 @@ impl Default for ProviderSettings {
     }
 }
 
-/// When a provider's model counts as down: then nothing is sent for a while, and after it one request probes.
+/// When a provider's model counts as down: then nothing is sent for a while, and after it one
+/// request probes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerSettings {
@@ -133,8 +138,8 @@ pub struct BreakerSettings {
     pub failure_share: f64,
     /// How long nothing is sent, milliseconds.
     pub open_ms: u64,
-    /// How long documents wait for a provider that is down before they go back to the router, which picks another tier,
-    /// milliseconds.
+    /// How long documents wait for a provider that is down before they go back to the router, which
+    /// picks another tier, milliseconds.
     pub refuse_after_ms: u64,
 }
 
@@ -157,10 +162,12 @@ impl BreakerSettings {
 }
 
 impl ApiWorkerSettings {
-    /// Whether the providers' keys that are there can be read and sent; a provider without a key is no error.
+    /// Whether the providers' keys that are there can be read and sent; a provider without a key is
+    /// no error.
     ///
     /// # Errors
-    /// A key file that cannot be read; a key that a header cannot carry. Each names its variable or file.
+    /// A key file that cannot be read; a key that a header cannot carry. Each names its variable or
+    /// file.
     pub fn check_keys(&self) -> Result<(), ConfigError> {
         for (provider, variable) in [(&self.anthropic, ANTHROPIC_KEY), (&self.openai, OPENAI_KEY)] {
             provider.key(variable)?;
@@ -259,7 +266,7 @@ impl Validate for ProviderSettings {
                 out.push(format!("{at}.{name}"), "must be at least 1");
             }
         }
-        let longest = control::SENDING_TAKES.as_millis();
+        let longest = control::SEND_TIME_BUDGET.as_millis();
         if u128::from(self.connect_timeout_ms) > longest {
             out.push(
                 format!("{at}.connect_timeout_ms"),

@@ -1,14 +1,16 @@
 //! A tier at a provider as the pipeline's [`Summariser`].
 //!
-//! The document stands in a tag of its own before the instruction, as it does for the engine. There is no map-reduce
-//! here: providers' models read long documents whole, and what is too long even for them goes back to the router.
+//! The document stands in a tag of its own before the instruction, as it does for the engine. There
+//! is no map-reduce here: providers' models read long documents whole, and what is too long even
+//! for them goes back to the router.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_flow::Scope;
-use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_pipeline::prompt::Prompt;
+use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser};
 use precis_schemas::ModelIdentity;
 use serde_json::{Map, Value};
 
@@ -16,7 +18,7 @@ use crate::breaker::Down;
 use crate::budget::BudgetError;
 use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Spending, Subject, count};
 use crate::provider::{Kind, Request};
-use crate::tiers::{ApiTier, Unfit};
+use crate::tiers::{ApiTier, UnusableTier};
 
 /// How the user's message is put together; part of every answer's fingerprint.
 const MESSAGE_LAYOUT: &str = "document-instruction.v1";
@@ -34,30 +36,30 @@ pub struct Decoding {
     pub extra_body: Map<String, Value>,
 }
 
-/// Summaries from a provider. Documents leave the house on this way.
+/// Summaries from a provider. Documents leave the network on this way.
 pub struct ApiSummariser {
     tier: ApiTier,
     decoding: Decoding,
     max_document_bytes: usize,
-    caller: Result<Caller, Unfit>,
+    caller: Result<Caller, UnusableTier>,
     control: Arc<Control>,
 }
 
 impl ApiSummariser {
-    /// A summariser of this tier; one that is unfit refuses every document. `control` says whether the tier still is
-    /// what it was.
+    /// A summariser of this tier; one that is unfit refuses every document. `control` says whether
+    /// the tier still is what it was.
     pub fn new(
         tier: ApiTier,
         decoding: Decoding,
         max_document_bytes: usize,
-        caller: Result<Caller, Unfit>,
+        caller: Result<Caller, UnusableTier>,
         control: Arc<Control>,
     ) -> Self {
         Self { tier, decoding, max_document_bytes, caller, control }
     }
 
     /// Whether documents can be served at all.
-    pub fn fitness(&self) -> Result<(), Unfit> {
+    pub fn fitness(&self) -> Result<(), UnusableTier> {
         self.caller.as_ref().map(|_| ()).map_err(|unfit| *unfit)
     }
 }
@@ -111,10 +113,11 @@ impl Summariser for ApiSummariser {
             Ok(caller) => caller,
             Err(unfit) => return Err(GenerateError::Refused { code: unfit.code(), message: unfit.to_string() }),
         };
-        let policy = self.control.governing().policy;
+        let policy = self.control.effective().policy;
         if !self.tier.is_in(&policy) {
             let message = format!("the policy changed the tier {}: its stage starts anew", self.tier.name);
-            // Long enough for the stage to be told to drain meanwhile; the document then waits at the tail for the new one.
+            // Long enough for the stage to be told to drain meanwhile; the document then waits at
+            // the tail for the new one.
             let after = Some(crate::POLICY_LOOK);
             return Err(GenerateError::Retry { scope: Scope::Record, code: "tier_changed", message, after });
         }
@@ -150,7 +153,8 @@ impl Summariser for ApiSummariser {
 fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
     let (code, message) = (error.code(), error.to_string());
     let retry = |scope, after| GenerateError::Retry { scope, code, message: message.clone(), after };
-    // A provider that fails on all must not use up each document's attempts: they wait, for a while.
+    // A provider that fails on all must not use up each document's attempts: they wait, for a
+    // while.
     let wait_for = |code, down: Down, after: Option<Duration>| {
         if down.lasted >= refuse_after {
             return GenerateError::Refused { code, message: message.clone() };
@@ -179,7 +183,7 @@ fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
         | ApiError::Spent(_)
         | ApiError::Price(_)
         | ApiError::Budget(BudgetError::Exhausted { .. }) => GenerateError::Refused { code, message },
-        ApiError::Withheld(withheld) => withheld.into(),
+        ApiError::Denied(denied) => denied.into(),
         // None is the document's fault: they must not cost one of its deliveries.
         ApiError::Ledger(_) | ApiError::Unmarked(_) | ApiError::Budget(_) | ApiError::Stopping => {
             retry(Scope::Dependency, None)

@@ -1,7 +1,8 @@
 //! Which tiers this worker serves, and whether it can.
 
 use precis_flow::Log;
-use precis_pipeline::{Control, PipelineError, control::switch_tier_if};
+use precis_pipeline::control::switch_tier_if;
+use precis_pipeline::{Control, PipelineError};
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{SwitchState, TierSwitch};
 
@@ -26,10 +27,10 @@ impl ApiTier {
     }
 }
 
-/// Why this worker cannot serve a tier. The tier is switched off with this as the reason, and what still arrives goes
-/// back to the router.
+/// Why this worker cannot serve a tier. The tier is switched off with this as the reason, and what
+/// still arrives goes back to the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum UnusableTier {
     /// There is no key for the provider.
     #[error(
         "no key for this provider: set its variable or key file (ANTHROPIC_API_KEY, OPENAI_API_KEY, api_worker.*.key_file)"
@@ -50,7 +51,7 @@ pub enum Unfit {
     ProviderUnknown,
 }
 
-impl Unfit {
+impl UnusableTier {
     const ALL: [Self; 4] = [Self::NoKey, Self::KeyUnusable, Self::PriceUnknown, Self::ProviderUnknown];
 
     /// Stable code: the reason in `control` and in trials.
@@ -79,8 +80,8 @@ pub fn api_tiers(policy: &Policy, wanted: &[String]) -> Vec<ApiTier> {
         .collect()
 }
 
-/// Tells the router whether this tier can be served: off with the reason, or on again where it was off for such a
-/// reason. A switch that someone set by hand is left alone.
+/// Tells the router whether this tier can be served: off with the reason, or on again where it was
+/// off for such a reason. A switch that someone set by hand is left alone.
 ///
 /// # Errors
 /// The log's.
@@ -88,7 +89,7 @@ pub async fn announce(
     log: &dyn Log,
     control: &Control,
     tier: &str,
-    fitness: Result<(), Unfit>,
+    fitness: Result<(), UnusableTier>,
 ) -> Result<(), PipelineError> {
     let decide = |current: Option<&TierSwitch>| wanted(current, fitness);
     // Most starts find everything as it should be: they need not ask for the right to change it.
@@ -104,11 +105,11 @@ pub async fn announce(
 }
 
 /// How a worker of this fitness switches a tier whose switch stands so; `None`: not at all.
-fn wanted(current: Option<&TierSwitch>, fitness: Result<(), Unfit>) -> Option<(SwitchState, String)> {
+fn wanted(current: Option<&TierSwitch>, fitness: Result<(), UnusableTier>) -> Option<(SwitchState, String)> {
     let off_because = current.filter(|switch| switch.state != SwitchState::On).map(|switch| switch.reason.as_str());
     match (fitness, off_because) {
         (Err(unfit), None) => Some((SwitchState::Off, unfit.code().to_owned())),
-        (Ok(()), Some(reason)) if Unfit::ALL.iter().any(|unfit| unfit.code() == reason) => {
+        (Ok(()), Some(reason)) if UnusableTier::ALL.iter().any(|unfit| unfit.code() == reason) => {
             Some((SwitchState::On, String::new()))
         }
         _ => None,

@@ -1,7 +1,9 @@
-//! The provider trait against a server that nobody here wrote and that really generates: llama.cpp's, with its Chat Completions.
+//! The provider trait against a server that nobody here wrote and that really generates:
+//! llama.cpp's, with its Chat Completions.
 //!
-//! `make verify-provider` builds it from its source package, starts it and names it in `PRECIS_TEST_LLAMA`; its key is [`KEY`], its context
-//! `PRECIS_TEST_LLAMA_CONTEXT` tokens for each request.
+//! `make verify-provider` builds it from its source package, starts it and names it in
+//! `PRECIS_TEST_LLAMA`; its key is [`KEY`], its context `PRECIS_TEST_LLAMA_CONTEXT` tokens for each
+//! request.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -75,7 +77,8 @@ async fn an_answer_comes_with_the_tokens_that_the_servers_tokenizer_counts() {
     let (input, cached, output) = read(reply.usage);
     assert_eq!(input + cached, prompt_tokens(&request).await);
     let written = ask("/tokenize", &json!({ "content": reply.text })).await["tokens"].as_array().unwrap().len() as u64;
-    // The token that ends the answer is counted and no part of its text. A small model may go in circles until its limit.
+    // The token that ends the answer is counted and no part of its text. A small model may go in
+    // circles until its limit.
     assert!((written..=written + 1).contains(&output), "{written} and {reply:?}");
 }
 

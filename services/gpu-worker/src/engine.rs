@@ -5,16 +5,17 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use precis_flow::Scope;
-use precis_inference::{
-    Engine, EngineConfig, EngineError, ErrorClass, Prompt as Around, Prompts, SummaryRequest,
-    models::{self, Manifest},
-};
-use precis_pipeline::{GenerateError, Generated, HOUSE_PROVIDER, Job, Summariser, answer_text, prompt::Prompt};
+use precis_inference::models::{self, Manifest};
+use precis_inference::{Engine, EngineConfig, EngineError, ErrorClass, Prompt as Around, Prompts, SummaryRequest};
+use precis_pipeline::prompt::Prompt;
+use precis_pipeline::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, answer_text};
 use precis_schemas::{Format, ModelIdentity, Usd};
 
-use crate::{ModelSettings, partials::StoredPartials};
+use crate::ModelSettings;
+use crate::partials::StoredPartials;
 
-/// Summaries from the batched engine in this process. They cost nothing per token and leave nothing outside.
+/// Summaries from the batched engine in this process. They cost nothing per token and leave nothing
+/// outside.
 pub struct EngineSummariser {
     engine: Engine,
     decoding: String,
@@ -34,7 +35,7 @@ impl Summariser for EngineSummariser {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
         let identity = self.engine.identity();
         ModelIdentity {
-            provider: HOUSE_PROVIDER.to_owned(),
+            provider: BUILT_IN_PROVIDER.to_owned(),
             name: identity.name.clone(),
             revision: identity.revision.clone(),
             quantisation: identity.quantisation.clone(),
@@ -71,8 +72,9 @@ impl Summariser for EngineSummariser {
         };
         let summary = tokio::select! {
             summary = self.engine.summarise(request) => summary.map_err(|error| generate_error(&error))?,
-            // Nothing is paid for: what was switched off is dropped where it stands, and the engine goes on with others.
-            withheld = job.clearance.lost() => return Err(withheld.into()),
+            // Nothing is paid for: what was switched off is dropped where it stands, and the engine
+            // goes on with others.
+            denied = job.clearance.lost() => return Err(denied.into()),
         };
         Ok(Generated {
             text: summary.text,
@@ -104,10 +106,12 @@ fn generate_error(error: &EngineError) -> GenerateError {
     }
 }
 
-/// Finds the model that the settings name, fetching it if its file is not there yet, and starts an engine on it.
+/// Finds the model that the settings name, fetching it if its file is not there yet, and starts an
+/// engine on it.
 ///
 /// # Errors
-/// An unknown name, a file that cannot be had or has the wrong digest, a pool that does not fit into memory.
+/// An unknown name, a file that cannot be had or has the wrong digest, a pool that does not fit
+/// into memory.
 pub async fn load_engine(settings: &ModelSettings, config: EngineConfig) -> anyhow::Result<Engine> {
     let settings = settings.clone();
     let engine = tokio::task::spawn_blocking(move || -> anyhow::Result<Engine> {

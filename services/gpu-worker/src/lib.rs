@@ -1,79 +1,82 @@
-//! The GPU worker: consumes `work.<tier>`, batches documents through the engine in this process, checks its own answers, and settles them
-//! or sends them back to the router.
+//! The GPU worker: consumes `work.<tier>`, batches documents through the engine in this process,
+//! checks its own answers, and settles them or sends them back to the router.
 //!
-//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the engine ([`EngineSummariser`]), its model and its settings.
-//! Batching is the engine's: the stage keeps up to `max_in_flight` documents in flight, and whatever is in flight shares the batch.
+//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the engine
+//! ([`EngineSummariser`]), its model and its settings. Batching is the engine's: the stage keeps up
+//! to `max_in_flight` documents in flight, and whatever is in flight shares the batch.
 
-#[cfg(feature = "chaos")]
-mod careless;
 mod engine;
-mod partials;
 #[cfg(feature = "chaos")]
-mod salted;
+mod faulty_model;
+mod partials;
 mod settings;
 #[cfg(feature = "chaos")]
 mod stand_in;
+#[cfg(feature = "chaos")]
+mod unique_answers;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use precis_flow::{Subscription, run_stage};
 use precis_inference::Engine;
-use precis_pipeline::{House, Summariser, TierWorker, topics};
+use precis_pipeline::{Runtime, Summariser, TierWorker, topics};
 use tokio_util::sync::CancellationToken;
 
 pub use engine::{EngineSummariser, load_engine};
 pub use settings::{GpuWorkerSettings, ModelSettings};
 
-/// Runs the worker until `shutdown`, then drains: documents in flight are finished or given back within the drain budget.
+/// Runs the worker until `shutdown`, then drains: documents in flight are finished or given back
+/// within the drain budget.
 ///
 /// # Errors
 /// The stage's fatal errors; the model's, if it is missing or its digest is wrong.
 pub async fn run(
-    house: &House,
+    runtime: &Runtime,
     settings: GpuWorkerSettings,
     model: &ModelSettings,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     #[cfg(feature = "chaos")]
     match std::env::var("PRECIS_CHAOS_BACKEND").as_deref() {
-        Ok("salted") => {
-            return serve(house, settings, salted::SaltedSummariser::from_environment()?, shutdown).await;
+        Ok("unique_answers") => {
+            return serve(runtime, settings, unique_answers::SaltedSummariser::from_environment()?, shutdown).await;
         }
-        Ok("careless") => {
-            return serve(house, settings, careless::CarelessSummariser::from_environment()?, shutdown).await;
+        Ok("faulty_model") => {
+            return serve(runtime, settings, faulty_model::CarelessSummariser::from_environment()?, shutdown).await;
         }
-        Ok(other) => anyhow::bail!("PRECIS_CHAOS_BACKEND: there is no {other}; known: salted, careless"),
+        Ok(other) => anyhow::bail!("PRECIS_CHAOS_BACKEND: there is no {other}; known: unique_answers, faulty_model"),
         Err(_) => {}
     }
     let engine = load_engine(model, settings.engine.clone()).await.context("the engine did not start")?;
-    run_with(house, settings, engine, shutdown).await
+    run_with(runtime, settings, engine, shutdown).await
 }
 
-/// As [`run`], with an engine that the caller started (and watches: `precis summarize` shows its token rates).
+/// As [`run`], with an engine that the caller started (and watches: `precis summarize` shows its
+/// token rates).
 ///
 /// # Errors
 /// The stage's fatal errors.
 pub async fn run_with(
-    house: &House,
+    runtime: &Runtime,
     settings: GpuWorkerSettings,
     engine: Engine,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let summariser = EngineSummariser::new(engine, &settings.engine);
-    serve(house, settings, summariser, shutdown).await
+    serve(runtime, settings, summariser, shutdown).await
 }
 
 async fn serve(
-    house: &House,
+    runtime: &Runtime,
     settings: GpuWorkerSettings,
     summariser: impl Summariser,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let worker = TierWorker::new(settings.tier.clone(), summariser, house.settler.clone(), house.control.clone());
+    let worker = TierWorker::new(settings.tier.clone(), summariser, runtime.settler.clone(), runtime.control.clone());
     let topic = topics::work(&settings.tier);
-    let stage = house.stage(&topic, Subscription::topics([&topic]), &settings.stage);
-    run_stage(house.log.clone(), stage, Arc::new(worker), house.health.clone(), shutdown)
+    let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
+    run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), shutdown)
         .await
         .context("the gpu-worker's stage stopped")
 }

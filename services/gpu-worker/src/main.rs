@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings, run};
-use precis_pipeline::house;
+use precis_pipeline::runtime;
 
 fn main() -> ExitCode {
-    house::service_main(
+    runtime::service_main(
         "gpu-worker",
         |settings| {
             Ok((settings.section::<GpuWorkerSettings>("gpu_worker")?, settings.section::<ModelSettings>("model")?))
         },
-        async |house, (worker, model), shutdown| run(&house, worker, &model, shutdown).await,
+        async |runtime, (worker, model), shutdown| run(&runtime, worker, &model, shutdown).await,
     )
 }

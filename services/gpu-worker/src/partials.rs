@@ -1,4 +1,4 @@
-//! The engine's finished parts in the house's store.
+//! The engine's finished parts in the object store.
 
 use async_trait::async_trait;
 use precis_inference::{Partial, Partials};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use precis_config::{Validate, Violations};
 use precis_inference::EngineConfig;
-use precis_pipeline::{house::StageSettings, topics};
+use precis_pipeline::runtime::StageSettings;
+use precis_pipeline::topics;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,13 @@
 //! What the chaos build's backends without a model have in common.
 
-use precis_pipeline::{Generated, HOUSE_PROVIDER, prompt::Prompt};
+use precis_pipeline::prompt::Prompt;
+use precis_pipeline::{BUILT_IN_PROVIDER, Generated};
 use precis_schemas::{ModelIdentity, Usd};
 
 /// The identity under which the answers of such a backend are kept.
 pub(crate) fn identity(name: &str, prompt: &Prompt) -> ModelIdentity {
     ModelIdentity {
-        provider: HOUSE_PROVIDER.to_owned(),
+        provider: BUILT_IN_PROVIDER.to_owned(),
         name: name.to_owned(),
         revision: "chaos".to_owned(),
         quantisation: "none".to_owned(),

@@ -1,10 +1,9 @@
-//! What the worker says and does where no CUDA device is to be had: in a build without CUDA, and, by `make cuda`, in one with it.
+//! What the worker says and does where no CUDA device is to be had: in a build without CUDA, and,
+//! by `make cuda`, in one with it.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 

@@ -1,4 +1,5 @@
-//! The command line: every command with its help and examples. What a command does is in its own module under [`crate::commands`].
+//! The command line: every command with its help and examples. What a command does is in its own
+//! module under [`crate::commands`].
 
 use std::path::PathBuf;
 
@@ -73,7 +74,7 @@ pub enum Command {
     Spend(spend::Args),
     /// Look at records that no stage could use, and replay them
     DeadLetters(dead_letters::Args),
-    /// Show what was done to the house, by whom and why
+    /// Show what operators did, by whom and why
     Audit(audit::Args),
     /// Check, apply and show the routing policy
     Policy(policy::Args),

@@ -3,13 +3,15 @@
 //! Every service runs as its own task with its own consumer group, exactly as it does in a process
 //! of its own. The first that fails stops the others; a stop drains all of them.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use precis_api_worker::ApiWorkerSettings;
 use precis_config::Settings;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_inference::Engine;
-use precis_pipeline::House;
+use precis_pipeline::Runtime;
 use precis_policy::TierKind;
 use precis_router::RouterSettings;
 use precis_telemetry::TelemetryConfig;
@@ -76,21 +78,21 @@ impl Services {
     }
 
     /// Starts the router.
-    pub fn router(&mut self, house: &Arc<House>, settings: RouterSettings) {
-        let (house, stop) = (house.clone(), self.stop.clone());
-        self.spawn("router", async move { precis_router::run(&house, settings, stop).await });
+    pub fn router(&mut self, runtime: &Arc<Runtime>, settings: RouterSettings) {
+        let (runtime, stop) = (runtime.clone(), self.stop.clone());
+        self.spawn("router", async move { precis_router::run(&runtime, settings, stop).await });
     }
 
     /// Starts the GPU worker with an engine that runs already.
-    pub fn gpu_worker(&mut self, house: &Arc<House>, settings: GpuWorkerSettings, engine: Engine) {
-        let (house, stop) = (house.clone(), self.stop.clone());
-        self.spawn("gpu-worker", async move { precis_gpu_worker::run_with(&house, settings, engine, stop).await });
+    pub fn gpu_worker(&mut self, runtime: &Arc<Runtime>, settings: GpuWorkerSettings, engine: Engine) {
+        let (runtime, stop) = (runtime.clone(), self.stop.clone());
+        self.spawn("gpu-worker", async move { precis_gpu_worker::run_with(&runtime, settings, engine, stop).await });
     }
 
     /// Starts the API worker.
-    pub fn api_worker(&mut self, house: &Arc<House>, settings: ApiWorkerSettings) {
-        let (house, stop) = (house.clone(), self.stop.clone());
-        self.spawn("api-worker", async move { precis_api_worker::run(&house, settings, stop).await });
+    pub fn api_worker(&mut self, runtime: &Arc<Runtime>, settings: ApiWorkerSettings) {
+        let (runtime, stop) = (runtime.clone(), self.stop.clone());
+        self.spawn("api-worker", async move { precis_api_worker::run(&runtime, settings, stop).await });
     }
 
     /// Waits until a service ends. A service only ends when it was told to, or by failing: then the
@@ -116,9 +118,9 @@ impl Services {
     ///
     /// # Errors
     /// The first failed service's, such as one that finds its group held by another process.
-    pub async fn ready(&mut self, house: &House) -> anyhow::Result<()> {
+    pub async fn ready(&mut self, runtime: &Runtime) -> anyhow::Result<()> {
         let mut look = tokio::time::interval(READY_LOOK);
-        while !house.health.report().ready && !self.all_ended() && !self.stop.is_cancelled() {
+        while !runtime.health.report().ready && !self.all_ended() && !self.stop.is_cancelled() {
             tokio::select! {
                 ended = self.one_ended() => ended?,
                 _ = look.tick() => {}
@@ -163,8 +165,8 @@ impl Services {
 }
 
 /// Names of the tiers of a kind that the policy in force has and has not switched off.
-pub fn tiers(house: &House, kind: TierKind) -> BTreeSet<String> {
-    let governing = house.control.governing();
-    let tiers = governing.policy.tiers.iter().filter(|tier| tier.kind == kind && tier.enabled);
+pub fn tiers(runtime: &Runtime, kind: TierKind) -> BTreeSet<String> {
+    let effective = runtime.control.effective();
+    let tiers = effective.policy.tiers.iter().filter(|tier| tier.kind == kind && tier.enabled);
     tiers.map(|tier| tier.name.clone()).collect()
 }

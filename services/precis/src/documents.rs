@@ -1,14 +1,13 @@
-//! Inputs and wishes become the `Document` records of the house, under ids that say what was asked.
+//! Inputs and options become the `Document` records of the log, under ids that say what was asked.
 //!
-//! **Ids.** The same text with the same wishes has the same id on every run, so that a second run finds what is settled; a changed text or
-//! another wish is another document. So an id is the readable stem and a digest of the request: `report-3fa94c0e1b2d7788`. A publisher who
-//! states ids keeps them.
+//! **Ids.** The same text with the same options has the same id on every run, so that a second run
+//! finds what is settled; a changed text or another option is another document. So an id is the
+//! readable stem and a digest of the request: `report-3fa94c0e1b2d7788`. A publisher who states ids
+//! keeps them.
 
 use clap::Args;
-use precis_pipeline::{
-    identity::{request_digest, sha256_hex},
-    prompt::Prompt,
-};
+use precis_pipeline::identity::{request_digest, sha256_hex};
+use precis_pipeline::prompt::Prompt;
 use precis_schemas::{Document, Format, Sensitivity};
 
 use crate::inputs::Input;
@@ -20,7 +19,7 @@ const STEM_CHARACTERS: usize = 80;
 
 /// What the user wants of every summary.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Wishes {
+pub struct RequestOptions {
     /// The most words a summary may have
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(5..=5000))]
     pub max_words: Option<i32>,
@@ -41,7 +40,7 @@ pub struct Wishes {
     #[arg(long = "type", value_name = "NAME", default_value = "", hide_default_value = true)]
     pub document_type: String,
 
-    /// How far the texts may travel; without a label they never leave this house
+    /// How far the texts may travel; without a label they never leave your machines
     #[arg(long, value_name = "LABEL", value_enum)]
     pub sensitivity: Option<Label>,
 }
@@ -55,7 +54,7 @@ pub enum Label {
     Internal,
     /// For those who need it
     Confidential,
-    /// Must not leave the house
+    /// Must not leave the network
     Restricted,
 }
 
@@ -89,28 +88,29 @@ fn language_tag(text: &str) -> Result<String, String> {
 
 /// The record for one input, under a derived id.
 ///
-/// `answering` is whatever else decides the answer and is not part of the request: on one machine the model and the policy.
-pub fn document(input: &Input, wishes: &Wishes, answering: &[&str], now_ms: i64) -> Document {
+/// `answering` is whatever else decides the answer and is not part of the request: on one machine
+/// the model and the policy.
+pub fn document(input: &Input, options: &RequestOptions, answering: &[&str], now_ms: i64) -> Document {
     let mut document = Document {
         submitted_at: now_ms,
         language: input.language.clone(),
         title: input.title.clone(),
         text: Some(input.text.clone()),
-        ..wished(wishes)
+        ..requested(options)
     };
     derive_id(&mut document, &input.stem, answering);
     document
 }
 
 /// What is asked of every document, without one.
-pub fn wished(wishes: &Wishes) -> Document {
+pub fn requested(options: &RequestOptions) -> Document {
     Document {
-        sensitivity: wishes.sensitivity.map(Sensitivity::from),
-        document_type: wishes.document_type.clone(),
-        instruction: wishes.instruction.clone(),
-        max_words: wishes.max_words,
-        output_language: wishes.language.clone(),
-        format: if wishes.bullets { Format::Bullets } else { Format::Paragraph },
+        sensitivity: options.sensitivity.map(Sensitivity::from),
+        document_type: options.document_type.clone(),
+        instruction: options.instruction.clone(),
+        max_words: options.max_words,
+        output_language: options.language.clone(),
+        format: if options.bullets { Format::Bullets } else { Format::Paragraph },
         ..Document::default()
     }
 }
@@ -124,15 +124,16 @@ pub fn derive_id(document: &mut Document, stem: &str, answering: &[&str]) {
     document.document_id = format!("{stem}-{}", &digest[..DIGEST_DIGITS]);
 }
 
-/// What the prompt adds to an id: after a release with other prompts, documents are summarised anew.
-pub fn prompt_digest(wishes: &Wishes) -> String {
+/// What the prompt adds to an id: after a release with other prompts, documents are summarised
+/// anew.
+pub fn prompt_digest(options: &RequestOptions) -> String {
     let document = Document {
-        instruction: wishes.instruction.clone(),
-        max_words: wishes.max_words,
-        format: if wishes.bullets { Format::Bullets } else { Format::Paragraph },
+        instruction: options.instruction.clone(),
+        max_words: options.max_words,
+        format: if options.bullets { Format::Bullets } else { Format::Paragraph },
         ..Document::default()
     };
-    Prompt::for_document(&document, wishes.language.as_deref()).digest
+    Prompt::for_document(&document, options.language.as_deref()).digest
 }
 
 #[cfg(test)]

@@ -1,19 +1,18 @@
 //! Where a command works: settings from file, environment and command line, and the state folder.
 //!
-//! Nothing has to be configured on one machine: log and store lie in the state folder, so that `precis up`, `precis submit` and `precis
-//! results` find each other. What is configured, wins.
+//! Nothing has to be configured on one machine: log and store lie in the state folder, so that
+//! `precis up`, `precis submit` and `precis results` find each other. What is configured, wins.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use precis_config::{ConfigError, Settings};
 use precis_flow::{Log, LogKind};
 use precis_objects::{ObjectStore, StoreConfig, StoreKind};
-use precis_pipeline::{house::HouseSettings, topics};
+use precis_pipeline::runtime::CommonSettings;
+use precis_pipeline::topics;
 
 use crate::cli::Globals;
 
@@ -77,7 +76,8 @@ impl Environment {
         Ok(self.settings.section("store")?)
     }
 
-    /// The log. The embedded one is there, with its topics, as soon as it is asked for; those of Kafka are made by `precis topics apply` or the services.
+    /// The log. The embedded one is there, with its topics, as soon as it is asked for; those of
+    /// Kafka are made by `precis topics apply` or the services.
     ///
     /// # Errors
     /// The log's.
@@ -90,7 +90,7 @@ impl Environment {
     /// # Errors
     /// The log's.
     pub async fn log_for(&self, tenants: &[String]) -> anyhow::Result<Arc<dyn Log>> {
-        let settings = HouseSettings::read(&self.settings)?;
+        let settings = CommonSettings::read(&self.settings)?;
         let log = precis_flow::open(&settings.log).await.context("the log cannot be opened")?;
         if settings.log.kind == LogKind::Embedded {
             let policy = settings.policy.load()?;
@@ -125,7 +125,8 @@ impl Environment {
     }
 }
 
-/// The variables with, before them, the places in the state folder where nothing else names one and, after them, what the command insists on.
+/// The variables with, before them, the places in the state folder where nothing else names one
+/// and, after them, what the command insists on.
 fn layered(file: &str, variables: Vec<(String, String)>, state: &Path, overrides: Overrides) -> Vec<(String, String)> {
     let table: toml::Table = file.parse().unwrap_or_default();
     let in_file = |keys: [&str; 3]| {

@@ -1,10 +1,13 @@
 //! Topics read from outside of any group: to their end, or followed until documents have ended.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_flow::{FlowError, Log, Position, ReadStart, Reader, Record};
-use precis_pipeline::{settle::REPEAT_HEADER, topics};
+use precis_pipeline::settle::REPEAT_HEADER;
+use precis_pipeline::topics;
 use precis_schemas::{DeadLetter, Outcome, codec};
 
 /// How long one read waits for a record before the end of the topic is asked for.
@@ -46,7 +49,8 @@ pub enum Ending {
     DeadLetter(Box<DeadLetter>),
 }
 
-/// Waits for the ends of published documents. Made before they are published, so that none is missed.
+/// Waits for the ends of published documents. Made before they are published, so that none is
+/// missed.
 pub struct Follower {
     tenant: String,
     outcomes: Box<dyn Reader>,
@@ -79,7 +83,8 @@ impl Follower {
         self.open.len()
     }
 
-    /// The next end of a document that is waited for, with its id; `None` when there was none within `timeout`. Dropping the future loses nothing.
+    /// The next end of a document that is waited for, with its id; `None` when there was none
+    /// within `timeout`. Dropping the future loses nothing.
     ///
     /// # Errors
     /// The log's; an outcome that this build cannot read.
@@ -102,7 +107,8 @@ impl Follower {
         Ok(Some((outcome.document_id.clone(), Ending::Outcome { outcome: Box::new(outcome), repeat })))
     }
 
-    /// A dead letter ends a document only when its record on `documents` was at fault: later stages leave an outcome as well.
+    /// A dead letter ends a document only when its record on `documents` was at fault: later stages
+    /// leave an outcome as well.
     fn dead_letter(&mut self, record: &Record) -> anyhow::Result<Option<(String, Ending)>> {
         let value = record.value.as_deref().unwrap_or_default();
         let letter: DeadLetter = codec::decode(value).with_context(|| format!("dead letter {}", record.position()))?;

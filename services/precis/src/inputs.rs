@@ -1,8 +1,9 @@
 //! What the user points at becomes documents: files, folders, `-` and JSON Lines.
 //!
-//! Each input is read on its own. One that cannot be used is reported with a code and the others go on ([`Problem`]). What a document says
-//! is never changed beyond what is needed to have text: an HTML page becomes its text, a byte order mark goes, and so do codes for
-//! terminals and the bytes of pictures. What was left out of documents is counted ([`Notes`]).
+//! Each input is read on its own. One that cannot be used is reported with a code and the others go
+//! on ([`Problem`]). What a document says is never changed beyond what is needed to have text: an
+//! HTML page becomes its text, a byte order mark goes, and so do codes for terminals and the bytes
+//! of pictures. What was left out of documents is counted ([`Notes`]).
 
 mod encoding;
 mod file;
@@ -16,16 +17,15 @@ mod open;
 mod own;
 mod terminal;
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use precis_pipeline::source;
 
-use crate::{output::Output, report};
+use crate::output::Output;
+use crate::report;
 
 pub use encoding::Remedy;
 pub use file::TextError;
@@ -41,7 +41,8 @@ pub const MAX_DOCUMENT_BYTES: u64 = source::MAX_TEXT_BYTES;
 pub struct Input {
     /// How the user knows it: its path as given, `stdin`, or `file.jsonl:12`.
     pub name: String,
-    /// The readable part of its document id: the file name without its ending, or the id that its record states.
+    /// The readable part of its document id: the file name without its ending, or the id that its
+    /// record states.
     pub stem: String,
     /// The id that its record states.
     pub stated_id: Option<String>,
@@ -188,7 +189,8 @@ fn folder(inputs: &mut Inputs, folder: &Path, options: &ReadOptions) {
     }
 }
 
-/// All files below a folder, but nothing hidden. Links to folders are not followed: they may lead in circles.
+/// All files below a folder, but nothing hidden. Links to folders are not followed: they may lead
+/// in circles.
 fn files_below(inputs: &mut Inputs, folder: &Path, found: &mut BTreeSet<PathBuf>) {
     let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => entries,
@@ -209,8 +211,9 @@ fn files_below(inputs: &mut Inputs, folder: &Path, found: &mut BTreeSet<PathBuf>
     }
 }
 
-/// A path that was named is read whatever it is, a pipe as well, and tried as text whatever its ending says; binary content is noticed
-/// when it is read. JSON is only read where it was named: in folders it is mostly settings.
+/// A path that was named is read whatever it is, a pipe as well, and tried as text whatever its
+/// ending says; binary content is noticed when it is read. JSON is only read where it was named: in
+/// folders it is mostly settings.
 fn named(inputs: &mut Inputs, path: &Path, options: &ReadOptions) {
     let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let kind = if is_json { Kind::Json } else { Kind::of_ending(path).unwrap_or(Kind::Text) };

@@ -1,8 +1,9 @@
 //! The command line of Précis, and all services in one process for one machine.
 //!
-//! [`commands`] has a module for each command; they share where they work ([`environment`]), what they read ([`inputs`], [`documents`],
-//! [`follow`]) and how they tell ([`output`], [`report`], [`progress`]). [`compose`] runs services in this process, [`workers`] those that the policy asks for. Only this crate composes services; none of
-//! them knows another.
+//! [`commands`] has a module for each command; they share where they work ([`environment`]), what
+//! they read ([`inputs`], [`documents`], [`follow`]) and how they tell ([`output`], [`report`],
+//! [`progress`]). [`compose`] runs services in this process, [`workers`] those that the policy asks
+//! for. Only this crate composes services; none of them knows another.
 
 pub mod cli;
 pub mod commands;
@@ -49,12 +50,14 @@ pub async fn run(cli: Cli) -> Exit {
     out.finish(exit)
 }
 
-/// Prints what clap says instead of running a command: help, the version, or what is wrong with the arguments.
+/// Prints what clap says instead of running a command: help, the version, or what is wrong with the
+/// arguments.
 pub fn tell_usage(answer: &clap::Error) -> Exit {
     let out = Output::of_process(false);
     let text = answer.render();
     if answer.use_stderr() {
-        // The arguments stand in it, so that it is printed as other untrusted text is, without colours.
+        // The arguments stand in it, so that it is printed as other untrusted text is, without
+        // colours.
         let text = text.to_string();
         match text.trim_end().strip_prefix("error: ") {
             Some(problem) => out.error(problem),

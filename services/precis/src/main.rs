@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use precis::{cli::Cli, exit::Exit, run, tell_usage};
+use precis::cli::Cli;
+use precis::exit::Exit;
+use precis::{run, tell_usage};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

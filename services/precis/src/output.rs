@@ -1,22 +1,22 @@
 //! Where a command writes: answers to stdout, remarks to stderr, nothing else anywhere.
 //!
-//! - stdout holds what was asked for and only that, so that it can be piped: text for people, or with `--json` one JSON value a line.
+//! - stdout holds what was asked for and only that, so that it can be piped: text for people, or
+//!   with `--json` one JSON value a line.
 //! - stderr holds notes, warnings and progress.
-//! - Printing never ends a command. A reader of stdout that goes away (`precis submit letters/ | head -1`) has read enough: the rest is
-//!   not printed, the work is done, and the exit code tells of the work. Where stdout cannot be written for another reason, such as a full disk,
-//!   the work is done as well, and [`Output::finish`] reports the failure.
+//! - Printing never ends a command. A reader of stdout that goes away
+//!   (`precis submit letters/ | head -1`) has read enough: the rest is not printed, the work is
+//!   done, and the exit code tells of the work. Where stdout cannot be written for another reason,
+//!   such as a full disk, the work is done as well, and [`Output::finish`] reports the failure.
 //! - Whatever is printed passes [`visible`]: no text can control a terminal.
 
 mod table;
 pub mod visible;
 pub mod width;
 
-use std::{
-    env,
-    fmt::{self, Display},
-    io::{self, IsTerminal as _, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::env;
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -110,13 +110,15 @@ impl Output {
         let _ = writeln!(self.stderr(), "{}", visible::line(&text.to_string()));
     }
 
-    /// Help, which this build wrote itself; with its emphasis where stdout is a terminal that wants colours.
+    /// Help, which this build wrote itself; with its emphasis where stdout is a terminal that wants
+    /// colours.
     pub fn help(&self, text: &clap::builder::StyledStr) {
         let has_colours = self.is_terminal && wants_colours();
         self.write(&if has_colours { text.ansi().to_string() } else { text.to_string() }, "");
     }
 
-    /// What went wrong. Further lines of the text are indented, so that none of them looks like another remark.
+    /// What went wrong. Further lines of the text are indented, so that none of them looks like
+    /// another remark.
     pub fn error(&self, error: impl Display) {
         let text = error.to_string();
         let text = visible::block(&text);
@@ -148,7 +150,8 @@ impl Output {
         self.stdout().failure.is_some() || stdout_hung_up()
     }
 
-    /// How a command ends that would end with `exit`: stdout that could not be written is an error, a reader that went away is none.
+    /// How a command ends that would end with `exit`: stdout that could not be written is an error,
+    /// a reader that went away is none.
     pub fn finish(&self, exit: Exit) -> Exit {
         self.flush();
         let failure = self.stdout().failure.take();
@@ -190,12 +193,14 @@ fn is_capable_terminal() -> bool {
     env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Whether stderr is a terminal that can move its cursor: progress is drawn there, and printed line by line elsewhere.
+/// Whether stderr is a terminal that can move its cursor: progress is drawn there, and printed line
+/// by line elsewhere.
 pub fn draws_on_stderr() -> bool {
     is_capable_terminal() && io::stderr().is_terminal()
 }
 
-/// Whether the other end of stdout is gone: asked of the system, since a command that has nothing to write would not notice.
+/// Whether the other end of stdout is gone: asked of the system, since a command that has nothing
+/// to write would not notice.
 fn stdout_hung_up() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdout = io::stdout();

@@ -1,6 +1,7 @@
 //! How far a run is: a bar on a terminal, a plain line now and then elsewhere.
 //!
-//! [`pace`] is the pure part: what is known, and whether that is enough to tell how long the rest takes.
+//! [`pace`] is the pure part: what is known, and whether that is enough to tell how long the rest
+//! takes.
 
 pub mod pace;
 
@@ -41,7 +42,8 @@ impl<'a> Progress<'a> {
         Self { pace, started: Instant::now(), bar, last_line: Duration::ZERO, out }
     }
 
-    /// A document for which nothing was computed: it was settled before, or its record could not be used.
+    /// A document for which nothing was computed: it was settled before, or its record could not be
+    /// used.
     pub fn settled(&mut self, id: &str) {
         self.pace.settled(id);
     }
@@ -56,7 +58,8 @@ impl<'a> Progress<'a> {
         self.started.elapsed()
     }
 
-    /// Shows where it stands, with all tokens computed so far and the sequences that are being computed.
+    /// Shows where it stands, with all tokens computed so far and the sequences that are being
+    /// computed.
     pub fn tick(&mut self, tokens: Tokens, running: u64) {
         let at = self.elapsed();
         self.pace.sample(at, tokens, running);

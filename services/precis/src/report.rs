@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use precis_schemas::{CacheLayer, CheckResult, Outcome, Status, TrialResult};
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::inputs::Problem;
 
@@ -61,7 +62,7 @@ impl End {
 pub struct Row {
     /// How the user knows the document: its path, or its id.
     pub document: String,
-    /// Its id in the house; absent for an input that could not be used.
+    /// Its id in the log; absent for an input that could not be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<String>,
     /// Its revision.
@@ -114,7 +115,8 @@ pub struct Row {
     /// When it was settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<String>,
-    /// How it was scored and whether that proved right; absent where no tier was chosen or the answer was another document's.
+    /// How it was scored and whether that proved right; absent where no tier was chosen or the
+    /// answer was another document's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
 }
@@ -235,7 +237,8 @@ impl Row {
         found.join("; ")
     }
 
-    /// The same for a narrow column: names of checks, and only the items that the source does not have.
+    /// The same for a narrow column: names of checks, and only the items that the source does not
+    /// have.
     pub fn findings_in_short(&self) -> String {
         let found: Vec<String> = self
             .checks

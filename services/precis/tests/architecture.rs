@@ -1,17 +1,16 @@
 //! The invariants of the architecture that the manifests and the file tree can break.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// What measures from outside: no service may use it, and it uses nothing of theirs but the schemas.
+/// What measures from outside: no service may use it, and it uses nothing of theirs but the
+/// schemas.
 const OUTSIDE: [&str; 1] = ["loadtest/router"];
 
 /// Crate name → its folder below the root and the dependencies it names, those of tests left out.

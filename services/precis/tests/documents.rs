@@ -1,17 +1,16 @@
 //! What the documents say of the sources holds: links, names of tests, sizes, words.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Every file below the root with one of the endings; build output and other people's texts left out.
+/// Every file below the root with one of the endings; build output and other people's texts left
+/// out.
 fn files(endings: &[&str]) -> Vec<(String, String)> {
     let root = root();
     let mut folders = vec![root.clone()];
@@ -142,7 +141,8 @@ fn every_make_target_that_a_document_names_exists() {
     }
 }
 
-/// Literals that a source gives as codes: what `fn code` returns, and what a fault or rejection is made of.
+/// Literals that a source gives as codes: what `fn code` returns, and what a fault or rejection is
+/// made of.
 fn codes_of(text: &str) -> BTreeSet<String> {
     let word = |rest: &str| {
         let literal = rest.trim_start().strip_prefix('"')?.split('"').next()?;
@@ -184,7 +184,7 @@ fn alert_rules_name_commands_that_exist() {
 #[test]
 fn records_say_which_provider_the_built_in_engine_has() {
     for (path, text) in files(&[".avsc", ".rs"]) {
-        let doc = text.contains("local for the house's own engine") || text.contains("`local` for");
+        let doc = text.contains("local for the built-in engine's engine") || text.contains("`local` for");
         assert!(!doc, "{path}: the built-in engine's provider is `precis`");
     }
 }

@@ -4,7 +4,10 @@
 //! `UPDATE_DOCS=1 cargo test -p precis --test references`.
 #![allow(clippy::unwrap_used)]
 
-use std::{fmt::Write as _, fs, path::Path, process::Command};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use clap::CommandFactory as _;
 
@@ -34,8 +37,7 @@ fn codes_page_is_generated_from_the_list() {
 
 #[test]
 fn command_line_page_is_generated_from_the_help() {
-    let mut page =
-        "# Command line\n\nWhat `precis help COMMAND` prints, for every command.\n\n```text\n".to_owned();
+    let mut page = "# Command line\n\nWhat `precis help COMMAND` prints, for every command.\n\n```text\n".to_owned();
     let mut root = precis::cli::Cli::command().term_width(100);
     root.build();
     page.push_str(&plain(&mut root));

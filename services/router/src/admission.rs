@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use precis_flow::{Delivery, FlowError, Log, PartitionId, PartitionLag};
-use precis_pipeline::{Control, Governing, PipelineError, house, now_ms, topics};
-use precis_policy::{DocumentFacts, Exhausted, Gate, Place, gate};
+use precis_pipeline::{Control, EffectivePolicy, PipelineError, now_ms, runtime, topics};
+use precis_policy::{DocumentFacts, Eligibility, Exhausted, Place, gate};
 use precis_schemas::{Decision, Document, Trial};
 use precis_telemetry::metrics::Counter;
 use tokio::time::Instant;
 
-use crate::assign::{Asked, Assigner, Measured};
-use crate::backlog::{Asks, Backlog, Entered, INTERVAL};
+use crate::assign::{AssignInput, Assigner, Measured};
+use crate::backlog::{Backlog, INTERVAL, QueueRequest, Wait};
 
 /// First assignments of one router.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Admission {
 }
 
 /// A document that no tier has seen.
-pub(crate) struct Newcomer<'a> {
+pub(crate) struct NewDocument<'a> {
     pub(crate) delivery: &'a Delivery,
     pub(crate) tenant: &'a str,
     pub(crate) document: &'a Document,
@@ -29,8 +29,8 @@ pub(crate) struct Newcomer<'a> {
 
 /// What was decided, and under which rules.
 pub(crate) struct Admitted {
-    pub(crate) governing: Governing,
-    pub(crate) gate: Gate,
+    pub(crate) effective: EffectivePolicy,
+    pub(crate) gate: Eligibility,
     pub(crate) chosen: Result<Decision, Exhausted>,
 }
 
@@ -39,23 +39,28 @@ impl Admission {
     ///
     /// # Errors
     /// `waiting_ended` when the stage wants no more waiting.
-    pub(crate) async fn first(&self, control: &Control, newcomer: Newcomer<'_>) -> Result<Admitted, PipelineError> {
-        let Newcomer { delivery, tenant, document, measured } = newcomer;
+    pub(crate) async fn first(
+        &self,
+        control: &Control,
+        new_document: NewDocument<'_>,
+    ) -> Result<Admitted, PipelineError> {
+        let NewDocument { delivery, tenant, document, measured } = new_document;
         let facts = DocumentFacts::of(tenant, document);
         loop {
             // What holds now: it may have waited.
-            let governing = control.governing();
-            let policy = &*governing.policy;
-            let gate = gate(policy, &governing.switches, &facts, &[]);
-            let asked = Asked { gate: &gate, measured, tenant, document_id: &document.document_id, now_ms: now_ms() };
+            let effective = control.effective();
+            let policy = &*effective.policy;
+            let gate = gate(policy, &effective.switches, &facts, &[]);
+            let asked =
+                AssignInput { gate: &gate, measured, tenant, document_id: &document.document_id, now_ms: now_ms() };
             let chosen = if policy.is_late(document.deadline, asked.now_ms) {
                 Err(Exhausted::Late)
             } else {
                 let has_room = |tier: &str| self.backlog.has_room(policy, tier);
-                self.assigner().first(&governing, &asked, has_room).ok_or(Exhausted::NoTier)
+                self.assigner().first(&effective, &asked, has_room).ok_or(Exhausted::NoTier)
             };
-            let Ok(decision) = chosen else { return Ok(Admitted { governing, gate, chosen }) };
-            let asks = Asks {
+            let Ok(decision) = chosen else { return Ok(Admitted { effective, gate, chosen }) };
+            let asks = QueueRequest {
                 tenant,
                 tier: &decision.chosen,
                 place: Place {
@@ -65,13 +70,13 @@ impl Admission {
                 },
                 until_ms: policy.late_after(document.deadline),
             };
-            match self.backlog.enter(&governing, asks, &delivery.draining).await {
-                Entered::In => {
+            match self.backlog.enter(&effective, asks, &delivery.draining).await {
+                Wait::Admitted => {
                     Counter::RouterDocuments.increment(&[&decision.chosen, &decision.reason]);
-                    return Ok(Admitted { governing, gate, chosen: Ok(decision) });
+                    return Ok(Admitted { effective, gate, chosen: Ok(decision) });
                 }
-                Entered::Anew => {}
-                Entered::Withdrawn => return Err(PipelineError::WaitingEnded { tier: decision.chosen }),
+                Wait::DecideAgain => {}
+                Wait::Withdrawn => return Err(PipelineError::WaitingEnded { tier: decision.chosen }),
             }
         }
     }
@@ -91,17 +96,17 @@ impl Admission {
 
     /// The same once.
     pub(crate) async fn look(&self, log: &dyn Log, control: &Control) {
-        let policy = control.governing().policy;
+        let policy = control.effective().policy;
         for tier in policy.tier_names().filter(|tier| self.backlog.is_due(&policy, tier)) {
             let asked = Instant::now();
             let lags = lags(log, tier).await;
             self.backlog.measured(&policy, tier, &lags, asked);
         }
-        let governing = control.governing();
-        let rooms = self.backlog.serve(&governing);
+        let effective = control.effective();
+        let rooms = self.backlog.serve(&effective);
         let mut assigner = self.assigner();
         for (tier, documents) in rooms {
-            assigner.has_room(&governing.policy, &tier, documents);
+            assigner.has_room(&effective.policy, &tier, documents);
         }
     }
 
@@ -110,10 +115,11 @@ impl Admission {
     }
 }
 
-/// How far a tier's workers are behind in each partition of its topic. In one that none of them began all that is there waits.
+/// How far a tier's workers are behind in each partition of its topic. In one that none of them
+/// began all that is there waits.
 async fn lags(log: &dyn Log, tier: &str) -> Result<Vec<PartitionLag>, FlowError> {
     let topic = topics::work(tier);
-    let mut lags = log.group_lag(&house::group(&topic)).await?;
+    let mut lags = log.group_lag(&runtime::group(&topic)).await?;
     lags.retain(|lag| *lag.partition.topic == *topic);
     if lags.is_empty() {
         // Only until the first worker came: this asks about every topic there is.

@@ -1,27 +1,29 @@
-//! Where a document starts: the mix's wish within what the gate allows.
+//! Where a document starts: the mix's preference within what the gate allows.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use precis_pipeline::Governing;
-use precis_policy::{Features, Gate, Mix, Policy, Targets, TextFacts, features, score};
+use precis_pipeline::EffectivePolicy;
+use precis_policy::{Eligibility, Features, Mix, Policy, Targets, TextFacts, features, score};
 use precis_quality::{is_plainly_english, language_of};
 use precis_schemas::{Decision, Document, Exclusion, Trial, TrialResult};
 use precis_telemetry::metrics::{Counter, Gauge};
 
 use crate::shares::Shares;
 
-/// Feature under which the decision record keeps the score's place among recent ones, 0 for the hardest.
+/// Feature under which the decision record keeps the score's place among recent ones, 0 for the
+/// hardest.
 const RANK: &str = "rank";
 /// Codes of refusals for want of money.
 const OUT_OF_MONEY: [&str; 2] = ["budget_exhausted", "out_of_money"];
-/// How long a tier that refused a tenant's document for want of money gets no other one first that may go elsewhere, milliseconds: one a
-/// minute is enough to see whether there is money again.
+/// How long a tier that refused a tenant's document for want of money gets no other one first that
+/// may go elsewhere, milliseconds: one a minute is enough to see whether there is money again.
 const MONEY_PAUSE_MS: i64 = 60_000;
 /// How often gauges are set.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bytes of text that make a token, about, in the languages of the tokenizers' makers; a rate needs no more.
+/// Bytes of text that make a token, about, in the languages of the tokenizers' makers; a rate needs
+/// no more.
 const BYTES_A_TOKEN: f64 = 4.0;
 
 /// What of this router decides first assignments: the state of the target mix.
@@ -37,8 +39,8 @@ pub(crate) struct Assigner {
 
 /// A document that no tier has seen.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) gate: &'a Gate,
+pub(crate) struct AssignInput<'a> {
+    pub(crate) gate: &'a Eligibility,
     pub(crate) measured: &'a Measured,
     pub(crate) tenant: &'a str,
     pub(crate) document_id: &'a str,
@@ -47,16 +49,16 @@ pub(crate) struct Asked<'a> {
 
 impl Assigner {
     /// Sets the gauges, now and then: they are read every few seconds.
-    fn report(&mut self, governing: &Governing) {
+    fn report(&mut self, effective: &EffectivePolicy) {
         if self.reported.is_some_and(|reported| reported.elapsed() < REPORT_INTERVAL) {
             return;
         }
         self.reported = Some(Instant::now());
-        let policy = &*governing.policy;
+        let policy = &*effective.policy;
         for (tier, target) in policy.tiers.iter().zip(self.targets.shares(policy)) {
             Gauge::RouterShare.set(self.shares.of(&tier.name), &[&tier.name]);
             Gauge::RouterTarget.set(*target, &[&tier.name]);
-            let on = tier.enabled && governing.switches.get(&tier.name).is_none();
+            let on = tier.enabled && effective.switches.get(&tier.name).is_none();
             Gauge::TierOn.set(f64::from(u8::from(on)), &[&tier.name]);
         }
         for (tier, price) in self.targets.prices() {
@@ -64,59 +66,61 @@ impl Assigner {
         }
     }
 
-    /// Chooses the tier of a document that no tier has seen. `None` if none is eligible; then nothing is counted.
+    /// Chooses the tier of a document that no tier has seen. `None` if none is eligible; then
+    /// nothing is counted.
     ///
-    /// Where the tier `has_room` for no more, the document goes to the nearest cheaper one that does, and else waits: a rush is no reason to
-    /// pay more than the mix says.
+    /// Where the tier `has_room` for no more, the document goes to the nearest cheaper one that
+    /// does, and else waits: a rush is no reason to pay more than the mix says.
     pub(crate) fn first(
         &mut self,
-        governing: &Governing,
-        asked: &Asked<'_>,
+        effective: &EffectivePolicy,
+        asked: &AssignInput<'_>,
         has_room: impl Fn(&str) -> bool,
     ) -> Option<Decision> {
-        let Asked { gate, measured, tenant, document_id, now_ms } = *asked;
+        let AssignInput { gate, measured, tenant, document_id, now_ms } = *asked;
         if gate.eligible.is_empty() {
             return None;
         }
-        let policy = &*governing.policy;
+        let policy = &*effective.policy;
         self.targets.saw(policy, gate, measured.score, measured.tokens, now_ms);
         let targets = self.targets.shares(policy);
-        let wish = self.mix.wish(policy, targets, measured.score, document_id);
+        let preference = self.mix.prefer(policy, targets, measured.score, document_id);
         let order: Vec<&str> = policy.tier_names().collect();
         let may = with_money(&self.moneyless, &gate.eligible, tenant, now_ms);
-        let (wanted, mut reason) = nearest(&order, &wish.tier, &may)?;
+        let (wanted, mut reason) = nearest(&order, &preference.tier, &may)?;
         let at = order.iter().position(|tier| *tier == wanted)?;
         let open = |tier: &&&str| may.contains(*tier) && has_room(tier);
         let chosen = order[..=at].iter().rev().find(open).copied().unwrap_or(wanted);
-        let missed = |why: &str| Counter::RouterMixMisses.increment(&[&wish.tier, why]);
-        if let Some((_, rule)) = gate.excluded.iter().find(|(tier, _)| *tier == wish.tier) {
+        let missed = |why: &str| Counter::RouterMixMisses.increment(&[&preference.tier, why]);
+        if let Some((_, rule)) = gate.excluded.iter().find(|(tier, _)| *tier == preference.tier) {
             missed(rule);
-        } else if !may.contains(&wish.tier.as_str()) {
+        } else if !may.contains(&preference.tier.as_str()) {
             reason = "budget";
             missed("budget_exhausted");
         }
         if chosen != wanted {
             reason = "backlog";
-            if wanted == wish.tier {
+            if wanted == preference.tier {
                 missed("backlog_full");
             }
         }
         self.mix.assigned(policy, targets, chosen);
         self.shares.count(chosen);
         self.targets.sent(chosen, measured.tokens);
-        self.report(governing);
-        let mut decision = decision(governing, gate, measured);
+        self.report(effective);
+        let mut decision = decision(effective, gate, measured);
         if let Some((_, price)) = self.targets.prices().find(|(tier, _)| *tier == chosen) {
             decision.shadow_price = price;
         }
-        decision.features.insert(RANK.to_owned(), wish.rank);
-        decision.thresholds = wish.thresholds.into_iter().collect();
+        decision.features.insert(RANK.to_owned(), preference.rank);
+        decision.thresholds = preference.thresholds.into_iter().collect();
         chosen.clone_into(&mut decision.chosen);
         reason.clone_into(&mut decision.reason);
         Some(decision)
     }
 
-    /// Takes note of a tier's refusal: one for want of money holds for the tenant's other documents, too.
+    /// Takes note of a tier's refusal: one for want of money holds for the tenant's other
+    /// documents, too.
     pub(crate) fn refused(&mut self, tenant: &str, trial: &Trial, now_ms: i64) {
         if trial.result == TrialResult::Refused && OUT_OF_MONEY.contains(&trial.code.as_str()) {
             self.moneyless.retain(|_, until_ms| *until_ms > now_ms);
@@ -158,18 +162,18 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) fn of(governing: &Governing, document: &Document, text: &str) -> Self {
+    pub(crate) fn of(effective: &EffectivePolicy, document: &Document, text: &str) -> Self {
         let labelled = document.language.as_deref().and_then(|tag| tag.split('-').next()).map(str::to_ascii_lowercase);
         let detected = || if is_plainly_english(text) { Some("en") } else { language_of(text) };
         let language = labelled.as_deref().or_else(detected);
         let features = features(&TextFacts { text, language });
-        let score = score(&features, &governing.policy.score, &document.document_type);
+        let score = score(&features, &effective.policy.score, &document.document_type);
         Self { features, score, tokens: text.len() as f64 / BYTES_A_TOKEN }
     }
 }
 
 /// A decision record without a choice.
-pub(crate) fn decision(governing: &Governing, gate: &Gate, measured: &Measured) -> Decision {
+pub(crate) fn decision(effective: &EffectivePolicy, gate: &Eligibility, measured: &Measured) -> Decision {
     Decision {
         eligible: gate.eligible.clone(),
         excluded: gate
@@ -183,12 +187,13 @@ pub(crate) fn decision(governing: &Governing, gate: &Gate, measured: &Measured) 
         shadow_price: 0.0,
         chosen: String::new(),
         reason: String::new(),
-        policy_digest: governing.digest.clone(),
+        policy_digest: effective.digest.clone(),
         arm: String::new(),
     }
 }
 
-/// The wished tier if it is eligible, else the nearest cheaper one, else the nearest dearer one; and why.
+/// The wished tier if it is eligible, else the nearest cheaper one, else the nearest dearer one;
+/// and why.
 fn nearest<'a>(order: &[&'a str], wished: &str, eligible: &[&str]) -> Option<(&'a str, &'static str)> {
     let may = |tier: &&&str| eligible.contains(*tier);
     let at = order.iter().position(|tier| *tier == wished)?;

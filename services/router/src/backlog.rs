@@ -1,23 +1,28 @@
 //! How much waits for each tier, and who goes next when there is room.
 //!
-//! A tier's topic is first in, first out: whoever has filled it stands before everybody else. So no more than `max_backlog` documents wait
-//! there, and those beyond wait in their tenants' own topics, `documents.<tenant>`. A first assignment asks here for a place in its tier's
-//! topic. Without room it waits in its tenant's lane, inside of [`Processor::process`](precis_flow::Processor::process): an error would
-//! suspend the whole intake. Lanes are as short as the stage's window, and what they are served by is [`Lanes`].
+//! A tier's topic is first in, first out: whoever has filled it stands before everybody else. So no
+//! more than `max_backlog` documents wait there, and those beyond wait in their tenants' own
+//! topics, `documents.<tenant>`. A first assignment asks here for a place in its tier's topic.
+//! Without room it waits in its tenant's lane, inside of
+//! [`Processor::process`](precis_flow::Processor::process): an error would suspend the whole
+//! intake. Lanes are as short as the stage's window, and what they are served by is [`Lanes`].
 //!
 //! What holds:
 //! - escalations never ask: they were let in once;
-//! - a document whose tier was switched off, or whose policy was replaced, while it waited is decided anew; one whose deadline passes, too;
-//! - a tier is limited by what is known of it ([`Depth`]), which a measurement that fails leaves as it is: one that was never measured is not
-//!   limited, and one whose workers get nowhere lets in as many again every minute, so that nothing waits for ever behind what nobody works off;
-//! - each router limits by what it sees and what it let in itself: with several, as many times `max_backlog` may come to wait at worst.
+//! - a document whose tier was switched off, or whose policy was replaced, while it waited is
+//!   decided anew; one whose deadline passes, too;
+//! - a tier is limited by what is known of it ([`Depth`]), which a measurement that fails leaves as
+//!   it is: one that was never measured is not limited, and one whose workers get nowhere lets in
+//!   as many again every minute, so that nothing waits for ever behind what nobody works off;
+//! - each router limits by what it sees and what it let in itself: with several, as many times
+//!   `max_backlog` may come to wait at worst.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use precis_flow::{FlowError, PartitionLag};
-use precis_pipeline::{Governing, now_ms};
+use precis_pipeline::{EffectivePolicy, now_ms};
 use precis_policy::{Lanes, Place, Policy, Quota};
 use precis_telemetry::metrics::{Gauge, Histogram};
 use tokio::sync::oneshot;
@@ -35,7 +40,7 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A document that wants to go to a tier.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asks<'a> {
+pub(crate) struct QueueRequest<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) tier: &'a str,
     /// Among the tenant's own.
@@ -46,11 +51,11 @@ pub(crate) struct Asks<'a> {
 
 /// How waiting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entered {
+pub(crate) enum Wait {
     /// The document goes to the tier.
-    In,
-    /// It has to be decided anew.
-    Anew,
+    Admitted,
+    /// The document has to be decided again.
+    DecideAgain,
     /// Nobody waits for it any more.
     Withdrawn,
 }
@@ -61,12 +66,12 @@ pub(crate) struct Backlog(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    doors: BTreeMap<String, Door>,
+    doors: BTreeMap<String, TierQueue>,
     quotas: BTreeMap<String, Quota>,
 }
 
 #[derive(Debug, Default)]
-struct Door {
+struct TierQueue {
     depth: Depth,
     lanes: Lanes<Waiting>,
 }
@@ -79,16 +84,23 @@ struct Waiting {
 }
 
 impl Backlog {
-    /// Whether a document that came now would go to the tier at once, as far as the tier is concerned.
+    /// Whether a document that came now would go to the tier at once, as far as the tier is
+    /// concerned.
     pub(crate) fn has_room(&self, policy: &Policy, tier: &str) -> bool {
         let mut state = self.lock();
         let door = state.door(tier);
         door.lanes.is_empty() && door.room(policy, tier, Instant::now()) > 0
     }
 
-    /// Waits for a place in the tier's topic, until the document does not want to any more or is `withdrawn`.
-    pub(crate) async fn enter(&self, governing: &Governing, asks: Asks<'_>, withdrawn: &CancellationToken) -> Entered {
-        let Some(mut gone) = self.ask(governing, asks) else { return Entered::In };
+    /// Waits for a place in the tier's topic, until the document does not want to any more or is
+    /// `withdrawn`.
+    pub(crate) async fn enter(
+        &self,
+        effective: &EffectivePolicy,
+        asks: QueueRequest<'_>,
+        withdrawn: &CancellationToken,
+    ) -> Wait {
+        let Some(mut gone) = self.ask(effective, asks) else { return Wait::Admitted };
         let began = Instant::now();
         let left_ms = asks.until_ms.map(|until_ms| u64::try_from(until_ms.saturating_sub(now_ms())).unwrap_or(0));
         let late = async {
@@ -100,17 +112,17 @@ impl Backlog {
         };
         let entered = tokio::select! {
             biased;
-            told = &mut gone => if told.is_ok() { Entered::In } else { Entered::Anew },
-            () = withdrawn.cancelled() => Entered::Withdrawn,
-            () = late => Entered::Anew,
+            told = &mut gone => if told.is_ok() { Wait::Admitted } else { Wait::DecideAgain },
+            () = withdrawn.cancelled() => Wait::Withdrawn,
+            () = late => Wait::DecideAgain,
         };
         Histogram::RouterWaitSeconds.record(began.elapsed().as_secs_f64(), &[asks.tier]);
         entered
     }
 
     /// `None`: it may go at once.
-    fn ask(&self, governing: &Governing, asks: Asks<'_>) -> Option<oneshot::Receiver<()>> {
-        let (policy, now) = (&*governing.policy, Instant::now());
+    fn ask(&self, effective: &EffectivePolicy, asks: QueueRequest<'_>) -> Option<oneshot::Receiver<()>> {
+        let (policy, now) = (&*effective.policy, Instant::now());
         let tenant = policy.tenant(asks.tenant);
         let mut state = self.lock();
         let door = state.door(asks.tier);
@@ -119,7 +131,7 @@ impl Backlog {
             return None;
         }
         let (go, mut gone) = oneshot::channel();
-        let waiting = Waiting { go, policy_digest: governing.digest.clone() };
+        let waiting = Waiting { go, policy_digest: effective.digest.clone() };
         door.lanes.push(asks.tenant, tenant.weight, asks.place, waiting);
         state.serve(policy, asks.tier, now);
         match gone.try_recv() {
@@ -138,7 +150,8 @@ impl Backlog {
             || door.depth.age().is_none_or(|age| age >= IDLE_INTERVAL)
     }
 
-    /// Takes note of how far the tier's workers are behind in each partition of its topic, asked for at `asked`.
+    /// Takes note of how far the tier's workers are behind in each partition of its topic, asked
+    /// for at `asked`.
     pub(crate) fn measured(
         &self,
         policy: &Policy,
@@ -156,15 +169,16 @@ impl Backlog {
         }
     }
 
-    /// Lets in who may go, and sends away who waits under rules that do not hold any more. Each tier's room, infinite for no limit.
-    pub(crate) fn serve(&self, governing: &Governing) -> Vec<(String, f64)> {
-        let (policy, now) = (&*governing.policy, Instant::now());
+    /// Lets in who may go, and sends away who waits under rules that do not hold any more. Each
+    /// tier's room, infinite for no limit.
+    pub(crate) fn serve(&self, effective: &EffectivePolicy) -> Vec<(String, f64)> {
+        let (policy, now) = (&*effective.policy, Instant::now());
         let mut state = self.lock();
         let tiers: Vec<String> = state.doors.keys().cloned().collect();
         for tier in tiers {
-            let open = policy.tier(&tier).is_some_and(|known| known.enabled) && governing.switches.get(&tier).is_none();
+            let open = policy.tier(&tier).is_some_and(|known| known.enabled) && effective.switches.get(&tier).is_none();
             let waits =
-                |waiting: &Waiting| open && !waiting.go.is_closed() && waiting.policy_digest == governing.digest;
+                |waiting: &Waiting| open && !waiting.go.is_closed() && waiting.policy_digest == effective.digest;
             state.door(&tier).lanes.retain(waits);
             state.serve(policy, &tier, now);
             let door = state.door(&tier);
@@ -186,9 +200,9 @@ impl Backlog {
 }
 
 impl State {
-    fn door(&mut self, tier: &str) -> &mut Door {
+    fn door(&mut self, tier: &str) -> &mut TierQueue {
         if !self.doors.contains_key(tier) {
-            self.doors.insert(tier.to_owned(), Door::default());
+            self.doors.insert(tier.to_owned(), TierQueue::default());
         }
         self.doors.get_mut(tier).expect("it is there or was put there")
     }
@@ -219,7 +233,7 @@ impl State {
     }
 }
 
-impl Door {
+impl TierQueue {
     fn room(&self, policy: &Policy, tier: &str, now: Instant) -> u64 {
         max_backlog(policy, tier).map_or(u64::MAX, |max_backlog| self.depth.room(max_backlog, now))
     }

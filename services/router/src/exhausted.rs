@@ -1,9 +1,10 @@
-//! The end of a document that no tier is left for, or no time: the best answer at hand, flagged, or a failure that says what was tried.
+//! The end of a document that no tier is left for, or no time: the best answer at hand, flagged, or
+//! a failure that says what was tried.
 
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::{Draft, own_answer_key};
-use precis_pipeline::{Governing, PipelineError};
-use precis_policy::{Exhausted, Gate};
+use precis_pipeline::{EffectivePolicy, PipelineError};
+use precis_policy::{Eligibility, Exhausted};
 use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
 
 /// An answer that failed its checks.
@@ -16,16 +17,16 @@ struct Kept<'a> {
 /// The outcome when no tier is left after `trail`.
 pub(crate) async fn outcome(
     store: &dyn ObjectStore,
-    governing: &Governing,
+    effective: &EffectivePolicy,
     draft: Draft,
     trail: &[Trial],
-    gate: &Gate,
+    gate: &Eligibility,
     why: Exhausted,
 ) -> Result<Outcome, PipelineError> {
     let kept = answers(store, draft.tenant(), trail).await?;
     let spent = kept.iter().fold(Usd::ZERO, |sum, kept| sum.checked_add(kept.answer.cost).unwrap_or(Usd::MAX));
     let mut outcome = match best(&kept) {
-        Some(best) if governing.policy.flags(why) => {
+        Some(best) if effective.policy.flags(why) => {
             let mut outcome = draft.flagged(&best.trial.tier, &best.answer, best.key, &best.trial.code);
             outcome.message = Some(message(trail, gate, why));
             outcome
@@ -55,7 +56,8 @@ async fn answers<'a>(
     Ok(kept)
 }
 
-/// The one with the fewest failed checks; among equals the latest, which the strongest tier gave. An answer without text is none.
+/// The one with the fewest failed checks; among equals the latest, which the strongest tier gave.
+/// An answer without text is none.
 fn best<'a, 'b>(kept: &'b [Kept<'a>]) -> Option<&'b Kept<'a>> {
     kept.iter()
         .rev()
@@ -64,7 +66,7 @@ fn best<'a, 'b>(kept: &'b [Kept<'a>]) -> Option<&'b Kept<'a>> {
 }
 
 /// What was tried, and why nothing else could be.
-fn message(trail: &[Trial], gate: &Gate, why: Exhausted) -> String {
+fn message(trail: &[Trial], gate: &Eligibility, why: Exhausted) -> String {
     let tried = trail.iter().map(|trial| match trial.result {
         TrialResult::FailedChecks => format!("{} failed {}", trial.tier, trial.failed_checks.join(", ")),
         TrialResult::Refused => format!("{} refused ({})", trial.tier, trial.code),

@@ -1,18 +1,21 @@
 //! Which identities this router saw lately: whether a document is worth a question to the store.
 //!
-//! An answer may be wrong both ways, and neither costs more than time. An identity that was forgotten is one of a document that goes the way of
-//! a new one, and the tier's worker finds that it is settled. One that only seems known costs a look into the store that finds nothing.
+//! An answer may be wrong both ways, and neither costs more than time. An identity that was
+//! forgotten is one of a document that goes the way of a new one, and the tier's worker finds that
+//! it is settled. One that only seems known costs a look into the store that finds nothing.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use precis_pipeline::Identity;
 
-/// How many identities are remembered, at most: 8 bytes each, 8 MiB in all. Each has one place, and the last one there stays: of those seen
-/// a quarter of a million documents ago, three in four are still known.
-const PLACES: usize = 1 << 20;
+/// How many identities are remembered, at most: 8 bytes each, 8 MiB in all. Each has one place, and
+/// the last one there stays: of those seen a quarter of a million documents ago, three in four are
+/// still known.
+const CAPACITY: usize = 1 << 20;
 
-/// Identities, by hash. The hash is keyed anew in each process, so that nobody can choose ids that push others out.
+/// Identities, by hash. The hash is keyed anew in each process, so that nobody can choose ids that
+/// push others out.
 pub(crate) struct Recent {
     places: Box<[AtomicU64]>,
     hasher: RandomState,
@@ -20,7 +23,7 @@ pub(crate) struct Recent {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), hasher: RandomState::new() }
+        Self { places: (0..CAPACITY).map(|_| AtomicU64::new(0)).collect(), hasher: RandomState::new() }
     }
 }
 
@@ -29,7 +32,7 @@ impl Recent {
     pub(crate) fn saw(&self, identity: &Identity) -> bool {
         let hash = self.hasher.hash_one(identity);
         // Nothing else is read by the answer: no order with other memory is needed.
-        self.places[hash as usize % PLACES].swap(hash, Ordering::Relaxed) == hash
+        self.places[hash as usize % CAPACITY].swap(hash, Ordering::Relaxed) == hash
     }
 }
 

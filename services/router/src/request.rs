@@ -23,16 +23,17 @@ impl Request {
     /// Reads a record of a `documents` topic.
     ///
     /// # Errors
-    /// Where this fails there is no identity to settle, and the dead letter is the record's end: `empty_record`, `record_too_large`, the codec's
-    /// codes, `tenant_invalid`, `tenant_mismatch`, `document_id_invalid`.
+    /// Where this fails there is no identity to settle, and the dead letter is the record's end:
+    /// `empty_record`, `record_too_large`, the codec's codes, `tenant_invalid`, `tenant_mismatch`,
+    /// `document_id_invalid`.
     pub(crate) fn read(delivery: &Delivery) -> Result<Self, PipelineError> {
         let record = &delivery.record;
         let tenant = tenant(&record.topic)?;
         let value = record.value.as_deref().ok_or_else(|| {
             PipelineError::rejected("empty_record", "the record has no value; a document cannot be deleted this way")
         })?;
-        // The topic's own limit is held against compressed batches: what is within it there may be a hundred times as large here, too
-        // large for any record of the house that has to carry it.
+        // The topic's own limit is held against compressed batches: what is within it there may be
+        // a hundred times as large here, too large for any record that has to carry it.
         if value.len() > MAX_VALUE_BYTES {
             return Err(PipelineError::rejected(
                 "record_too_large",
@@ -74,7 +75,8 @@ pub(crate) fn tenant(topic: &str) -> Result<&str, PipelineError> {
     })
 }
 
-/// Where the record first stood. Publishers could write that header too, so it counts only within the tenant's own topic.
+/// Where the record first stood. Publishers could write that header too, so it counts only within
+/// the tenant's own topic.
 fn origin(record: &Record, tenant: &str) -> Origin {
     let origin = identity::origin_of(record);
     if topics::tenant_of(&origin.topic) == Some(tenant) {

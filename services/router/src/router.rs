@@ -7,20 +7,23 @@ use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
-use precis_pipeline::{Control, Governing, HOUSE_PROVIDER, PipelineError, Settler, identity, now_ms, source, topics};
+use precis_pipeline::{
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, Settler, identity, now_ms, source, topics,
+};
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
     Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
 };
 use precis_telemetry::metrics::Counter;
 
-use crate::admission::{Admission, Admitted, Newcomer};
+use crate::admission::{Admission, Admitted, NewDocument};
 use crate::assign::{Measured, decision};
 use crate::recent::Recent;
 use crate::request::Request;
 use crate::{exhausted, validate};
 
-/// Code of a request that disagrees with what is settled under its identity: the identity's outcome is another request's.
+/// Code of a request that disagrees with what is settled under its identity: the identity's outcome
+/// is another request's.
 const ID_CONFLICT: &str = "id_conflict";
 
 /// The [`Processor`] of the router's stage.
@@ -45,7 +48,8 @@ impl Router {
     /// A record of a documents topic.
     async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
         let request = Request::read(delivery)?;
-        // Two questions to the store are the price of a document that is known here, none that of a new one.
+        // Two questions to the store are the price of a document that is known here, none that of a
+        // new one.
         let known = self.recent.saw(&request.claim.identity) || request.claim.replay;
         if known && let Some(output) = self.settler.settled(&request.claim).await? {
             return Ok(output);
@@ -59,33 +63,34 @@ impl Router {
         }
     }
 
-    /// Work for a tier; or, where the router itself is the document's end, its outcome, created or adopted.
+    /// Work for a tier; or, where the router itself is the document's end, its outcome, created or
+    /// adopted.
     async fn routed(&self, delivery: &Delivery, request: &Request) -> Result<Output, PipelineError> {
-        let governing = self.control.governing();
+        let effective = self.control.effective();
         let (claim, document) = (&request.claim, &request.document);
         let tenant = &claim.identity.tenant;
-        validate::request(document, &governing.policy.limits)?;
+        validate::request(document, &effective.policy.limits)?;
         let text = source::text_of(tenant, document, &**self.settler.store()).await?;
-        validate::text(&text, &governing.policy.limits)?;
+        validate::text(&text, &effective.policy.limits)?;
         let fingerprint = identity::request_fingerprint(tenant, document, &text);
         let draft = || Draft::unrouted(claim, document, &text, now_ms());
 
-        if let Some((tier, key, answer)) = self.cached(&governing, tenant, &fingerprint).await? {
-            let draft = draft().decided(&fingerprint, &governing.digest, None, &[]);
+        if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
+            let draft = draft().decided(&fingerprint, &effective.digest, None, &[]);
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
-        let measured = Measured::of(&governing, document, &text);
-        let newcomer = Newcomer { delivery, tenant, document, measured: &measured };
-        let Admitted { governing, gate: allowed, chosen } = self.admission.first(&self.control, newcomer).await?;
+        let measured = Measured::of(&effective, document, &text);
+        let new_document = NewDocument { delivery, tenant, document, measured: &measured };
+        let Admitted { effective, gate: allowed, chosen } = self.admission.first(&self.control, new_document).await?;
         let decision = match chosen {
             Ok(decision) => decision,
             Err(why) => {
-                let mut decision = decision(&governing, &allowed, &measured);
+                let mut decision = decision(&effective, &allowed, &measured);
                 why.code().clone_into(&mut decision.reason);
                 Counter::RouterDocuments.increment(&["none", why.code()]);
-                let draft = draft().decided(&fingerprint, &governing.digest, Some(decision), &[]);
+                let draft = draft().decided(&fingerprint, &effective.digest, Some(decision), &[]);
                 let store = &**self.settler.store();
-                let outcome = exhausted::outcome(store, &governing, draft, &[], &allowed, why).await?;
+                let outcome = exhausted::outcome(store, &effective, draft, &[], &allowed, why).await?;
                 return self.settler.settle(claim, &outcome).await;
             }
         };
@@ -100,7 +105,7 @@ impl Router {
             tier: decision.chosen.clone(),
             decision,
             trail: Vec::new(),
-            policy_digest: governing.digest,
+            policy_digest: effective.digest,
             purpose: document.purpose,
             priority: document.priority,
             deadline: document.deadline,
@@ -119,19 +124,19 @@ impl Router {
             return Ok(output);
         }
         // The tier may know a newer policy than this router.
-        let governing = self.control.for_record(&trial.policy_digest, false).await?;
+        let effective = self.control.for_record(&trial.policy_digest, false).await?;
         let refused = trial.result == TrialResult::Refused;
         // What the worker found late is late, whatever this machine's clock says.
-        let late = trial.code == DEADLINE_PASSED || governing.policy.is_late(routed.deadline, now_ms());
+        let late = trial.code == DEADLINE_PASSED || effective.policy.is_late(routed.deadline, now_ms());
         self.admission.refused(&tenant, &trial);
         routed.trail.push(trial);
         let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
-        let allowed = gate(&governing.policy, &governing.switches, &facts, &routed.trail);
+        let allowed = gate(&effective.policy, &effective.switches, &facts, &routed.trail);
         let measured =
             Measured { features: routed.decision.features.clone(), score: routed.decision.score, tokens: 0.0 };
-        let mut decision = decision(&governing, &allowed, &measured);
-        let next = if late { Err(Exhausted::Late) } else { next_tier(&governing.policy, &allowed, &routed.trail) };
+        let mut decision = decision(&effective, &allowed, &measured);
+        let next = if late { Err(Exhausted::Late) } else { next_tier(&effective.policy, &allowed, &routed.trail) };
         match next {
             Ok(tier) => {
                 let reason = if refused { "refusal" } else { "escalation" };
@@ -140,7 +145,7 @@ impl Router {
                 reason.clone_into(&mut decision.reason);
                 tier.clone_into(&mut routed.tier);
                 routed.decision = decision;
-                routed.policy_digest = governing.digest;
+                routed.policy_digest = effective.digest;
                 routed.routed_at = now_ms();
                 work(&routed).map_err(stage_error)
             }
@@ -150,12 +155,12 @@ impl Router {
                 let text = self.text_if_there(&routed.tenant, &document).await.map_err(stage_error)?;
                 let draft = Draft::unrouted(&claim, &document, &text, now_ms()).decided(
                     &routed.request_fingerprint,
-                    &governing.digest,
+                    &effective.digest,
                     Some(decision),
                     &routed.trail,
                 );
                 let store = &**self.settler.store();
-                let outcome = exhausted::outcome(store, &governing, draft, &routed.trail, &allowed, why)
+                let outcome = exhausted::outcome(store, &effective, draft, &routed.trail, &allowed, why)
                     .await
                     .map_err(stage_error)?;
                 self.settler.settle(&claim, &outcome).await.map_err(stage_error)
@@ -166,16 +171,16 @@ impl Router {
     /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.
     async fn cached(
         &self,
-        governing: &Governing,
+        effective: &EffectivePolicy,
         tenant: &str,
         fingerprint: &str,
     ) -> Result<Option<(String, String, Answer)>, PipelineError> {
-        if !governing.policy.cache.exact {
+        if !effective.policy.cache.exact {
             return Ok(None);
         }
         let layer = CacheLayer::Exact.as_str();
         Counter::CacheLookups.increment(&[layer]);
-        let key = keys::accepted(tenant, fingerprint, &governing.cache_generation);
+        let key = keys::accepted(tenant, fingerprint, &effective.cache_generation);
         let Some(bytes) = self.settler.store().get(&key).await? else { return Ok(None) };
         let answer: Answer = match codec::decode(&bytes) {
             Ok(answer) => answer,
@@ -186,7 +191,7 @@ impl Router {
             }
         };
         Counter::CacheHits.increment(&[layer]);
-        Ok(Some((tier_of(&governing.policy, &answer.model), key, answer)))
+        Ok(Some((tier_of(&effective.policy, &answer.model), key, answer)))
     }
 
     /// The text, for its length in words; none if its body is gone by now.
@@ -204,7 +209,7 @@ impl Router {
             let text = request.document.text.clone().unwrap_or_default();
             let draft = Draft::unrouted(&request.claim, &request.document, &text, now_ms()).decided(
                 "",
-                &self.control.governing().digest,
+                &self.control.effective().digest,
                 None,
                 &[],
             );
@@ -237,14 +242,16 @@ impl Processor for Router {
             return Ok(Vec::new());
         }
         match self.fail(delivery, rejection).await {
-            // Another request under this identity was settled meanwhile: the dead letter is this one's end.
+            // Another request under this identity was settled meanwhile: the dead letter is this
+            // one's end.
             Err(PipelineError::Rejected { code: ID_CONFLICT, .. }) => Ok(Vec::new()),
             other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
         }
     }
 }
 
-/// The work record of a routed document. Equal requests share a key, so that the second finds the first one's answer.
+/// The work record of a routed document. Equal requests share a key, so that the second finds the
+/// first one's answer.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
     Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
@@ -259,10 +266,11 @@ fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), Pipel
     Ok((codec::decode(&escalation.routed)?, escalation.trial))
 }
 
-/// The tier of the policy that a model belongs to; the model's provider where no tier has it any more.
+/// The tier of the policy that a model belongs to; the model's provider where no tier has it any
+/// more.
 fn tier_of(policy: &Policy, model: &ModelIdentity) -> String {
     let own = policy.tiers.iter().find(|tier| match tier.kind {
-        TierKind::Gpu => model.provider == HOUSE_PROVIDER,
+        TierKind::Gpu => model.provider == BUILT_IN_PROVIDER,
         TierKind::Api => {
             tier.provider.as_deref() == Some(&model.provider) && tier.model.as_deref() == Some(&model.name)
         }

@@ -1,7 +1,7 @@
 //! Settings of the section `[router]`.
 
 use precis_config::{Validate, Violations};
-use precis_pipeline::house::StageSettings;
+use precis_pipeline::runtime::StageSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,9 @@ pub struct RouterSettings {
 }
 
 impl Default for RouterSettings {
-    /// Routing takes microseconds, or the store's time where the store is asked: many at once, and transactions that are
-    /// large enough to be worth their round trips. One topic may hold two thirds of what the stage holds: three transactions.
+    /// Routing takes microseconds, or the store's time where the store is asked: many at once, and
+    /// transactions that are large enough to be worth their round trips. One topic may hold two
+    /// thirds of what the stage holds: three transactions.
     fn default() -> Self {
         Self { stage: StageSettings { max_in_flight: 256, max_held: Some(18_000), ..StageSettings::default() } }
     }

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | document id | 1 to 512 bytes, no control characters | `document_id_invalid` (dead letter only) |
 //! | revision | 0 or more | `revision_negative` |
-//! | purpose | production; the others are the house's own | `purpose_not_allowed` |
+//! | purpose | production; the others are Précis' own | `purpose_not_allowed` |
 //! | content type | `text/plain` or `text/markdown`, UTF-8 | `content_type_unsupported` |
 //! | submitted at, deadline | years 1 to 9999 | `time_out_of_range` |
 //! | text, body | exactly one of them | `body_missing`, `body_ambiguous` |
@@ -17,7 +17,7 @@
 //! | text | no control characters but tabs, line and page breaks | `control_characters` |
 
 use precis_pipeline::PipelineError;
-use precis_pipeline::settle::TIMES;
+use precis_pipeline::settle::VALID_TIMESTAMPS;
 use precis_policy::Limits;
 use precis_schemas::{Document, Purpose};
 
@@ -27,7 +27,8 @@ pub const MAX_DOCUMENT_ID_BYTES: usize = 512;
 pub const MAX_TITLE_BYTES: usize = 1_000;
 /// Longest instruction, bytes: it stands in every prompt of the document.
 pub const MAX_INSTRUCTION_BYTES: usize = 4_000;
-/// Longest of the other labels, bytes: document type, content type, residency, language tags, subjects.
+/// Longest of the other labels, bytes: document type, content type, residency, language tags,
+/// subjects.
 pub const MAX_LABEL_BYTES: usize = 256;
 /// Most subjects of one document.
 pub const MAX_SUBJECTS: usize = 100;
@@ -37,11 +38,12 @@ pub const MIN_SUMMARY_WORDS: i32 = 5;
 /// Nothing, or the first fault.
 pub type Verdict = Result<(), PipelineError>;
 
-/// Whether what is asked of every summary could be served under a policy's limits, before there is a document.
+/// Whether what is asked of every summary could be served under a policy's limits, before there is
+/// a document.
 ///
 /// # Errors
 /// `rejected`, with the code and the text that each document would end with.
-pub fn wishes(asked: &Document, limits: &Limits) -> Verdict {
+pub fn check_options(asked: &Document, limits: &Limits) -> Verdict {
     length(asked, limits)?;
     labels(asked)
 }
@@ -72,10 +74,14 @@ pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
     if document.purpose != Purpose::Production {
         return fault(
             "purpose_not_allowed",
-            "publishers' documents are for production; shadow, evaluation and canary runs are the house's own",
+            "publishers' documents are for production; shadow, evaluation and canary runs are Précis' own",
         );
     }
-    if [Some(document.submitted_at), document.deadline].into_iter().flatten().any(|time| !TIMES.contains(&time)) {
+    if [Some(document.submitted_at), document.deadline]
+        .into_iter()
+        .flatten()
+        .any(|time| !VALID_TIMESTAMPS.contains(&time))
+    {
         return fault(
             "time_out_of_range",
             "submitted_at or deadline lies outside of the years 1 to 9999; they count milliseconds since 1970",
@@ -190,12 +196,14 @@ fn size(bytes: u64, limits: &Limits) -> Verdict {
     Ok(())
 }
 
-/// Tabs, line breaks and page breaks are text; other control characters are what binary formats look like.
+/// Tabs, line breaks and page breaks are text; other control characters are what binary formats
+/// look like.
 fn is_forbidden(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}')
 }
 
-/// Whether a forbidden character may begin with this byte in UTF-8: all texts but a few are done with their bytes, many at once.
+/// Whether a forbidden character may begin with this byte in UTF-8: all texts but a few are done
+/// with their bytes, many at once.
 fn may_be_forbidden(byte: u8) -> bool {
     matches!(byte, 0..=8 | 14..=31 | 0x7F | 0xC2)
 }

@@ -35,7 +35,8 @@ impl Chance {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit.max(1)
     }
 
-    /// One of the corpus after a few mutations, which follow the structure as far as bytes show it: lengths, numbers, text.
+    /// One of the corpus after a few mutations, which follow the structure as far as bytes show it:
+    /// lengths, numbers, text.
     pub(crate) fn broken(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = corpus[self.below(corpus.len())].clone();
         for _ in 0..=self.below(6) {

@@ -1,12 +1,14 @@
 //! Decoders held against hostile input. One definition of a target, two ways to run it.
 //!
-//! A test gives valid inputs and the decoder to [`survives`]. The decoder may answer what it likes; it may not panic and
-//! not take [`LONGEST`].
+//! A test gives valid inputs and the decoder to [`survives`]. The decoder may answer what it likes;
+//! it may not panic and not take [`LONGEST`].
 //!
-//! - `cargo test`, on any compiler: the kept inputs of `tests/fuzz/corpus/<decoder>/`, then broken copies of them and of
-//!   the test's own until a moment is over. The same build tries the same inputs in the same order.
-//! - `make fuzz`, by `tests/fuzz/run.py`: libFuzzer, which sees what an input reached in the decoder and keeps what reached
-//!   something new. No nightly compiler there either: the flags are stable.
+//! - `cargo test`, on any compiler: the kept inputs of `tests/fuzz/corpus/<decoder>/`, then broken
+//!   copies of them and of the test's own until a moment is over. The same build tries the same
+//!   inputs in the same order.
+//! - `make fuzz`, by `tests/fuzz/run.py`: libFuzzer, which sees what an input reached in the
+//!   decoder and keeps what reached something new. No nightly compiler there either: the flags are
+//!   stable.
 //!
 //! Such a test has `surviv` in its name, by which it is found. Variables:
 //!
@@ -31,7 +33,7 @@ use std::{env, fs};
 use chance::Chance;
 use mode::Mode;
 
-/// No decoder of the house takes as long for an input of these sizes, in any build.
+/// No decoder takes as long for an input of these sizes, in any build.
 pub const LONGEST: Duration = Duration::from_secs(10);
 /// What `cargo test` spends on a decoder.
 const DEFAULT_SECONDS: f64 = 0.3;
@@ -40,11 +42,12 @@ const LEAST_INPUTS: u64 = 200;
 /// What every test that calls [`survives`] has in its name.
 const MARK: &str = "surviv";
 
-/// Holds the decoder called `name` against broken copies of `valid`, in the way that the module describes.
+/// Holds the decoder called `name` against broken copies of `valid`, in the way that the module
+/// describes.
 ///
 /// # Panics
-/// Where the decoder panics or takes too long; the input is in the file that the message names. Where the test is named so
-/// that libFuzzer's runs would not find it.
+/// Where the decoder panics or takes too long; the input is in the file that the message names.
+/// Where the test is named so that libFuzzer's runs would not find it.
 pub fn survives(name: &str, valid: &[Vec<u8>], decode: impl Fn(&[u8]) + 'static) {
     assert!(!valid.is_empty(), "{name}: without a valid input too little is reached");
     let test = std::thread::current().name().unwrap_or_default().to_owned();
@@ -111,7 +114,8 @@ fn note(name: &str, file: &Path) {
     );
 }
 
-/// What libFuzzer once found to reach something that no other input reaches, and what broke a decoder once; by name.
+/// What libFuzzer once found to reach something that no other input reaches, and what broke a
+/// decoder once; by name.
 fn kept(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let mut files: Vec<PathBuf> = match fs::read_dir(&folder) {
@@ -127,7 +131,8 @@ fn kept(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(read).collect()
 }
 
-/// `<folder>/<decoder>/test`: the test that holds the decoder; `<folder>/<decoder>/valid/`: what libFuzzer starts from.
+/// `<folder>/<decoder>/test`: the test that holds the decoder; `<folder>/<decoder>/valid/`: what
+/// libFuzzer starts from.
 fn list(folder: &Path, name: &str, test: &str, valid: &[Vec<u8>]) {
     let written = (|| {
         let inputs = folder.join(name).join("valid");
@@ -140,14 +145,16 @@ fn list(folder: &Path, name: &str, test: &str, valid: &[Vec<u8>]) {
     written.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }
 
-/// libFuzzer in this process, with the arguments that stand behind `--` on the command line. Ends the process.
+/// libFuzzer in this process, with the arguments that stand behind `--` on the command line. Ends
+/// the process.
 #[cfg(feature = "libfuzzer")]
 fn guided(test: &str, decode: impl Fn(&[u8]) + 'static) {
     use std::io::Write as _;
     use std::os::unix::fs::FileExt as _;
     use std::sync::Mutex;
 
-    // Some decoders catch panics of the parsers that they call: only one that comes out is worth a line.
+    // Some decoders catch panics of the parsers that they call: only one that comes out is worth a
+    // line.
     static LAST: Mutex<String> = Mutex::new(String::new());
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.to_string();
@@ -155,7 +162,8 @@ fn guided(test: &str, decode: impl Fn(&[u8]) + 'static) {
             *last = text;
         }
     }));
-    // libFuzzer writes no input down where a stack overflows or the process is killed: two system calls an input do.
+    // libFuzzer writes no input down where a stack overflows or the process is killed: two system
+    // calls an input do.
     let last =
         env::var_os("PRECIS_FUZZ_LAST").map(|file| fs::File::create(file).expect("a folder that can be written"));
     let target = move |input: &[u8]| {

@@ -32,7 +32,8 @@ impl Mode {
         if let Some(input) = file("PRECIS_FUZZ_INPUT") {
             return Self::One(input);
         }
-        // The name is asked for: whoever runs all tests of such a build must not end with the first decoder.
+        // The name is asked for: whoever runs all tests of such a build must not end with the first
+        // decoder.
         #[cfg(feature = "libfuzzer")]
         if only.is_some() {
             return Self::Guided;

@@ -45,7 +45,8 @@ fn the_providers_own_count_wins_where_it_is_lower() {
 }
 
 proptest! {
-    /// Whoever keeps to `wait` uses, over any time, no more than the limit allows for it, ten seconds' worth and one request.
+    /// Whoever keeps to `wait` uses, over any time, no more than the limit allows for it, ten
+    /// seconds' worth and one request.
     #[test]
     fn no_more_goes_than_the_limit_allows(limit in 1_u32..10_000, amounts in prop::collection::vec(0.0_f64..3_000.0, 1..60)) {
         let start = Instant::now();

@@ -1,7 +1,9 @@
-//! The arithmetic of one budget's window, as one instance sees it. Pure: what the store says comes in as values.
+//! The arithmetic of one budget's window, as one instance sees it. Pure: what the store says comes
+//! in as values.
 //!
-//! The window's money is a line from 0 to the limit, cut into slices that lie end to end. Each slice says where it
-//! begins and ends, so that a limit or a slice size that changes within the window changes nothing of what was taken:
+//! The window's money is a line from 0 to the limit, cut into slices that lie end to end. Each
+//! slice says where it begins and ends, so that a limit or a slice size that changes within the
+//! window changes nothing of what was taken:
 //!
 //! ```text
 //!  0         2         4     5                       limit
@@ -9,8 +11,8 @@
 //!    theirs     ours    ours
 //! ```
 //!
-//! **Invariants.** `reserve` grants only what own slices cover: `owned ≥ settled + reserved` after every grant. A bill
-//! above its reservation makes a debt that the next grant must cover first.
+//! **Invariants.** `reserve` grants only what own slices cover: `owned ≥ settled + reserved` after
+//! every grant. A bill above its reservation makes a debt that the next grant must cover first.
 
 use precis_schemas::Usd;
 use serde::{Deserialize, Serialize};
@@ -73,7 +75,8 @@ impl Account {
         self.settled = self.settled.saturating_add(actual.nanos());
     }
 
-    /// The slice to create so that `amount` is covered, and its number; `None` when the window does not have it.
+    /// The slice to create so that `amount` is covered, and its number; `None` when the window does
+    /// not have it.
     pub fn wanted(&self, amount: Usd, limit: Usd, slice: Usd) -> Option<(u32, Slice)> {
         let rest = limit.nanos() - self.taken;
         let missing = amount.nanos().saturating_sub(self.balance());
@@ -90,7 +93,8 @@ impl Account {
         self.balance() >= amount.nanos()
     }
 
-    /// Takes note of a slice that exists: the next one, or, where nothing is known yet, the last one there is.
+    /// Takes note of a slice that exists: the next one, or, where nothing is known yet, the last
+    /// one there is.
     pub fn learn(&mut self, number: u32, slice: &Slice) {
         debug_assert!(number == self.next || self.next == 0, "slices are learned in order");
         if slice.owner == self.owner {
@@ -100,7 +104,8 @@ impl Account {
         self.next = number.saturating_add(1);
     }
 
-    /// What this instance could still spend if it were alone: its own money, and what nobody has taken.
+    /// What this instance could still spend if it were alone: its own money, and what nobody has
+    /// taken.
     pub fn left(&self, limit: Usd) -> i64 {
         (limit.nanos() - self.taken).max(0).saturating_add(self.balance())
     }

@@ -4,8 +4,9 @@
 //!  billed  ≤  what the provider counts  ≤  billed + possibly billed
 //! ```
 //!
-//! *Billed* is what providers reported. *Possibly billed* is the rest that may stand on a bill: answers that were lost,
-//! and attempts without a settlement (in flight now, or of a process that was killed), each for up to what it reserved.
+//! *Billed* is what providers reported. *Possibly billed* is the rest that may stand on a bill:
+//! answers that were lost, and attempts without a settlement (in flight now, or of a process that
+//! was killed), each for up to what it reserved.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -78,7 +79,8 @@ impl Spend {
         entry.reserved = attempt.reserved;
     }
 
-    /// Takes a settlement. One whose attempt is not in the ledger any more counts for no tier and no tenant.
+    /// Takes a settlement. One whose attempt is not in the ledger any more counts for no tier and
+    /// no tenant.
     pub fn settlement(&mut self, settlement: LedgerSettlement) {
         let attempt = self.attempts.entry(settlement.attempt_id.clone()).or_default();
         attempt.settlement = Some(settlement);

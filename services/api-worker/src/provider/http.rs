@@ -1,8 +1,9 @@
 //! The transport that all providers share.
 //!
-//! - **TLS**, except to a loopback host. Redirects are not followed: neither a document nor a key goes to a host that
-//!   nobody configured.
-//! - **Time limits** on the connection, until an answer begins, and on the whole request, body included.
+//! - **TLS**, except to a loopback host. Redirects are not followed: neither a document nor a key
+//!   goes to a host that nobody configured.
+//! - **Time limits** on the connection, until an answer begins, and on the whole request, body
+//!   included.
 //! - The key is marked sensitive, and no error carries a URL, a header or a body.
 
 use std::net::IpAddr;
@@ -109,7 +110,8 @@ impl<W: Wire> HttpProvider<W> {
         self.failure(Kind::Transient, Billing::Unknown, what)
     }
 
-    /// A 200 without an answer. It may be billed even where it is an error: what comes with 200 had been let in.
+    /// A 200 without an answer. It may be billed even where it is an error: what comes with 200 had
+    /// been let in.
     fn no_reply(&self, none: NoReply) -> Failure {
         match none {
             NoReply::Unreadable(why) => self.failure(Kind::Unreadable, Billing::Unknown, why),
@@ -121,7 +123,8 @@ impl<W: Wire> HttpProvider<W> {
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
         let Problem { kind, code } = self.wire.problem(status.as_u16(), body);
-        // Refused requests are not billed; of these four the work may have been done behind a gateway that lost it.
+        // Refused requests are not billed; of these four the work may have been done behind a
+        // gateway that lost it.
         let billing = match status.as_u16() {
             408 | 500 | 502 | 504 => Billing::Unknown,
             _ => Billing::NotBilled,
@@ -167,7 +170,8 @@ impl<W: Wire> Provider for HttpProvider<W> {
     }
 }
 
-/// The provider's identifier of a request, if it looks like one: what does not may be text of the document.
+/// The provider's identifier of a request, if it looks like one: what does not may be text of the
+/// document.
 pub(super) fn request_id(value: &HeaderValue) -> Option<String> {
     const LONGEST: usize = 128;
     let is_plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));

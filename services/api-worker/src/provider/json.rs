@@ -1,9 +1,11 @@
-//! Reads a provider's JSON as far as it can be read: an answer that was paid for is not thrown away for a comma.
+//! Reads a provider's JSON as far as it can be read: an answer that was paid for is not thrown away
+//! for a comma.
 //!
-//! What the strict reader takes is taken as it is. What it does not is read once more, with what servers are known to
-//! get wrong set right: half of a surrogate pair (a model's token may end in the middle of a character), bytes that are
-//! no UTF-8, line ends and other control characters in a string, escapes that JSON does not have, `NaN` and `Infinity`,
-//! a byte order mark, the prefix of an event stream, and whatever stands behind the first value. Time is linear.
+//! What the strict reader takes is taken as it is. What it does not is read once more, with what
+//! servers are known to get wrong set right: half of a surrogate pair (a model's token may end in
+//! the middle of a character), bytes that are no UTF-8, line ends and other control characters in a
+//! string, escapes that JSON does not have, `NaN` and `Infinity`, a byte order mark, the prefix of
+//! an event stream, and whatever stands behind the first value. Time is linear.
 
 use serde_json::Value;
 

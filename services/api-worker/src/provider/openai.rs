@@ -1,6 +1,7 @@
-//! OpenAI's Chat Completions: <https://platform.openai.com/docs/api-reference/chat>. Many servers speak it (vLLM,
-//! llama.cpp, Mistral, Gemini's compatibility endpoint …), each with small differences, so reading is lenient and
-//! sending is plain. Prompts are cached there unasked, by their beginning: what documents share stands first.
+//! OpenAI's Chat Completions: <https://platform.openai.com/docs/api-reference/chat>. Many servers
+//! speak it (vLLM, llama.cpp, Mistral, Gemini's compatibility endpoint …), each with small
+//! differences, so reading is lenient and sending is plain. Prompts are cached there unasked, by
+//! their beginning: what documents share stands first.
 
 use precis_policy::Tokens;
 use schemars::JsonSchema;
@@ -16,8 +17,8 @@ pub struct OpenAi {
     pub token_limit: TokenLimit,
 }
 
-/// The field that limits generated tokens. OpenAI's newer models take only the first, some compatible servers only the
-/// second.
+/// The field that limits generated tokens. OpenAI's newer models take only the first, some
+/// compatible servers only the second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenLimit {
@@ -110,8 +111,8 @@ fn choice(choices: &Value) -> Option<&Value> {
     choices.iter().find(has_text).or_else(|| choices.first())
 }
 
-/// What a choice says; `None` where that cannot be read. A message that says nothing (`null`, or no content beside the
-/// reason of its end) is empty.
+/// What a choice says; `None` where that cannot be read. A message that says nothing (`null`, or no
+/// content beside the reason of its end) is empty.
 fn text_of(choice: &Value) -> Option<String> {
     let message = &choice["message"];
     match &message["content"] {
@@ -124,13 +125,15 @@ fn text_of(choice: &Value) -> Option<String> {
     }
 }
 
-/// The text of a part of a message; of parts of another kind (reasoning, images, calls of tools) there is none.
+/// The text of a part of a message; of parts of another kind (reasoning, images, calls of tools)
+/// there is none.
 fn part(part: &Value) -> Option<&str> {
     let is_text = part["type"].as_str().is_none_or(|kind| kind == "text" || kind == "output_text");
     part.as_str().or_else(|| part["text"].as_str().filter(|_| is_text))
 }
 
-/// `prompt_tokens` includes the cached ones here. `None` where a number is missing or does not fit the others.
+/// `prompt_tokens` includes the cached ones here. `None` where a number is missing or does not fit
+/// the others.
 fn usage(usage: &Value) -> Option<Tokens> {
     let cached_input = json::tokens_or_none(&usage["prompt_tokens_details"]["cached_tokens"])?;
     let input = json::tokens(&usage["prompt_tokens"])?.checked_sub(cached_input)?;

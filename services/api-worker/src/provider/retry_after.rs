@@ -14,11 +14,11 @@ const LONGEST: Duration = Duration::from_hours(24);
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// The wait that the headers ask for: `retry-after-ms` (OpenAI's, milliseconds) before `Retry-After` (seconds or a
-/// date, RFC 9110 §10.2.3).
+/// The wait that the headers ask for: `retry-after-ms` (OpenAI's, milliseconds) before
+/// `Retry-After` (seconds or a date, RFC 9110 §10.2.3).
 ///
-/// A date is held against the answer's own `Date`, not against this machine's clock, which may be wrong; `now` is for
-/// answers without one.
+/// A date is held against the answer's own `Date`, not against this machine's clock, which may be
+/// wrong; `now` is for answers without one.
 pub fn retry_after(headers: &HeaderMap, now: PrimitiveDateTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(wait) = text("retry-after-ms").and_then(|value| seconds(value, 1e-3)) {

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use crate::house::{TENANT, policy};
+use crate::deployment::{TENANT, policy};
 use crate::memory::MemoryStore;
 
 const NOON: OffsetDateTime = datetime!(2026-11-24 12:00 UTC);

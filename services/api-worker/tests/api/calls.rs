@@ -15,8 +15,8 @@ use precis_policy::{Budget, Policy, PriceTable, Tokens};
 use precis_schemas::{SettlementResult, Usd};
 use tokio_util::sync::CancellationToken;
 
+use crate::deployment::{Always, TENANT, TestDeployment, policy, spending, unlimited};
 use crate::faults::{Answer, Faults};
-use crate::house::{Always, TENANT, TestHouse, policy, spending, unlimited};
 use crate::memory::MemoryStore;
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
@@ -52,8 +52,8 @@ pub(crate) fn caller(wire: &Wire, provider: Arc<dyn Provider>, ledger: Ledger) -
     }
 }
 
-async fn house() -> TestHouse {
-    TestHouse::open(&policy("anthropic", "claude-haiku-4-5")).await
+async fn deployment() -> TestDeployment {
+    TestDeployment::open(&policy("anthropic", "claude-haiku-4-5")).await
 }
 
 async fn call(caller: &Caller, wire: &Wire) -> Result<Paid, ApiError> {
@@ -105,35 +105,35 @@ fn cents(text: &str) -> Usd {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_is_in_the_ledger_before_its_request_leaves() {
-    let house = Arc::new(house().await);
+    let deployment = Arc::new(deployment().await);
     let provider = Scripted({
-        let house = Arc::clone(&house);
+        let deployment = Arc::clone(&deployment);
         move |request: Request| {
-            let house = Arc::clone(&house);
+            let deployment = Arc::clone(&deployment);
             async move {
-                let (attempts, settlements) = house.ledger().await;
+                let (attempts, settlements) = deployment.ledger().await;
                 assert_eq!(attempts.last().unwrap().attempt_id, request.attempt_id);
                 assert!(settlements.iter().all(|settlement| settlement.attempt_id != request.attempt_id));
                 Ok(answered(None))
             }
         }
     });
-    call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log())), &ANTHROPIC).await.unwrap();
-    assert_eq!(house.ledger().await.0.len(), 1);
+    call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(deployment.log())), &ANTHROPIC).await.unwrap();
+    assert_eq!(deployment.ledger().await.0.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attempt_is_settled_at_its_price() {
     for (wire, cost) in [(&ANTHROPIC, "0.000428"), (&OPENAI, "0.0004387")] {
-        let house = house().await;
+        let deployment = deployment().await;
         let script =
             vec![wire.problem(wire.throttled).with("retry-after-ms", "1"), wire.problem((500, "api_error", ""))];
         let faults = Faults::start(script, wire.ok("A summary.", "stop", 86, 1920, 30)).await;
-        let caller = caller(wire, wire.at(&faults.url), Ledger::new(house.log()));
+        let caller = caller(wire, wire.at(&faults.url), Ledger::new(deployment.log()));
         let paid = call(&caller, wire).await.unwrap();
         assert_eq!((paid.reply.text.as_str(), paid.cost), ("A summary.", cents(cost)), "{}", wire.name);
 
-        let (attempts, settlements) = house.ledger().await;
+        let (attempts, settlements) = deployment.ledger().await;
         let reserved = attempts[0].reserved;
         let expected = [
             (SettlementResult::NotBilled, Usd::ZERO, (0, 0, 0)),
@@ -166,20 +166,21 @@ async fn every_attempt_is_settled_at_its_price() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_priced_counts_as_the_most_that_it_can_cost() {
-    let house = house().await;
+    let deployment = deployment().await;
     let provider = Scripted(|_| async { Ok(answered(None)) });
-    let paid = call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log())), &ANTHROPIC).await.unwrap();
-    let (attempts, settlements) = house.ledger().await;
+    let paid = call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(deployment.log())), &ANTHROPIC).await.unwrap();
+    let (attempts, settlements) = deployment.ledger().await;
     assert_eq!((settlements[0].result, settlements[0].cost), (SettlementResult::Unknown, attempts[0].reserved));
     assert_eq!(paid.cost, attempts[0].reserved);
-    // Every byte a token, and every token that may be generated: 276 at 1 dollar, 100 at 5 dollars a million.
+    // Every byte a token, and every token that may be generated: 276 at 1 dollar, 100 at 5 dollars
+    // a million.
     let bytes = ANTHROPIC.request().system.len() + ANTHROPIC.request().user.len() + 256;
     assert_eq!(attempts[0].reserved.nanos(), bytes as i64 * 1_000 + 100 * 5_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_end_and_what_never_succeeds_is_sent_once() {
-    let house = house().await;
+    let deployment = deployment().await;
     for (answer, kind, requests) in [
         (ANTHROPIC.problem((500, "api_error", "")), Kind::Transient, 2),
         (ANTHROPIC.problem(ANTHROPIC.bad_request), Kind::BadRequest, 1),
@@ -188,7 +189,7 @@ async fn attempts_end_and_what_never_succeeds_is_sent_once() {
         (ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "120"), Kind::Throttled, 1),
     ] {
         let faults = Faults::start(Vec::new(), answer).await;
-        let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+        let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
         caller.max_attempts = 2;
         let ApiError::Provider { failure, .. } = call(&caller, &ANTHROPIC).await.unwrap_err() else {
             panic!("{kind:?}")
@@ -215,19 +216,19 @@ async fn nothing_is_sent_that_the_ledger_cannot_take() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn out_of_money_ends_it_for_every_document() {
-    let house = house().await;
+    let deployment = deployment().await;
     let money = Answer::json(402, &serde_json::json!({}));
     let faults = Faults::start(vec![money], OPENAI.ok("A summary.", "stop", 1, 0, 1)).await;
-    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(house.log()));
+    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log()));
     assert_eq!(call(&caller, &OPENAI).await.unwrap_err().code(), "out_of_money");
     assert!(matches!(call(&caller, &OPENAI).await, Err(ApiError::Closed)));
     assert_eq!(faults.seen().len(), 1, "nothing is sent to be refused again");
-    assert_eq!(house.ledger().await.0.len(), 1);
+    assert_eq!(deployment.ledger().await.0.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_flight_is_let_finish_when_the_worker_stops() {
-    let house = house().await;
+    let deployment = deployment().await;
     let stop = CancellationToken::new();
     let provider = Scripted({
         let stop = stop.clone();
@@ -236,15 +237,15 @@ async fn a_request_in_flight_is_let_finish_when_the_worker_stops() {
             async { Ok(answered(Some(Tokens { input: 1, cached_input: 0, cache_write: 0, output: 1 }))) }
         }
     });
-    let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
+    let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(deployment.log()));
     assert!(caller.call(ANTHROPIC.request(), SUBJECT, spending(&[], &unlimited()), &Always, &stop).await.is_ok());
-    let (_, settlements) = house.ledger().await;
+    let (_, settlements) = deployment.ledger().await;
     assert_eq!(settlements[0].result, SettlementResult::Billed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_when_the_worker_stops() {
-    let house = house().await;
+    let deployment = deployment().await;
     let stop = CancellationToken::new();
     let requests = Arc::new(Mutex::new(0));
     let provider = Scripted({
@@ -255,7 +256,7 @@ async fn waiting_ends_when_the_worker_stops() {
             async { Err(failed(Kind::Throttled, Some(Duration::from_secs(20)))) }
         }
     });
-    let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(house.log()));
+    let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(deployment.log()));
     assert!(matches!(
         caller.call(ANTHROPIC.request(), SUBJECT, spending(&[], &unlimited()), &Always, &stop).await,
         Err(ApiError::Stopping)
@@ -265,10 +266,10 @@ async fn waiting_ends_when_the_worker_stops() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_when_the_stage_drains() {
-    let house = house().await;
+    let deployment = deployment().await;
     let throttled = ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "20");
     let faults = Faults::start(Vec::new(), throttled).await;
-    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
     let draining = CancellationToken::new();
     caller.draining = draining.clone();
     let caller = Arc::new(caller);
@@ -289,10 +290,10 @@ async fn waiting_ends_when_the_stage_drains() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_down_is_left_alone_and_let_back_in_by_one_request() {
-    let house = house().await;
+    let deployment = deployment().await;
     let down = vec![ANTHROPIC.problem((529, "overloaded_error", "")); 3];
     let faults = Faults::start(down, ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
-    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
     caller.breaker = Arc::new(Breaker::new(ANTHROPIC.name, ANTHROPIC.model, SOON_DOWN));
     let ApiError::Provider { failure, down } = call(&caller, &ANTHROPIC).await.unwrap_err() else { panic!() };
     assert_eq!(
@@ -301,7 +302,7 @@ async fn a_provider_that_is_down_is_left_alone_and_let_back_in_by_one_request() 
         "and not a fourth time"
     );
     let ApiError::Down(down) = call(&caller, &ANTHROPIC).await.unwrap_err() else { panic!() };
-    assert_eq!((faults.seen().len(), house.ledger().await.0.len()), (3, 3));
+    assert_eq!((faults.seen().len(), deployment.ledger().await.0.len()), (3, 3));
     tokio::time::sleep(down.wait).await;
     assert!(call(&caller, &ANTHROPIC).await.is_ok());
     assert!(call(&caller, &ANTHROPIC).await.is_ok());
@@ -309,9 +310,9 @@ async fn a_provider_that_is_down_is_left_alone_and_let_back_in_by_one_request() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_without_room_in_a_budget_gives_its_place_back() {
-    let house = house().await;
+    let deployment = deployment().await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
-    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
     caller.pacer = Arc::new(Pacer::new(Pace { concurrency: 1, requests_per_minute: Some(6), tokens_per_minute: None }));
     let budgets = budget("0.00000001");
     let stop = CancellationToken::new();
@@ -323,7 +324,7 @@ async fn a_request_without_room_in_a_budget_gives_its_place_back() {
         assert_eq!(error.code(), "budget_exhausted");
     }
     assert!(call(&caller, &ANTHROPIC).await.is_ok(), "the one request of ten seconds is still there");
-    assert_eq!((faults.seen().len(), house.ledger().await.0.len()), (1, 1));
+    assert_eq!((faults.seen().len(), deployment.ledger().await.0.len()), (1, 1));
 }
 
 fn budget(usd: &str) -> Vec<Budget> {
@@ -333,10 +334,11 @@ fn budget(usd: &str) -> Vec<Budget> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_given_up_in_flight_counts_as_spent_and_stays_open_in_the_ledger() {
-    let house = house().await;
+    let deployment = deployment().await;
     let faults = Faults::start(vec![Answer::Hangs], ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
-    let caller = Arc::new(caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log())));
-    // Room for one request, whose bound is 276 tokens at 1 dollar and 100 at 5 dollars a million, and a half.
+    let caller = Arc::new(caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log())));
+    // Room for one request, whose bound is 276 tokens at 1 dollar and 100 at 5 dollars a million,
+    // and a half.
     let budgets = Arc::new(budget("0.001"));
     let call = |document: &'static str| {
         let (caller, budgets) = (Arc::clone(&caller), Arc::clone(&budgets));
@@ -360,7 +362,7 @@ async fn a_call_that_is_given_up_in_flight_counts_as_spent_and_stays_open_in_the
     given_up.abort();
     assert!(given_up.await.unwrap_err().is_cancelled());
     assert_eq!(call("next").await.unwrap_err().code(), "budget_exhausted");
-    let total = house.spend().await.total();
+    let total = deployment.spend().await.total();
     assert_eq!((total.open, total.billed), (1, Usd::ZERO));
     assert!(total.possibly_billed > Usd::ZERO);
 }

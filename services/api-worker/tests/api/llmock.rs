@@ -1,5 +1,5 @@
-//! `llmock`, a package of Python: providers that nobody here wrote. It plays the faults, keeps a journal and judges how the client
-//! behaved.
+//! `llmock`, a package of Python: providers that nobody here wrote. It plays the faults, keeps a
+//! journal and judges how the client behaved.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
-use crate::house::{Always, SUMMARY, TENANT, TEXT, TestHouse, policy, spending, unlimited};
+use crate::deployment::{Always, SUMMARY, TENANT, TEXT, TestDeployment, policy, spending, unlimited};
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
 struct LlMock {
@@ -67,8 +67,8 @@ async fn an_independent_judge_finds_no_fault_in_our_manners() {
     for (wire, provider) in [(&OPENAI, openai), (&ANTHROPIC, anthropic)] {
         llmock.reset().await;
         llmock.behave(json!([{ "type": "reply", "text": SUMMARY, "times": null }])).await;
-        let house = TestHouse::open(&policy(wire.name, wire.model)).await;
-        let caller = Arc::new(caller(wire, provider, Ledger::new(house.log())));
+        let deployment = TestDeployment::open(&policy(wire.name, wire.model)).await;
+        let caller = Arc::new(caller(wire, provider, Ledger::new(deployment.log())));
         let fail = |status: u16, times: u32| json!({ "type": "fail", "status": status, "times": times });
         let throttle = |seconds: f64| json!({ "type": "fail", "status": 429, "retry_after": seconds, "times": 1 });
         for (number, (faults, end)) in [
@@ -96,14 +96,15 @@ async fn an_independent_judge_finds_no_fault_in_our_manners() {
             assert_eq!(call.await.unwrap(), Ok(()));
         }
 
-        // Its counts are proved before they are believed: of short prompts an older one counted nothing.
+        // Its counts are proved before they are believed: of short prompts an older one counted
+        // nothing.
         let requests = llmock.get("requests").await;
         let requests = requests["requests"].as_array().unwrap();
         let served: Vec<_> = requests.iter().filter(|request| request["status"] == 200).collect();
         let read: i64 = served.iter().map(|request| tokens_read(&request["body"])).sum();
         let generated = tokens(&json!(SUMMARY)) * served.len() as i64;
         let price = caller.price.clone();
-        let (attempts, settlements) = house.ledger().await;
+        let (attempts, settlements) = deployment.ledger().await;
         assert_eq!(requests.len(), attempts.len(), "the ledger knows every request that the provider saw");
         let billed: Vec<_> =
             settlements.iter().filter(|settlement| settlement.result == SettlementResult::Billed).collect();
@@ -112,7 +113,7 @@ async fn an_independent_judge_finds_no_fault_in_our_manners() {
         assert_eq!(billed.iter().map(|paid| paid.output_tokens).sum::<i64>(), generated);
         let owed = Tokens { input: read as u64, output: generated as u64, ..Tokens::default() };
         let owed = price.cost(owed).unwrap().nanos();
-        let paid = house.spend().await.total().billed.nanos();
+        let paid = deployment.spend().await.total().billed.nanos();
         // Each request is rounded up to the billionth of a dollar, twice.
         assert!((owed..=owed + 2 * billed.len() as i64).contains(&paid), "{paid} of {owed}");
 

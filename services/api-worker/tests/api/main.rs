@@ -1,11 +1,12 @@
-//! The API worker against providers that misbehave: one contract suite for both wire formats, paid calls with their
-//! ledger, the whole worker, and the manners that an independent stand-in for providers judges.
+//! The API worker against providers that misbehave: one contract suite for both wire formats, paid
+//! calls with their ledger, the whole worker, and the manners that an independent stand-in for
+//! providers judges.
 #![allow(clippy::unwrap_used)]
 
 mod budgets;
 mod calls;
+mod deployment;
 mod faults;
-mod house;
 mod llmock;
 mod memory;
 mod money;

@@ -1,4 +1,5 @@
-//! An object store in this process, which can be slow and can fail before or after it has done its work.
+//! An object store in this process, which can be slow and can fail before or after it has done its
+//! work.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

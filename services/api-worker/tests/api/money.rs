@@ -1,7 +1,7 @@
 //! The ledger against the provider's own count, without crashes and with kill -9.
 //!
-//! The process that is killed is this test program again, running the one test [`child`] with its orders in the
-//! environment.
+//! The process that is killed is this test program again, running the one test [`child`] with its
+//! orders in the environment.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -18,8 +18,8 @@ use precis_schemas::Usd;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
+use crate::deployment::{Always, TENANT, TestDeployment, policy, spending, unlimited};
 use crate::faults::{Answer, Faults};
-use crate::house::{Always, TENANT, TestHouse, policy, spending, unlimited};
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
 const ORDERS: &str = "PRECIS_TEST_SPENDER";
@@ -27,11 +27,12 @@ const ORDERS: &str = "PRECIS_TEST_SPENDER";
 const USED: Tokens = Tokens { input: 80, cached_input: 0, cache_write: 0, output: 20 };
 const BUDGET: &str = "[[budgets]]\nname = \"daily\"\nwindow = \"day\"\nusd = \"0.01\"\nslice_usd = \"0.0005\"\n";
 
-async fn house_for(wire: &Wire) -> TestHouse {
-    TestHouse::open(&policy(wire.name, wire.model)).await
+async fn house_for(wire: &Wire) -> TestDeployment {
+    TestDeployment::open(&policy(wire.name, wire.model)).await
 }
 
-/// Calls with a document of its own each, `width` at a time, until one is refused by a budget or all are made.
+/// Calls with a document of its own each, `width` at a time, until one is refused by a budget or
+/// all are made.
 async fn calls(caller: Arc<Caller>, wire: &'static Wire, budgets: Vec<Budget>, width: usize, count: usize) {
     let budgets = Arc::new(budgets);
     let lanes: Vec<_> = (0..width)
@@ -65,7 +66,7 @@ async fn calls(caller: Arc<Caller>, wire: &'static Wire, budgets: Vec<Budget>, w
 #[tokio::test(flavor = "multi_thread")]
 async fn without_crashes_the_ledger_says_what_the_provider_counts() {
     for wire in [&ANTHROPIC, &OPENAI] {
-        let house = house_for(wire).await;
+        let deployment = house_for(wire).await;
         let prices = PriceTable::builtin();
         let price = prices.price(wire.name, wire.model).unwrap();
         let (mut script, mut owed, mut answers) = (Vec::new(), Usd::ZERO, 0);
@@ -86,9 +87,9 @@ async fn without_crashes_the_ledger_says_what_the_provider_counts() {
             answers += 1;
         }
         let faults = Faults::start(script, wire.problem(wire.bad_request)).await;
-        let caller = Arc::new(caller(wire, wire.at(&faults.url), Ledger::new(house.log())));
+        let caller = Arc::new(caller(wire, wire.at(&faults.url), Ledger::new(deployment.log())));
         calls(caller, wire, Vec::new(), 4, 90).await;
-        let total = house.spend().await.total();
+        let total = deployment.spend().await.total();
         assert_eq!((total.billed, total.possibly_billed, total.open), (owed, Usd::ZERO, 0), "{}", wire.name);
         assert_eq!((faults.billed(), total.requests), (answers, faults.seen().len() as u64));
     }
@@ -97,13 +98,13 @@ async fn without_crashes_the_ledger_says_what_the_provider_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_lost_on_the_way_are_possibly_billed() {
     for wire in [&ANTHROPIC, &OPENAI] {
-        let house = house_for(wire).await;
+        let deployment = house_for(wire).await;
         let Answer::Http { body, .. } = wire.ok("A summary.", "stop", 80, 0, 20) else { unreachable!() };
         let script = vec![Answer::Half(body), Answer::Closes, wire.ok("A summary.", "stop", 80, 0, 20)];
         let faults = Faults::start(script, wire.problem(wire.bad_request)).await;
-        let caller = Arc::new(caller(wire, wire.at(&faults.url), Ledger::new(house.log())));
+        let caller = Arc::new(caller(wire, wire.at(&faults.url), Ledger::new(deployment.log())));
         calls(caller, wire, Vec::new(), 1, 1).await;
-        let total = house.spend().await.total();
+        let total = deployment.spend().await.total();
         let provider = times(cost(wire), faults.billed());
         assert_eq!(faults.billed(), 3);
         assert!(total.billed < provider && provider <= total.billed.checked_add(total.possibly_billed).unwrap());
@@ -151,12 +152,12 @@ fn start(orders: &Orders) -> Child {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_kills_the_provider_counts_no_more_than_what_is_billed_and_possibly_billed() {
-    let house = house_for(&OPENAI).await;
+    let deployment = house_for(&OPENAI).await;
     let answer = OPENAI.ok("A summary.", "stop", USED.input, 0, USED.output);
     let faults = Faults::start(Vec::new(), Answer::Late(Duration::from_millis(15), Box::new(answer))).await;
     let mut log = LogConfig::default();
-    log.embedded.path = house.root.path().join("log.db");
-    let orders = Orders { log, store: house.root.path().join("objects"), url: faults.url.clone() };
+    log.embedded.path = deployment.root.path().join("log.db");
+    let orders = Orders { log, store: deployment.root.path().join("objects"), url: faults.url.clone() };
     for _ in 0..5 {
         let mut child = start(&orders);
         let before = faults.billed();
@@ -169,17 +170,17 @@ async fn with_kills_the_provider_counts_no_more_than_what_is_billed_and_possibly
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let killed = house.spend().await.total();
+    let killed = deployment.spend().await.total();
     assert!(killed.open > 0, "none of the kills met a request in flight: this shows little");
     // The last one runs until the budget is gone.
     assert!(start(&orders).wait().unwrap().success());
 
-    let total = house.spend().await.total();
+    let total = deployment.spend().await.total();
     let provider = times(cost(&OPENAI), faults.billed());
     let most = total.billed.checked_add(total.possibly_billed).unwrap();
     assert!(total.billed <= provider && provider <= most, "{} {provider} {most}", total.billed);
     assert_eq!(total.open, killed.open, "the last one settled what it sent");
-    let (attempts, _) = house.ledger().await;
+    let (attempts, _) = deployment.ledger().await;
     let known: std::collections::HashSet<_> = attempts.iter().map(|attempt| attempt.attempt_id.as_str()).collect();
     for seen in faults.seen() {
         assert!(known.contains(seen.header("x-client-request-id")), "a request that the ledger does not know");

@@ -1,5 +1,6 @@
-//! How often a document is paid for: answers that only look broken are read, and what cannot be read or never comes
-//! costs a bounded number of requests, over attempts, tries, deliveries and processes. The provider counts.
+//! How often a document is paid for: answers that only look broken are read, and what cannot be
+//! read or never comes costs a bounded number of requests, over attempts, tries, deliveries and
+//! processes. The provider counts.
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
+use crate::deployment::{Always, SUMMARY, TENANT, TestDeployment, paid_requests, policy, spending};
 use crate::faults::{Answer, Faults};
-use crate::house::{Always, SUMMARY, TENANT, TestHouse, paid_requests, policy, spending};
 use crate::memory::MemoryStore;
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 use crate::worker::{settings, start};
@@ -23,39 +24,40 @@ fn garbled() -> Answer {
     Answer::Http { status: 200, headers: Vec::new(), body: b"<html>hello</html>".to_vec() }
 }
 
-/// Settings whose every failure goes back to the stage at once: each try and delivery makes one request.
-fn one_attempt(house: &TestHouse, faults: &Faults) -> ApiWorkerSettings {
-    let mut settings = settings(house, &faults.url, true);
+/// Settings whose every failure goes back to the stage at once: each try and delivery makes one
+/// request.
+fn one_attempt(deployment: &TestDeployment, faults: &Faults) -> ApiWorkerSettings {
+    let mut settings = settings(deployment, &faults.url, true);
     settings.max_attempts = 1;
     settings
 }
 
-async fn house_for(wire: &Wire, tier: &str) -> Arc<TestHouse> {
-    Arc::new(TestHouse::open(&(policy(wire.name, wire.model) + tier)).await)
+async fn house_for(wire: &Wire, tier: &str) -> Arc<TestDeployment> {
+    Arc::new(TestDeployment::open(&(policy(wire.name, wire.model) + tier)).await)
 }
 
-async fn escalations(house: &TestHouse, count: usize) -> Vec<Escalation> {
-    let records = house.records(topics::ESCALATIONS, count).await;
+async fn escalations(deployment: &TestDeployment, count: usize) -> Vec<Escalation> {
+    let records = deployment.records(topics::ESCALATIONS, count).await;
     records.iter().map(|record| codec::decode(record.value.as_deref().unwrap()).unwrap()).collect()
 }
 
-async fn outcome(house: &TestHouse) -> Outcome {
-    codec::decode(house.records(topics::SUMMARIES, 1).await[0].value.as_deref().unwrap()).unwrap()
+async fn outcome(deployment: &TestDeployment) -> Outcome {
+    codec::decode(deployment.records(topics::SUMMARIES, 1).await[0].value.as_deref().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_whose_answers_cannot_be_read_is_paid_for_twice() {
     for wire in [&ANTHROPIC, &OPENAI] {
         for max_attempts in [1, 4] {
-            let house = house_for(wire, "").await;
+            let deployment = house_for(wire, "").await;
             let faults = Faults::start(Vec::new(), garbled()).await;
-            let worker = start(&house, ApiWorkerSettings { max_attempts, ..one_attempt(&house, &faults) });
-            house.route("one").await;
-            let trial = escalations(&house, 1).await.remove(0).trial;
+            let worker = start(&deployment, ApiWorkerSettings { max_attempts, ..one_attempt(&deployment, &faults) });
+            deployment.route("one").await;
+            let trial = escalations(&deployment, 1).await.remove(0).trial;
             assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "provider_unreadable"));
             worker.stop().await;
             assert!(faults.seen().len() <= 2, "{} {max_attempts}: {}", wire.name, faults.seen().len());
-            let (attempts, settlements) = house.ledger().await;
+            let (attempts, settlements) = deployment.ledger().await;
             assert_eq!(attempts.len(), faults.seen().len());
             for settlement in settlements {
                 assert_eq!(settlement.result, SettlementResult::Unknown);
@@ -85,17 +87,17 @@ async fn an_answer_in_an_unusual_shape_is_paid_for_once() {
             true,
         ),
     ] {
-        let house = house_for(&OPENAI, "").await;
+        let deployment = house_for(&OPENAI, "").await;
         let answer = Answer::Http { status: 200, headers: Vec::new(), body: body.clone().into_bytes() };
         let faults = Faults::start(vec![answer], OPENAI.problem(OPENAI.bad_request)).await;
-        let worker = start(&house, one_attempt(&house, &faults));
-        house.route("one").await;
-        let outcome = outcome(&house).await;
+        let worker = start(&deployment, one_attempt(&deployment, &faults));
+        deployment.route("one").await;
+        let outcome = outcome(&deployment).await;
         assert_eq!(outcome.status, Status::Answered, "{body}");
         assert_eq!(outcome.summary.unwrap().replace("\u{fffd} ", ""), SUMMARY, "{body}");
         worker.stop().await;
         assert_eq!(faults.seen().len(), 1, "{body}");
-        let total = house.spend().await.total();
+        let total = deployment.spend().await.total();
         assert_eq!((total.billed > Usd::ZERO, total.possibly_billed > Usd::ZERO), (billed, !billed), "{body}");
     }
 }
@@ -107,11 +109,11 @@ async fn reasoning_and_a_fence_are_paid_for_and_not_published() {
         format!("Okay, a harbour.\n</think>\n\n{SUMMARY}"),
         format!("```markdown\n{SUMMARY}\n```"),
     ] {
-        let house = house_for(&OPENAI, "").await;
+        let deployment = house_for(&OPENAI, "").await;
         let faults = Faults::start(Vec::new(), OPENAI.ok(&text, "stop", 80, 0, 200)).await;
-        let worker = start(&house, one_attempt(&house, &faults));
-        house.route("one").await;
-        let outcome = outcome(&house).await;
+        let worker = start(&deployment, one_attempt(&deployment, &faults));
+        deployment.route("one").await;
+        let outcome = outcome(&deployment).await;
         assert_eq!((outcome.summary.as_deref(), outcome.output_tokens), (Some(SUMMARY), 200), "{text}");
         worker.stop().await;
     }
@@ -119,11 +121,11 @@ async fn reasoning_and_a_fence_are_paid_for_and_not_published() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reasoning_without_end_is_a_cut_answer() {
-    let house = house_for(&OPENAI, "").await;
+    let deployment = house_for(&OPENAI, "").await;
     let faults = Faults::start(Vec::new(), OPENAI.ok("<think>The user wants", "stop", 80, 0, 200)).await;
-    let worker = start(&house, one_attempt(&house, &faults));
-    house.route("one").await;
-    let trial = escalations(&house, 1).await.remove(0).trial;
+    let worker = start(&deployment, one_attempt(&deployment, &faults));
+    deployment.route("one").await;
+    let trial = escalations(&deployment, 1).await.remove(0).trial;
     assert_eq!(trial.result, TrialResult::FailedChecks);
     assert!(trial.failed_checks.iter().any(|check| check == "truncated"), "{:?}", trial.failed_checks);
     worker.stop().await;
@@ -135,15 +137,15 @@ async fn the_policy_bounds_what_one_document_may_cost() {
     let Answer::Http { body, .. } = OPENAI.ok(SUMMARY, "stop", 80, 0, 20) else { unreachable!() };
     let error = Answer::json(200, &json!({ "error": { "code": 429, "message": "upstream" } }));
     for failure in [OPENAI.problem((500, "server_error", "")), Answer::Half(body), Answer::Closes, error] {
-        let house = house_for(&OPENAI, "max_paid_requests = 3\n").await;
+        let deployment = house_for(&OPENAI, "max_paid_requests = 3\n").await;
         let faults = Faults::start(Vec::new(), failure.clone()).await;
-        let worker = start(&house, one_attempt(&house, &faults));
-        house.route("one").await;
-        let trial = escalations(&house, 1).await.remove(0).trial;
+        let worker = start(&deployment, one_attempt(&deployment, &faults));
+        deployment.route("one").await;
+        let trial = escalations(&deployment, 1).await.remove(0).trial;
         assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "paid_requests_exhausted"));
         worker.stop().await;
         assert_eq!(faults.seen().len(), 3, "{failure:?}");
-        let metrics = house.house.recorder.render();
+        let metrics = deployment.runtime.recorder.render();
         assert!(metrics.contains("precis_api_repeated_requests_total{tier=\"api\"}"), "{metrics}");
     }
 }
@@ -151,21 +153,21 @@ async fn the_policy_bounds_what_one_document_may_cost() {
 /// A server that speaks another format is not paid for every document twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_answers_in_a_row_end_the_spending() {
-    let house = house_for(&OPENAI, "").await;
+    let deployment = house_for(&OPENAI, "").await;
     let faults = Faults::start(Vec::new(), garbled()).await;
-    let mut settings = one_attempt(&house, &faults);
+    let mut settings = one_attempt(&deployment, &faults);
     settings.openai.max_concurrency = 1;
     settings.openai.breaker = BreakerSettings { refuse_after_ms: 0, ..BreakerSettings::default() };
-    let worker = start(&house, settings);
+    let worker = start(&deployment, settings);
     for number in 0..40 {
-        house.route(&format!("document-{number}")).await;
+        deployment.route(&format!("document-{number}")).await;
     }
-    for escalation in escalations(&house, 40).await {
+    for escalation in escalations(&deployment, 40).await {
         assert_eq!(escalation.trial.code, "provider_unreadable");
     }
     worker.stop().await;
     assert_eq!(faults.seen().len(), 20);
-    let metrics = house.house.recorder.render();
+    let metrics = deployment.runtime.recorder.render();
     assert!(metrics.contains("precis_api_unreadable_state{provider=\"openai\",model=\"gpt-5.4-nano\"}"), "{metrics}");
 }
 
@@ -178,10 +180,10 @@ async fn call(caller: &Caller, requests: &PaidRequests) -> Result<(), ApiError> 
 /// A process that dies with a request in flight has paid for it: the next process knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_its_process_died_with_counts() {
-    let house = house_for(&OPENAI, "").await;
+    let deployment = house_for(&OPENAI, "").await;
     let store = MemoryStore::new();
     let faults = Faults::start(vec![Answer::Hangs, Answer::Hangs], OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let caller = Arc::new(caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(house.log())));
+    let caller = Arc::new(caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log())));
     for number in 1..=2 {
         let (caller, store) = (Arc::clone(&caller), Arc::clone(&store));
         let died = tokio::spawn(async move { call(&caller, &paid_requests(store, "document", 2)).await });
@@ -198,10 +200,10 @@ async fn a_request_that_its_process_died_with_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_surely_not_billed_does_not_count() {
-    let house = house_for(&OPENAI, "").await;
+    let deployment = house_for(&OPENAI, "").await;
     let throttled = OPENAI.problem(OPENAI.throttled).with("retry-after-ms", "1");
     let faults = Faults::start(vec![throttled; 3], OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(house.log()));
+    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log()));
     let store = MemoryStore::new();
     let requests = paid_requests(store.clone(), "document", 1);
     call(&caller, &requests).await.unwrap();
@@ -212,12 +214,12 @@ async fn what_was_surely_not_billed_does_not_count() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_that_the_store_cannot_mark() {
-    let house = house_for(&OPENAI, "").await;
+    let deployment = house_for(&OPENAI, "").await;
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(house.log()));
+    let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log()));
     let store = MemoryStore::new();
     store.fail(1.0);
     let error = call(&caller, &paid_requests(store, "document", 6)).await.unwrap_err();
     assert!(matches!(error, ApiError::Unmarked(_)), "{error}");
-    assert!(faults.seen().is_empty() && house.ledger().await.0.is_empty());
+    assert!(faults.seen().is_empty() && deployment.ledger().await.0.is_empty());
 }

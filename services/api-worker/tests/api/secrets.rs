@@ -1,5 +1,6 @@
-//! What the process says about itself while providers misbehave in every way, and repeat key and document as they do:
-//! logs at their loudest, metrics, headers and keys of records, the ledger and what goes back to the router.
+//! What the process says about itself while providers misbehave in every way, and repeat key and
+//! document as they do: logs at their loudest, metrics, headers and keys of records, the ledger and
+//! what goes back to the router.
 //!
 //! Results, answers, work, escalations' documents and dead letters hold text by design.
 
@@ -13,8 +14,8 @@ use precis_schemas::{Escalation, Outcome, Status, codec};
 use precis_telemetry::{TelemetryConfig, init_logging};
 use serde_json::json;
 
+use crate::deployment::{SUMMARY, TEXT, TestDeployment, policy};
 use crate::faults::{Answer, Faults};
-use crate::house::{SUMMARY, TEXT, TestHouse, policy};
 use crate::wires::{ANTHROPIC, KEY, OPENAI, Wire};
 use crate::worker::{settings, start};
 
@@ -57,23 +58,23 @@ fn faults(wire: &Wire) -> Vec<Answer> {
     ]
 }
 
-/// Documents go in until each fault was met; returns the house.
-async fn chaos(wire: &Wire) -> Arc<TestHouse> {
-    let house = Arc::new(TestHouse::open(&policy(wire.name, wire.model)).await);
+/// Documents go in until each fault was met; returns the deployment.
+async fn chaos(wire: &Wire) -> Arc<TestDeployment> {
+    let deployment = Arc::new(TestDeployment::open(&policy(wire.name, wire.model)).await);
     let faults = Faults::start(faults(wire), wire.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, true));
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
     for name in ["one", "two", "three", "four"] {
-        house.route(name).await;
+        deployment.route(name).await;
     }
     // One answered, one whose checks failed, one with a wrong request, one without money.
-    house.records(topics::ESCALATIONS, 3).await;
+    deployment.records(topics::ESCALATIONS, 3).await;
     let outcome: Outcome =
-        codec::decode(house.records(topics::SUMMARIES, 1).await[0].value.as_deref().unwrap()).unwrap();
+        codec::decode(deployment.records(topics::SUMMARIES, 1).await[0].value.as_deref().unwrap()).unwrap();
     assert_eq!((outcome.status, outcome.summary.as_deref()), (Status::Answered, Some(SUMMARY)));
     assert_eq!(faults.seen().len(), 10, "each fault was met");
     assert!(faults.seen().iter().all(|seen| seen.body.to_string().contains("harbour")), "the text was sent, each time");
     worker.stop().await;
-    house
+    deployment
 }
 
 fn bytes(record: &Record) -> String {
@@ -82,12 +83,12 @@ fn bytes(record: &Record) -> String {
     headers.collect::<String>() + &key
 }
 
-/// Everything about a house that may be shown to people who may see no document.
-async fn show(house: &TestHouse) -> String {
-    let mut shown = house.house.recorder.render();
+/// Everything about a deployment that may be shown to people who may see no document.
+async fn show(deployment: &TestDeployment) -> String {
+    let mut shown = deployment.runtime.recorder.render();
     let work = topics::work("api");
     for topic in [topics::ESCALATIONS, topics::SUMMARIES, topics::LEDGER, topics::CONTROL, &work] {
-        for record in house.all_records(topic).await {
+        for record in deployment.all_records(topic).await {
             shown += &bytes(&record);
             let value = record.value.as_deref().unwrap();
             if [topics::LEDGER, topics::CONTROL].contains(&topic) {
@@ -99,7 +100,7 @@ async fn show(house: &TestHouse) -> String {
             }
         }
     }
-    assert!(house.all_records(topics::DEAD_LETTERS).await.is_empty());
+    assert!(deployment.all_records(topics::DEAD_LETTERS).await.is_empty());
     shown
 }
 
@@ -112,8 +113,8 @@ async fn child() {
     }
     init_logging(&TelemetryConfig { log_level: "trace".to_owned(), ..TelemetryConfig::default() }).unwrap();
     for wire in [&ANTHROPIC, &OPENAI] {
-        let house = chaos(wire).await;
-        println!("{}", show(&house).await);
+        let deployment = chaos(wire).await;
+        println!("{}", show(&deployment).await);
     }
 }
 

@@ -18,12 +18,12 @@ use precis_schemas::{SettlementResult, SwitchState};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
+use crate::deployment::{TENANT, TestDeployment, policy, spending, unlimited};
 use crate::faults::{Answer, Faults};
-use crate::house::{TENANT, TestHouse, policy, spending, unlimited};
 use crate::wires::ANTHROPIC;
 
-async fn house() -> Arc<TestHouse> {
-    Arc::new(TestHouse::open(&policy(ANTHROPIC.name, ANTHROPIC.model)).await)
+async fn deployment() -> Arc<TestDeployment> {
+    Arc::new(TestDeployment::open(&policy(ANTHROPIC.name, ANTHROPIC.model)).await)
 }
 
 async fn switch(log: &dyn Log, state: SwitchState) {
@@ -43,35 +43,35 @@ async fn seen(faults: &Faults, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_for_its_place_goes_back_at_once() {
-    let house = house().await;
+    let deployment = deployment().await;
     let faults = Faults::start(Vec::new(), Answer::Hangs).await;
-    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
+    let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
     caller.pacer = Arc::new(Pacer::new(Pace { concurrency: 1, requests_per_minute: None, tokens_per_minute: None }));
     let caller = Arc::new(caller);
     let start = || {
-        let (caller, house) = (Arc::clone(&caller), Arc::clone(&house));
-        tokio::spawn(async move { call(&caller, &house.clearance()).await })
+        let (caller, deployment) = (Arc::clone(&caller), Arc::clone(&deployment));
+        tokio::spawn(async move { call(&caller, &deployment.clearance()).await })
     };
     let in_flight = start();
     seen(&faults, 1).await;
     let waiting = start();
-    switch(&*house.log(), SwitchState::Off).await;
+    switch(&*deployment.log(), SwitchState::Off).await;
     assert_eq!(waiting.await.unwrap().unwrap_err().code(), "tier_off");
     assert!(!in_flight.is_finished(), "what has left is let finish, and was not waited for");
     in_flight.abort();
-    assert_eq!((faults.seen().len(), house.ledger().await.0.len()), (1, 1));
+    assert_eq!((faults.seen().len(), deployment.ledger().await.0.len()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_for_its_next_try_goes_back_at_once() {
-    let house = house().await;
+    let deployment = deployment().await;
     let throttled = ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "25");
     let faults = Faults::start(Vec::new(), throttled).await;
-    let caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
-    let clearance = house.clearance();
+    let caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
+    let clearance = deployment.clearance();
     let off = async {
         seen(&faults, 1).await;
-        switch(&*house.log(), SwitchState::Off).await;
+        switch(&*deployment.log(), SwitchState::Off).await;
     };
     let (result, ()) = tokio::join!(call(&caller, &clearance), off);
     assert_eq!(result.unwrap_err().code(), "tier_off");
@@ -80,14 +80,14 @@ async fn a_request_that_waits_for_its_next_try_goes_back_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draining_tier_finishes_what_it_has() {
-    let house = house().await;
+    let deployment = deployment().await;
     let again = ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "1");
     let faults = Faults::start(vec![again], ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
-    let caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(house.log()));
-    let clearance = house.clearance();
+    let caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
+    let clearance = deployment.clearance();
     let drain = async {
         seen(&faults, 1).await;
-        switch(&*house.log(), SwitchState::Drain).await;
+        switch(&*deployment.log(), SwitchState::Drain).await;
     };
     let (result, ()) = tokio::join!(call(&caller, &clearance), drain);
     assert!(result.is_ok());
@@ -96,26 +96,26 @@ async fn a_draining_tier_finishes_what_it_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_word_is_spoken_after_the_ledger_and_what_does_not_leave_costs_nothing() {
-    let house = house().await;
+    let deployment = deployment().await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
-    let slow = Arc::new(SlowLedger(Arc::clone(&house)));
+    let slow = Arc::new(SlowLedger(Arc::clone(&deployment)));
     let caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(slow));
-    assert_eq!(call(&caller, &house.clearance()).await.unwrap_err().code(), "tier_off");
+    assert_eq!(call(&caller, &deployment.clearance()).await.unwrap_err().code(), "tier_off");
     assert!(faults.seen().is_empty());
-    let (attempts, settlements) = house.ledger().await;
+    let (attempts, settlements) = deployment.ledger().await;
     assert_eq!((attempts.len(), settlements.len()), (1, 1));
     assert_eq!(settlements[0].result, SettlementResult::NotBilled);
 }
 
 /// Takes so long to write an attempt that the tier is off, and known to be, before it is done.
-struct SlowLedger(Arc<TestHouse>);
+struct SlowLedger(Arc<TestDeployment>);
 
 #[async_trait]
 impl Log for SlowLedger {
     async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError> {
         let is_attempt = outputs.iter().any(|output| output.topic == topics::LEDGER);
         let positions = self.0.log().publish(outputs).await?;
-        if is_attempt && self.0.house.control.switches().is_empty() {
+        if is_attempt && self.0.deployment.control.switches().is_empty() {
             switch(&*self.0.log(), SwitchState::Off).await;
             self.0.clearance().lost().await;
         }

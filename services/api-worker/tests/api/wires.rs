@@ -24,7 +24,8 @@ pub(crate) struct Wire {
     message: fn(text: &str, finish: &str, input: u64, cached: u64, output: u64) -> Value,
     finishes: [(&'static str, &'static str); 3],
     error: fn(code: &str, message: &str) -> Value,
-    /// Status, code and message of each failure: out of money in all its forms, then what never succeeds.
+    /// Status, code and message of each failure: out of money in all its forms, then what never
+    /// succeeds.
     pub(crate) out_of_money: &'static [(u16, &'static str, &'static str)],
     pub(crate) too_long: (u16, &'static str, &'static str),
     pub(crate) wrong_key: (u16, &'static str, &'static str),
@@ -126,7 +127,7 @@ impl Wire {
         }
     }
 
-    /// A whole answer; `finish` as the house spells it.
+    /// A whole answer; `finish` as Précis spells it.
     pub(crate) fn ok(&self, text: &str, finish: &str, input: u64, cached: u64, output: u64) -> Answer {
         let (_, theirs) = self.finishes.iter().find(|(ours, _)| *ours == finish).unwrap();
         Answer::json(200, &(self.message)(text, theirs, input, cached, output)).with(self.request_id_header, "req_1")

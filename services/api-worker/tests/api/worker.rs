@@ -8,14 +8,15 @@ use precis_pipeline::topics;
 use precis_schemas::{Escalation, Outcome, SettlementResult, Status, SwitchState, TrialResult, codec};
 use tokio_util::sync::CancellationToken;
 
+use crate::deployment::{SUMMARY, TestDeployment, policy};
 use crate::faults::Faults;
-use crate::house::{SUMMARY, TestHouse, policy};
 use crate::wires::{ANTHROPIC, KEY, OPENAI, Wire};
 
-/// Settings with both providers at this server. The keys come from a file, so that no test depends on the environment.
-pub(crate) fn settings(house: &TestHouse, url: &str, with_key: bool) -> ApiWorkerSettings {
+/// Settings with both providers at this server. The keys come from a file, so that no test depends
+/// on the environment.
+pub(crate) fn settings(deployment: &TestDeployment, url: &str, with_key: bool) -> ApiWorkerSettings {
     let mut settings = ApiWorkerSettings::default();
-    let key_file = house.root.path().join("key");
+    let key_file = deployment.root.path().join("key");
     std::fs::write(&key_file, format!("{KEY}\n")).unwrap();
     settings.anthropic.base_url = Some(url.to_owned());
     settings.openai.base_url = Some(format!("{url}/v1"));
@@ -31,10 +32,10 @@ pub(crate) struct Running {
     task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
-pub(crate) fn start(house: &Arc<TestHouse>, settings: ApiWorkerSettings) -> Running {
+pub(crate) fn start(deployment: &Arc<TestDeployment>, settings: ApiWorkerSettings) -> Running {
     let shutdown = CancellationToken::new();
-    let (house, token) = (Arc::clone(house), shutdown.clone());
-    Running { shutdown, task: tokio::spawn(async move { run(&house.house, settings, token).await }) }
+    let (deployment, token) = (Arc::clone(deployment), shutdown.clone());
+    Running { shutdown, task: tokio::spawn(async move { run(&deployment.runtime, settings, token).await }) }
 }
 
 impl Running {
@@ -44,34 +45,34 @@ impl Running {
     }
 }
 
-async fn house_for(wire: &Wire) -> Arc<TestHouse> {
-    Arc::new(TestHouse::open(&policy(wire.name, wire.model)).await)
+async fn house_for(wire: &Wire) -> Arc<TestDeployment> {
+    Arc::new(TestDeployment::open(&policy(wire.name, wire.model)).await)
 }
 
-async fn outcomes(house: &TestHouse, count: usize) -> Vec<Outcome> {
-    let records = house.records(topics::SUMMARIES, count).await;
+async fn outcomes(deployment: &TestDeployment, count: usize) -> Vec<Outcome> {
+    let records = deployment.records(topics::SUMMARIES, count).await;
     records.iter().map(|record| codec::decode(record.value.as_deref().unwrap()).unwrap()).collect()
 }
 
-async fn escalation(house: &TestHouse) -> Escalation {
-    codec::decode(house.records(topics::ESCALATIONS, 1).await[0].value.as_deref().unwrap()).unwrap()
+async fn escalation(deployment: &TestDeployment) -> Escalation {
+    codec::decode(deployment.records(topics::ESCALATIONS, 1).await[0].value.as_deref().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_is_answered_checked_paid_and_settled() {
     for wire in [&ANTHROPIC, &OPENAI] {
-        let house = house_for(wire).await;
+        let deployment = house_for(wire).await;
         let faults =
             Faults::start(vec![wire.problem((500, "api_error", ""))], wire.ok(SUMMARY, "stop", 80, 0, 20)).await;
-        let worker = start(&house, settings(&house, &faults.url, true));
-        house.route("one").await;
-        let outcome = outcomes(&house, 1).await.remove(0);
+        let worker = start(&deployment, settings(&deployment, &faults.url, true));
+        deployment.route("one").await;
+        let outcome = outcomes(&deployment, 1).await.remove(0);
         assert_eq!((outcome.status, outcome.summary.as_deref()), (Status::Answered, Some(SUMMARY)), "{outcome:?}");
         assert_eq!((outcome.tier.as_deref(), outcome.input_tokens, outcome.output_tokens), (Some("api"), 80, 20));
         let model = outcome.model.unwrap();
         assert_eq!((model.provider.as_str(), model.name.as_str()), (wire.name, wire.model));
         worker.stop().await;
-        let (attempts, settlements) = house.ledger().await;
+        let (attempts, settlements) = deployment.ledger().await;
         assert_eq!((attempts.len(), settlements.len(), faults.seen().len()), (2, 2, 2));
         let billed = settlements.iter().find(|settlement| settlement.result == SettlementResult::Billed).unwrap();
         assert_eq!((outcome.cost, outcome.price_digest), (billed.cost, Some(billed.price_digest.clone())));
@@ -81,115 +82,116 @@ async fn a_document_is_answered_checked_paid_and_settled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_fails_its_checks_goes_back_and_is_kept() {
-    let house = house_for(&OPENAI).await;
+    let deployment = house_for(&OPENAI).await;
     let faults = Faults::start(Vec::new(), OPENAI.ok("In 1899 the harbour had 17 basins.", "length", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, true));
-    house.route("one").await;
-    let trial = escalation(&house).await.trial;
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    deployment.route("one").await;
+    let trial = escalation(&deployment).await.trial;
     assert_eq!((trial.tier.as_str(), trial.result), ("api", TrialResult::FailedChecks));
     assert!(trial.failed_checks.iter().any(|check| check == "truncated"), "{:?}", trial.failed_checks);
-    assert!(house.house.store.get(&trial.answer_key.unwrap()).await.unwrap().is_some());
+    assert!(deployment.runtime.store.get(&trial.answer_key.unwrap()).await.unwrap().is_some());
     worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_the_tier_is_off_and_documents_go_back_until_there_is_one() {
-    let house = house_for(&ANTHROPIC).await;
+    let deployment = house_for(&ANTHROPIC).await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, false));
-    house.route("one").await;
-    let trial = escalation(&house).await.trial;
+    let worker = start(&deployment, settings(&deployment, &faults.url, false));
+    deployment.route("one").await;
+    let trial = escalation(&deployment).await.trial;
     assert_eq!((trial.tier.as_str(), trial.result), ("api", TrialResult::Refused));
     assert!(faults.seen().is_empty());
     worker.stop().await;
-    let switch = house.house.control.switches().remove(0);
+    let switch = deployment.runtime.control.switches().remove(0);
     assert_eq!((switch.tier.as_str(), switch.state, switch.reason.as_str()), ("api", SwitchState::Off, "no_key"));
 
-    let worker = start(&house, settings(&house, &faults.url, true));
-    let mut changes = house.records(topics::CONTROL, 2).await;
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    let mut changes = deployment.records(topics::CONTROL, 2).await;
     let switch: precis_schemas::TierSwitch = codec::decode(changes.remove(1).value.as_deref().unwrap()).unwrap();
     assert_eq!(switch.state, SwitchState::On);
-    house.route("two").await;
-    assert_eq!(outcomes(&house, 1).await[0].document_id, "two");
+    deployment.route("two").await;
+    assert_eq!(outcomes(&deployment, 1).await[0].document_id, "two");
     worker.stop().await;
 }
 
-/// A key that cannot be sent is like none: what needs it is off, and the worker goes on for the others.
+/// A key that cannot be sent is like none: what needs it is off, and the worker goes on for the
+/// others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_sent_switches_its_tier_off() {
-    let house = house_for(&ANTHROPIC).await;
+    let deployment = house_for(&ANTHROPIC).await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let mut settings = settings(&house, &faults.url, true);
-    let key_file = house.root.path().join("two-lines");
+    let mut settings = settings(&deployment, &faults.url, true);
+    let key_file = deployment.root.path().join("two-lines");
     std::fs::write(&key_file, "first\nsecond\n").unwrap();
     settings.anthropic.key_file = Some(key_file);
-    let worker = start(&house, settings);
-    house.route("one").await;
-    assert_eq!(escalation(&house).await.trial.result, TrialResult::Refused);
+    let worker = start(&deployment, settings);
+    deployment.route("one").await;
+    assert_eq!(escalation(&deployment).await.trial.result, TrialResult::Refused);
     assert!(faults.seen().is_empty());
     worker.stop().await;
-    let switch = house.house.control.switches().remove(0);
+    let switch = deployment.runtime.control.switches().remove(0);
     assert_eq!((switch.state, switch.reason.as_str()), (SwitchState::Off, "key_unusable"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_an_operator_set_is_left_alone() {
-    let house = house_for(&OPENAI).await;
-    switch_tier(&*house.log(), "api", SwitchState::Off, "maintenance", "someone").await.unwrap();
+    let deployment = house_for(&OPENAI).await;
+    switch_tier(&*deployment.log(), "api", SwitchState::Off, "maintenance", "someone").await.unwrap();
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, true));
-    house.route("one").await;
-    assert_eq!(escalation(&house).await.trial.result, TrialResult::Refused);
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    deployment.route("one").await;
+    assert_eq!(escalation(&deployment).await.trial.result, TrialResult::Refused);
     worker.stop().await;
     assert!(faults.seen().is_empty());
-    assert_eq!(house.records(topics::CONTROL, 1).await.len(), 1, "nothing was added");
+    assert_eq!(deployment.records(topics::CONTROL, 1).await.len(), 1, "nothing was added");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_without_a_price_is_never_called() {
-    let house = Arc::new(TestHouse::open(&policy("openai", "gpt-of-unknown-price")).await);
+    let deployment = Arc::new(TestDeployment::open(&policy("openai", "gpt-of-unknown-price")).await);
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, true));
-    house.route("one").await;
-    assert_eq!(escalation(&house).await.trial.result, TrialResult::Refused);
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    deployment.route("one").await;
+    assert_eq!(escalation(&deployment).await.trial.result, TrialResult::Refused);
     worker.stop().await;
-    assert_eq!(house.house.control.switches()[0].reason, "price_unknown");
-    assert!(faults.seen().is_empty() && house.ledger().await.0.is_empty());
+    assert_eq!(deployment.runtime.control.switches()[0].reason, "price_unknown");
+    assert!(faults.seen().is_empty() && deployment.ledger().await.0.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_room_in_a_budget_documents_go_back_and_nothing_is_sent() {
     let budget = "[[budgets]]\nname = \"tiny\"\nwindow = \"day\"\nusd = \"0.00000001\"\ntenant = \"*\"\n";
-    let house = Arc::new(TestHouse::open(&(policy(OPENAI.name, OPENAI.model) + budget)).await);
+    let deployment = Arc::new(TestDeployment::open(&(policy(OPENAI.name, OPENAI.model) + budget)).await);
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, true));
-    house.route("one").await;
-    let trial = escalation(&house).await.trial;
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    deployment.route("one").await;
+    let trial = escalation(&deployment).await.trial;
     assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "budget_exhausted"));
     worker.stop().await;
-    assert!(faults.seen().is_empty() && house.ledger().await.0.is_empty());
-    let metrics = house.house.recorder.render();
+    assert!(faults.seen().is_empty() && deployment.ledger().await.0.is_empty());
+    let metrics = deployment.runtime.recorder.render();
     assert!(metrics.contains("precis_budget_left_dollars{budget=\"tiny\"}"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_of_a_provider_that_stays_down_go_to_other_tiers_until_it_answers_again() {
-    let house = house_for(&ANTHROPIC).await;
+    let deployment = house_for(&ANTHROPIC).await;
     let down = vec![ANTHROPIC.problem((529, "overloaded_error", "")); 3];
     let faults = Faults::start(down, ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let mut settings = settings(&house, &faults.url, true);
+    let mut settings = settings(&deployment, &faults.url, true);
     let breaker = BreakerSettings { min_requests: 3, open_ms: 100, refuse_after_ms: 0, ..BreakerSettings::default() };
     settings.anthropic.breaker = breaker;
-    let worker = start(&house, settings);
-    house.route("one").await;
-    let trial = escalation(&house).await.trial;
+    let worker = start(&deployment, settings);
+    deployment.route("one").await;
+    let trial = escalation(&deployment).await.trial;
     assert_eq!((trial.result, trial.code.as_str()), (TrialResult::Refused, "provider_down"));
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    house.route("two").await;
-    assert_eq!(outcomes(&house, 1).await[0].document_id, "two");
+    deployment.route("two").await;
+    assert_eq!(outcomes(&deployment, 1).await[0].document_id, "two");
     worker.stop().await;
     assert_eq!(faults.seen().len(), 4);
-    let metrics = house.house.recorder.render();
+    let metrics = deployment.runtime.recorder.render();
     for line in [
         "precis_api_breaker_state{provider=\"anthropic\",model=\"claude-haiku-4-5\"}",
         "precis_answer_tokens_total{tier=\"api\",kind=\"input\"}",
@@ -202,19 +204,19 @@ async fn documents_of_a_provider_that_stays_down_go_to_other_tiers_until_it_answ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_policys_model_is_asked_without_a_restart() {
-    let house = house_for(&OPENAI).await;
+    let deployment = house_for(&OPENAI).await;
     let faults =
         Faults::start(vec![OPENAI.ok(SUMMARY, "stop", 80, 0, 20)], ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
-    let worker = start(&house, settings(&house, &faults.url, true));
-    house.route("one").await;
-    outcomes(&house, 1).await;
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    deployment.route("one").await;
+    outcomes(&deployment, 1).await;
     let text = policy(ANTHROPIC.name, ANTHROPIC.model);
-    let digest = apply_policy(&*house.log(), &*house.house.store, &text, "", "someone").await.unwrap();
-    while house.house.control.governing().digest != digest {
-        house.house.control.for_record(&digest, false).await.unwrap();
+    let digest = apply_policy(&*deployment.log(), &*deployment.runtime.store, &text, "", "someone").await.unwrap();
+    while deployment.runtime.control.effective().digest != digest {
+        deployment.runtime.control.for_record(&digest, false).await.unwrap();
     }
-    house.route("two").await;
-    let second = outcomes(&house, 2).await.remove(1);
+    deployment.route("two").await;
+    let second = outcomes(&deployment, 2).await.remove(1);
     assert_eq!(second.model.unwrap().name, ANTHROPIC.model);
     worker.stop().await;
     let models: Vec<_> = faults.seen().iter().map(|seen| seen.body["model"].clone()).collect();
@@ -225,6 +227,6 @@ async fn another_policys_model_is_asked_without_a_restart() {
 async fn without_tiers_at_a_provider_the_worker_waits_and_stops() {
     let policy =
         "version = 1\n[[tiers]]\nname = \"gpu\"\nkind = \"gpu\"\nshare = 1.0\nmax_sensitivity = \"restricted\"\n";
-    let house = Arc::new(TestHouse::open(policy).await);
-    start(&house, ApiWorkerSettings::default()).stop().await;
+    let deployment = Arc::new(TestDeployment::open(policy).await);
+    start(&deployment, ApiWorkerSettings::default()).stop().await;
 }

@@ -1,9 +1,7 @@
-//! `precis audit`: what was done to the house, read from `audit`.
+//! `precis audit`: what operators did, read from `audit`.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_flow::{ReadStart, Record};
@@ -11,14 +9,12 @@ use precis_pipeline::topics;
 use precis_schemas::{AuditRecord, codec};
 use serde::Serialize;
 
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    follow::read_to_end,
-    output::{Output, Table},
-    report,
-};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::follow::read_to_end;
+use crate::output::{Output, Table};
+use crate::report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +31,7 @@ const WAIT: Duration = Duration::from_millis(500);
 /// Characters of a digest that tell two apart.
 const DIGEST_CHARACTERS: usize = 64;
 
-/// Show what was done to the house, by whom and why
+/// Show what operators did, by whom and why
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

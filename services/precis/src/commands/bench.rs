@@ -1,4 +1,5 @@
-//! `precis bench`: what this machine and this model give, measured in the engine that the workers run.
+//! `precis bench`: what this machine and this model give, measured in the engine that the workers
+//! run.
 
 mod measure;
 mod prompts;
@@ -11,7 +12,10 @@ use clap::ValueEnum;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_inference::{Engine, EngineConfig, bench};
 
-use crate::{cli::Globals, environment::Environment, exit::Exit, output::Output};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,7 +99,8 @@ impl Args {
 /// Runs the command.
 ///
 /// # Errors
-/// Inputs that cannot be read; the engine's: a model that cannot be had, too little memory, prompts that can never fit.
+/// Inputs that cannot be read; the engine's: a model that cannot be had, too little memory, prompts
+/// that can never fit.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
     let worker: GpuWorkerSettings = environment.settings.section("gpu_worker")?;

@@ -6,12 +6,16 @@ use precis_config::reference::markdown;
 use precis_flow::LogConfig;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_objects::StoreConfig;
-use precis_pipeline::house::{HouseSettings, PolicySettings, TopicSettings};
+use precis_pipeline::runtime::{CommonSettings, PolicySettings, TopicSettings};
 use precis_router::RouterSettings;
 use precis_telemetry::TelemetryConfig;
 use serde_json::json;
 
-use crate::{cli::Globals, compose::Sections, environment::Environment, exit::Exit, output::Output};
+use crate::cli::Globals;
+use crate::compose::Sections;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,7 +109,7 @@ fn check(globals: &Globals, out: &Output) -> anyhow::Result<Exit> {
 }
 
 fn read_all(environment: &Environment) -> anyhow::Result<()> {
-    HouseSettings::read(&environment.settings)?;
+    CommonSettings::read(&environment.settings)?;
     Sections::read(&environment.settings)?.api_worker.check_keys()?;
     Ok(())
 }
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reference_has_every_section_of_the_house() {
+    fn the_reference_has_every_section() {
         let documented: Vec<_> = sections().map(|(name, _)| name).to_vec();
         for section in precis_config::SECTIONS {
             assert!(documented.contains(&section), "{section} is not in the reference");

@@ -4,7 +4,9 @@ mod list;
 mod replay;
 mod show;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -12,7 +14,11 @@ use precis_flow::Log;
 use precis_pipeline::topics;
 use precis_schemas::{DeadLetter, DeadLetterAction, codec};
 
-use crate::{cli::Globals, environment::Environment, exit::Exit, follow::read_to_end, output::Output};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::follow::read_to_end;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:

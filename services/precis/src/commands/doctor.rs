@@ -1,10 +1,14 @@
-//! `precis doctor`: whether everything that the services need is there, each with what to do if not.
+//! `precis doctor`: whether everything that the services need is there, each with what to do if
+//! not.
 
 mod checks;
 
 use serde::Serialize;
 
-use crate::{cli::Globals, environment::Environment, exit::Exit, output::Output};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,13 +8,11 @@ use precis_gpu_worker::ModelSettings;
 use precis_inference::models::{self, ModelEntry, Progress};
 use serde_json::json;
 
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    output::{Output, Table},
-    progress::{bytes_bar, message},
-};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::{Output, Table};
+use crate::progress::{bytes_bar, message};
 
 const EXAMPLES: &str = "\
 Examples:

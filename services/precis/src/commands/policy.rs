@@ -5,29 +5,25 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Subcommand;
 use precis_flow::Log;
-use precis_pipeline::{
-    Control,
-    audit::Actor,
-    control::apply_policy,
-    house::{HouseSettings, TopicSettings},
-    topics,
-};
+use precis_pipeline::audit::Actor;
+use precis_pipeline::control::apply_policy;
+use precis_pipeline::runtime::{CommonSettings, TopicSettings};
+use precis_pipeline::{Control, topics};
 use precis_policy::{Policy, Tier, TierKind};
 use serde_json::json;
 
-use super::{operator, topics::record_created};
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    output::{Output, Table},
-    report,
-};
+use super::operator;
+use super::topics::record_created;
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::{Output, Table};
+use crate::report;
 
 const EXAMPLES: &str = "\
 Examples:
   precis policy check infra/policy/70-20-10.toml
-  precis policy apply infra/policy/70-20-10.toml --reason \"contracts stay in the house\"
+  precis policy apply infra/policy/70-20-10.toml --reason \"contracts stay on our machines\"
   precis policy show
   precis policy show --toml > policy.toml
 
@@ -113,7 +109,7 @@ async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, o
         return Ok(Exit::SomeFailed);
     };
     let (log, store) = (environment.log().await?, environment.store().await?);
-    let topics = HouseSettings::read(&environment.settings)?.topics;
+    let topics = CommonSettings::read(&environment.settings)?.topics;
     create_work_topics(&*log, &topics, &policy, Actor { by, reason }).await?;
     let digest = apply_policy(&*log, &*store, &text, reason, by).await?;
     if out.json() {
@@ -128,11 +124,12 @@ async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, o
 pub(crate) fn model_of(tier: &Tier) -> String {
     match (&tier.provider, &tier.model) {
         (Some(provider), Some(model)) => format!("{provider}/{model}"),
-        _ => "the house's own".to_owned(),
+        _ => "the built-in engine's".to_owned(),
     }
 }
 
-/// The topics of a policy's tiers, before it is in force: a router that has it writes to them at once.
+/// The topics of a policy's tiers, before it is in force: a router that has it writes to them at
+/// once.
 ///
 /// # Errors
 /// The log's.
@@ -153,15 +150,15 @@ pub(crate) async fn create_work_topics(
 
 async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
-    let start = HouseSettings::read(&environment.settings)?.policy.load()?;
+    let start = CommonSettings::read(&environment.settings)?.policy.load()?;
     let control = Control::follow(&log, start).await?;
-    let (governing, applied) = (control.governing(), control.applied());
+    let (effective, applied) = (control.effective(), control.applied());
     let text = applied.as_ref().map(|applied| applied.toml.as_str());
     if as_toml {
         // What was never applied is what the settings, or this build, start with.
         let text = match text {
             Some(text) => text.to_owned(),
-            None => toml::to_string(&*governing.policy)?,
+            None => toml::to_string(&*effective.policy)?,
         };
         out.file(text.trim_end());
         return Ok(Exit::Done);
@@ -169,10 +166,10 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
     if out.json() {
         let applied =
             applied.as_ref().map(|applied| json!({ "by": applied.applied_by, "at": report::utc(applied.applied_at) }));
-        out.value(&json!({ "digest": governing.digest, "applied": applied, "policy": &*governing.policy }))?;
+        out.value(&json!({ "digest": effective.digest, "applied": applied, "policy": &*effective.policy }))?;
         return Ok(Exit::Done);
     }
-    out.line(format_args!("policy {}", report::short(&governing.digest)));
+    out.line(format_args!("policy {}", report::short(&effective.digest)));
     match &applied {
         Some(applied) => {
             out.line(format_args!("applied by {} at {}", applied.applied_by, report::utc(applied.applied_at)));
@@ -180,7 +177,7 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
         None => out.line("none was applied: this is what the settings start with"),
     }
     let mut table = Table::new(&["Tier", "Kind", "Model", "Share", "Most sensitive", "Residency", "Enabled"]);
-    for tier in &governing.policy.tiers {
+    for tier in &effective.policy.tiers {
         table.row([
             tier.name.clone(),
             match tier.kind {

@@ -1,21 +1,21 @@
 //! `precis results`: how documents ended, read from `summaries`.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use precis_flow::{ReadStart, Record};
 use precis_objects::keys;
-use precis_pipeline::{settle::REPEAT_HEADER, topics};
+use precis_pipeline::settle::REPEAT_HEADER;
+use precis_pipeline::topics;
 use precis_schemas::{Outcome, codec};
 
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    follow::read_to_end,
-    output::Output,
-    report::{self, Row},
-};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::follow::read_to_end;
+use crate::output::Output;
+use crate::report::{self, Row};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -174,7 +174,8 @@ async fn stored(environment: &Environment, tenant: &str, id: &str, revision: i64
     Ok(bytes.as_deref().map(codec::decode).transpose()?)
 }
 
-/// The row of a record; none for a repeat, which an earlier record showed, and for another tenant's.
+/// The row of a record; none for a repeat, which an earlier record showed, and for another
+/// tenant's.
 fn row(record: &Record, tenant: Option<&str>) -> anyhow::Result<Option<Row>> {
     if record.headers.get(REPEAT_HEADER).is_some() {
         return Ok(None);

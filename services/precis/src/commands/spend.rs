@@ -7,13 +7,11 @@ use precis_pipeline::topics;
 use precis_schemas::Usd;
 use serde::Serialize;
 
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    follow,
-    output::{Output, Table},
-};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::follow;
+use crate::output::{Output, Table};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,23 +3,18 @@
 use std::sync::Arc;
 
 use precis_flow::{Log, TopicStatus};
-use precis_pipeline::{
-    Control,
-    house::{self, HouseSettings},
-    topics,
-};
+use precis_pipeline::runtime::{self, CommonSettings};
+use precis_pipeline::{Control, topics};
 use precis_policy::TierKind;
 use precis_schemas::{PolicyApplied, SwitchState, TierSwitch};
 use serde::Serialize;
 
 use super::policy::model_of;
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    output::{Output, Table},
-    report,
-};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::{Output, Table};
+use crate::report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,17 +81,17 @@ struct Topic {
 /// The log's.
 pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
-    let settings = HouseSettings::read(&environment.settings)?;
+    let settings = CommonSettings::read(&environment.settings)?;
     let log = environment.log().await?;
     let control = Control::follow(&log, settings.policy.load()?).await?;
-    let (governing, applied) = (control.governing(), control.applied());
-    let tiers = tiers(&governing.policy, &control.switches());
+    let (effective, applied) = (control.effective(), control.applied());
+    let tiers = tiers(&effective.policy, &control.switches());
     let mut stages = vec![precis_router::STAGE.to_owned()];
     stages.extend(tiers.iter().map(|tier| topics::work(&tier.name)));
     let status = Status {
         log: log.describe(),
         store: environment.store_place()?,
-        policy: policy(governing.digest, applied),
+        policy: policy(effective.digest, applied),
         groups: groups(&log, &stages).await?,
         topics: log.topics().await?.iter().map(topic).collect(),
         tiers,
@@ -141,7 +136,7 @@ fn tiers(policy: &precis_policy::Policy, switches: &[TierSwitch]) -> Vec<Tier> {
 async fn groups(log: &Arc<dyn Log>, stages: &[String]) -> anyhow::Result<Vec<Group>> {
     let mut groups = Vec::new();
     for stage in stages {
-        let group = house::group(stage);
+        let group = runtime::group(stage);
         let partitions = log.group_lag(&group).await?;
         let lag = partitions.iter().map(|partition| partition.lag).sum();
         groups.push(Group { name: group, lag, partitions: partitions.len() });

@@ -9,15 +9,13 @@ use precis_pipeline::{now_ms, topics};
 use precis_schemas::Document;
 use serde::Serialize;
 
-use crate::{
-    cli::Globals,
-    documents::{self, Wishes},
-    environment::Environment,
-    exit::Exit,
-    inputs::{self, Input, Kind, ReadOptions},
-    output::Output,
-    report,
-};
+use crate::cli::Globals;
+use crate::documents::{self, RequestOptions};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::inputs::{self, Input, Kind, ReadOptions};
+use crate::output::Output;
+use crate::report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,10 +23,11 @@ Examples:
   precis submit contracts.jsonl --tenant legal --type contract --sensitivity confidential
   pdftotext report.pdf - | precis submit - --json
 
-Ids: a line of JSON Lines may state its own `id`; otherwise the id is the file's name and a digest of text and wishes, so \
+Ids: a line of JSON Lines may state its own `id`; otherwise the id is the file's name and a digest of text and options, so \
 that submitting the same again is the same document, settled once.";
 
-/// Bytes of text up to which it travels inside the message; a larger one goes to the store first. A record may have 1 MiB, ids and headers included.
+/// Bytes of text up to which it travels inside the message; a larger one goes to the store first. A
+/// record may have 1 MiB, ids and headers included.
 const INLINE_BYTES: usize = 768 * 1024;
 /// Records published at once.
 const BATCH: usize = 64;
@@ -47,7 +46,7 @@ pub struct Args {
     #[arg(long, default_value = "text", value_name = "NAME")]
     text_field: String,
     #[command(flatten)]
-    wishes: Wishes,
+    request: RequestOptions,
     /// Whose documents these are
     #[arg(long, default_value = "local", value_name = "NAME")]
     tenant: String,
@@ -121,7 +120,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
 }
 
 fn document(input: &Input, args: &Args) -> Document {
-    let mut document = documents::document(input, &args.wishes, &[], now_ms());
+    let mut document = documents::document(input, &args.request, &[], now_ms());
     document.residency.clone_from(&args.residency);
     document.priority = args.priority;
     document.critical = args.critical;

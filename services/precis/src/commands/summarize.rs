@@ -15,16 +15,14 @@ use std::path::PathBuf;
 
 use precis_telemetry::{LogFormat, TelemetryConfig, Troubles, init_logging_and_collect};
 
-use crate::{
-    cli::Globals,
-    compose::Sections,
-    documents::Wishes,
-    environment::{Environment, Overrides},
-    exit::Exit,
-    inputs::{self, Inputs, Kind, ReadOptions},
-    output::Output,
-    report::{self, Row, Totals},
-};
+use crate::cli::Globals;
+use crate::compose::Sections;
+use crate::documents::RequestOptions;
+use crate::environment::{Environment, Overrides};
+use crate::exit::Exit;
+use crate::inputs::{self, Inputs, Kind, ReadOptions};
+use crate::output::Output;
+use crate::report::{self, Row, Totals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +33,7 @@ Examples:
 
 Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 16 MiB of text a document; a .json file, if it \
 is named itself, as an array of records. Text is UTF-8, or UTF-16 with a byte order mark. Documents longer \
-than the model's context are read in parts, never cut. A document with the same text and the same wishes as before is \
+than the model's context are read in parts, never cut. A document with the same text and the same options as before is \
 settled from what is stored.
 
 Exit codes: 0 every input has a summary, 1 wrong usage or environment, 2 some inputs have none. A reader of stdout that goes \
@@ -52,7 +50,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    wishes: Wishes,
+    request: RequestOptions,
     /// Model to use; `precis models list` shows them
     #[arg(short, long, value_name = "NAME")]
     model: Option<String>,
@@ -95,7 +93,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     failure.map_or(concluded, Err)
 }
 
-/// One machine, whatever the settings say for the services of a larger house.
+/// One machine, whatever the settings say for the services of a larger deployment.
 fn overrides(args: &Args) -> Overrides {
     let mut overrides =
         vec![("PRECIS_LOG__KIND", "embedded".to_owned()), ("PRECIS_STORE__KIND", "directory".to_owned())];
@@ -124,7 +122,8 @@ fn conclude(
     let run::Finished { mut rows, elapsed, interrupted, .. } = finished;
     rows.extend(inputs.problems.iter().map(Row::not_read));
     let totals = Totals::of(&rows, elapsed);
-    // Before anything is printed, and what is printed does not wait for it either: neither costs the other.
+    // Before anything is printed, and what is printed does not wait for it either: neither costs
+    // the other.
     let written = args.out.as_ref().map(|folder| report::write_files(folder, &rows, &totals));
     if out.json() {
         for row in &rows {
@@ -143,7 +142,10 @@ fn conclude(
     }
     if let Some(written) = written.transpose()? {
         if written.kept > 0 {
-            let (kept, folder) = (report::plural(written.kept, "better result"), written.page.parent().unwrap_or(&written.page).display());
+            let (kept, folder) = (
+                report::plural(written.kept, "better result"),
+                written.page.parent().unwrap_or(&written.page).display(),
+            );
             out.note(format_args!("{kept} of an earlier run stay in {folder}"));
         }
         out.note(format_args!("to read: {}; a JSON file for each document beside it", written.page.display()));

@@ -1,12 +1,17 @@
 //! `precis tiers`: the switch that every service obeys.
 
 use clap::Subcommand;
-use precis_pipeline::{Control, control::switch_tier, house::HouseSettings};
+use precis_pipeline::Control;
+use precis_pipeline::control::switch_tier;
+use precis_pipeline::runtime::CommonSettings;
 use precis_schemas::SwitchState;
 use serde_json::json;
 
 use super::operator;
-use crate::{cli::Globals, environment::Environment, exit::Exit, output::Output};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,8 +79,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     };
     let environment = Environment::load(globals)?;
     let log = environment.log().await?;
-    let start = HouseSettings::read(&environment.settings)?.policy.load()?;
-    let policy = Control::follow(&log, start).await?.governing().policy;
+    let start = CommonSettings::read(&environment.settings)?.policy.load()?;
+    let policy = Control::follow(&log, start).await?.effective().policy;
     let known: Vec<&str> = policy.tier_names().collect();
     anyhow::ensure!(
         known.contains(&tier.as_str()),

@@ -1,23 +1,18 @@
-//! `precis topics`: the topics that a house needs, created once.
+//! `precis topics`: the topics that a deployment needs, created once.
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use precis_flow::{Change, Log, TopicChange};
-use precis_pipeline::{
-    Control,
-    audit::{self, Actor, actions},
-    house::HouseSettings,
-    topics,
-};
+use precis_pipeline::audit::{self, Actor, actions};
+use precis_pipeline::runtime::CommonSettings;
+use precis_pipeline::{Control, topics};
 use serde_json::json;
 
 use super::operator;
-use crate::{
-    cli::Globals,
-    environment::Environment,
-    exit::Exit,
-    output::{Output, Table},
-};
+use crate::cli::Globals;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::{Output, Table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +20,7 @@ Examples:
   precis topics apply --tenant acme --tenant legal --partitions 24 --replication 3
 
 Creates what is missing: documents.<tenant> for each tenant, work.<tier> for each tier of the policy in force, and the \
-house's own. A topic that exists and differs is reported and left alone: changing one may lose or reorder records.";
+runtime's own. A topic that exists and differs is reported and left alone: changing one may lose or reorder records.";
 
 /// Create topics
 #[derive(Debug, clap::Args)]
@@ -64,7 +59,7 @@ enum Action {
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     let Action::Apply { tenant, partitions, replication, reason, by } = args.action;
     let environment = Environment::load(globals)?;
-    let settings = HouseSettings::read(&environment.settings)?;
+    let settings = CommonSettings::read(&environment.settings)?;
     let tenants = if tenant.is_empty() { settings.topics.tenants.clone() } else { tenant };
     for name in &tenants {
         anyhow::ensure!(topics::is_valid_name(name), "{name:?} is no tenant name; use 1 to 64 of a-z, 0-9, - and _");
@@ -75,7 +70,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     // The control topic first: it says which policy, and so which tiers, there are.
     let base = topics::all(&tenants, &[], partitions, replication);
     let mut changes = log.ensure_topics(&base).await?;
-    let policy = Control::follow(&log, settings.policy.load()?).await?.governing().policy;
+    let policy = Control::follow(&log, settings.policy.load()?).await?.effective().policy;
     let tiers: Vec<String> = policy.tier_names().map(str::to_owned).collect();
     let work: Vec<_> = topics::all(&[], &tiers, partitions, replication)
         .into_iter()

@@ -1,26 +1,23 @@
 //! `precis up`: every service in this process.
 //!
-//! The same services as in processes of their own, on the same log and store: moving one out later changes nothing for the others.
+//! The same services as in processes of their own, on the same log and store: moving one out later
+//! changes nothing for the others.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
-use precis_pipeline::{
-    House,
-    house::{self, HouseSettings},
-    topics,
-};
+use precis_pipeline::runtime::{self, CommonSettings};
+use precis_pipeline::{Runtime, topics};
 use precis_telemetry::{Shutdown, init_logging};
 use serde::Serialize;
 
-use crate::{
-    cli::Globals,
-    compose::{Sections, Services},
-    environment::Environment,
-    exit::Exit,
-    output::Output,
-    report,
-    workers::Workers,
-};
+use crate::cli::Globals;
+use crate::compose::{Sections, Services};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::report;
+use crate::workers::Workers;
 
 /// Time between two looks whether the policy in force asks for workers that do not run yet.
 const POLICY_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,27 +58,27 @@ struct Service {
 /// Settings, log, store or model that are not there; a service that failed.
 pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
-    HouseSettings::read(&environment.settings)?;
+    CommonSettings::read(&environment.settings)?;
     let sections = Sections::read(&environment.settings)?;
     init_logging(&sections.telemetry)?;
     let stop = Shutdown::from_signals()?;
-    let house = Arc::new(House::open(&environment.settings).await?);
-    let server = house::serve_telemetry("precis", &house, &sections.telemetry).await?;
+    let runtime = Arc::new(Runtime::open(&environment.settings).await?);
+    let server = runtime::serve_telemetry("precis", &runtime, &sections.telemetry).await?;
     let mut running = Running {
-        log: house.log.describe(),
-        store: house.store.describe(),
-        policy: house.control.governing().digest,
+        log: runtime.log.describe(),
+        store: runtime.store.describe(),
+        policy: runtime.control.effective().digest,
         services: Vec::new(),
         telemetry: server.as_ref().map(|server| format!("http://{}/metrics", server.local_addr())),
     };
     let mut services = Services::new(stop.clone());
     let mut workers = Workers::new(&sections);
-    services.router(&house, sections.router);
-    workers.serve(&house, &mut services, out).await?;
-    running.services = list(&house, &workers);
+    services.router(&runtime, sections.router);
+    workers.serve(&runtime, &mut services, out).await?;
+    running.services = list(&runtime, &workers);
     tell(&running, out)?;
     // A group that another process holds, or a broker that is away, shows here.
-    services.ready(&house).await?;
+    services.ready(&runtime).await?;
     if !out.json() {
         out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C");
         out.flush();
@@ -90,7 +87,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     let mut policy = tokio::time::interval(POLICY_INTERVAL);
     while ended.is_ok() && !services.all_ended() {
         tokio::select! {
-            _ = policy.tick() => ended = workers.serve(&house, &mut services, out).await,
+            _ = policy.tick() => ended = workers.serve(&runtime, &mut services, out).await,
             result = services.one_ended() => ended = result,
             () = stop.cancelled() => {
                 out.note("draining; once more Ctrl-C ends at once, and nothing settled is lost");
@@ -107,7 +104,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
 }
 
 /// What runs, and what does not and why.
-fn list(house: &House, workers: &Workers) -> Vec<Service> {
+fn list(runtime: &Runtime, workers: &Workers) -> Vec<Service> {
     let mut services = vec![Service {
         service: "router",
         does: "documents.* and escalations → work.<tier>, or a settled outcome".to_owned(),
@@ -119,14 +116,14 @@ fn list(house: &House, workers: &Workers) -> Vec<Service> {
     };
     services.push(Service { service: "gpu-worker", does });
     let own = topics::work(gpu);
-    let served: Vec<String> = workers.topics(house).into_iter().filter(|topic| *topic != own).collect();
+    let served: Vec<String> = workers.topics(runtime).into_iter().filter(|topic| *topic != own).collect();
     let does = if served.is_empty() {
         "not yet: the policy in force has no tier of a provider; it starts with one that has".to_owned()
     } else {
         format!("{}; a tier without a key is off", served.join(", "))
     };
     services.push(Service { service: "api-worker", does });
-    for (tier, setting) in workers.unserved(house) {
+    for (tier, setting) in workers.unserved(runtime) {
         let does = format!("not here: its documents wait for a worker elsewhere that {setting} names it for");
         services.push(Service { service: "no worker", does: format!("{}: {does}", topics::work(&tier)) });
     }

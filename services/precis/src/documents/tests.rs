@@ -13,42 +13,42 @@ fn input(stem: &str, text: &str) -> Input {
     }
 }
 
-fn id(text: &str, wishes: &Wishes, answering: &[&str], now_ms: i64) -> String {
-    document(&input("report", text), wishes, answering, now_ms).document_id
+fn id(text: &str, options: &RequestOptions, answering: &[&str], now_ms: i64) -> String {
+    document(&input("report", text), options, answering, now_ms).document_id
 }
 
 #[test]
 fn the_same_request_has_the_same_id_at_any_time() {
-    let wishes = Wishes::default();
-    let first = id("text", &wishes, &["model"], 1);
-    assert_eq!(first, id("text", &wishes, &["model"], 2));
+    let options = RequestOptions::default();
+    let first = id("text", &options, &["model"], 1);
+    assert_eq!(first, id("text", &options, &["model"], 2));
     assert!(first.starts_with("report-") && first.len() == "report-".len() + DIGEST_DIGITS, "{first}");
 }
 
 #[test]
 fn another_text_wish_or_model_is_another_document() {
-    let plain = id("text", &Wishes::default(), &["model", "policy"], 1);
-    let wishes = [
-        Wishes { max_words: Some(40), ..Wishes::default() },
-        Wishes { language: Some("fr".into()), ..Wishes::default() },
-        Wishes { instruction: Some("Only the dates.".into()), ..Wishes::default() },
-        Wishes { bullets: true, ..Wishes::default() },
-        Wishes { document_type: "contract".into(), ..Wishes::default() },
-        Wishes { sensitivity: Some(Label::Public), ..Wishes::default() },
+    let plain = id("text", &RequestOptions::default(), &["model", "policy"], 1);
+    let options = [
+        RequestOptions { max_words: Some(40), ..RequestOptions::default() },
+        RequestOptions { language: Some("fr".into()), ..RequestOptions::default() },
+        RequestOptions { instruction: Some("Only the dates.".into()), ..RequestOptions::default() },
+        RequestOptions { bullets: true, ..RequestOptions::default() },
+        RequestOptions { document_type: "contract".into(), ..RequestOptions::default() },
+        RequestOptions { sensitivity: Some(Label::Public), ..RequestOptions::default() },
     ];
-    for wish in &wishes {
-        assert_ne!(plain, id("text", wish, &["model", "policy"], 1), "{wish:?}");
+    for option in &options {
+        assert_ne!(plain, id("text", option, &["model", "policy"], 1), "{option:?}");
     }
-    assert_ne!(plain, id("text.", &Wishes::default(), &["model", "policy"], 1));
-    assert_ne!(plain, id("text", &Wishes::default(), &["other", "policy"], 1));
-    assert_ne!(plain, id("text", &Wishes::default(), &["model", "other"], 1));
+    assert_ne!(plain, id("text.", &RequestOptions::default(), &["model", "policy"], 1));
+    assert_ne!(plain, id("text", &RequestOptions::default(), &["other", "policy"], 1));
+    assert_ne!(plain, id("text", &RequestOptions::default(), &["model", "other"], 1));
 }
 
 #[test]
 fn the_prompt_follows_the_wishes() {
-    let plain = prompt_digest(&Wishes::default());
-    assert_ne!(plain, prompt_digest(&Wishes { max_words: Some(40), ..Wishes::default() }));
-    assert_ne!(plain, prompt_digest(&Wishes { bullets: true, ..Wishes::default() }));
+    let plain = prompt_digest(&RequestOptions::default());
+    assert_ne!(plain, prompt_digest(&RequestOptions { max_words: Some(40), ..RequestOptions::default() }));
+    assert_ne!(plain, prompt_digest(&RequestOptions { bullets: true, ..RequestOptions::default() }));
 }
 
 #[test]

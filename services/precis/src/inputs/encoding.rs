@@ -1,7 +1,7 @@
 //! Which encoding and which format bytes are in.
 //!
-//! UTF-8 is read, and UTF-16 and UTF-32 where a byte order mark says so. Everything else is named, with a command that converts it: an
-//! encoding that can only be guessed is the user's to confirm.
+//! UTF-8 is read, and UTF-16 and UTF-32 where a byte order mark says so. Everything else is named,
+//! with a command that converts it: an encoding that can only be guessed is the user's to confirm.
 
 mod legacy;
 mod unmarked;
@@ -37,10 +37,12 @@ const BINARY_FORMATS: [(usize, &[u8], &str); 15] = [
     (0, b"{\\rtf", "rich text; save it as text or HTML first"),
 ];
 
-/// The stream as UTF-8 without a byte order mark, as far as its start tells; later bytes may still be anything.
+/// The stream as UTF-8 without a byte order mark, as far as its start tells; later bytes may still
+/// be anything.
 ///
 /// # Errors
-/// [`TextError::Binary`], [`TextError::Encoding`] and [`TextError::NotUtf8`] where the start is enough to know.
+/// [`TextError::Binary`], [`TextError::Encoding`] and [`TextError::NotUtf8`] where the start is
+/// enough to know.
 pub(super) fn decoded<'a>(stream: &'a mut dyn Read, kind: Kind) -> Result<Box<dyn Read + 'a>, TextError> {
     let mut start = Vec::new();
     stream.take(SNIFFED_BYTES).read_to_end(&mut start)?;
@@ -71,7 +73,8 @@ pub(super) fn decoded<'a>(stream: &'a mut dyn Read, kind: Kind) -> Result<Box<dy
     Ok(Box::new(Cursor::new(start).chain(stream)))
 }
 
-/// Whether the start of a file of records has a record, or is text at least. Where it has, each record stands for itself.
+/// Whether the start of a file of records has a record, or is text at least. Where it has, each
+/// record stands for itself.
 fn json(start: &[u8]) -> Result<(), TextError> {
     let opens = |line: &[u8]| matches!(line.trim_ascii_start().first(), Some(b'{' | b'['));
     if start.split(|byte| *byte == b'\n').any(opens) {

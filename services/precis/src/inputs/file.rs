@@ -4,15 +4,12 @@ use std::io::{self, Read};
 
 use precis_pipeline::source;
 
-use super::{
-    Kind,
-    encoding::{Legacy, Remedy},
-    html, images,
-    notes::Note,
-    reason, terminal,
-};
+use super::encoding::{Legacy, Remedy};
+use super::notes::Note;
+use super::{Kind, html, images, reason, terminal};
 
-/// Bytes that are read of a text file for each byte that its text may have: pictures within it are left out.
+/// Bytes that are read of a text file for each byte that its text may have: pictures within it are
+/// left out.
 const FILE_BYTES_PER_TEXT_BYTE: u64 = 8;
 
 /// How text in ISO-2022-JP switches between its sets of characters; its bytes are ASCII.

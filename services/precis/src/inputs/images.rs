@@ -1,12 +1,15 @@
-//! Pictures that are written into a text as data URIs (RFC 2397) are no text: they go, and their alternative texts stay.
+//! Pictures that are written into a text as data URIs (RFC 2397) are no text: they go, and their
+//! alternative texts stay.
 //!
-//! Converters write them into Markdown (`![Figure](data:image/png;base64,…)`, `[figure]: data:…`) and into the HTML within
-//! (`<img alt="Figure" src="data:…">`). One pass over the text: each URI is read once, and a bounded piece of text around it.
+//! Converters write them into Markdown (`![Figure](data:image/png;base64,…)`, `[figure]: data:…`)
+//! and into the HTML within (`<img alt="Figure" src="data:…">`). One pass over the text: each URI
+//! is read once, and a bounded piece of text around it.
 
 mod markup;
 mod uri;
 
-use std::{collections::BTreeSet, ops::Range};
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use uri::{Finder, Uri};
 

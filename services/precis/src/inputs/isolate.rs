@@ -1,14 +1,13 @@
 //! Runs a reader so that its panic is an error of one input and nothing is printed.
 //!
-//! Rust prints a panic before anybody can catch it, and its message may quote the document. So the process's panic hook is
-//! silent for threads that are within [`run`]; for all others it is the one that was there before.
+//! Rust prints a panic before anybody can catch it, and its message may quote the document. So the
+//! process's panic hook is silent for threads that are within [`run`]; for all others it is the one
+//! that was there before.
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    panic::{self, AssertUnwindSafe},
-    sync::Once,
-};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
 /// The code of a reader's panic.
 pub(super) const CODE: &str = "reader_panicked";

@@ -1,16 +1,20 @@
-//! JSON Lines: one object a line with a text, and optionally `id`, `title` and `language`. Lines are independent of each other.
+//! JSON Lines: one object a line with a text, and optionally `id`, `title` and `language`. Lines
+//! are independent of each other.
 
 mod record;
 mod values;
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::{Inputs, ReadOptions, TextError, encoding::Legacy, problem};
+use super::encoding::Legacy;
+use super::{Inputs, ReadOptions, TextError, problem};
 
-/// A line holds a text with its escapes and some fields: six bytes for each of the text (`\u00e9`) and a little.
+/// A line holds a text with its escapes and some fields: six bytes for each of the text (`\u00e9`)
+/// and a little.
 const LINE_BYTES_PER_TEXT_BYTE: u64 = 6;
 
-/// Reads a file of records, a line each. A JSON array and objects over several lines are read as what they are.
+/// Reads a file of records, a line each. A JSON array and objects over several lines are read as
+/// what they are.
 pub(super) fn read(inputs: &mut Inputs, name: &str, stem: &str, stream: &mut dyn Read, options: &ReadOptions) {
     let mut reader = BufReader::new(stream);
     match reader.fill_buf() {
@@ -67,7 +71,8 @@ enum Line {
     End,
 }
 
-/// The next line, of which no more than `limit` bytes are held; what is longer is skipped to its end.
+/// The next line, of which no more than `limit` bytes are held; what is longer is skipped to its
+/// end.
 fn next_line(reader: &mut dyn BufRead, limit: u64) -> io::Result<Line> {
     let mut line = Vec::new();
     reader.take(limit.saturating_add(1)).read_until(b'\n', &mut line)?;

@@ -1,6 +1,8 @@
-//! What was left out of inputs that are read all the same, counted so that each kind takes one line.
+//! What was left out of inputs that are read all the same, counted so that each kind takes one
+//! line.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
+use std::fmt;
 
 use precis_router::MAX_TITLE_BYTES;
 

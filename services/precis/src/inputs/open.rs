@@ -1,13 +1,11 @@
 //! Opening of files without waiting for what is no file.
 //!
-//! Opening a named pipe waits until somebody writes to it. A path that the user named is worth that wait; a pipe, a socket or a device
-//! that only lies in a folder is told and left closed.
+//! Opening a named pipe waits until somebody writes to it. A path that the user named is worth that
+//! wait; a pipe, a socket or a device that only lies in a folder is told and left closed.
 
-use std::{
-    fs::{self, File, FileType},
-    io,
-    path::Path,
-};
+use std::fs::{self, File, FileType};
+use std::io;
+use std::path::Path;
 
 /// What [`NotOpened::NotAFile`] says of a socket, which no path opens.
 pub(super) const SOCKET: &str = "a socket";
@@ -32,10 +30,10 @@ impl From<io::Error> for NotOpened {
 /// # Errors
 /// See [`NotOpened`].
 pub(super) fn found(path: &Path) -> Result<File, NotOpened> {
-    // Asked first: opening a pipe would wake its writer, opening a device may do anything.
+    // Requested first: opening a pipe would wake its writer, opening a device may do anything.
     regular(fs::metadata(path)?.file_type())?;
     let file = without_waiting(path)?;
-    // Asked again: another file may stand at the path by now.
+    // Requested again: another file may stand at the path by now.
     regular(file.metadata()?.file_type())?;
     Ok(file)
 }

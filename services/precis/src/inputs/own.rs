@@ -1,7 +1,9 @@
 //! Files that `precis summarize --out` wrote: results, which are never read as documents, in
 //! whatever folder they lie.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
 use serde_json::Value;
 

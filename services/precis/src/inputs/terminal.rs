@@ -1,8 +1,9 @@
 //! What programs write for terminals and printers, as the text that a reader sees there.
 //!
-//! Escape sequences (ECMA-48) go, and overstrikes become the character that they show: `X\bX` is bold and `_\bX` underlined on paper, and
-//! both are X. Other control characters, which no document may have, go as well; those of U+0080 to U+009F stand for the
-//! characters of Windows-1252 in text that was once converted as Latin-1, and become these.
+//! Escape sequences (ECMA-48) go, and overstrikes become the character that they show: `X\bX` is
+//! bold and `_\bX` underlined on paper, and both are X. Other control characters, which no document
+//! may have, go as well; those of U+0080 to U+009F stand for the characters of Windows-1252 in text
+//! that was once converted as Latin-1, and become these.
 
 /// Characters from U+0080 on as Windows-1252 has them at the same places; U+FFFD where it has none.
 const WINDOWS_1252: &str = "€\u{FFFD}‚ƒ„…†‡ˆ‰Š‹Œ\u{FFFD}Ž\u{FFFD}\u{FFFD}‘’“”•–—˜™š›œ\u{FFFD}žŸ";
@@ -19,7 +20,8 @@ const CSI: char = '\u{9b}';
 /// The first character that takes two columns; programs go back over it by one backspace or by two.
 const FIRST_WIDE: char = '\u{1100}';
 
-/// Whether no document may have the character: a control character that is no tab, line break or page break.
+/// Whether no document may have the character: a control character that is no tab, line break or
+/// page break.
 pub(super) fn is_forbidden(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}')
 }
@@ -104,7 +106,8 @@ fn after_escape(text: &str) -> &str {
     }
 }
 
-/// What follows the parameters and the final character of a control sequence, and whether there is such a character.
+/// What follows the parameters and the final character of a control sequence, and whether there is
+/// such a character.
 fn after_parameters(text: &str) -> (&str, bool) {
     let end = text.trim_start_matches(|character| matches!(character, '0'..='?'));
     let end = end.trim_start_matches(|character| matches!(character, ' '..='/'));
@@ -114,8 +117,8 @@ fn after_parameters(text: &str) -> (&str, bool) {
     }
 }
 
-/// What follows a string for the terminal: a title, a link's target, a picture. It ends with a bell or an escape; one without an end
-/// is text behind a stray introducer.
+/// What follows a string for the terminal: a title, a link's target, a picture. It ends with a bell
+/// or an escape; one without an end is text behind a stray introducer.
 fn after_string(text: &str, in_one_line: bool) -> &str {
     let ends = |character: char| matches!(character, BELL | ESCAPE) || (in_one_line && character == '\n');
     let Some(end) = text.find(ends) else { return text };

@@ -159,7 +159,8 @@ fn a_panic_of_any_reader_is_a_problem_of_its_input() {
     }
 }
 
-/// What Rust prints by itself quotes the document. Seen from outside, by this test as another process.
+/// What Rust prints by itself quotes the document. Seen from outside, by this test as another
+/// process.
 #[test]
 fn a_panic_of_a_reader_prints_nothing() {
     let this = std::env::current_exe().unwrap();

@@ -1,8 +1,10 @@
-//! A table for people: columns where they fit, one record below the other where the terminal is too narrow for columns.
+//! A table for people: columns where they fit, one record below the other where the terminal is too
+//! narrow for columns.
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
-use super::{visible, width::columns};
+use super::visible;
+use super::width::columns;
 
 /// A rule under the header, nothing else.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));

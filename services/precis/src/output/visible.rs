@@ -1,8 +1,10 @@
 //! Untrusted text made safe to look at: what has no shape of its own is shown by its code point.
 //!
-//! File names, ids, titles, error texts and models' answers come from strangers. Printed as they are, their control characters move the
-//! cursor, change the window's title or paste into the shell; their direction marks reorder what stands beside them; their invisible
-//! characters make two names look like one. Every text that leaves through [`super::Output`] or into `summaries.md` passes here.
+//! File names, ids, titles, error texts and models' answers come from strangers. Printed as they
+//! are, their control characters move the cursor, change the window's title or paste into the
+//! shell; their direction marks reorder what stands beside them; their invisible characters make
+//! two names look like one. Every text that leaves through [`super::Output`] or into `summaries.md`
+//! passes here.
 //!
 //! | function | for | line breaks |
 //! | --- | --- | --- |
@@ -10,7 +12,8 @@
 //! | [`block`] | texts of several lines: summaries, errors | kept |
 //! | [`json`] | JSON, whose strings have escapes of their own | are escapes already |
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// A text on one line: `a\u{1b}[31m`, `two\nlines`.
 pub fn line(text: &str) -> Cow<'_, str> {
@@ -52,7 +55,8 @@ fn shown(text: &str, is_block: bool) -> Cow<'_, str> {
     while let Some(character) = characters.next() {
         match character {
             '\n' | '\t' if is_block => out.push(character),
-            // A line break of other systems is one; alone it would take the cursor back over the line.
+            // A line break of other systems is one; alone it would take the cursor back over the
+            // line.
             '\r' if is_block && characters.peek() == Some(&'\n') => {}
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
@@ -67,10 +71,11 @@ fn shown(text: &str, is_block: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character has no shape of its own: controls, separators of lines, and Unicode's default-ignorable characters, among them
-/// all direction marks.
+/// Whether a character has no shape of its own: controls, separators of lines, and Unicode's
+/// default-ignorable characters, among them all direction marks.
 ///
-/// Source: Unicode 16, `Default_Ignorable_Code_Point` in DerivedCoreProperties.txt, and general categories Cc, Zl and Zp.
+/// Source: Unicode 16, `Default_Ignorable_Code_Point` in DerivedCoreProperties.txt, and general
+/// categories Cc, Zl and Zp.
 pub fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -82,8 +87,8 @@ pub fn is_invisible(character: char) -> bool {
         )
 }
 
-/// Whether an invisible character does its work where it stands: joiners between letters of scripts that need them and between emoji,
-/// and a variation selector behind the character that it varies.
+/// Whether an invisible character does its work where it stands: joiners between letters of scripts
+/// that need them and between emoji, and a variation selector behind the character that it varies.
 fn has_effect(before: Option<char>, character: char, after: Option<char>) -> bool {
     let is_shape = |neighbour: Option<char>| neighbour.is_some_and(|other| !other.is_ascii());
     let varies = |other: char| !is_invisible(other) && !other.is_whitespace();

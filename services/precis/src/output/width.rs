@@ -1,4 +1,5 @@
-//! Columns that a text takes on a terminal: two for an ideograph or an emoji, none for a combining mark.
+//! Columns that a text takes on a terminal: two for an ideograph or an emoji, none for a combining
+//! mark.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
@@ -21,7 +22,8 @@ pub fn shorten(text: &str, most: usize) -> String {
     short
 }
 
-/// The end of a text in at most `most` columns: of a path the file's own name tells more than the folders it lies in.
+/// The end of a text in at most `most` columns: of a path the file's own name tells more than the
+/// folders it lies in.
 pub fn shorten_start(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();
@@ -34,7 +36,8 @@ pub fn shorten_start(text: &str, most: usize) -> String {
     end.concat()
 }
 
-/// The first graphemes, as many as leave a column for the ellipsis: what people see as one character is never cut.
+/// The first graphemes, as many as leave a column for the ellipsis: what people see as one
+/// character is never cut.
 fn taken<'a>(graphemes: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let mut left = most.saturating_sub(1);
     graphemes

@@ -1,15 +1,16 @@
-//! What is known of a run's speed, and how long the rest takes if that is known, too. Takes values, reads no clock.
+//! What is known of a run's speed, and how long the rest takes if that is known, too. Takes values,
+//! reads no clock.
 //!
-//! Work is counted in tokens, since the documents of a batch advance together and for a long time none is done although half of the work is.
-//! What the open documents will cost is learnt from those that are done: tokens read for a byte, tokens written for a document.
+//! Work is counted in tokens, since the documents of a batch advance together and for a long time
+//! none is done although half of the work is. What the open documents will cost is learnt from
+//! those that are done: tokens read for a byte, tokens written for a document.
 //!
-//! **No time left is told** before a document was computed (nothing has shown what one costs), and while the estimate is shorter than the
-//! time since the last document was done: then those in work have cost more than was thought, and the estimate is refuted.
+//! **No time left is told** before a document was computed (nothing has shown what one costs), and
+//! while the estimate is shorter than the time since the last document was done: then those in work
+//! have cost more than was thought, and the estimate is refuted.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::report;
 
@@ -17,7 +18,8 @@ use crate::report;
 const WRITING_TO_READING: f64 = 4.0;
 /// Rates are averaged over at least this time.
 const RATE_WINDOW: Duration = Duration::from_mins(1);
-/// Rates are averaged over at least so many documents: reading and writing alternate, and both take part.
+/// Rates are averaged over at least so many documents: reading and writing alternate, and both take
+/// part.
 const RATE_DOCUMENTS: usize = 8;
 /// Samples that come closer together replace each other.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -144,7 +146,8 @@ impl Pace {
         if at.is_zero() { 0.0 } else { self.computed as f64 * 60.0 / at.as_secs_f64() }
     }
 
-    /// The share of the run that is done, 0 to 1: of the work where its size is known, else of the documents.
+    /// The share of the run that is done, 0 to 1: of the work where its size is known, else of the
+    /// documents.
     pub fn done(&self) -> f64 {
         if self.settled >= self.documents {
             return 1.0;
@@ -171,7 +174,8 @@ impl Pace {
         (left.is_finite() && left > since_last).then(|| Duration::from_secs_f64(left.min(MAX_LEFT)))
     }
 
-    /// What the open documents will cost, less what those in work have cost so far; `None` before a document has shown what one costs.
+    /// What the open documents will cost, less what those in work have cost so far; `None` before a
+    /// document has shown what one costs.
     fn work_left(&self) -> Option<f64> {
         let expected = self.expected()?;
         Some((expected - self.in_work().min(expected * self.share_in_work())).max(0.0))
@@ -192,7 +196,8 @@ impl Pace {
         (all - self.cost.work()).max(0.0)
     }
 
-    /// The part of the open documents that is in work at most: what is spent on them does not make the others cheaper.
+    /// The part of the open documents that is in work at most: what is spent on them does not make
+    /// the others cheaper.
     fn share_in_work(&self) -> f64 {
         (self.running as f64 / self.open.len().max(1) as f64).min(1.0)
     }

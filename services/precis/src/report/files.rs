@@ -2,12 +2,10 @@
 //!
 //! What a run writes never replaces something better of an earlier run ([`kept`](super::kept)).
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
 
 use super::{Row, Totals, display_names, kept, markdown};
 use crate::output::visible;

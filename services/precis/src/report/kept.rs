@@ -1,10 +1,11 @@
 //! A result that an earlier run wrote, where it is better than what this run has.
 //!
 //! Better is a summary that passed its checks, then one that did not, then a document that failed,
-//! then one that waits. Both have to be of one document: an id holds the digest of text, wishes,
+//! then one that waits. Both have to be of one document: an id holds the digest of text, options,
 //! model and policy.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use super::{End, Row};
 

@@ -22,8 +22,9 @@ pub(super) fn field(text: &str) -> String {
     out
 }
 
-/// A summary: lists and emphasis stay, since answers have them. Everything stays inside of its section: no line of it is a heading, a
-/// quotation, a rule, a table or the fence of a code block, and there is neither HTML nor a link or an image.
+/// A summary: lists and emphasis stay, since answers have them. Everything stays inside of its
+/// section: no line of it is a heading, a quotation, a rule, a table or the fence of a code block,
+/// and there is neither HTML nor a link or an image.
 pub(super) fn text(text: &str) -> String {
     visible::block(text).lines().map(summary_line).collect::<Vec<_>>().join("\n")
 }

@@ -1,10 +1,8 @@
 //! The table at the end, and summaries as plain text on a terminal.
 
 use super::{End, Row, display_names};
-use crate::output::{
-    GAP, MIN_FOLDED, Table, visible,
-    width::{columns, shorten, shorten_start},
-};
+use crate::output::width::{columns, shorten, shorten_start};
+use crate::output::{GAP, MIN_FOLDED, Table, visible};
 
 const HEADER: [&str; 8] = ["Document", "Outcome", "Tier", "Words", "Seconds", "Finish", "Checks found", "First words"];
 const DOCUMENT: usize = 0;
@@ -23,8 +21,9 @@ const MIN_SHORTENED: usize = 12;
 /// The same for the first words, which say nothing in less.
 const MIN_FIRST_WORDS: usize = 24;
 
-/// One line a document, in lines of `width` columns: names, findings and first words are shortened to fit, and a narrow terminal does without
-/// what matters least. Where there is no room for a name and an outcome beside it, they stand below each other.
+/// One line a document, in lines of `width` columns: names, findings and first words are shortened
+/// to fit, and a narrow terminal does without what matters least. Where there is no room for a name
+/// and an outcome beside it, they stand below each other.
 pub fn table_of(rows: &[Row], width: usize) -> Table {
     let names = display_names(rows);
     let mut cells: Vec<[String; 8]> = rows.iter().zip(names).map(|(row, name)| cells(row, &name)).collect();
@@ -52,7 +51,8 @@ pub fn table_of(rows: &[Row], width: usize) -> Table {
     table
 }
 
-/// How much each column of a view gets: what all need, then the rest for names, findings and first words, in this order.
+/// How much each column of a view gets: what all need, then the rest for names, findings and first
+/// words, in this order.
 fn shares(view: &[usize], natural: &[usize; 8], least: &dyn Fn(usize) -> usize, width: usize) -> [usize; 8] {
     let mut given = *natural;
     let mut left = width;

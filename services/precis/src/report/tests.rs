@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{fs, time::Duration};
+use std::fs;
+use std::time::Duration;
 
 use precis_schemas::Usd;
 
@@ -64,7 +65,8 @@ fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
     }
 }
 
-/// Long names of any script, long findings, a hostile text: in every width that has room for a name and an outcome beside it.
+/// Long names of any script, long findings, a hostile text: in every width that has room for a name
+/// and an outcome beside it.
 #[test]
 fn a_document_takes_one_line_in_terminals_of_any_width() {
     let mut long = row("a-document-with-a-name-that-is-longer-than-its-column-in-any-table.txt", End::Flagged);

@@ -1,6 +1,7 @@
 //! What a run did, in one paragraph or one JSON object.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use precis_schemas::Usd;
 use serde::Serialize;

@@ -1,16 +1,17 @@
 //! A record that nobody can decode: kept, shown, replayed once.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use precis_flow::{EmbeddedConfig, KafkaConfig, Log, LogConfig, LogKind, ORIGIN_HEADER, Output, ReadStart};
 use precis_pipeline::identity::REPLAY_HEADER;
 use precis_schemas::{DeadLetter, codec};
 use serde_json::json;
 
-use crate::harness::{House, text};
+use crate::harness::{Deployment, text};
 
-fn embedded(house: &House) -> LogConfig {
-    LogConfig { embedded: EmbeddedConfig { path: house.path("state/log.db") }, ..LogConfig::default() }
+fn embedded(deployment: &Deployment) -> LogConfig {
+    LogConfig { embedded: EmbeddedConfig { path: deployment.path("state/log.db") }, ..LogConfig::default() }
 }
 
 fn on_runtime<T>(work: impl Future<Output = T>) -> T {
@@ -18,17 +19,18 @@ fn on_runtime<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Publishes bytes to `documents.local` under a key, as a broken client would.
-fn publish(house: &House, key: &str, bytes: &[u8]) {
+fn publish(deployment: &Deployment, key: &str, bytes: &[u8]) {
     let output = Output::to("documents.local").key(key).value(bytes);
-    on_runtime(async { precis_flow::open(&embedded(house)).await.unwrap().publish(vec![output]).await.unwrap() });
+    on_runtime(async { precis_flow::open(&embedded(deployment)).await.unwrap().publish(vec![output]).await.unwrap() });
 }
 
-/// Lets the services do what was published under a key: one key is one lane, so when a later document has ended, so has every earlier record.
-fn settle(house: &House, key: &str, text: &str) {
-    let up = house.up_without_tier();
-    let mut results = house.start(&["results", "--follow", "--json"]);
+/// Lets the services do what was published under a key: one key is one lane, so when a later
+/// document has ended, so has every earlier record.
+fn settle(deployment: &Deployment, key: &str, text: &str) {
+    let up = deployment.up_without_tier();
+    let mut results = deployment.start(&["results", "--follow", "--json"]);
     let line = format!("{}\n", json!({ "id": key, "text": text }));
-    house
+    deployment
         .run_with_stdin(&["submit", "-", "--stdin", "jsonl", "--revision", &text.len().to_string()], &line)
         .succeeded();
     let revision = format!("\"revision\":{}", text.len());
@@ -38,32 +40,34 @@ fn settle(house: &House, key: &str, text: &str) {
 
 #[test]
 fn a_record_that_cannot_be_decoded_is_kept_shown_and_replayed_once() {
-    let house = House::new();
-    house.run(&["topics", "apply"]).succeeded();
-    publish(&house, "k", b"this is no Avro");
-    settle(&house, "k", "One.");
+    let deployment = Deployment::new();
+    deployment.run(&["topics", "apply"]).succeeded();
+    publish(&deployment, "k", b"this is no Avro");
+    settle(&deployment, "k", "One.");
 
-    let list = house.run(&["dead-letters", "list", "--json"]).succeeded().json();
+    let list = deployment.run(&["dead-letters", "list", "--json"]).succeeded().json();
     assert_eq!((list.len(), &list[0]["code"], &list[0]["stage"]), (1, &json!("not_single_object"), &json!("router")));
     let id = list[0]["id"].as_str().unwrap().to_owned();
-    assert!(house.run(&["dead-letters", "list", "--code", "other"]).succeeded().stdout.contains("no dead letters"));
+    assert!(
+        deployment.run(&["dead-letters", "list", "--code", "other"]).succeeded().stdout.contains("no dead letters")
+    );
 
-    let bytes = house.path("record");
-    let shown = house.run(&["dead-letters", "show", &id, "--value-to", text(&bytes)]).succeeded();
+    let bytes = deployment.path("record");
+    let shown = deployment.run(&["dead-letters", "show", &id, "--value-to", text(&bytes)]).succeeded();
     assert!(shown.stdout.contains("not_single_object"), "{}", shown.stdout);
     assert_eq!(std::fs::read(bytes).unwrap(), b"this is no Avro");
 
-    house.run(&["dead-letters", "replay", &id, "--reason", "a try", "--by", "ada"]).succeeded();
-    let second = house.run(&["dead-letters", "replay", &id]);
+    deployment.run(&["dead-letters", "replay", &id, "--reason", "a try", "--by", "ada"]).succeeded();
+    let second = deployment.run(&["dead-letters", "replay", &id]);
     assert!(
         second.code == 2 && second.stderr.contains("already_replayed") && second.stderr.contains("ada"),
         "{}",
         second.stderr
     );
-    let none_left = house.run(&["dead-letters", "replay", "--all"]).succeeded();
+    let none_left = deployment.run(&["dead-letters", "replay", "--all"]).succeeded();
     assert!(none_left.stderr.contains("nothing to replay"), "{}", none_left.stderr);
     // One command replayed something: what was asked for, and how much there was of it.
-    let done = house.run(&["audit", "--json"]).succeeded().json();
+    let done = deployment.run(&["audit", "--json"]).succeeded().json();
     let replays: Vec<_> = done.iter().filter(|record| record["action"] == "dead_letters_replayed").collect();
     assert_eq!(replays.len(), 1, "{done:?}");
     let details = &replays[0]["details"];
@@ -71,8 +75,8 @@ fn a_record_that_cannot_be_decoded_is_kept_shown_and_replayed_once() {
     assert_eq!((&details["ids"], &details["selected"]), (&json!(id), &json!("1")));
 
     // It is as broken as before: a dead letter of its own, by its own position.
-    settle(&house, "k", "Another.");
-    let list = house.run(&["dead-letters", "list", "--json"]).succeeded().json();
+    settle(&deployment, "k", "Another.");
+    let list = deployment.run(&["dead-letters", "list", "--json"]).succeeded().json();
     assert_eq!(list.len(), 2, "{list:?}");
     assert_eq!((&list[0]["replayed_by"], &list[1]["replayed_by"]), (&json!("ada"), &json!(null)));
     assert_ne!(list[0]["id"], list[1]["id"]);
@@ -80,37 +84,38 @@ fn a_record_that_cannot_be_decoded_is_kept_shown_and_replayed_once() {
 
 #[test]
 fn an_unknown_id_is_refused() {
-    let house = House::new();
-    let done = house.run(&["dead-letters", "replay", "router/documents.local/0/1", "--json"]);
+    let deployment = Deployment::new();
+    let done = deployment.run(&["dead-letters", "replay", "router/documents.local/0/1", "--json"]);
     assert_eq!((done.code, &done.json()[0]["code"]), (2, &json!("unknown_id")));
-    assert_eq!(house.run(&["dead-letters", "show", "nothing"]).code, 1);
+    assert_eq!(deployment.run(&["dead-letters", "show", "nothing"]).code, 1);
 }
 
 #[test]
 fn of_many_who_replay_at_once_one_does() {
-    let house = House::new();
-    house.run(&["topics", "apply", "--tenant", "acme"]).succeeded();
-    replay_at_once(&house, &embedded(&house), "acme", None);
+    let deployment = Deployment::new();
+    deployment.run(&["topics", "apply", "--tenant", "acme"]).succeeded();
+    replay_at_once(&deployment, &embedded(&deployment), "acme", None);
 }
 
 #[test]
 #[ignore = "needs Kafka: make test starts it"]
 fn of_many_who_replay_at_once_on_kafka_one_does() {
     let brokers = std::env::var("PRECIS_TEST_KAFKA").expect("PRECIS_TEST_KAFKA names the brokers");
-    let house = House::new();
+    let deployment = Deployment::new();
     let tenant = format!("replay-{}", std::process::id());
-    let config = house.write("kafka.toml", format!("[log]\nkind = \"kafka\"\n[log.kafka]\nbrokers = {brokers:?}\n"));
-    house.run(&["topics", "apply", "--tenant", &tenant, "--config", text(&config)]).succeeded();
+    let config =
+        deployment.write("kafka.toml", format!("[log]\nkind = \"kafka\"\n[log.kafka]\nbrokers = {brokers:?}\n"));
+    deployment.run(&["topics", "apply", "--tenant", &tenant, "--config", text(&config)]).succeeded();
     let log = LogConfig {
         kind: LogKind::Kafka,
         kafka: KafkaConfig { brokers, ..KafkaConfig::default() },
         ..LogConfig::default()
     };
-    replay_at_once(&house, &log, &tenant, Some(text(&config)));
+    replay_at_once(&deployment, &log, &tenant, Some(text(&config)));
 }
 
 /// Four processes replay one dead letter: one record goes back, whichever of them did it.
-fn replay_at_once(house: &House, config: &LogConfig, tenant: &str, file: Option<&str>) {
+fn replay_at_once(deployment: &Deployment, config: &LogConfig, tenant: &str, file: Option<&str>) {
     let topic = format!("documents.{tenant}");
     let id = format!("router/{topic}/0/7");
     let letter = DeadLetter {
@@ -135,7 +140,7 @@ fn replay_at_once(house: &House, config: &LogConfig, tenant: &str, file: Option<
     let mut arguments = vec!["dead-letters", "replay", id.as_str()];
     arguments.extend(file.iter().flat_map(|file| ["--config", *file]));
     let codes: Vec<i32> = std::thread::scope(|scope| {
-        let replays: Vec<_> = (0..4).map(|_| scope.spawn(|| house.run(&arguments).code)).collect();
+        let replays: Vec<_> = (0..4).map(|_| scope.spawn(|| deployment.run(&arguments).code)).collect();
         replays.into_iter().map(|replay| replay.join().unwrap()).collect()
     });
     assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");

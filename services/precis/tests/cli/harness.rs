@@ -1,10 +1,8 @@
 //! Runs the binary in a state folder of its own.
 
-use std::{
-    io::{BufRead as _, BufReader, Lines, Read, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Output, Stdio},
-};
+use std::io::{BufRead as _, BufReader, Lines, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,8 +20,8 @@ max_sensitivity = "restricted"
 enabled = false
 "#;
 
-/// A house on one machine, in a folder that goes with it.
-pub(crate) struct House {
+/// A deployment on one machine, in a folder that goes with it.
+pub(crate) struct Deployment {
     folder: TempDir,
 }
 
@@ -54,7 +52,7 @@ impl Done {
     }
 }
 
-impl House {
+impl Deployment {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -134,7 +132,7 @@ impl House {
     /// `up` with a policy whose tier is off; returns once it runs.
     pub(crate) fn up_without_tier(&self) -> Running {
         let policy = self.write("no-tier.toml", NO_TIER);
-        let config = self.write("house.toml", format!("[policy]\nfile = {:?}\n", text(&policy)));
+        let config = self.write("precis.toml", format!("[policy]\nfile = {:?}\n", text(&policy)));
         let mut up = self.start(&["up", "--config", text(&config)]);
         up.until(|line| line.starts_with("up:"));
         up

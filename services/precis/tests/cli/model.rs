@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{House, text};
+use crate::harness::{Deployment, text};
 
 const ARTICLES: [(&str, &str); 3] = [
     (
@@ -29,13 +29,13 @@ const ARTICLES: [(&str, &str); 3] = [
 #[test]
 #[ignore = "needs the model: make test fetches it"]
 fn a_second_run_settles_every_document_from_what_is_stored() {
-    let house = House::new();
+    let deployment = Deployment::new();
     for (name, text) in ARTICLES {
-        house.write(&format!("in/{name}"), text);
+        deployment.write(&format!("in/{name}"), text);
     }
-    house.write("in/broken.txt", b"\xff\xfe\0");
-    let out = house.path("out");
-    let run = || house.run(&["summarize", "in", "--out", text(&out), "--max-words", "50", "--json"]);
+    deployment.write("in/broken.txt", b"\xff\xfe\0");
+    let out = deployment.path("out");
+    let run = || deployment.run(&["summarize", "in", "--out", text(&out), "--max-words", "50", "--json"]);
 
     let first = run();
     assert_eq!(first.code, 2, "{}", first.stderr);
@@ -63,17 +63,17 @@ fn a_second_run_settles_every_document_from_what_is_stored() {
 #[test]
 #[ignore = "needs the model: make test fetches it"]
 fn bench_measures_the_same_prompts_that_it_writes() {
-    let house = House::new();
+    let deployment = Deployment::new();
     for (name, text) in ARTICLES {
-        house.write(&format!("in/{name}"), text);
+        deployment.write(&format!("in/{name}"), text);
     }
-    house.run(&["bench", "--documents", "in", "--write-prompts", "prompts.txt"]).succeeded();
-    let prompts = std::fs::read_to_string(house.path("prompts.txt")).unwrap();
+    deployment.run(&["bench", "--documents", "in", "--write-prompts", "prompts.txt"]).succeeded();
+    let prompts = std::fs::read_to_string(deployment.path("prompts.txt")).unwrap();
     let tokens = prompts.split_whitespace().count();
     assert_eq!(prompts.lines().count(), 3);
 
     let common = ["bench", "--new-tokens", "6", "--batch", "2", "--json"];
-    let run = |more: &[&str]| house.run(&[&common, more].concat()).succeeded().json();
+    let run = |more: &[&str]| deployment.run(&[&common, more].concat()).succeeded().json();
     let (by_file, by_text) = (run(&["--prompts", "prompts.txt"]), run(&["--documents", "in", "--rounds", "2"]));
     assert_eq!((by_file.len(), by_text.len()), (1, 2));
     for row in by_file.iter().chain(&by_text) {

@@ -1,6 +1,8 @@
-//! What commands print where it is read, where nobody reads, and where a stranger has chosen the names.
+//! What commands print where it is read, where nobody reads, and where a stranger has chosen the
+//! names.
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
 use precis::output::visible::is_invisible;
 use precis_flow::{EmbeddedConfig, LogConfig, Output};
@@ -10,12 +12,13 @@ use precis_schemas::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Done, House, NO_TIER, text};
+use crate::harness::{Deployment, Done, NO_TIER, text};
 
-/// A name that would write on the screen, change the window's title, turn the text around and start a line of its own.
+/// A name that would write on the screen, change the window's title, turn the text around and start
+/// a line of its own.
 const HOSTILE: &str = "evil\u{1b}[31mred\u{1b}]0;title\u{7}\u{9b}2J\u{7f}\u{202e}\u{200b}\u{2028}\r\nnext *line* | a";
 
-/// Commands that print and end, each with its exit code in a house without services.
+/// Commands that print and end, each with its exit code in a deployment without services.
 const PRINTING: [(&[&str], i32); 17] = [
     (&["--help"], 0),
     (&["--version"], 0),
@@ -36,11 +39,11 @@ const PRINTING: [(&[&str], i32); 17] = [
     (&["submit", "in"], 2),
 ];
 
-fn house() -> House {
-    let house = House::new();
-    house.write("in/good.txt", "A text.");
-    house.write("in/bad.txt", b"\0\0binary");
-    house
+fn deployment() -> Deployment {
+    let deployment = Deployment::new();
+    deployment.write("in/good.txt", "A text.");
+    deployment.write("in/bad.txt", b"\0\0binary");
+    deployment
 }
 
 /// A pipe whose reader is gone already.
@@ -51,14 +54,14 @@ fn nobody() -> Stdio {
 
 #[test]
 fn a_reader_that_goes_away_costs_no_command_its_exit_code() {
-    let house = house();
+    let deployment = deployment();
     for (arguments, code) in PRINTING {
-        let read = house.run(arguments);
+        let read = deployment.run(arguments);
         assert_eq!(read.code, code, "{arguments:?}: {}", read.stderr);
-        let unread = house.run_with_stdout(arguments, nobody());
+        let unread = deployment.run_with_stdout(arguments, nobody());
         assert_eq!(unread.code, code, "{arguments:?}: {}", unread.stderr);
         assert!(!unread.stderr.contains("stdout"), "{arguments:?}: {}", unread.stderr);
-        let closed = house.run_with_closed_stdout(arguments);
+        let closed = deployment.run_with_closed_stdout(arguments);
         assert_eq!(closed.code, code, "{arguments:?}: {}", closed.stderr);
     }
 }
@@ -66,9 +69,9 @@ fn a_reader_that_goes_away_costs_no_command_its_exit_code() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_under_stdout_is_told_by_every_command() {
-    let house = house();
+    let deployment = deployment();
     for (arguments, code) in PRINTING {
-        let full = house.run_with_stdout(arguments, std::fs::File::create("/dev/full").unwrap().into());
+        let full = deployment.run_with_stdout(arguments, std::fs::File::create("/dev/full").unwrap().into());
         assert_eq!(full.code, 1, "{arguments:?}: {}", full.stderr);
         // What ends with 1 anyhow may have nothing to print.
         let told = full.stderr.contains("stdout cannot be written");
@@ -78,18 +81,18 @@ fn a_full_disk_under_stdout_is_told_by_every_command() {
 
 #[test]
 fn what_summarize_writes_does_not_depend_on_who_reads_stdout() {
-    let house = House::new();
+    let deployment = Deployment::new();
     for (number, stdout) in [nobody(), Stdio::null()].into_iter().enumerate() {
-        let out = house.path(&format!("out-{number}"));
-        let done = house.run_with_stdout(&["summarize", "missing.txt", "--out", text(&out)], stdout);
+        let out = deployment.path(&format!("out-{number}"));
+        let done = deployment.run_with_stdout(&["summarize", "missing.txt", "--out", text(&out)], stdout);
         assert_eq!(done.code, 2, "{}", done.stderr);
         let summaries = std::fs::read_to_string(out.join("summaries.md")).unwrap();
         assert!(summaries.contains("missing.txt"), "{summaries}");
     }
     // And the other way round.
-    let file = house.write("no-folder/summaries.md/in-the-way", "");
+    let file = deployment.write("no-folder/summaries.md/in-the-way", "");
     let out = text(file.parent().and_then(Path::parent).unwrap());
-    let done = house.run(&["summarize", "missing.txt", "--out", out]);
+    let done = deployment.run(&["summarize", "missing.txt", "--out", out]);
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert!(done.stdout.contains("missing.txt"), "{}", done.stdout);
 }
@@ -97,22 +100,22 @@ fn what_summarize_writes_does_not_depend_on_who_reads_stdout() {
 /// More documents than are published at once: the reader is gone after the first of them.
 #[test]
 fn all_documents_are_published_where_nobody_reads_their_ids() {
-    let house = House::new();
+    let deployment = Deployment::new();
     let lines: String =
         (0..150).map(|id| format!("{}\n", json!({ "id": format!("d-{id}"), "text": "A text." }))).collect();
-    house.write("in.jsonl", lines);
-    assert_eq!(house.run_with_stdout(&["submit", "in.jsonl"], nobody()).code, 0);
-    let status = house.run(&["status", "--json"]).succeeded().json().remove(0);
+    deployment.write("in.jsonl", lines);
+    assert_eq!(deployment.run_with_stdout(&["submit", "in.jsonl"], nobody()).code, 0);
+    let status = deployment.run(&["status", "--json"]).succeeded().json().remove(0);
     let topic = status["topics"].as_array().unwrap().iter().find(|topic| topic["topic"] == "documents.local").unwrap();
     assert!(topic["end"].as_i64().unwrap() >= 150, "{topic}");
 }
 
 #[test]
 fn what_follows_ends_when_its_reader_is_gone() {
-    let house = house();
-    house.run(&["topics", "apply"]).succeeded();
+    let deployment = deployment();
+    deployment.run(&["topics", "apply"]).succeeded();
     for arguments in [["results", "--follow"], ["audit", "--follow"]] {
-        assert_eq!(house.run_with_stdout(&arguments, nobody()).code, 0, "{arguments:?}");
+        assert_eq!(deployment.run_with_stdout(&arguments, nobody()).code, 0, "{arguments:?}");
     }
 }
 
@@ -122,7 +125,7 @@ fn record<T: AvroRecord + serde::de::DeserializeOwned>(topic: &str, key: &str, v
 }
 
 /// A record of each kind, with a hostile text wherever a text can be.
-fn publish_hostile_records(house: &House) {
+fn publish_hostile_records(deployment: &Deployment) {
     let origin = json!({ "topic": HOSTILE, "partition": 0, "offset": 1 });
     // An answer may have several lines; everything else has one.
     let summary = HOSTILE.replace("\r\n", " ");
@@ -179,7 +182,7 @@ fn publish_hostile_records(house: &House) {
                 "applied_at": 0 }),
         ),
     ];
-    let log = LogConfig { embedded: EmbeddedConfig { path: house.path("state/log.db") }, ..LogConfig::default() };
+    let log = LogConfig { embedded: EmbeddedConfig { path: deployment.path("state/log.db") }, ..LogConfig::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async { precis_flow::open(&log).await.unwrap().publish(records).await.unwrap() });
 }
@@ -199,9 +202,9 @@ fn shown(what: &[&str], done: &Done) -> String {
 /// Every command that prints what strangers wrote, as text and as JSON.
 #[test]
 fn no_command_prints_what_a_terminal_obeys() {
-    let house = House::new();
-    house.run(&["topics", "apply"]).succeeded();
-    publish_hostile_records(&house);
+    let deployment = Deployment::new();
+    deployment.run(&["topics", "apply"]).succeeded();
+    publish_hostile_records(&deployment);
     for arguments in [
         &["results"][..],
         &["spend", "--by", "tenant", "--by", "tier"],
@@ -224,17 +227,17 @@ fn no_command_prints_what_a_terminal_obeys() {
         &["config", "check", "--config", HOSTILE],
     ] {
         for more in [&[][..], &["--json"]] {
-            let done = house.run(&[arguments, more].concat());
+            let done = deployment.run(&[arguments, more].concat());
             assert!(!shown(arguments, &done).is_empty(), "{arguments:?} {more:?}");
         }
     }
-    assert!(house.run(&["results"]).stdout.contains("\\u{1b}[31m"));
+    assert!(deployment.run(&["results"]).stdout.contains("\\u{1b}[31m"));
     // JSON holds the value itself.
-    let rows = house.run(&["results", "--json"]).succeeded().json();
+    let rows = deployment.run(&["results", "--json"]).succeeded().json();
     assert_eq!((rows.len(), &rows[0]["document_id"]), (3, &json!(HOSTILE)));
     for (arguments, last) in [(["results", "--follow"], "failed"), (["audit", "--follow"], "evil")] {
         for more in [None, Some("--json")] {
-            let mut follow = house.start(&arguments.into_iter().chain(more).collect::<Vec<_>>());
+            let mut follow = deployment.start(&arguments.into_iter().chain(more).collect::<Vec<_>>());
             follow.until(|line| {
                 assert_harmless(&format!("{arguments:?}"), line);
                 line.contains(last)
@@ -246,18 +249,18 @@ fn no_command_prints_what_a_terminal_obeys() {
 /// Names of files come from archives and downloads; ids from whoever wrote the JSON.
 #[test]
 fn hostile_names_of_files_are_shown_in_every_report() {
-    let house = House::new();
+    let deployment = Deployment::new();
     let name = HOSTILE.replace('/', "");
-    house.write(&format!("in/{name}.txt"), b"\0\0binary");
-    house.write("in/lines.jsonl", format!("{}\n", json!({ "id": HOSTILE, "text": "A text." })));
+    deployment.write(&format!("in/{name}.txt"), b"\0\0binary");
+    deployment.write("in/lines.jsonl", format!("{}\n", json!({ "id": HOSTILE, "text": "A text." })));
     for more in [&[][..], &["--json"]] {
-        let submitted = house.run(&[&["submit", "in"], more].concat());
+        let submitted = deployment.run(&[&["submit", "in"], more].concat());
         let told = shown(&["submit"], &submitted);
         assert!(submitted.code == 2 && told.contains("\\u{1b}[31m"), "{told}");
     }
-    let out = house.path("out");
+    let out = deployment.path("out");
     let arguments = ["summarize", &format!("in/{name}.txt"), "gone.txt", "--out", text(&out)];
-    let told = shown(&arguments, &house.run(&arguments));
+    let told = shown(&arguments, &deployment.run(&arguments));
     assert!(told.contains("\\u{1b}[31m"), "{told}");
     let summaries = std::fs::read_to_string(out.join("summaries.md")).unwrap();
     assert_harmless("summaries.md", &summaries);

@@ -20,9 +20,9 @@ fn a_fallback_goes_to_the_nearest_cheaper_tier_first() {
 
 const POLICY: &str = include_str!("../../../../infra/policy/70-20-10.toml");
 
-fn governing() -> Governing {
+fn effective() -> EffectivePolicy {
     let policy = Arc::new(Policy::parse(POLICY).unwrap());
-    Governing {
+    EffectivePolicy {
         digest: policy.digest(),
         cache_generation: policy.cache_generation(),
         switches: Switches::default(),
@@ -33,28 +33,29 @@ fn governing() -> Governing {
 /// Assigns a document of the tenant acme, one each millisecond.
 fn first(
     assigner: &mut Assigner,
-    governing: &Governing,
-    gate: &Gate,
+    effective: &EffectivePolicy,
+    gate: &Eligibility,
     measured: &Measured,
     index: usize,
     has_room: impl Fn(&str) -> bool,
 ) -> Decision {
     let document_id = format!("d{index}");
-    let asked = Asked { gate, measured, tenant: "acme", document_id: &document_id, now_ms: index as i64 };
-    assigner.first(governing, &asked, has_room).unwrap()
+    let asked = AssignInput { gate, measured, tenant: "acme", document_id: &document_id, now_ms: index as i64 };
+    assigner.first(effective, &asked, has_room).unwrap()
 }
 
-/// Assigns documents of these scores, every `free`-th of them free to go anywhere and the others bound to the house.
+/// Assigns documents of these scores, every `free`-th of them free to go anywhere and the others
+/// bound to internal tiers.
 fn shares(scores: impl Iterator<Item = f64>, free: usize) -> BTreeMap<String, f64> {
-    let governing = governing();
+    let effective = effective();
     let mut assigner = Assigner::default();
     let mut counts: BTreeMap<String, f64> = BTreeMap::new();
     for (index, score) in scores.take(4_000).enumerate() {
         let sensitivity = (index % free == 0).then_some(precis_schemas::Sensitivity::Public);
         let facts = DocumentFacts::of("acme", &Document { sensitivity, ..Document::default() });
-        let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
+        let allowed = gate(&effective.policy, &effective.switches, &facts, &[]);
         let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
-        let decision = first(&mut assigner, &governing, &allowed, &measured, index, |_| true);
+        let decision = first(&mut assigner, &effective, &allowed, &measured, index, |_| true);
         // The first window also fills the mix's memory; the second is measured.
         if index >= 2_000 {
             *counts.entry(decision.chosen).or_default() += 1.0 / 2_000.0;
@@ -90,35 +91,35 @@ fn free_documents_make_up_for_those_that_must_stay() {
 
 #[test]
 fn a_score_is_reproducible_from_its_record() {
-    let governing = governing();
+    let effective = effective();
     let document = Document::default();
     let text = "On 3 May 2021 the 14 members met in Paris and paid 3,200 euros.";
-    let measured = Measured::of(&governing, &document, text);
-    assert!((score(&measured.features, &governing.policy.score, "") - measured.score).abs() < 1e-12);
-    let labelled = Measured::of(&governing, &Document { language: Some("FR-ca".to_owned()), ..document }, text);
+    let measured = Measured::of(&effective, &document, text);
+    assert!((score(&measured.features, &effective.policy.score, "") - measured.score).abs() < 1e-12);
+    let labelled = Measured::of(&effective, &Document { language: Some("FR-ca".to_owned()), ..document }, text);
     assert!(labelled.features["not_english"] > 0.5);
 }
 
-/// The largest miss of any share over disjoint windows of 2,000 first assignments, the first included. `document` gives the score and whether the
-/// document may leave the house.
+/// The largest miss of any share over disjoint windows of 2,000 first assignments, the first
+/// included. `document` gives the score and whether the document may leave the network.
 fn worst_window(document: impl Fn(usize) -> (f64, bool)) -> f64 {
-    let governing = governing();
+    let effective = effective();
     let mut assigner = Assigner::default();
     let chosen: Vec<String> = (0..10_000)
         .map(|index| {
             let (score, free) = document(index);
             let sensitivity = free.then_some(precis_schemas::Sensitivity::Public);
             let facts = DocumentFacts::of("acme", &Document { sensitivity, ..Document::default() });
-            let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
+            let allowed = gate(&effective.policy, &effective.switches, &facts, &[]);
             let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
-            first(&mut assigner, &governing, &allowed, &measured, index, |_| true).chosen
+            first(&mut assigner, &effective, &allowed, &measured, index, |_| true).chosen
         })
         .collect();
     let miss = |window: &[String], name: &str, target: f64| {
         (window.iter().filter(|chosen| *chosen == name).count() as f64 / window.len() as f64 - target).abs()
     };
     let windows = chosen.chunks(2_000).flat_map(|window| {
-        governing.policy.tiers.iter().map(move |tier| miss(window, &tier.name, tier.share)).collect::<Vec<_>>()
+        effective.policy.tiers.iter().map(move |tier| miss(window, &tier.name, tier.share)).collect::<Vec<_>>()
     });
     windows.fold(0.0, f64::max)
 }
@@ -133,7 +134,8 @@ fn disjoint_windows_hold_the_mix_through_skew_bursts_drift_types_and_rules() {
     let skewed = worst_window(|at| (spread(at).powi(8), true));
     let bursts = worst_window(|at| (if at % 600 < 300 { 0.05 } else { 0.95 } + spread(at) * 0.01, true));
     let drifting = worst_window(|at| ((at as f64 / 1_500.0).sin().abs() * 0.8 + spread(at) * 0.2, true));
-    // Three types in turn, each with scores of its own: contracts low, letters high, tables all alike.
+    // Three types in turn, each with scores of its own: contracts low, letters high, tables all
+    // alike.
     let types = worst_window(|at| {
         let score = match at / 250 % 3 {
             0 => 0.2 + spread(at) * 0.2,
@@ -164,18 +166,19 @@ fn where_a_rule_forbids_the_mix_the_house_takes_what_is_left() {
     assert!((0.08..0.12).contains(&miss), "{miss}");
 }
 
-/// Where 400 documents go that may go anywhere, from the moment of this number on, and why those went elsewhere that did.
+/// Where 400 documents go that may go anywhere, from the moment of this number on, and why those
+/// went elsewhere that did.
 fn chosen(assigner: &mut Assigner, from: usize, has_room: impl Fn(&str) -> bool) -> BTreeMap<(String, String), usize> {
-    let governing = governing();
+    let effective = effective();
     let facts = DocumentFacts::of(
         "acme",
         &Document { sensitivity: Some(precis_schemas::Sensitivity::Public), ..Document::default() },
     );
-    let allowed = gate(&governing.policy, &governing.switches, &facts, &[]);
+    let allowed = gate(&effective.policy, &effective.switches, &facts, &[]);
     let mut chosen = BTreeMap::new();
     for index in from..from + 400 {
         let measured = Measured { features: BTreeMap::new(), score: spread(index), tokens: 500.0 };
-        let decision = first(assigner, &governing, &allowed, &measured, index, &has_room);
+        let decision = first(assigner, &effective, &allowed, &measured, index, &has_room);
         *chosen.entry((decision.chosen, decision.reason)).or_default() += 1;
     }
     chosen
@@ -190,7 +193,7 @@ fn a_tier_without_room_gives_to_cheaper_ones_and_never_to_dearer_ones() {
     let found = chosen(&mut Assigner::default(), 0, |tier| tier == "gpu");
     assert_eq!(found.keys().filter(|(tier, _)| tier != "gpu").count(), 0, "{found:?}");
     assert!(count(&found, "gpu", "backlog") > 60, "{found:?}");
-    // What is for the house waits for the house, whatever room there is outside.
+    // What is for internal tiers waits for them, whatever room there is outside.
     let found = chosen(&mut Assigner::default(), 0, |tier| tier != "gpu");
     assert!(count(&found, "gpu", "score") > 240, "{found:?}");
     assert_eq!(found.keys().filter(|(_, reason)| reason == "backlog").count(), 0, "{found:?}");

@@ -1,4 +1,5 @@
-//! What a router knows of one tier's topic: how much waited when it was measured, and what it let in since. No I/O; the time is a value.
+//! What a router knows of one tier's topic: how much waited when it was measured, and what it let
+//! in since. No I/O; the time is a value.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,15 +7,17 @@ use std::time::Duration;
 use precis_flow::PartitionLag;
 use tokio::time::Instant;
 
-/// How long a document that was let in may take to be in the topic: it waits for others of its transaction, and that takes its time.
-const ON_ITS_WAY: Duration = Duration::from_millis(500);
+/// How long a document that was let in may take to be in the topic: it waits for others of its
+/// transaction, and that takes its time.
+const DELIVERY_GRACE: Duration = Duration::from_millis(500);
 /// How long workers may get nowhere before as many documents again are let in.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What waits in a topic.
 #[derive(Debug, Default)]
 pub(super) struct Depth {
-    /// Offsets that its workers were behind: a transaction's marker counts as one, so that the documents may be fewer, never more.
+    /// Offsets that its workers were behind: a transaction's marker counts as one, so that the
+    /// documents may be fewer, never more.
     lag: u64,
     /// Where they were: the sum of their offsets. `None`: never measured.
     committed: Option<i64>,
@@ -29,7 +32,8 @@ pub(super) struct Depth {
 }
 
 impl Depth {
-    /// Takes note of the lag of each partition, asked for at `asked`; `None`: nobody could say. Whether that is news.
+    /// Takes note of the lag of each partition, asked for at `asked`; `None`: nobody could say.
+    /// Whether that is news.
     pub(super) fn measured(
         &mut self,
         lags: Option<&[PartitionLag]>,
@@ -43,7 +47,7 @@ impl Depth {
         if let Some(lags) = lags {
             self.lag = lags.iter().map(|lag| u64::try_from(lag.lag).unwrap_or(0)).sum();
             self.committed = Some(lags.iter().map(|lag| lag.committed).sum());
-            let missed = |let_in: &Instant| *let_in + ON_ITS_WAY >= asked;
+            let missed = |let_in: &Instant| *let_in + DELIVERY_GRACE >= asked;
             let known = self.let_in.iter().take_while(|let_in| !missed(let_in)).count();
             self.let_in.drain(..known);
         }

@@ -10,34 +10,34 @@ use super::*;
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 
 /// The shipped policy of one tier, with more about it, and about tenants, behind.
-fn governing(more: &str) -> Governing {
+fn effective(more: &str) -> EffectivePolicy {
     let policy = Arc::new(Policy::parse(&format!("{LOCAL}\n{more}")).unwrap());
     let (digest, cache_generation) = (policy.digest(), policy.cache_generation());
-    Governing { policy, digest, switches: Switches::default(), cache_generation }
+    EffectivePolicy { policy, digest, switches: Switches::default(), cache_generation }
 }
 
 /// A backlog whose tier was measured: so many documents wait.
-fn measured(governing: &Governing, waiting: i64) -> Arc<Backlog> {
+fn measured(effective: &EffectivePolicy, waiting: i64) -> Arc<Backlog> {
     let backlog = Arc::new(Backlog::default());
-    measure(&backlog, governing, waiting);
+    measure(&backlog, effective, waiting);
     backlog
 }
 
-fn measure(backlog: &Backlog, governing: &Governing, waiting: i64) {
+fn measure(backlog: &Backlog, effective: &EffectivePolicy, waiting: i64) {
     let partition = PartitionId { topic: "work.gpu".into(), partition: 0 };
     let lag = PartitionLag { partition, committed: 100 - waiting, end: 100, lag: waiting };
     // As if it had been asked for later: whatever was let in before is in the topic.
-    backlog.measured(&governing.policy, "gpu", &Ok(vec![lag]), Instant::now() + Duration::from_secs(1));
+    backlog.measured(&effective.policy, "gpu", &Ok(vec![lag]), Instant::now() + Duration::from_secs(1));
 }
 
-fn asks(tenant: &str) -> Asks<'_> {
-    Asks { tenant, tier: "gpu", place: Place { partition: 0, offset: 0, priority: 0 }, until_ms: None }
+fn asks(tenant: &str) -> QueueRequest<'_> {
+    QueueRequest { tenant, tier: "gpu", place: Place { partition: 0, offset: 0, priority: 0 }, until_ms: None }
 }
 
 /// A document that asks for its place, and has asked when this returns.
-fn spawn(backlog: &Arc<Backlog>, governing: &Governing, tenant: &'static str) -> tokio::task::JoinHandle<Entered> {
-    let (backlog, governing) = (backlog.clone(), governing.clone());
-    tokio::spawn(async move { backlog.enter(&governing, asks(tenant), &CancellationToken::new()).await })
+fn spawn(backlog: &Arc<Backlog>, effective: &EffectivePolicy, tenant: &'static str) -> tokio::task::JoinHandle<Wait> {
+    let (backlog, effective) = (backlog.clone(), effective.clone());
+    tokio::spawn(async move { backlog.enter(&effective, asks(tenant), &CancellationToken::new()).await })
 }
 
 async fn waiting(backlog: &Backlog, documents: usize) {
@@ -48,93 +48,93 @@ async fn waiting(backlog: &Backlog, documents: usize) {
 
 #[tokio::test]
 async fn what_finds_no_room_waits_and_goes_by_turns_when_there_is_some() {
-    let governing = governing("max_backlog = 10");
-    let backlog = measured(&governing, 9);
-    assert!(backlog.has_room(&governing.policy, "gpu"));
-    assert_eq!(spawn(&backlog, &governing, "a").await.unwrap(), Entered::In);
-    assert!(!backlog.has_room(&governing.policy, "gpu"));
-    let many: Vec<_> = (0..5).map(|_| spawn(&backlog, &governing, "a")).collect();
+    let effective = effective("max_backlog = 10");
+    let backlog = measured(&effective, 9);
+    assert!(backlog.has_room(&effective.policy, "gpu"));
+    assert_eq!(spawn(&backlog, &effective, "a").await.unwrap(), Wait::Admitted);
+    assert!(!backlog.has_room(&effective.policy, "gpu"));
+    let many: Vec<_> = (0..5).map(|_| spawn(&backlog, &effective, "a")).collect();
     waiting(&backlog, 5).await;
-    let one = spawn(&backlog, &governing, "b");
+    let one = spawn(&backlog, &effective, "b");
     waiting(&backlog, 6).await;
-    measure(&backlog, &governing, 8);
-    assert_eq!(backlog.serve(&governing), [("gpu".to_owned(), 0.0)]);
-    assert_eq!(one.await.unwrap(), Entered::In, "the second of two places is the other tenant's");
+    measure(&backlog, &effective, 8);
+    assert_eq!(backlog.serve(&effective), [("gpu".to_owned(), 0.0)]);
+    assert_eq!(one.await.unwrap(), Wait::Admitted, "the second of two places is the other tenant's");
     waiting(&backlog, 4).await;
-    measure(&backlog, &governing, 0);
-    backlog.serve(&governing);
+    measure(&backlog, &effective, 0);
+    backlog.serve(&effective);
     for document in many {
-        assert_eq!(document.await.unwrap(), Entered::In);
+        assert_eq!(document.await.unwrap(), Wait::Admitted);
     }
 }
 
 #[tokio::test]
 async fn without_a_limit_or_a_measurement_nothing_waits() {
-    let unlimited = governing("max_backlog = 0");
+    let unlimited = effective("max_backlog = 0");
     let backlog = measured(&unlimited, 1_000_000);
     assert!(!backlog.is_due(&unlimited.policy, "gpu"));
     assert_eq!(backlog.serve(&unlimited), [("gpu".to_owned(), f64::INFINITY)]);
-    assert_eq!(spawn(&backlog, &unlimited, "a").await.unwrap(), Entered::In);
-    let limited = governing("max_backlog = 1");
+    assert_eq!(spawn(&backlog, &unlimited, "a").await.unwrap(), Wait::Admitted);
+    let limited = effective("max_backlog = 1");
     let backlog = Arc::new(Backlog::default());
     assert!(backlog.is_due(&limited.policy, "gpu"));
     let away = FlowError::Closed;
     backlog.measured(&limited.policy, "gpu", &Err(away), Instant::now());
     assert!(!backlog.is_due(&limited.policy, "gpu"), "a log that does not answer is not asked all the time");
     for _ in 0..3 {
-        assert_eq!(spawn(&backlog, &limited, "a").await.unwrap(), Entered::In);
+        assert_eq!(spawn(&backlog, &limited, "a").await.unwrap(), Wait::Admitted);
     }
 }
 
 #[tokio::test]
 async fn a_quota_holds_up_its_tenant_and_nobody_else() {
-    let governing = governing("max_backlog = 0\n[tenants.a]\ndocuments_per_minute = 20");
+    let effective = effective("max_backlog = 0\n[tenants.a]\ndocuments_per_minute = 20");
     let backlog = Arc::new(Backlog::default());
     for _ in 0..2 {
-        assert_eq!(spawn(&backlog, &governing, "a").await.unwrap(), Entered::In, "a tenth of a minute's at once");
+        assert_eq!(spawn(&backlog, &effective, "a").await.unwrap(), Wait::Admitted, "a tenth of a minute's at once");
     }
-    let third = spawn(&backlog, &governing, "a");
+    let third = spawn(&backlog, &effective, "a");
     waiting(&backlog, 1).await;
     for _ in 0..50 {
-        assert_eq!(spawn(&backlog, &governing, "b").await.unwrap(), Entered::In);
+        assert_eq!(spawn(&backlog, &effective, "b").await.unwrap(), Wait::Admitted);
     }
     assert!(!third.is_finished());
     backlog.lock().quotas.insert("a".to_owned(), Quota::new(20, now_ms()));
-    backlog.serve(&governing);
-    assert_eq!(third.await.unwrap(), Entered::In);
+    backlog.serve(&effective);
+    assert_eq!(third.await.unwrap(), Wait::Admitted);
 }
 
 #[tokio::test]
 async fn who_waits_for_a_tier_that_is_switched_off_or_under_a_policy_that_was_replaced_is_decided_anew() {
-    let before = governing("max_backlog = 1");
+    let before = effective("max_backlog = 1");
     let backlog = measured(&before, 1);
     let document = spawn(&backlog, &before, "a");
     waiting(&backlog, 1).await;
     backlog.serve(&before);
     assert!(!document.is_finished());
     let off = BTreeMap::from([("gpu".to_owned(), (SwitchState::Drain, String::new()))]);
-    backlog.serve(&Governing { switches: Switches::new(off), ..before.clone() });
-    assert_eq!(document.await.unwrap(), Entered::Anew);
+    backlog.serve(&EffectivePolicy { switches: Switches::new(off), ..before.clone() });
+    assert_eq!(document.await.unwrap(), Wait::DecideAgain);
 
     let document = spawn(&backlog, &before, "a");
     waiting(&backlog, 1).await;
-    backlog.serve(&governing("max_backlog = 1\nstrength = 0.1"));
-    assert_eq!(document.await.unwrap(), Entered::Anew);
+    backlog.serve(&effective("max_backlog = 1\nstrength = 0.1"));
+    assert_eq!(document.await.unwrap(), Wait::DecideAgain);
 }
 
 #[tokio::test]
 async fn nobody_waits_beyond_a_deadline_or_for_a_stage_that_drains() {
-    let governing = governing("max_backlog = 1");
-    let backlog = measured(&governing, 1);
+    let effective = effective("max_backlog = 1");
+    let backlog = measured(&effective, 1);
     let withdrawn = CancellationToken::new();
-    let late = Asks { until_ms: Some(now_ms() + 30), ..asks("a") };
-    assert_eq!(backlog.enter(&governing, late, &withdrawn).await, Entered::Anew);
+    let late = QueueRequest { until_ms: Some(now_ms() + 30), ..asks("a") };
+    assert_eq!(backlog.enter(&effective, late, &withdrawn).await, Wait::DecideAgain);
     withdrawn.cancel();
-    assert_eq!(backlog.enter(&governing, asks("a"), &withdrawn).await, Entered::Withdrawn);
+    assert_eq!(backlog.enter(&effective, asks("a"), &withdrawn).await, Wait::Withdrawn);
     // Those that left take no place of those that wait.
-    let document = spawn(&backlog, &governing, "b");
+    let document = spawn(&backlog, &effective, "b");
     waiting(&backlog, 3).await;
-    measure(&backlog, &governing, 0);
-    backlog.serve(&governing);
-    assert_eq!(document.await.unwrap(), Entered::In);
+    measure(&backlog, &effective, 0);
+    backlog.serve(&effective);
+    assert_eq!(document.await.unwrap(), Wait::Admitted);
 }

@@ -29,9 +29,9 @@ fn wishes_are_judged_without_a_document() {
         ..Document::default()
     };
     let limits = Limits { max_summary_words: 50, ..Limits::default() };
-    assert_eq!(code(wishes(&wished(50, "fr"), &limits)), "");
-    assert_eq!(code(wishes(&wished(51, "fr"), &limits)), "max_words_out_of_range");
-    assert_eq!(code(wishes(&wished(50, "Français"), &limits)), "language_invalid");
+    assert_eq!(code(check_options(&wished(50, "fr"), &limits)), "");
+    assert_eq!(code(check_options(&wished(51, "fr"), &limits)), "max_words_out_of_range");
+    assert_eq!(code(check_options(&wished(50, "Français"), &limits)), "language_invalid");
 }
 
 #[test]

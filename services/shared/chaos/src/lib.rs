@@ -1,12 +1,14 @@
-//! Places where the chaos tests make a process die or wait, and rules that they switch off to see whether anyone notices.
+//! Places where the chaos tests make a process die or wait, and rules that they switch off to see
+//! whether anyone notices.
 //!
-//! **Invariant.** Without the feature `chaos` nothing of this exists: [`sabotaged`] is a constant `false`, [`pass`] and
-//! [`pass_async`] are empty, and nothing reads the environment. No crate has the feature among its defaults.
+//! **Invariant.** Without the feature `chaos` nothing of this exists: [`sabotaged`] is a constant
+//! `false`, [`pass`] and [`pass_async`] are empty, and nothing reads the environment. No crate has
+//! the feature among its defaults.
 //!
-//! In a chaos build the environment variable `FAILPOINTS` says what happens where, in the words of the crate `fail`:
-//! `before_commit=1%return;hold_completion=5%sleep(3000)`. Of a [`Point`], `return` ends the process on the spot, as
-//! `kill -9` would; of a [`Sabotage`], `return` breaks its rule. What each control breaks, and how to provoke it, is in
-//! `tests/chaos/CONTROLS.md`.
+//! In a chaos build the environment variable `FAILPOINTS` says what happens where, in the words of
+//! the crate `fail`: `before_commit=1%return;hold_completion=5%sleep(3000)`. Of a [`Point`],
+//! `return` ends the process on the spot, as `kill -9` would; of a [`Sabotage`], `return` breaks
+//! its rule. What each control breaks, and how to provoke it, is in `tests/chaos/CONTROLS.md`.
 
 #[cfg_attr(feature = "chaos", path = "on.rs")]
 #[cfg_attr(not(feature = "chaos"), path = "off.rs")]
@@ -31,7 +33,8 @@ pub enum Point {
     AfterCommit,
     /// Partitions are being taken away, and the stage has not heard of it.
     InRevoke,
-    /// A record is processed, and the stage has not heard of it: for `sleep`, `return` does nothing.
+    /// A record is processed, and the stage has not heard of it: for `sleep`, `return` does
+    /// nothing.
     HoldCompletion,
 }
 
@@ -63,12 +66,14 @@ impl Point {
     }
 }
 
-/// A rule that can be broken on purpose: a negative control of the chaos tests, which must catch each.
+/// A rule that can be broken on purpose: a negative control of the chaos tests, which must catch
+/// each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// A member goes on with partitions that it gave away, and commits what comes of them.
     EpochCheckOff,
-    /// A revocation commits the offsets of everything that was handed out, whatever is still in process.
+    /// A revocation commits the offsets of everything that was handed out, whatever is still in
+    /// process.
     CommitBeforeDrain,
     /// A create-only put overwrites, and says that it created.
     PlainPut,

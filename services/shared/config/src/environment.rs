@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::schema::{self, Shape};
 
-/// What every variable of the house starts with.
+/// What every environment variable of Précis starts with.
 pub const ENV_PREFIX: &str = "PRECIS_";
 
 const STEP: &str = "__";
@@ -67,8 +67,8 @@ fn set(table: &mut toml::Table, path: &[String], value: toml::Value) {
     }
 }
 
-/// Reads `text` as the schema asks. What does not read as anything else stays a text: the check that follows says which
-/// type was wanted.
+/// Reads `text` as the schema asks. What does not read as anything else stays a text: the check
+/// that follows says which type was wanted.
 fn read(schema: Option<&Value>, text: &str) -> toml::Value {
     let as_text = || toml::Value::String(text.to_owned());
     match schema.map_or(Shape::Anything, Shape::of) {

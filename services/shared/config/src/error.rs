@@ -1,4 +1,5 @@
-//! Errors of this crate. All are fatal: a service does not start on a configuration that it does not understand.
+//! Errors of this crate. All are fatal: a service does not start on a configuration that it does
+//! not understand.
 
 use std::path::PathBuf;
 

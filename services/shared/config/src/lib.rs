@@ -8,15 +8,19 @@
 //! ```
 //!
 //! What this crate guarantees:
-//! * **Nothing is ignored.** A section or key that nobody knows is an error, in the file and in the environment.
-//! * **All problems at once.** Unknown keys, wrong types and everything that [`Validate`] finds come in one list, each
-//!   with its key, what is wrong, what to do and, where it came from the environment, the variable.
+//! * **Nothing is ignored.** A section or key that nobody knows is an error, in the file and in the
+//!   environment.
+//! * **All problems at once.** Unknown keys, wrong types and everything that [`Validate`] finds
+//!   come in one list, each with its key, what is wrong, what to do and, where it came from the
+//!   environment, the variable.
 //! * **Secrets are never shown**: [`Secret`] prints and serialises as `[redacted]`.
-//! * **The reference is the code**: [`reference::markdown`] makes it from the types' documentation and defaults.
+//! * **The reference is the code**: [`reference::markdown`] makes it from the types' documentation
+//!   and defaults.
 //!
-//! A variable is configuration when it starts with [`ENV_PREFIX`] and has two underscores after it; others, such as
-//! `PRECIS_TEST_KAFKA`, are left alone. Its value is read as the key's type asks: text as it is, lists as `a,b` or
-//! `["a", "b"]`, everything else as in TOML, tables as `{ a = 1 }`.
+//! A variable is configuration when it starts with [`ENV_PREFIX`] and has two underscores after it;
+//! others, such as `PRECIS_TEST_KAFKA`, are left alone. Its value is read as the key's type asks:
+//! text as it is, lists as `a,b` or `["a", "b"]`, everything else as in TOML, tables as
+//! `{ a = 1 }`.
 
 mod environment;
 mod error;

@@ -1,4 +1,5 @@
-//! The configuration reference, made from the types: documentation comments, defaults and names cannot go stale.
+//! The configuration reference, made from the types: documentation comments, defaults and names
+//! cannot go stale.
 
 use serde_json::Value;
 
@@ -33,7 +34,8 @@ impl Row {
     }
 }
 
-/// The keys at and below `key`. `default` is the value there when nothing is set, where it is known.
+/// The keys at and below `key`. `default` is the value there when nothing is set, where it is
+/// known.
 fn rows(key: &str, schema: &Value, default: Option<&Value>) -> Vec<Row> {
     let default = default.or_else(|| schema.get("default")).filter(|default| !default.is_null());
     match Shape::of(schema) {

@@ -1,9 +1,12 @@
-//! A section's JSON schema, read as far as configuration needs it: which keys there are, of which type.
+//! A section's JSON schema, read as far as configuration needs it: which keys there are, of which
+//! type.
 //!
-//! serde stops at the first mistake. Walking the schema beside the values finds all of them, and names keys instead of
-//! Rust types. What the walk cannot judge (patterns, custom formats) it leaves to serde.
+//! serde stops at the first mistake. Walking the schema beside the values finds all of them, and
+//! names keys instead of Rust types. What the walk cannot judge (patterns, custom formats) it
+//! leaves to serde.
 
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use crate::Violations;
@@ -43,7 +46,8 @@ impl<'a> Shape<'a> {
             ["object"] => {
                 let keys = schema.get("properties").and_then(Value::as_object);
                 let others = match schema.get("additionalProperties") {
-                    // Without a word about others, a struct's keys are all there are; a map without keys takes any.
+                    // Without a word about others, a struct's keys are all there are; a map without
+                    // keys takes any.
                     None => keys.is_none().then_some(&Value::Bool(true)),
                     Some(Value::Bool(false)) => None,
                     Some(others) => Some(others),
@@ -80,8 +84,8 @@ pub(crate) fn at<'a>(schema: &'a Value, path: &[String]) -> Vec<&'a Value> {
     }
 }
 
-/// Reports what in `value` does not follow `schema` and takes it out, so that the rest can still be read and judged.
-/// False when `value` itself has to go.
+/// Reports what in `value` does not follow `schema` and takes it out, so that the rest can still be
+/// read and judged. False when `value` itself has to go.
 pub(crate) fn prune(schema: &Value, value: &mut toml::Value, key: &str, out: &mut Violations) -> bool {
     let before = out.len();
     match Shape::of(schema) {
@@ -164,8 +168,8 @@ fn prune_scalar(schema: &Value, types: &[&str], value: &toml::Value, key: &str, 
     }
 }
 
-/// The branch that the table's own tag chooses, such as `kind = "kafka"`. Without a tag, or with several branches that
-/// it fits, the choice is serde's.
+/// The branch that the table's own tag chooses, such as `kind = "kafka"`. Without a tag, or with
+/// several branches that it fits, the choice is serde's.
 fn branch<'a>(branches: &[&'a Value], value: &toml::Value, key: &str, out: &mut Violations) -> Option<&'a Value> {
     let table = value.as_table()?;
     let tag = branches.iter().find_map(|branch| tags(branch).next().map(|(name, _)| name))?;

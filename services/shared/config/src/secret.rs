@@ -12,7 +12,8 @@ use crate::ConfigError;
 
 const REDACTED: &str = "[redacted]";
 
-/// A password or key. It prints and serialises as `[redacted]`; [`Secret::expose`] is the one way to it.
+/// A password or key. It prints and serialises as `[redacted]`; [`Secret::expose`] is the one way
+/// to it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -23,12 +24,14 @@ impl Secret {
         Self(secret.into())
     }
 
-    /// The key in the environment variable `variable` or else in `file`, without blanks and line breaks around it. A blank
-    /// variable counts as none. `None` when there is neither variable nor file.
+    /// The key in the environment variable `variable` or else in `file`, without blanks and line
+    /// breaks around it. A blank variable counts as none. `None` when there is neither variable nor
+    /// file.
     ///
     /// # Errors
     /// [`ConfigError::Secret`] when the file is needed but cannot be read, or is empty;
-    /// [`ConfigError::SecretCharacters`] when the key has characters that a header of a request cannot carry.
+    /// [`ConfigError::SecretCharacters`] when the key has characters that a header of a request
+    /// cannot carry.
     pub fn from_env_or_file(variable: &str, file: Option<&Path>) -> Result<Option<Self>, ConfigError> {
         Self::resolve(variable, std::env::var_os(variable), file)
     }

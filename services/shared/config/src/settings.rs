@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::environment::Override;
 use crate::{ConfigError, Validate, Violations, schema};
 
-/// The sections of the house. One file may configure every service: each reads its own sections, and none is surprised
-/// by another's.
+/// The sections of the settings. One file may configure every service: each reads its own sections,
+/// and none is surprised by another's.
 pub const SECTIONS: [&str; 9] =
     ["log", "store", "telemetry", "topics", "policy", "model", "router", "gpu_worker", "api_worker"];
 
@@ -35,7 +36,8 @@ impl Settings {
     /// Reads the file, if one is given, and this process's environment.
     ///
     /// # Errors
-    /// [`ConfigError::Unreadable`] and [`ConfigError::Syntax`]; everything else is told when sections are read.
+    /// [`ConfigError::Unreadable`] and [`ConfigError::Syntax`]; everything else is told when
+    /// sections are read.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let (file, text) = match path {
             Some(path) => {
@@ -83,8 +85,8 @@ impl Settings {
     /// The section `name`, defaults where nothing is set.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with everything that is wrong with it, and with unknown sections. To have the problems of
-    /// several sections at once, use [`Settings::read`].
+    /// [`ConfigError::Invalid`] with everything that is wrong with it, and with unknown sections.
+    /// To have the problems of several sections at once, use [`Settings::read`].
     pub fn section<T: Section>(&self, name: &str) -> Result<T, ConfigError> {
         let mut reader = self.read();
         let section = reader.section(name);
@@ -96,7 +98,8 @@ impl Settings {
         Reader { settings: self, violations: self.violations.clone() }
     }
 
-    /// Every section that was read, as it is in force: file, environment and defaults, with secrets redacted.
+    /// Every section that was read, as it is in force: file, environment and defaults, with secrets
+    /// redacted.
     pub fn render_redacted(&self) -> String {
         let rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         rendered.values().cloned().collect::<Vec<_>>().join("\n")
@@ -129,7 +132,8 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The section `name`. Where something is wrong with it the value is not to be used, and [`Reader::finish`] fails.
+    /// The section `name`. Where something is wrong with it the value is not to be used, and
+    /// [`Reader::finish`] fails.
     pub fn section<T: Section>(&mut self, name: &str) -> T {
         let mut violations = Violations::default();
         let section = self.settings.typed(name, &mut violations);
@@ -149,8 +153,8 @@ impl Reader<'_> {
 }
 
 impl Settings {
-    /// The section as its type, as far as it can be read. Wrong keys are reported and taken out first, so that the rules
-    /// of [`Validate`] are checked on the rest of it, too.
+    /// The section as its type, as far as it can be read. Wrong keys are reported and taken out
+    /// first, so that the rules of [`Validate`] are checked on the rest of it, too.
     fn typed<T: Section>(&self, name: &str, out: &mut Violations) -> T {
         let schema = schema::of::<T>();
         let mut value = self.sections.get(name).cloned().unwrap_or_else(|| toml::Value::Table(toml::Table::new()));

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// Types that know rules beyond their fields' types.
 pub trait Validate {
-    /// Adds every rule that `self` breaks to `out`. `at` is the key under which `self` stands, such as `log.kafka`.
+    /// Adds every rule that `self` breaks to `out`. `at` is the key under which `self` stands, such
+    /// as `log.kafka`.
     fn validate(&self, at: &str, out: &mut Violations);
 }
 
@@ -29,8 +30,8 @@ impl Violations {
         self.0.push(Violation { at: at.into(), problem: problem.into(), variable: None });
     }
 
-    /// Adds problems that are written as `field: what is wrong`, with fields relative to `at`; without a field a line is
-    /// about `at` itself.
+    /// Adds problems that are written as `field: what is wrong`, with fields relative to `at`;
+    /// without a field a line is about `at` itself.
     pub fn extend_lines(&mut self, at: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
         for line in lines {
             match line.as_ref().split_once(": ").filter(|(field, _)| is_key(field)) {

@@ -1,10 +1,12 @@
-//! Explores every state that a small system can reach: for tests only, of protocols whose faults come from order.
+//! Explores every state that a small system can reach: for tests only, of protocols whose faults
+//! come from order.
 //!
-//! Breadth first, so that the first violation found has the shortest trace. A state is known by the 64-bit hash of its
-//! key; two of a million states share one by chance once in 10⁷ runs. What must hold:
+//! Breadth first, so that the first violation found has the shortest trace. A state is known by the
+//! 64-bit hash of its key; two of a million states share one by chance once in 10⁷ runs. What must
+//! hold:
 //! - [`Model::check`] in every state, and [`Model::next`] at every step;
-//! - from every state the system gets [done](Model::is_done) by steps alone that are no [faults](Model::is_fault): when
-//!   faults stop, nothing is stuck.
+//! - from every state the system gets [done](Model::is_done) by steps alone that are no
+//!   [faults](Model::is_fault): when faults stop, nothing is stuck.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -73,8 +75,8 @@ impl fmt::Display for Violation {
 /// Explores all states.
 ///
 /// # Errors
-/// The violation with the shortest trace; also when there are more than `limit` states, since a search that was cut
-/// short proves nothing.
+/// The violation with the shortest trace; also when there are more than `limit` states, since a
+/// search that was cut short proves nothing.
 pub fn explore<M: Model>(model: &M, limit: usize) -> Result<Explored, Violation> {
     let mut search = Search::default();
     let initial = model.initial();
@@ -167,7 +169,8 @@ impl<A: Clone + fmt::Debug> Search<A> {
                 }
             }
         }
-        // States are numbered in the order in which they were reached: the first has the shortest trace.
+        // States are numbered in the order in which they were reached: the first has the shortest
+        // trace.
         match can.iter().position(|can| !can) {
             Some(stuck) => Err(self.violation("left alone from here, it is never done".to_owned(), stuck, None)),
             None => Ok(()),

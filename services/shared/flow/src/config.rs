@@ -40,8 +40,8 @@ pub enum LogKind {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddedConfig {
-    /// The log's file; lock files lie beside it. Must be on a local disk: SQLite's locks do not hold on network file
-    /// systems.
+    /// The log's file; lock files lie beside it. Must be on a local disk: SQLite's locks do not
+    /// hold on network file systems.
     pub path: PathBuf,
 }
 
@@ -59,25 +59,29 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// How this client calls itself in the brokers' logs.
     pub client_id: String,
-    /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a restart ends at once
-    /// what a crash left open; without it, readers of committed records wait up to `transaction_timeout_ms` after a crash.
-    /// Two live instances with one name fence each other.
+    /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a
+    /// restart ends at once what a crash left open; without it, readers of committed records wait
+    /// up to `transaction_timeout_ms` after a crash. Two live instances with one name fence each
+    /// other.
     pub instance_id: Option<String>,
     /// Put before transactional ids: `<prefix>.<group>.<instance>`. ACLs can be granted on it.
     pub transactional_id_prefix: String,
-    /// After how long the brokers abort a transaction whose writer fell silent, in milliseconds. All readers of
-    /// committed records wait behind an open one: keep it short.
+    /// After how long the brokers abort a transaction whose writer fell silent, in milliseconds.
+    /// All readers of committed records wait behind an open one: keep it short.
     pub transaction_timeout_ms: u32,
-    /// How long a write may take before it counts as failed, in milliseconds. Not longer than `transaction_timeout_ms`.
+    /// How long a write may take before it counts as failed, in milliseconds. Not longer than
+    /// `transaction_timeout_ms`.
     pub message_timeout_ms: u32,
-    /// Who decides which member reads what: `classic`, the members; `consumer`, the brokers (KIP-848, Kafka 4.0 or newer).
-    /// With either, no member is static: the partitions of one that was killed wait for its session to end.
+    /// Who decides which member reads what: `classic`, the members; `consumer`, the brokers
+    /// (KIP-848, Kafka 4.0 or newer). With either, no member is static: the partitions of one that
+    /// was killed wait for its session to end.
     pub group_protocol: GroupProtocol,
-    /// After how long without a heartbeat the group gives a member's partitions away, in milliseconds. With
-    /// `group_protocol` `consumer` the brokers' `group.consumer.session.timeout.ms` counts instead.
+    /// After how long without a heartbeat the group gives a member's partitions away, in
+    /// milliseconds. With `group_protocol` `consumer` the brokers'
+    /// `group.consumer.session.timeout.ms` counts instead.
     pub session_timeout_ms: u32,
-    /// How long a rebalance waits for a member, in milliseconds. Must exceed a stage's drain budget and
-    /// `transaction_timeout_ms` together.
+    /// How long a rebalance waits for a member, in milliseconds. Must exceed a stage's drain budget
+    /// and `transaction_timeout_ms` together.
     pub max_poll_interval_ms: u32,
     /// How often to look for new topics and partitions, in milliseconds.
     pub topic_refresh_ms: u32,
@@ -85,7 +89,8 @@ pub struct KafkaConfig {
     pub compression: Compression,
     /// Encryption and identity.
     pub security: SecurityConfig,
-    /// Further librdkafka properties, passed through as they are. Those that exactly-once rests on are refused.
+    /// Further librdkafka properties, passed through as they are. Those that exactly-once rests on
+    /// are refused.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -144,7 +149,8 @@ impl Compression {
     }
 }
 
-/// Properties that may not be passed through, and where they are set instead. A prefix ends in a dot.
+/// Properties that may not be passed through, and where they are set instead. A prefix ends in a
+/// dot.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("acks", "it is always `all`: an acknowledged record must survive a broker"),
     ("allow.auto.create.topics", "topics are created as specified, by `precis topics apply`"),
@@ -193,8 +199,8 @@ const FORBIDDEN: &[(&str, &str)] = &[
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<u32> = 6_000..=1_800_000;
 
 impl LogConfig {
-    /// Every problem of this section, as `field: what is wrong`, with field names relative to it. Empty: it can be
-    /// used.
+    /// Every problem of this section, as `field: what is wrong`, with field names relative to it.
+    /// Empty: it can be used.
     pub fn problems(&self) -> Vec<String> {
         match self.kind {
             LogKind::Embedded => self.embedded.problems(),

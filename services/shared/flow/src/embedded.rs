@@ -2,9 +2,11 @@
 //!
 //! - A transaction of the log, outputs and input offsets together, is one transaction of SQLite.
 //! - What was acknowledged is on disk: it survives a kill -9 and a power failure.
-//! - Several processes may use the file at once. A group has one member at a time: it holds a lock on a file beside the
-//!   log, which the system frees when the process dies, and an epoch in the log that every commit checks.
-//! - One offset is left out after each commit, so that offset arithmetic fails here as it would on Kafka.
+//! - Several processes may use the file at once. A group has one member at a time: it holds a lock
+//!   on a file beside the log, which the system frees when the process dies, and an epoch in the
+//!   log that every commit checks.
+//! - One offset is left out after each commit, so that offset arithmetic fails here as it would on
+//!   Kafka.
 //!
 //! Rebalances and last stable offsets are Kafka's alone.
 

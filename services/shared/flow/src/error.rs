@@ -1,5 +1,5 @@
-//! What can go wrong in the log and in a stage, with a class that says what to do about it and a code that never
-//! changes.
+//! What can go wrong in the log and in a stage, with a class that says what to do about it and a
+//! code that never changes.
 
 use std::path::PathBuf;
 

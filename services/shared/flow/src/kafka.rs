@@ -1,13 +1,13 @@
 //! The Kafka log: librdkafka behind the [`Log`] trait.
 //!
-//! - Input is `read_committed`; offsets move in transactions only; where to start is decided by committed offsets
-//!   alone.
-//! - One transactional producer a member. Its id is stable when the instance has a name, and then a restart ends at
-//!   once what the last run left open; random otherwise.
+//! - Input is `read_committed`; offsets move in transactions only; where to start is decided by
+//!   committed offsets alone.
+//! - One transactional producer a member. Its id is stable when the instance has a name, and then a
+//!   restart ends at once what the last run left open; random otherwise.
 //! - Everything that blocks runs on threads of this module or on tokio's blocking pool.
 //!
-//! librdkafka's `MockCluster` fakes transactions: nothing here is proven on it. The contract suite runs on real
-//! brokers.
+//! librdkafka's `MockCluster` fakes transactions: nothing here is proven on it. The contract suite
+//! runs on real brokers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -1,12 +1,12 @@
 //! The log, the stage and the table.
 //!
-//! - [`Log`]: topics, partitions and groups, embedded in this machine or on Kafka, behind one small trait; [`open`]
-//!   gives the one that the configuration names.
+//! - [`Log`]: topics, partitions and groups, embedded in this machine or on Kafka, behind one small
+//!   trait; [`open`] gives the one that the configuration names.
 //! - [`run_stage`]: consume → process → produce, exactly once: a service writes a [`Processor`].
 //! - [`Table`]: a compacted topic, followed, with its age.
 //!
-//! This is the only crate that knows rdkafka and SQLite, and nothing but its committers commits an offset or a
-//! transaction. One contract suite, in `tests/`, runs on both logs.
+//! This is the only crate that knows rdkafka and SQLite, and nothing but its committers commits an
+//! offset or a transaction. One contract suite, in `tests/`, runs on both logs.
 
 mod config;
 mod embedded;

@@ -3,8 +3,8 @@
 //! What every implementation guarantees, and the contract suite holds it to:
 //! - what [`Log::publish`] returned a position for survives a kill -9;
 //! - records of one topic with one key are read in the order in which they were written;
-//! - what a member or an exclusive writer commits becomes visible all at once or never, outputs and input offsets
-//!   together;
+//! - what a member or an exclusive writer commits becomes visible all at once or never, outputs and
+//!   input offsets together;
 //! - readers and members see committed records only;
 //! - offsets rise and have gaps: nobody may count with them.
 
@@ -37,7 +37,8 @@ pub struct TopicSpec {
 }
 
 impl TopicSpec {
-    /// How this topic, which exists, compares with what it should be. `replication` is compared only when both say it.
+    /// How this topic, which exists, compares with what it should be. `replication` is compared
+    /// only when both say it.
     pub(crate) fn compare(&self, wanted: &Self) -> Change {
         let mut differences = Vec::new();
         let mut differs = |what: &str, is: String, should_be: String| {
@@ -75,8 +76,8 @@ pub enum Change {
     Created,
     /// It existed as specified.
     Unchanged,
-    /// It exists and differs: each difference as `what: is x, should be y`. It is left alone, since changing a topic
-    /// that holds records may lose or reorder them.
+    /// It exists and differs: each difference as `what: is x, should be y`. It is left alone, since
+    /// changing a topic that holds records may lose or reorder them.
     Differs(Vec<String>),
 }
 
@@ -109,7 +110,8 @@ pub struct PartitionLag {
     pub committed: i64,
     /// One past the last stable offset.
     pub end: i64,
-    /// Offsets still to process; 0 exactly when no record is waiting, although gaps lie between `committed` and `end`.
+    /// Offsets still to process; 0 exactly when no record is waiting, although gaps lie between
+    /// `committed` and `end`.
     pub lag: i64,
 }
 
@@ -154,32 +156,36 @@ impl Subscription {
 /// A log of topics, partitions and groups.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// Creates the topics that do not exist and reports how the others differ. Safe to call from several processes at
-    /// once.
+    /// Creates the topics that do not exist and reports how the others differ. Safe to call from
+    /// several processes at once.
     async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<Vec<TopicChange>, FlowError>;
 
     /// All topics that are not the log's own, by name.
     async fn topics(&self) -> Result<Vec<TopicStatus>, FlowError>;
 
-    /// How far a group is behind, for every partition in which it has a committed offset, by topic and partition.
+    /// How far a group is behind, for every partition in which it has a committed offset, by topic
+    /// and partition.
     async fn group_lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError>;
 
-    /// Where a transaction is open in these topics, or in the log's own, that nobody ends: the first offset that nobody can read. Takes as
-    /// long as a transaction may last when one is open. A log whose transactions end with the process that began them has none.
+    /// Where a transaction is open in these topics, or in the log's own, that nobody ends: the
+    /// first offset that nobody can read. Takes as long as a transaction may last when one is open.
+    /// A log whose transactions end with the process that began them has none.
     async fn hanging(&self, topics: &[String]) -> Result<Vec<Position>, FlowError> {
         let _ = topics;
         Ok(Vec::new())
     }
 
-    /// Writes records outside of any transaction and returns once each is acknowledged and durable: positions in the
-    /// order of the outputs. On an error some of them may have been written: publishing again may repeat, never lose.
+    /// Writes records outside of any transaction and returns once each is acknowledged and durable:
+    /// positions in the order of the outputs. On an error some of them may have been written:
+    /// publishing again may repeat, never lose.
     async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError>;
 
     /// Reads committed records of all partitions of a topic, without a group.
     async fn reader(&self, topic: &str, start: ReadStart) -> Result<Box<dyn Reader>, FlowError>;
 
-    /// Takes over a name: an older holder's later commits fail with `fenced`. Its finished transactions are visible,
-    /// its open one is aborted, when this returns: so read what was done before only after it.
+    /// Takes over a name: an older holder's later commits fail with `fenced`. Its finished
+    /// transactions are visible, its open one is aborted, when this returns: so read what was done
+    /// before only after it.
     async fn exclusive(&self, name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError>;
 
     /// Joins a group as one of its members: the stage's door, not for services.
@@ -192,20 +198,22 @@ pub trait Log: Send + Sync + 'static {
 /// Reads one topic from a start on, and follows it.
 #[async_trait]
 pub trait Reader: Send {
-    /// The next record, in order within its partition. `None`: none came within `timeout`, or the end was reached for
-    /// the first time or after [`recheck_end`](Self::recheck_end), which is told at once. Dropping the future loses
-    /// nothing.
+    /// The next record, in order within its partition. `None`: none came within `timeout`, or the
+    /// end was reached for the first time or after [`recheck_end`](Self::recheck_end), which is
+    /// told at once. Dropping the future loses nothing.
     async fn next(&mut self, timeout: Duration) -> Result<Option<Record>, FlowError>;
 
-    /// The latest moment at which it is known that every record committed by then had been returned; `None` before the
-    /// end was first reached. Only [`next`](Self::next) moves it, and only a log that answers does.
+    /// The latest moment at which it is known that every record committed by then had been
+    /// returned; `None` before the end was first reached. Only [`next`](Self::next) moves it, and
+    /// only a log that answers does.
     fn end_reached(&self) -> Option<Instant>;
 
-    /// Asks the log at once where the end is, so that with the coming calls of [`next`](Self::next) the moment moves
-    /// beyond now. Without it that happens every few seconds.
+    /// Asks the log at once where the end is, so that with the coming calls of [`next`](Self::next)
+    /// the moment moves beyond now. Without it that happens every few seconds.
     fn recheck_end(&mut self) {}
 
-    /// Whether the end was reached since this reader was made: what was committed before that has all been returned.
+    /// Whether the end was reached since this reader was made: what was committed before that has
+    /// all been returned.
     fn caught_up(&self) -> bool {
         self.end_reached().is_some()
     }

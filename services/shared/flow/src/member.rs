@@ -9,12 +9,13 @@
 //!              commit(Transaction): parts whose epoch is over are left out, the rest is written whole or not at all
 //! ```
 //!
-//! An **epoch** names one assignment of one partition and is never used twice by a member. The log checks it under the
-//! same lock under which it raises it, so that nothing of a partition that was given away can be committed, however
-//! late it comes: the broker would let it, since it checks the member and not the partition.
+//! An **epoch** names one assignment of one partition and is never used twice by a member. The log
+//! checks it under the same lock under which it raises it, so that nothing of a partition that was
+//! given away can be committed, however late it comes: the broker would let it, since it checks the
+//! member and not the partition.
 //!
-//! Neither side blocks the other: events travel through an unbounded channel that [`Intake`] bounds, since the log
-//! stops reading a topic of which enough is held.
+//! Neither side blocks the other: events travel through an unbounded channel that [`Intake`]
+//! bounds, since the log stops reading a topic of which enough is held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -95,8 +96,8 @@ pub struct Assignment {
     pub start: i64,
     /// Where the partition ended when it came: one past the last stable offset.
     pub end: i64,
-    /// What was committed beside the offset at which reading starts. `None`: the group has no offset there yet. It is
-    /// to be committed, so that lag is known from the first moment on.
+    /// What was committed beside the offset at which reading starts. `None`: the group has no
+    /// offset there yet. It is to be committed, so that lag is known from the first moment on.
     pub committed: Option<OwnerMark>,
 }
 
@@ -161,8 +162,9 @@ pub struct Transaction<O = Arc<[Output]>> {
     pub parts: Vec<PartitionCommit<O>>,
 }
 
-/// Where a member starts to read a partition. Without a committed offset only a log that is whole can be read from its
-/// start; when records are missing there, which of them were processed is unknown.
+/// Where a member starts to read a partition. Without a committed offset only a log that is whole
+/// can be read from its start; when records are missing there, which of them were processed is
+/// unknown.
 pub(crate) fn start_offset(
     group: &str,
     partition: &PartitionId,
@@ -181,9 +183,10 @@ pub(crate) fn start_offset(
 /// Writes a member's transactions, one at a time.
 #[async_trait]
 pub trait Committer: Send + Sync {
-    /// Commits, or changes nothing and fails. Returns the partitions whose parts were left out because their epoch is
-    /// over. The class of an error says more: `Retry`, aborted, and the same may be tried again; `Reject`, an output of
-    /// some record in it can never be written; `Fatal`, the member is at its end.
+    /// Commits, or changes nothing and fails. Returns the partitions whose parts were left out
+    /// because their epoch is over. The class of an error says more: `Retry`, aborted, and the same
+    /// may be tried again; `Reject`, an output of some record in it can never be written; `Fatal`,
+    /// the member is at its end.
     async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, FlowError>;
 
     /// Leaves the group. Returns within about `deadline`, whatever the log does.

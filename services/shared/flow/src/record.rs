@@ -1,7 +1,8 @@
 //! The values that go through the log: records read, outputs written, and the headers both carry.
 //!
-//! Bytes are never interpreted here, only made. A header without a value and one with an empty value are the same thing to this
-//! crate, and a null value is a tombstone, which is not the same as an empty one.
+//! Bytes are never interpreted here, only made. A header without a value and one with an empty
+//! value are the same thing to this crate, and a null value is a tombstone, which is not the same
+//! as an empty one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use precis_schemas::codec::{self, AvroRecord, CodecError};
 
 /// Header with the number of earlier deliveries of a re-enqueued record.
 pub const ATTEMPTS_HEADER: &str = "precis-attempts";
-/// Header with the position of the first copy of a re-enqueued or replayed record: `topic/partition/offset`.
+/// Header with the position of the first copy of a re-enqueued or replayed record:
+/// `topic/partition/offset`.
 pub const ORIGIN_HEADER: &str = "precis-origin";
 
-/// What one record costs in memory beside its key, value and headers: an estimate that keeps many tiny records from
-/// being free.
+/// What one record costs in memory beside its key, value and headers: an estimate that keeps many
+/// tiny records from being free.
 const RECORD_OVERHEAD_BYTES: usize = 128;
 
-/// What one header costs in memory beside its bytes: two allocations and where they are. A record of one mebibyte can have
-/// a quarter of a million empty ones.
+/// What one header costs in memory beside its bytes: two allocations and where they are. A record
+/// of one mebibyte can have a quarter of a million empty ones.
 const HEADER_OVERHEAD_BYTES: usize = 64;
 
 /// Ordered headers; a name may occur more than once.
@@ -107,7 +109,8 @@ impl fmt::Display for PartitionId {
     }
 }
 
-/// Where a record lies: the name by which it is known for ever. Displayed and parsed as `topic/partition/offset`.
+/// Where a record lies: the name by which it is known for ever. Displayed and parsed as
+/// `topic/partition/offset`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
     /// Topic name.
@@ -164,12 +167,14 @@ impl Record {
         Position { topic: Arc::clone(&self.topic), partition: self.partition, offset: self.offset }
     }
 
-    /// Where its first copy lay: the header `precis-origin` of a re-enqueued or replayed record, else its own position.
+    /// Where its first copy lay: the header `precis-origin` of a re-enqueued or replayed record,
+    /// else its own position.
     pub fn origin(&self) -> Position {
         self.headers.get_str(ORIGIN_HEADER).and_then(Position::parse).unwrap_or_else(|| self.position())
     }
 
-    /// Earlier deliveries, as the header `precis-attempts` says; 0 when it is absent or not a number.
+    /// Earlier deliveries, as the header `precis-attempts` says; 0 when it is absent or not a
+    /// number.
     pub fn attempts(&self) -> u32 {
         self.headers.get_str(ATTEMPTS_HEADER).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
@@ -198,14 +203,15 @@ impl fmt::Debug for Record {
 pub struct Output {
     /// Topic name; the topic must exist.
     pub topic: String,
-    /// Chooses the partition (murmur2, as Java clients do) unless `partition` does. Without either, any partition.
+    /// Chooses the partition (murmur2, as Java clients do) unless `partition` does. Without either,
+    /// any partition.
     pub key: Option<Vec<u8>>,
     /// `None` is a tombstone.
     pub value: Option<Vec<u8>>,
     /// Ordered headers.
     pub headers: Headers,
-    /// The partition, when the key must not choose: a re-enqueued record stays in its own, whichever partitioner its
-    /// publisher used.
+    /// The partition, when the key must not choose: a re-enqueued record stays in its own,
+    /// whichever partitioner its publisher used.
     pub partition: Option<i32>,
 }
 

@@ -1,4 +1,5 @@
-//! The stage: consume, process, produce, exactly once. A service gives a [`Processor`], and this does the rest.
+//! The stage: consume, process, produce, exactly once. A service gives a [`Processor`], and this
+//! does the rest.
 //!
 //! ```text
 //!   member ──records──▶ tracker ──▶ lanes ──▶ work (process, retry, reject) ──▶ reorder buffer ──▶ transaction
@@ -8,18 +9,20 @@
 //!
 //! What holds:
 //! - A record's outputs enter the log in the transaction that moves its offset, or not at all.
-//! - Only outputs at or below the contiguous watermark of their partition enter a transaction; transactions are short,
-//!   since all processing is over before they begin.
-//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any only when the
-//!   partition goes or the stage stops, and is then read again by whoever comes next.
-//! - Nothing of a partition that went is committed, however late its processing ends: see [`crate::member`].
-//! - A record cannot kill processes for ever. What two owners of a partition in a row died with runs one at a time, each
-//!   record under a marker that is stored before; one that [`AttemptMarkers`] takes for a killer, since processes died
-//!   while it was alone, ends as a dead letter `crash_suspect`. See [`crate::member::OwnerMark`].
+//! - Only outputs at or below the contiguous watermark of their partition enter a transaction;
+//!   transactions are short, since all processing is over before they begin.
+//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any
+//!   only when the partition goes or the stage stops, and is then read again by whoever comes next.
+//! - Nothing of a partition that went is committed, however late its processing ends: see
+//!   [`crate::member`].
+//! - A record cannot kill processes for ever. What two owners of a partition in a row died with
+//!   runs one at a time, each record under a marker that is stored before; one that
+//!   [`AttemptMarkers`] takes for a killer, since processes died while it was alone, ends as a dead
+//!   letter `crash_suspect`. See [`crate::member::OwnerMark`].
 //! - No topic keeps the others out: room to hold records and places in process are shared, see
 //!   [`crate::member::Intake`], and topics take turns.
-//! - Of one key in one partition, records are processed one after the other, in order; a re-enqueued record loses its
-//!   place.
+//! - Of one key in one partition, records are processed one after the other, in order; a
+//!   re-enqueued record loses its place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,16 +55,18 @@ pub use dead_letter::{CODE_HEADER, OFFSET_HEADER, PARTITION_HEADER, STAGE_HEADER
 pub use processor::{Attempt, AttemptMarkers, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
 pub use work::CRASH_SUSPECT;
 
-/// How long the stage or the log's thread may be silent before the process counts as hung: well over the longest step,
-/// a revocation that waits for a transaction to end.
+/// How long the stage or the log's thread may be silent before the process counts as hung: well
+/// over the longest step, a revocation that waits for a transaction to end.
 const STALL_AFTER: Duration = Duration::from_secs(120);
 
 /// How long to wait before a log that cannot be reached is asked again.
 const JOIN_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in process is finished
-/// within the drain budget, and committed; what waits for its next try is left to whoever comes next. Returns an error when the stage cannot go on; what was not committed by then
-/// is processed again by whoever comes next. A log that is unavailable is no such error: the stage waits for it.
+/// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in
+/// process is finished within the drain budget, and committed; what waits for its next try is left
+/// to whoever comes next. Returns an error when the stage cannot go on; what was not committed by
+/// then is processed again by whoever comes next. A log that is unavailable is no such error: the
+/// stage waits for it.
 ///
 /// Dropping the future stops the stage without draining it.
 pub async fn run_stage(

@@ -1,8 +1,8 @@
 //! A compacted topic, followed: the newest value of each key, and how fresh that is.
 //!
-//! The table reads from the beginning and goes on for ever. When the log fails it keeps what it has, grows old, and
-//! reads again from the beginning into a new map, since tombstones may have been compacted away meanwhile; it changes
-//! to that once it has reached the end.
+//! The table reads from the beginning and goes on for ever. When the log fails it keeps what it
+//! has, grows old, and reads again from the beginning into a new map, since tombstones may have
+//! been compacted away meanwhile; it changes to that once it has reached the end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -50,7 +50,8 @@ struct Progress {
 }
 
 impl Table {
-    /// Starts to follow a topic. Fails when that cannot be started; later failures of the log make the table old.
+    /// Starts to follow a topic. Fails when that cannot be started; later failures of the log make
+    /// the table old.
     pub async fn follow(log: Arc<dyn Log>, topic: &str) -> Result<Self, FlowError> {
         let reader = log.reader(topic, ReadStart::Beginning).await?;
         let shared = Arc::new(Shared { topic: topic.to_owned(), map: RwLock::default(), hurry: Notify::new() });
@@ -86,12 +87,14 @@ impl Table {
         TableChanges { seen: self.progress.borrow().changes, progress: self.progress.clone() }
     }
 
-    /// How often the table has changed: as long as the number stays, so does what was read after asking for it.
+    /// How often the table has changed: as long as the number stays, so does what was read after
+    /// asking for it.
     pub fn version(&self) -> u64 {
         self.progress.borrow().changes
     }
 
-    /// Waits until the table holds everything that was committed before this call; `false` when that took too long.
+    /// Waits until the table holds everything that was committed before this call; `false` when
+    /// that took too long.
     pub async fn catch_up(&self, timeout: Duration) -> bool {
         let asked = Instant::now();
         let mut progress = self.progress.clone();
@@ -100,7 +103,8 @@ impl Table {
         matches!(timeout_at(asked + timeout, caught_up).await, Ok(Ok(_)))
     }
 
-    /// Why the table will never be fresh again, when it will not: the log said something that waiting does not mend.
+    /// Why the table will never be fresh again, when it will not: the log said something that
+    /// waiting does not mend.
     pub fn failure(&self) -> Option<String> {
         self.progress.borrow().failed.clone()
     }
@@ -114,8 +118,8 @@ pub struct TableChanges {
 }
 
 impl TableChanges {
-    /// Returns once the table has changed since the last call, or since this was made. `false`: it will not change any
-    /// more.
+    /// Returns once the table has changed since the last call, or since this was made. `false`: it
+    /// will not change any more.
     pub async fn wait(&mut self) -> bool {
         let seen = self.seen;
         match self.progress.wait_for(|progress| progress.changes != seen).await {

@@ -1,10 +1,11 @@
 //! What a decoder needs from the machine that computes it.
 //!
-//! A dozen operations over a packed, ragged batch: rows of all sequences one below the other, no padding. What is written
-//! once above this trait (the decoder, the scheduler, the tests of both) holds for every backend below it.
+//! A dozen operations over a packed, ragged batch: rows of all sequences one below the other, no
+//! padding. What is written once above this trait (the decoder, the scheduler, the tests of both)
+//! holds for every backend below it.
 //!
-//! Two backends: `cpu` on the house's own kernels, whose bits depend on nothing but a sequence's own ids, and `candle`, the way to
-//! CUDA, which also runs on the processor, where it is tested.
+//! Two backends: `cpu` on our own kernels, whose bits depend on nothing but a sequence's own ids,
+//! and `candle`, the way to CUDA, which also runs on the processor, where it is tested.
 
 pub(crate) mod candle;
 mod candle_kv;
@@ -15,8 +16,8 @@ use candle_core::quantized::QTensor;
 
 /// The operations of a decoder.
 ///
-/// Results are handles: a backend may keep what they name in memory of its own, which the next result of the same operation
-/// takes over. The decoder uses each before it asks for another one.
+/// Results are handles: a backend may keep what they name in memory of its own, which the next
+/// result of the same operation takes over. The decoder uses each before it asks for another one.
 pub(crate) trait Backend: Send + 'static {
     /// The residual stream, `[tokens, width]`.
     type Stream;
@@ -30,7 +31,8 @@ pub(crate) trait Backend: Send + 'static {
     type Logits;
     /// A weight matrix from `in` to `out` values.
     type Matrix: Send;
-    /// One row for each id of the vocabulary: rows are looked up for embedding, and multiplied with for logits.
+    /// One row for each id of the vocabulary: rows are looked up for embedding, and multiplied with
+    /// for logits.
     type Table: Send;
     /// A weight vector.
     type Vector: Send;
@@ -59,8 +61,8 @@ pub(crate) trait Backend: Send + 'static {
         rows: &Self::Input,
         stream: Self::Stream,
     ) -> Result<Self::Stream, BackendError>;
-    /// Rotates queries and keys by their positions, writes keys and values of `layer` to their places in the pool, and returns
-    /// the rotated queries.
+    /// Rotates queries and keys by their positions, writes keys and values of `layer` to their
+    /// places in the pool, and returns the rotated queries.
     fn rope_write_kv(
         &mut self,
         layer: usize,
@@ -71,7 +73,8 @@ pub(crate) trait Backend: Send + 'static {
     fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
     /// Overwrites the keys and values of blocks with NaN, in every layer.
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
-    /// Causal attention of each span's queries to everything its sequence has in the pool of `layer`, its own keys included.
+    /// Causal attention of each span's queries to everything its sequence has in the pool of
+    /// `layer`, its own keys included.
     fn attention(
         &mut self,
         layer: usize,
@@ -84,8 +87,8 @@ pub(crate) trait Backend: Send + 'static {
     fn select(&mut self, rows: Self::Stream, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Logits: each row's product with every row of the table.
     fn head(&mut self, table: &Self::Table, rows: &Self::Input) -> Result<Self::Logits, BackendError>;
-    /// Makes the ids in `written[i]` less likely in row `i`: positive logits are divided by `penalty`, negative ones multiplied
-    /// (Keskar et al. 2019, CTRL, §4.1).
+    /// Makes the ids in `written[i]` less likely in row `i`: positive logits are divided by
+    /// `penalty`, negative ones multiplied (Keskar et al. 2019, CTRL, §4.1).
     fn penalise(
         &mut self,
         logits: Self::Logits,
@@ -99,7 +102,8 @@ pub(crate) trait Backend: Send + 'static {
     fn to_host(&self, logits: &Self::Logits) -> Vec<Vec<f32>>;
 }
 
-/// Cosines and sines of `positions` positions times every frequency (Su et al. 2021, `RoFormer`), `[positions][head_dim / 2]`.
+/// Cosines and sines of `positions` positions times every frequency (Su et al. 2021, `RoFormer`),
+/// `[positions][head_dim / 2]`.
 fn rotations(config: &ModelConfig, positions: usize) -> (Vec<f32>, Vec<f32>) {
     let half = config.head_dim / 2;
     let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64);

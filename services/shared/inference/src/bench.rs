@@ -1,13 +1,15 @@
 //! Measures an engine: how fast, for how much processor time, in how much memory.
 //!
-//! All figures come from the engine as workers use it, through its queue and its scheduler. Prompts are token ids, so that another
-//! engine can be given the very same work, and answers have exactly the tokens asked for unless [`End`] says otherwise.
+//! All figures come from the engine as workers use it, through its queue and its scheduler. Prompts
+//! are token ids, so that another engine can be given the very same work, and answers have exactly
+//! the tokens asked for unless [`End`] says otherwise.
 //!
-//! - [`documents`] submits all prompts at once and waits for all answers: what batch work sees, prefill and decode mixed.
-//!   With one token an answer it measures prefill.
-//! - [`decode`] measures decoding alone. An engine without a prefill phase starts to decode its first sequences while it reads the
-//!   prompts of the last ones; so prompts get lengths (`lengths`) with which all sequences stand at the same context when
-//!   the last one joins, and only steps count in which every sequence decoded and nothing else was computed.
+//! - [`documents`] submits all prompts at once and waits for all answers: what batch work sees,
+//!   prefill and decode mixed. With one token an answer it measures prefill.
+//! - [`decode`] measures decoding alone. An engine without a prefill phase starts to decode its
+//!   first sequences while it reads the prompts of the last ones; so prompts get lengths
+//!   (`lengths`) with which all sequences stand at the same context when the last one joins, and
+//!   only steps count in which every sequence decoded and nothing else was computed.
 
 mod prompts;
 
@@ -85,10 +87,12 @@ pub async fn documents(
     })
 }
 
-/// Decodes with `batch` sequences together, whose contexts grow from `context` by about `new_tokens`. `text` is what their prompts
-/// are cut from. `step_tokens` is the engine's own setting.
+/// Decodes with `batch` sequences together, whose contexts grow from `context` by about
+/// `new_tokens`. `text` is what their prompts are cut from. `step_tokens` is the engine's own
+/// setting.
 ///
-/// Fails when no step decoded all sequences, which a key-value pool or a batch limit that is too small for them leads to.
+/// Fails when no step decoded all sequences, which a key-value pool or a batch limit that is too
+/// small for them leads to.
 pub async fn decode(
     engine: &Engine,
     text: &[u32],
@@ -120,7 +124,8 @@ fn request(prompt: Vec<u32>, max_new_tokens: usize, end: End) -> TokenRequest {
     TokenRequest { prompt, max_new_tokens, end, ..TokenRequest::default() }
 }
 
-/// All answers, in no order; the first error ends the others. Requests reach the engine in the order given.
+/// All answers, in no order; the first error ends the others. Requests reach the engine in the
+/// order given.
 async fn answers(
     engine: &Engine,
     requests: impl Iterator<Item = TokenRequest>,
@@ -142,8 +147,9 @@ async fn answers(
     Ok(answers)
 }
 
-/// Prompt lengths with which `batch` sequences stand at `context` tokens when the last of them starts to decode, in an engine
-/// whose steps compute `step_tokens` tokens and serve those that decode first.
+/// Prompt lengths with which `batch` sequences stand at `context` tokens when the last of them
+/// starts to decode, in an engine whose steps compute `step_tokens` tokens and serve those that
+/// decode first.
 pub(crate) fn lengths(batch: usize, context: usize, step_tokens: usize) -> Vec<usize> {
     let mut lengths = vec![context; batch];
     // Shorter prompts end sooner: a few rounds settle it.
@@ -175,8 +181,9 @@ fn starts(lengths: &[usize], step_tokens: usize) -> Vec<usize> {
     starts
 }
 
-/// The steps that decoded one token for each of `batch` sequences and nothing else, as one measurement: from the end of the first
-/// to the end of the last, so that what happens between steps counts.
+/// The steps that decoded one token for each of `batch` sequences and nothing else, as one
+/// measurement: from the end of the first to the end of the last, so that what happens between
+/// steps counts.
 fn full_steps(steps: &[StepRecord], batch: usize) -> Option<Measurement> {
     let is_full = |step: &StepRecord| step.prefilled == 0 && step.decoded == batch;
     let first = steps.iter().position(is_full)?;

@@ -11,12 +11,14 @@ use crate::error::EngineError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
-    /// The first CUDA device if the build has the feature `cuda` and one is usable, else the processor.
+    /// The first CUDA device if the build has the feature `cuda` and one is usable, else the
+    /// processor.
     #[default]
     Auto,
     /// The processor.
     Cpu,
-    /// The first CUDA device, or none: the engine does not start without it. Needs a build with the feature `cuda`.
+    /// The first CUDA device, or none: the engine does not start without it. Needs a build with the
+    /// feature `cuda`.
     Cuda,
 }
 
@@ -50,11 +52,12 @@ impl IsaKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
-    /// Where the model is computed. `auto`: on the first CUDA device if this build can (`--features cuda`) and one is usable, else
-    /// on the processor, with a warning. `cpu` never looks for a device, `cuda` does not start without one.
+    /// Where the model is computed. `auto`: on the first CUDA device if this build can
+    /// (`--features cuda`) and one is usable, else on the processor, with a warning. `cpu` never
+    /// looks for a device, `cuda` does not start without one.
     pub device: DeviceKind,
-    /// Which instructions the processor's kernels use: `auto` takes the fastest that it has; `avx512`, `avx2` and `portable` ask
-    /// for one. Answers do not depend on it.
+    /// Which instructions the processor's kernels use: `auto` takes the fastest that it has;
+    /// `avx512`, `avx2` and `portable` ask for one. Answers do not depend on it.
     pub isa: IsaKind,
     /// Threads the engine may keep busy; 0 takes one for each available core.
     pub threads: usize,
@@ -62,14 +65,18 @@ pub struct EngineConfig {
     pub max_sequences: usize,
     /// The most tokens that one step computes: decoded tokens first, then pieces of prompts.
     pub step_tokens: usize,
-    /// Tokens the key-value pool holds for all running sequences together; also bounds the longest one.
+    /// Tokens the key-value pool holds for all running sequences together; also bounds the longest
+    /// one.
     pub kv_tokens: usize,
-    /// Tokens (prompt and answer) of requests that may wait inside the engine; more requests wait at its door.
+    /// Tokens (prompt and answer) of requests that may wait inside the engine; more requests wait
+    /// at its door.
     pub queue_tokens: usize,
-    /// The most tokens of a document that are read in one piece; a longer one is summarised by map and reduce. 0 takes the
-    /// model's own, from the manifest: small models read long texts badly long before their context ends.
+    /// The most tokens of a document that are read in one piece; a longer one is summarised by map
+    /// and reduce. 0 takes the model's own, from the manifest: small models read long texts badly
+    /// long before their context ends.
     pub window_tokens: usize,
-    /// How strongly a token that was already written is made less likely: 1 leaves the model alone, 1.1 is mild.
+    /// How strongly a token that was already written is made less likely: 1 leaves the model alone,
+    /// 1.1 is mild.
     pub repetition_penalty: f32,
 }
 

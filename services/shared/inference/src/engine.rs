@@ -17,12 +17,14 @@
 //! | the model computes the rows; what fails is halved until the culprit is alone | `worker`, `isolate` |
 //! | each sequence takes its token and ends by the rules of [`crate::decode`] | `sequence` |
 //!
-//! The arithmetic of a step, for `SmolLM2`-135M (106 million weights in 30 layers, 28 million in the head, 3 key-value heads of 64) and the
-//! default budget of 256 tokens, 16 sequences of 1,300 tokens each decoding: 16 rows decode and 240 are prompt. The layers cost
-//! 256 × 2 × 106 M = 54 billion operations; the head is computed for the rows whose next token is wanted only, 16 × 2 × 28 M = 0.9
-//! billion instead of 14.5. Weights are read once for all rows, which is why a batch is cheaper than its sequences. Keys and values
-//! are each sequence's own: 2 × 30 × 3 × 64 = 11,520 values a token, so with four bytes each a block of 32 tokens has 1.4 MiB and the
-//! sixteen read 0.96 GB a step. Decoding is bound by that, prefill by the operations.
+//! The arithmetic of a step, for `SmolLM2`-135M (106 million weights in 30 layers, 28 million in
+//! the head, 3 key-value heads of 64) and the default budget of 256 tokens, 16 sequences of 1,300
+//! tokens each decoding: 16 rows decode and 240 are prompt. The layers cost 256 × 2 × 106 M = 54
+//! billion operations; the head is computed for the rows whose next token is wanted only, 16 × 2 ×
+//! 28 M = 0.9 billion instead of 14.5. Weights are read once for all rows, which is why a batch is
+//! cheaper than its sequences. Keys and values are each sequence's own: 2 × 30 × 3 × 64 = 11,520
+//! values a token, so with four bytes each a block of 32 tokens has 1.4 MiB and the sixteen read
+//! 0.96 GB a step. Decoding is bound by that, prefill by the operations.
 
 mod blocks;
 pub(crate) mod core;
@@ -54,7 +56,8 @@ use crate::request::{Completion, End, Request, TokenRequest};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
-/// A document that begins like hardly any other: what a prompt has in common with one about it is not the document's.
+/// A document that begins like hardly any other: what a prompt has in common with one about it is
+/// not the document's.
 const OTHER_DOCUMENT: &str = "\u{2042}";
 
 /// What the answers of an engine depend on besides the request.
@@ -68,13 +71,15 @@ pub struct ModelInfo {
     pub quantisation: String,
     /// SHA-256 of the model's file.
     pub sha256: String,
-    /// Tokens one sequence may hold here, prompt and answer: the smaller of the model's context and the key-value pool.
+    /// Tokens one sequence may hold here, prompt and answer: the smaller of the model's context and
+    /// the key-value pool.
     pub limit_tokens: usize,
     /// The repetition penalty in force; 1 is none.
     pub repetition_penalty: f32,
 }
 
-/// A handle on a running engine; clones are cheap and share it. The engine ends when the last handle goes.
+/// A handle on a running engine; clones are cheap and share it. The engine ends when the last
+/// handle goes.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -103,7 +108,8 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Generates the answer to one request.
     ///
-    /// Waits while the queue is full. Dropping the future cancels the request and frees what it holds before the next step.
+    /// Waits while the queue is full. Dropping the future cancels the request and frees what it
+    /// holds before the next step.
     pub async fn submit(&self, request: Request) -> Result<Completion, EngineError> {
         let cancel = request.cancel.clone();
         tokio::select! {
@@ -203,7 +209,8 @@ impl Engine {
         self.shared.tokenizer.encode_text(text).map(|ids| ids.len())
     }
 
-    /// Stops the engine: requests inside it get [`EngineError::Stopped`]. Returns when its thread takes nothing any more.
+    /// Stops the engine: requests inside it get [`EngineError::Stopped`]. Returns when its thread
+    /// takes nothing any more.
     pub async fn shutdown(&self) {
         // Not sent: it has stopped already.
         let _ = self.shared.inbox.send(Message::Stop);
@@ -214,13 +221,15 @@ impl Engine {
 impl Shared {
     /// The prompt, and how many of its first tokens do not depend on the document.
     fn prompt(&self, request: &Request) -> Result<(Vec<u32>, usize), EngineError> {
-        // One text, so that the words at the seams are cut as in the texts the model was trained on.
+        // One text, so that the words at the seams are cut as in the texts the model was trained
+        // on.
         let about = |document: &str| {
             let user = format!("{}{document}{}", request.before, request.after);
             self.template.prompt(&self.tokenizer, request.system.as_deref(), &user)
         };
         let prompt = about(&request.document)?;
-        // The last word before the document can be cut in another way because of what follows it, so the tokens are compared.
+        // The last word before the document can be cut in another way because of what follows it,
+        // so the tokens are compared.
         let common = about(OTHER_DOCUMENT)?.iter().zip(&prompt).take_while(|(other, own)| other == own).count();
         Ok((prompt, common))
     }

@@ -1,7 +1,7 @@
 //! The one error type of this crate.
 //!
-//! Every variant has a class, which says what a caller may sensibly do, and a stable code, which is the metric label and
-//! the dead-letter header. No text carries words of a document.
+//! Every variant has a class, which says what a caller may sensibly do, and a stable code, which is
+//! the metric label and the dead-letter header. No text carries words of a document.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,8 @@ pub enum ErrorClass {
     Fatal,
 }
 
-/// Everything that can go wrong between a document and its summary, and while a model is fetched and loaded.
+/// Everything that can go wrong between a document and its summary, and while a model is fetched
+/// and loaded.
 #[derive(Debug, Clone, Error)]
 pub enum EngineError {
     /// Prompt and answer together can never fit.
@@ -31,7 +32,8 @@ pub enum EngineError {
         prompt_tokens: usize,
         /// Tokens the answer was allowed.
         max_new_tokens: usize,
-        /// The most tokens one sequence may hold here: the smaller of the model's context and the key-value pool.
+        /// The most tokens one sequence may hold here: the smaller of the model's context and the
+        /// key-value pool.
         limit_tokens: usize,
     },
     /// A request that makes no sense as it stands.
@@ -49,7 +51,8 @@ pub enum EngineError {
         /// Why it stopped.
         reason: String,
     },
-    /// Computing this very request failed even when it was alone in a step; its neighbours were not harmed.
+    /// Computing this very request failed even when it was alone in a step; its neighbours were not
+    /// harmed.
     #[error("computing the request failed: {reason}")]
     StepFailed {
         /// What the backend said.
@@ -100,7 +103,8 @@ pub enum EngineError {
         /// `general.architecture`, or the feature of it that is missing here.
         architecture: String,
     },
-    /// A tokenizer whose exact rules are not known. Guessing gives fluent nonsense, so it is refused.
+    /// A tokenizer whose exact rules are not known. Guessing gives fluent nonsense, so it is
+    /// refused.
     #[error("the tokenizer `{tokenizer}` is not supported: known are {known}")]
     UnsupportedTokenizer {
         /// `tokenizer.ggml.model` and `tokenizer.ggml.pre`.

@@ -14,7 +14,8 @@ pub(crate) fn broken(reason: &str) -> EngineError {
 
 /// Reads the header: metadata, and where each tensor lies, which must be within the file.
 pub(crate) fn header(reader: &mut (impl Read + Seek)) -> Result<Content, EngineError> {
-    // The parser is Candle's. A header that it panics at, such as an alignment of 0, is as broken as one that it refuses.
+    // The parser is Candle's. A header that it panics at, such as an alignment of 0, is as broken
+    // as one that it refuses.
     let content = catch_unwind(AssertUnwindSafe(|| Content::read(reader)))
         .map_err(|_| broken("the header makes no sense"))?
         .map_err(|error| broken(&error.to_string()))?;

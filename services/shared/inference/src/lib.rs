@@ -1,7 +1,9 @@
-//! Batched text generation, for summaries: on the processor by the house's own kernels, on a CUDA device by Candle.
+//! Batched text generation, for summaries: on the processor by our own kernels, on a CUDA device by
+//! Candle.
 //!
-//! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`] summarises a document of any length
-//! with it. [`models`] brings pinned model files onto the machine, [`mod@bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
+//! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`]
+//! summarises a document of any length with it. [`models`] brings pinned model files onto the
+//! machine, [`mod@bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
 //!
 //! Layers, each knowing only those below it: `engine` (which sequences compute what, and when),
 //! `model` (one decoder), `backend` (its dozen operations on a device), `step` (what the three say

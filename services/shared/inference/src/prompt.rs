@@ -1,15 +1,16 @@
 //! Prompts that small instruction models follow well.
 //!
-//! What was tried with SmolLM2-135M on news, papers and manuals, in English and French, greedy: with the instruction *after* the
-//! document it summarises; with the instruction before, it tends to edit, to continue or to repeat the text. It rarely
-//! stops by itself after the sentences asked for, and what follows the first paragraph is mostly that paragraph again: ask for
-//! [`one_paragraph`](crate::SummaryRequest::one_paragraph). Asked in English about a French text it answers in English, so the
-//! instruction is in the language of the answer.
+//! What was tried with SmolLM2-135M on news, papers and manuals, in English and French, greedy:
+//! with the instruction *after* the document it summarises; with the instruction before, it tends
+//! to edit, to continue or to repeat the text. It rarely stops by itself after the sentences asked
+//! for, and what follows the first paragraph is mostly that paragraph again: ask for
+//! [`one_paragraph`](crate::SummaryRequest::one_paragraph). Asked in English about a French text it
+//! answers in English, so the instruction is in the language of the answer.
 
 use crate::request::{Prompt, Prompts};
 
-/// A good start for summaries of `sentences` sentences, in the language with this ISO 639-1 code (English for those that have no
-/// text here).
+/// A good start for summaries of `sentences` sentences, in the language with this ISO 639-1 code
+/// (English for those that have no text here).
 pub fn recommended(language: &str, sentences: usize) -> Prompts {
     let texts = match language {
         "fr" => &FRENCH,

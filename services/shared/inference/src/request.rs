@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-/// One piece of text to be generated from. The engine renders the model's chat template around it; nothing in these
-/// strings can act as a control token, a literal `<|im_end|>` stays text.
+/// One piece of text to be generated from. The engine renders the model's chat template around it;
+/// nothing in these strings can act as a control token, a literal `<|im_end|>` stays text.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The system message; `None` leaves it to the template, which may have a default of its own.
@@ -36,13 +36,14 @@ pub enum End {
     Natural,
     /// That, or the first blank line after some text.
     Paragraph,
-    /// Nothing: exactly as many tokens are generated as were allowed. For measurements, in which every engine must do the same
-    /// work.
+    /// Nothing: exactly as many tokens are generated as were allowed. For measurements, in which
+    /// every engine must do the same work.
     AtLimit,
 }
 
-/// A prompt that is token ids already, control tokens included. For measurements and for comparing engines token by token;
-/// a document's text belongs into a [`Request`], where it cannot act as a control token.
+/// A prompt that is token ids already, control tokens included. For measurements and for comparing
+/// engines token by token; a document's text belongs into a [`Request`], where it cannot act as a
+/// control token.
 #[derive(Debug, Clone, Default)]
 pub struct TokenRequest {
     /// The whole prompt.
@@ -89,8 +90,8 @@ pub struct Completion {
     pub input_tokens: usize,
     /// Tokens generated, the closing one included.
     pub output_tokens: usize,
-    /// The 5 %, 10 % and 50 % quantiles of the chosen tokens' log-probabilities: how sure the model was where it was least
-    /// sure. `None` when nothing was generated.
+    /// The 5 %, 10 % and 50 % quantiles of the chosen tokens' log-probabilities: how sure the model
+    /// was where it was least sure. `None` when nothing was generated.
     pub logprob_quantiles: Option<[f64; 3]>,
     /// The mean of the same log-probabilities: minus the logarithm of the answer's perplexity.
     pub logprob_mean: Option<f64>,
@@ -133,19 +134,20 @@ pub struct SummaryRequest {
     pub priority: i32,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
-    /// What of an answer about a part is its text, where not all of it is: a model's reasoning is no part of what the next request
-    /// reads. `None`: all of it. The summary itself comes as the model wrote it.
+    /// What of an answer about a part is its text, where not all of it is: a model's reasoning is
+    /// no part of what the next request reads. `None`: all of it. The summary itself comes as the
+    /// model wrote it.
     pub text_of: Option<fn(&str) -> &str>,
-    /// Keeps the answers about parts of a long document, so that after an interruption they are not generated again. `None`
-    /// keeps nothing.
+    /// Keeps the answers about parts of a long document, so that after an interruption they are not
+    /// generated again. `None` keeps nothing.
     pub partials: Option<Arc<dyn Partials>>,
 }
 
 /// The answer about one part of a long document, or to one reduction of such answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
-    /// SHA-256 (hex) over everything that was asked. With other settings a document is cut elsewhere; what was stored about
-    /// other parts is then not taken for an answer.
+    /// SHA-256 (hex) over everything that was asked. With other settings a document is cut
+    /// elsewhere; what was stored about other parts is then not taken for an answer.
     pub asked: String,
     /// The text.
     pub text: String,
@@ -157,10 +159,11 @@ pub struct Partial {
     pub output_tokens: usize,
 }
 
-/// Keeps [`Partial`]s of one summary. Losing one costs time and changes nothing, so its failures are its own to report.
+/// Keeps [`Partial`]s of one summary. Losing one costs time and changes nothing, so its failures
+/// are its own to report.
 ///
-/// The same document and settings ask for the same parts under the same numbers: parts in order from 0, then the reductions,
-/// level after level.
+/// The same document and settings ask for the same parts under the same numbers: parts in order
+/// from 0, then the reductions, level after level.
 #[async_trait]
 pub trait Partials: std::fmt::Debug + Send + Sync {
     /// What was kept under this number.

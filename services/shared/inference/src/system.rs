@@ -15,7 +15,8 @@ pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// User and system time are fields 14 and 15 (proc(5)); the second, in parentheses, may hold anything.
+/// User and system time are fields 14 and 15 (proc(5)); the second, in parentheses, may hold
+/// anything.
 pub(crate) fn stat_cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;

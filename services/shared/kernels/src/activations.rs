@@ -165,7 +165,8 @@ impl Writer<'_> {
     pub(crate) unsafe fn blocks(&self, row: usize, first: usize, count: usize) -> RowMut<'_> {
         assert!(first + count <= self.blocks, "a row has {} blocks", self.blocks);
         let at = row * self.blocks + first;
-        // SAFETY: by the caller's promise; blocks of all four buffers are apart where blocks of the row are.
+        // SAFETY: by the caller's promise; blocks of all four buffers are apart where blocks of the
+        // row are.
         unsafe {
             RowMut {
                 codes: self.codes.piece(at * BLOCK, count * BLOCK),

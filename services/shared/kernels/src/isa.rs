@@ -7,7 +7,8 @@ use crate::{avx2::Avx2, avx512::Avx512};
 /// An instruction set that the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512 with VNNI (integer products) and BF16 (products of bf16 pairs): Zen 4, Sapphire Rapids and later.
+    /// AVX-512 with VNNI (integer products) and BF16 (products of bf16 pairs): Zen 4, Sapphire
+    /// Rapids and later.
     Avx512,
     /// AVX2 with FMA and F16C: nearly every x86-64 server.
     Avx2,

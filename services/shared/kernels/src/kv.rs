@@ -5,8 +5,9 @@
 //!                         values [head_dim / 32 slices][16 pairs of tokens][32][2]
 //! ```
 //!
-//! That is the [`Panel`] order of the products: attention reads blocks as they are. The value beside the last token of a pair that is not
-//! there yet is 0, since products read pairs and 0 × whatever stood there before need not be 0.
+//! That is the [`Panel`] order of the products: attention reads blocks as they are. The value
+//! beside the last token of a pair that is not there yet is 0, since products read pairs and 0 ×
+//! whatever stood there before need not be 0.
 
 use crate::memory::{Buffer, Shared};
 use crate::spec::{PANEL, Panel};
@@ -125,8 +126,9 @@ pub(crate) struct Slot {
 }
 
 impl KvWriter<'_> {
-    /// Writes the keys (as bf16 pairs) and values of one or two neighbouring tokens of one head. Two begin at an even offset; one
-    /// at an even offset is the last that its sequence has, and gets a 0 beside it.
+    /// Writes the keys (as bf16 pairs) and values of one or two neighbouring tokens of one head.
+    /// Two begin at an even offset; one at an even offset is the last that its sequence has, and
+    /// gets a 0 beside it.
     ///
     /// # Safety
     /// No other thread writes these tokens of that head, nor the one after an even one.
@@ -141,7 +143,8 @@ impl KvWriter<'_> {
         }
         let start = self.shape.start(layer, head, block);
         assert!(start + self.shape.pitch() <= self.numbers.len(), "a block ends outside of the pool");
-        // SAFETY: all numbers are inside this block, and belong to these tokens alone (or to the next one, which nobody writes).
+        // SAFETY: all numbers are inside this block, and belong to these tokens alone (or to the
+        // next one, which nobody writes).
         unsafe {
             let key = |pair: usize| start + (pair * BLOCK_TOKENS + offset) * 2;
             if count == 2 {

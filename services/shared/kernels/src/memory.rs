@@ -6,8 +6,9 @@ use std::ptr::NonNull;
 
 /// A cache line and the widest register, so that no load straddles two lines.
 const LINE: usize = 64;
-/// A huge page of x86-64 and most other processors. Pools of this size and more are asked for in such pages: attention
-/// jumps from block to block, and misses in the page table cost more than the jump.
+/// A huge page of x86-64 and most other processors. Pools of this size and more are asked for in
+/// such pages: attention jumps from block to block, and misses in the page table cost more than the
+/// jump.
 const HUGE_PAGE: usize = 2 << 20;
 
 mod sealed {
@@ -22,13 +23,15 @@ macro_rules! plain {
 }
 plain!(u8, i8, u16, u32, i32, f32);
 
-/// A slice on the heap that starts at a cache line. Its memory is written at once, so that the system cannot run out of it later.
+/// A slice on the heap that starts at a cache line. Its memory is written at once, so that the
+/// system cannot run out of it later.
 pub struct Buffer<T: Plain> {
     start: NonNull<T>,
     len: usize,
 }
 
-// SAFETY: a buffer owns its memory as a `Vec` does, and `Plain` numbers may go to and be read by any thread.
+// SAFETY: a buffer owns its memory as a `Vec` does, and `Plain` numbers may go to and be read by
+// any thread.
 unsafe impl<T: Plain> Send for Buffer<T> {}
 // SAFETY: as above.
 unsafe impl<T: Plain> Sync for Buffer<T> {}
@@ -44,10 +47,12 @@ impl<T: Plain> Buffer<T> {
         let Some(start) = NonNull::new(memory.cast::<T>()) else { handle_alloc_error(layout) };
         #[cfg(target_os = "linux")]
         if layout.size() >= HUGE_PAGE {
-            // SAFETY: advice about memory that was just taken; where it is not followed, pages are small.
+            // SAFETY: advice about memory that was just taken; where it is not followed, pages are
+            // small.
             unsafe { libc::madvise(memory.cast(), layout.size(), libc::MADV_HUGEPAGE) };
         }
-        // SAFETY: the memory is `layout.size()` bytes, of which `T`s need the first `len`; zero bytes are a `Plain` number.
+        // SAFETY: the memory is `layout.size()` bytes, of which `T`s need the first `len`; zero
+        // bytes are a `Plain` number.
         unsafe { memory.write_bytes(0, layout.size()) };
         Self { start, len }
     }
@@ -100,14 +105,16 @@ impl<T: Plain> std::fmt::Debug for Buffer<T> {
 
 /// A mutable slice that several threads write to, each its own places.
 ///
-/// Which thread writes where is a promise of the caller of the unsafe methods; that every place lies inside is checked.
+/// Which thread writes where is a promise of the caller of the unsafe methods; that every place
+/// lies inside is checked.
 pub(crate) struct Shared<'a, T> {
     start: *mut T,
     len: usize,
     owner: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it is a `&mut [T]` in pieces; the unsafe methods promise that no piece is handed out twice.
+// SAFETY: it is a `&mut [T]` in pieces; the unsafe methods promise that no piece is handed out
+// twice.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
@@ -123,7 +130,8 @@ impl<'a, T> Shared<'a, T> {
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn piece(&self, at: usize, len: usize) -> &mut [T] {
         assert!(at <= self.len && len <= self.len - at, "a piece of {len} at {at} is outside of {}", self.len);
-        // SAFETY: the piece lies inside the slice that was borrowed for `'a`, and is not aliased by the caller's promise.
+        // SAFETY: the piece lies inside the slice that was borrowed for `'a`, and is not aliased by
+        // the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
     }
 
@@ -144,7 +152,8 @@ impl<'a, T> Shared<'a, T> {
     /// Writes the bytes of a wider number over several neighbouring ones.
     ///
     /// # Safety
-    /// All of them are inside the slice, any bytes make them, and no other thread reads or writes them meanwhile.
+    /// All of them are inside the slice, any bytes make them, and no other thread reads or writes
+    /// them meanwhile.
     #[inline(always)]
     pub(crate) unsafe fn put_as<W>(&self, at: usize, number: W) {
         debug_assert!(at + size_of::<W>() / size_of::<T>() <= self.len);

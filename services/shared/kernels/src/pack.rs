@@ -1,9 +1,11 @@
-//! Weights as the kernels read them: GGUF blocks of any format, unpacked into tiles of unsigned 4 or 8 bits.
+//! Weights as the kernels read them: GGUF blocks of any format, unpacked into tiles of unsigned 4
+//! or 8 bits.
 //!
-//! A tile is 16 rows of the weight matrix (16 outputs) over all inputs, in blocks of 32 inputs. A weight is
-//! `scale × (code − zero) + min`, with scale and min for each output and block, so that every format of llama.cpp is one of
-//! the [`Kind`]s below. Formats with 4 bits and 5-bit ones with a minimum are kept exactly, as are 8 bits and Q6_K; F16 and
-//! F32 are rounded to 8 bits in blocks of 32, as Q8_0 does it.
+//! A tile is 16 rows of the weight matrix (16 outputs) over all inputs, in blocks of 32 inputs. A
+//! weight is `scale × (code − zero) + min`, with scale and min for each output and block, so that
+//! every format of llama.cpp is one of the [`Kind`]s below. Formats with 4 bits and 5-bit ones with
+//! a minimum are kept exactly, as are 8 bits and Q6_K; F16 and F32 are rounded to 8 bits in blocks
+//! of 32, as Q8_0 does it.
 //!
 //! ```text
 //! codes   [tile][block] 4 bits: 4 × 64 bytes; byte 4 × output + j of group g holds inputs 4g + j (low) and 16 + 4g + j (high)
@@ -61,7 +63,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind with this number, as kernels that are compiled for each kind have it: `Kind::of(kind as u8)` is `kind`.
+    /// The kind with this number, as kernels that are compiled for each kind have it:
+    /// `Kind::of(kind as u8)` is `kind`.
     pub(crate) const fn of(number: u8) -> Self {
         match number {
             0 => Self::U4Half,
@@ -169,8 +172,8 @@ pub struct Tile<'a> {
 }
 
 impl Matrix {
-    /// Packs matrices of equal width, one below the other. Each part begins a tile of its own; a part whose rows are no multiple
-    /// of 16 may only be the last, and is filled up with zeros.
+    /// Packs matrices of equal width, one below the other. Each part begins a tile of its own; a
+    /// part whose rows are no multiple of 16 may only be the last, and is filled up with zeros.
     pub fn pack(parts: &[Source<'_>]) -> Result<Self, PackError> {
         let columns = parts.first().map_or(0, |part| part.columns);
         let mut segments = Vec::with_capacity(parts.len());

@@ -1,9 +1,10 @@
 //! A team of threads that computes one operation after the other.
 //!
-//! A step of a model is a few hundred operations of some tens of microseconds each, so handing one out must cost far less
-//! than a system call: members spin for the next operation for a while and only then sleep. The thread that calls works too,
-//! and an operation is over when all its parts are done: a member that the system has not given a core to is not waited for,
-//! it finds the gate closed when it comes. Else one busy neighbour on the machine would hold up every operation.
+//! A step of a model is a few hundred operations of some tens of microseconds each, so handing one
+//! out must cost far less than a system call: members spin for the next operation for a while and
+//! only then sleep. The thread that calls works too, and an operation is over when all its parts
+//! are done: a member that the system has not given a core to is not waited for, it finds the gate
+//! closed when it comes. Else one busy neighbour on the machine would hold up every operation.
 //!
 //! ```text
 //! caller:  job := f ─ open gate ─ wake sleepers ─ f(0) until no part is left ─ close gate ─ wait for those inside ─▶ done
@@ -18,9 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 
-/// Looks at the next turn before a member sleeps: about a tenth of a millisecond, the time between two steps.
+/// Looks at the next turn before a member sleeps: about a tenth of a millisecond, the time between
+/// two steps.
 const SPINS: u32 = 8_000;
-/// Looks of the caller at unfinished members before it lets other threads have its core: one of them may be waiting for it.
+/// Looks of the caller at unfinished members before it lets other threads have its core: one of
+/// them may be waiting for it.
 const PATIENCE: u32 = 20_000;
 
 /// What a turn computes: called once with each member's index.
@@ -39,8 +42,9 @@ struct Turns {
     stop: AtomicBool,
 }
 
-// SAFETY: `job` is written by the one caller while the gate is closed and nobody inside, and read by members between entering
-// (which sees the open gate: release, acquire) and leaving (release, acquire again).
+// SAFETY: `job` is written by the one caller while the gate is closed and nobody inside, and read
+// by members between entering (which sees the open gate: release, acquire) and leaving (release,
+// acquire again).
 unsafe impl Sync for Turns {}
 // SAFETY: as above; a job is only called while the caller that lent it waits.
 unsafe impl Send for Turns {}
@@ -78,8 +82,9 @@ impl Team {
         self.members.len() + 1
     }
 
-    /// Calls `work` with every number below `parts`, each once, on whichever thread is free. `states` gives each thread one
-    /// value of its own. Returns when all parts are done; a panic in one of them is passed on then.
+    /// Calls `work` with every number below `parts`, each once, on whichever thread is free.
+    /// `states` gives each thread one value of its own. Returns when all parts are done; a panic in
+    /// one of them is passed on then.
     pub fn share<S: Send>(&mut self, states: &mut [S], parts: usize, work: impl Fn(&mut S, usize) + Sync) {
         assert!(states.len() >= self.threads(), "every thread needs a state");
         let next = AtomicUsize::new(0);
@@ -105,11 +110,13 @@ impl Team {
             return;
         }
         let turns = &*self.turns;
-        // SAFETY: the lifetime is forgotten only until nobody is inside any more, which is waited for below even when `job`
-        // panics. Nobody reads `job` now: the gate is closed since the last turn, and all have left.
+        // SAFETY: the lifetime is forgotten only until nobody is inside any more, which is waited
+        // for below even when `job` panics. Nobody reads `job` now: the gate is closed since the
+        // last turn, and all have left.
         unsafe { *turns.job.get() = Some(std::mem::transmute::<Job<'_>, Job<'static>>(job)) };
         let turn = turns.gate.load(Ordering::Relaxed) / TURN + 1;
-        // Sequentially consistent with `asleep`: either the member sees the open gate or the caller sees it asleep.
+        // Sequentially consistent with `asleep`: either the member sees the open gate or the caller
+        // sees it asleep.
         turns.gate.store(turn * TURN, Ordering::SeqCst);
         for (asleep, thread) in turns.asleep.iter().zip(&self.wake) {
             if asleep.swap(false, Ordering::SeqCst) {
@@ -161,7 +168,8 @@ fn next_turn(turns: &Turns, index: usize, seen: u64) -> u64 {
         std::hint::spin_loop();
     }
     loop {
-        // Said again before each sleep: the caller may have taken it back late, for a turn that this member has already done.
+        // Said again before each sleep: the caller may have taken it back late, for a turn that
+        // this member has already done.
         turns.asleep[index].store(true, Ordering::SeqCst);
         let turn = turns.gate.load(Ordering::SeqCst) / TURN;
         if turn != seen {

@@ -5,8 +5,9 @@ use precis_chaos::{Sabotage, sabotaged};
 use crate::error::ObjectError;
 use crate::store::{ObjectStore, Put};
 
-/// How often a create that lost to an object which was then gone is tried again. Results are never deleted while they
-/// are settled, so once is already rare; a bound keeps a store that contradicts itself from spinning us.
+/// How often a create that lost to an object which was then gone is tried again. Results are never
+/// deleted while they are settled, so once is already rare; a bound keeps a store that contradicts
+/// itself from spinning us.
 const ROUNDS: usize = 4;
 
 /// The bytes that the key holds, and whose they are.
@@ -18,12 +19,12 @@ pub struct Adopted {
     pub created: bool,
 }
 
-/// Creates the object with `bytes`, or reads what was there first. Every caller for one key gets the same bytes, so the
-/// store and what is published from it cannot disagree.
+/// Creates the object with `bytes`, or reads what was there first. Every caller for one key gets
+/// the same bytes, so the store and what is published from it cannot disagree.
 ///
 /// # Errors
-/// Those of the store; [`ObjectError::Unavailable`] as well when the object keeps vanishing between the create and the
-/// read.
+/// Those of the store; [`ObjectError::Unavailable`] as well when the object keeps vanishing between
+/// the create and the read.
 pub async fn create_or_adopt(store: &dyn ObjectStore, key: &str, bytes: Vec<u8>) -> Result<Adopted, ObjectError> {
     for _ in 0..ROUNDS {
         match store.put_if_absent(key, bytes.clone()).await? {

@@ -1,8 +1,9 @@
-//! Bodies too large for a message: the body goes to the store, the record carries its key, digest and size.
+//! Bodies too large for a message: the body goes to the store, the record carries its key, digest
+//! and size.
 //!
-//! Put before publish; digest and size are verified on every read. A reference comes from a publisher, so it is not
-//! trusted: it must lie among the bodies of the publisher's own tenant, else one tenant could have another's objects
-//! summarised.
+//! Put before publish; digest and size are verified on every read. A reference comes from a
+//! publisher, so it is not trusted: it must lie among the bodies of the publisher's own tenant,
+//! else one tenant could have another's objects summarised.
 
 use precis_schemas::BodyReference;
 
@@ -10,7 +11,8 @@ use crate::error::ObjectError;
 use crate::keys;
 use crate::store::{ObjectStore, check_key};
 
-/// Stores a body under a key made of its digest and returns the reference to publish. Storing it again is harmless.
+/// Stores a body under a key made of its digest and returns the reference to publish. Storing it
+/// again is harmless.
 ///
 /// # Errors
 /// Those of the store.
@@ -31,8 +33,9 @@ pub async fn put_body(
 /// Fetches the body that a tenant's record refers to, at most `limit` bytes of it.
 ///
 /// # Errors
-/// [`ObjectError::BodyReferenceInvalid`] for a key outside the tenant's bodies, [`ObjectError::BodyTooLarge`],
-/// [`ObjectError::BodyMissing`], [`ObjectError::BodyDigestMismatch`], and those of the store.
+/// [`ObjectError::BodyReferenceInvalid`] for a key outside the tenant's bodies,
+/// [`ObjectError::BodyTooLarge`], [`ObjectError::BodyMissing`],
+/// [`ObjectError::BodyDigestMismatch`], and those of the store.
 pub async fn fetch_body(
     store: &dyn ObjectStore,
     tenant: &str,

@@ -48,7 +48,8 @@ pub enum StoreKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DirectoryConfig {
-    /// The directory; created (readable by its owner only) where missing. Its file system must know hard links.
+    /// The directory; created (readable by its owner only) where missing. Its file system must know
+    /// hard links.
     pub path: PathBuf,
 }
 
@@ -58,24 +59,29 @@ impl Default for DirectoryConfig {
     }
 }
 
-/// An S3 bucket. Credentials come from the usual places (environment, profile, web identity, container or instance
-/// role), never from here.
+/// An S3 bucket. Credentials come from the usual places (environment, profile, web identity,
+/// container or instance role), never from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
     /// The bucket; it must exist.
     pub bucket: String,
-    /// Put before every key, followed by a slash, so that several installations can share a bucket. Empty for none.
+    /// Put before every key, followed by a slash, so that several installations can share a bucket.
+    /// Empty for none.
     pub prefix: String,
-    /// URL of the endpoint, for stores other than AWS. It must be `https://`, except for a loopback host.
+    /// URL of the endpoint, for stores other than AWS. It must be `https://`, except for a loopback
+    /// host.
     pub endpoint: Option<String>,
-    /// Accept an `http://` endpoint that is not loopback: documents and results then cross the network in clear.
+    /// Accept an `http://` endpoint that is not loopback: documents and results then cross the
+    /// network in clear.
     pub allow_http: bool,
     /// Region; left out, it comes from the environment or profile, else `us-east-1`.
     pub region: Option<String>,
-    /// Address objects as `endpoint/bucket/key` instead of `bucket.endpoint/key`. Most stores other than AWS want it.
+    /// Address objects as `endpoint/bucket/key` instead of `bucket.endpoint/key`. Most stores other
+    /// than AWS want it.
     pub force_path_style: bool,
-    /// A PEM file with further certificate authorities to trust, for an endpoint with a private one.
+    /// A PEM file with further certificate authorities to trust, for an endpoint with a private
+    /// one.
     pub ca_file: Option<PathBuf>,
     /// Encryption at rest to ask for: `none` (the bucket's own default), `aes256` or `kms`.
     pub sse: Sse,
@@ -122,7 +128,8 @@ pub enum Sse {
 }
 
 impl StoreConfig {
-    /// Every setting that cannot work with the chosen kind of store, as `field: what is wrong and what to do`.
+    /// Every setting that cannot work with the chosen kind of store, as
+    /// `field: what is wrong and what to do`.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut problem = |field: &str, text: &str| problems.push(format!("{field}: {text}"));
@@ -202,7 +209,8 @@ impl Endpoint {
             _ => return Self::Invalid,
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // A user part is no place for credentials, and `http://127.0.0.1@elsewhere` must not pass for loopback.
+        // A user part is no place for credentials, and `http://127.0.0.1@elsewhere` must not pass
+        // for loopback.
         if authority.contains('@') || authority.chars().any(char::is_whitespace) {
             return Self::Invalid;
         }

@@ -1,9 +1,10 @@
 //! Objects as files under one directory, for one machine and any number of processes.
 //!
-//! A create writes a temporary file, flushes it, and hard-links it to its name. `link` fails when the name exists, so
-//! the kernel decides the race, and a name never shows part of an object. Then the directory that holds the name is
-//! flushed. Whoever finds an object that another made flushes that directory as well before acting on it: the maker may
-//! not have come so far, and a power cut must not take back what somebody was told.
+//! A create writes a temporary file, flushes it, and hard-links it to its name. `link` fails when
+//! the name exists, so the kernel decides the race, and a name never shows part of an object. Then
+//! the directory that holds the name is flushed. Whoever finds an object that another made flushes
+//! that directory as well before acting on it: the maker may not have come so far, and a power cut
+//! must not take back what somebody was told.
 //!
 //! ```text
 //! <root>/results/acme/3f/…    objects, file name = last part of the key
@@ -44,8 +45,8 @@ struct Inner {
     root: PathBuf,
     max_object_bytes: u64,
     next_temporary: AtomicU64,
-    /// Tells the temporary files of this store from those of other processes, also in containers that share a directory
-    /// and number alike.
+    /// Tells the temporary files of this store from those of other processes, also in containers
+    /// that share a directory and number alike.
     instance: u64,
 }
 
@@ -160,7 +161,8 @@ impl Inner {
         if overwrites(key) {
             return self.overwrite(&target, bytes);
         }
-        // The common loss costs one look instead of a flushed copy; the link below decides all the same.
+        // The common loss costs one look instead of a flushed copy; the link below decides all the
+        // same.
         if target.is_file() {
             flush_directory_of(&target)?;
             return Ok(Put::Exists);
@@ -238,7 +240,8 @@ impl Inner {
     }
 }
 
-/// A flushed file that is removed when it goes out of scope, whatever became of it. Its link, if one was made, stays.
+/// A flushed file that is removed when it goes out of scope, whatever became of it. Its link, if
+/// one was made, stays.
 struct Temporary {
     path: PathBuf,
 }
@@ -281,8 +284,8 @@ fn flush_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// Creates a directory that only its owner may enter: documents and results are nobody else's business. One that exists
-/// keeps its mode.
+/// Creates a directory that only its owner may enter: documents and results are nobody else's
+/// business. One that exists keeps its mode.
 fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

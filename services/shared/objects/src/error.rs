@@ -13,8 +13,8 @@ pub enum Class {
     Fatal,
 }
 
-/// Everything the stores and the claim check report. Texts name keys (which hold hashes, not ids) and numbers, never
-/// content.
+/// Everything the stores and the claim check report. Texts name keys (which hold hashes, not ids)
+/// and numbers, never content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectError {
     /// The store did not answer, or answered that it cannot now.
@@ -27,8 +27,8 @@ pub enum ObjectError {
         /// What the store or the operating system said.
         detail: String,
     },
-    /// The store refused our credentials or permissions. Waits like an outage, since tokens expire and are renewed, but
-    /// is an alarm.
+    /// The store refused our credentials or permissions. Waits like an outage, since tokens expire
+    /// and are renewed, but is an alarm.
     #[error("object store denied {operation} {key}: {detail}; check credentials, bucket policy and file permissions")]
     Denied {
         /// What was tried.

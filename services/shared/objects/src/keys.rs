@@ -1,10 +1,11 @@
 //! The layout: which object lies under which key.
 //!
-//! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names are escaped.
-//! Different inputs make different keys, also on file systems that do not tell upper from lower case. No key is a
-//! directory of another, and no document gets a directory of its own: a new directory costs two more flushes to disk.
-//! There is no clock and no chance in a key, so a redelivered record finds what its first delivery left. The one
-//! exception are the slices of a budget: a budget is for a day or a month, so that is part of its keys.
+//! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names
+//! are escaped. Different inputs make different keys, also on file systems that do not tell upper
+//! from lower case. No key is a directory of another, and no document gets a directory of its own:
+//! a new directory costs two more flushes to disk. There is no clock and no chance in a key, so a
+//! redelivered record finds what its first delivery left. The one exception are the slices of a
+//! budget: a budget is for a day or a month, so that is part of its keys.
 
 use std::fmt::Write as _;
 
@@ -29,8 +30,8 @@ pub fn answer(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str)
     format!("{}.answer.{}", request(tenant, request_fingerprint), name(answer_fingerprint))
 }
 
-/// Which answer to a request other documents may use. The generation is part of the policy's idea of acceptable:
-/// raising it forgets every earlier choice.
+/// Which answer to a request other documents may use. The generation is part of the policy's idea
+/// of acceptable: raising it forgets every earlier choice.
 pub fn accepted(tenant: &str, request_fingerprint: &str, generation: &str) -> String {
     format!("{}.accepted.{}", request(tenant, request_fingerprint), name(generation))
 }
@@ -61,22 +62,23 @@ pub fn bodies_of(tenant: &str) -> String {
     format!("bodies/{}/", name(tenant))
 }
 
-/// The raw bytes of a dead letter that is too large for its topic. A record that could not be decoded has no tenant.
+/// The raw bytes of a dead letter that is too large for its topic. A record that could not be
+/// decoded has no tenant.
 pub fn dead_letter(tenant: Option<&str>, sha256: &str) -> String {
     let sha256 = name(sha256);
     let owner = tenant.map_or_else(|| "~unknown".to_owned(), name);
     format!("dead-letters/{owner}/{}/{sha256}", fan_out(&sha256))
 }
 
-/// Says that a stage was about to do this with one record while no other ran beside it. The digest names the record and
-/// where it lies.
+/// Says that a stage was about to do this with one record while no other ran beside it. The digest
+/// names the record and where it lies.
 pub fn attempt(stage: &str, record_sha256: &str, attempt: &str) -> String {
     let record = name(record_sha256);
     format!("attempts/{}/{}/{record}.{}", name(stage), fan_out(&record), name(attempt))
 }
 
-/// Prefix of the markers of requests that a provider may have billed for one document. The digest names the request and
-/// the tier.
+/// Prefix of the markers of requests that a provider may have billed for one document. The digest
+/// names the request and the tier.
 pub fn paid_requests_of(tenant: &str, document_id: &str, revision: i64, sha256: &str) -> String {
     let id = hash(document_id);
     format!("requests/{}/{}/{id}.r{revision}.{}.", name(tenant), fan_out(&id), name(sha256))
@@ -92,8 +94,8 @@ pub fn prompt(digest: &str) -> String {
     format!("prompts/{}", name(digest))
 }
 
-/// One slice of a budget's window; whoever creates it owns it. `None` where a budget is for all tiers, or for all
-/// tenants, together.
+/// One slice of a budget's window; whoever creates it owns it. `None` where a budget is for all
+/// tiers, or for all tenants, together.
 pub fn budget_slice(tier: Option<&str>, tenant: Option<&str>, window: &str, slice: u32) -> String {
     format!("{}{slice:06}", budget_slices(tier, tenant, window))
 }
@@ -123,15 +125,15 @@ fn request(tenant: &str, request_fingerprint: &str) -> String {
     format!("{}{}/{fingerprint}", cache_of(tenant), fan_out(&fingerprint))
 }
 
-/// The first two characters: at most a few hundred directories under one, and request rates spread over S3's
-/// partitions.
+/// The first two characters: at most a few hundred directories under one, and request rates spread
+/// over S3's partitions.
 fn fan_out(hex: &str) -> &str {
     hex.get(..2).unwrap_or(hex)
 }
 
-/// Lower-case letters, digits and inner hyphens stay readable; every other byte becomes `_` and two hex digits, and
-/// what is long `~` and its hash. `_` and `~` never stand for themselves and upper case is escaped, so no two names
-/// meet.
+/// Lower-case letters, digits and inner hyphens stay readable; every other byte becomes `_` and two
+/// hex digits, and what is long `~` and its hash. `_` and `~` never stand for themselves and upper
+/// case is escaped, so no two names meet.
 fn name(text: &str) -> String {
     if text.is_empty() {
         return "_".to_owned();

@@ -1,17 +1,20 @@
-//! Where results, answers, bodies and policies lie: objects by key, created once and never overwritten.
+//! Where results, answers, bodies and policies lie: objects by key, created once and never
+//! overwritten.
 //!
 //! What a store guarantees, whichever it is:
-//! - [`ObjectStore::put_if_absent`] is **atomic over every process and machine**: of any number of writers of one key
-//!   exactly one is told [`Put::Created`], and no reader ever sees part of an object.
+//! - [`ObjectStore::put_if_absent`] is **atomic over every process and machine**: of any number of
+//!   writers of one key exactly one is told [`Put::Created`], and no reader ever sees part of an
+//!   object.
 //! - What a caller has been told is there survives a crash of the machine.
-//! - [`open`] refuses a store on which the first guarantee does not hold: it races writers for a fresh key and counts
-//!   the winners (see [`probe`]). Some S3-compatible endpoints ignore `If-None-Match` without a word; on those every
-//!   other promise would be empty.
+//! - [`open`] refuses a store on which the first guarantee does not hold: it races writers for a
+//!   fresh key and counts the winners (see [`probe`]). Some S3-compatible endpoints ignore
+//!   `If-None-Match` without a word; on those every other promise would be empty.
 //!
-//! Settling rests on this: whoever loses a create publishes the winner's bytes ([`create_or_adopt`]).
+//! Settling rests on this: whoever loses a create publishes the winner's bytes
+//! ([`create_or_adopt`]).
 //!
-//! Two stores implement the trait: [`DirectoryStore`] (one machine, any number of processes) and [`S3Store`] (any
-//! compatible endpoint). This is the only crate that knows aws-sdk-s3.
+//! Two stores implement the trait: [`DirectoryStore`] (one machine, any number of processes) and
+//! [`S3Store`] (any compatible endpoint). This is the only crate that knows aws-sdk-s3.
 
 mod adopt;
 pub mod claim_check;
@@ -35,9 +38,9 @@ pub use store::{MAX_KEY_BYTES, MAX_SEGMENT_BYTES, ObjectInfo, ObjectStore, Put, 
 /// Opens the configured store and proves that it creates objects at most once.
 ///
 /// # Errors
-/// [`ObjectError::Misconfigured`] for settings that cannot work, [`ObjectError::NotConditional`] for a store on which
-/// two writers can both create one key, [`ObjectError::Unavailable`] and [`ObjectError::Denied`] when the proof could
-/// not be carried out.
+/// [`ObjectError::Misconfigured`] for settings that cannot work, [`ObjectError::NotConditional`]
+/// for a store on which two writers can both create one key, [`ObjectError::Unavailable`] and
+/// [`ObjectError::Denied`] when the proof could not be carried out.
 pub async fn open(config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, ObjectError> {
     if let Some(problem) = config.problems().into_iter().next() {
         return Err(ObjectError::Misconfigured { detail: format!("store.{problem}") });

@@ -1,10 +1,11 @@
 //! The proof, at start, that a store creates an object at most once.
 //!
-//! Writers race for a key that nobody used before, each with bytes of its own. Exactly one may be told that it created
-//! the object, the object must hold that writer's bytes, and a later create must find it there. A store that ignores
-//! the condition fails at once; one that checks and then writes (two steps) fails because the writers start together.
+//! Writers race for a key that nobody used before, each with bytes of its own. Exactly one may be
+//! told that it created the object, the object must hold that writer's bytes, and a later create
+//! must find it there. A store that ignores the condition fails at once; one that checks and then
+//! writes (two steps) fails because the writers start together.
 //!
-//! The key is the one place in the house where chance belongs into a key: services that start together must not race
+//! This key is the only one that chance belongs into: services that start together must not race
 //! each other's proof.
 
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::store::{ObjectStore, Put};
 
 /// Writers for an S3 endpoint: enough that a check-then-write store lets several win.
 pub const S3_WRITERS: usize = 16;
-/// Writers for a directory: it shows that the file system knows hard links; that `link` is atomic is the kernel's
-/// promise.
+/// Writers for a directory: it shows that the file system knows hard links; that `link` is atomic
+/// is the kernel's promise.
 pub const DIRECTORY_WRITERS: usize = 2;
 
 /// What the keys of the proof start with.
@@ -27,8 +28,8 @@ pub(crate) const PREFIX: &str = "probes/";
 /// Races `writers` creates for one fresh key.
 ///
 /// # Errors
-/// [`ObjectError::NotConditional`] when not exactly one writer won or the object is not the winner's; whatever the
-/// store reports when it cannot be asked.
+/// [`ObjectError::NotConditional`] when not exactly one writer won or the object is not the
+/// winner's; whatever the store reports when it cannot be asked.
 pub async fn conditional_create(store: &Arc<dyn ObjectStore>, writers: usize) -> Result<(), ObjectError> {
     let key = format!("{PREFIX}{:032x}", rand::random::<u128>());
     let verdict = race(store, &key, writers).await;

@@ -10,11 +10,12 @@
 //! | 403, no bucket | denied: nothing was written |
 //! | 5xx, time-out, broken connection | **ambiguous**: it may have been written |
 //!
-//! An ambiguous attempt is repeated under the same condition, so it can do no harm; but then a 412 may be our own first
-//! attempt. Whenever an attempt was ambiguous the object is read, and the bytes decide. Nothing is ever deleted on an
-//! ambiguous failure.
+//! An ambiguous attempt is repeated under the same condition, so it can do no harm; but then a 412
+//! may be our own first attempt. Whenever an attempt was ambiguous the object is read, and the
+//! bytes decide. Nothing is ever deleted on an ambiguous failure.
 //!
-//! Only creates are retried here; the SDK retries what repeats harmlessly (reads, listings, deletes).
+//! Only creates are retried here; the SDK retries what repeats harmlessly (reads, listings,
+//! deletes).
 
 mod client;
 mod fault;
@@ -57,12 +58,12 @@ pub struct S3Store {
 }
 
 impl S3Store {
-    /// Builds the client: TLS by ring, the platform's and the configured certificate authorities, credentials from the
-    /// usual places. Asks nothing of the endpoint yet.
+    /// Builds the client: TLS by ring, the platform's and the configured certificate authorities,
+    /// credentials from the usual places. Asks nothing of the endpoint yet.
     ///
     /// # Errors
-    /// [`ObjectError::Misconfigured`] when the certificate file cannot be read, [`ObjectError::Denied`] without
-    /// credentials.
+    /// [`ObjectError::Misconfigured`] when the certificate file cannot be read,
+    /// [`ObjectError::Denied`] without credentials.
     pub async fn connect(config: &S3Config, max_object_bytes: u64) -> Result<Self, ObjectError> {
         let client = client::build(config).await?;
         Ok(Self {
@@ -246,8 +247,8 @@ impl ObjectStore for S3Store {
     }
 }
 
-/// Doubling pauses with full jitter over their upper half, so that writers that failed together do not come back
-/// together.
+/// Doubling pauses with full jitter over their upper half, so that writers that failed together do
+/// not come back together.
 fn pause(attempt: u32) -> Duration {
     let ceiling = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
     ceiling.mul_f64(0.5 + rand::random::<f64>() / 2.0)

@@ -32,25 +32,27 @@ pub struct ObjectInfo {
 
 /// Objects by key. Cheap to share; every method may be called from any task.
 ///
-/// Keys follow [`check_key`]; [`crate::keys`] makes them. No key may be a directory of another (`a` beside `a/b`): file
-/// systems cannot hold both.
+/// Keys follow [`check_key`]; [`crate::keys`] makes them. No key may be a directory of another (`a`
+/// beside `a/b`): file systems cannot hold both.
 #[async_trait]
 pub trait ObjectStore: Send + Sync + 'static {
-    /// Creates the object if there is none: atomic over all processes and machines, durable when it returns.
+    /// Creates the object if there is none: atomic over all processes and machines, durable when it
+    /// returns.
     ///
-    /// After a failure that may have reached the store the object is read back: [`Put::Created`] then means that it
-    /// holds exactly these bytes. Whoever needs to know *who* created it puts the writer's name into the bytes.
+    /// After a failure that may have reached the store the object is read back: [`Put::Created`]
+    /// then means that it holds exactly these bytes. Whoever needs to know *who* created it puts
+    /// the writer's name into the bytes.
     async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, ObjectError>;
 
     /// The object's bytes, or `None` if there is none.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, ObjectError>;
 
-    /// The bytes of `range` that exist: fewer, or none, where the object ends before the range does. `None` if there is
-    /// no object.
+    /// The bytes of `range` that exist: fewer, or none, where the object ends before the range
+    /// does. `None` if there is no object.
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, ObjectError>;
 
-    /// Up to `limit` objects whose key starts with `prefix` (any text, not only whole segments), in byte order of their
-    /// keys.
+    /// Up to `limit` objects whose key starts with `prefix` (any text, not only whole segments), in
+    /// byte order of their keys.
     async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError>;
 
     /// Removes the object. Removing what is not there succeeds.
@@ -60,8 +62,9 @@ pub trait ObjectStore: Send + Sync + 'static {
     fn describe(&self) -> String;
 }
 
-/// Holds a key against the rules that make it valid on every store: at most [`MAX_KEY_BYTES`], segments of 1 to
-/// [`MAX_SEGMENT_BYTES`] of `A-Z a-z 0-9 . _ ~ = -` separated by single slashes, none starting with a dot.
+/// Holds a key against the rules that make it valid on every store: at most [`MAX_KEY_BYTES`],
+/// segments of 1 to [`MAX_SEGMENT_BYTES`] of `A-Z a-z 0-9 . _ ~ = -` separated by single slashes,
+/// none starting with a dot.
 ///
 /// # Errors
 /// [`ObjectError::InvalidKey`] with the rule that the key breaks.
@@ -90,7 +93,8 @@ pub fn check_key(key: &str) -> Result<(), ObjectError> {
     Ok(())
 }
 
-/// Whether a put of this key overwrites, against its rule. The proof at start is spared, which would end the process.
+/// Whether a put of this key overwrites, against its rule. The proof at start is spared, which
+/// would end the process.
 pub(crate) fn overwrites(key: &str) -> bool {
     sabotaged(Sabotage::PlainPut) && !key.starts_with(crate::probe::PREFIX)
 }

@@ -1,4 +1,5 @@
-//! A directory store is shared by processes: this binary starts copies of itself that race for the same keys.
+//! A directory store is shared by processes: this binary starts copies of itself that race for the
+//! same keys.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;

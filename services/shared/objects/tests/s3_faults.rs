@@ -1,5 +1,5 @@
-//! The S3 store against an endpoint that misbehaves: a tiny server in this process that speaks as much S3 as a create
-//! needs.
+//! The S3 store against an endpoint that misbehaves: a tiny server in this process that speaks as
+//! much S3 as a create needs.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{HashMap, VecDeque};

@@ -1,13 +1,16 @@
-//! What of a model's answer is the summary: neither its reasoning nor a code fence around the whole.
+//! What of a model's answer is the summary: neither its reasoning nor a code fence around the
+//! whole.
 //!
-//! Models that reason write down what they think before they answer, between tags that servers with a parser for the
-//! model take away and others do not. What is taken away here stands at the beginning:
+//! Models that reason write down what they think before they answer, between tags that servers with
+//! a parser for the model take away and others do not. What is taken away here stands at the
+//! beginning:
 //!
 //! - blocks with both tags, such as `<think>…</think>` or `[THINK]…[/THINK]`, one or more;
 //! - whatever stands before a closing tag whose opening tag was part of the prompt;
 //! - the channels of gpt-oss before the last one that is named `final`.
 //!
-//! Reasoning without end is no answer. A tag within the answer stays: there are texts about such tags.
+//! Reasoning without end is no answer. A tag within the answer stays: there are texts about such
+//! tags.
 //!
 //! Time is linear in the length of the answer.
 
@@ -16,7 +19,8 @@ mod reasoning;
 /// Reasoning within a fence, or a fence within one: more layers are nobody's.
 const MAX_LAYERS: usize = 4;
 
-/// The summary in an answer, without white space around it; `None` where the answer ends before its reasoning does.
+/// The summary in an answer, without white space around it; `None` where the answer ends before its
+/// reasoning does.
 pub fn of(answer: &str) -> Option<&str> {
     let mut text = answer.trim();
     for _ in 0..MAX_LAYERS {
@@ -29,8 +33,8 @@ pub fn of(answer: &str) -> Option<&str> {
     Some(text)
 }
 
-/// What stands in the one fence (three or more of "`" or "~") that the text consists of; any other text as it is. The
-/// fence of an answer that was cut has no end.
+/// What stands in the one fence (three or more of "`" or "~") that the text consists of; any other
+/// text as it is. The fence of an answer that was cut has no end.
 fn unfenced(text: &str) -> &str {
     let Some(mark) = text.chars().next().filter(|mark| matches!(mark, '`' | '~')) else { return text };
     let fence = &text[..text.len() - text.trim_start_matches(mark).len()];

@@ -1,9 +1,11 @@
-//! Markers of records that run alone, because processes died with them: an object a record and attempt, created before
-//! the attempt begins and never removed. It holds which process began it, so that one that asks again, after an answer
-//! that was lost or because it got its partition back, is not taken for its own successor.
+//! Markers of records that run alone, because processes died with them: an object a record and
+//! attempt, created before the attempt begins and never removed. It holds which process began it,
+//! so that one that asks again, after an answer that was lost or because it got its partition back,
+//! is not taken for its own successor.
 //!
-//! They are few: records run alone only after two processes died in a row without getting anything done. Nothing but
-//! the next few starts of the stage reads them; a lifecycle rule may remove `attempts/` after days.
+//! They are few: records run alone only after two processes died in a row without getting anything
+//! done. Nothing but the next few starts of the stage reads them; a lifecycle rule may remove
+//! `attempts/` after days.
 
 use std::sync::Arc;
 
@@ -25,7 +27,8 @@ impl Attempts {
         Self { store, stage: stage.to_owned(), process: rand::random() }
     }
 
-    /// This process's marker of the attempt, made if need be; `None`: as many processes as may died with it before.
+    /// This process's marker of the attempt, made if need be; `None`: as many processes as may died
+    /// with it before.
     async fn open(&self, record: &Record, attempt: Attempt) -> Result<Option<String>, PipelineError> {
         let digest = digest(record);
         let mut deaths = 0;
@@ -47,7 +50,8 @@ impl Attempts {
     }
 }
 
-/// So many processes may die with a record that runs alone before it is taken for their killer: one may have been killed by somebody else.
+/// So many processes may die with a record that runs alone before it is taken for their killer: one
+/// may have been killed by somebody else.
 fn deadly(attempt: Attempt) -> u32 {
     match attempt {
         Attempt::Process => 2,
@@ -78,7 +82,8 @@ impl AttemptMarkers for Attempts {
     }
 }
 
-/// Names a record by where it lies, where it came from and what it says: a topic that is made anew starts at 0 again.
+/// Names a record by where it lies, where it came from and what it says: a topic that is made anew
+/// starts at 0 again.
 fn digest(record: &Record) -> String {
     let value = keys::hash_bytes(record.value.as_deref().unwrap_or_default());
     keys::hash(&format!("{} {} {value}", record.position(), record.origin()))

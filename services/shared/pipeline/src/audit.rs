@@ -1,9 +1,13 @@
-//! What is done to the house is on record: one [`AuditRecord`] an action on the topic `audit`, in the transaction of the action itself. So
-//! none is done without its record, and none is recorded that was not done.
+//! What operators do is on record: one [`AuditRecord`] an action on the topic `audit`, in the
+//! transaction of the action itself. So none is done without its record, and none is recorded that
+//! was not done.
 //!
-//! The exception is the creation of topics, which no transaction holds: it is recorded right after, and only where a topic was made.
+//! The exception is the creation of topics, which no transaction holds: it is recorded right after,
+//! and only where a topic was made.
 
-use std::{collections::BTreeMap, path::Path, sync::LazyLock};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
 
 use precis_flow::Output;
 use precis_schemas::{AuditRecord, SwitchState};

@@ -1,17 +1,20 @@
 //! Whether a document may still go where its worker is about to send it.
 //!
-//! A document that a worker took in may wait long before a request leaves: for its place, for a provider that asks for patience, for the
-//! ledger. So the hard rules and the age of what is known of them are asked again right before each request, and while it waits a switch
-//! ends the wait: what was switched off goes back to the router at once, not when its turn comes.
+//! A document that a worker took in may wait long before a request leaves: for its place, for a
+//! provider that asks for patience, for the ledger. So the hard rules and the age of what is known
+//! of them are asked again right before each request, and while it waits a switch ends the wait:
+//! what was switched off goes back to the router at once, not when its turn comes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use precis_flow::Scope;
 use precis_policy::{DocumentFacts, TIER_CHANGED, TierKind, recheck};
 
-use crate::{Control, GenerateError, Governing};
+use crate::{Control, EffectivePolicy, GenerateError};
 
-/// How long work waits whose tier moved into the house, until the worker outside has noticed and another has its topic.
+/// How long work waits whose tier became internal, until the worker of the external tier has
+/// noticed and another has its topic.
 const TIER_CHANGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Code of what waits because the end of `control` was not reached for too long.
@@ -19,7 +22,7 @@ pub const CONTROL_STALE: &str = "control_stale";
 
 /// Why nothing may be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Withheld {
+pub enum Denied {
     /// A hard rule forbids it: the router picks another tier.
     #[error("the rules in force do not let it go to the tier {tier} ({code})")]
     Forbidden {
@@ -28,18 +31,18 @@ pub enum Withheld {
         /// The rule's code.
         code: &'static str,
     },
-    /// The tier is inside of the house by now, this worker is not.
-    #[error("the policy keeps the tier {tier} in the house, this worker is outside")]
+    /// The tier is internal by now, this worker is for an external one.
+    #[error("the policy made the tier {tier} internal, this worker sends to a provider")]
     TierChanged {
         /// The tier.
         tier: String,
     },
     /// Nobody knows whether it may.
-    #[error("the end of `control` was not reached for too long; nothing leaves the house")]
+    #[error("the end of `control` was not reached for too long; nothing is sent to a provider")]
     Stale,
 }
 
-impl Withheld {
+impl Denied {
     /// Stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -50,15 +53,15 @@ impl Withheld {
     }
 }
 
-impl From<Withheld> for GenerateError {
-    fn from(withheld: Withheld) -> Self {
-        let (code, message) = (withheld.code(), withheld.to_string());
-        match withheld {
-            Withheld::Forbidden { .. } => Self::Refused { code, message },
-            Withheld::TierChanged { .. } => {
+impl From<Denied> for GenerateError {
+    fn from(denied: Denied) -> Self {
+        let (code, message) = (denied.code(), denied.to_string());
+        match denied {
+            Denied::Forbidden { .. } => Self::Refused { code, message },
+            Denied::TierChanged { .. } => {
                 Self::Retry { scope: Scope::Record, code, message, after: Some(TIER_CHANGE_PAUSE) }
             }
-            Withheld::Stale => Self::Retry { scope: Scope::Dependency, code, message, after: None },
+            Denied::Stale => Self::Retry { scope: Scope::Dependency, code, message, after: None },
         }
     }
 }
@@ -73,7 +76,8 @@ pub struct Clearance {
 }
 
 impl Clearance {
-    /// Of a document of a tier whose worker is of the kind `acts`, whatever the policy calls the tier by now.
+    /// Of a document of a tier whose worker is of the kind `acts`, whatever the policy calls the
+    /// tier by now.
     pub fn new(control: Arc<Control>, facts: DocumentFacts, tier: impl Into<String>, acts: TierKind) -> Self {
         Self { control, facts, tier: tier.into(), acts }
     }
@@ -81,32 +85,34 @@ impl Clearance {
     /// Whether it may go now: to be asked right before it does.
     ///
     /// # Errors
-    /// See [`Withheld`].
-    pub fn check(&self) -> Result<(), Withheld> {
-        self.allowed_by(&self.control.governing())?;
-        if self.acts == TierKind::Api && !self.control.is_fresh() { Err(Withheld::Stale) } else { Ok(()) }
+    /// See [`Denied`].
+    pub fn check(&self) -> Result<(), Denied> {
+        self.allowed_by(&self.control.effective())?;
+        if self.acts == TierKind::Api && !self.control.is_fresh() { Err(Denied::Stale) } else { Ok(()) }
     }
 
-    /// Ends when the rules change so that it may not go any more. Dropping the future loses nothing.
-    pub async fn lost(&self) -> Withheld {
+    /// Ends when the rules change so that it may not go any more. Dropping the future loses
+    /// nothing.
+    pub async fn lost(&self) -> Denied {
         let mut changes = self.control.changes();
         loop {
-            if let Err(withheld) = self.allowed_by(&self.control.governing()) {
-                return withheld;
+            if let Err(denied) = self.allowed_by(&self.control.effective()) {
+                return denied;
             }
             if !changes.wait().await {
-                // Nothing will ever be heard again: what is known grows old, and that is what ends it.
+                // Nothing will ever be heard again: what is known grows old, and that is what ends
+                // it.
                 return std::future::pending().await;
             }
         }
     }
 
     /// Whether the rules allow it, as they stand there.
-    pub(crate) fn allowed_by(&self, governing: &Governing) -> Result<(), Withheld> {
+    pub(crate) fn allowed_by(&self, effective: &EffectivePolicy) -> Result<(), Denied> {
         let tier = || self.tier.clone();
-        recheck(&governing.policy, &governing.switches, &self.facts, &self.tier, self.acts).map_err(|code| match code {
-            TIER_CHANGED => Withheld::TierChanged { tier: tier() },
-            code => Withheld::Forbidden { tier: tier(), code },
+        recheck(&effective.policy, &effective.switches, &self.facts, &self.tier, self.acts).map_err(|code| match code {
+            TIER_CHANGED => Denied::TierChanged { tier: tier() },
+            code => Denied::Forbidden { tier: tier(), code },
         })
     }
 }

@@ -1,34 +1,39 @@
-//! The policy and the tier switches in force: what the compacted topic `control` says, or this build's start value until it says something.
+//! The policy and the tier switches in force: what the compacted topic `control` says, or this
+//! build's start value until it says something.
 //!
-//! - A policy that this build cannot parse switches every tier that leaves the house off and keeps the last good policy for the rest.
-//! - A record stamped with a policy that is not in force here waits until the topic's end was read again.
-//! - Knowledge older than [`MAX_STALENESS`] lets nothing leave the house: neither a document that a worker takes up nor, asked again, a request
-//!   that waited for its turn ([`crate::clearance`]).
+//! - A policy that this build cannot parse switches every external tier off and keeps the last good
+//!   policy for the rest.
+//! - A record stamped with a policy that is not in force here waits until the topic's end was read
+//!   again.
+//! - Knowledge older than [`MAX_STALENESS`] lets nothing be sent to a provider: neither a document
+//!   that a worker takes up nor, asked again, a request that waited for its turn
+//!   ([`crate::clearance`]).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use precis_flow::{Log, Scope, StageError, Table, TableChanges};
 use precis_policy::{Policy, SwitchState as Switch, Switches};
 use precis_schemas::{PolicyApplied, SwitchState, TierSwitch, codec};
 
-use crate::{PipelineError, clearance::CONTROL_STALE, identity::sha256_hex, topics};
+use crate::clearance::CONTROL_STALE;
+use crate::identity::sha256_hex;
+use crate::{PipelineError, topics};
 
 mod change;
 
 pub use change::{apply_policy, switch_tier, switch_tier_if};
 
-/// How old the knowledge of `control` may be when a request leaves the house.
+/// How old the knowledge of `control` may be when a request leaves for a provider.
 pub const MAX_STALENESS: Duration = Duration::from_secs(10);
 
 /// How long a request that was allowed to leave may need until it does: to establish a connection.
-pub const SENDING_TAKES: Duration = Duration::from_secs(5);
+pub const SEND_TIME_BUDGET: Duration = Duration::from_secs(5);
 
-/// How old the knowledge of `control` may be when a request is allowed to leave. A table that hears from its log looks every 2 s.
-const MAX_AGE: Duration = MAX_STALENESS.saturating_sub(SENDING_TAKES);
+/// How old the knowledge of `control` may be when a request is allowed to leave. A table that hears
+/// from its log looks every 2 s.
+const MAX_AGE: Duration = MAX_STALENESS.saturating_sub(SEND_TIME_BUDGET);
 
 /// How long a start waits for the end of `control`.
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +42,7 @@ const POLICY_KEY: &[u8] = b"policy";
 
 /// What decides right now. A snapshot; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Governing {
+pub struct EffectivePolicy {
     /// The policy in force.
     pub policy: Arc<Policy>,
     /// Its digest.
@@ -53,8 +58,9 @@ pub struct Governing {
 pub struct Control {
     table: Table,
     parsed: Mutex<Parsed>,
-    /// What governed at a version of the table: digests and switches are not worked out for every document.
-    known: Mutex<Option<(u64, Governing)>>,
+    /// What governed at a version of the table: digests and switches are not worked out for every
+    /// document.
+    known: Mutex<Option<(u64, EffectivePolicy)>>,
 }
 
 #[derive(Debug)]
@@ -62,7 +68,7 @@ struct Parsed {
     /// Raw bytes of the policy record that `policy` came from; `None`: the start value.
     source: Option<Vec<u8>>,
     policy: Arc<Policy>,
-    /// The newest record could not be parsed: nothing leaves the house until it can.
+    /// The newest record could not be parsed: nothing is sent to a provider until it can.
     unreadable: bool,
 }
 
@@ -70,8 +76,8 @@ impl Control {
     /// Reads `control` to its end and follows it; `start` is in force until a policy was applied.
     ///
     /// # Errors
-    /// The log's; `control_unread` if the end was not reached within [`START_PATIENCE`]: a service that does not know the policy in force must
-    /// not decide by another.
+    /// The log's; `control_unread` if the end was not reached within [`START_PATIENCE`]: a service
+    /// that does not know the policy in force must not decide by another.
     pub async fn follow(log: &Arc<dyn Log>, start: Policy) -> Result<Arc<Self>, PipelineError> {
         let table = Table::follow(log.clone(), topics::CONTROL).await?;
         if !table.catch_up(START_PATIENCE).await {
@@ -85,21 +91,22 @@ impl Control {
     }
 
     /// The policy and switches as of now.
-    pub fn governing(&self) -> Governing {
-        // Taken before the table is read: a change in between is one version more, and is read the next time.
+    pub fn effective(&self) -> EffectivePolicy {
+        // Taken before the table is read: a change in between is one version more, and is read the
+        // next time.
         let version = self.table.version();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, governing)) = &*known
+        if let Some((of, effective)) = &*known
             && *of == version
         {
-            return governing.clone();
+            return effective.clone();
         }
-        let governing = self.read();
-        *known = Some((version, governing.clone()));
-        governing
+        let effective = self.read();
+        *known = Some((version, effective.clone()));
+        effective
     }
 
-    fn read(&self) -> Governing {
+    fn read(&self) -> EffectivePolicy {
         let (policy, unreadable) = self.policy();
         let mut switches = BTreeMap::new();
         for (key, value) in self.table.entries() {
@@ -121,32 +128,33 @@ impl Control {
         }
         let digest = policy.digest();
         let cache_generation = policy.cache_generation();
-        Governing { policy, digest, switches: Switches::new(switches), cache_generation }
+        EffectivePolicy { policy, digest, switches: Switches::new(switches), cache_generation }
     }
 
     /// What governs a record stamped with a policy digest.
     ///
     /// # Errors
-    /// A dependency retry while the topic cannot be read and the record's policy is unknown here, or while a document would leave the house
-    /// on knowledge that is too old ([`MAX_STALENESS`]).
-    pub async fn for_record(&self, stamped: &str, leaves_the_house: bool) -> Result<Governing, StageError> {
+    /// A dependency retry while the topic cannot be read and the record's policy is unknown here,
+    /// or while a document would leave for a provider on knowledge that is too old
+    /// ([`MAX_STALENESS`]).
+    pub async fn for_record(&self, stamped: &str, leaves_the_house: bool) -> Result<EffectivePolicy, StageError> {
         let stale = |message: &str| StageError::Retry {
             scope: Scope::Dependency,
             code: CONTROL_STALE,
             message: message.to_owned(),
             after: None,
         };
-        let governing = self.governing();
-        if governing.digest != stamped && !self.table.catch_up(MAX_STALENESS).await {
+        let effective = self.effective();
+        if effective.digest != stamped && !self.table.catch_up(MAX_STALENESS).await {
             return Err(stale("the record was routed under another policy and the end of `control` could not be read"));
         }
         if leaves_the_house && !self.is_fresh() {
-            return Err(stale("the end of `control` was not reached for too long; nothing leaves the house"));
+            return Err(stale("the end of `control` was not reached for too long; nothing is sent to a provider"));
         }
-        Ok(self.governing())
+        Ok(self.effective())
     }
 
-    /// Whether what is known is new enough for something to leave the house now.
+    /// Whether what is known is new enough for something to be sent to a provider now.
     pub fn is_fresh(&self) -> bool {
         self.table.fresh_within(MAX_AGE)
     }
@@ -184,7 +192,7 @@ impl Control {
                 Some(policy) => parsed.policy = Arc::new(policy),
                 None => tracing::error!(
                     code = "policy_unreadable",
-                    "the applied policy cannot be read by this build: tiers that leave the house are off"
+                    "the applied policy cannot be read by this build: external tiers are off"
                 ),
             }
             parsed.source = newest;

@@ -22,7 +22,8 @@ pub enum PipelineError {
         /// How long it was waited for.
         seconds: u64,
     },
-    /// A document waited for room in a tier's topic until its stage wanted no more waiting: it is left to whoever reads it next.
+    /// A document waited for room in a tier's topic until its stage wanted no more waiting: it is
+    /// left to whoever reads it next.
     #[error("no room in the topic of the tier {tier} before the wait for it ended")]
     WaitingEnded {
         /// The tier.

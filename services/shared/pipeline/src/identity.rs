@@ -2,13 +2,15 @@
 //!
 //! - **Identity**: (tenant, document id, revision). The tenant is the topic's.
 //! - **Origin**: the first `documents` record that carried it. Same origin = redelivery.
-//! - **Request digest**: everything that decides what is asked. Other origin with the same digest = the publisher's repeat; another digest
-//!   under the same identity = conflict. When it was submitted, its deadline and its priority are not part of it.
-//! - **Request fingerprint**: what the exact cache is keyed by: equal text (normalised) with equal wishes, whatever its id, never across
-//!   tenants or residencies.
+//! - **Request digest**: everything that decides what is asked. Other origin with the same digest =
+//!   the publisher's repeat; another digest under the same identity = conflict. When it was
+//!   submitted, its deadline and its priority are not part of it.
+//! - **Request fingerprint**: what the exact cache is keyed by: equal text (normalised) with equal
+//!   options, whatever its id, never across tenants or residencies.
 //! - **Answer fingerprint**: everything on the answering side.
 //!
-//! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so that no two field lists collide.
+//! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so
+//! that no two field lists collide.
 
 use std::borrow::Cow;
 
@@ -20,7 +22,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 /// Header of a dead letter that an operator replayed.
 pub const REPLAY_HEADER: &str = "precis-replay";
 
-/// The name of a document in the house.
+/// The name of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Owner; from the topic.
@@ -38,7 +40,8 @@ impl Identity {
     }
 }
 
-/// Where a `documents` record first stood: the same for a redelivered, a re-enqueued and a replayed copy.
+/// Where a `documents` record first stood: the same for a redelivered, a re-enqueued and a replayed
+/// copy.
 pub fn origin_of(record: &Record) -> Origin {
     let position = record.origin();
     Origin { topic: position.topic.to_string(), partition: position.partition, offset: position.offset }
@@ -61,7 +64,7 @@ pub fn request_digest(document: &Document) -> String {
         (None, Some(reference)) => reference.sha256.to_lowercase(),
         (None, None) => String::new(),
     };
-    let mut fields = Fields::new("precis request digest 1");
+    let mut fields = FieldHasher::new("precis request digest 1");
     fields
         .text(&body)
         .text(&document.document_type)
@@ -72,26 +75,27 @@ pub fn request_digest(document: &Document) -> String {
         .option(document.title.as_deref())
         .text(if document.critical { "critical" } else { "" })
         .option(document.reference.as_deref());
-    wishes(&mut fields, document);
+    request_options(&mut fields, document);
     fields.finish()
 }
 
-/// Key of the exact cache for this text and these wishes of one tenant.
+/// Key of the exact cache for this text and these options of one tenant.
 pub fn request_fingerprint(tenant: &str, document: &Document, text: &str) -> String {
-    let mut fields = Fields::new("precis request fingerprint 1");
+    let mut fields = FieldHasher::new("precis request fingerprint 1");
     fields
         .text(tenant)
         .option(document.residency.as_deref())
         .text(&document.document_type)
         .option(document.language.as_deref())
         .text(&sha256_hex(normalise(text).as_bytes()));
-    wishes(&mut fields, document);
+    request_options(&mut fields, document);
     fields.finish()
 }
 
-/// Key of one way to answer: model, revision, quantisation, adapter, prompt and decoding parameters.
+/// Key of one way to answer: model, revision, quantisation, adapter, prompt and decoding
+/// parameters.
 pub fn answer_fingerprint(model: &ModelIdentity, decoding: &str) -> String {
-    let mut fields = Fields::new("precis answer fingerprint 1");
+    let mut fields = FieldHasher::new("precis answer fingerprint 1");
     fields
         .text(&model.provider)
         .text(&model.name)
@@ -108,7 +112,8 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Equal for texts that differ only in Unicode composition, line ends and white space at line ends or around the whole.
+/// Equal for texts that differ only in Unicode composition, line ends and white space at line ends
+/// or around the whole.
 fn normalise(text: &str) -> String {
     let composed: Cow<'_, str> = if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
         text.into()
@@ -124,7 +129,7 @@ fn normalise(text: &str) -> String {
     out
 }
 
-fn wishes(fields: &mut Fields, document: &Document) {
+fn request_options(fields: &mut FieldHasher, document: &Document) {
     fields
         .option(document.instruction.as_deref())
         .option(document.max_words.map(|words| words.to_string()).as_deref())
@@ -154,9 +159,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Hashes fields so that neither their borders nor absent against empty can be confused.
-struct Fields(Sha256);
+struct FieldHasher(Sha256);
 
-impl Fields {
+impl FieldHasher {
     fn new(domain: &str) -> Self {
         let mut fields = Self(Sha256::new());
         fields.text(domain);

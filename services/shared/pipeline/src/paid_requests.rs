@@ -1,4 +1,5 @@
-//! How many requests one tier may send to its provider for one document, over all deliveries and processes.
+//! How many requests one tier may send to its provider for one document, over all deliveries and
+//! processes.
 //!
 //! ```text
 //!  begin ─▶ marker 0, 1, … created ─▶ request ─┬─ answer ─▶ answer stored ─▶ clear: all markers removed
@@ -7,10 +8,11 @@
 //!                                              └─ any other failure, or a crash: the marker stays
 //! ```
 //!
-//! A marker is an object that is created before its request leaves: whatever happens then, the next delivery finds it.
-//! The policy says how many there may be (`max_paid_requests` of a tier). A complete answer that cannot be read is noted,
-//! too, since the next is most likely the same: after the first such answer one more request may leave, and no other.
-//! Nothing reads the markers of a document that has ended; a lifecycle rule may remove `requests/` after days.
+//! A marker is an object that is created before its request leaves: whatever happens then, the next
+//! delivery finds it. The policy says how many there may be (`max_paid_requests` of a tier). A
+//! complete answer that cannot be read is noted, too, since the next is most likely the same: after
+//! the first such answer one more request may leave, and no other. Nothing reads the markers of a
+//! document that has ended; a lifecycle rule may remove `requests/` after days.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,7 +55,8 @@ impl PaidRequests {
         Self { store, prefix, max, seen: AtomicU32::new(0) }
     }
 
-    /// Marks that a request is about to leave, and gives its number, from 0. Once this returns, it may.
+    /// Marks that a request is about to leave, and gives its number, from 0. Once this returns, it
+    /// may.
     ///
     /// # Errors
     /// The store's: the request must not leave.

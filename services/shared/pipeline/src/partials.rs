@@ -1,16 +1,17 @@
 //! Finished pieces of an answer, kept until the whole is there.
 //!
-//! A long document takes minutes. When its worker dies on the way, the record is delivered again, and whoever gets it goes on
-//! where the first one was: the keys hold the fingerprints of request and answer and a number, nothing of a clock or a worker.
-//! Once the answer is stored the pieces go. Without them everything is the same but the time it takes, so no failure here fails
-//! a document.
+//! A long document takes minutes. When its worker dies on the way, the record is delivered again,
+//! and whoever gets it goes on where the first one was: the keys hold the fingerprints of request
+//! and answer and a number, nothing of a clock or a worker. Once the answer is stored the pieces
+//! go. Without them everything is the same but the time it takes, so no failure here fails a
+//! document.
 
 use std::sync::Arc;
 
 use precis_objects::{ObjectStore, keys};
 
 /// Pieces that are removed at once; more are removed in further rounds.
-const ROUND: usize = 256;
+const PAGE_SIZE: usize = 256;
 
 /// The pieces of one answer. Clones are cheap and mean the same pieces.
 #[derive(Clone)]
@@ -61,11 +62,11 @@ impl PartialAnswers {
     async fn remove_all(&self) -> Result<(), precis_objects::ObjectError> {
         let prefix = keys::partials_of(&self.tenant, &self.request_fingerprint, &self.answer_fingerprint);
         loop {
-            let found = self.store.list(&prefix, ROUND).await?;
+            let found = self.store.list(&prefix, PAGE_SIZE).await?;
             for object in &found {
                 self.store.delete(&object.key).await?;
             }
-            if found.len() < ROUND {
+            if found.len() < PAGE_SIZE {
                 return Ok(());
             }
         }

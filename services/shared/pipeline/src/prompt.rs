@@ -1,7 +1,9 @@
-//! What is asked of a model, the same words for every tier, so that answers of different tiers answer one question.
+//! What is asked of a model, the same words for every tier, so that answers of different tiers
+//! answer one question.
 //!
-//! The document stands before the instruction: small models follow what they read last. Publishers' own instructions replace the task
-//! sentence and nothing else. [`Prompt::digest`] is part of the answer's fingerprint: a changed word here is a new answer.
+//! The document stands before the instruction: small models follow what they read last. Publishers'
+//! own instructions replace the task sentence and nothing else. [`Prompt::digest`] is part of the
+//! answer's fingerprint: a changed word here is a new answer.
 
 use precis_schemas::{Document, Format};
 
@@ -28,7 +30,8 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// The prompt for a document whose summary is to be in `language` (ISO 639-1; `None`: the document's own).
+    /// The prompt for a document whose summary is to be in `language` (ISO 639-1; `None`: the
+    /// document's own).
     pub fn for_document(document: &Document, language: Option<&str>) -> Self {
         let max_words = document
             .max_words
@@ -58,7 +61,8 @@ impl Prompt {
         prompt
     }
 
-    /// Room for the answer, tokens: two a word and a margin, so that an answer that keeps to its length is never cut.
+    /// Room for the answer, tokens: two a word and a margin, so that an answer that keeps to its
+    /// length is never cut.
     pub fn max_output_tokens(&self) -> u32 {
         self.max_words * 2 + 48
     }

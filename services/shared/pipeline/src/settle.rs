@@ -1,7 +1,8 @@
 //! How a document ends: one outcome, created once in the store, published byte for byte.
 //!
-//! The result object is the arbiter. Whoever settles first creates it; everybody later (a redelivery after a crash, a repeat by the
-//! publisher, a second worker with the same document) publishes *those bytes*:
+//! The result object is the arbiter. Whoever settles first creates it; everybody later (a
+//! redelivery after a crash, a repeat by the publisher, a second worker with the same document)
+//! publishes *those bytes*:
 //!
 //! | stored result | this record | what is published |
 //! | --- | --- | --- |
@@ -29,9 +30,10 @@ pub const REPEAT_HEADER: &str = "precis-repeat";
 /// Header with the outcome's status, for readers that filter before they decode.
 pub const STATUS_HEADER: &str = "precis-status";
 
-/// Times that every reader's calendar knows: the years 1 to 9999, milliseconds since 1970. A publisher's time beyond them would make the
-/// outcome unreadable to clients whose dates end there, such as Python's.
-pub const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+/// Times that every reader's calendar knows: the years 1 to 9999, milliseconds since 1970. A
+/// publisher's time beyond them would make the outcome unreadable to clients whose dates end there,
+/// such as Python's.
+pub const VALID_TIMESTAMPS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
 /// Creates results and turns them into records. Cheap to clone.
 #[derive(Clone)]
@@ -108,7 +110,8 @@ impl Settler {
         republish(claim, adopted.bytes)
     }
 
-    /// What the answers of earlier tiers cost: they were paid for, too. An answer whose object is gone counts nothing.
+    /// What the answers of earlier tiers cost: they were paid for, too. An answer whose object is
+    /// gone counts nothing.
     ///
     /// # Errors
     /// The store's.
@@ -124,7 +127,8 @@ impl Settler {
     }
 }
 
-/// Where the answer of a trial lies, if it is one of this tenant: whoever may write to `escalations` must not get at another's.
+/// Where the answer of a trial lies, if it is one of this tenant: whoever may write to
+/// `escalations` must not get at another's.
 pub fn own_answer_key<'a>(tenant: &str, trial: &'a Trial) -> Option<&'a str> {
     trial.answer_key.as_deref().filter(|key| key.starts_with(&keys::cache_of(tenant)))
 }
@@ -222,7 +226,7 @@ impl Draft {
             request_fingerprint: String::new(),
             answer_key: None,
             policy_digest: String::new(),
-            submitted_at: document.submitted_at.clamp(*TIMES.start(), *TIMES.end()),
+            submitted_at: document.submitted_at.clamp(*VALID_TIMESTAMPS.start(), *VALID_TIMESTAMPS.end()),
             subject_ids: document.subject_ids.clone(),
             settled_at: now_ms,
             generation_ms: 0,

@@ -7,14 +7,15 @@ use precis_schemas::Document;
 
 use crate::PipelineError;
 
-/// Largest text that is summarised, bytes. About 3 million words; the reason for a bound is memory: a worker holds its batch's texts.
+/// Largest text that is summarised, bytes. About 3 million words; the reason for a bound is memory:
+/// a worker holds its batch's texts.
 pub const MAX_TEXT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The document's text.
 ///
 /// # Errors
-/// `body_missing` (neither inline nor by reference, or the object is gone), `body_too_large`, `body_digest_mismatch`, `not_utf8`; an
-/// unavailable store is a dependency error.
+/// `body_missing` (neither inline nor by reference, or the object is gone), `body_too_large`,
+/// `body_digest_mismatch`, `not_utf8`; an unavailable store is a dependency error.
 pub async fn text_of<'a>(
     tenant: &str,
     document: &'a Document,

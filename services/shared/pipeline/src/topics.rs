@@ -1,4 +1,5 @@
-//! Topic names and their settings: the one list that `precis topics apply`, the services and the tests share.
+//! Topic names and their settings: the one list that `precis topics apply`, the services and the
+//! tests share.
 
 use precis_flow::TopicSpec;
 
@@ -16,7 +17,7 @@ pub const DEAD_LETTERS: &str = "dead-letters";
 pub const DEAD_LETTER_ACTIONS: &str = "dead-letter-actions";
 /// The policy and the tier switches, compacted.
 pub const CONTROL: &str = "control";
-/// What was done to the house, by whom and why.
+/// What operators did, by whom and why.
 pub const AUDIT: &str = "audit";
 /// Attempts and settlements of paid calls.
 pub const LEDGER: &str = "ledger";
@@ -26,7 +27,8 @@ pub const MAX_DOCUMENT_RECORD_BYTES: i32 = 1024 * 1024;
 /// Largest record on every other topic, bytes: a document record plus its provenance always fits.
 pub const MAX_RECORD_BYTES: i32 = 2 * 1024 * 1024;
 
-/// How long `audit` is kept: longer than the longest that the usual rules ask of such records, seven years.
+/// How long `audit` is kept: longer than the longest that the usual rules ask of such records,
+/// seven years.
 const AUDIT_DAYS: i64 = 7 * 366;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -51,9 +53,10 @@ pub fn is_valid_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_')
 }
 
-/// Every topic of a house with these tenants and tiers.
+/// Every topic for these tenants and tiers.
 ///
-/// `partitions` is for the topics that scale with workers; `replication` `None` leaves it to the broker's default.
+/// `partitions` is for the topics that scale with workers; `replication` `None` leaves it to the
+/// broker's default.
 pub fn all(tenants: &[String], tiers: &[String], partitions: i32, replication: Option<i16>) -> Vec<TopicSpec> {
     let log = |name: String, partitions: i32, days: i64, max_message_bytes: i32| TopicSpec {
         name,

@@ -1,13 +1,13 @@
-//! Answers that the store did not take yet. They were paid for: the next try of their record begins with its answer
-//! instead of asking for another.
+//! Answers that the store did not take yet. They were paid for: the next try of their record begins
+//! with its answer instead of asking for another.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use precis_schemas::Answer;
 
-/// So many at most: every record in flight has one, and what is left over belongs to records that went to another
-/// instance meanwhile.
+/// So many at most: every record in flight has one, and what is left over belongs to records that
+/// went to another instance meanwhile.
 const MOST: usize = 1024;
 
 /// Answers by the key that they could not be stored under.

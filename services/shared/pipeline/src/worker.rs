@@ -1,4 +1,5 @@
-//! What a worker of any tier does with a routed document. GPU and API tiers differ only in their [`Summariser`].
+//! What a worker of any tier does with a routed document. GPU and API tiers differ only in their
+//! [`Summariser`].
 //!
 //! ```text
 //!  work.<tier> ─▶ settled? ──yes──▶ publish the stored bytes
@@ -13,14 +14,13 @@
 //!                 checks ──failed──▶ escalations (a hop)      passed ──▶ settle ─▶ summaries
 //! ```
 //!
-//! An answer is stored before anything is published, so a crash at any point costs no second generation and, on a paid tier, no second bill
-//! beyond the call that was in flight. Of a long document even the finished pieces are found again ([`PartialAnswers`]). The worker
-//! never picks a tier and never flags: both are the router's.
+//! An answer is stored before anything is published, so a crash at any point costs no second
+//! generation and, on a paid tier, no second bill beyond the call that was in flight. Of a long
+//! document even the finished pieces are found again ([`PartialAnswers`]). The worker never picks a
+//! tier and never flags: both are the router's.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use precis_chaos::{Point, pass_async};
@@ -35,20 +35,20 @@ use precis_schemas::{
 use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
+use crate::identity::answer_fingerprint;
+use crate::prompt::Prompt;
+use crate::settle::{Claim, Draft};
+use crate::unsaved::Unsaved;
 use crate::{
-    Clearance, Control, Governing, PaidRequests, PartialAnswers, PipelineError, Settler, answer_text,
-    identity::answer_fingerprint,
-    now_ms,
-    prompt::Prompt,
-    settle::{Claim, Draft},
+    Clearance, Control, EffectivePolicy, PaidRequests, PartialAnswers, PipelineError, Settler, answer_text, now_ms,
     source, topics,
-    unsaved::Unsaved,
 };
 
-/// Provider of answers that the house gave itself, in answers and outcomes.
-pub const HOUSE_PROVIDER: &str = "precis";
+/// Provider of the built-in engine's answers, in answers and outcomes.
+pub const BUILT_IN_PROVIDER: &str = "precis";
 
-/// Among an answer's checks: how many parts of a long document ended before they were done. Measured only, where there are any.
+/// Among an answer's checks: how many parts of a long document ended before they were done.
+/// Measured only, where there are any.
 const CUT_CHUNKS: &str = "cut_chunks";
 
 /// The finish reason of an answer that is not whole.
@@ -67,9 +67,11 @@ pub struct Job<'a> {
     pub prompt: &'a Prompt,
     /// Where pieces of this answer are kept until the whole is there.
     pub partials: &'a PartialAnswers,
-    /// How many requests to a provider this document has had at this tier; of no meaning where none is paid.
+    /// How many requests to a provider this document has had at this tier; of no meaning where none
+    /// is paid.
     pub paid_requests: &'a PaidRequests,
-    /// Whether it may still go to this tier: to be asked right before each request, and while it waits.
+    /// Whether it may still go to this tier: to be asked right before each request, and while it
+    /// waits.
     pub clearance: &'a Clearance,
     /// Ends when the worker shuts down and its drain budget is spent.
     pub shutdown: &'a CancellationToken,
@@ -96,14 +98,16 @@ pub struct Generated {
     pub cost: Usd,
     /// Digest of the price table behind `cost`.
     pub price_digest: Option<String>,
-    /// The 10 % quantile of the tokens' log-probabilities, where the model tells them; of a document in pieces, its last answer's.
+    /// The 10 % quantile of the tokens' log-probabilities, where the model tells them; of a
+    /// document in pieces, its last answer's.
     pub logprob: Option<f64>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// This tier will not do it (switched off, out of money, too long for it): the router picks another, no hop is used up.
+    /// This tier will not do it (switched off, out of money, too long for it): the router picks
+    /// another, no hop is used up.
     #[error("{message}")]
     Refused {
         /// Stable code.
@@ -148,7 +152,7 @@ pub trait Summariser: Send + Sync + 'static {
     fn model(&self, prompt: &Prompt) -> ModelIdentity;
     /// Decoding parameters that change the answer, in a stable spelling.
     fn decoding(&self) -> String;
-    /// Whether documents leave the house on this way: then stale control knowledge stops it.
+    /// Whether documents leave the network on this way: then stale control knowledge stops it.
     fn leaves_the_house(&self) -> bool;
     /// Summarises one document.
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
@@ -175,12 +179,12 @@ impl<S: Summariser> TierWorker<S> {
             return Ok(output);
         }
         let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
-        let governing = self.control.for_record(&routed.policy_digest, self.summariser.leaves_the_house()).await?;
+        let effective = self.control.for_record(&routed.policy_digest, self.summariser.leaves_the_house()).await?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
         let acts = if self.summariser.leaves_the_house() { TierKind::Api } else { TierKind::Gpu };
         let clearance = Clearance::new(self.control.clone(), facts, &self.tier, acts);
-        if let Err(withheld) = clearance.allowed_by(&governing) {
-            return self.unanswered(delivery, claim, routed, &governing, withheld.into());
+        if let Err(denied) = clearance.allowed_by(&effective) {
+            return self.unanswered(delivery, claim, routed, &effective, denied.into());
         }
         let text = source::text_of(&routed.tenant, &document, &**self.settler.store()).await.map_err(stage_error)?;
         let expected = expected_language(&document, &text);
@@ -201,11 +205,11 @@ impl<S: Summariser> TierWorker<S> {
             },
         };
         let judge =
-            Judge { governing: &governing, document: &document, text: &text, expected_language: expected.as_deref() };
+            Judge { effective: &effective, document: &document, text: &text, expected_language: expected.as_deref() };
         let stored = if let Some(answer) = stored {
             answer
-        } else if governing.policy.is_late(routed.deadline, now_ms()) {
-            return Ok(self.escalation(delivery, claim, &governing, TrialResult::Refused, DEADLINE_PASSED, None, &[]));
+        } else if effective.policy.is_late(routed.deadline, now_ms()) {
+            return Ok(self.escalation(delivery, claim, &effective, TrialResult::Refused, DEADLINE_PASSED, None, &[]));
         } else {
             let started = Instant::now();
             let partials = PartialAnswers::new(
@@ -214,7 +218,7 @@ impl<S: Summariser> TierWorker<S> {
                 &routed.request_fingerprint,
                 &fingerprint,
             );
-            let max_requests = governing.policy.max_paid_requests(&self.tier);
+            let max_requests = effective.policy.max_paid_requests(&self.tier);
             let paid_requests = PaidRequests::new(Arc::clone(self.settler.store()), claim, &self.tier, max_requests);
             let job = Job {
                 routed,
@@ -228,8 +232,9 @@ impl<S: Summariser> TierWorker<S> {
             };
             let generated = match self.summariser.summarise(job).await {
                 Ok(generated) => generated,
-                // Under the policy of now: it may have changed while the document waited, and may be why.
-                Err(error) => return self.unanswered(delivery, claim, routed, &self.control.governing(), error),
+                // Under the policy of now: it may have changed while the document waited, and may
+                // be why.
+                Err(error) => return self.unanswered(delivery, claim, routed, &self.control.effective(), error),
             };
             for (kind, tokens) in [("input", generated.input_tokens), ("output", generated.output_tokens)] {
                 Counter::AnswerTokens.add(tokens.unsigned_abs(), &[&self.tier, kind]);
@@ -244,45 +249,48 @@ impl<S: Summariser> TierWorker<S> {
             }
             kept
         };
-        // Judged again even if stored: the thresholds in force decide, not those of the day it was generated.
+        // Judged again even if stored: the thresholds in force decide, not those of the day it was
+        // generated.
         let (answer, failed) = judge.judged(stored);
         self.count(&failed);
         if let Some(code) = failed.first() {
             return Ok(self.escalation(
                 delivery,
                 claim,
-                &governing,
+                &effective,
                 TrialResult::FailedChecks,
                 code,
                 Some(key),
                 &failed,
             ));
         }
-        let accepted = keys::accepted(&routed.tenant, &routed.request_fingerprint, &governing.cache_generation);
+        let accepted = keys::accepted(&routed.tenant, &routed.request_fingerprint, &effective.cache_generation);
         let bytes = codec::encode(&answer).map_err(|error| stage_error(error.into()))?;
         self.settler.store().put_if_absent(&accepted, bytes).await.map_err(|error| stage_error(error.into()))?;
         let mut outcome =
             Draft::of(routed, &document, &text, now_ms()).answered(&self.tier, &answer, &key, CacheLayer::None);
-        // The re-check on record: the policy it was asked of. The router's stands in the decision, earlier tiers' in the trail.
-        outcome.policy_digest.clone_from(&governing.digest);
+        // The re-check on record: the policy it was asked of. The router's stands in the decision,
+        // earlier tiers' in the trail.
+        outcome.policy_digest.clone_from(&effective.digest);
         let earlier = self.settler.spent_on(&routed.tenant, &routed.trail).await.map_err(stage_error)?;
         outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);
         self.settler.settle(claim, &outcome).await.map_err(stage_error)
     }
 
-    /// What becomes of a document that this tier has no answer for: back to the router, or the stage's to deal with.
+    /// What becomes of a document that this tier has no answer for: back to the router, or the
+    /// stage's to deal with.
     fn unanswered(
         &self,
         delivery: &Delivery,
         claim: &Claim,
         routed: &RoutedDocument,
-        governing: &Governing,
+        effective: &EffectivePolicy,
         error: GenerateError,
     ) -> Result<Output, StageError> {
         match error {
             GenerateError::Refused { code, message } => {
                 tracing::info!(tier = self.tier, code, message, "refused");
-                Ok(self.escalation(delivery, claim, governing, TrialResult::Refused, code, None, &[]))
+                Ok(self.escalation(delivery, claim, effective, TrialResult::Refused, code, None, &[]))
             }
             error => Err(into_stage(error, &routed.tenant)),
         }
@@ -295,8 +303,8 @@ impl<S: Summariser> TierWorker<S> {
         }
     }
 
-    /// Stores the answer; if another worker stored one under this key first, that one counts. While the store is away
-    /// the answer waits here for the next try.
+    /// Stores the answer; if another worker stored one under this key first, that one counts. While
+    /// the store is away the answer waits here for the next try.
     async fn keep(&self, key: &str, answer: Answer) -> Result<Answer, PipelineError> {
         let bytes = codec::encode(&answer)?;
         let adopted = match create_or_adopt(&**self.settler.store(), key, bytes).await {
@@ -318,7 +326,7 @@ impl<S: Summariser> TierWorker<S> {
         &self,
         delivery: &Delivery,
         claim: &Claim,
-        governing: &Governing,
+        effective: &EffectivePolicy,
         result: TrialResult,
         code: &str,
         answer_key: Option<String>,
@@ -331,7 +339,7 @@ impl<S: Summariser> TierWorker<S> {
             code: code.to_owned(),
             answer_key,
             failed_checks: failed_checks.to_vec(),
-            policy_digest: governing.digest.clone(),
+            policy_digest: effective.digest.clone(),
             at: now_ms(),
         };
         let routed = delivery.record.value.clone().unwrap_or_default();
@@ -351,7 +359,8 @@ impl<S: Summariser> Processor for TierWorker<S> {
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
-        // Of an undecodable record or another request's identity there is no outcome to settle: the dead letter is its end.
+        // Of an undecodable record or another request's identity there is no outcome to settle: the
+        // dead letter is its end.
         let Ok(routed) = decode_routed(delivery) else { return Ok(Vec::new()) };
         if rejection.code == "id_conflict" {
             return Ok(Vec::new());
@@ -375,7 +384,8 @@ fn decode_routed(delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
     Ok(codec::decode(value)?)
 }
 
-/// The language a summary must be in: the one asked for, else the document's own as far as it can be told.
+/// The language a summary must be in: the one asked for, else the document's own as far as it can
+/// be told.
 fn expected_language(document: &Document, text: &str) -> Option<String> {
     document
         .output_language
@@ -427,7 +437,7 @@ fn measured(name: &str, value: f64) -> CheckResult {
 
 /// Holds an answer against its source under the thresholds in force.
 struct Judge<'a> {
-    governing: &'a Governing,
+    effective: &'a EffectivePolicy,
     document: &'a Document,
     text: &'a str,
     expected_language: Option<&'a str>,
@@ -436,7 +446,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// The answer with its verdict, and the gating checks it failed, in order of cost.
     fn judged(&self, mut answer: Answer) -> (Answer, Vec<String>) {
-        let thresholds = self.governing.policy.thresholds(&self.document.document_type);
+        let thresholds = self.effective.policy.thresholds(&self.document.document_type);
         let context: Vec<&str> =
             [&self.document.title, &self.document.instruction].into_iter().flatten().map(String::as_str).collect();
         let confidence = quality::CheckName::Confidence.as_str();

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use precis_flow::{EmbeddedConfig, Log, LogConfig, ReadStart, Record};
 use precis_objects::{DirectoryConfig, StoreConfig};
-use precis_pipeline::{
-    control::{apply_policy, switch_tier, switch_tier_if},
-    topics,
-};
+use precis_pipeline::control::{apply_policy, switch_tier, switch_tier_if};
+use precis_pipeline::topics;
 use precis_policy::Policy;
 use precis_schemas::{AuditRecord, PolicyApplied, SwitchState, TierSwitch, codec};
 

@@ -1,24 +1,19 @@
-//! How long a document may leave the house on what was last heard of `control`, on a log that stops to answer. Time is the test's own.
+//! How long a document may leave the network on what was last heard of `control`, on a log that
+//! stops to answer. Time is the test's own.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_flow::member::{JoinRequest, Membership};
 use precis_flow::{
     ExclusiveWriter, FlowError, Log, Output, PartitionLag, Position, ReadStart, Reader, Record, Scope, TopicChange,
     TopicSpec, TopicStatus,
-    member::{JoinRequest, Membership},
 };
-use precis_pipeline::{
-    Clearance, Control, GenerateError, Withheld,
-    control::{MAX_STALENESS, SENDING_TAKES},
-};
+use precis_pipeline::control::{MAX_STALENESS, SEND_TIME_BUDGET};
+use precis_pipeline::{Clearance, Control, Denied, GenerateError};
 use precis_policy::{DocumentFacts, Policy, TierKind};
 use precis_schemas::{Document, Sensitivity};
 use tokio::time::Instant;
@@ -109,11 +104,11 @@ async fn what_was_allowed_to_leave_has_left_before_the_knowledge_is_too_old() {
     let begun = Instant::now();
     while api.check().is_ok() {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(begun.elapsed() + SENDING_TAKES <= MAX_STALENESS, "still allowed after {:?}", begun.elapsed());
+        assert!(begun.elapsed() + SEND_TIME_BUDGET <= MAX_STALENESS, "still allowed after {:?}", begun.elapsed());
     }
-    assert_eq!(api.check(), Err(Withheld::Stale));
-    assert_eq!(gpu.check(), Ok(()), "what stays in the house goes on");
-    let waits = GenerateError::from(Withheld::Stale);
+    assert_eq!(api.check(), Err(Denied::Stale));
+    assert_eq!(gpu.check(), Ok(()), "what stays on own machines goes on");
+    let waits = GenerateError::from(Denied::Stale);
     assert!(matches!(waits, GenerateError::Retry { scope: Scope::Dependency, code: "control_stale", .. }), "{waits:?}");
 
     cut.store(false, Ordering::SeqCst);

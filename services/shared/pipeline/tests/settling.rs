@@ -1,29 +1,27 @@
-//! How documents of one identity end, explored: router and workers settle with the real [`Settler`] on a store of which
-//! every call is a step of its own, through every order of calls, crashes, redeliveries and lost replies.
+//! How documents of one identity end, explored: router and workers settle with the real [`Settler`]
+//! on a store of which every call is a step of its own, through every order of calls, crashes,
+//! redeliveries and lost replies.
 //!
-//! A delivery is a future that is fed with the replies it had so far and asks for the next: so a state can be copied,
-//! and is the store, the replies, and what is committed. What flow guarantees is taken for granted here, and explored
-//! there: of a record's deliveries one commits, and none that was overtaken by a redelivery. The rest is as permissive as
-//! can be: deliveries of one record, and records of one identity, run side by side in any order.
+//! A delivery is a future that is fed with the replies it had so far and asks for the next: so a
+//! state can be copied, and is the store, the replies, and what is committed. What flow guarantees
+//! is taken for granted here, and explored there: of a record's deliveries one commits, and none
+//! that was overtaken by a redelivery. The rest is as permissive as can be: deliveries of one
+//! record, and records of one identity, run side by side in any order.
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stderr, reason = "how much was explored is worth reading")]
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    hash::{DefaultHasher, Hash},
-    ops::Range,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use precis_explore::{Model, explore};
 use precis_flow::Output;
 use precis_objects::{Adopted, ObjectError, ObjectInfo, ObjectStore, Put, create_or_adopt, keys};
-use precis_pipeline::{
-    Identity, PipelineError, Settler,
-    settle::{Claim, Draft, REPEAT_HEADER},
-};
+use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
+use precis_pipeline::{Identity, PipelineError, Settler};
 use precis_schemas::{Document, Origin, Outcome, codec};
 
 /// A record of the publisher; all are of one identity.
@@ -268,8 +266,8 @@ impl Settling {
         }
     }
 
-    /// The store's side of a call. After a reply that was lost a store reads back, and says `Created` when the object
-    /// holds the caller's bytes.
+    /// The store's side of a call. After a reply that was lost a store reads back, and says
+    /// `Created` when the object holds the caller's bytes.
     fn serve(&self, store: &mut BTreeMap<String, Vec<u8>>, call: Call, reply_lost: bool) -> Reply {
         match call {
             Call::Get(key) => Reply::Got(store.get(&key).cloned()),

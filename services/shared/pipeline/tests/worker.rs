@@ -1,27 +1,20 @@
-//! What a tier's worker does with a routed document, on the embedded log and a directory store, with a summariser that says what it is told.
+//! What a tier's worker does with a routed document, on the embedded log and a directory store,
+//! with a summariser that says what it is told.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use precis_flow::{
     Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
 };
 use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put, StoreConfig, keys};
-use precis_pipeline::{
-    Control, GenerateError, Generated, Job, Settler, Summariser, TierWorker,
-    control::{apply_policy, switch_tier},
-    identity,
-    prompt::Prompt,
-    settle::REPEAT_HEADER,
-    topics,
-};
+use precis_pipeline::control::{apply_policy, switch_tier};
+use precis_pipeline::prompt::Prompt;
+use precis_pipeline::settle::REPEAT_HEADER;
+use precis_pipeline::{Control, GenerateError, Generated, Job, Settler, Summariser, TierWorker, identity, topics};
 use precis_policy::Policy;
 use precis_schemas::{
     AvroRecord, Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument,
@@ -130,11 +123,11 @@ impl Bench {
                 shadow_price: 0.0,
                 chosen: tier.into(),
                 reason: "target_mix".into(),
-                policy_digest: self.control.governing().digest,
+                policy_digest: self.control.effective().digest,
                 arm: String::new(),
             },
             trail: Vec::new(),
-            policy_digest: self.control.governing().digest,
+            policy_digest: self.control.effective().digest,
             purpose: document.purpose,
             priority: 0,
             deadline: None,
@@ -380,7 +373,7 @@ async fn a_stored_answer_is_judged_again_with_the_doubts_it_was_given_with() {
     bench.store.delete(&keys::result("acme", "a", 0)).await.unwrap();
     let strict = format!("{LOCAL}\n[checks.default]\ngates = [\"confidence\"]\nmin_logprob = -2.0\n");
     let digest = apply_policy(&*bench.log, &*bench.store, &strict, "", "test").await.unwrap();
-    wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
+    wait_for(&bench, |bench| bench.control.effective().digest == digest).await;
     let trial = trial_of(&bench.worker("gpu", GOOD).process(&delivery).await.unwrap()[0]);
     assert_eq!((trial.code.as_str(), bench.calls()), ("confidence", 1));
 }
@@ -401,16 +394,16 @@ async fn a_restricted_document_that_reached_an_api_tier_is_refused_before_anythi
 async fn the_policy_of_the_workers_re_check_is_on_record_beside_the_routers() {
     let bench = Bench::new(MIX).await;
     let delivery = bench.routed(&document("a"), "mid", 7);
-    let decided = bench.control.governing().digest;
+    let decided = bench.control.effective().digest;
     let newer = MIX.replace("max_hops = 2", "max_hops = 1");
     let rechecked = apply_policy(&*bench.log, &*bench.store, &newer, "", "test").await.unwrap();
-    wait_for(&bench, |bench| bench.control.governing().digest == rechecked).await;
+    wait_for(&bench, |bench| bench.control.effective().digest == rechecked).await;
     let outcome = outcome(&bench.worker("mid", GOOD).process(&delivery).await.unwrap()[0]);
     assert_eq!((outcome.policy_digest, outcome.decision.unwrap().policy_digest), (rechecked, decided));
 }
 
 #[tokio::test]
-async fn a_worker_outside_sends_nothing_for_a_tier_that_came_into_the_house() {
+async fn a_worker_sends_nothing_for_a_tier_that_became_internal() {
     let bench = Bench::new(MIX).await;
     // As started under a policy that had this tier at a provider.
     let says = Says { text: GOOD, leaves: true, calls: bench.calls.clone() };
@@ -427,32 +420,32 @@ async fn a_tier_that_was_switched_off_refuses_what_it_still_has() {
     let bench = Bench::new(MIX).await;
     let delivery = bench.routed(&document("a"), "mid", 7);
     switch_tier(&*bench.log, "mid", SwitchState::Off, "outage", "test").await.unwrap();
-    wait_for(&bench, |bench| bench.control.governing().switches.get("mid").is_some()).await;
+    wait_for(&bench, |bench| bench.control.effective().switches.get("mid").is_some()).await;
     let outputs = bench.worker("mid", GOOD).process(&delivery).await.unwrap();
     assert_eq!(trial_of(&outputs[0]).code, "tier_off");
     assert_eq!(bench.calls(), 0);
 }
 
 #[tokio::test]
-async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_house() {
+async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_network() {
     let bench = Bench::new(MIX).await;
     let unreadable =
         PolicyApplied { digest: "x".into(), toml: "version = 99".into(), applied_by: "test".into(), applied_at: 0 };
     let output = Output::to(topics::CONTROL).key(b"policy".as_slice()).value(codec::encode(&unreadable).unwrap());
     bench.log.publish(vec![output]).await.unwrap();
-    wait_for(&bench, |bench| bench.control.governing().switches.get("mid").is_some()).await;
-    let governing = bench.control.governing();
-    assert!(governing.switches.get("premium").is_some() && governing.switches.get("gpu").is_none());
-    assert_eq!(governing.policy.tiers.len(), 3, "the last good policy stays for the rest");
+    wait_for(&bench, |bench| bench.control.effective().switches.get("mid").is_some()).await;
+    let effective = bench.control.effective();
+    assert!(effective.switches.get("premium").is_some() && effective.switches.get("gpu").is_none());
+    assert_eq!(effective.policy.tiers.len(), 3, "the last good policy stays for the rest");
 }
 
 #[tokio::test]
 async fn a_policy_reaches_those_who_follow_control_and_a_bad_one_changes_nothing() {
     let bench = Bench::new(LOCAL).await;
-    let before = bench.control.governing().digest;
+    let before = bench.control.effective().digest;
     assert!(apply_policy(&*bench.log, &*bench.store, "version = 1\ntiers = []\n", "", "test").await.is_err());
     let digest = apply_policy(&*bench.log, &*bench.store, MIX, "", "test").await.unwrap();
-    wait_for(&bench, |bench| bench.control.governing().digest == digest).await;
+    wait_for(&bench, |bench| bench.control.effective().digest == digest).await;
     assert_ne!(before, digest);
     assert_eq!(bench.store.get(&keys::policy(&digest)).await.unwrap().unwrap(), MIX.as_bytes());
 }
@@ -462,7 +455,7 @@ async fn a_service_that_starts_knows_the_applied_policy_at_once() {
     let bench = Bench::new(LOCAL).await;
     let digest = apply_policy(&*bench.log, &*bench.store, MIX, "", "test").await.unwrap();
     let started = Control::follow(&bench.log, Policy::local()).await.unwrap();
-    assert_eq!(started.governing().digest, digest);
+    assert_eq!(started.effective().digest, digest);
 }
 
 #[tokio::test]

@@ -1,25 +1,32 @@
-//! Assigns a batch of documents to tiers: the most quality for its price within what each tier has room for.
+//! Assigns a batch of documents to tiers: the most quality for its price within what each tier has
+//! room for.
 //!
-//! Maximises Σ (quality − λ · dollars) over the documents, each to one of its offers or to none, subject to every tier's room for documents
-//! (the target mix, a backlog), dollars (a budget) and tokens (a provider's rate, the engine's throughput). Its linear relaxation is nearly
-//! integral, because only as many documents are split as there are limits that bind.
+//! Maximises Σ (quality − λ · dollars) over the documents, each to one of its offers or to none,
+//! subject to every tier's room for documents (the target mix, a backlog), dollars (a budget) and
+//! tokens (a provider's rate, the engine's throughput). Its linear relaxation is nearly integral,
+//! because only as many documents are split as there are limits that bind.
 //!
-//! **Method**: Lagrangian relaxation. Each limit gets a price for a unit of its room; at given prices every document simply takes its best
-//! offer, and the prices are right where demand just fits. The dual function is convex. Along one price its minimum needs no search: each
-//! document leaves the tier at a price that is known, so the right one is where the sorted demand overflows, which a bisection would end at.
-//! Prices set in turn can come to rest at a kink of the dual that is not its minimum; a few subgradient steps (Polyak's length, towards the
-//! best assignment found) lead away from there. Documents then take their best offer that fits, those with the most to lose first, and
-//! exchanges fill what is left. The dual's value bounds every assignment from above, so [`Assignment::bound`] says how far from the best the
-//! result can be; the tests hold it against a linear program's optimum.
+//! **Method**: Lagrangian relaxation. Each limit gets a price for a unit of its room; at given
+//! prices every document simply takes its best offer, and the prices are right where demand just
+//! fits. The dual function is convex. Along one price its minimum needs no search: each document
+//! leaves the tier at a price that is known, so the right one is where the sorted demand overflows,
+//! which a bisection would end at. Prices set in turn can come to rest at a kink of the dual that
+//! is not its minimum; a few subgradient steps (Polyak's length, towards the best assignment found)
+//! lead away from there. Documents then take their best offer that fits, those with the most to
+//! lose first, and exchanges fill what is left. The dual's value bounds every assignment from
+//! above, so [`Assignment::bound`] says how far from the best the result can be; the tests hold it
+//! against a linear program's optimum.
 
 mod dual;
 mod fill;
 
 /// Kinds of room: documents, dollars, tokens.
 const ROOMS: usize = 3;
-/// What is assigned is good enough when no other assignment can be worth more by a larger share than this.
+/// What is assigned is good enough when no other assignment can be worth more by a larger share
+/// than this.
 const CLOSE: f64 = 0.002;
-/// What remains after exchanges is accepted up to this share; else it begins once more from the best prices.
+/// What remains after exchanges is accepted up to this share; else it begins once more from the
+/// best prices.
 const ENOUGH: f64 = 0.005;
 /// Times that it begins.
 const STARTS: usize = 4;
@@ -69,11 +76,13 @@ pub struct Assignment {
     pub value: f64,
     /// No assignment is worth more.
     pub bound: f64,
-    /// For each tier the shadow prices of its room: what one more document, dollar or token would add to the value.
+    /// For each tier the shadow prices of its room: what one more document, dollar or token would
+    /// add to the value.
     pub prices: Vec<[f64; ROOMS]>,
 }
 
-/// Assigns `documents`, each a list of offers, within `rooms`, one a tier; `lambda` is the quality that a dollar must buy.
+/// Assigns `documents`, each a list of offers, within `rooms`, one a tier; `lambda` is the quality
+/// that a dollar must buy.
 pub fn assign(documents: &[Vec<Offer>], rooms: &[Room], lambda: f64) -> Assignment {
     let rooms = rooms.iter().map(|room| [room.documents, room.dollars, room.tokens]).collect();
     let batch = Batch { documents, rooms, lambda };
@@ -86,7 +95,8 @@ pub fn assign(documents: &[Vec<Offer>], rooms: &[Room], lambda: f64) -> Assignme
         if best.is_close(ENOUGH) {
             break;
         }
-        // A better assignment makes for better steps, and the least bound is the best place to begin.
+        // A better assignment makes for better steps, and the least bound is the best place to
+        // begin.
         at.clone_from(&best.prices);
     }
     best

@@ -1,4 +1,5 @@
-//! What may be spent at providers. The section of the policy and its rules; who spends what is the api-worker's.
+//! What may be spent at providers. The section of the policy and its rules; who spends what is the
+//! api-worker's.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +7,19 @@ use precis_schemas::Usd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    parse::is_valid_name,
-    policy::{Policy, TierKind},
-};
+use crate::parse::is_valid_name;
+use crate::policy::{Policy, TierKind};
 
 /// Each tenant for itself.
 const EACH: &str = "*";
-/// Slices of a window unless the budget says how large one is: a crash or a restart leaves one of them unspent.
+/// Slices of a window unless the budget says how large one is: a crash or a restart leaves one of
+/// them unspent.
 const SLICES: i64 = 1_000;
 /// Each slice is one object in the store.
 const MOST_SLICES: i64 = 10_000;
 
-/// A limit on what may be spent in a window of time. A request must have room in every budget that applies to it.
+/// A limit on what may be spent in a window of time. A request must have room in every budget that
+/// applies to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -32,11 +33,12 @@ pub struct Budget {
     /// The tier that it limits. Left out: all tiers together.
     #[serde(default)]
     pub tier: Option<String>,
-    /// The tenant that it limits; `*`: each tenant for itself, but for those with a budget of their own. Left out: all tenants together.
+    /// The tenant that it limits; `*`: each tenant for itself, but for those with a budget of their
+    /// own. Left out: all tenants together.
     #[serde(default)]
     pub tenant: Option<String>,
-    /// What an instance takes out of the window at a time, US dollars. It is what a crash or a restart leaves unspent. Left out: a
-    /// thousandth of the limit.
+    /// What an instance takes out of the window at a time, US dollars. It is what a crash or a
+    /// restart leaves unspent. Left out: a thousandth of the limit.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub slice_usd: Option<Usd>,
@@ -53,7 +55,8 @@ pub enum Window {
 }
 
 impl Budget {
-    /// The tenant whose spending counts together, when this one spends; `None`: every tenant's does.
+    /// The tenant whose spending counts together, when this one spends; `None`: every tenant's
+    /// does.
     pub fn tenant_scope<'a>(&self, tenant: &'a str) -> Option<&'a str> {
         self.tenant.is_some().then_some(tenant)
     }

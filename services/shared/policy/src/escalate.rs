@@ -2,7 +2,8 @@
 
 use precis_schemas::{Trial, TrialResult};
 
-use crate::{gate::Gate, policy::Policy};
+use crate::gate::Eligibility;
+use crate::policy::Policy;
 
 /// Code of a document that came too late, and of the refusal of a worker that found it so.
 pub const DEADLINE_PASSED: &str = "deadline_passed";
@@ -34,12 +35,12 @@ pub fn hops(trail: &[Trial]) -> u32 {
     u32::try_from(trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks).count()).unwrap_or(u32::MAX)
 }
 
-/// The next tier: up the escalation order past every tier whose answer failed, never down from one; after refusals alone any eligible tier
-/// may serve, the nearest above first.
+/// The next tier: up the escalation order past every tier whose answer failed, never down from one;
+/// after refusals alone any eligible tier may serve, the nearest above first.
 ///
 /// # Errors
 /// Why there is none.
-pub fn next_tier<'a>(policy: &'a Policy, gate: &Gate, trail: &[Trial]) -> Result<&'a str, Exhausted> {
+pub fn next_tier<'a>(policy: &'a Policy, gate: &Eligibility, trail: &[Trial]) -> Result<&'a str, Exhausted> {
     let hops = hops(trail);
     if hops > policy.max_hops {
         return Err(Exhausted::Hops);

@@ -61,8 +61,8 @@ struct Counts {
 }
 
 impl Counts {
-    /// Counts in one pass. Each document of the house comes by here, so it looks up what an ASCII character is: several times as
-    /// fast as asking Unicode.
+    /// Counts in one pass. Every document passes here, so it looks up what an ASCII character is:
+    /// several times as fast as asking Unicode.
     fn of(text: &str) -> Self {
         let mut counts = Self { characters: text.chars().count() as u64, ..Self::default() };
         let (bytes, ascii) = (text.as_bytes(), &*ASCII);
@@ -191,7 +191,8 @@ fn is_odd(c: char) -> bool {
     }
 }
 
-/// The probability that the first tier's answer passes its checks, by the policy's logistic weights for the document's type: between 0 and 1.
+/// The probability that the first tier's answer passes its checks, by the policy's logistic weights
+/// for the document's type: between 0 and 1.
 pub fn score(features: &Features, score: &Score, document_type: &str) -> f64 {
     let (bias, weights) = score.of_type(document_type);
     let sum: f64 = features.iter().filter_map(|(name, value)| weights.get(name).map(|weight| weight * value)).sum();
@@ -227,7 +228,8 @@ mod tests {
         assert!(other < 0.1, "{other}: figures are hard elsewhere");
     }
 
-    /// The definition: words are what stands between white space, and every character is asked what it is.
+    /// The definition: words are what stands between white space, and every character is asked what
+    /// it is.
     fn by_characters(text: &str) -> Counts {
         let words = || text.split_whitespace();
         let ends = |word: &str| word.trim_end_matches(['"', '\'', ')', '»', '”']).ends_with(['.', '!', '?', '…', '。']);

@@ -7,7 +7,8 @@ use precis_schemas::{Document, Trial, TrialResult};
 use crate::policy::{Policy, SensitivityName, Tier, TierKind};
 use crate::rollout;
 
-/// Code of a re-check that finds a worker outside of the house behind a tier inside of it: its stage is about to start anew.
+/// Code of a re-check that finds a worker of an external tier behind an internal one: its stage is
+/// about to start anew.
 pub const TIER_CHANGED: &str = "tier_changed";
 
 /// Whether an operator lets a tier work.
@@ -65,19 +66,19 @@ impl DocumentFacts {
 
 /// Where a document may go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gate {
+pub struct Eligibility {
     /// Names of the tiers it may go to, in escalation order.
     pub eligible: Vec<String>,
     /// The others, each with a stable code why not.
     pub excluded: Vec<(String, String)>,
 }
 
-/// Where a document may go now, given what was tried before: a tier whose answer failed is not asked again; one that refused is, once the
-/// policy has changed.
-pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: &[Trial]) -> Gate {
+/// Where a document may go now, given what was tried before: a tier whose answer failed is not
+/// asked again; one that refused is, once the policy has changed.
+pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: &[Trial]) -> Eligibility {
     // Only a refusal is held against it, and most documents come without a trail.
     let digest = if trail.is_empty() { String::new() } else { policy.digest() };
-    let mut gate = Gate::default();
+    let mut gate = Eligibility::default();
     for tier in &policy.tiers {
         let verdict = rules(tier, facts)
             .or_else(|| switched(switches, &tier.name))
@@ -91,11 +92,13 @@ pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: 
     gate
 }
 
-/// Asks the hard rules again where a tier is about to act. Draining tiers finish what they have. `acts` is what the worker is, whatever
-/// the policy calls its tier by now: between two policies a tier may move out of the house, and not all who read them do so at once.
+/// Asks the hard rules again where a tier is about to act. Draining tiers finish what they have.
+/// `acts` is what the worker is, whatever the policy calls its tier by now: between two policies a
+/// tier may become external, and not all who read them do so at once.
 ///
 /// # Errors
-/// The code of the rule that forbids it; [`TIER_CHANGED`] where the worker would send out what the policy keeps in the house.
+/// The code of the rule that forbids it; [`TIER_CHANGED`] where the worker would send out what the
+/// policy keeps on own machines.
 pub fn recheck(
     policy: &Policy,
     switches: &Switches,
@@ -121,7 +124,8 @@ fn rules(tier: &Tier, facts: &DocumentFacts) -> Option<&'static str> {
     if !tier.enabled {
         return Some("tier_disabled");
     }
-    // The parser refuses such a policy; asked again because this is the one rule that must never fail.
+    // The parser refuses such a policy; asked again because this is the one rule that must never
+    // fail.
     if tier.kind == TierKind::Api && facts.sensitivity == SensitivityName::Restricted {
         return Some("sensitivity");
     }

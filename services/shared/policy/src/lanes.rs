@@ -1,12 +1,14 @@
-//! Who goes next among those that wait for room: one lane a tenant, served by turns, so that a million documents of one tenant stand between
-//! another and its turn no more than one does.
+//! Who goes next among those that wait for room: one lane a tenant, served by turns, so that a
+//! million documents of one tenant stand between another and its turn no more than one does.
 //!
-//! Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) where everything has the size 1: a turn is as many as the tenant's weight, a lane
-//! that is empty has none.
+//! Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) where everything has the size 1: a
+//! turn is as many as the tenant's weight, a lane that is empty has none.
 //!
-//! Within a lane the order of each partition of the tenant's topic is kept: what is let in before its predecessor cannot be committed before
-//! it, and would take a place in vain. Of the partitions the one goes first in which the highest priority waits, and of equals the one whose
-//! first came first. So a priority brings forward what stands before it, too, and moves nothing in another tenant's lane.
+//! Within a lane the order of each partition of the tenant's topic is kept: what is let in before
+//! its predecessor cannot be committed before it, and would take a place in vain. Of the partitions
+//! the one goes first in which the highest priority waits, and of equals the one whose first came
+//! first. So a priority brings forward what stands before it, too, and moves nothing in another
+//! tenant's lane.
 //!
 //! What holds, and the tests ask for:
 //! - whenever somebody waits who may go, somebody goes;
@@ -30,7 +32,8 @@ struct Lane<T> {
     weight: u32,
     /// How many may still go in this turn.
     left: u32,
-    /// By partition, and there in the order in which they go: by offset, and by arrival where a record came again.
+    /// By partition, and there in the order in which they go: by offset, and by arrival where a
+    /// record came again.
     waiting: BTreeMap<i32, BTreeMap<(i64, u64), Waiting<T>>>,
 }
 
@@ -93,7 +96,8 @@ impl<T> Lanes<T> {
         self.arrivals += 1;
     }
 
-    /// The next one, of a tenant that `may` go. Who may not loses what is left of its turn. `None`: none waits that may.
+    /// The next one, of a tenant that `may` go. Who may not loses what is left of its turn. `None`:
+    /// none waits that may.
     pub fn pop(&mut self, mut may: impl FnMut(&str) -> bool) -> Option<(String, T)> {
         for _ in 0..self.turns.len() {
             let tenant = self.turns.pop_front()?;

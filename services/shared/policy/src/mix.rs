@@ -1,13 +1,17 @@
-//! Holds the target shares: the harder a document is expected to be, the further up it starts, and the thresholds follow the scores.
+//! Holds the target shares: the harder a document is expected to be, the further up it starts, and
+//! the thresholds follow the scores.
 //!
-//! Every tier has a *deficit*: share × documents − documents it got. A document's rank is its place among the last [`WINDOW`] scores (ties are
-//! broken by a hash of its id, so that equal scores spread). The strongest tier takes the ranks from 0 up to its share, moved by its deficit
-//! divided by [`STIFFNESS`]; the tiers before it in escalation order follow, each with the deficits of all stronger ones. Because a tier's
-//! boundary reaches 0 or 1 once the deficit is off by `STIFFNESS` documents, it can never be off by much more: over *any* 2,000 documents in a
-//! row, whatever their scores, every share holds within (30 + 4) / 2,000 = 1.7 points.
+//! Every tier has a *deficit*: share × documents − documents it got. A document's rank is its place
+//! among the last [`WINDOW`] scores (ties are broken by a hash of its id, so that equal scores
+//! spread). The strongest tier takes the ranks from 0 up to its share, moved by its deficit divided
+//! by [`STIFFNESS`]; the tiers before it in escalation order follow, each with the deficits of all
+//! stronger ones. Because a tier's boundary reaches 0 or 1 once the deficit is off by `STIFFNESS`
+//! documents, it can never be off by much more: over *any* 2,000 documents in a row, whatever their
+//! scores, every share holds within (30 + 4) / 2,000 = 1.7 points.
 //!
-//! Documents that the gate sends elsewhere count, so the free ones make up for them; how far they are to be made up for is bounded (else a day
-//! of restricted documents would send a day of others away).
+//! Documents that the gate sends elsewhere count, so the free ones make up for them; how far they
+//! are to be made up for is bounded (else a day of restricted documents would send a day of others
+//! away).
 
 use std::collections::VecDeque;
 
@@ -30,7 +34,7 @@ pub struct Mix {
 
 /// What the mix says of one document.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wish {
+pub struct Preference {
     /// The tier it should start at.
     pub tier: String,
     /// Its place among recent scores: 0 = hardest.
@@ -40,8 +44,9 @@ pub struct Wish {
 }
 
 impl Mix {
-    /// Where a document of this score should start, the tiers' target shares being `shares` (in the policy's order).
-    pub fn wish(&mut self, policy: &Policy, shares: &[f64], score: f64, document_id: &str) -> Wish {
+    /// Where a document of this score should start, the tiers' target shares being `shares` (in the
+    /// policy's order).
+    pub fn prefer(&mut self, policy: &Policy, shares: &[f64], score: f64, document_id: &str) -> Preference {
         self.follow(policy);
         let rank = self.rank(score, document_id);
         self.remember(score);
@@ -56,7 +61,7 @@ impl Mix {
         // The cheapest tier takes what is left, whatever rounding says.
         let tier = thresholds.iter().find(|(_, boundary)| rank < *boundary).or(thresholds.last());
         let tier = tier.map_or_else(String::new, |(name, _)| name.clone());
-        Wish { tier, rank, thresholds }
+        Preference { tier, rank, thresholds }
     }
 
     /// Counts where a first assignment really went.

@@ -1,13 +1,11 @@
 //! Reading a policy: every problem at once, each saying how to fix it.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
+use std::fmt;
 
-use crate::{
-    budget,
-    features::FEATURE_NAMES,
-    policy::{Policy, Score, SensitivityName, Tier, TierKind},
-    tenants,
-};
+use crate::features::FEATURE_NAMES;
+use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
+use crate::{budget, tenants};
 
 /// Shares may miss 1 by this much: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;

@@ -13,10 +13,11 @@ use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
 use crate::tenants::Tenant;
 
-/// The policy of a house with one GPU tier that may see everything.
+/// The policy of one GPU tier that may see everything.
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 
-/// Enough that a provider which fails on every third request loses one document in seven hundred to another tier.
+/// Enough that a provider which fails on every third request loses one document in seven hundred to
+/// another tier.
 const DEFAULT_PAID_REQUESTS: u32 = 6;
 
 /// Which tiers there are, who may see what, and what is good enough.
@@ -25,11 +26,13 @@ const DEFAULT_PAID_REQUESTS: u32 = 6;
 pub struct Policy {
     /// Version of this file's format: 1.
     pub version: u32,
-    /// What becomes of a document when no tier is left: `flag` publishes the best answer with the checks it failed, `fail` publishes none.
+    /// What becomes of a document when no tier is left: `flag` publishes the best answer with the
+    /// checks it failed, `fail` publishes none.
     #[serde(default)]
     pub on_exhausted: OnExhausted,
-    /// What becomes of a document whose deadline has passed: `run` summarises it all the same, `flag` publishes the best answer at hand,
-    /// `fail` none. An accepted answer that is stored already is published in any case.
+    /// What becomes of a document whose deadline has passed: `run` summarises it all the same,
+    /// `flag` publishes the best answer at hand, `fail` none. An accepted answer that is stored
+    /// already is published in any case.
     #[serde(default)]
     pub on_late: OnLate,
     /// How often an answer that failed its checks may send a document to another tier.
@@ -87,7 +90,7 @@ pub enum OnLate {
 pub struct Tier {
     /// Its name; its work is on the topic `work.<name>`.
     pub name: String,
-    /// `gpu` stays in the house, `api` leaves it.
+    /// `gpu`: on your own machines; `api`: at a provider.
     pub kind: TierKind,
     /// The provider of an `api` tier: `anthropic` or `openai` (any compatible endpoint).
     #[serde(default)]
@@ -97,40 +100,49 @@ pub struct Tier {
     pub model: Option<String>,
     /// The share of documents that should come here first; all tiers' shares add up to 1.
     pub share: f64,
-    /// The share, 0 to 1, of the documents that the first tier would fail on which this one gets right: what a place here is worth. Left out:
-    /// half of what is missing for each step up the order, so 0.5 for the second tier and 0.75 for the third.
+    /// The share, 0 to 1, of the documents that the first tier would fail on which this one gets
+    /// right: what a place here is worth. Left out: half of what is missing for each step up the
+    /// order, so 0.5 for the second tier and 0.75 for the third.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
-    /// The most tokens of documents that one router sends here first in a minute; its share gives way, and the first tier takes the rest.
+    /// The most tokens of documents that one router sends here first in a minute; its share gives
+    /// way, and the first tier takes the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
-    /// The most documents that may wait in its topic; those beyond wait in their tenants' topics, and tenants are let in by turns. 0: no limit.
+    /// The most documents that may wait in its topic; those beyond wait in their tenants' topics,
+    /// and tenants are let in by turns. 0: no limit.
     #[serde(default = "max_backlog", skip_serializing_if = "is_usual_backlog")]
     pub max_backlog: u64,
-    /// For an `api` tier: the most requests for one document that its provider may bill, over all deliveries and restarts. Each that fails
-    /// after it has left counts (no whole answer, an error of the provider's, a crash meanwhile); what was throttled or not let in does not.
-    /// Then the document goes to another tier (code `paid_requests_exhausted`). Left out: 6. After an answer that cannot be read one more
-    /// request is sent, whatever stands here.
+    /// For an `api` tier: the most requests for one document that its provider may bill, over all
+    /// deliveries and restarts. Each that fails after it has left counts (no whole answer, an error
+    /// of the provider's, a crash meanwhile); what was throttled or not let in does not. Then the
+    /// document goes to another tier (code `paid_requests_exhausted`). Left out: 6. After an answer
+    /// that cannot be read one more request is sent, whatever stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_paid_requests: Option<u32>,
-    /// Which documents may come here while the tier is being introduced; left out, all that the other rules allow.
+    /// Which documents may come here while the tier is being introduced; left out, all that the
+    /// other rules allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
-    /// The most sensitive documents that may come here. An `api` tier may have at most `confidential`.
+    /// The most sensitive documents that may come here. An `api` tier may have at most
+    /// `confidential`.
     pub max_sensitivity: SensitivityName,
-    /// The residencies whose documents may come here; `*` for all. A document without one may come to every tier.
+    /// The residencies whose documents may come here; `*` for all. A document without one may come
+    /// to every tier.
     #[serde(default = "all")]
     pub residency: Vec<String>,
     /// The tenants whose documents may come here; `*` for all.
     #[serde(default = "all")]
     pub tenants: Vec<String>,
-    /// Whether the tier is part of the house at all; `precis tier` switches at run time, without a new policy.
+    /// Whether the tier takes part at all; `precis tier` switches at run time, without a new
+    /// policy.
     #[serde(default = "yes")]
     pub enabled: bool,
 }
 
-/// Progressive migration: the part of the documents that may come to a tier, by a hash of tenant, document id and tier. Raising a share
-/// only adds documents, lowering it only takes some away, and one tier's part says nothing of another's.
+/// Progressive migration: the part of the documents that may come to a tier, by a hash of tenant,
+/// document id and tier. Raising a share only adds documents, lowering it only takes some away, and
+/// one tier's part says nothing of another's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
@@ -139,7 +151,8 @@ pub struct Rollout {
     /// Shares of document types, in the place of `share`.
     #[serde(default)]
     pub types: BTreeMap<String, f64>,
-    /// Shares of tenants, in the place of `share`; where type and tenant have one, the smaller holds.
+    /// Shares of tenants, in the place of `share`; where type and tenant have one, the smaller
+    /// holds.
     #[serde(default)]
     pub tenants: BTreeMap<String, f64>,
 }
@@ -148,7 +161,7 @@ pub struct Rollout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TierKind {
-    /// In the house.
+    /// On your own machines.
     Gpu,
     /// At a provider.
     Api,
@@ -164,7 +177,7 @@ pub enum SensitivityName {
     Internal,
     /// Harm if known.
     Confidential,
-    /// Never leaves the house.
+    /// Never leaves the network.
     Restricted,
 }
 
@@ -179,15 +192,16 @@ impl From<Sensitivity> for SensitivityName {
     }
 }
 
-/// Weights of the logistic score: the probability that the first tier's answer passes is `1 / (1 + exp(-(bias + Σ weight · feature)))`.
-/// The defaults are judgement, not fit: longer, denser and noisier documents are harder. `tools/fit-score.py` fits them from outcomes.
+/// Weights of the logistic score: the probability that the first tier's answer passes is
+/// `1 / (1 + exp(-(bias + Σ weight · feature)))`. The defaults are judgement, not fit: longer,
+/// denser and noisier documents are harder. `tools/fit-score.py` fits them from outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Score {
     /// The constant term.
     pub bias: f64,
-    /// Weight of each feature: `length`, `digits`, `names`, `noise`, `long_sentences`, `not_english`, each between 0 and 1. One that is left
-    /// out of this table counts nothing.
+    /// Weight of each feature: `length`, `digits`, `names`, `noise`, `long_sentences`,
+    /// `not_english`, each between 0 and 1. One that is left out of this table counts nothing.
     pub weights: BTreeMap<String, f64>,
     /// Weights of their own for documents of a type; nothing is taken over from the above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -246,7 +260,8 @@ pub struct Checks {
 pub struct Cache {
     /// Serve equal requests of one tenant from an accepted answer.
     pub exact: bool,
-    /// Raise it to forget every answer accepted so far, for example after a change of prompt or model.
+    /// Raise it to forget every answer accepted so far, for example after a change of prompt or
+    /// model.
     pub generation: u32,
 }
 
@@ -306,14 +321,15 @@ impl Policy {
         self.tiers.iter().map(|tier| tier.share).collect()
     }
 
-    /// The probability that a tier's answer to a document of this score is accepted; `at` is its place in the escalation order.
+    /// The probability that a tier's answer to a document of this score is accepted; `at` is its
+    /// place in the escalation order.
     pub fn quality(&self, at: usize, score: f64) -> f64 {
         let usual = 1.0 - 0.5_f64.powi(i32::try_from(at).unwrap_or(i32::MAX));
         let strength = self.tiers.get(at).and_then(|tier| tier.strength).unwrap_or(usual);
         score + (1.0 - score) * strength
     }
 
-    /// Names of the tiers that leave the house.
+    /// Names of the external tiers.
     pub fn external_tiers(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().filter(|tier| tier.kind == TierKind::Api).map(|tier| tier.name.as_str())
     }
@@ -346,7 +362,8 @@ impl Policy {
         self.checks.types.get(document_type).unwrap_or(&self.checks.default)
     }
 
-    /// Names the set of answers the exact cache may serve: it changes with what an answer must pass, and with the policy's own number.
+    /// Names the set of answers the exact cache may serve: it changes with what an answer must
+    /// pass, and with the policy's own number.
     pub fn cache_generation(&self) -> String {
         let what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
         hex(&Sha256::digest(what))[..16].to_owned()

@@ -34,8 +34,8 @@ pub struct Price {
     /// Input tokens read from the provider's cache; left out: as `input`.
     #[serde(default)]
     pub cached_input: Option<Usd>,
-    /// Input tokens written to the provider's cache; left out: a quarter more than `input`, as Anthropic charges for five
-    /// minutes.
+    /// Input tokens written to the provider's cache; left out: a quarter more than `input`, as
+    /// Anthropic charges for five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<Usd>,
     /// Generated tokens.

@@ -1,9 +1,11 @@
 //! Progressive migration: which documents are in a tier's arm.
 //!
-//! A document's place is a hash of tier, tenant and document id, between 0 and 1; it is in the arm if its place is below the share. So an arm is
-//! stable (a document stays where it is, on every router, for every revision), grows and shrinks at its edge alone, and two tiers' arms are
-//! independent of each other and of the mix's own hash. It is a rule of the gate: outside of the arm neither score nor escalation brings a
-//! document to the tier. A worker does not ask again: what was on its way when a share was lowered is finished.
+//! A document's place is a hash of tier, tenant and document id, between 0 and 1; it is in the arm
+//! if its place is below the share. So an arm is stable (a document stays where it is, on every
+//! router, for every revision), grows and shrinks at its edge alone, and two tiers' arms are
+//! independent of each other and of the mix's own hash. It is a rule of the gate: outside of the
+//! arm neither score nor escalation brings a document to the tier. A worker does not ask again:
+//! what was on its way when a share was lowered is finished.
 
 use sha2::{Digest, Sha256};
 

@@ -1,21 +1,30 @@
-//! What the mix aims at: the policy's shares, or less where a tier's rate does not allow them; and what a place at each tier is worth.
+//! What the mix aims at: the policy's shares, or less where a tier's rate does not allow them; and
+//! what a place at each tier is worth.
 //!
-//! Documents come one by one and do not wait for company: [`Mix`](crate::Mix) holds the targets document by document. Under the mix alone that
-//! loses nothing: what a stronger tier adds grows with the difficulty, so the optimum of a batch *is* a threshold for each tier on the score's
-//! rank, which the mix follows (`under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them`). A micro-batch would add its
-//! wait to every document and give the same assignments. Every [`BATCH`] documents,
+//! Documents come one by one and do not wait for company: [`Mix`](crate::Mix) holds the targets
+//! document by document. Under the mix alone that loses nothing: what a stronger tier adds grows
+//! with the difficulty, so the optimum of a batch *is* a threshold for each tier on the score's
+//! rank, which the mix follows
+//! (`under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them`). A
+//! micro-batch would add its wait to every document and give the same assignments. Every [`BATCH`]
+//! documents,
 //!
-//! - a tier with a rate gets the share that its rate would have let through of them, at the size of the documents that it was sent;
-//! - a tier whose topic is nearly full gets the share that its topic has room for, and what its workers took out while the batch came;
-//! - those documents are assigned once more as one batch ([`assign`]), under the mix and these limits, for the shadow prices to export.
+//! - a tier with a rate gets the share that its rate would have let through of them, at the size of
+//!   the documents that it was sent;
+//! - a tier whose topic is nearly full gets the share that its topic has room for, and what its
+//!   workers took out while the batch came;
+//! - those documents are assigned once more as one batch ([`assign`]), under the mix and these
+//!   limits, for the shadow prices to export.
 //!
-//! The first tier is where everything may go that fits nowhere else: it has no limit here, and what it is given too much of waits.
+//! The first tier is where everything may go that fits nowhere else: it has no limit here, and what
+//! it is given too much of waits.
 
 use crate::assign::{Offer, Room, assign};
-use crate::gate::Gate;
+use crate::gate::Eligibility;
 use crate::policy::{Policy, Tier};
 
-/// Documents in a batch: enough for whole documents to matter little, few enough to follow a change within seconds.
+/// Documents in a batch: enough for whole documents to matter little, few enough to follow a change
+/// within seconds.
 const BATCH: usize = 512;
 /// Fewer documents than these say nothing of a tier's usual ones.
 const FEW: f64 = 8.0;
@@ -33,7 +42,8 @@ pub struct Targets {
     tiers: Vec<(String, f64, Option<u64>)>,
     shares: Vec<f64>,
     prices: Vec<f64>,
-    /// How many documents each tier's topic has room for now, and had when the last batch was settled.
+    /// How many documents each tier's topic has room for now, and had when the last batch was
+    /// settled.
     room: Vec<(f64, f64)>,
 }
 
@@ -46,8 +56,9 @@ impl Targets {
         }
     }
 
-    /// Takes note of a document that is about to be assigned: its score, its tokens, where it may go.
-    pub fn saw(&mut self, policy: &Policy, gate: &Gate, score: f64, tokens: f64, now_ms: i64) {
+    /// Takes note of a document that is about to be assigned: its score, its tokens, where it may
+    /// go.
+    pub fn saw(&mut self, policy: &Policy, gate: &Eligibility, score: f64, tokens: f64, now_ms: i64) {
         self.follow(policy);
         if self.batch.is_empty() {
             self.since_ms = now_ms;
@@ -75,8 +86,8 @@ impl Targets {
         &self.shares
     }
 
-    /// The shadow price of each tier: how many accepted answers one more place at it would have added in the last batch; 0 where there was
-    /// room to spare.
+    /// The shadow price of each tier: how many accepted answers one more place at it would have
+    /// added in the last batch; 0 where there was room to spare.
     pub fn prices(&self) -> impl Iterator<Item = (&str, f64)> {
         self.tiers.iter().map(|(name, ..)| name.as_str()).zip(self.prices.iter().copied())
     }
@@ -112,7 +123,8 @@ impl Targets {
         self.room.iter_mut().for_each(|(now, then)| *then = *now);
     }
 
-    /// Documents that a tier can take while a batch comes: what there is room for, and what its workers took out since the last one.
+    /// Documents that a tier can take while a batch comes: what there is room for, and what its
+    /// workers took out since the last one.
     fn takes(&self, tier: usize) -> f64 {
         let (now, then) = self.room[tier];
         if now.is_infinite() {
@@ -122,7 +134,8 @@ impl Targets {
         now + taken_out.max(0.0)
     }
 
-    /// Tokens of a document that a tier gets: as it got them in this batch, or could have where it got few.
+    /// Tokens of a document that a tier gets: as it got them in this batch, or could have where it
+    /// got few.
     fn tokens_of(&self, tier: usize) -> f64 {
         let (documents, tokens) = self.sent[tier];
         if documents >= FEW {

@@ -1,4 +1,5 @@
-//! What a tenant may have of the house: the section `[tenants]` of the policy, and the bucket that holds a tenant to its quota.
+//! What a tenant may have: the section `[tenants]` of the policy, and the bucket that holds a
+//! tenant to its quota.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ const BURST: f64 = 0.1;
 pub struct Tenant {
     /// How many documents go in one turn, where those of several tenants wait for a tier: 1 to 100.
     pub weight: u32,
-    /// The most documents that one router sends to tiers for this tenant in a minute; the others wait in the tenant's topic. Left out: no limit.
+    /// The most documents that one router sends to tiers for this tenant in a minute; the others
+    /// wait in the tenant's topic. Left out: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents_per_minute: Option<u32>,
 }
@@ -59,7 +61,8 @@ pub(crate) fn lint(policy: &Policy, problems: &mut Vec<String>) {
     }
 }
 
-/// A token bucket: a tenth of a minute's documents, at least one, may come at once, and each leaves a gap that its rate fills.
+/// A token bucket: a tenth of a minute's documents, at least one, may come at once, and each leaves
+/// a gap that its rate fills.
 #[derive(Debug, Clone)]
 pub struct Quota {
     tokens: f64,

@@ -1,13 +1,16 @@
-//! `coverage`, `density`, `compression`: how much of the summary is the source's own words (Grusky, Naaman and Artzi 2018,
-//! "Newsroom", section 4).
+//! `coverage`, `density`, `compression`: how much of the summary is the source's own words (Grusky,
+//! Naaman and Artzi 2018, "Newsroom", section 4).
 //!
-//! The summary is cut greedily, from its first word on, into the longest fragments that occur in the source. With |f| a fragment's words and
+//! The summary is cut greedily, from its first word on, into the longest fragments that occur in
+//! the source. With |f| a fragment's words and
 //! |S|, |A| those of summary and source: coverage = Σ|f| / |S|, density = Σ|f|² / |S|, compression = |A| / |S|. Words are folded; punctuation
-//! does not count. The published procedure scans the source anew for every fragment and skips what it has just
-//! compared, so it may miss the longest fragment where the source repeats itself; here it is always the longest.
+//! does not count. The published procedure scans the source anew for every fragment and skips what
+//! it has just compared, so it may miss the longest fragment where the source repeats itself; here
+//! it is always the longest.
 //!
-//! Linear: a suffix automaton of the reversed summary reads the reversed source once. At each position it holds the longest piece of the
-//! summary that begins there, so afterwards every state knows how long a match the source has for it.
+//! Linear: a suffix automaton of the reversed summary reads the reversed source once. At each
+//! position it holds the longest piece of the summary that begins there, so afterwards every state
+//! knows how long a match the source has for it.
 
 use std::collections::HashMap;
 
@@ -60,7 +63,8 @@ pub(crate) fn measure(source: &[u32], summary: &[u32]) -> Extraction {
     Extraction { coverage: covered as f64 / words, density: squares / words, compression: source.len() as f64 / words }
 }
 
-/// For each position of the summary, the length of the longest fragment beginning there that the source has.
+/// For each position of the summary, the length of the longest fragment beginning there that the
+/// source has.
 fn longest_matches(source: &[u32], summary: &[u32]) -> Vec<usize> {
     let reversed: Vec<u32> = summary.iter().rev().copied().collect();
     let automaton = Automaton::of(&reversed);
@@ -69,7 +73,8 @@ fn longest_matches(source: &[u32], summary: &[u32]) -> Vec<usize> {
     by_prefix.into_iter().rev().collect()
 }
 
-/// A suffix automaton (Blumer et al. 1985): its states are the classes of substrings that end at the same positions.
+/// A suffix automaton (Blumer et al. 1985): its states are the classes of substrings that end at
+/// the same positions.
 struct Automaton {
     states: Vec<State>,
     /// The state of each non-empty prefix.
@@ -115,7 +120,8 @@ impl Automaton {
         }
     }
 
-    /// The state for `at` followed by `word`, cloned off `target` if that one also holds longer substrings.
+    /// The state for `at` followed by `word`, cloned off `target` if that one also holds longer
+    /// substrings.
     fn split(&mut self, at: usize, target: usize, word: u32) -> usize {
         let length = self.states[at].length + 1;
         if self.states[target].length == length {

@@ -3,7 +3,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Lower case, no diacritics, ligatures spelt out: `Œuvre` and `oeuvre`, `Élysée` and `elysee` fold alike.
+/// Lower case, no diacritics, ligatures spelt out: `Œuvre` and `oeuvre`, `Élysée` and `elysee` fold
+/// alike.
 pub(crate) fn fold(word: &str) -> String {
     if word.is_ascii() {
         return word.to_ascii_lowercase();

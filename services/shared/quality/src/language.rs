@@ -1,7 +1,8 @@
 //! `language`: is the summary in the language that was asked for.
 //!
-//! Trigram detection (whatlang) with its own confidence. Not judged, and so passed: summaries of few words, detections that are
-//! not confident, languages that the detector does not know, and languages so close that a summary full of names is easily taken for the neighbour.
+//! Trigram detection (whatlang) with its own confidence. Not judged, and so passed: summaries of
+//! few words, detections that are not confident, languages that the detector does not know, and
+//! languages so close that a summary full of names is easily taken for the neighbour.
 
 use std::borrow::Cow;
 
@@ -148,16 +149,19 @@ pub fn detect(text: &str) -> Option<(&'static str, f64)> {
     whatlang::detect(&plain_sample(text)).map(|info| (info.lang().code(), info.confidence()))
 }
 
-/// The language of a text as an ISO 639-1 code; `None` where the text is too short or the detector not sure.
+/// The language of a text as an ISO 639-1 code; `None` where the text is too short or the detector
+/// not sure.
 pub fn language_of(text: &str) -> Option<&'static str> {
     let found = confident(&plain_sample(text), &Thresholds::default())?;
     CODES.iter().find(|(_, lang)| *lang == found).map(|(code, _)| *code)
 }
 
-/// Whether a text is English beyond doubt, told by words that no other language has: for those who cannot afford
-/// [`language_of`], which compares trigrams with those of every language. `false` says nothing.
+/// Whether a text is English beyond doubt, told by words that no other language has: for those who
+/// cannot afford [`language_of`], which compares trigrams with those of every language. `false`
+/// says nothing.
 pub fn is_plainly_english(text: &str) -> bool {
-    /// Common in English, and words of no other language; so "in", "is", "are" and "was" are not among them.
+    /// Common in English, and words of no other language; so "in", "is", "are" and "was" are not
+    /// among them.
     const ENGLISH: [u64; 14] = [
         packed(b"the"),
         packed(b"and"),

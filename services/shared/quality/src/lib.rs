@@ -1,13 +1,18 @@
-//! Checks of a summary against its own source: what a worker asks of every answer before it settles a document.
+//! Checks of a summary against its own source: what a worker asks of every answer before it settles
+//! a document.
 //!
-//! Pure functions: no input or output, no clock, no randomness; the same texts give the same checks. Time is linear in the
-//! lengths of source and summary, or n log n. No input makes it panic.
+//! Pure functions: no input or output, no clock, no randomness; the same texts give the same
+//! checks. Time is linear in the lengths of source and summary, or n log n. No input makes it
+//! panic.
 //!
-//! A failed check costs a second, dearer answer, so each check decides for the summary where it cannot tell: a short
-//! text has no language, a word is the same word in another spelling, a rounded figure is the figure, `French` is supported by `France`, and a language in which
-//! every noun is capitalised has no checkable names. What a check does not see is in its module's documentation.
+//! A failed check costs a second, dearer answer, so each check decides for the summary where it
+//! cannot tell: a short text has no language, a word is the same word in another spelling, a
+//! rounded figure is the figure, `French` is supported by `France`, and a language in which every
+//! noun is capitalised has no checkable names. What a check does not see is in its module's
+//! documentation.
 //!
-//! The checks, in order of cost: [`CheckName`] says what each means, [`Thresholds`] which of them gate and where.
+//! The checks, in order of cost: [`CheckName`] says what each means, [`Thresholds`] which of them
+//! gate and where.
 
 mod ending;
 mod extract;
@@ -71,7 +76,8 @@ pub enum Format {
 pub struct Check {
     /// Name of the check: [`CheckName::as_str`].
     pub name: &'static str,
-    /// Whether the summary passed it. A check that could not decide has passed, and `detail` says so.
+    /// Whether the summary passed it. A check that could not decide has passed, and `detail` says
+    /// so.
     pub passed: bool,
     /// The measured value, where the check measures one.
     pub value: Option<f64>,
@@ -121,8 +127,8 @@ fn confidence(input: &Input<'_>, thresholds: &Thresholds) -> Check {
     Check::new(CheckName::Confidence, passed, input.logprob, detail)
 }
 
-/// Words as a publisher counts them: what stands between spaces and has a letter or digit; characters, in scripts without
-/// spaces.
+/// Words as a publisher counts them: what stands between spaces and has a letter or digit;
+/// characters, in scripts without spaces.
 pub fn count_words(text: &str) -> usize {
     text::count_words(&spelling::plain(text))
 }

@@ -1,14 +1,17 @@
 //! `unsupported_names`: every name and acronym of the summary is in the source.
 //!
-//! A name is a run of capitalised words: `Court of Justice`, `Jean-Paul Dubois`. Each of its words must be in the source, whatever its case and
-//! diacritics; a word of the same stem will do (`Italian` for `Italy`). An acronym is supported by successive words of
-//! the source with its initials, and a name by its acronym in the source.
+//! A name is a run of capitalised words: `Court of Justice`, `Jean-Paul Dubois`. Each of its words
+//! must be in the source, whatever its case and diacritics; a word of the same stem will do
+//! (`Italian` for `Italy`). An acronym is supported by successive words of the source with its
+//! initials, and a name by its acronym in the source.
 //!
-//! A capital at the beginning of a sentence, of a line or after a colon says nothing, so such a word is judged only if its capitals go on
-//! (`NATO`, `OpenAI`) or if another word of the same name is missing. Headings, parts of documents, titles, days and
-//! months are no names. Not judged at all: texts in capitals, languages that capitalise every noun, translations.
+//! A capital at the beginning of a sentence, of a line or after a colon says nothing, so such a
+//! word is judged only if its capitals go on (`NATO`, `OpenAI`) or if another word of the same name
+//! is missing. Headings, parts of documents, titles, days and months are no names. Not judged at
+//! all: texts in capitals, languages that capitalise every noun, translations.
 //!
-//! Not seen: a single plain name that stands only at the beginning of a sentence; known words combined to a new name.
+//! Not seen: a single plain name that stands only at the beginning of a sentence; known words
+//! combined to a new name.
 
 mod known;
 mod lexicon;
@@ -157,7 +160,8 @@ fn is_part_of_known(source: &Source, text: &Text<'_>, index: usize, folded: &str
     before || (text.gap(index + 1) == "-" && source.has(&format!("{folded}{}", text.folded(index + 1))))
 }
 
-/// Whether the initials of a run are an acronym of the source: `World Health Organization` for `WHO`.
+/// Whether the initials of a run are an acronym of the source: `World Health Organization` for
+/// `WHO`.
 fn is_expansion(source: &Source, text: &Text<'_>, run: &Run) -> bool {
     let (mut all, mut content) = (String::new(), String::new());
     for index in run.clone() {
@@ -173,7 +177,8 @@ fn is_expansion(source: &Source, text: &Text<'_>, run: &Run) -> bool {
     [all, content].iter().any(|initials| initials.chars().count() >= 2 && source.has(initials))
 }
 
-/// A heading or the label of a point: a run that fills its line, or that opens it and ends in a colon.
+/// A heading or the label of a point: a run that fills its line, or that opens it and ends in a
+/// colon.
 fn is_heading(text: &Text<'_>, run: &Run) -> bool {
     if text.boundary(run.start) < Boundary::Soft {
         return false;

@@ -1,13 +1,16 @@
 //! `unsupported_numbers`: every number of the summary is in the source.
 //!
-//! A number is supported if the source has its value, however either is written: thousand separators of any language,
-//! digits or words (English and French), scales, ordinals, Roman numerals, percentages or fractions (`2 1/2`). Rounding is support
-//! (`12 %` for 12.3 %), and so is a value close by behind "about" or "more than". Units must agree where both are written:
-//! 30 days are not 30 months, and an amount of money or a percentage needs its sign somewhere in the source. Dates are compared by
-//! day, month and year.
+//! A number is supported if the source has its value, however either is written: thousand
+//! separators of any language, digits or words (English and French), scales, ordinals, Roman
+//! numerals, percentages or fractions (`2 1/2`). Rounding is support (`12 %` for 12.3 %), and so is
+//! a value close by behind "about" or "more than". Units must agree where both are written: 30 days
+//! are not 30 months, and an amount of money or a percentage needs its sign somewhere in the
+//! source. Dates are compared by day, month and year.
 //!
-//! Not numbers: list markers, `one` and its like. A list marker of the source supports a number without unit only: a third point is no `3 days`. Not seen: a right number in the
-//! wrong place, the sign of a number, sums and differences that the summary works out (they are reported as unsupported).
+//! Not numbers: list markers, `one` and its like. A list marker of the source supports a number
+//! without unit only: a third point is no `3 days`. Not seen: a right number in the wrong place,
+//! the sign of a number, sums and differences that the summary works out (they are reported as
+//! unsupported).
 
 mod dates;
 mod fractions;
@@ -227,7 +230,8 @@ impl Known {
     }
 }
 
-/// How many numbers within a rounding interval are looked at for an agreeing unit: bounds the work on a source of figures.
+/// How many numbers within a rounding interval are looked at for an agreeing unit: bounds the work
+/// on a source of figures.
 const SEARCHED: usize = 256;
 
 /// `1 year` says "a year", not a number that could be wrong; `1 %` and `$1` do.

@@ -1,7 +1,7 @@
 //! `refusal`: the model speaks of itself or asks for the text, instead of summarising it.
 //!
-//! Only the opening of the summary is looked at, and a phrase that the source has too is the source's: a letter of
-//! complaint may well say "I cannot".
+//! Only the opening of the summary is looked at, and a phrase that the source has too is the
+//! source's: a letter of complaint may well say "I cannot".
 
 use crate::fold::fold;
 use crate::{Check, CheckName, Input};

@@ -1,7 +1,8 @@
 //! `repetition`: loops, as small models make them.
 //!
-//! Three signs, each of its own: a phrase of up to twelve words said three times at once over (a single word four times), a sentence
-//! said twice, or a large share of the words in four-word phrases that occurred before. The share is the value.
+//! Three signs, each of its own: a phrase of up to twelve words said three times at once over (a
+//! single word four times), a sentence said twice, or a large share of the words in four-word
+//! phrases that occurred before. The share is the value.
 
 use std::collections::{HashMap, HashSet};
 

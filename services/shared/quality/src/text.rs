@@ -1,8 +1,9 @@
 //! A text as the checks see it: pieces of letters and digits, and the gaps between them.
 //!
-//! A piece is a maximal run of letters, digits and combining marks; everything else is gap. So `l'Oréal`, `Smith's` and
-//! `Franco-American` come apart at the same places in the source and in the summary, whichever way they are
-//! written there, and no language's rules are needed. Scripts written without spaces give one piece a character.
+//! A piece is a maximal run of letters, digits and combining marks; everything else is gap. So
+//! `l'Oréal`, `Smith's` and `Franco-American` come apart at the same places in the source and in
+//! the summary, whichever way they are written there, and no language's rules are needed. Scripts
+//! written without spaces give one piece a character.
 
 use crate::fold::fold;
 
@@ -67,14 +68,16 @@ impl<'a> Text<'a> {
         if index < self.len() { fold(self.word(index)) } else { String::new() }
     }
 
-    /// What lies before the piece, back to the one before it; for `len()`, what lies after the last.
+    /// What lies before the piece, back to the one before it; for `len()`, what lies after the
+    /// last.
     pub(crate) fn gap(&self, index: usize) -> &'a str {
         let start = index.checked_sub(1).map_or(0, |before| self.pieces[before].end);
         let end = self.pieces.get(index).map_or(self.raw.len(), |piece| piece.start);
         &self.raw[start..end]
     }
 
-    /// Whether the piece opens a sentence or a line, or may carry a capital letter for another such reason.
+    /// Whether the piece opens a sentence or a line, or may carry a capital letter for another such
+    /// reason.
     pub(crate) fn boundary(&self, index: usize) -> Boundary {
         if index == 0 {
             return Boundary::Line;

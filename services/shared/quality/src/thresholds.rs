@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The checks, in order of cost: what the model itself says, what is counted in the summary, what asks the source, what asks the model's own
-/// doubts. The first that fails names the reason of an escalation.
+/// The checks, in order of cost: what the model itself says, what is counted in the summary, what
+/// asks the source, what asks the model's own doubts. The first that fails names the reason of an
+/// escalation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckName {
@@ -24,16 +25,19 @@ pub enum CheckName {
     Compression,
     /// Share of the summary's words that lie in fragments of the source (Newsroom).
     Coverage,
-    /// Mean length of the fragment that a word of the summary lies in (Newsroom): how much was copied.
+    /// Mean length of the fragment that a word of the summary lies in (Newsroom): how much was
+    /// copied.
     Density,
-    /// No loops: neither a phrase at once over again, nor sentences or four-word phrases that come back.
+    /// No loops: neither a phrase at once over again, nor sentences or four-word phrases that come
+    /// back.
     Repetition,
     /// Every number, percentage, amount and date is in the source.
     UnsupportedNumbers,
     /// Every name and acronym is in the source.
     UnsupportedNames,
-    /// The model was not guessing: the 10 % quantile of its tokens' log-probabilities. A quantile, because a mean hides a doubtful name among
-    /// many certain words, and the more so the longer the summary (Gupta et al., arXiv 2404.10136).
+    /// The model was not guessing: the 10 % quantile of its tokens' log-probabilities. A quantile,
+    /// because a mean hides a doubtful name among many certain words, and the more so the longer
+    /// the summary (Gupta et al., arXiv 2404.10136).
     Confidence,
 }
 
@@ -54,8 +58,9 @@ impl CheckName {
         Self::Confidence,
     ];
 
-    /// The checks that gate where the policy does not say. Coverage, density and compression describe styles, and where a model's
-    /// log-probabilities mean trouble differs from model to model: they are measured, to be calibrated first.
+    /// The checks that gate where the policy does not say. Coverage, density and compression
+    /// describe styles, and where a model's log-probabilities mean trouble differs from model to
+    /// model: they are measured, to be calibrated first.
     pub const GATING: [Self; 8] = [
         Self::Empty,
         Self::Truncated,
@@ -94,9 +99,11 @@ pub struct Thresholds {
     pub gates: BTreeSet<CheckName>,
     /// `empty`: the least number of words in a summary, or `max_words` where that is less.
     pub min_words: u32,
-    /// `length`: the share by which a summary may exceed `max_words`: 0.2 lets 120 words pass for 100.
+    /// `length`: the share by which a summary may exceed `max_words`: 0.2 lets 120 words pass for
+    /// 100.
     pub length_tolerance: f64,
-    /// `repetition`: the largest share of the summary's words that may lie in four-word phrases that occurred before.
+    /// `repetition`: the largest share of the summary's words that may lie in four-word phrases
+    /// that occurred before.
     pub max_repetition: f64,
     /// `language`: summaries of fewer words are not judged: too little evidence.
     pub min_language_words: u32,
@@ -112,7 +119,8 @@ pub struct Thresholds {
     pub max_density: Option<f64>,
     /// `compression`: the least ratio of the source's length to the summary's.
     pub min_compression: f64,
-    /// `confidence`: the least 10 % quantile of the tokens' log-probabilities. An answer that comes without them has passed.
+    /// `confidence`: the least 10 % quantile of the tokens' log-probabilities. An answer that comes
+    /// without them has passed.
     pub min_logprob: f64,
 }
 

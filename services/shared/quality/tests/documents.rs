@@ -1,5 +1,5 @@
-//! The checks on the real documents of the repository: what is copied from a document must pass, and what is planted in it must
-//! be found.
+//! The checks on the real documents of the repository: what is copied from a document must pass,
+//! and what is planted in it must be found.
 
 #![allow(clippy::unwrap_used)]
 

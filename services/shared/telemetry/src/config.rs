@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Address for `/metrics`, `/livez`, `/readyz` and `/info`, such as `0.0.0.0:9464`. Not served when left out.
+    /// Address for `/metrics`, `/livez`, `/readyz` and `/info`, such as `0.0.0.0:9464`. Not served
+    /// when left out.
     pub listen: Option<SocketAddr>,
     /// `human` for people at a terminal, `json` for machines: one object a line.
     pub log_format: LogFormat,
-    /// Least severe level to log: `error`, `warn`, `info`, `debug` or `trace`; by target as `info,precis_flow=debug`.
+    /// Least severe level to log: `error`, `warn`, `info`, `debug` or `trace`; by target as
+    /// `info,precis_flow=debug`.
     pub log_level: String,
 }
 

@@ -1,8 +1,9 @@
 //! Is this process alive, and is it ready?
 //!
-//! A service registers its components. A component that loops *ticks*; when it has not for longer than it promised, it
-//! hangs and the process is not live: an orchestrator restarts it. A component says *ready* when it can do its work, and
-//! *unready* with a reason while it cannot. The process is ready when all its components are, and there is at least one.
+//! A service registers its components. A component that loops *ticks*; when it has not for longer
+//! than it promised, it hangs and the process is not live: an orchestrator restarts it. A component
+//! says *ready* when it can do its work, and *unready* with a reason while it cannot. The process
+//! is ready when all its components are, and there is at least one.
 //!
 //! ```text
 //!              set_ready                    finish
@@ -11,8 +12,8 @@
 //!     └──────────────────────┴───────────────────▶ lost: not live
 //! ```
 //!
-//! **Liveness never depends on anything outside of the process.** A loop ticks while its broker is unreachable: a restart
-//! would only add a rebalance to an outage.
+//! **Liveness never depends on anything outside of the process.** A loop ticks while its broker is
+//! unreachable: a restart would only add a rebalance to an outage.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,13 +90,14 @@ impl Health {
         Self(Arc::new(Registry { epoch: Instant::now(), components: Mutex::default() }))
     }
 
-    /// Adds a component that promises to [`Component::tick`] more often than every `stall_after`. Choose that well above
-    /// its longest step: failing it restarts the process. It starts unready.
+    /// Adds a component that promises to [`Component::tick`] more often than every `stall_after`.
+    /// Choose that well above its longest step: failing it restarts the process. It starts unready.
     pub fn register(&self, name: impl Into<String>, stall_after: Duration) -> Component {
         self.add(name.into(), Some(stall_after))
     }
 
-    /// Adds a component that does not tick: it is live until it is dropped without [`Component::finish`].
+    /// Adds a component that does not tick: it is live until it is dropped without
+    /// [`Component::finish`].
     pub fn register_without_ticks(&self, name: impl Into<String>) -> Component {
         self.add(name.into(), None)
     }
@@ -181,7 +183,8 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A thread that panicked while it held the lock leaves plain data behind: still true, still readable.
+/// A thread that panicked while it held the lock leaves plain data behind: still true, still
+/// readable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

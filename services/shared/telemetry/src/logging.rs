@@ -1,10 +1,12 @@
 //! Logs on standard error: standard output belongs to what a command was asked for.
 
-use std::{ffi::OsString, io::IsTerminal};
+use std::ffi::OsString;
+use std::io::IsTerminal;
 
-use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
-};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::{LogFormat, TelemetryConfig, TelemetryError, Troubles};
 
@@ -39,12 +41,14 @@ fn start(config: &TelemetryConfig, troubles: Option<Troubles>) -> Result<(), Tel
             registry.with(lines.with_filter(filter)).try_init()
         }
     };
-    // The only error is that a subscriber is set: a second service of this process, or a second test.
+    // The only error is that a subscriber is set: a second service of this process, or a second
+    // test.
     drop(first);
     Ok(())
 }
 
-/// Whether log lines have colours: on a terminal that has them, unless <https://no-color.org> says otherwise.
+/// Whether log lines have colours: on a terminal that has them, unless <https://no-color.org> says
+/// otherwise.
 pub(crate) fn wants_colours(variable: &dyn Fn(&str) -> Option<OsString>, is_terminal: bool) -> bool {
     let is_refused = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     let has_none = variable("TERM").is_none_or(|term| term.is_empty() || term == "dumb");

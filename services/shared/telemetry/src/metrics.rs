@@ -1,4 +1,4 @@
-//! Every metric of the house, by name.
+//! Every metric, by name.
 //!
 //! One event is one call here, with label values in the order of [`Counter::labels`]:
 //!
@@ -8,9 +8,10 @@
 //! Histogram::StageProcessSeconds.record(0.25, &["router"]);
 //! ```
 //!
-//! Label sets are shared on purpose: metrics that are divided by each other describe the same population, such as
-//! [`Counter::CheckFailures`] by [`Counter::Answers`] for a tier. Labels take values from small closed sets (a stage, a
-//! tier, a stable code), never an identifier of a document or a tenant.
+//! Label sets are shared on purpose: metrics that are divided by each other describe the same
+//! population, such as [`Counter::CheckFailures`] by [`Counter::Answers`] for a tier. Labels take
+//! values from small closed sets (a stage, a tier, a stable code), never an identifier of a
+//! document or a tenant.
 //!
 //! Before a recorder is installed everything here does nothing.
 
@@ -65,8 +66,8 @@ impl Histogram {
     }
 }
 
-/// Gives the installed recorder the help of every metric, and starts counters without labels at 0, so that their first
-/// increment is already a rise.
+/// Gives the installed recorder the help of every metric, and starts counters without labels at 0,
+/// so that their first increment is already a rise.
 pub fn describe_all() {
     with_recorder(|recorder| {
         let name = |name: &'static str| KeyName::from_const_str(name);

@@ -1,9 +1,9 @@
-//! The one recorder of a process: it keeps what [`crate::metrics`] counts and renders it for Prometheus.
+//! The one recorder of a process: it keeps what [`crate::metrics`] counts and renders it for
+//! Prometheus.
 
-use std::fs;
 use std::sync::OnceLock;
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fs, thread};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -71,7 +71,8 @@ fn started_at() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
-/// Reads this process's size from `/proc`; elsewhere than on Linux there is none, and the gauges stay absent.
+/// Reads this process's size from `/proc`; elsewhere than on Linux there is none, and the gauges
+/// stay absent.
 fn measure_process() {
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
         let number = |field: &str| -> Option<f64> {

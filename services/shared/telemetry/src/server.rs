@@ -1,7 +1,7 @@
 //! The door for operators: `/metrics`, `/livez`, `/readyz`, `/info` over HTTP.
 //!
-//! Health answers 200 or 503 with the components' reasons as JSON, for probes and for people alike. Nothing here asks
-//! anything of a broker, a store or a provider.
+//! Health answers 200 or 503 with the components' reasons as JSON, for probes and for people alike.
+//! Nothing here asks anything of a broker, a store or a provider.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

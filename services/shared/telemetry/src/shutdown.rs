@@ -13,9 +13,10 @@ const INTERRUPTED: i32 = 130;
 pub struct Shutdown;
 
 impl Shutdown {
-    /// A token that the first SIGTERM or SIGINT cancels: stop taking work in, finish or give back what is in flight,
-    /// exit. A second SIGINT, that is Ctrl-C from someone who has waited long enough, ends the process at once; that is
-    /// safe at any point, as kill -9 is. Needs a Tokio runtime.
+    /// A token that the first SIGTERM or SIGINT cancels: stop taking work in, finish or give back
+    /// what is in flight, exit. A second SIGINT, that is Ctrl-C from someone who has waited long
+    /// enough, ends the process at once; that is safe at any point, as kill -9 is. Needs a Tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`TelemetryError::Signals`] when the handlers cannot be installed.

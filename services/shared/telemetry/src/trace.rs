@@ -1,8 +1,9 @@
-//! W3C trace context: one trace from the publisher's request to the outcome, carried in the Kafka header
-//! [`TRACEPARENT`].
+//! W3C trace context: one trace from the publisher's request to the outcome, carried in the Kafka
+//! header [`TRACEPARENT`].
 //!
-//! Follows <https://www.w3.org/TR/trace-context/> level 1: a header of a later version is read as far as it is known and
-//! written on as version 00; a malformed one is dropped, and a new trace begins.
+//! Follows <https://www.w3.org/TR/trace-context/> level 1: a header of a later version is read as
+//! far as it is known and written on as version 00; a malformed one is dropped, and a new trace
+//! begins.
 
 use std::fmt;
 
@@ -52,7 +53,8 @@ impl TraceContext {
         valid.then_some(Self { trace_id, span_id, sampled: flags & SAMPLED != 0 })
     }
 
-    /// The context of work that came with `header`: a child of it, or a new trace without a valid one.
+    /// The context of work that came with `header`: a child of it, or a new trace without a valid
+    /// one.
     pub fn continue_from(header: Option<&str>) -> Self {
         header.and_then(Self::parse).map_or_else(Self::new, |parent| parent.child())
     }

@@ -12,7 +12,8 @@ const HELPER: &str = "PRECIS_TEST_SHUTDOWN_HELPER";
 
 const GIVE_UP: Duration = Duration::from_secs(30);
 
-/// Run by the tests below in a process of its own: says when it listens, when it was told to stop, and stays.
+/// Run by the tests below in a process of its own: says when it listens, when it was told to stop,
+/// and stays.
 #[tokio::test]
 #[ignore = "a helper: the tests beside it start it"]
 async fn service() {

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::provider::{Remaining, http::request_id};
+use crate::provider::Remaining;
+use crate::provider::http::request_id;
 use reqwest::header::{HeaderName, HeaderValue};
 use time::macros::datetime;
 

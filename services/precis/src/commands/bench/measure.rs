@@ -58,8 +58,9 @@ pub(super) fn works(scenario: Scenario, args: &Args, prompts: &[Vec<u32>], confi
     works
 }
 
-/// Settings with which `batch` sequences run together: the pool has room for any `batch` of prompts with these lengths and their
-/// answers, and not for more, so that the memory shown is the memory needed.
+/// Settings with which `batch` sequences run together: the pool has room for any `batch` of prompts
+/// with these lengths and their answers, and not for more, so that the memory shown is the memory
+/// needed.
 fn with_room(config: &EngineConfig, batch: usize, lengths: &[usize], new_tokens: usize) -> EngineConfig {
     let mut sizes: Vec<usize> =
         lengths.iter().map(|length| (length + new_tokens).next_multiple_of(BLOCK_TOKENS)).collect();

@@ -9,14 +9,13 @@ use precis_pipeline::prompt::Prompt;
 use precis_schemas::Document;
 
 use super::{Args, start};
-use crate::{
-    inputs::{self, ReadOptions},
-    output::Output,
-};
+use crate::inputs::{self, ReadOptions};
+use crate::output::Output;
 
 /// Real prose of some length that every build has: the licence.
 const OWN_TEXT: &str = include_str!("../../../../../LICENSE");
-/// Documents made of it, and their characters: about 1,200 tokens, as papers' abstract, introduction and conclusion have.
+/// Documents made of it, and their characters: about 1,200 tokens, as papers' abstract,
+/// introduction and conclusion have.
 const OWN_DOCUMENTS: usize = 8;
 const OWN_CHARACTERS: usize = 5600;
 

@@ -5,7 +5,8 @@ use precis_inference::bench::{Measurement, peak_rss_bytes};
 use precis_inference::{End, Engine};
 use serde_json::json;
 
-use super::{Scenario, measure::Work};
+use super::Scenario;
+use super::measure::Work;
 use crate::output::{Output, Table};
 
 const MIB: f64 = (1 << 20) as f64;

@@ -3,12 +3,10 @@
 use serde::Serialize;
 
 use super::{Filter, Letter, letters};
-use crate::{
-    environment::Environment,
-    exit::Exit,
-    output::{Output, Table},
-    report,
-};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::{Output, Table};
+use crate::report;
 
 #[derive(Serialize)]
 struct View<'a> {

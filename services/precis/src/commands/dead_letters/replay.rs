@@ -5,26 +5,27 @@
 //!                                                                               record + "replayed" (+ audit, with the first)
 //! ```
 //!
-//! Only who holds the name may commit, and the markers are read after it was taken: so of two replays of one dead letter, on any machines, one
-//! commits and the other is fenced or finds the marker. The command's record on `audit` goes with the first dead letter that it replays.
+//! Only who holds the name may commit, and the markers are read after it was taken: so of two
+//! replays of one dead letter, on any machines, one commits and the other is fenced or finds the
+//! marker. The command's record on `audit` goes with the first dead letter that it replays.
 
 use anyhow::{Context as _, bail};
 use precis_flow::{ORIGIN_HEADER, Output as Record};
 use precis_objects::{ObjectStore, claim_check, keys};
-use precis_pipeline::{
-    audit::{self, Actor, actions},
-    identity::REPLAY_HEADER,
-    now_ms,
-    source::MAX_TEXT_BYTES,
-    topics,
-};
+use precis_pipeline::audit::{self, Actor, actions};
+use precis_pipeline::identity::REPLAY_HEADER;
+use precis_pipeline::source::MAX_TEXT_BYTES;
+use precis_pipeline::{now_ms, topics};
 use precis_schemas::{BodyReference, DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
 use serde_json::json;
 
 use super::{Filter, Letter, letters};
-use crate::{commands::operator, environment::Environment, exit::Exit, output::Output};
+use crate::commands::operator;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
 
-/// Name of the exclusive writer: one replay at a time in a house.
+/// Name of the exclusive writer: one replay at a time in a deployment.
 const WRITER: &str = "dead-letters-replay";
 /// Ids that an audit record names.
 const MOST_IDS_SHOWN: usize = 100;
@@ -40,7 +41,8 @@ pub(super) struct ReplayArgs {
     all: bool,
     #[command(flatten)]
     filter: Filter,
-    /// Ask for it again as the next revision: for documents that are settled, whose outcome no replay changes
+    /// Ask for it again as the next revision: for documents that are settled, whose outcome no
+    /// replay changes
     #[arg(long)]
     new_revision: bool,
     /// Why, for the record
@@ -206,7 +208,8 @@ pub(super) async fn value_of(letter: &DeadLetter, store: &dyn ObjectStore) -> an
     Ok(Some(bytes))
 }
 
-/// The record as it was, in its own partition, known as a replay and by the position of its first copy.
+/// The record as it was, in its own partition, known as a replay and by the position of its first
+/// copy.
 fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
     let mut record =
         Record { key: letter.key.clone(), value, partition: Some(letter.partition), ..Record::to(&letter.topic) };

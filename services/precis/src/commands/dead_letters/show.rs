@@ -1,6 +1,7 @@
 //! `precis dead-letters show`.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use precis_schemas::{Document, RoutedDocument, codec};
@@ -8,7 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{letters, replay};
-use crate::{environment::Environment, exit::Exit, output::Output, report};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::report;
 
 #[derive(Serialize)]
 struct Header {

@@ -1,15 +1,20 @@
 //! The checks of `precis doctor`. Each says what it saw, or what is wrong and what to do.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use precis_flow::{Change, Log, Output as Record};
 use precis_gpu_worker::ModelSettings;
 use precis_inference::models;
-use precis_pipeline::{Control, house::HouseSettings, topics};
+use precis_pipeline::runtime::CommonSettings;
+use precis_pipeline::{Control, topics};
 
 use super::Finding;
-use crate::{compose::Sections, environment::Environment, report};
+use crate::compose::Sections;
+use crate::environment::Environment;
+use crate::report;
 
 /// The longest that one question to the log may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,7 +26,7 @@ const LITTLE_DISK_KIB: u64 = 2 * 1024 * 1024;
 /// Whether every section can be read.
 pub(super) fn settings(environment: &Environment) -> Finding {
     let read = || -> anyhow::Result<String> {
-        HouseSettings::read(&environment.settings)?;
+        CommonSettings::read(&environment.settings)?;
         Sections::read(&environment.settings)?.api_worker.check_keys()?;
         Ok(environment
             .file
@@ -34,7 +39,7 @@ pub(super) fn settings(environment: &Environment) -> Finding {
 /// The log, its topics, a transaction and the policy in it.
 pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
     let opened = patiently("opening the log", async {
-        let settings = HouseSettings::read(&environment.settings)?;
+        let settings = CommonSettings::read(&environment.settings)?;
         let log = environment.log().await?;
         let known = log.topics().await.context("its topics cannot be listed")?;
         Ok((settings, log, known.into_iter().map(|topic| topic.name).collect::<Vec<_>>()))
@@ -63,17 +68,18 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
     findings
 }
 
-async fn policy_tiers(log: &Arc<dyn Log>, settings: &HouseSettings) -> anyhow::Result<(String, Vec<String>)> {
+async fn policy_tiers(log: &Arc<dyn Log>, settings: &CommonSettings) -> anyhow::Result<(String, Vec<String>)> {
     let control =
         patiently("reading control", async { Ok(Control::follow(log, settings.policy.load()?).await?) }).await?;
-    let governing = control.governing();
-    let tiers: Vec<String> = governing.policy.tier_names().map(str::to_owned).collect();
+    let effective = control.effective();
+    let tiers: Vec<String> = effective.policy.tier_names().map(str::to_owned).collect();
     let origin = if control.applied().is_some() { "applied" } else { "from the settings; none was applied" };
-    Ok((format!("{} ({origin}), tiers {}", report::short(&governing.digest), tiers.join(", ")), tiers))
+    Ok((format!("{} ({origin}), tiers {}", report::short(&effective.digest), tiers.join(", ")), tiers))
 }
 
-/// Whether all topics are there and as they should be. Only existing ones are asked about, so that nothing is created.
-async fn topics_of(log: &Arc<dyn Log>, settings: &HouseSettings, tiers: &[String], known: &[String]) -> Finding {
+/// Whether all topics are there and as they should be. Only existing ones are asked about, so that
+/// nothing is created.
+async fn topics_of(log: &Arc<dyn Log>, settings: &CommonSettings, tiers: &[String], known: &[String]) -> Finding {
     let wanted = topics::all(&settings.topics.tenants, tiers, settings.topics.partitions, settings.topics.replication);
     let (there, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|spec| known.contains(&spec.name));
     if !missing.is_empty() {
@@ -102,7 +108,8 @@ async fn topics_of(log: &Arc<dyn Log>, settings: &HouseSettings, tiers: &[String
     }
 }
 
-/// A transaction from start to commit. What it writes is an empty marker under the doctor's own key.
+/// A transaction from start to commit. What it writes is an empty marker under the doctor's own
+/// key.
 async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String> {
     if !known.iter().any(|topic| topic == topics::DEAD_LETTER_ACTIONS) {
         bail!("the topic {} is missing; create the topics with `precis topics apply`", topics::DEAD_LETTER_ACTIONS);
@@ -115,7 +122,8 @@ async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<Str
     .await
 }
 
-/// Whether all transactions end. Longer than patience allows when one is open that does not: that is how it is told.
+/// Whether all transactions end. Longer than patience allows when one is open that does not: that
+/// is how it is told.
 async fn hanging(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String> {
     let hanging = log.hanging(known).await.context("open transactions cannot be looked for")?;
     if hanging.is_empty() {

@@ -4,18 +4,19 @@
 use std::collections::BTreeSet;
 
 use precis_flow::TopicStatus;
-use precis_pipeline::{House, house::group, topics};
+use precis_pipeline::runtime::group;
+use precis_pipeline::{Runtime, topics};
 
 /// Whether something that was published earlier has not ended at the stages that process these work
 /// topics, or at the router.
-pub(super) async fn any_left(house: &House, work: &BTreeSet<String>) -> anyhow::Result<bool> {
-    let topics = house.log.topics().await?;
+pub(super) async fn any_left(runtime: &Runtime, work: &BTreeSet<String>) -> anyhow::Result<bool> {
+    let topics = runtime.log.topics().await?;
     let is_routed = |name: &str| name.starts_with(topics::DOCUMENTS_PREFIX) || name == topics::ESCALATIONS;
-    if left_for(house, precis_router::STAGE, topics.iter().filter(|topic| is_routed(&topic.name))).await? {
+    if left_for(runtime, precis_router::STAGE, topics.iter().filter(|topic| is_routed(&topic.name))).await? {
         return Ok(true);
     }
     for name in work {
-        if left_for(house, name, topics.iter().filter(|topic| topic.name == *name)).await? {
+        if left_for(runtime, name, topics.iter().filter(|topic| topic.name == *name)).await? {
             return Ok(true);
         }
     }
@@ -23,11 +24,11 @@ pub(super) async fn any_left(house: &House, work: &BTreeSet<String>) -> anyhow::
 }
 
 /// Work topics with records that nobody in this process takes.
-pub(super) async fn stranded(house: &House, served: &BTreeSet<String>) -> anyhow::Result<Vec<String>> {
+pub(super) async fn stranded(runtime: &Runtime, served: &BTreeSet<String>) -> anyhow::Result<Vec<String>> {
     let mut stranded = Vec::new();
-    for topic in house.log.topics().await? {
+    for topic in runtime.log.topics().await? {
         let elsewhere = topic.name.starts_with(topics::WORK_PREFIX) && !served.contains(&topic.name);
-        if elsewhere && left_for(house, &topic.name, std::iter::once(&topic)).await? {
+        if elsewhere && left_for(runtime, &topic.name, std::iter::once(&topic)).await? {
             stranded.push(topic.name);
         }
     }
@@ -37,11 +38,11 @@ pub(super) async fn stranded(house: &House, served: &BTreeSet<String>) -> anyhow
 /// Whether the group of a stage has records left in these topics: of a partition where it never
 /// committed anything, all there are.
 async fn left_for(
-    house: &House,
+    runtime: &Runtime,
     stage: &str,
     topics: impl Iterator<Item = &TopicStatus>,
 ) -> Result<bool, precis_flow::FlowError> {
-    let lags = house.log.group_lag(&group(stage)).await?;
+    let lags = runtime.log.group_lag(&group(stage)).await?;
     Ok(topics.flat_map(|topic| topic.partitions.iter().map(|ends| (&topic.name, ends))).any(|(name, ends)| {
         let known = lags.iter().find(|lag| *lag.partition.topic == **name && lag.partition.partition == ends.partition);
         known.map_or(ends.high > ends.low, |lag| lag.lag > 0)

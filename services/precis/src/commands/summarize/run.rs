@@ -1,39 +1,36 @@
 //! The run itself: what is settled comes from the store; the rest is published, the services work,
 //! the outcomes are followed.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use precis_objects::keys;
-use precis_pipeline::{
-    House, audit::Actor, control::apply_policy, house::HouseSettings, identity::request_digest, now_ms, topics,
-};
+use precis_pipeline::audit::Actor;
+use precis_pipeline::control::apply_policy;
+use precis_pipeline::identity::request_digest;
+use precis_pipeline::runtime::CommonSettings;
+use precis_pipeline::{Runtime, now_ms, topics};
 use precis_policy::Policy;
 use precis_schemas::{Document, Outcome, codec};
 use precis_telemetry::{Shutdown, Troubles};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Args, left,
-    wait::{self, Wait},
-};
-use crate::{
-    commands::{models, operator, policy::create_work_topics, submit},
-    compose::{Sections, Services},
-    documents,
-    environment::Environment,
-    follow::{Ending, Follower},
-    inputs::{Input, Inputs},
-    output::Output,
-    progress::{Pace, Progress},
-    report::{self, End, Row},
-    workers::Workers,
-};
+use super::wait::{self, Wait};
+use super::{Args, left};
+use crate::commands::policy::create_work_topics;
+use crate::commands::{models, operator, submit};
+use crate::compose::{Sections, Services};
+use crate::documents;
+use crate::environment::Environment;
+use crate::follow::{Ending, Follower};
+use crate::inputs::{Input, Inputs};
+use crate::output::Output;
+use crate::progress::{Pace, Progress};
+use crate::report::{self, End, Row};
+use crate::workers::Workers;
 
 /// Owner of the documents of one machine.
 const TENANT: &str = "local";
@@ -57,7 +54,7 @@ pub(super) struct Finished {
 }
 
 /// A document and the inputs that are it: two equal files are one document.
-struct Asked<'a> {
+struct Requested<'a> {
     document: Document,
     inputs: Vec<&'a Input>,
 }
@@ -72,20 +69,20 @@ pub(super) async fn run(
 ) -> anyhow::Result<Finished> {
     let started = Instant::now();
     let entry = sections.model.load_manifest()?.find(&sections.model.name)?.clone();
-    let house = Arc::new(House::open(&environment.settings).await?);
+    let runtime = Arc::new(Runtime::open(&environment.settings).await?);
     let wanted = args.policy.as_deref().map(read_policy).transpose()?;
-    let governing = house.control.governing();
-    let limits = &wanted.as_ref().map_or(&*governing.policy, |(_, policy)| policy).limits;
-    precis_router::wishes(&documents::wished(&args.wishes), limits)
+    let effective = runtime.control.effective();
+    let limits = &wanted.as_ref().map_or(&*effective.policy, |(_, policy)| policy).limits;
+    precis_router::check_options(&documents::requested(&args.request), limits)
         .context("the policy does not allow what is asked")?;
     if let (Some(path), Some((text, policy))) = (&args.policy, &wanted) {
-        put_in_force(environment, &house, (path, text, policy), out).await?;
+        put_in_force(environment, &runtime, (path, text, policy), out).await?;
     }
-    let policy = house.control.governing().digest;
-    let prompt = documents::prompt_digest(&args.wishes);
+    let policy = runtime.control.effective().digest;
+    let prompt = documents::prompt_digest(&args.request);
     let asked = asked(&inputs.documents, args, &[&entry.name, &entry.sha256, &policy, &prompt]);
-    let mut endings = settled(&house, &asked).await?;
-    let fresh: Vec<&Asked<'_>> =
+    let mut endings = settled(&runtime, &asked).await?;
+    let fresh: Vec<&Requested<'_>> =
         asked.iter().filter(|asked| !endings.contains_key(&asked.document.document_id)).collect();
     if fresh.is_empty() {
         let rows = rows(&asked, &inputs.documents, &endings, &[]);
@@ -93,37 +90,37 @@ pub(super) async fn run(
     }
 
     let mut workers = Workers::new(&sections);
-    every_tier_is_served(&house, &workers)?;
-    if workers.need_model(&house) {
+    every_tier_is_served(&runtime, &workers)?;
+    if workers.need_model(&runtime) {
         // Before signals are caught: Ctrl-C ends a download at once.
         models::ensure_present(&sections.model, out).await?;
     }
     let stop = Shutdown::from_signals()?;
     let mut services = Services::new(stop.clone());
-    services.router(&house, sections.router);
+    services.router(&runtime, sections.router);
     // Another process that works in this state folder is noticed here, before anything was
     // published.
     tokio::select! {
-        ready = services.ready(&house) => ready?,
+        ready = services.ready(&runtime) => ready?,
         error = wait::until_over(troubles, out) => return Err(error),
     }
     let go_on = || {
         anyhow::ensure!(!stop.is_cancelled(), "interrupted before anything was published");
         Ok(())
     };
-    if left::any_left(&house, &house.control.governing().policy.tier_names().map(topics::work).collect()).await? {
+    if left::any_left(&runtime, &runtime.control.effective().policy.tier_names().map(topics::work).collect()).await? {
         out.note("documents of an earlier run are still waiting: they are worked on, too");
     }
-    let mut follower = Follower::new(&house.log, TENANT).await?;
+    let mut follower = Follower::new(&runtime.log, TENANT).await?;
     go_on()?;
-    workers.serve(&house, &mut services, out).await?;
+    workers.serve(&runtime, &mut services, out).await?;
     go_on()?;
 
     let open = fresh.iter().map(|asked| (asked.document.document_id.clone(), asked.inputs[0].text.len()));
     let mut progress = Progress::new(Pace::new(asked.len(), open), out);
     let mut published = Vec::new();
-    let mut failure = publish(&house, &fresh, &mut follower, &mut published, &stop).await.err();
-    let mut wait = Wait::new(&house, &mut services, &mut workers, troubles, &stop, out);
+    let mut failure = publish(&runtime, &fresh, &mut follower, &mut published, &stop).await.err();
+    let mut wait = Wait::new(&runtime, &mut services, &mut workers, troubles, &stop, out);
     if failure.is_none() {
         failure = wait.until_all_ended(&mut follower, &mut progress, &mut endings).await.err();
     }
@@ -142,15 +139,15 @@ pub(super) async fn run(
 }
 
 /// The documents that the inputs are, in their order.
-fn asked<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Asked<'a>> {
-    let mut asked: Vec<Asked<'a>> = Vec::with_capacity(inputs.len());
+fn asked<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Requested<'a>> {
+    let mut asked: Vec<Requested<'a>> = Vec::with_capacity(inputs.len());
     let mut places = BTreeMap::new();
     for input in inputs {
-        let document = documents::document(input, &args.wishes, answering, now_ms());
+        let document = documents::document(input, &args.request, answering, now_ms());
         let place = *places.entry(document.document_id.clone()).or_insert(asked.len());
         match asked.get_mut(place) {
             Some(known) => known.inputs.push(input),
-            None => asked.push(Asked { document, inputs: vec![input] }),
+            None => asked.push(Requested { document, inputs: vec![input] }),
         }
     }
     asked
@@ -158,11 +155,11 @@ fn asked<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Asked<
 
 /// The ends of the documents that are settled already, by id. Nothing is published for them: the
 /// stored outcome is the one that there is.
-async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<BTreeMap<String, Ending>> {
+async fn settled(runtime: &Runtime, asked: &[Requested<'_>]) -> anyhow::Result<BTreeMap<String, Ending>> {
     let mut settled = BTreeMap::new();
-    for Asked { document, .. } in asked {
+    for Requested { document, .. } in asked {
         let key = keys::result(TENANT, &document.document_id, document.revision);
-        let Some(bytes) = house.store.get(&key).await? else { continue };
+        let Some(bytes) = runtime.store.get(&key).await? else { continue };
         // What cannot be read, or is another request's, the services judge.
         let Ok(outcome) = codec::decode::<Outcome>(&bytes) else { continue };
         if outcome.request_digest == request_digest(document) {
@@ -175,8 +172,8 @@ async fn settled(house: &House, asked: &[Asked<'_>]) -> anyhow::Result<BTreeMap<
 
 /// Refuses a policy with a tier whose work nobody would take in this process: its documents would
 /// wait for ever.
-fn every_tier_is_served(house: &House, workers: &Workers) -> anyhow::Result<()> {
-    let unserved = workers.unserved(house);
+fn every_tier_is_served(runtime: &Runtime, workers: &Workers) -> anyhow::Result<()> {
+    let unserved = workers.unserved(runtime);
     let named: Vec<String> = unserved.iter().map(|(tier, setting)| format!("{tier} ({setting})")).collect();
     anyhow::ensure!(
         unserved.is_empty(),
@@ -196,19 +193,19 @@ fn read_policy(path: &Path) -> anyhow::Result<(String, Policy)> {
 
 async fn put_in_force(
     environment: &Environment,
-    house: &House,
+    runtime: &Runtime,
     (path, text, policy): (&Path, &str, &Policy),
     out: &Output,
 ) -> anyhow::Result<()> {
-    let before = house.control.governing().digest;
+    let before = runtime.control.effective().digest;
     let wanted = policy.digest();
     if wanted != before {
-        let settings = HouseSettings::read(&environment.settings)?.topics;
+        let settings = CommonSettings::read(&environment.settings)?.topics;
         let (by, reason) = (operator(None), "precis summarize");
-        create_work_topics(&*house.log, &settings, policy, Actor { by: &by, reason }).await?;
-        apply_policy(&*house.log, &*house.store, text, reason, &by).await?;
+        create_work_topics(&*runtime.log, &settings, policy, Actor { by: &by, reason }).await?;
+        apply_policy(&*runtime.log, &*runtime.store, text, reason, &by).await?;
         // Until this process has read it, too: the ids of the documents hold its digest.
-        house.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        runtime.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         out.note(format_args!(
             "the policy {} is in force here from now on (before: {})",
             path.display(),
@@ -221,8 +218,8 @@ async fn put_in_force(
 /// Publishes documents and notes the ids of those that are in the log; ends early when the run is
 /// to stop.
 async fn publish(
-    house: &House,
-    asked: &[&Asked<'_>],
+    runtime: &Runtime,
+    asked: &[&Requested<'_>],
     follower: &mut Follower,
     published: &mut Vec<String>,
     stop: &CancellationToken,
@@ -232,13 +229,13 @@ async fn publish(
             break;
         }
         let mut records = Vec::with_capacity(batch.len());
-        for Asked { document, .. } in batch {
+        for Requested { document, .. } in batch {
             let mut document = document.clone();
-            submit::check_in(&mut document, TENANT, &*house.store).await?;
+            submit::check_in(&mut document, TENANT, &*runtime.store).await?;
             records.push(submit::record(TENANT, &document)?);
         }
-        let positions = house.log.publish(records).await.context("the documents were not published")?;
-        for (Asked { document, .. }, position) in batch.iter().zip(positions) {
+        let positions = runtime.log.publish(records).await.context("the documents were not published")?;
+        for (Requested { document, .. }, position) in batch.iter().zip(positions) {
             follower.expect(&document.document_id, Some(position));
             published.push(document.document_id.clone());
         }
@@ -247,10 +244,15 @@ async fn publish(
 }
 
 /// A row for each input, in their order.
-fn rows(asked: &[Asked<'_>], inputs: &[Input], endings: &BTreeMap<String, Ending>, published: &[String]) -> Vec<Row> {
+fn rows(
+    asked: &[Requested<'_>],
+    inputs: &[Input],
+    endings: &BTreeMap<String, Ending>,
+    published: &[String],
+) -> Vec<Row> {
     let published: HashSet<&String> = published.iter().collect();
     let mut rows = BTreeMap::new();
-    for Asked { document, inputs: same } in asked {
+    for Requested { document, inputs: same } in asked {
         let id = &document.document_id;
         let left = if published.contains(id) {
             "published, but not done when the run ended"

@@ -6,28 +6,25 @@
 //! processed all there is and still a document has no end, since then nobody here takes the work of
 //! its tier ([`left`]).
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use precis_inference::Engine;
-use precis_pipeline::House;
+use precis_pipeline::Runtime;
 use precis_schemas::CacheLayer;
 use precis_telemetry::Troubles;
 use tokio_util::sync::CancellationToken;
 
-use super::{left, standstill::Standstill};
-use crate::{
-    compose::Services,
-    follow::{Ending, Follower},
-    output::Output,
-    progress::{Progress, Tokens},
-    report::plural,
-    workers::Workers,
-};
+use super::left;
+use super::standstill::Standstill;
+use crate::compose::Services;
+use crate::follow::{Ending, Follower};
+use crate::output::Output;
+use crate::progress::{Progress, Tokens};
+use crate::report::plural;
+use crate::workers::Workers;
 
 /// Time between two looks at progress, policy and failures.
 const TICK: Duration = Duration::from_millis(250);
@@ -54,7 +51,7 @@ pub(super) async fn until_over(troubles: &Troubles, out: &Output) -> anyhow::Err
 
 /// What works while the outcomes are waited for.
 pub(super) struct Wait<'a> {
-    house: &'a Arc<House>,
+    runtime: &'a Arc<Runtime>,
     services: &'a mut Services,
     workers: &'a mut Workers,
     troubles: &'a Troubles,
@@ -69,7 +66,7 @@ pub(super) struct Wait<'a> {
 impl<'a> Wait<'a> {
     /// Waits for nothing yet.
     pub(super) fn new(
-        house: &'a Arc<House>,
+        runtime: &'a Arc<Runtime>,
         services: &'a mut Services,
         workers: &'a mut Workers,
         troubles: &'a Troubles,
@@ -77,7 +74,7 @@ impl<'a> Wait<'a> {
         out: &'a Output,
     ) -> Self {
         let (standstill, looked) = (Standstill::default(), Instant::now());
-        Self { house, services, workers, troubles, stop, out, standstill, looked, nothing_left: false }
+        Self { runtime, services, workers, troubles, stop, out, standstill, looked, nothing_left: false }
     }
 
     /// Whether the log or the store failed and nothing has ended since.
@@ -120,7 +117,7 @@ impl<'a> Wait<'a> {
                     told = true;
                 }
             } else {
-                self.workers.serve(self.house, self.services, self.out).await?;
+                self.workers.serve(self.runtime, self.services, self.out).await?;
                 self.anything_left(follower.open()).await?;
             }
             if self.services.all_ended() && drained.is_none() {
@@ -158,15 +155,15 @@ impl<'a> Wait<'a> {
         if self.looked.elapsed() < LEFT_INTERVAL {
             return Ok(());
         }
-        let served = self.workers.topics(self.house);
+        let served = self.workers.topics(self.runtime);
         let before = self.nothing_left;
         // A log that does not answer is what a standstill is for.
-        self.nothing_left = matches!(left::any_left(self.house, &served).await, Ok(false));
+        self.nothing_left = matches!(left::any_left(self.runtime, &served).await, Ok(false));
         self.looked = Instant::now();
         if !before || !self.nothing_left {
             return Ok(());
         }
-        let (open, stranded) = (plural(open, "document"), left::stranded(self.house, &served).await?);
+        let (open, stranded) = (plural(open, "document"), left::stranded(self.runtime, &served).await?);
         Err(if stranded.is_empty() {
             anyhow!("{open} ended without an outcome: nothing is left to wait for; summarise again")
         } else {

@@ -74,7 +74,8 @@ impl Legacy {
     }
 }
 
-/// Whether a text is UTF-8 but for a few broken characters: converting it as something else would break the others.
+/// Whether a text is UTF-8 but for a few broken characters: converting it as something else would
+/// break the others.
 fn is_damaged_utf8(bytes: &[u8]) -> bool {
     let (mut valid, mut broken) = (0, 0);
     for chunk in bytes.utf8_chunks() {
@@ -91,7 +92,8 @@ fn is_text(bytes: &[u8], encoding: &'static Encoding) -> bool {
     })
 }
 
-/// The Encoding Standard's name as the GNU C library knows it; where both differ, the library's larger set.
+/// The Encoding Standard's name as the GNU C library knows it; where both differ, the library's
+/// larger set.
 fn iconv_name(encoding: &'static Encoding) -> &'static str {
     match encoding.name() {
         "Shift_JIS" => "cp932",

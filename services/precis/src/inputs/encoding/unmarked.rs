@@ -1,12 +1,14 @@
 //! UTF-16 and UTF-32 without a byte order mark, told by how their zero bytes stand.
 //!
-//! Text in these encodings has zero bytes, and read in the right order it has characters of text only. Binary data with zero bytes
-//! has control characters, halves of pairs or unused characters in every order.
+//! Text in these encodings has zero bytes, and read in the right order it has characters of text
+//! only. Binary data with zero bytes has control characters, halves of pairs or unused characters
+//! in every order.
 
 use super::super::TextError;
 use super::wide::{Order, Width, utf16_unit, utf32_character};
 
-/// UTF-8 is UTF-16 as well to look at, in characters that are rare together: it has to have one zero byte in so many.
+/// UTF-8 is UTF-16 as well to look at, in characters that are rare together: it has to have one
+/// zero byte in so many.
 const MAX_BYTES_PER_ZERO: usize = 4;
 
 /// Fewest characters from which anything is concluded.

@@ -1,20 +1,17 @@
-//! The page goes to the tokenizer in pieces, one tag a piece, so that no tag brings more attributes than are taken.
+//! The page goes to the tokenizer in pieces, one tag a piece, so that no tag brings more attributes
+//! than are taken.
 //!
-//! html5ever compares each attribute with all others of its tag: a million attributes would take hours. The pieces end where
-//! the tokenizer's own ends are: after each piece it is between two tokens, or within a comment or raw text of which
-//! [`Guard`] knows.
+//! html5ever compares each attribute with all others of its tag: a million attributes would take
+//! hours. The pieces end where the tokenizer's own ends are: after each piece it is between two
+//! tokens, or within a comment or raw text of which [`Guard`] knows.
 
-use html5ever::{
-    buffer_queue::BufferQueue,
-    tendril::StrTendril,
-    tokenizer::{Tokenizer, TokenizerOpts},
-};
+use html5ever::buffer_queue::BufferQueue;
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::{Tokenizer, TokenizerOpts};
 
-use super::{
-    Limits,
-    guard::{Content, Guard},
-    tree::Tree,
-};
+use super::Limits;
+use super::guard::{Content, Guard};
+use super::tree::Tree;
 use crate::inputs::TextError;
 
 /// Attributes of one tag that are read; those behind them are left out.
@@ -44,7 +41,8 @@ pub(super) fn parse(page: &str, limits: Limits) -> Result<Tree, TextError> {
     Ok(feed.tokenizer.sink.into_tree())
 }
 
-/// Whether tags may close themselves: `<title/>` would otherwise take the rest of the page for the title.
+/// Whether tags may close themselves: `<title/>` would otherwise take the rest of the page for the
+/// title.
 fn is_xhtml(page: &str) -> bool {
     let start = page.as_bytes().get(..SNIFFED_BYTES).unwrap_or(page.as_bytes());
     start.trim_ascii_start().starts_with(b"<?xml") || start.windows(XHTML.len()).any(|window| window == XHTML)
@@ -88,7 +86,8 @@ impl Feed<'_> {
         }
     }
 
-    /// A comment, a document type or what the tokenizer takes for a comment. All of them end with a `>`, but not with any.
+    /// A comment, a document type or what the tokenizer takes for a comment. All of them end with a
+    /// `>`, but not with any.
     fn declaration(&self, at: usize) -> usize {
         let before = self.guard().declarations();
         let mut end = at;
@@ -104,7 +103,8 @@ impl Feed<'_> {
         let tag = Tag::scan(&self.page.as_bytes()[at..]);
         let mut from = at;
         if let Content::Raw(name) = self.guard().content() {
-            // Some scripts have an end tag in a comment that does not end them: then its name is text, and all behind it.
+            // Some scripts have an end tag in a comment that does not end them: then its name is
+            // text, and all behind it.
             let texts = self.guard().texts();
             from = self.feed(at, self.page.len().min(at + "</".len() + name.len() + 1));
             if self.guard().texts() > texts || self.guard().content() == Content::Markup {

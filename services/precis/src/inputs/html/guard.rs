@@ -1,26 +1,20 @@
 //! Stands between tokenizer and tree builder and keeps the stack of open elements short.
 //!
-//! The tree builder goes through the stack of open elements for most tags. Where the stack has [`MAX_OPEN`] elements, start tags no
-//! longer open an element; a line break stands for a block, so that words stay apart. Browsers flatten what is nested as deeply,
-//! too.
+//! The tree builder goes through the stack of open elements for most tags. Where the stack has
+//! [`MAX_OPEN`] elements, start tags no longer open an element; a line break stands for a block, so
+//! that words stay apart. Browsers flatten what is nested as deeply, too.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 
-use html5ever::{
-    LocalName, local_name,
-    tendril::StrTendril,
-    tokenizer::{EndTag, StartTag, Tag, TagToken, Token, TokenSink, TokenSinkResult},
-    tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts},
-};
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::{EndTag, StartTag, Tag, TagToken, Token, TokenSink, TokenSinkResult};
+use html5ever::tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts};
+use html5ever::{LocalName, local_name};
 
-use super::{
-    feed::MAX_ATTRIBUTES,
-    role,
-    tree::{Handle, Tree},
-};
+use super::feed::MAX_ATTRIBUTES;
+use super::role;
+use super::tree::{Handle, Tree};
 
 /// Elements that are open at once, those that only format text counted twice.
 pub(super) const MAX_OPEN: usize = 512;
@@ -97,7 +91,8 @@ impl Guard {
         let foreign = self.is_foreign();
         let opens = if foreign { !tag.self_closing } else { !role::is_void(&tag.name) };
         let closes_itself = self.xhtml && tag.self_closing && opens && !role::is_root(&tag.name);
-        // A tag that is followed by its end or that closes more than it opens does not deepen the stack.
+        // A tag that is followed by its end or that closes more than it opens does not deepen the
+        // stack.
         let deepens = if foreign { !role::ends_foreign(&tag.name) } else { !role::is_raw(&tag.name) };
         if opens && deepens && self.is_full() {
             if !closes_itself {
@@ -158,8 +153,8 @@ impl Guard {
         }
     }
 
-    /// Whether the tree builder has [`MAX_OPEN`] elements open. They are counted only where there may be as many: only
-    /// elements that were created since the last count can have come.
+    /// Whether the tree builder has [`MAX_OPEN`] elements open. They are counted only where there
+    /// may be as many: only elements that were created since the last count can have come.
     fn is_full(&self) -> bool {
         let (open, created) = self.counted.get();
         let now = self.tree().elements();

@@ -1,10 +1,12 @@
 //! What each element does to the text: whether its text is shown, and what stands around it.
 //!
-//! As in a browser that knows no style sheets but its own and those of `style` attributes, runs scripts (so that `noscript` is
-//! hidden) and shows images, with these differences: what `details` and `select` show only on a click is text; an image gives its
-//! alternative text; the page's title is text, too ([`super::text`]).
+//! As in a browser that knows no style sheets but its own and those of `style` attributes, runs
+//! scripts (so that `noscript` is hidden) and shows images, with these differences: what `details`
+//! and `select` show only on a click is text; an image gives its alternative text; the page's title
+//! is text, too ([`super::text`]).
 
-use html5ever::{Attribute, LocalName, QualName, local_name, ns, tendril::StrTendril};
+use html5ever::tendril::StrTendril;
+use html5ever::{Attribute, LocalName, QualName, local_name, ns};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -89,7 +91,8 @@ fn of_html(name: &LocalName, attributes: &[Attribute]) -> Role {
     }
 }
 
-/// Only `text` and HTML within a drawing show text, and only outside of what is kept for use elsewhere.
+/// Only `text` and HTML within a drawing show text, and only outside of what is kept for use
+/// elsewhere.
 fn of_svg(name: &LocalName) -> Role {
     match &**name {
         "svg" => Role::Drawing,
@@ -157,7 +160,8 @@ enum Display {
     Block,
 }
 
-/// What the `style` attribute says of `display`: the last one that it says, or the last important one.
+/// What the `style` attribute says of `display`: the last one that it says, or the last important
+/// one.
 fn display(attributes: &[Attribute]) -> Option<Display> {
     let mut found = None;
     for declaration in attribute(attributes, "style")?.split(';') {

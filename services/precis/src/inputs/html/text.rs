@@ -1,10 +1,9 @@
-//! The text of a tree: one walk over its nodes, without calling itself, so that no depth is too much.
+//! The text of a tree: one walk over its nodes, without calling itself, so that no depth is too
+//! much.
 
-use super::{
-    role::Role,
-    tree::{Id, Node, Tree, What},
-    writer::Writer,
-};
+use super::role::Role;
+use super::tree::{Id, Node, Tree, What};
+use super::writer::Writer;
 use crate::inputs::TextError;
 
 /// Digits of a raised number; a longer one is text.

@@ -1,25 +1,22 @@
-//! The page's tree, as the tree builder of html5ever wants it: nodes in one vector, all their text in one string.
+//! The page's tree, as the tree builder of html5ever wants it: nodes in one vector, all their text
+//! in one string.
 //!
-//! A node knows what text it gives ([`Role`]) and its neighbours, not its attributes. Nodes and steps are counted.
+//! A node knows what text it gives ([`Role`]) and its neighbours, not its attributes. Nodes and
+//! steps are counted.
 
-use std::{
-    borrow::Cow,
-    cell::{Cell, RefCell},
-};
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 
-use html5ever::{
-    Attribute, LocalName, Namespace, QualName,
-    interface::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeSink},
-    tendril::StrTendril,
-};
+use html5ever::interface::{ElemName, ElementFlags, NodeOrText, QuirksMode, TreeSink};
+use html5ever::tendril::StrTendril;
+use html5ever::{Attribute, LocalName, Namespace, QualName};
 
-use super::{
-    Limits,
-    role::{self, Role},
-};
+use super::Limits;
+use super::role::{self, Role};
 use crate::inputs::TextError;
 
-/// A node's place in [`Tree::nodes`]; 0, the document, where there is none, for the document is nobody's child or neighbour.
+/// A node's place in [`Tree::nodes`]; 0, the document, where there is none, for the document is
+/// nobody's child or neighbour.
 pub(super) type Id = u32;
 
 const DOCUMENT: Id = 0;

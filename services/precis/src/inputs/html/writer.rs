@@ -1,4 +1,5 @@
-//! Text with its blanks, lines, list markers and cells. What separates two texts is written when the second one comes.
+//! Text with its blanks, lines, list markers and cells. What separates two texts is written when
+//! the second one comes.
 
 /// Deepest level by which an item is indented.
 const MAX_INDENTED_LEVEL: usize = 8;
@@ -76,7 +77,8 @@ impl Writer {
         }
     }
 
-    /// Writes a word without what browsers do not show of it: hyphens for a line's end, control characters.
+    /// Writes a word without what browsers do not show of it: hyphens for a line's end, control
+    /// characters.
     fn word(&mut self, word: &str) {
         let shown = |symbol: &char| *symbol != '\u{AD}' && !symbol.is_control();
         if word.chars().any(|symbol| shown(&symbol)) {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Change, uri::Uri};
+use super::Change;
+use super::uri::Uri;
 
 /// How far an HTML tag is looked for on each side of a URI.
 const MAX_TAG_BYTES: usize = 1024;

@@ -63,7 +63,8 @@ fn a_word_after_wrapped_base64_stays() {
     assert_eq!(read(&text), "\nIntroduction\nText.");
 }
 
-/// A reader that looks for the ends of these to the end of the text takes the square of its length, which is hours here.
+/// A reader that looks for the ends of these to the end of the text takes the square of its length,
+/// which is hours here.
 #[test]
 fn hostile_texts_take_one_pass() {
     for piece in [

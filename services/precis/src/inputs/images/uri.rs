@@ -6,7 +6,8 @@ const MAX_HEADER_BYTES: usize = 256;
 const MIN_BASE64: usize = 64;
 /// Characters from which a URI that is not in base64 is data.
 const MIN_LITERAL: usize = 256;
-/// Columns from which a line of base64 may go on in the next one; RFC 2045 allows 76, PEM writes 64.
+/// Columns from which a line of base64 may go on in the next one; RFC 2045 allows 76, PEM writes
+/// 64.
 const MIN_WRAPPED_COLUMNS: usize = 60;
 
 const SCHEME: &str = "data:";
@@ -25,7 +26,8 @@ pub(super) struct Uri {
 }
 
 impl Uri {
-    /// Whether it is data for certain. Others are left where no markup says what they are: an article may be about them.
+    /// Whether it is data for certain. Others are left where no markup says what they are: an
+    /// article may be about them.
     pub(super) fn is_data(&self) -> bool {
         if self.base64 { self.medium || self.payload >= MIN_BASE64 } else { self.payload >= MIN_LITERAL }
     }

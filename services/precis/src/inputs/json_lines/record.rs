@@ -1,8 +1,9 @@
 //! One record as a document.
 //!
-//! Values stay as they are written until it is known which are needed: a number keeps its digits, so that two ids are never one, and a
-//! field that nobody reads cannot fail. What Python and JavaScript write although RFC 8259 has no meaning for it is read:
-//! halves of surrogate pairs become U+FFFD, NaN and Infinity are no values.
+//! Values stay as they are written until it is known which are needed: a number keeps its digits,
+//! so that two ids are never one, and a field that nobody reads cannot fail. What Python and
+//! JavaScript write although RFC 8259 has no meaning for it is read: halves of surrogate pairs
+//! become U+FFFD, NaN and Infinity are no values.
 
 use std::fmt;
 
@@ -11,9 +12,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_bytes::ByteBuf;
 use serde_json::value::RawValue;
 
-use super::super::{
-    Input, Inputs, Problem, ReadOptions, TextError, encoding::Legacy, file, metadata, notes::Note, problem, terminal,
-};
+use super::super::encoding::Legacy;
+use super::super::notes::Note;
+use super::super::{Input, Inputs, Problem, ReadOptions, TextError, file, metadata, problem, terminal};
 
 /// Reads a record and adds what it is: a document with its notes, or a problem.
 pub(super) fn add(
@@ -128,7 +129,8 @@ fn string(value: &RawValue) -> Option<JsonString> {
     if !value.get().starts_with('"') {
         return None;
     }
-    // As bytes, since serde_json refuses halves of pairs in a `String` and gives them here: three bytes, ED A0 80 to ED BF BF.
+    // As bytes, since serde_json refuses halves of pairs in a `String` and gives them here: three
+    // bytes, ED A0 80 to ED BF BF.
     let bytes = serde_json::from_str::<ByteBuf>(value.get()).ok()?.into_vec();
     let bytes = match String::from_utf8(bytes) {
         Ok(text) => return Some(JsonString { text, broken: false }),
@@ -151,7 +153,8 @@ fn string(value: &RawValue) -> Option<JsonString> {
     Some(JsonString { text, broken: true })
 }
 
-/// The values of the fields that have these names. Of a repeated field the last one counts, as in Python and JavaScript.
+/// The values of the fields that have these names. Of a repeated field the last one counts, as in
+/// Python and JavaScript.
 fn fields<'a>(line: &'a str, names: [&str; 5]) -> Result<[Option<&'a RawValue>; 5], serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(line);
     let found = Fields { names }.deserialize(&mut reader)?;

@@ -1,9 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{
-    io::{self, BufReader, Read},
-    path::PathBuf,
-};
+use std::io::{self, BufReader, Read};
+use std::path::PathBuf;
 
 use super::super::{Inputs, Kind, Note, ReadOptions, collect};
 

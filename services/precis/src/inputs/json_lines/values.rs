@@ -1,13 +1,14 @@
-//! JSON values one after another, or the elements of one array, without holding more than one of them.
+//! JSON values one after another, or the elements of one array, without holding more than one of
+//! them.
 //!
-//! Only the ends of values are looked for here; whether a value is valid is told when it is read as a record.
+//! Only the ends of values are looked for here; whether a value is valid is told when it is read as
+//! a record.
 
 use std::io::{self, BufRead};
 
-use super::{
-    super::{Inputs, Problem, ReadOptions, TextError, encoding::Legacy, problem},
-    line_limit, record,
-};
+use super::super::encoding::Legacy;
+use super::super::{Inputs, Problem, ReadOptions, TextError, problem};
+use super::{line_limit, record};
 
 /// Reads the records of a file. One that is alone has the name of its file.
 pub(super) fn read(inputs: &mut Inputs, name: &str, stem: &str, reader: &mut dyn BufRead, options: &ReadOptions) {

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{fs, os::unix::net::UnixListener, path::Path, process::Command, thread};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::{fs, thread};
 
 use super::super::{Inputs, ReadOptions, collect};
 

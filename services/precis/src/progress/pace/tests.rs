@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Seconds between two samples: far fewer than any document takes, since what a document leaves of a step is lost.
+/// Seconds between two samples: far fewer than any document takes, since what a document leaves of
+/// a step is lost.
 const STEP: f64 = 0.05;
 
 /// A run whose model works at one speed: what the progress sees of it, and when each document ends.
@@ -94,7 +95,8 @@ fn even_runs() -> impl Strategy<Value = Run> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whatever the run: before a document is done nothing is told, then never less than the time since the last one.
+    /// Whatever the run: before a document is done nothing is told, then never less than the time
+    /// since the last one.
     #[test]
     fn less_than_what_is_known_is_never_told(run in runs()) {
         let (told, _) = run.told();
@@ -104,13 +106,15 @@ proptest! {
         }
     }
 
-    /// At one speed and with documents of about one size, the estimate is within a fifth of the truth once a tenth of them is done.
+    /// At one speed and with documents of about one size, the estimate is within a fifth of the
+    /// truth once a tenth of them is done.
     #[test]
     fn at_a_constant_rate_the_estimate_converges(run in even_runs()) {
         let (told, end) = run.told();
         let most = run.documents.len();
         for Told { at, left, done, .. } in told {
-            // The last ones end together: what is left of them is a small difference of large numbers.
+            // The last ones end together: what is left of them is a small difference of large
+            // numbers.
             if done >= most / 10 + run.slots && done + 2 * run.slots < most {
                 let (left, truth) = (left.unwrap_or_default(), end - at);
                 prop_assert!((left - truth).abs() <= truth / 5.0, "{done} of {most} done: {left}, in truth {truth}");
@@ -130,7 +134,8 @@ fn a_single_document_shows_the_time_so_far() {
     assert!(end > 120.0 && told.iter().all(|told| told.left.is_none()), "{end}");
 }
 
-/// A document that takes far longer than its size says: the estimate ends before it becomes a second for minutes.
+/// A document that takes far longer than its size says: the estimate ends before it becomes a
+/// second for minutes.
 #[test]
 fn an_estimate_that_was_refuted_is_not_told() {
     let mut documents = vec![(2_000, 100); 10];

@@ -28,7 +28,7 @@ fn room_is_what_the_lag_and_those_on_their_way_leave() {
     }
     assert_eq!(depth.room(10, start), 0);
     // They may be among the lag by now, or not yet: until that is sure they count twice.
-    depth.measured(Some(&lags(&[(5, 9), (7, 1)])), 20, start + ON_ITS_WAY, start + ON_ITS_WAY);
+    depth.measured(Some(&lags(&[(5, 9), (7, 1)])), 20, start + DELIVERY_GRACE, start + DELIVERY_GRACE);
     assert_eq!(depth.room(20, start), 3);
     depth.measured(Some(&lags(&[(5, 9), (7, 1)])), 20, start + seconds(1), start + seconds(1));
     assert_eq!(depth.room(20, start), 10);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use precis_flow::{Delivery, ORIGIN_HEADER, Processor, Scope, StageError};
 use precis_objects::{claim_check, keys};
 use precis_pipeline::Settler;
-use precis_pipeline::settle::TIMES;
+use precis_pipeline::settle::VALID_TIMESTAMPS;
 use precis_schemas::{
     BodyReference, CacheLayer, Document, Outcome, Purpose, Sensitivity, Status, SwitchState, Usd, codec,
 };
@@ -36,7 +36,7 @@ async fn a_document_goes_to_a_tier_with_all_that_is_known_of_it() {
     assert_eq!(decision.eligible, ["gpu", "mid", "premium"]);
     assert_eq!(decision.chosen, routed.tier);
     assert_eq!(decision.reason, "score");
-    assert_eq!(decision.policy_digest, bench.control.governing().digest);
+    assert_eq!(decision.policy_digest, bench.control.effective().digest);
     assert!(decision.score > 0.0 && decision.score < 1.0);
     assert_eq!(decision.thresholds.len(), 3);
     assert!(decision.features.contains_key("length") && decision.features.contains_key("rank"));
@@ -147,7 +147,7 @@ async fn a_request_that_cannot_be_served_ends_as_a_failed_outcome_that_says_why(
         assert_eq!(code, expected);
         assert_eq!((failed.status, failed.code.as_deref(), failed.summary), (Status::Failed, Some(expected), None));
         assert!(failed.message.is_some_and(|message| !message.is_empty()));
-        assert!(TIMES.contains(&failed.submitted_at), "a reader's calendar ends");
+        assert!(VALID_TIMESTAMPS.contains(&failed.submitted_at), "a reader's calendar ends");
         assert!(bench.result(&request).await.is_some(), "{expected}");
     }
 }
@@ -199,7 +199,7 @@ async fn a_body_by_reference_is_fetched_and_verified() {
 async fn an_equal_request_of_the_same_tenant_is_answered_from_the_cache() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = bench.route(&document()).await;
-    let generation = bench.control.governing().cache_generation;
+    let generation = bench.control.effective().cache_generation;
     let key = keys::accepted("acme", &first.request_fingerprint, &generation);
     let kept = answer(&first, "The bridge is repaired.");
     bench.store.put_if_absent(&key, codec::encode(&kept).unwrap()).await.unwrap();
@@ -225,13 +225,13 @@ async fn an_equal_request_of_the_same_tenant_is_answered_from_the_cache() {
 async fn a_cached_answer_that_cannot_be_read_or_may_not_be_used_is_none() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = bench.route(&document()).await;
-    let generation = bench.control.governing().cache_generation;
+    let generation = bench.control.effective().cache_generation;
     let key = keys::accepted("acme", &first.request_fingerprint, &generation);
     bench.store.put_if_absent(&key, b"torn".to_vec()).await.unwrap();
     bench.route(&Document { document_id: "minutes-2".to_owned(), ..document() }).await;
 
     bench.apply(&THREE_TIERS.replace("exact = true", "exact = false")).await;
-    let generation = bench.control.governing().cache_generation;
+    let generation = bench.control.effective().cache_generation;
     let key = keys::accepted("acme", &first.request_fingerprint, &generation);
     let kept = answer(&first, "The bridge is repaired.");
     bench.store.put_if_absent(&key, codec::encode(&kept).unwrap()).await.unwrap();
@@ -270,7 +270,7 @@ async fn a_document_that_comes_late_costs_nothing_unless_its_answer_is_there() {
     assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("deadline_passed")));
     let in_time =
         bench.route(&Document { document_id: "b".to_owned(), deadline: Some(253_000_000_000_000), ..document() }).await;
-    let key = keys::accepted("acme", &in_time.request_fingerprint, &bench.control.governing().cache_generation);
+    let key = keys::accepted("acme", &in_time.request_fingerprint, &bench.control.effective().cache_generation);
     bench.store.put_if_absent(&key, codec::encode(&answer(&in_time, "Repaired.")).unwrap()).await.unwrap();
     let hit = outcome(&bench.publish(&Document { document_id: "c".to_owned(), ..late }, 8).await.unwrap());
     assert_eq!((hit.status, hit.cache), (Status::Answered, CacheLayer::Exact));

@@ -111,7 +111,7 @@ async fn a_tier_that_refused_is_asked_again_under_another_policy() {
     bench.apply(&format!("{THREE_TIERS}\n[limits]\nmax_summary_words = 500\n")).await;
     let again = routed(&bench.escalate(&first, refused(&first, "engine_restarting")).await);
     assert_eq!(again.tier, "gpu");
-    assert_eq!(again.policy_digest, bench.control.governing().digest);
+    assert_eq!(again.policy_digest, bench.control.effective().digest);
     assert_ne!(again.policy_digest, first.policy_digest);
 }
 

@@ -1,4 +1,4 @@
-//! A house on a directory and the embedded log, and what publishers and tiers put into it.
+//! A deployment on a directory and the embedded log, and what publishers and tiers put into it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -68,8 +68,8 @@ impl Bench {
     /// Makes a policy the one in force.
     pub(super) async fn apply(&self, policy: &str) {
         let digest = apply_policy(&*self.log, &*self.store, policy, "", "tests").await.unwrap();
-        let governing = self.control.for_record(&digest, false).await.unwrap();
-        assert_eq!(governing.digest, digest);
+        let effective = self.control.for_record(&digest, false).await.unwrap();
+        assert_eq!(effective.digest, digest);
     }
 
     /// Switches a tier.
@@ -173,7 +173,7 @@ pub(super) fn answer(routed: &RoutedDocument, text: &str) -> Answer {
         text: text.to_owned(),
         finish_reason: "stop".to_owned(),
         model: ModelIdentity {
-            provider: if routed.tier == "gpu" { precis_pipeline::HOUSE_PROVIDER } else { "anthropic" }.to_owned(),
+            provider: if routed.tier == "gpu" { precis_pipeline::BUILT_IN_PROVIDER } else { "anthropic" }.to_owned(),
             name: "model".to_owned(),
             revision: String::new(),
             quantisation: String::new(),

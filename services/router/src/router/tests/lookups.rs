@@ -1,4 +1,5 @@
-//! When the router asks the store, and what becomes of a settled document that it does not ask about.
+//! When the router asks the store, and what becomes of a settled document that it does not ask
+//! about.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ fn uncached() -> String {
     THREE_TIERS.replace("exact = true", "exact = false")
 }
 
-/// A house in which the document is settled, and a router that never saw it.
+/// A deployment in which the document is settled, and a router that never saw it.
 async fn settled_elsewhere(policy: &str) -> (Bench, Vec<u8>) {
     let mut bench = Bench::with(policy).await;
     let first = bench.route(&document()).await;
@@ -124,7 +125,7 @@ async fn a_repeat_that_no_tier_may_take_adopts_its_stored_outcome_and_a_conflict
 async fn a_cached_repeat_adopts_its_stored_outcome() {
     let (bench, stored) = settled_elsewhere(THREE_TIERS).await;
     let other = bench.route(&Document { document_id: "minutes-2".to_owned(), ..document() }).await;
-    let key = keys::accepted("acme", &other.request_fingerprint, &bench.control.governing().cache_generation);
+    let key = keys::accepted("acme", &other.request_fingerprint, &bench.control.effective().cache_generation);
     bench.store.put_if_absent(&key, codec::encode(&answer(&other, "It rains.")).unwrap()).await.unwrap();
     let repeat = bench.publish(&document(), 8).await.unwrap();
     assert_eq!(repeat.value, Some(stored), "not an outcome of its own");

@@ -1,5 +1,6 @@
-//! The router itself, over random policies that take turns, random labels and random ends of each trial: what it writes to the work topic of a
-//! tier outside of the house is never a restricted document. What the worker does with it is tested where the worker is.
+//! The router itself, over random policies that take turns, random labels and random ends of each
+//! trial: what it writes to the work topic of a external tier is never a restricted document. What
+//! the worker does with it is tested where the worker is.
 
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{Document, RoutedDocument, Sensitivity, SwitchState, codec};

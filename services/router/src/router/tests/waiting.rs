@@ -1,11 +1,12 @@
-//! Documents that wait for room in their tier's topic: the router's stage on the embedded log, with and without a worker.
+//! Documents that wait for room in their tier's topic: the router's stage on the embedded log, with
+//! and without a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, StageConfig, StageError, Subscription, run_stage};
-use precis_pipeline::{Settler, house, now_ms, topics};
+use precis_pipeline::{Settler, now_ms, runtime, topics};
 use precis_schemas::{Document, Outcome, RoutedDocument, SwitchState, codec};
 use precis_telemetry::Health;
 use tokio::task::JoinHandle;
@@ -35,7 +36,7 @@ struct Running {
 impl Running {
     fn start(bench: &Bench, name: &str, subscription: Subscription, processor: Arc<dyn Processor>) -> Self {
         let stop = CancellationToken::new();
-        let config = StageConfig::new(name, house::group(name), subscription);
+        let config = StageConfig::new(name, runtime::group(name), subscription);
         let stage = tokio::spawn(run_stage(bench.log.clone(), config, processor, Health::new(), stop.clone()));
         Self { stop, stage, _following: None }
     }
@@ -71,7 +72,7 @@ impl Processor for Sink {
     }
 }
 
-/// Documents that may not leave the house.
+/// Documents that may not leave the network.
 async fn publish(bench: &Bench, tenant: &str, ids: std::ops::Range<usize>, deadline: Option<i64>) {
     let output = |id: usize| {
         let id = format!("{tenant}-{id}");
@@ -96,7 +97,8 @@ async fn a_tiers_topic_is_filled_to_its_limit_and_another_tenants_documents_come
     publish(&bench, "other", 0..2, None).await;
     // Long enough for several looks at a topic that nobody works off.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // Of those that arrive together some go before their predecessors, and count again once these let them pass.
+    // Of those that arrive together some go before their predecessors, and count again once these
+    // let them pass.
     let waiting = work(&bench, "gpu", 1).await.len();
     assert!(waiting <= 2 * LIMIT, "what is over the limit waits: {waiting}");
     let worker = Running::worker(&bench, "gpu");

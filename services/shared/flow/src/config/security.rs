@@ -1,4 +1,5 @@
-//! Encryption and identity towards Kafka. Passwords come from the environment or from files, and are never shown.
+//! Encryption and identity towards Kafka. Passwords come from the environment or from files, and
+//! are never shown.
 
 use std::path::PathBuf;
 

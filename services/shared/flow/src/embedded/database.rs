@@ -1,12 +1,12 @@
-//! Two threads in front of the file: one writes, one reads. Nothing of SQLite ever runs on a tokio thread.
+//! Two threads in front of the file: one writes, one reads. Nothing of SQLite ever runs on a tokio
+//! thread.
 //!
-//! A write is one function in one immediate transaction: it commits when the function returns `Ok`, and rolls back
-//! otherwise. Whoever waits for records watches [`Database::changes`], which moves after every commit of this process
-//! and, within [`FOREIGN_POLL`], after one of another.
+//! A write is one function in one immediate transaction: it commits when the function returns `Ok`,
+//! and rolls back otherwise. Whoever waits for records watches [`Database::changes`], which moves
+//! after every commit of this process and, within [`FOREIGN_POLL`], after one of another.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
@@ -148,7 +148,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), FlowErro
     spawned.map(drop).map_err(|error| FlowError::Unavailable { doing: "starting a thread", detail: error.to_string() })
 }
 
-/// Runs jobs until nobody can send any more. With `moved`, tells when another connection has committed.
+/// Runs jobs until nobody can send any more. With `moved`, tells when another connection has
+/// committed.
 fn serve(mut connection: Connection, jobs: &mpsc::Receiver<Job>, moved: Option<&dyn Fn()>) {
     let mut version = None;
     loop {

@@ -1,4 +1,5 @@
-//! Headers as one column: for each a 4-byte little-endian length and the name, then the same for the value.
+//! Headers as one column: for each a 4-byte little-endian length and the name, then the same for
+//! the value.
 
 use crate::record::Headers;
 

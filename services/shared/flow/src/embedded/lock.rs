@@ -1,4 +1,5 @@
-//! One live member a group: a lock on a file beside the log, which the system frees when its process dies, however.
+//! One live member a group: a lock on a file beside the log, which the system frees when its
+//! process dies, however.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -41,7 +42,8 @@ impl GroupLock {
     }
 }
 
-/// `log.db` and group `router` → `log.db.group-router.lock`. Bytes that a file name may not have are written as `%xx`.
+/// `log.db` and group `router` → `log.db.group-router.lock`. Bytes that a file name may not have
+/// are written as `%xx`.
 fn lock_path(log: &Path, group: &str) -> PathBuf {
     let mut name = log.file_name().unwrap_or_default().to_owned();
     name.push(".group-");

@@ -1,4 +1,5 @@
-//! The one member of a group on the embedded log: it has all partitions, and keeps them until it is closed.
+//! The one member of a group on the embedded log: it has all partitions, and keeps them until it is
+//! closed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

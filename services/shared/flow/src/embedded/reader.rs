@@ -45,8 +45,8 @@ impl EmbeddedReader {
         Ok(Self { database, topic, next, fetched: VecDeque::new(), changes, end_reached: None, tell_end: true })
     }
 
-    /// Reads what there is. Nothing of it counts as read before it lies in `fetched`, so that a dropped future loses
-    /// nothing.
+    /// Reads what there is. Nothing of it counts as read before it lies in `fetched`, so that a
+    /// dropped future loses nothing.
     async fn fetch(&mut self) -> Result<(), FlowError> {
         self.changes.mark_unchanged();
         let asked = Instant::now();

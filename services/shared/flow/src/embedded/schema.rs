@@ -1,7 +1,8 @@
 //! The embedded log's file: how it is opened and what is in it.
 //!
-//! WAL, so that readers never wait for a writer, nor it for them, across processes too. `synchronous = FULL`, so that a
-//! commit returns after the WAL is on disk: acknowledged means durable, across a kill -9 and a power failure alike.
+//! WAL, so that readers never wait for a writer, nor it for them, across processes too.
+//! `synchronous = FULL`, so that a commit returns after the WAL is on disk: acknowledged means
+//! durable, across a kill -9 and a power failure alike.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::error::FlowError;
 const APPLICATION_ID: i64 = 0x5052_4543;
 /// Raised when the tables change.
 const FORMAT: i64 = 2;
-/// How long to wait for another process's transaction. They take milliseconds; one that takes this long hangs.
+/// How long to wait for another process's transaction. They take milliseconds; one that takes this
+/// long hangs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Enough for every statement of this crate.
 const STATEMENT_CACHE: usize = 64;
@@ -65,7 +67,8 @@ const TABLES: &str = "
 /// What format 2 has more than format 1.
 const FROM_FORMAT_1: &str = "ALTER TABLE offsets ADD COLUMN mark TEXT NOT NULL DEFAULT ''";
 
-/// Opens the file, and creates it with its tables when it does not exist. Several processes may do so at once.
+/// Opens the file, and creates it with its tables when it does not exist. Several processes may do
+/// so at once.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     // rusqlite's defaults less URI file names, which would give `?` in a path a meaning.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -126,8 +126,8 @@ pub(super) fn append(
     Ok(Position { topic: output.topic.as_str().into(), partition, offset })
 }
 
-/// Leaves one unused offset after what a transaction wrote, as Kafka's markers do: whoever counts with offsets fails
-/// here too.
+/// Leaves one unused offset after what a transaction wrote, as Kafka's markers do: whoever counts
+/// with offsets fails here too.
 pub(super) fn leave_gaps(transaction: &Transaction<'_>, written: &[Position]) -> Result<(), StoreError> {
     let touched: BTreeSet<_> = written.iter().map(|position| (&position.topic, position.partition)).collect();
     let mut advance = transaction.prepare_cached(

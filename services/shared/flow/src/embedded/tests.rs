@@ -78,7 +78,8 @@ impl crate::Processor for Copy {
     }
 }
 
-/// The other processes of the machine are not limited: what they published is there, acknowledged, all the time.
+/// The other processes of the machine are not limited: what they published is there, acknowledged,
+/// all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_whose_disk_is_full_waits_and_loses_nothing() {
     let (folder, log) = log().await;
@@ -122,7 +123,8 @@ async fn a_stage_whose_disk_is_full_waits_and_loses_nothing() {
         let out = topics.into_iter().find(|topic| topic.name == "out").unwrap();
         out.partitions[0].high
     };
-    // Its transactions fail by now, whatever size they have; it is still there, and says that it is alive.
+    // Its transactions fail by now, whatever size they have; it is still there, and says that it is
+    // alive.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!running.is_finished() && health.report().live);
     assert!(written().await < 100, "the limit is too high to show anything");

@@ -1,8 +1,8 @@
 //! Retention and compaction of the embedded log.
 //!
-//! Unlike Kafka, it never removes what a group that reads the topic has not processed: on one machine there is nobody
-//! who would rather lose documents than disk space. Compacted topics keep the newest record of each key; tombstones
-//! stay.
+//! Unlike Kafka, it never removes what a group that reads the topic has not processed: on one
+//! machine there is nobody who would rather lose documents than disk space. Compacted topics keep
+//! the newest record of each key; tombstones stay.
 
 use rusqlite::{Transaction, params};
 
@@ -34,7 +34,8 @@ fn compact(transaction: &Transaction<'_>, topic: i64, partition: i32) -> Result<
     )?)
 }
 
-/// Removes the records before the first one that is young enough or not yet processed by every group.
+/// Removes the records before the first one that is young enough or not yet processed by every
+/// group.
 fn expire(transaction: &Transaction<'_>, topic: i64, partition: i32, before_ms: i64) -> Result<usize, StoreError> {
     let (low, next) = store::ends(transaction, topic, partition)?;
     let young: Option<i64> = transaction.query_row(

@@ -1,5 +1,5 @@
-//! Topics: created as specified, compared when they exist, and listed. Everything here blocks: call it where that is
-//! allowed, inside of a runtime.
+//! Topics: created as specified, compared when they exist, and listed. Everything here blocks: call
+//! it where that is allowed, inside of a runtime.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,8 @@ fn refused(name: &str, code: RDKafkaErrorCode) -> FlowError {
     }
 }
 
-/// The topic as it is. Another service that starts may have made it a moment ago: it is waited for like one's own.
+/// The topic as it is. Another service that starts may have made it a moment ago: it is waited for
+/// like one's own.
 fn describe_once_known(
     admin: &AdminClient<Logs>,
     observer: &BaseConsumer<Logs>,
@@ -193,7 +194,8 @@ pub(super) fn statuses(observer: &BaseConsumer<Logs>) -> Result<Vec<TopicStatus>
     Ok(statuses)
 }
 
-/// The first offset still there and, since the observer reads committed records only, the last stable one.
+/// The first offset still there and, since the observer reads committed records only, the last
+/// stable one.
 pub(super) fn ends_of(observer: &BaseConsumer<Logs>, topic: &str, partition: i32) -> Result<(i64, i64), FlowError> {
     let deadline = Instant::now() + VISIBLE;
     loop {
@@ -202,7 +204,8 @@ pub(super) fn ends_of(observer: &BaseConsumer<Logs>, topic: &str, partition: i32
             Err(error) => error,
         };
         let code = error.rdkafka_error_code();
-        // A topic that was just made, or a leader that just moved: known to one broker and not yet to another.
+        // A topic that was just made, or a leader that just moved: known to one broker and not yet
+        // to another.
         let moving =
             matches!(code, Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable));
         if !moving || Instant::now() >= deadline {

@@ -36,7 +36,8 @@ impl TopicsRead {
         lock(&self.0).get(partition).cloned()
     }
 
-    /// Whether a partition is read as one of another topic than this. One whose topic was not known is one of this.
+    /// Whether a partition is read as one of another topic than this. One whose topic was not known
+    /// is one of this.
     pub(super) fn is_other(&self, partition: &PartitionId, id: &TopicId) -> bool {
         let mut ids = lock(&self.0);
         ids.entry(partition.clone()).or_insert_with(|| id.clone()) != id
@@ -52,7 +53,8 @@ pub(super) struct Begin {
 }
 
 impl MemberContext {
-    /// How each partition begins, or why it does not, asked once. A partition alone fails with `offsets_lost`, or with `unknown_topic` when its topic is gone.
+    /// How each partition begins, or why it does not, asked once. A partition alone fails with
+    /// `offsets_lost`, or with `unknown_topic` when its topic is gone.
     pub(super) fn ask(
         &self,
         consumer: &BaseConsumer<Callbacks>,

@@ -53,8 +53,8 @@ fn committed_only(config: &KafkaConfig) -> Result<ClientConfig, FlowError> {
         .set("allow.auto.create.topics", "false")
         // What one consumer fetches ahead: the intake bounds what comes after it.
         .set("queued.max.messages.kbytes", "16384")
-        // So long is nothing fetched once that is reached. A busy router has used it up in a fraction of the default, a second,
-        // and would idle for the rest.
+        // So long is nothing fetched once that is reached. A busy router has used it up in a
+        // fraction of the default, a second, and would idle for the rest.
         .set("fetch.queue.backoff.ms", "50")
         // A partition that is new to a broker's fetch waits for the one under way: not for long.
         .set("fetch.wait.max.ms", "100");
@@ -81,12 +81,14 @@ pub(super) fn member(config: &KafkaConfig, group: &str) -> Result<ClientConfig, 
             client.set("group.protocol", "consumer");
         }
     }
-    // No `group.instance.id`: Kafka hands a static member's successor its assignment from memory, without a rebalance, and
-    // what its predecessor had given up in one that it did not live to finish then belongs to nobody, without end.
+    // No `group.instance.id`: Kafka hands a static member's successor its assignment from memory,
+    // without a rebalance, and what its predecessor had given up in one that it did not live to
+    // finish then belongs to nobody, without end.
     Ok(pass_through(client, config))
 }
 
-/// Reads partitions that it is told, and reports their ends. It belongs to no group, but librdkafka wants a name.
+/// Reads partitions that it is told, and reports their ends. It belongs to no group, but librdkafka
+/// wants a name.
 pub(super) fn reader(config: &KafkaConfig) -> Result<ClientConfig, FlowError> {
     let mut client = committed_only(config)?;
     client
@@ -115,7 +117,8 @@ pub(super) fn producer(config: &KafkaConfig) -> Result<ClientConfig, FlowError> 
         .set("compression.type", config.compression.as_str())
         .set("partitioner", "murmur2_random")
         .set("message.timeout.ms", config.message_timeout_ms.to_string())
-        // A topic that does not exist is an error after this time; one that was just made is found well within it.
+        // A topic that does not exist is an error after this time; one that was just made is found
+        // well within it.
         .set("topic.metadata.propagation.max.ms", "5000");
     Ok(pass_through(client, config))
 }

@@ -42,8 +42,9 @@ impl Records {
     }
 }
 
-/// The headers that can be read. rdkafka 0.39 panics on a header whose name is not UTF-8, and anybody who may publish
-/// can send one: it is left out, since losing it is better than losing the process at every restart.
+/// The headers that can be read. rdkafka 0.39 panics on a header whose name is not UTF-8, and
+/// anybody who may publish can send one: it is left out, since losing it is better than losing the
+/// process at every restart.
 fn message_headers(message: &BorrowedMessage<'_>) -> Headers {
     let mut headers = Headers::new();
     let Some(borrowed) = message.headers() else { return headers };
@@ -108,8 +109,8 @@ fn read_metadata(text: &str) -> (OwnerMark, Option<TopicId>) {
     (OwnerMark::parse(mark), TopicId::parse(id))
 }
 
-/// What was committed, if anything was. rdkafka 0.39 panics on metadata that is not UTF-8, and any tool may have
-/// committed it.
+/// What was committed, if anything was. rdkafka 0.39 panics on metadata that is not UTF-8, and any
+/// tool may have committed it.
 pub(super) fn committed(element: &TopicPartitionListElem<'_>) -> Option<Committed> {
     let Offset::Offset(offset) = element.offset() else { return None };
     let (mark, topic_id) = catch_unwind(AssertUnwindSafe(|| read_metadata(element.metadata()))).unwrap_or_default();

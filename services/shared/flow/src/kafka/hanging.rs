@@ -1,5 +1,6 @@
-//! Transactions that nobody ends: readers of committed records stand still at them, and so do members whose offsets they hold. Brokers end
-//! what clients leave open, but have been seen to forget it (KAFKA-20734).
+//! Transactions that nobody ends: readers of committed records stand still at them, and so do
+//! members whose offsets they hold. Brokers end what clients leave open, but have been seen to
+//! forget it (KAFKA-20734).
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How often to look whether it has.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Where a transaction is open now and stays so for longer than one may: the first offset that cannot be read. Blocks, as long as that
-/// where there is one.
+/// Where a transaction is open now and stays so for longer than one may: the first offset that
+/// cannot be read. Blocks, as long as that where there is one.
 pub(super) fn find(
     config: &KafkaConfig,
     observer: &BaseConsumer<Logs>,

@@ -1,10 +1,12 @@
-//! Why a member waits to be let into its group: the brokers' refusals, told once they have lasted a while.
+//! Why a member waits to be let into its group: the brokers' refusals, told once they have lasted a
+//! while.
 
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
-/// How long a refusal may last before it is told: members that leave or are replaced refuse for a moment.
+/// How long a refusal may last before it is told: members that leave or are replaced refuse for a
+/// moment.
 const WARNING_AFTER: Duration = Duration::from_secs(10);
 /// How often it is told again.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
-//! How far a group is behind, in earnest: transaction markers lie at the end of nearly every partition, so the offsets
-//! alone say 1 for ever. Where they differ, the partition is read from the committed offset on: an end without a record
-//! before it is no lag.
+//! How far a group is behind, in earnest: transaction markers lie at the end of nearly every
+//! partition, so the offsets alone say 1 for ever. Where they differ, the partition is read from
+//! the committed offset on: an end without a record before it is no lag.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -71,7 +71,8 @@ fn committed(
     Ok(committed)
 }
 
-/// Corrects the lag of each partition of one topic by its first record. One that does not answer keeps what it has.
+/// Corrects the lag of each partition of one topic by its first record. One that does not answer
+/// keeps what it has.
 fn look_for_records(
     config: &KafkaConfig,
     topic: &str,

@@ -1,7 +1,9 @@
-//! A member of a group on Kafka: a poll thread that reads and a commit thread that writes transactions.
+//! A member of a group on Kafka: a poll thread that reads and a commit thread that writes
+//! transactions.
 //!
-//! They share the [`Ownership`] and nothing else; the commit thread asks the consumer for the group's metadata, fresh
-//! for every transaction (KIP-447), so that the broker refuses a member that it has given up.
+//! They share the [`Ownership`] and nothing else; the commit thread asks the consumer for the
+//! group's metadata, fresh for every transaction (KIP-447), so that the broker refuses a member
+//! that it has given up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -39,7 +41,8 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     check_budgets(config, &request)?;
     let id = transactional_id(config, &request.group);
     let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms.into());
-    // Before anything is read: what an older run of this instance left open is over then, one way or the other.
+    // Before anything is read: what an older run of this instance left open is over then, one way
+    // or the other.
     let producer = Renewed::start(client::transactional(config, &id)?, transaction_timeout)?;
     let (events, received) = mpsc::unbounded_channel();
     let ownership = Arc::new(Ownership::default());
@@ -79,7 +82,8 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     Ok(Membership { events: received, committer: Arc::new(committer) })
 }
 
-/// A revocation may not outlast the group's patience, or it is pointless: the partitions are gone before it ends.
+/// A revocation may not outlast the group's patience, or it is pointless: the partitions are gone
+/// before it ends.
 fn check_budgets(config: &KafkaConfig, request: &JoinRequest) -> Result<(), FlowError> {
     let needed = request.drain_budget + Duration::from_millis(config.transaction_timeout_ms.into());
     if needed < Duration::from_millis(config.max_poll_interval_ms.into()) {
@@ -99,7 +103,8 @@ fn transactional_id(config: &KafkaConfig, group: &str) -> String {
     format!("{}.{group}.{instance}", config.transactional_id_prefix)
 }
 
-/// Names as they are; a prefix as the regular expression that librdkafka takes anything to be that starts with `^`.
+/// Names as they are; a prefix as the regular expression that librdkafka takes anything to be that
+/// starts with `^`.
 fn topic_patterns(subscription: &Subscription) -> Vec<String> {
     let escaped = |prefix: &String| {
         let literal =
@@ -169,7 +174,8 @@ struct Commits {
     producer: Renewed,
     ownership: Arc<Ownership>,
     topics_read: Arc<TopicsRead>,
-    /// The poll thread's: only it may drop the last one. None while the poll thread replaces it, and then nothing is owned.
+    /// The poll thread's: only it may drop the last one. None while the poll thread replaces it,
+    /// and then nothing is owned.
     consumer: Arc<Mutex<Weak<BaseConsumer<Callbacks>>>>,
     events: UnboundedSender<MemberEvent>,
 }
@@ -196,8 +202,8 @@ impl Commits {
     fn commit(&mut self, transaction: &Transaction) -> Result<Vec<PartitionId>, FlowError> {
         // Before the lock: it may take a while, and revocations wait for the lock.
         let producer = self.producer.ready()?;
-        // Before the lock, so that it is dropped after it: were this the last one, dropping it would leave the group,
-        // and that takes the lock.
+        // Before the lock, so that it is dropped after it: were this the last one, dropping it
+        // would leave the group, and that takes the lock.
         let consumer = lock(&self.consumer).upgrade();
         let owned = self.ownership.for_transaction();
         let (parts, stale): (Vec<&PartitionCommit>, Vec<&PartitionCommit>) = transaction

@@ -1,8 +1,9 @@
-//! Which partitions this member owns, under one lock that the transaction holds from its epoch check to its end.
+//! Which partitions this member owns, under one lock that the transaction holds from its epoch
+//! check to its end.
 //!
-//! The poll thread takes the same lock to give a partition away: so it waits for the transaction that is open, and no
-//! transaction of that partition can begin after it. What is read is looked up in a second map, which is never held
-//! long.
+//! The poll thread takes the same lock to give a partition away: so it waits for the transaction
+//! that is open, and no transaction of that partition can begin after it. What is read is looked up
+//! in a second map, which is never held long.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -42,8 +43,8 @@ impl Ownership {
         epochs
     }
 
-    /// Ends the epochs of these partitions, after the transaction that is open. `waiting` is called again and again
-    /// until that is over.
+    /// Ends the epochs of these partitions, after the transaction that is open. `waiting` is called
+    /// again and again until that is over.
     pub(crate) fn give_away(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
         let mut committable = loop {
             match self.committable.try_lock() {
@@ -62,7 +63,8 @@ impl Ownership {
         }
     }
 
-    /// The same for partitions that somebody else may own already: asks the open transaction to abort.
+    /// The same for partitions that somebody else may own already: asks the open transaction to
+    /// abort.
     pub(crate) fn lose(&self, partitions: &[PartitionId], waiting: &dyn Fn()) {
         self.losing.fetch_add(1, Ordering::AcqRel);
         self.give_away(partitions, waiting);

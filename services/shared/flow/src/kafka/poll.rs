@@ -1,5 +1,6 @@
-//! The poll thread: the only one that touches the consumer. It never blocks but in a revocation, and for a moment when the
-//! intake is full, so that the group always hears from this member, however long a document takes.
+//! The poll thread: the only one that touches the consumer. It never blocks but in a revocation,
+//! and for a moment when the intake is full, so that the group always hears from this member,
+//! however long a document takes.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -21,15 +22,16 @@ use crate::record::PartitionId;
 
 /// How long one poll waits for a record.
 const POLL: Duration = Duration::from_millis(100);
-/// The same while some partitions may not be read: so long can an intake be open before it is noticed.
+/// The same while some partitions may not be read: so long can an intake be open before it is
+/// noticed.
 const POLL_PAUSED: Duration = Duration::from_millis(20);
-/// How long a full intake is waited for before partitions are paused. A pause throws away what was fetched, and a stage that
-/// works has room again much sooner: after a transaction or two.
-/// Other topics wait with it, so not for long.
+/// How long a full intake is waited for before partitions are paused. A pause throws away what was
+/// fetched, and a stage that works has room again much sooner: after a transaction or two. Other
+/// topics wait with it, so not for long.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often a topic that is full is paused all the same while there are others. What was fetched comes out of the client in the
-/// order in which it went in, so that a topic with thousands of records there stands before the others until a pause takes
-/// them away.
+/// How often a topic that is full is paused all the same while there are others. What was fetched
+/// comes out of the client in the order in which it went in, so that a topic with thousands of
+/// records there stands before the others until a pause takes them away.
 const TURN: Duration = Duration::from_secs(2);
 /// How long to wait for the log line that names the partition of an error. It comes with the error.
 const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,8 +91,9 @@ pub(super) fn run(consumers: &Consumers, mut consumer: Arc<BaseConsumer<Callback
 enum Ended {
     /// The member closes.
     Closing,
-    /// It would never read some partition again: only another one does. librdkafka 2.12 ignores the leaders of a topic that was
-    /// made again as long as their epochs are below those of the old one.
+    /// It would never read some partition again: only another one does. librdkafka 2.12 ignores the
+    /// leaders of a topic that was made again as long as their epochs are below those of the old
+    /// one.
     Stuck,
 }
 
@@ -114,7 +117,8 @@ fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &
             None => {}
             Some(Ok(message)) => {
                 let record = records.record(&message);
-                // Not ours any more: what was fetched before a revocation may still come out of the client.
+                // Not ours any more: what was fetched before a revocation may still come out of the
+                // client.
                 if let Some(epoch) = context.ownership.epoch(&record.partition_id()) {
                     intake.take(&record.topic, Load::of(&record));
                     context.send(MemberEvent::Record { record, epoch });
@@ -142,7 +146,8 @@ fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &
     Ended::Closing
 }
 
-/// Gives all partitions back, drained and committed as for any other revocation, and leaves the group.
+/// Gives all partitions back, drained and committed as for any other revocation, and leaves the
+/// group.
 fn leave(consumer: &BaseConsumer<Callbacks>, context: &MemberContext) {
     consumer.unsubscribe();
     let deadline = Instant::now() + context.revoke_patience + ASK_TIMEOUT;
@@ -152,7 +157,8 @@ fn leave(consumer: &BaseConsumer<Callbacks>, context: &MemberContext) {
     }
 }
 
-/// Returns once the intake is not full, or more than full keeps it closed, or it is over, or `patience` is.
+/// Returns once the intake is not full, or more than full keeps it closed, or it is over, or
+/// `patience` is.
 fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool) {
     let began = Instant::now();
     while intake.is_merely_full() && !is_over() && began.elapsed() < patience {
@@ -162,8 +168,9 @@ fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool
 
 /// What the consumer was told not to read.
 ///
-/// librdkafka remembers that for as long as it lives: a partition that was paused when it left is still paused when it comes
-/// back. So nothing is forgotten here when partitions leave, and only what was paused is ever resumed.
+/// librdkafka remembers that for as long as it lives: a partition that was paused when it left is
+/// still paused when it comes back. So nothing is forgotten here when partitions leave, and only
+/// what was paused is ever resumed.
 struct Paused {
     partitions: HashSet<PartitionId>,
     /// Whether one of them is ours.
@@ -223,7 +230,8 @@ fn offsets_lost(context: &MemberContext) -> FlowError {
     FlowError::OffsetsLost { group: context.group.clone(), place: "one of its partitions".to_owned(), detail }
 }
 
-/// What a consumer's error ends; `None`: it passes by itself. An error that a log line is going to explain is noted.
+/// What a consumer's error ends; `None`: it passes by itself. An error that a log line is going to
+/// explain is noted.
 fn failure(context: &MemberContext, error: &KafkaError, unexplained: &mut Option<Instant>) -> Option<FlowError> {
     let code = error.rdkafka_error_code();
     if matches!(error, KafkaError::MessageConsumptionFatal(_)) || code == Some(RDKafkaErrorCode::PollExceeded) {
@@ -238,8 +246,9 @@ fn failure(context: &MemberContext, error: &KafkaError, unexplained: &mut Option
         lock(&context.joining).note(code, Instant::now());
     }
     if code == Some(RDKafkaErrorCode::BadCompression) {
-        // The client names neither place nor size, and asks for the same batch again: its partition stands still, the others
-        // go on. What a batch may have in it the broker checks only for topics with compression.type=uncompressed.
+        // The client names neither place nor size, and asks for the same batch again: its partition
+        // stands still, the others go on. What a batch may have in it the broker checks only for
+        // topics with compression.type=uncompressed.
         error!(
             group = context.group,
             code = "batch_unreadable",

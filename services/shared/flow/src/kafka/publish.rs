@@ -33,7 +33,8 @@ impl Publisher {
         for (output, delivery) in outputs.iter().zip(deliveries) {
             let delivered = delivery.await.map_err(|_| FlowError::Closed)?;
             if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut), _)) = &delivered {
-                // It may never find its broker again (see `transaction::Renewed`): the next write has a new one.
+                // It may never find its broker again (see `transaction::Renewed`): the next write
+                // has a new one.
                 self.producer.lock().await.take();
             }
             let delivered = delivered.map_err(|(error, _)| refused(output, &error))?;

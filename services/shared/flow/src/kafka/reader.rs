@@ -1,9 +1,10 @@
 //! Reads one topic from a start on, and follows it: a thread that polls, and a bounded channel.
 //!
-//! **Where the end is.** Offsets do not tell, since transaction markers lie behind the last record. librdkafka says
-//! "end of partition" once when it gets there, and says it again after a seek. So the thread seeks, every few seconds
-//! and when asked, in the partitions that were at their end; when each has said so since, everything that was committed
-//! when it began has been read. A broker that does not answer says nothing, and the reader grows old, as it must.
+//! **Where the end is.** Offsets do not tell, since transaction markers lie behind the last record.
+//! librdkafka says "end of partition" once when it gets there, and says it again after a seek. So
+//! the thread seeks, every few seconds and when asked, in the partitions that were at their end;
+//! when each has said so since, everything that was committed when it began has been read. A broker
+//! that does not answer says nothing, and the reader grows old, as it must.
 //!
 //! **A topic that is deleted and made again** is read from its beginning, by another client: see
 //! [`topic_id`](super::topic_id).

@@ -1,5 +1,5 @@
-//! What happens when partitions come and go. Called by librdkafka on the poll thread, and nothing goes on there until
-//! it returns: that is what makes a revocation wait for its work.
+//! What happens when partitions come and go. Called by librdkafka on the poll thread, and nothing
+//! goes on there until it returns: that is what makes a revocation wait for its work.
 //!
 //! ```text
 //!   assign:  read committed offsets ─▶ start each partition there ─▶ new epochs ─▶ tell the stage
@@ -35,8 +35,8 @@ use crate::record::PartitionId;
 
 /// How often a wait on this thread says that it is alive.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
-/// How long to ask for committed offsets. A pending transaction of the last owner is waited for, and its coordinator
-/// ends it in less.
+/// How long to ask for committed offsets. A pending transaction of the last owner is waited for,
+/// and its coordinator ends it in less.
 const ASSIGN_PATIENCE: Duration = Duration::from_secs(90);
 
 /// The poll thread's side of a member.
@@ -176,7 +176,8 @@ impl MemberContext {
     }
 }
 
-/// What the consumer calls: the log lines and rebalances of one client. A member may have one after the other.
+/// What the consumer calls: the log lines and rebalances of one client. A member may have one after
+/// the other.
 pub(super) struct Callbacks(pub(super) Arc<MemberContext>);
 
 impl MemberContext {
@@ -188,7 +189,8 @@ impl MemberContext {
             return;
         }
         if facility == "MAXPOLL" {
-            // The partitions are somebody else's already; a process that could not poll for that long hangs.
+            // The partitions are somebody else's already; a process that could not poll for that
+            // long hangs.
             let detail = message.to_owned();
             self.send(MemberEvent::Failed(FlowError::Client { doing: "polling in time", detail }));
         }

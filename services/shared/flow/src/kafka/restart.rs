@@ -8,8 +8,8 @@
 //!                                                                            └ nobody can know: stopped, and told
 //! ```
 //!
-//! What the stage still commits on the way carries the id of the old topic, so whoever takes the partition over tells it
-//! from an offset of the new one.
+//! What the stage still commits on the way carries the id of the old topic, so whoever takes the
+//! partition over tells it from an offset of the new one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::MutexGuard;
@@ -133,7 +133,8 @@ impl MemberContext {
         lock(&self.reading)
     }
 
-    /// Takes partitions out of reading that the client's log lines tell of. To be called before a record is handed out.
+    /// Takes partitions out of reading that the client's log lines tell of. To be called before a
+    /// record is handed out.
     pub(super) fn follow_lines(&self) {
         let (told, out_of_range) = {
             let reading = &mut *self.reading();
@@ -183,8 +184,8 @@ impl MemberContext {
         }
     }
 
-    /// Moves on what is being read anew, and says from time to time what is stopped. Asks the brokers where something is due, and
-    /// otherwise does not block.
+    /// Moves on what is being read anew, and says from time to time what is stopped. Asks the
+    /// brokers where something is due, and otherwise does not block.
     pub(super) fn move_restarts(&self, consumer: &BaseConsumer<Callbacks>) {
         let restarts = {
             let reading = &mut *self.reading();
@@ -259,7 +260,8 @@ impl MemberContext {
             );
             Counter::LogRestarts.increment(&[&self.group, why.as_str()]);
         }
-        // What was committed in another log is to be committed again, and says nothing about who died with this one.
+        // What was committed in another log is to be committed again, and says nothing about who
+        // died with this one.
         let is_known = matches!(begin.start, Start::Known(_));
         let committed = begin.committed.filter(|_| is_known).map(|committed| committed.mark);
         self.topics_read.set(&partition, begin.topic_id);

@@ -1,5 +1,5 @@
-//! Where reading a partition starts: decided from what the group committed, which topic that was, and where the log begins and
-//! ends now.
+//! Where reading a partition starts: decided from what the group committed, which topic that was,
+//! and where the log begins and ends now.
 //!
 //! | committed | topic | log | reading starts |
 //! | --- | --- | --- | --- |
@@ -24,7 +24,8 @@ pub(super) struct Committed {
     pub(super) offset: i64,
     /// How the owner stood to the partition.
     pub(super) mark: OwnerMark,
-    /// The topic in which it was committed; `None` when the brokers have no ids, or another tool committed it.
+    /// The topic in which it was committed; `None` when the brokers have no ids, or another tool
+    /// committed it.
     pub(super) topic_id: Option<TopicId>,
 }
 
@@ -84,7 +85,8 @@ impl Start {
         }
     }
 
-    /// Decides. Whatever the group reads again it also commits again: what it committed before counts for nothing.
+    /// Decides. Whatever the group reads again it also commits again: what it committed before
+    /// counts for nothing.
     ///
     /// # Errors
     /// `offsets_lost`: nobody can know.

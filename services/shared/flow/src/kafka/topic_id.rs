@@ -1,11 +1,11 @@
-//! Which topic a name stands for. Kafka gives each topic an id (KIP-516): one that is deleted and made again under the
-//! same name has another, and its offsets begin anew.
+//! Which topic a name stands for. Kafka gives each topic an id (KIP-516): one that is deleted and
+//! made again under the same name has another, and its offsets begin anew.
 //!
-//! rdkafka 0.39 has no call that tells ids, and librdkafka 2.12 goes on at the old offset when the id of a topic changes.
-//! But it logs what it learns, in debug lines of the context `topic`: some per partition when its metadata is
-//! refreshed, none per record. A line stands in the client's queue before the first record that is fetched after it. So
-//! nothing of a new topic is handed out before its id is known here. The contract tests hold the texts of these lines on
-//! a real broker.
+//! rdkafka 0.39 has no call that tells ids, and librdkafka 2.12 goes on at the old offset when the
+//! id of a topic changes. But it logs what it learns, in debug lines of the context `topic`: some
+//! per partition when its metadata is refreshed, none per record. A line stands in the client's
+//! queue before the first record that is fetched after it. So nothing of a new topic is handed out
+//! before its id is known here. The contract tests hold the texts of these lines on a real broker.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +25,8 @@ use crate::record::PartitionId;
 
 /// How long to wait for one more log line of a client that has answered.
 const LINE_TIMEOUT: Duration = Duration::from_millis(2);
-/// How librdkafka writes the id of a topic that has none: its brokers are older than Kafka 2.8, or it is not known yet.
+/// How librdkafka writes the id of a topic that has none: its brokers are older than Kafka 2.8, or
+/// it is not known yet.
 const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// The id of one topic, as Kafka's own tools write it.
@@ -66,7 +67,8 @@ pub(super) enum Line {
         /// Whether this client knew it under another id before.
         changed: bool,
     },
-    /// The client does not follow the leader of a partition, since it has seen a later leader epoch.
+    /// The client does not follow the leader of a partition, since it has seen a later leader
+    /// epoch.
     LeaderIgnored {
         /// The topic's name.
         topic: String,

@@ -6,9 +6,10 @@
 //!                                                    fatal ──▶ Err, class Fatal: only a new process helps
 //! ```
 //!
-//! Every call says what its error asks for: fatal, abort, or the same call again. Commit and abort are called without a
-//! timeout, as librdkafka recommends: any other leaves its state and the coordinator's apart. Both wait for delivery
-//! reports, so these are served by a thread of their own: nobody else would while the call blocks.
+//! Every call says what its error asks for: fatal, abort, or the same call again. Commit and abort
+//! are called without a timeout, as librdkafka recommends: any other leaves its state and the
+//! coordinator's apart. Both wait for delivery reports, so these are served by a thread of their
+//! own: nobody else would while the call blocks.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,13 +46,16 @@ pub(super) struct TransactionalProducer {
     has_aborted: Cell<bool>,
 }
 
-/// A transactional id and the client that holds it: another one, and with it another epoch, after a transaction was aborted and
-/// after a connection broke or a request timed out. While the brokers are away it does not start.
+/// A transactional id and the client that holds it: another one, and with it another epoch, after a
+/// transaction was aborted and after a connection broke or a request timed out. While the brokers
+/// are away it does not start.
 ///
-/// - A request that was under way then may still reach its broker, and enter the next transaction of the same epoch: an older
-///   offset over a newer one. Kafka 4 gives each transaction an epoch of its own (KIP-890), but not to librdkafka 2.12.
-/// - Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka 2.12 may never learn of the
-///   next one, and no record of that client would be delivered again (confluentinc/librdkafka#5430).
+/// - A request that was under way then may still reach its broker, and enter the next transaction
+///   of the same epoch: an older offset over a newer one. Kafka 4 gives each transaction an epoch
+///   of its own (KIP-890), but not to librdkafka 2.12.
+/// - Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka
+///   2.12 may never learn of the next one, and no record of that client would be delivered again
+///   (confluentinc/librdkafka#5430).
 pub(super) struct Renewed {
     config: ClientConfig,
     transaction_timeout: Duration,
@@ -70,7 +74,8 @@ impl Renewed {
     /// # Errors
     /// A new one is needed and cannot be started: class Retry while the brokers are away.
     pub(super) fn ready(&mut self) -> Result<&TransactionalProducer, FlowError> {
-        // The old one goes first: were it to notice that it is fenced, that would look like somebody else's doing.
+        // The old one goes first: were it to notice that it is fenced, that would look like
+        // somebody else's doing.
         if self.producer.take_if(|producer| producer.is_spent()).is_some() {
             info!("a transaction was aborted, or a connection broke: the Kafka producer is replaced");
         }
@@ -81,7 +86,8 @@ impl Renewed {
         Ok(self.producer.insert(producer))
     }
 
-    /// Fails when the client is beyond repair: somebody else has its id, or no other is going to take its place.
+    /// Fails when the client is beyond repair: somebody else has its id, or no other is going to
+    /// take its place.
     pub(super) fn check(&self, doing: &'static str) -> Result<(), FlowError> {
         let Some(producer) = &self.producer else { return Ok(()) };
         match producer.check(doing) {
@@ -104,7 +110,8 @@ enum Broken {
 }
 
 impl TransactionalProducer {
-    /// Takes over the id: fences an older holder and ends its open transaction, before this returns.
+    /// Takes over the id: fences an older holder and ends its open transaction, before this
+    /// returns.
     pub(super) fn start(config: &ClientConfig, transaction_timeout: Duration) -> Result<Self, FlowError> {
         let producer: ThreadedProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
@@ -129,7 +136,8 @@ impl TransactionalProducer {
         self.has_aborted.get() || self.producer.context().is_shaken.load(Ordering::Acquire)
     }
 
-    /// Writes all outputs and moves the offsets, or neither. `abandon` is asked on the way whether to abort.
+    /// Writes all outputs and moves the offsets, or neither. `abandon` is asked on the way whether
+    /// to abort.
     pub(super) fn run(
         &self,
         outputs: &[&Output],
@@ -164,12 +172,14 @@ impl TransactionalProducer {
         match self.call("aborting", || self.producer.abort_transaction(Timeout::Never)) {
             Ok(()) => error,
             Err(Broken::Fatal(fenced @ FlowError::Fenced { .. })) => fenced,
-            // Nobody asked for a commit: the client that takes this one's place ends whatever is open before it begins.
+            // Nobody asked for a commit: the client that takes this one's place ends whatever is
+            // open before it begins.
             Err(Broken::Abort(second) | Broken::Fatal(second)) if !may_be_committed => {
                 warn!(%error, %second, "cannot abort: left to the next Kafka producer");
                 error
             }
-            // Perhaps committed: only the group's offsets tell, and they are read by whoever joins next.
+            // Perhaps committed: only the group's offsets tell, and they are read by whoever joins
+            // next.
             Err(Broken::Abort(second) | Broken::Fatal(second)) => {
                 let detail = format!("cannot abort after: {error}; because: {second}");
                 FlowError::Client { doing: "aborting", detail }
@@ -215,7 +225,8 @@ impl TransactionalProducer {
         }
     }
 
-    /// Waits until every output is acknowledged. The client gives up on each by itself, after `message.timeout.ms`.
+    /// Waits until every output is acknowledged. The client gives up on each by itself, after
+    /// `message.timeout.ms`.
     fn deliver(&self, outputs: &[&Output], abandon: &dyn Fn() -> bool) -> Result<(), Broken> {
         while self.producer.in_flight_count() > 0 {
             if abandon() {
@@ -272,7 +283,8 @@ impl TransactionalProducer {
     }
 }
 
-/// Which outputs of the open transaction were not delivered, and whether anything went wrong with the client's connections.
+/// Which outputs of the open transaction were not delivered, and whether anything went wrong with
+/// the client's connections.
 #[derive(Debug, Default)]
 struct Deliveries {
     failures: Mutex<Vec<(usize, RDKafkaErrorCode)>>,
@@ -286,8 +298,8 @@ impl Deliveries {
     }
 }
 
-/// A failure that explains the others, rather than being explained by them. Which output of a batch is to blame it does
-/// not tell: a broker refuses a batch as a whole.
+/// A failure that explains the others, rather than being explained by them. Which output of a batch
+/// is to blame it does not tell: a broker refuses a batch as a whole.
 fn root_cause(failures: &[(usize, RDKafkaErrorCode)]) -> Option<(usize, RDKafkaErrorCode)> {
     let consequence = |code: RDKafkaErrorCode| {
         matches!(
@@ -305,8 +317,8 @@ fn abandoned() -> Broken {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // A connection that broke, a request that timed out. One that cannot be made is another matter: a broker that is away for
-        // hours is tried again and again.
+        // A connection that broke, a request that timed out. One that cannot be made is another
+        // matter: a broker that is away for hours is tried again and again.
         if facility == "REQTMOUT" || facility == "FAIL" && message.contains("in state UP") {
             self.is_shaken.store(true, Ordering::Release);
         }

@@ -1,15 +1,17 @@
 //! What a member has read and not yet settled: how much in all, and how much of each topic.
 //!
-//! **Shares.** A topic whose records stay long (they wait for room somewhere, or somebody published a million of them)
-//! must not keep the others out. So a topic is shut as soon as it holds [`ALPHA`] times what is still free, the rule of
-//! dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches",
-//! IEEE/ACM Transactions on Networking 6(2), 1998). Topics that want more than their share come to hold the same, those
-//! that want less have what they want, and something always stays free for one that comes: of a limit C, n greedy topics
-//! hold `2C / (1 + 2n)` each. A topic that holds nothing is always let in, with one record, however large. Where
-//! only one topic is assigned there is nobody to keep out, and it may have all.
+//! **Shares.** A topic whose records stay long (they wait for room somewhere, or somebody published
+//! a million of them) must not keep the others out. So a topic is shut as soon as it holds
+//! [`ALPHA`] times what is still free, the rule of dynamic thresholds (Choudhury and Hahne,
+//! "Dynamic queue length thresholds for shared-memory packet switches", IEEE/ACM Transactions on
+//! Networking 6(2), 1998). Topics that want more than their share come to hold the same, those that
+//! want less have what they want, and something always stays free for one that comes: of a limit C,
+//! n greedy topics hold `2C / (1 + 2n)` each. A topic that holds nothing is always let in, with one
+//! record, however large. Where only one topic is assigned there is nobody to keep out, and it may
+//! have all.
 //!
-//! **Hysteresis.** A topic that was shut opens again at half of what it held then: a log's pause may be costly (Kafka's
-//! client throws away what it has fetched).
+//! **Hysteresis.** A topic that was shut opens again at half of what it held then: a log's pause
+//! may be costly (Kafka's client throws away what it has fetched).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +22,8 @@ use tokio::sync::futures::Notified;
 
 use crate::record::Record;
 
-/// How many times what is free one topic may hold. More serves one greedy topic better, and leaves less for the next.
+/// How many times what is free one topic may hold. More serves one greedy topic better, and leaves
+/// less for the next.
 pub(crate) const ALPHA: usize = 2;
 
 /// An amount of records and of the bytes of records and outputs.
@@ -56,8 +59,8 @@ impl Load {
     }
 }
 
-/// Bounds what a member has read and not yet settled. Shared by the log, which counts in what it reads, and the stage,
-/// which counts it out.
+/// Bounds what a member has read and not yet settled. Shared by the log, which counts in what it
+/// reads, and the stage, which counts it out.
 #[derive(Debug)]
 pub struct Intake {
     limit: Load,
@@ -185,7 +188,8 @@ impl Intake {
         self.lock().held
     }
 
-    /// Ends when the intake may have opened for some topic. Registers nothing before it is polled or enabled.
+    /// Ends when the intake may have opened for some topic. Registers nothing before it is polled
+    /// or enabled.
     pub fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
@@ -204,7 +208,8 @@ impl Intake {
         }
     }
 
-    /// Opens and shuts what is to be, after something was counted out or the number of topics changed.
+    /// Opens and shuts what is to be, after something was counted out or the number of topics
+    /// changed.
     fn judge(&self, state: &mut State) {
         let (free, shared) = (self.limit.less(state.held), state.shared);
         for share in state.topics.values_mut() {
@@ -238,8 +243,8 @@ impl Share {
         }
     }
 
-    /// Whether a topic that was shut holds no more than half of what it held then: it held `ALPHA` times what was free,
-    /// and what it let go is free now too.
+    /// Whether a topic that was shut holds no more than half of what it held then: it held `ALPHA`
+    /// times what was free, and what it let go is free now too.
     fn is_under(&self, free: Load, shared: bool) -> bool {
         let (share, of_free) = if shared { (ALPHA + 2, ALPHA) } else { (1, 1) };
         let under = |held: usize, free: usize| held.saturating_mul(share) <= free.saturating_mul(of_free);

@@ -1,5 +1,5 @@
-//! The mark that an owner commits beside an offset. Whoever takes the partition over learns from the
-//! mark whether the last owner died, and how often that happened without any progress.
+//! The mark that an owner commits beside an offset. Whoever takes the partition over learns from
+//! the mark whether the last owner died, and how often that happened without any progress.
 //!
 //! ```text
 //!   Released ─▶ Owned ─died─▶ AfterOneCrash ─died─▶ Quarantine ─died─▶ Quarantine
@@ -9,9 +9,9 @@
 //!
 //! A death counts when a record was there to be processed and none of the partition was committed
 //! since the owner came: most deaths are the machine's fault, and a partition that moves on has no
-//! record that kills. Records that two owners in a row left unfinished are suspects: at most as many
-//! records as an owner has in process, and none that came later. A deadly record that is not among
-//! the suspects, behind others that ended before a slow one, is found later: the suspects are
+//! record that kills. Records that two owners in a row left unfinished are suspects: at most as
+//! many records as an owner has in process, and none that came later. A deadly record that is not
+//! among the suspects, behind others that ended before a slow one, is found later: the suspects are
 //! committed one by one.
 
 use std::fmt;
@@ -19,14 +19,16 @@ use std::fmt;
 /// What the owner of a partition was to it when it committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OwnerMark {
-    /// It gave the partition away in order. Also what is not of this crate: offsets that were set by hand.
+    /// It gave the partition away in order. Also what is not of this crate: offsets that were set
+    /// by hand.
     #[default]
     Released,
     /// It worked on the partition.
     Owned,
     /// The same, and the owner before it had died.
     AfterOneCrash,
-    /// The same, and the two owners before it had died without getting anything done: the next records run alone.
+    /// The same, and the two owners before it had died without getting anything done: the next
+    /// records run alone.
     Quarantine {
         /// How many.
         records: usize,
@@ -36,8 +38,8 @@ pub enum OwnerMark {
 }
 
 impl OwnerMark {
-    /// What the next owner writes while it works, from `start` on in a partition that ends at `end`, when owners have
-    /// at most `window` records in process.
+    /// What the next owner writes while it works, from `start` on in a partition that ends at
+    /// `end`, when owners have at most `window` records in process.
     pub(crate) fn taken_over(self, start: i64, end: i64, window: usize) -> Self {
         match self {
             // Nothing was there that could have killed anybody.
@@ -61,8 +63,8 @@ impl OwnerMark {
         }
     }
 
-    /// What an owner leaves that gives the partition away in order. Suspects stay suspect, but not when one of them is
-    /// given away while it runs: then it is slow, and kills nobody.
+    /// What an owner leaves that gives the partition away in order. Suspects stay suspect, but not
+    /// when one of them is given away while it runs: then it is slow, and kills nobody.
     pub(crate) fn given_away(self, alone_in_process: bool) -> Self {
         match self {
             Self::Quarantine { .. } if !alone_in_process => self,

@@ -23,20 +23,23 @@ pub struct StageConfig {
     pub group: String,
     /// What to read.
     pub subscription: Subscription,
-    /// Where rejected records go. `None`: rejections leave nothing but what [`super::Processor::rejected`] returns.
+    /// Where rejected records go. `None`: rejections leave nothing but what
+    /// [`super::Processor::rejected`] returns.
     pub dead_letters_topic: Option<String>,
     /// Where values go that are too large for a dead letter. `None`: such a record stops the stage.
     pub dead_letter_store: Option<Arc<dyn DeadLetterStore>>,
-    /// Where it is noted that a record runs alone, because processes died. `None`: such records run alone and none is
-    /// ever found guilty.
+    /// Where it is noted that a record runs alone, because processes died. `None`: such records run
+    /// alone and none is ever found guilty.
     pub attempt_markers: Option<Arc<dyn AttemptMarkers>>,
-    /// The largest output, framing included: a larger one turns its record into a rejection `output_too_large`, since
-    /// it would fail every transaction it is in.
+    /// The largest output, framing included: a larger one turns its record into a rejection
+    /// `output_too_large`, since it would fail every transaction it is in.
     pub max_output_bytes: usize,
-    /// How many records are processed at once; where several topics are read, one alone has two thirds of these places.
+    /// How many records are processed at once; where several topics are read, one alone has two
+    /// thirds of these places.
     pub max_in_flight: usize,
-    /// How many records are held in all: waiting for their key, in process, or finished and waiting for an earlier one.
-    /// Shared by topics as [`crate::member::Intake`] says: one alone among several has two thirds.
+    /// How many records are held in all: waiting for their key, in process, or finished and waiting
+    /// for an earlier one. Shared by topics as [`crate::member::Intake`] says: one alone among
+    /// several has two thirds.
     pub max_held: usize,
     /// How many bytes of records and outputs are held in all.
     pub max_in_flight_bytes: usize,
@@ -44,7 +47,8 @@ pub struct StageConfig {
     pub commit_interval: Duration,
     /// How long a revocation or a shutdown waits for work in flight.
     pub drain_budget: Duration,
-    /// How often a record is tried again in place after a failure of its own, before it is re-enqueued.
+    /// How often a record is tried again in place after a failure of its own, before it is
+    /// re-enqueued.
     pub record_retries: u32,
     /// How often a record is delivered in all, re-enqueued copies included, before it is rejected.
     pub max_attempts: u32,
@@ -56,7 +60,8 @@ pub struct StageConfig {
     pub reject_breaker: Option<RejectBreaker>,
 }
 
-/// Stops the stage when so large a share of the last records was rejected that the fault is probably ours.
+/// Stops the stage when so large a share of the last records was rejected that the fault is
+/// probably ours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RejectBreaker {
     /// How many of the last records count; it does not trip before it has seen that many.
@@ -72,7 +77,8 @@ impl Default for RejectBreaker {
 }
 
 impl StageConfig {
-    /// A stage of this name, group and subscription, with defaults for the rest: no dead letters yet.
+    /// A stage of this name, group and subscription, with defaults for the rest: no dead letters
+    /// yet.
     pub fn new(name: impl Into<String>, group: impl Into<String>, subscription: Subscription) -> Self {
         Self {
             name: name.into(),

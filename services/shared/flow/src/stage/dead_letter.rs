@@ -45,7 +45,8 @@ impl Kept {
     }
 }
 
-/// The output for a rejected record. The same rejection gives the same id, however often the record is delivered.
+/// The output for a rejected record. The same rejection gives the same id, however often the record
+/// is delivered.
 pub(crate) fn output(
     stage: &str,
     topic: &str,
@@ -93,7 +94,8 @@ pub(crate) fn output(
         .header(TRACEPARENT, delivery.trace.to_header()))
 }
 
-/// A copy of the record for the tail of its own topic and partition, with one delivery more and its origin kept.
+/// A copy of the record for the tail of its own topic and partition, with one delivery more and its
+/// origin kept.
 pub(crate) fn requeued(delivery: &Delivery) -> Output {
     let record = &delivery.record;
     let mut headers = record.headers.clone();

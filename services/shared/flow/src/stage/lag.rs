@@ -10,8 +10,8 @@ use super::work::Context;
 use crate::log::Log;
 use crate::record::PartitionId;
 
-/// Measures the lag of these partitions beside the loop, since the answer may take its time. Dropping the handle gives
-/// it up.
+/// Measures the lag of these partitions beside the loop, since the answer may take its time.
+/// Dropping the handle gives it up.
 pub(super) fn measure(log: Arc<dyn Log>, context: Arc<Context>, owned: Vec<PartitionId>) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
         match log.group_lag(&context.config.group).await {

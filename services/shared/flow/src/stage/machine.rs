@@ -10,8 +10,8 @@
 //!   Lost ──▶ forgotten                                   finished ◀──Aborted── in transaction ──Committed──▶ settled
 //! ```
 //!
-//! Between events, [`Machine::turn`] starts what may start, moves drains on, and begins a transaction
-//! when one is due. Several events may come before one turn.
+//! Between events, [`Machine::turn`] starts what may start, moves drains on, and begins a
+//! transaction when one is due. Several events may come before one turn.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -12,17 +12,19 @@ use crate::record::{Output, Position, Record};
 
 /// Turns one record into outputs.
 ///
-/// It may run for any number of records at once, though never for two of one key, and more than once for the same
-/// record: after a crash, a rebalance or a retry. Its outputs enter the log exactly once; what else it does must bear
-/// repetition.
+/// It may run for any number of records at once, though never for two of one key, and more than
+/// once for the same record: after a crash, a rebalance or a retry. Its outputs enter the log
+/// exactly once; what else it does must bear repetition.
 #[async_trait]
 pub trait Processor: Send + Sync + 'static {
-    /// Processes one record. A panic counts as a retry of scope [`Scope::Record`] with the code `processor_panicked`.
+    /// Processes one record. A panic counts as a retry of scope [`Scope::Record`] with the code
+    /// `processor_panicked`.
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError>;
 
-    /// What a rejection leaves beside its dead letter, such as the failed outcome; it enters the log together with the
-    /// dead letter. Called again until it succeeds when it asks for a retry of scope [`Scope::Dependency`]; after any
-    /// other failure, and the usual retries in place, the dead letter goes alone and says so.
+    /// What a rejection leaves beside its dead letter, such as the failed outcome; it enters the
+    /// log together with the dead letter. Called again until it succeeds when it asks for a retry
+    /// of scope [`Scope::Dependency`]; after any other failure, and the usual retries in place, the
+    /// dead letter goes alone and says so.
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
         let _ = (delivery, rejection);
         Ok(Vec::new())
@@ -36,15 +38,18 @@ pub struct Delivery {
     pub record: Record,
     /// Earlier deliveries that ended in a re-enqueueing: the header `precis-attempts`.
     pub attempts: u32,
-    /// The span of this processing: a child of what the record's `traceparent` names, or a new trace.
+    /// The span of this processing: a child of what the record's `traceparent` names, or a new
+    /// trace.
     pub trace: TraceContext,
-    /// Cancelled when the result is no longer wanted, because the partition is gone or the stage has stopped waiting:
-    /// return soon, whatever is returned is dropped. It is not cancelled while a stage that shuts down still waits.
+    /// Cancelled when the result is no longer wanted, because the partition is gone or the stage
+    /// has stopped waiting: return soon, whatever is returned is dropped. It is not cancelled while
+    /// a stage that shuts down still waits.
     pub shutdown: CancellationToken,
-    /// Cancelled when the record's partition begins to leave or the stage begins to stop, and no later than `shutdown`:
-    /// no more waiting. What is under way may finish, and is still wanted; a wait for something that is away, or for
-    /// room, should end, with [`StageError::dependency`]. A try that fails from now on is not made again: the record is
-    /// left to whoever comes next, as it is.
+    /// Cancelled when the record's partition begins to leave or the stage begins to stop, and no
+    /// later than `shutdown`: no more waiting. What is under way may finish, and is still wanted; a
+    /// wait for something that is away, or for room, should end, with [`StageError::dependency`]. A
+    /// try that fails from now on is not made again: the record is left to whoever comes next, as
+    /// it is.
     pub draining: CancellationToken,
 }
 
@@ -61,7 +66,8 @@ impl Delivery {
         Self { attempts: record.attempts(), trace, record, shutdown, draining }
     }
 
-    /// Where the first copy of this record lay: the same for a redelivery, a re-enqueued and a replayed record.
+    /// Where the first copy of this record lay: the same for a redelivery, a re-enqueued and a
+    /// replayed record.
     pub fn origin(&self) -> Position {
         self.record.origin()
     }
@@ -95,11 +101,11 @@ impl Rejection {
 /// How far a fault reaches, and so what to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Something that all records need is away (Kafka, S3, a provider): intake pauses, the record is tried again
-    /// without limit.
+    /// Something that all records need is away (Kafka, S3, a provider): intake pauses, the record
+    /// is tried again without limit.
     Dependency,
-    /// This record only: tried again a few times in place, then re-enqueued at the tail of its own topic a few times,
-    /// then rejected.
+    /// This record only: tried again a few times in place, then re-enqueued at the tail of its own
+    /// topic a few times, then rejected.
     Record,
 }
 
@@ -118,8 +124,9 @@ pub enum StageError {
         code: &'static str,
         /// What happened, for people.
         message: String,
-        /// Not before this time has passed, such as a provider's `Retry-After`. For scope [`Scope::Record`] never longer
-        /// than the stage's longest wait, since others wait behind the record.
+        /// Not before this time has passed, such as a provider's `Retry-After`. For scope
+        /// [`Scope::Record`] never longer than the stage's longest wait, since others wait behind
+        /// the record.
         after: Option<Duration>,
     },
     /// This process cannot go on: the stage stops, nothing of this record is committed.
@@ -162,26 +169,29 @@ impl StageError {
     }
 }
 
-/// Where the value of a dead letter goes that is too large for a record. A service gives its stage one; this crate
-/// knows of no object store.
+/// Where the value of a dead letter goes that is too large for a record. A service gives its stage
+/// one; this crate knows of no object store.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync + 'static {
-    /// Stores the value of a rejected record durably, for as long as dead letters are kept, and says where. Must bear
-    /// repetition. A [`StageError::Retry`] is tried again without limit.
+    /// Stores the value of a rejected record durably, for as long as dead letters are kept, and
+    /// says where. Must bear repetition. A [`StageError::Retry`] is tried again without limit.
     async fn store(&self, record: &Record, value: &[u8]) -> Result<BodyReference, StageError>;
 }
 
-/// Where it is noted that a record is about to run alone: outside of the process, which it may take with it. A service
-/// gives its stage one.
+/// Where it is noted that a record is about to run alone: outside of the process, which it may take
+/// with it. A service gives its stage one.
 #[async_trait]
 pub trait AttemptMarkers: Send + Sync + 'static {
-    /// Notes durably that this process begins the attempt. `false`: earlier processes began it and did not note that
-    /// they survived, as many as the store takes for proof. Must bear repetition: whoever asks twice in one process is told the same twice. Another copy of
-    /// the record, re-enqueued or replayed, is another record. A [`StageError::Retry`] is tried again without limit.
+    /// Notes durably that this process begins the attempt. `false`: earlier processes began it and
+    /// did not note that they survived, as many as the store takes for proof. Must bear repetition:
+    /// whoever asks twice in one process is told the same twice. Another copy of the record,
+    /// re-enqueued or replayed, is another record. A [`StageError::Retry`] is tried again without
+    /// limit.
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError>;
 
-    /// Notes durably that this process outlived the attempt, whatever came of it: who finds its marker later does not
-    /// take the record for a killer. Partitions are lost for other reasons than death.
+    /// Notes durably that this process outlived the attempt, whatever came of it: who finds its
+    /// marker later does not take the record for a killer. Partitions are lost for other reasons
+    /// than death.
     async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError>;
 }
 

@@ -1,4 +1,5 @@
-//! What to do about a failed record: a function of the error, of how often it was tried, and of the configuration.
+//! What to do about a failed record: a function of the error, of how often it was tried, and of the
+//! configuration.
 
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ pub(crate) struct Tries {
     pub(crate) deliveries: u32,
 }
 
-/// Decides. `jitter` is between 0 and 1: with many instances behind one failing dependency, equal waits would meet.
+/// Decides. `jitter` is between 0 and 1: with many instances behind one failing dependency, equal
+/// waits would meet.
 pub(crate) fn next_step(error: &StageError, tries: Tries, config: &StageConfig, jitter: f64) -> Step {
     match error {
         StageError::Reject(rejection) => Step::Reject(rejection.clone()),
@@ -44,7 +46,8 @@ pub(crate) fn next_step(error: &StageError, tries: Tries, config: &StageConfig, 
         }
         StageError::Retry { scope: Scope::Record, after, code, message } => {
             if tries.of_record < config.record_retries {
-                // The records behind it in its partition wait too: it may ask for no more than the longest wait.
+                // The records behind it in its partition wait too: it may ask for no more than the
+                // longest wait.
                 let after = after.map(|after| after.min(config.max_backoff));
                 return Step::Again { wait: wait(tries.of_record, after, config, jitter), scope: Scope::Record };
             }

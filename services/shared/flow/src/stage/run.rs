@@ -29,8 +29,8 @@ use crate::member::{Committer, Heartbeat, Intake, Load, MemberEvent};
 
 /// Bounds one transaction: readers of committed records wait behind an open one.
 const TRANSACTION_LIMIT: TransactionLimit = TransactionLimit { records: 4_000, bytes: 16 * 1024 * 1024 };
-/// Events that are handled in one turn: they share what a turn costs, and finished work does not wait
-/// long.
+/// Events that are handled in one turn: they share what a turn costs, and finished work does not
+/// wait long.
 const MAX_EVENTS_PER_TURN: usize = 256;
 /// How long leaving the group may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
-//! One record's way: process, try again, re-enqueue or reject. Runs as a task of its own beside the stage's loop, and
-//! ends with outputs, whatever happens: only a stopped stage or a partition that went leaves a record without any.
+//! One record's way: process, try again, re-enqueue or reject. Runs as a task of its own beside the
+//! stage's loop, and ends with outputs, whatever happens: only a stopped stage or a partition that
+//! went leaves a record without any.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,8 +110,8 @@ impl Context {
         self.reject(delivery, rejection).await
     }
 
-    /// The same for a record that two processes died with, while no other of these runs: if this one dies too, the
-    /// next finds the marker.
+    /// The same for a record that two processes died with, while no other of these runs: if this
+    /// one dies too, the next finds the marker.
     pub(crate) async fn drive_alone(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
         match self.is_first(delivery, Attempt::Process).await {
             Ok(true) => {
@@ -148,8 +149,8 @@ impl Context {
         .await
     }
 
-    /// Notes that the process lived on. Without the note, and without a commit, the record may later be taken for a
-    /// killer; waiting for the store would hold up what it led to.
+    /// Notes that the process lived on. Without the note, and without a commit, the record may
+    /// later be taken for a killer; waiting for the store would hold up what it led to.
     async fn survived(&self, delivery: &Arc<Delivery>, attempt: Attempt) {
         let Some(markers) = &self.config.attempt_markers else { return };
         if let Err(error) = markers.survived(&delivery.record, attempt).await {
@@ -210,8 +211,8 @@ impl Context {
         Ok(Finish::Rejected(with_trace(outputs, delivery), rejection.code))
     }
 
-    /// The dead letter: with its value in the store when it is too large for a record, and without key and headers when
-    /// these alone are. No record may be so large that it stops the stage.
+    /// The dead letter: with its value in the store when it is too large for a record, and without
+    /// key and headers when these alone are. No record may be so large that it stops the stage.
     async fn dead_letter(&self, delivery: &Arc<Delivery>, rejection: &Rejection) -> Result<Option<Output>, Ended> {
         let Some(topic) = &self.config.dead_letters_topic else { return Ok(None) };
         let build = |kept: Kept| {
@@ -219,7 +220,8 @@ impl Context {
         };
         let fits = |letter: &Output| letter.size_bytes() <= self.config.max_output_bytes;
         let size_bytes = delivery.record.size_bytes();
-        // Not even tried where it cannot fit: a record may be many times the limit, and a letter is a copy.
+        // Not even tried where it cannot fit: a record may be many times the limit, and a letter is
+        // a copy.
         if size_bytes <= self.config.max_output_bytes {
             let whole = build(Kept::default())?;
             if fits(&whole) {
@@ -242,8 +244,9 @@ impl Context {
         if fits(&letter) { Ok(Some(letter)) } else { build(Kept { value_ref, bare: true }).map(Some) }
     }
 
-    /// Where the value lies from now on. It is waited for as long as the store is away, since the bytes are nowhere else
-    /// but in the topic; a store that can never take them is not asked again.
+    /// Where the value lies from now on. It is waited for as long as the store is away, since the
+    /// bytes are nowhere else but in the topic; a store that can never take them is not asked
+    /// again.
     async fn store_value(
         &self,
         store: &Arc<dyn DeadLetterStore>,
@@ -266,9 +269,9 @@ impl Context {
         .await
     }
 
-    /// Tries until it succeeds, [`next_step`] says otherwise, or the partition leaves. Then nothing is waited for, not
-    /// even for the record's own sake: its waits may be as long as the drain budget, and its next owner tries it as
-    /// often as this one would have.
+    /// Tries until it succeeds, [`next_step`] says otherwise, or the partition leaves. Then nothing
+    /// is waited for, not even for the record's own sake: its waits may be as long as the drain
+    /// budget, and its next owner tries it as often as this one would have.
     async fn retry_until_done<T, F>(
         &self,
         delivery: &Arc<Delivery>,
@@ -346,13 +349,14 @@ impl Context {
     }
 }
 
-/// Runs a processor's future so that its panic is an error of this record. The panic's text stays in the process's own
-/// log: it may hold document text.
+/// Runs a processor's future so that its panic is an error of this record. The panic's text stays
+/// in the process's own log: it may hold document text.
 async fn guarded<T: Send + 'static>(
     future: impl Future<Output = Result<T, StageError>> + Send + 'static,
 ) -> Result<T, StageError> {
     let mut future = std::pin::pin!(future);
-    // Not a task of its own: one more for each record would be felt. After a panic the future is not polled again.
+    // Not a task of its own: one more for each record would be felt. After a panic the future is
+    // not polled again.
     std::future::poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
         polled.unwrap_or_else(|_| {

@@ -23,7 +23,8 @@ contract! {
     a_slow_record_that_is_given_away_in_order_again_and_again_is_not_suspected,
 }
 
-/// Starts the child again as often as it dies, until every record has its end; says how often it died.
+/// Starts the child again as often as it dies, until every record has its end; says how often it
+/// died.
 async fn run_until_done(log: &Arc<dyn Log>, copying: &Copying, total: usize) -> usize {
     let mut deaths = 0;
     loop {
@@ -92,7 +93,8 @@ async fn kills_from_outside_convict_nobody_as_long_as_the_partition_moves_on(wor
     for _ in 0..5 {
         let (child, _stdout) = start(&Orders::Copy(copying.clone()));
         let done = read_all(&log, &output).await.len();
-        // Killed in the midst of what is published meanwhile, but not before something was committed.
+        // Killed in the midst of what is published meanwhile, but not before something was
+        // committed.
         while read_all(&log, &output).await.len() == done || published < done + 50 {
             let more = (published..published + 20).map(|n| Output::to(&input).key(n.to_string()).value(n.to_string()));
             log.publish(more.collect()).await.unwrap();

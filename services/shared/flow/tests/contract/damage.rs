@@ -1,5 +1,5 @@
-//! The embedded log's file after something else wrote to it: the error says so and names the file, the file stays as it
-//! is, and no record is made up.
+//! The embedded log's file after something else wrote to it: the error says so and names the file,
+//! the file stays as it is, and no record is made up.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,7 +100,8 @@ async fn headers_that_nobody_wrote_are_told() {
     assert_eq!(error.code(), "log_corrupt", "{error}");
 }
 
-/// The write-ahead log is read up to the last commit that is whole: what was cut off is as if it had not been.
+/// The write-ahead log is read up to the last commit that is whole: what was cut off is as if it
+/// had not been.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_ahead_log_that_was_cut_gives_what_is_whole_of_it() {
     let world = World::embedded();
@@ -123,7 +124,8 @@ async fn a_write_ahead_log_that_was_cut_gives_what_is_whole_of_it() {
     drop(log);
 }
 
-/// Damage under a stage that runs: it ends with the error instead of going on with what it makes of the file.
+/// Damage under a stage that runs: it ends with the error instead of going on with what it makes of
+/// the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stage_over_a_damaged_file_ends_and_says_why() {
     let world = World::embedded();

@@ -65,7 +65,8 @@ async fn a_topic_whose_records_never_finish_leaves_room_for_another(world: World
 
 async fn a_flooded_topic_delays_another_by_a_bounded_number_of_its_records(world: World) {
     const FLOOD: usize = 8_000;
-    // What is held of the flood; on Kafka also what is processed of it, at most 600 a second, until it has to make way.
+    // What is held of the flood; on Kafka also what is processed of it, at most 600 a second, until
+    // it has to make way.
     let bound = if world.is_kafka() { 2_500 } else { 120 };
     let log = world.open().await;
     let (flooded, other, output) = topics(&world, &log).await;

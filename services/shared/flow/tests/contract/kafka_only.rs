@@ -151,7 +151,8 @@ async fn a_partition_that_was_not_read_when_it_left_is_read_when_it_comes_back()
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 4).await, world.topic(&log, "out", 1).await);
     publish_numbers(&log, &input, 200, 200).await;
-    // One flag for each member: as long as it is set, the store is away for it, and it reads nothing.
+    // One flag for each member: as long as it is set, the store is away for it, and it reads
+    // nothing.
     let start = |away: &Arc<AtomicBool>, log: &Arc<dyn Log>| {
         let (away, output) = (Arc::clone(away), output.clone());
         let processor = FromFn(move |delivery: Delivery| {
@@ -265,7 +266,7 @@ async fn a_transaction_that_nobody_ends_is_told_from_one_that_is_open() {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &world.config.kafka.brokers)
         .set("transactional.id", world.name("id"))
-        // To this house it hangs: far longer than its own may last.
+        // By the tests' settings it hangs: far longer than its own may last.
         .set("transaction.timeout.ms", "120000")
         .create()
         .unwrap();

@@ -1,7 +1,8 @@
-//! kill -9: a child process works, is killed without warning, and a new one goes on. Nothing that was acknowledged is
-//! lost, and no output appears twice.
+//! kill -9: a child process works, is killed without warning, and a new one goes on. Nothing that
+//! was acknowledged is lost, and no output appears twice.
 //!
-//! The child is this test program again, running the one test [`child`] with its orders in the environment.
+//! The child is this test program again, running the one test [`child`] with its orders in the
+//! environment.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -143,7 +144,8 @@ async fn a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing(world:
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 3).await, world.topic(&log, "out", 2).await);
     let mut total = 0;
-    // Killed as often as this, a partition may well make no progress three times, and no test could say whose fault it was.
+    // Killed as often as this, a partition may well make no progress three times, and no test could
+    // say whose fault it was.
     let orders = Orders::Copy(Copying::of(&world, &input, &output, None).await);
     let (mut kills, mut done) = (0, true);
     // A busy machine may do all of it between two kills: then there is more.
@@ -156,7 +158,8 @@ async fn a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing(world:
         }
         let (child, _output) = start(&orders);
         let before = read_all(&log, &output).await.len();
-        // Killed once it has committed something and, but for the last, before it has committed everything.
+        // Killed once it has committed something and, but for the last, before it has committed
+        // everything.
         until(|| async { read_all(&log, &output).await.len() > before || before == total }).await;
         if before < total {
             tokio::time::sleep(Duration::from_millis(rand::random::<u64>() % 60)).await;

@@ -1,4 +1,5 @@
-//! What is published is read, whole and in order; what is committed is visible all at once or never.
+//! What is published is read, whole and in order; what is committed is visible all at once or
+//! never.
 
 use std::time::Duration;
 
@@ -158,7 +159,8 @@ async fn a_reader_knows_when_it_has_everything(world: World) {
         }
     })
     .await;
-    // Something new: everything committed before the moment has been returned once the moment is reached.
+    // Something new: everything committed before the moment has been returned once the moment is
+    // reached.
     writer.commit(vec![Output::to(&topic).value("5")]).await.unwrap();
     let asked = Instant::now();
     reader.recheck_end();

@@ -1,8 +1,9 @@
 //! The contract of the log and the stage: one suite, run on every implementation.
 //!
-//! Each test is a function of a [`World`]; `contract!` makes a test of it for the embedded log, which always runs, and
-//! one for real Kafka, which is ignored without one: `PRECIS_TEST_KAFKA` names its bootstrap servers. What only one of
-//! them can show is in `embedded_only` and `kafka_only`.
+//! Each test is a function of a [`World`]; `contract!` makes a test of it for the embedded log,
+//! which always runs, and one for real Kafka, which is ignored without one: `PRECIS_TEST_KAFKA`
+//! names its bootstrap servers. What only one of them can show is in `embedded_only` and
+//! `kafka_only`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(missing_docs, reason = "the names of the tests say what they hold")]

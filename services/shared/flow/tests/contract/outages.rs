@@ -1,5 +1,5 @@
-//! Outages of an hour and records that go on failing, on a clock that jumps to the next thing that is due: how long they
-//! take is computed, not waited for.
+//! Outages of an hour and records that go on failing, on a clock that jumps to the next thing that
+//! is due: how long they take is computed, not waited for.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +55,8 @@ async fn an_hour_without_a_dependency_rejects_and_re_enqueues_nothing() {
     assert_eq!(log.read("in").len(), RECORDS, "no copy at the tail");
     let last = *succeeded.lock().unwrap().last().unwrap();
     assert!(last <= back + config.max_backoff + Duration::from_secs(1), "everything at once after it");
-    // The few that were in process ask twice a minute or a little oftener; the others wait in the log.
+    // The few that were in process ask twice a minute or a little oftener; the others wait in the
+    // log.
     let tries_each = 2 * (HOUR.as_secs() / config.max_backoff.as_secs()) as usize + 20;
     let asked = asked.load(Ordering::SeqCst);
     assert!(asked > 60 && asked <= config.max_in_flight * tries_each, "{asked} tries in an hour");
@@ -128,8 +129,8 @@ async fn a_bad_record_holds_its_partition_no_longer_than_its_bound() {
     assert!(waited <= bound + 2 * config.commit_interval, "those behind it waited for {waited:?}");
 }
 
-/// A log in memory that takes no time, and whose transactions after the first fail until a moment: a real one works by the real clock,
-/// and the simulated one would run away from it.
+/// A log in memory that takes no time, and whose transactions after the first fail until a moment:
+/// a real one works by the real clock, and the simulated one would run away from it.
 struct Timeless {
     state: Mutex<State>,
     changed: Notify,

@@ -1,4 +1,5 @@
-//! Records so large that not even their dead letter holds them: none of them may stop a stage, or hold it for ever.
+//! Records so large that not even their dead letter holds them: none of them may stop a stage, or
+//! hold it for ever.
 
 use std::sync::Arc;
 

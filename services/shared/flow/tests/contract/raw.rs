@@ -1,10 +1,11 @@
-//! One Kafka request by hand: no client library sends a header whose name is not UTF-8, but a broker takes it.
+//! One Kafka request by hand: no client library sends a header whose name is not UTF-8, but a
+//! broker takes it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Publishes one record with the value `0` and one header of this name to partition 0. Produce request, version 3:
-/// <https://kafka.apache.org/protocol#The_Messages_Produce>.
+/// Publishes one record with the value `0` and one header of this name to partition 0. Produce
+/// request, version 3: <https://kafka.apache.org/protocol#The_Messages_Produce>.
 pub(crate) async fn publish_header(broker: &str, topic: &str, name: &[u8]) {
     let batch = batch(name);
     let mut request = Vec::new();
@@ -44,7 +45,8 @@ fn batch(name: &[u8]) -> Vec<u8> {
     record.extend(name);
     varint(&mut record, -1);
     let mut checked = Vec::new();
-    // Attributes, last offset delta, first and last timestamp, no producer id, epoch or sequence, one record.
+    // Attributes, last offset delta, first and last timestamp, no producer id, epoch or sequence,
+    // one record.
     checked.extend(0_i16.to_be_bytes());
     checked.extend(0_i32.to_be_bytes());
     checked.extend(1_700_000_000_000_i64.to_be_bytes());

@@ -1,5 +1,5 @@
-//! A topic that is deleted and made again under the same name is another topic, on Kafka: all of it is read, whatever was
-//! read of the old one, and nothing else stands still for it.
+//! A topic that is deleted and made again under the same name is another topic, on Kafka: all of it
+//! is read, whatever was read of the old one, and nothing else stands still for it.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -57,7 +57,8 @@ fn two_topics(world: &World, one: &str, two: &str) -> StageConfig {
     StageConfig { subscription: Subscription::topics([one, two]), ..world.stage("unused") }
 }
 
-/// A processor that copies, and counts how often it was asked for records that hold a record back until the gate opens.
+/// A processor that copies, and counts how often it was asked for records that hold a record back
+/// until the gate opens.
 fn gated(output: &str, held: &'static str) -> (Arc<dyn Processor>, Arc<Semaphore>, Arc<AtomicUsize>) {
     let (gate, asked, output) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)), output.to_owned());
     let (opened, counted) = (Arc::clone(&gate), Arc::clone(&asked));
@@ -124,7 +125,8 @@ async fn a_topic_made_again_while_the_stage_was_down_is_read_whole() {
     assert_each_once(&read_all(&log, &output).await, end);
 }
 
-/// The offsets that a stage commits for the old topic after the new one is there are not taken for the new one's.
+/// The offsets that a stage commits for the old topic after the new one is there are not taken for
+/// the new one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
 async fn an_offset_committed_after_the_topic_was_made_again_is_the_old_ones() {
@@ -148,7 +150,8 @@ async fn an_offset_committed_after_the_topic_was_made_again_is_the_old_ones() {
     assert_eq!(numbers(&records, 10..30), (10..30).collect::<Vec<_>>());
 }
 
-/// Work in process of the other topic is neither thrown away nor done twice, as a new start of the member would.
+/// Work in process of the other topic is neither thrown away nor done twice, as a new start of the
+/// member would.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
 async fn another_topic_is_read_on_while_one_is_made_again() {
@@ -200,7 +203,8 @@ async fn a_topic_that_is_deleted_holds_up_no_other() {
     assert_eq!(numbers(&read_all(&log, &output).await, 100..120), (100..120).collect::<Vec<_>>());
 }
 
-/// Records that expired before they were read stop their own partition, until its topic is made again.
+/// Records that expired before they were read stop their own partition, until its topic is made
+/// again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
 async fn a_partition_that_lost_records_unread_stops_alone() {

@@ -48,7 +48,8 @@ async fn every_record_leads_to_its_output_once_and_no_lag_is_left(world: World) 
     let records = read_all(&log, &output).await;
     assert_each_once(&records, 100);
     assert_ordered_by_key(&records);
-    // The inputs of the next stage were written in transactions: markers lie behind them, and are no lag.
+    // The inputs of the next stage were written in transactions: markers lie behind them, and are
+    // no lag.
     let config = StageConfig { group: world.name("second"), ..world.stage(&output) };
     let last = world.topic(&log, "last", 1).await;
     let stage = Running::start(&log, config, copy_to(&last));

@@ -1,4 +1,5 @@
-//! The stage when records, processors or dependencies fail: no record is lost, none ends twice, none stops the others.
+//! The stage when records, processors or dependencies fail: no record is lost, none ends twice,
+//! none stops the others.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -98,7 +98,8 @@ impl World {
     }
 }
 
-/// A name's end that no other test has. With `PRECIS_TEST_LOG` set, the log of what happens goes to standard error.
+/// A name's end that no other test has. With `PRECIS_TEST_LOG` set, the log of what happens goes to
+/// standard error.
 fn suffix() -> String {
     if std::env::var_os("PRECIS_TEST_LOG").is_some() {
         // Only the first test of a process can.
@@ -314,13 +315,15 @@ pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() 
 }
 
 impl World {
-    /// Makes a topic with a retention of one millisecond lose its records now; returns a handle that sees it.
+    /// Makes a topic with a retention of one millisecond lose its records now; returns a handle
+    /// that sees it.
     pub(crate) async fn forget_old_records(&self, topic: &str) -> Arc<dyn Log> {
         if self.is_kafka() {
             crate::kafka_only::delete_records(&self.config.kafka.brokers, topic).await;
             return self.open().await;
         }
-        // Opening removes what is over its time; records have to be older than one millisecond for it.
+        // Opening removes what is over its time; records have to be older than one millisecond for
+        // it.
         let mut log = self.open().await;
         within(async {
             while log.topics().await.unwrap().iter().any(|found| found.name == topic && found.partitions[0].low == 0) {

@@ -1,14 +1,17 @@
-//! The decoder's operations on Candle tensors: the CUDA path, which also runs on `Device::Cpu`, where it is tested.
+//! The decoder's operations on Candle tensors: the CUDA path, which also runs on `Device::Cpu`,
+//! where it is tested.
 //!
-//! Weights are dequantised to one dense type at load, since Candle's quantised CPU kernels gain nothing from a batch for
-//! widths that are no multiple of 256 (candle issue 3707). Attention gathers a sequence's keys and values and multiplies, a
-//! tile of queries at a time, the query heads that share a key-value head together, so that keys are read once for them.
+//! Weights are dequantised to one dense type at load, since Candle's quantised CPU kernels gain
+//! nothing from a batch for widths that are no multiple of 256 (candle issue 3707). Attention
+//! gathers a sequence's keys and values and multiplies, a tile of queries at a time, the query
+//! heads that share a key-value head together, so that keys are read once for them.
 //!
-//! Results depend on the batch only by the rounding of the matrix library, which picks its summation order by shape: ids agree,
-//! bits need not.
+//! Results depend on the batch only by the rounding of the matrix library, which picks its
+//! summation order by shape: ids agree, bits need not.
 //!
-//! Unverified: no GPU has run this. It is compiled and linked for CUDA and tested on `Device::Cpu`. Paged flash attention is left
-//! out: candle-flash-attn takes hours to compile and wants the pool as `[blocks, page, kv_heads, head_dim]`.
+//! Unverified: no GPU has run this. It is compiled and linked for CUDA and tested on `Device::Cpu`.
+//! Paged flash attention is left out: candle-flash-attn takes hours to compile and wants the pool
+//! as `[blocks, page, kv_heads, head_dim]`.
 
 use candle_core::quantized::QTensor;
 use candle_core::{D, DType, Device, Tensor};
@@ -65,7 +68,8 @@ struct Tile {
     len: usize,
     /// Positions that its last query sees.
     visible: usize,
-    /// Minus infinity where a query must not look, `[len, visible]`; `None` for a single query, which sees all.
+    /// Minus infinity where a query must not look, `[len, visible]`; `None` for a single query,
+    /// which sees all.
     mask: Option<Tensor>,
 }
 
@@ -155,7 +159,8 @@ impl Backend for CandleBackend {
     fn matrix(&self, parts: &[QTensor]) -> Result<Tensor, BackendError> {
         let dense: Vec<Tensor> =
             parts.iter().map(|part| part.dequantize(&Device::Cpu)?.to_dtype(self.dtype)).collect::<Result<_, _>>()?;
-        // [in, out]: at every number of rows above one the product reads it in this order, and need not repack it.
+        // [in, out]: at every number of rows above one the product reads it in this order, and need
+        // not repack it.
         Ok(Tensor::cat(&dense, 0)?.t()?.contiguous()?.to_device(&self.device)?)
     }
 
@@ -205,7 +210,8 @@ impl Backend for CandleBackend {
         let Shape { heads, kv_heads, head_dim } = self.shape;
         let rows = qkv.dim(0)?;
         let turned = heads + kv_heads;
-        // GGUF keeps the pairs of a llama head side by side, which is what `rope_i` turns. One row is one batch of length 1.
+        // GGUF keeps the pairs of a llama head side by side, which is what `rope_i` turns. One row
+        // is one batch of length 1.
         let queries_keys = qkv.narrow(1, 0, turned * head_dim)?.contiguous()?.reshape((rows, turned, 1, head_dim))?;
         let queries_keys = rope_i(&queries_keys, &step.cosines, &step.sines)?.reshape((rows, turned, head_dim))?;
         let keys = queries_keys.narrow(1, heads, kv_heads)?.permute((1, 2, 0))?.contiguous()?;
@@ -226,7 +232,8 @@ impl Backend for CandleBackend {
     fn attention(&mut self, layer: usize, queries: Tensor, step: &Step) -> Result<Tensor, BackendError> {
         let this = &*self;
         let attend = |span: &StepSpan| this.attend(layer, &queries, span);
-        // On the processor the products of one sequence are too small to be shared among threads, so sequences are.
+        // On the processor the products of one sequence are too small to be shared among threads,
+        // so sequences are.
         let spans: Vec<Vec<Tensor>> = if this.device.is_cpu() {
             step.spans.par_iter().map(attend).collect::<Result<_, _>>()?
         } else {

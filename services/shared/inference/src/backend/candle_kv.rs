@@ -1,14 +1,16 @@
 //! The key-value pool on a Candle device.
 //!
-//! Keys of a layer lie as `[kv_heads, head_dim, slots]` and values as `[kv_heads, slots, head_dim]`: as the right-hand factors of
-//! the two products of attention, which are read in that order where they lie. The block pool hands out neighbouring
-//! blocks while it can; then reading is a view. Only a sequence with scattered blocks is copied together.
+//! Keys of a layer lie as `[kv_heads, head_dim, slots]` and values as
+//! `[kv_heads, slots, head_dim]`: as the right-hand factors of the two products of attention, which
+//! are read in that order where they lie. The block pool hands out neighbouring blocks while it
+//! can; then reading is a view. Only a sequence with scattered blocks is copied together.
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::step::{BLOCK_TOKENS, BackendError, ModelConfig, Span};
 
-/// Slots that are never used: with rows of a power of two the rows of a key matrix would fight for the same cache lines.
+/// Slots that are never used: with rows of a power of two the rows of a key matrix would fight for
+/// the same cache lines.
 const PADDING: usize = 16;
 
 /// Keys and values of all layers and all sequences, allocated once.
@@ -78,7 +80,8 @@ impl KvPool {
         })
     }
 
-    /// Puts keys `[kv_heads, head_dim, rows]` and values `[kv_heads, rows, head_dim]` to their places.
+    /// Puts keys `[kv_heads, head_dim, rows]` and values `[kv_heads, rows, head_dim]` to their
+    /// places.
     pub(crate) fn write(
         &mut self,
         layer: usize,
@@ -116,7 +119,8 @@ impl KvPool {
         Ok(())
     }
 
-    /// Keys `[kv_heads, head_dim, context]` and values `[kv_heads, context, head_dim]` of one sequence.
+    /// Keys `[kv_heads, head_dim, context]` and values `[kv_heads, context, head_dim]` of one
+    /// sequence.
     pub(crate) fn read(&self, layer: usize, at: &SpanKeys) -> Result<(Tensor, Tensor), BackendError> {
         let (keys, values) = (&self.keys[layer], &self.values[layer]);
         Ok(match at {

@@ -1,7 +1,8 @@
-//! The decoder's operations on the processor, by the house's own kernels.
+//! The decoder's operations on the processor, by our own kernels.
 //!
-//! All memory is taken at start: weights packed once into the kernels' tiles, the key-value pool, and one arena of activations
-//! for the largest step. Handles only say how many rows of the arena are meant.
+//! All memory is taken at start: weights packed once into the kernels' tiles, the key-value pool,
+//! and one arena of activations for the largest step. Handles only say how many rows of the arena
+//! are meant.
 //!
 //! ```text
 //! stream f32 ──norm──▶ input 8 bits ──qkv──▶ heads f32 ──rotate, write──▶ queries bf16 ──attend──▶ input 8 bits ──output──▶ + stream
@@ -9,8 +10,9 @@
 //!            ──select, norm──▶ input 8 bits ──head──▶ logits f32
 //! ```
 //!
-//! **Invariant:** the bits of a token's logits are a function of weights and that sequence's ids up to it, of nothing else: not of
-//! the batch, the pieces of a prompt, block ids, threads or the instruction set. `precis-kernels` says which rules make it hold.
+//! **Invariant:** the bits of a token's logits are a function of weights and that sequence's ids up
+//! to it, of nothing else: not of the batch, the pieces of a prompt, block ids, threads or the
+//! instruction set. `precis-kernels` says which rules make it hold.
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device};

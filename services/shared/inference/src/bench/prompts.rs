@@ -27,8 +27,8 @@ pub fn write(prompts: &[Vec<u32>]) -> String {
     text
 }
 
-/// Pieces of `text` of these lengths, which start at different places and go round at its end: real text, but no two alike, so
-/// that nothing can be shared. `text` has at least one id.
+/// Pieces of `text` of these lengths, which start at different places and go round at its end: real
+/// text, but no two alike, so that nothing can be shared. `text` has at least one id.
 pub fn slices(text: &[u32], lengths: &[usize]) -> Vec<Vec<u32>> {
     let stride = (text.len() / lengths.len().max(1)).max(1);
     let piece =

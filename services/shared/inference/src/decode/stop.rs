@@ -1,10 +1,11 @@
 //! When an answer ends.
 //!
-//! Besides the model's own word for it and the limit there is a third end: small models fall into loops. Three equal pieces
-//! in a row at the end of the answer, each 8 to 64 tokens long, are no summary, nor are the same 12 tokens in three places;
-//! what was written up to the end of the first of them is kept. And a request may ask for one paragraph: then the first blank line after some text, and after
-//! the model's reasoning, ends the answer, since
-//! what small models write after it is mostly the same again.
+//! Besides the model's own word for it and the limit there is a third end: small models fall into
+//! loops. Three equal pieces in a row at the end of the answer, each 8 to 64 tokens long, are no
+//! summary, nor are the same 12 tokens in three places; what was written up to the end of the first
+//! of them is kept. And a request may ask for one paragraph: then the first blank line after some
+//! text, and after the model's reasoning, ends the answer, since what small models write after it
+//! is mostly the same again.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::request::{End, FinishReason};
 use crate::text::detokenise::Detokeniser;
 use crate::text::reasoning::Tag;
 
-/// Shortest piece whose threefold repetition is a loop: shorter ones occur in tables and lists of figures.
+/// Shortest piece whose threefold repetition is a loop: shorter ones occur in tables and lists of
+/// figures.
 const SHORTEST: usize = 8;
 /// Longest piece looked for.
 const LONGEST: usize = 64;
@@ -118,7 +120,8 @@ fn loop_start(answer: &[u32]) -> Option<usize> {
     })
 }
 
-/// End of the first place where the last tokens of `answer` stand, if there are enough such places that do not overlap.
+/// End of the first place where the last tokens of `answer` stand, if there are enough such places
+/// that do not overlap.
 fn first_of_repeated_phrase(answer: &[u32]) -> Option<usize> {
     let phrase = answer.last_chunk::<PHRASE>()?;
     let mut ends = Vec::new();

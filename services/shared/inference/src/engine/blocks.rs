@@ -1,7 +1,7 @@
 //! The key-value blocks of the pool, and who has them.
 //!
-//! Invariant: every block is either free, owned by exactly one sequence, or pinned by the prefix; `free + owned + pinned == total`
-//! after every step.
+//! Invariant: every block is either free, owned by exactly one sequence, or pinned by the prefix;
+//! `free + owned + pinned == total` after every step.
 
 /// Which blocks are free.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ impl BlockPool {
         self.available
     }
 
-    /// Takes `count` blocks: the first neighbouring ones there are, since those can be read without copying, else the first
-    /// free ones. `None` takes nothing.
+    /// Takes `count` blocks: the first neighbouring ones there are, since those can be read without
+    /// copying, else the first free ones. `None` takes nothing.
     pub(crate) fn take(&mut self, count: usize) -> Option<Vec<u32>> {
         if count > self.available {
             return None;

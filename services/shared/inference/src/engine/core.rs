@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::step::{BLOCK_TOKENS, StepModel};
 
 /// A token that every vocabulary has.
-const HARMLESS: u32 = 0;
+const PROBE_TOKEN: u32 = 0;
 
 type Answer = Result<Generated, EngineError>;
 
@@ -48,8 +48,9 @@ impl<M: StepModel> Core<M> {
         }
     }
 
-    /// Takes a job into the queue. One that could never be admitted is refused by the caller of the engine; this is the
-    /// second lock on that door, since such a job would block the line for ever.
+    /// Takes a job into the queue. One that could never be admitted is refused by the caller of the
+    /// engine; this is the second lock on that door, since such a job would block the line for
+    /// ever.
     pub(crate) fn accept(&mut self, job: Job) {
         if job.prompt.is_empty() || job.limits.max_new_tokens == 0 || job.blocks() > self.blocks.total() {
             let error = EngineError::InvalidRequest { reason: "it is empty or larger than the key-value pool".into() };
@@ -205,13 +206,14 @@ impl<M: StepModel> Core<M> {
         Ok(work.iter().zip(results).filter_map(|(work, result)| self.apply(*work, result)).collect())
     }
 
-    /// Tells poisonous requests from a broken device. When nothing at all worked, one harmless token is computed, in a block of a
-    /// request that has failed anyway: if that works, it was the requests.
+    /// Tells poisonous requests from a broken device. When nothing at all worked, one harmless
+    /// token is computed, in a block of a request that has failed anyway: if that works, it was the
+    /// requests.
     fn judge(&mut self, work: &[Work], results: &[PartResult]) -> Result<(), EngineError> {
         let Some(Err(error)) = results.first().filter(|_| results.iter().all(Result::is_err)) else { return Ok(()) };
         let own = work.iter().find_map(|work| self.running.get(&work.id)?.own_blocks().first().copied());
         let Some(block) = own else { return Ok(()) };
-        let probe = Part { tokens: &[HARMLESS], position: 0, blocks: &[block], wanted: Some(&[]) };
+        let probe = Part { tokens: &[PROBE_TOKEN], position: 0, blocks: &[block], wanted: Some(&[]) };
         if compute(&mut self.model, &[probe]).iter().all(Result::is_ok) {
             return Ok(());
         }

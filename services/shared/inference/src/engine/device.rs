@@ -1,7 +1,8 @@
 //! Which device an engine computes on.
 //!
-//! A device counts as usable when it has computed something: a driver that is older than the toolkit opens the device and
-//! then refuses its kernels, and that must show at start, not as an error of every document.
+//! A device counts as usable when it has computed something: a driver that is older than the
+//! toolkit opens the device and then refuses its kernels, and that must show at start, not as an
+//! error of every document.
 //!
 //! Unverified: no GPU has run this; what is tested is that there is none, or no support for one.
 
@@ -13,8 +14,9 @@ use crate::step::BackendError;
 
 /// Opens the device that the settings name.
 ///
-/// `auto` always finds one. It warns, in one line, when the build could use a CUDA device and none is usable; a build
-/// without CUDA promised nothing, so it says nothing. `cuda` is a promise: [`EngineError::NoDevice`] when it cannot be kept.
+/// `auto` always finds one. It warns, in one line, when the build could use a CUDA device and none
+/// is usable; a build without CUDA promised nothing, so it says nothing. `cuda` is a promise:
+/// [`EngineError::NoDevice`] when it cannot be kept.
 pub(super) fn open(kind: DeviceKind) -> Result<Device, EngineError> {
     match kind {
         DeviceKind::Cpu => Ok(Device::Cpu),
@@ -49,7 +51,8 @@ fn proved(device: Device) -> candle_core::Result<Device> {
     if sum == [2.0] { Ok(device) } else { candle_core::bail!("the device computes wrongly: 1 + 1 gave {sum:?}") }
 }
 
-/// Candle adds a whole backtrace to its message where `RUST_BACKTRACE` is set; [`BackendError`] leaves it out.
+/// Candle adds a whole backtrace to its message where `RUST_BACKTRACE` is set; [`BackendError`]
+/// leaves it out.
 fn first_line(error: candle_core::Error) -> String {
     BackendError::from(error).0
 }

@@ -1,7 +1,8 @@
 //! A model for tests of everything around models.
 //!
-//! It keeps a real paged pool, but of token ids: a step writes its rows to their slots, and each answer is a hash of what
-//! the sequence's blocks hold then. So a wrong slot, a block with two owners or a skipped position changes the answer.
+//! It keeps a real paged pool, but of token ids: a step writes its rows to their slots, and each
+//! answer is a hash of what the sequence's blocks hold then. So a wrong slot, a block with two
+//! owners or a skipped position changes the answer.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,8 +1,10 @@
 //! One request must not take its neighbours with it.
 //!
-//! When a step fails, its batch is halved and each half computed again, until the requests that fail alone are known. That is
-//! safe because a step writes keys and values to places that only its own sequences read (never to the shared prefix), and
-//! writing the same ones again changes nothing. A panic inside the backend counts as a failure, and so does a row whose logits are not numbers.
+//! When a step fails, its batch is halved and each half computed again, until the requests that
+//! fail alone are known. That is safe because a step writes keys and values to places that only its
+//! own sequences read (never to the shared prefix), and writing the same ones again changes
+//! nothing. A panic inside the backend counts as a failure, and so does a row whose logits are not
+//! numbers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

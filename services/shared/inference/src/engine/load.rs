@@ -30,8 +30,8 @@ use crate::text::template::Template;
 impl Engine {
     /// Loads the model at `path` and starts an engine with it.
     ///
-    /// Takes a second or more and blocks: call it where that is allowed. Fails with the numbers when weights and key-value pool do
-    /// not fit into memory, before taking any.
+    /// Takes a second or more and blocks: call it where that is allowed. Fails with the numbers
+    /// when weights and key-value pool do not fit into memory, before taking any.
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
         let mut file = GgufFile::open(path)?;

@@ -1,11 +1,14 @@
-//! Documents longer than one request: every part summarised for itself, then the summaries together.
+//! Documents longer than one request: every part summarised for itself, then the summaries
+//! together.
 //!
-//! Nothing is cut off: a document that does not fit whole is read in parts that together are the document. Each part and each
-//! reduction is an ordinary request, so that parts of many documents share batches; reductions go before new parts, since
-//! they finish documents. Summaries that together are too long again are reduced in groups until one request holds them.
+//! Nothing is cut off: a document that does not fit whole is read in parts that together are the
+//! document. Each part and each reduction is an ordinary request, so that parts of many documents
+//! share batches; reductions go before new parts, since they finish documents. Summaries that
+//! together are too long again are reduced in groups until one request holds them.
 //!
-//! All requests but the last are numbered, and their answers are kept by the caller's [`Partials`], if it has any. An
-//! interrupted summary that is asked for again finds them there and goes on where it was.
+//! All requests but the last are numbered, and their answers are kept by the caller's [`Partials`],
+//! if it has any. An interrupted summary that is asked for again finds them there and goes on where
+//! it was.
 
 use std::sync::Arc;
 
@@ -20,15 +23,16 @@ use crate::text::chunk;
 /// Between the summaries of parts.
 const SEPARATOR: &str = "\n\n";
 /// Tokens kept free because texts put together can have a few more tokens than they have apart.
-const SEAMS: usize = 16;
-/// Fewest tokens of a document that a request must have room for; with less, the parts make no sense.
+const MERGE_TOKENS_MARGIN: usize = 16;
+/// Fewest tokens of a document that a request must have room for; with less, the parts make no
+/// sense.
 const SMALLEST_PART: usize = 64;
 
 impl Engine {
     /// Summarises a document of any length; see [`crate::prompt`] for prompts that work.
     ///
-    /// `finish_reason` is that of the request that wrote the text, except that it is `length` when the model wrote nothing at all
-    /// for a part, since then something of the document is missing.
+    /// `finish_reason` is that of the request that wrote the text, except that it is `length` when
+    /// the model wrote nothing at all for a part, since then something of the document is missing.
     pub async fn summarise(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
         let cancel = request.cancel.clone();
         tokio::select! {
@@ -105,7 +109,8 @@ impl Engine {
         Ok(answers)
     }
 
-    /// The answer kept under this number, if it is the answer to this request; else a new one, which is then kept.
+    /// The answer kept under this number, if it is the answer to this request; else a new one,
+    /// which is then kept.
     async fn part(
         &self,
         number: u32,
@@ -127,7 +132,8 @@ impl Engine {
         Ok(partial)
     }
 
-    /// Puts summaries together into as few texts as requests can hold. Fewer come out than went in, or it is an error.
+    /// Puts summaries together into as few texts as requests can hold. Fewer come out than went in,
+    /// or it is an error.
     async fn groups(&self, prompt: &Prompt, ask: &Ask, texts: Vec<String>) -> Result<Vec<String>, EngineError> {
         let (prompt, system, max_new_tokens) = (prompt.clone(), ask.system.clone(), ask.max_new_tokens);
         self.off_thread(move |shared| {
@@ -183,7 +189,8 @@ impl Ask {
     }
 }
 
-/// SHA-256 (hex) over what a request asks. Each text goes in with its length, so no two requests read the same.
+/// SHA-256 (hex) over what a request asks. Each text goes in with its length, so no two requests
+/// read the same.
 fn fingerprint(request: &Request) -> String {
     let Request { system, before, document, after, max_new_tokens, one_paragraph, .. } = request;
     let mut hash = Sha256::new();
@@ -241,7 +248,7 @@ impl Shared {
         max_new_tokens: usize,
     ) -> Result<usize, EngineError> {
         let around = self.template.prompt(&self.tokenizer, system, &format!("{}{}", prompt.before, prompt.after))?;
-        let taken = around.len() + max_new_tokens + SEAMS;
+        let taken = around.len() + max_new_tokens + MERGE_TOKENS_MARGIN;
         let limit_tokens = self.info.limit_tokens;
         if taken + SMALLEST_PART > limit_tokens {
             let prompt_tokens = around.len() + SMALLEST_PART;

@@ -30,8 +30,8 @@ impl Needs {
     }
 }
 
-/// Bytes this process may still take: what the machine has free, or less where its control group has a limit. `None` where the
-/// system does not say.
+/// Bytes this process may still take: what the machine has free, or less where its control group
+/// has a limit. `None` where the system does not say.
 pub(crate) fn available_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_available(&text));
     let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();

@@ -1,7 +1,7 @@
 //! What the engine says about itself: to Prometheus, and to its owner.
 //!
-//! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`; here, the difference of two
-//! [`EngineStats::documents`] by the time between them.
+//! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`;
+//! here, the difference of two [`EngineStats::documents`] by the time between them.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,7 +1,8 @@
 //! The beginning that prompts have in common, computed once.
 //!
-//! What chat template, system message and instruction put before a document is the same tokens in request after request. The
-//! first sequence that has computed them leaves their keys and values here, pinned, and later ones start after them:
+//! What chat template, system message and instruction put before a document is the same tokens in
+//! request after request. The first sequence that has computed them leaves their keys and values
+//! here, pinned, and later ones start after them:
 //!
 //! ```text
 //! pinned, 76 tokens    [ block 3 ][ block 9 ][ block 4: 12 tokens ]
@@ -9,13 +10,15 @@
 //!                        read, not owned       owned: starts as a copy of block 4
 //! ```
 //!
-//! A prompt shares as many tokens as it has in common with the pinned ones, but never all of its own: the last is computed,
-//! since its logits are wanted. What is shared is what would have been computed, so answers do not change. Nobody writes
-//! to a pinned block: its tokens are computed before it is pinned, and whoever shares it writes after them.
+//! A prompt shares as many tokens as it has in common with the pinned ones, but never all of its
+//! own: the last is computed, since its logits are wanted. What is shared is what would have been
+//! computed, so answers do not change. Nobody writes to a pinned block: its tokens are computed
+//! before it is pinned, and whoever shares it writes after them.
 //!
-//! There is one prefix, since an engine has one model and one template. Another instruction replaces it once
-//! [`MISSES_LIMIT`] sequences in a row had a longer beginning that is not here, and nobody reads it any more. It also goes
-//! when a request fits only without it, so a pool of any size makes progress.
+//! There is one prefix, since an engine has one model and one template. Another instruction
+//! replaces it once [`MISSES_LIMIT`] sequences in a row had a longer beginning that is not here,
+//! and nobody reads it any more. It also goes when a request fits only without it, so a pool of any
+//! size makes progress.
 
 use crate::step::BLOCK_TOKENS;
 
@@ -89,8 +92,8 @@ impl Prefix {
         self.tokens.is_empty() || (self.misses >= MISSES_LIMIT && self.readers == 0)
     }
 
-    /// Pins these tokens, whose keys and values are in these blocks. With `read`, the sequence that computed them goes on
-    /// reading the blocks.
+    /// Pins these tokens, whose keys and values are in these blocks. With `read`, the sequence that
+    /// computed them goes on reading the blocks.
     pub(crate) fn pin(&mut self, tokens: &[u32], blocks: Vec<u32>, read: bool) {
         debug_assert!(self.tokens.is_empty(), "the former prefix is still pinned");
         debug_assert_eq!(blocks.len(), tokens.len().div_ceil(BLOCK_TOKENS));

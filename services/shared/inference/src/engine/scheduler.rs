@@ -1,13 +1,15 @@
 //! What the next step computes: a pure decision on numbers.
 //!
-//! There is no prefill phase and no decode phase: every sequence has tokens, some of them computed, and catches up under a
-//! budget of tokens a step. Sequences that are one token behind (they decode) go first, so that long prompts never stall
-//! running answers; then pieces of admitted prompts; then new sequences.
+//! There is no prefill phase and no decode phase: every sequence has tokens, some of them computed,
+//! and catches up under a budget of tokens a step. Sequences that are one token behind (they
+//! decode) go first, so that long prompts never stall running answers; then pieces of admitted
+//! prompts; then new sequences.
 //!
-//! Admission reserves the blocks of prompt and longest answer at once. So nothing is ever taken back from a running sequence,
-//! nothing is computed twice, and there is no deadlock. The first in line is never overtaken because it is large: if it does
-//! not fit yet, nobody is admitted. Among those that wait, higher priority goes first, but who was overtaken
-//! [`OVERTAKEN_LIMIT`] times goes before everybody.
+//! Admission reserves the blocks of prompt and longest answer at once. So nothing is ever taken
+//! back from a running sequence, nothing is computed twice, and there is no deadlock. The first in
+//! line is never overtaken because it is large: if it does not fit yet, nobody is admitted. Among
+//! those that wait, higher priority goes first, but who was overtaken [`OVERTAKEN_LIMIT`] times
+//! goes before everybody.
 
 /// How often a waiting request may be overtaken by later ones of higher priority.
 pub(crate) const OVERTAKEN_LIMIT: u32 = 64;

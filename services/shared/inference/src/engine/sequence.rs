@@ -13,7 +13,8 @@ use crate::step::{BLOCK_TOKENS, Choice};
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) prompt: Vec<u32>,
-    /// How many of its first tokens other requests are likely to begin with too; 0 when that is not known.
+    /// How many of its first tokens other requests are likely to begin with too; 0 when that is not
+    /// known.
     pub(crate) common_tokens: usize,
     pub(crate) limits: Limits,
     pub(crate) priority: i32,
@@ -116,7 +117,8 @@ impl Sequence {
         &self.tokens
     }
 
-    /// The tokens that other requests begin with too and that a prefix could spare it: all but the last of its prompt at most.
+    /// The tokens that other requests begin with too and that a prefix could spare it: all but the
+    /// last of its prompt at most.
     pub(crate) fn common(&self) -> &[u32] {
         &self.tokens[..self.job.common_tokens.min(self.prompt_tokens() - 1)]
     }
@@ -130,7 +132,8 @@ impl Sequence {
         self.job.reply.is_closed()
     }
 
-    /// The next `count` tokens to compute, the position of the first, and the answer so far if the token after them is wanted.
+    /// The next `count` tokens to compute, the position of the first, and the answer so far if the
+    /// token after them is wanted.
     pub(crate) fn next(&self, count: usize) -> (&[u32], usize, Option<&[u32]>) {
         let end = self.computed + count;
         let wanted = (end == self.tokens.len()).then(|| &self.tokens[self.prompt_tokens()..]);

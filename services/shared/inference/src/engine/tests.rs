@@ -156,7 +156,8 @@ async fn the_last_request_reads_the_summaries_of_all_parts_in_order() {
     assert_eq!(summary.chunks, parts.len());
 }
 
-/// Of an answer only its text goes into the next request, so that a model's reasoning about a part is not summarised.
+/// Of an answer only its text goes into the next request, so that a model's reasoning about a part
+/// is not summarised.
 #[tokio::test]
 async fn the_last_request_reads_the_text_of_answers_alone() {
     let text_of: fn(&str) -> &str = |answer| answer.split_whitespace().next().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! The engine's thread.
 //!
-//! One operating-system thread owns model, pool and all sequences; nothing is shared and nothing is locked. It sleeps on its
-//! inbox while there is nothing to compute and looks into it between steps otherwise. It ends when it is told to, when the
-//! last handle is gone, or when the device is broken; whoever still waits then gets an error, never silence.
+//! One operating-system thread owns model, pool and all sequences; nothing is shared and nothing is
+//! locked. It sleeps on its inbox while there is nothing to compute and looks into it between steps
+//! otherwise. It ends when it is told to, when the last handle is gone, or when the device is
+//! broken; whoever still waits then gets an error, never silence.
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;

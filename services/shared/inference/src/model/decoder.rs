@@ -17,7 +17,8 @@ impl<B: Backend> Decoder<B> {
         Self { config, weights, backend, repetition_penalty }
     }
 
-    /// Computes all rows of the batch, writes their keys and values, and returns the logits of its `logit_rows`.
+    /// Computes all rows of the batch, writes their keys and values, and returns the logits of its
+    /// `logit_rows`.
     pub(crate) fn logits(&mut self, batch: &Batch) -> Result<B::Logits, BackendError> {
         let Self { config, weights, backend, .. } = self;
         let epsilon = config.norm_epsilon;
@@ -52,7 +53,8 @@ impl<B: Backend> Decoder<B> {
 impl<B: Backend> StepModel for Decoder<B> {
     fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
         if batch.logit_rows.is_empty() {
-            // Every span is a piece of a prompt that goes on: its keys and values are all there is to compute.
+            // Every span is a piece of a prompt that goes on: its keys and values are all there is
+            // to compute.
             self.logits(batch)?;
             return Ok(Vec::new());
         }

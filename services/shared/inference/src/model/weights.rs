@@ -125,8 +125,7 @@ impl<B: Backend> Loader<'_, B> {
     fn matrix(&mut self, parts: &[(&str, [usize; 2])]) -> Result<B::Matrix, EngineError> {
         let tensors: Vec<QTensor> =
             parts.iter().map(|(name, shape)| self.file.tensor(name, shape)).collect::<Result<_, _>>()?;
-        let loaded =
-            self.backend.matrix(&tensors).map_err(|error| gguf::broken(&format!("{}: {error}", parts[0].0)));
+        let loaded = self.backend.matrix(&tensors).map_err(|error| gguf::broken(&format!("{}: {error}", parts[0].0)));
         self.file.named(loaded)
     }
 

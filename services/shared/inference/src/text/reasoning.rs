@@ -1,7 +1,8 @@
 //! Tokens that models write around their reasoning, such as `<think>` and `[/THINK]`.
 //!
-//! Many vocabularies have them as whole tokens. Whole tokens have no text in an answer; these do, so that whoever reads
-//! the answer can tell the reasoning from it. And a blank line within the reasoning ends no paragraph.
+//! Many vocabularies have them as whole tokens. Whole tokens have no text in an answer; these do,
+//! so that whoever reads the answer can tell the reasoning from it. And a blank line within the
+//! reasoning ends no paragraph.
 
 /// What such a token does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

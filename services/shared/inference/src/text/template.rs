@@ -1,9 +1,10 @@
 //! The model's chat template, rendered without ever seeing the caller's text.
 //!
-//! Templates glue strings; a document in which `<|im_end|>` stands would close its own message and speak for the model. So
-//! the template is rendered with placeholders where system and user text belong, its output is cut at them, and only the
-//! pieces that the template itself wrote are encoded with control tokens. The caller's text is encoded as plain text and
-//! its ids are put in between.
+//! Templates glue strings; a document in which `<|im_end|>` stands would close its own message and
+//! speak for the model. So the template is rendered with placeholders where system and user text
+//! belong, its output is cut at them, and only the pieces that the template itself wrote are
+//! encoded with control tokens. The caller's text is encoded as plain text and its ids are put in
+//! between.
 
 mod date;
 mod environment;
@@ -98,7 +99,8 @@ fn render(source: &str, tokenizer: &Tokenizer, with_system: bool) -> Result<Stri
             add_generation_prompt => true,
             // As transformers passes them where the caller names none.
             tools => (), documents => (),
-            // Nobody reads the reasoning of models that can do without, and an answer has no room for it.
+            // Nobody reads the reasoning of models that can do without, and an answer has no room
+            // for it.
             enable_thinking => false,
         })
         .map_err(|error| failed(&error))

@@ -1,8 +1,9 @@
 //! Up to 6 rows times half a tile.
 //!
-//! `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbours into 16 bits, with saturation: 4-bit codes leave room
-//! for all 8 groups of a block (8 × 2 × 15 × 127 = 30,480), 5-bit codes for 4 of them (31,496), full bytes for one, and only as
-//! magnitudes: |code − 128| ≤ 128 times ±activation, 2 × 128 × 127 = 32,512.
+//! `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbours into 16 bits, with
+//! saturation: 4-bit codes leave room for all 8 groups of a block (8 × 2 × 15 × 127 = 30,480),
+//! 5-bit codes for 4 of them (31,496), full bytes for one, and only as magnitudes: |code − 128| ≤
+//! 128 times ±activation, 2 × 128 × 127 = 32,512.
 
 use std::arch::x86_64::*;
 
@@ -71,7 +72,8 @@ unsafe fn half<const KIND: u8, const R: usize>(
     let kind = const { Kind::of(KIND) };
     let (is_u4, is_half, has_min, in_two) = (kind.is_u4(), kind.is_half(), kind.has_min(), kind.groups() == 2);
     let (numbers, code_bytes) = (kind.scale_count(), kind.code_bytes());
-    // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
+    // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked
+    // lengths, since blocks do.
     unsafe {
         let width = rows.blocks * BLOCK;
         let all_codes = rows.codes.as_ptr().add(from * width);

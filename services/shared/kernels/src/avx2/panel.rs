@@ -29,7 +29,8 @@ unsafe fn products<const R: usize>(
     panels: &[Panel<'_>],
     results: &mut [[f32; PANEL]],
 ) -> usize {
-    // SAFETY: rows of `pairs` words and panels of `per_panel` pairs that together hold as many, by the caller's promise.
+    // SAFETY: rows of `pairs` words and panels of `per_panel` pairs that together hold as many, by
+    // the caller's promise.
     unsafe {
         let words = rows.words.as_ptr().add(from * rows.stride);
         let upper = _mm256_set1_epi32(0xffff_0000_u32 as i32);

@@ -1,4 +1,5 @@
-//! Up to 12 rows times a tile: one accumulator a row, and one for its block's integers, so that 24 of 32 registers are sums.
+//! Up to 12 rows times a tile: one accumulator a row, and one for its block's integers, so that 24
+//! of 32 registers are sums.
 
 use std::arch::x86_64::*;
 
@@ -51,7 +52,8 @@ unsafe fn products<const KIND: u8, const R: usize>(
     let kind = const { Kind::of(KIND) };
     let (is_u4, is_half, has_min, in_two) = (kind.is_u4(), kind.is_half(), kind.has_min(), kind.groups() == 2);
     let (numbers, code_bytes) = (kind.scale_count(), kind.code_bytes());
-    // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked lengths, since blocks do.
+    // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked
+    // lengths, since blocks do.
     unsafe {
         let width = rows.blocks * BLOCK;
         let all_codes = rows.codes.as_ptr().add(from * width);

@@ -41,8 +41,8 @@ unsafe fn products<const R: usize>(
 ) {
     // Many rows keep the products busy while a panel comes; few do not.
     let ask_ahead = R <= 4;
-    // SAFETY: `R` rows of `pairs` words, and panels of `per_panel` pairs that together hold as many, by the caller's promise. What is
-    // asked for ahead is only asked for.
+    // SAFETY: `R` rows of `pairs` words, and panels of `per_panel` pairs that together hold as
+    // many, by the caller's promise. What is asked for ahead is only asked for.
     unsafe {
         let words = rows.words.as_ptr();
         let mut sums = [[_mm512_setzero_ps(); 2]; R];

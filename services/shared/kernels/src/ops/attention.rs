@@ -34,7 +34,8 @@ impl Tiles {
         let group = heads / kv_heads;
         let (tokens, heads) = if group <= ROWS { (ROWS / group, group) } else { (1, ROWS) };
         let mut tiles = Vec::new();
-        // A head's keys stay in the second-level cache while all its tiles pass; the last tokens see most keys and go first.
+        // A head's keys stay in the second-level cache while all its tiles pass; the last tokens
+        // see most keys and go first.
         for kv_head in 0..kv_heads {
             for (index, span) in spans.iter().enumerate() {
                 for token in (0..span.len).step_by(tokens).rev() {
@@ -104,8 +105,8 @@ impl Layer<'_> {
 }
 
 impl Kernels {
-    /// Attention of each row's queries to what its sequence has in the pool up to that row, rounded for the next product. `queries`
-    /// are what [`Kernels::rope_write_kv`] wrote.
+    /// Attention of each row's queries to what its sequence has in the pool up to that row, rounded
+    /// for the next product. `queries` are what [`Kernels::rope_write_kv`] wrote.
     pub fn attention(
         &mut self,
         pool: &KvPool,

@@ -11,7 +11,8 @@ use crate::spec::{Dots, ROWS, elementwise};
 
 /// Rows that pass a tile before the next tile is read: their codes stay in the second-level cache.
 const ROW_CHUNK: usize = 96;
-/// Parts that each thread gets of a product: enough to even out a thread that is held up, few enough to stay long.
+/// Parts that each thread gets of a product: enough to even out a thread that is held up, few
+/// enough to stay long.
 const PARTS_A_THREAD: usize = 6;
 
 impl Kernels {
@@ -51,7 +52,8 @@ impl Kernels {
                         let some = rows.part(first, ROWS.min(chunk.end - first));
                         dots.tile(&tile, &some, sums);
                         for (row, sums) in sums.iter().enumerate().take(some.count) {
-                            // SAFETY: a part has its own tiles, which are its own columns of each row.
+                            // SAFETY: a part has its own tiles, which are its own columns of each
+                            // row.
                             store(unsafe { result.piece((first + row) * width + index * TILE, TILE) }, sums);
                         }
                     }
@@ -60,7 +62,8 @@ impl Kernels {
         }));
     }
 
-    /// `silu(gate) × up`, rounded; `matrix` holds the gate's outputs above the up's, a multiple of 32 each.
+    /// `silu(gate) × up`, rounded; `matrix` holds the gate's outputs above the up's, a multiple of
+    /// 32 each.
     pub fn gate_up_silu(&mut self, matrix: &Matrix, rows: &Activations, result: &mut Activations) {
         let inner = matrix.rows() / 2;
         assert!(inner.is_multiple_of(BLOCK) && matrix.columns() == rows.columns(), "a gate of {inner} outputs");

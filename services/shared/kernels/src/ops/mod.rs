@@ -1,7 +1,7 @@
 //! The operations of a decoder on a packed batch, shared among the team's threads.
 //!
-//! Every operation cuts its result into parts that are written by one thread each: rows, pairs of tiles, or a head of some
-//! tokens. Which thread takes a part does not matter to its bits.
+//! Every operation cuts its result into parts that are written by one thread each: rows, pairs of
+//! tiles, or a head of some tokens. Which thread takes a part does not matter to its bits.
 
 mod attention;
 mod linear;
@@ -137,7 +137,8 @@ impl Kernels {
         }));
     }
 
-    /// Turns queries and keys by their positions, writes keys and values to the pool, and queries as scaled bf16 pairs.
+    /// Turns queries and keys by their positions, writes keys and values to the pool, and queries
+    /// as scaled bf16 pairs.
     ///
     /// A row of `qkv` is the query heads, the key heads and the value heads side by side.
     pub fn rope_write_kv(
@@ -162,7 +163,8 @@ impl Kernels {
             let span = &spans[spans.partition_point(|span| span.start <= row) - 1];
             let position = span.context - span.len + (row - span.start);
             let (block, offset) = (span.blocks[position / BLOCK_TOKENS] as usize, position % BLOCK_TOKENS);
-            // Values of neighbouring tokens lie side by side: an even token's row is computed with the odd one's after it.
+            // Values of neighbouring tokens lie side by side: an even token's row is computed with
+            // the odd one's after it.
             if offset % 2 == 1 && row > span.start {
                 return;
             }
@@ -192,14 +194,16 @@ impl Kernels {
                         }
                     }
                     let slot = Slot { layer, head, block, offset };
-                    // SAFETY: a token has one row. The one after a span's last is in no batch: the sequence has not got it.
+                    // SAFETY: a token has one row. The one after a span's last is in no batch: the
+                    // sequence has not got it.
                     unsafe { pool.write(slot, [pairs[0], pairs[1]], [values[0], values[1]], count) };
                 }
             });
         }));
     }
 
-    /// The likeliest id of each row of logits; `width` is the distance of rows, of which the first `vocabulary` count.
+    /// The likeliest id of each row of logits; `width` is the distance of rows, of which the first
+    /// `vocabulary` count.
     pub fn choose(&mut self, logits: &[f32], width: usize, vocabulary: usize) -> Vec<Choice> {
         let mut choices = vec![Choice { id: 0, logprob: 0.0 }; logits.len() / width];
         let count = choices.len();

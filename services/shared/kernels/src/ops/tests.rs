@@ -1,4 +1,5 @@
-//! Instruction sets against the portable definition, bit for bit; the definition against naive sums in f64.
+//! Instruction sets against the portable definition, bit for bit; the definition against naive sums
+//! in f64.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -214,7 +215,8 @@ impl Shape {
         pool
     }
 
-    /// Computes the pieces (sequence, first token, tokens) together; returns their attention, row by row.
+    /// Computes the pieces (sequence, first token, tokens) together; returns their attention, row
+    /// by row.
     fn step(
         &self,
         kernels: &mut Kernels,
@@ -241,7 +243,8 @@ impl Shape {
         (0..start).map(row).collect()
     }
 
-    /// Attention of one token in f64, from the numbers as the pool rounds them; with each sum its sum of magnitudes.
+    /// Attention of one token in f64, from the numbers as the pool rounds them; with each sum its
+    /// sum of magnitudes.
     fn naive(&self, sequence: &Sequence, token: usize) -> Vec<(f64, f64)> {
         let rounded = |at: usize, head: usize, turn: Option<f32>| -> Vec<f64> {
             let numbers = &sequence.qkv[at * self.width() + head * self.dim..][..self.dim];
@@ -360,7 +363,8 @@ fn attention_is_that_of_naive_sums() {
             for (at, (exact, size)) in shape.naive(sequence, token).into_iter().enumerate() {
                 let scale = f64::from(f32::from_bits(scales[at / BLOCK]));
                 let found = f64::from(codes[at] as i32) * scale;
-                // Half a step of the rounding to 8 bits, and the rounding of weights to bf16, 2⁻⁹ each way.
+                // Half a step of the rounding to 8 bits, and the rounding of weights to bf16, 2⁻⁹
+                // each way.
                 assert!(
                     (found - exact).abs() < 0.51 * scale + 0.004 * size,
                     "{heads}/{kv_heads}×{dim}, token {token}: {found} not {exact}"

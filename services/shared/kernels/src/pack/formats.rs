@@ -1,7 +1,7 @@
 //! The block formats of GGUF files.
 //!
-//! Layouts as `ggml-common.h` and `ggml-quants.c` of llama.cpp define them (`dequantize_row_*`): that is the format's only
-//! specification.
+//! Layouts as `ggml-common.h` and `ggml-quants.c` of llama.cpp define them (`dequantize_row_*`):
+//! that is the format's only specification.
 
 use half::f16;
 
@@ -129,7 +129,8 @@ fn small_block(format: Format, bytes: &[u8]) -> Block {
     }
 }
 
-/// Rounds weights to 8 bits. A weight that is no number makes the whole block none, so that it shows.
+/// Rounds weights to 8 bits. A weight that is no number makes the whole block none, so that it
+/// shows.
 fn rounded(weights: [f32; BLOCK]) -> Block {
     // As bits, since these order numbers below infinity below what is no number.
     let largest = f32::from_bits(weights.iter().map(|weight| weight.abs().to_bits()).max().unwrap_or(0));

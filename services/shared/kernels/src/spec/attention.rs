@@ -1,11 +1,12 @@
 //! Causal attention of some queries to the keys and values of their sequence in the pool.
 //!
-//! A tile is up to [`ROWS`] rows: neighbouring tokens of one sequence, each with all the query heads that share one key-value
-//! head, so that a key is read once for all of them. For each chunk of 256 keys, counted from position 0, a tile makes a
-//! [`Partial`]: scores, their largest, weights relative to that, and the weighted sum of values. Partials are folded in
-//! ascending order of chunks (the online softmax of Milakov and Gimelshein 2018, in fixed steps). Since chunks do not depend on
-//! where a tile or a step begins, neither do the bits; and where there are too few tiles for all threads, the chunks of one
-//! tile are computed by several, and folded the same way.
+//! A tile is up to [`ROWS`] rows: neighbouring tokens of one sequence, each with all the query
+//! heads that share one key-value head, so that a key is read once for all of them. For each chunk
+//! of 256 keys, counted from position 0, a tile makes a [`Partial`]: scores, their largest, weights
+//! relative to that, and the weighted sum of values. Partials are folded in ascending order of
+//! chunks (the online softmax of Milakov and Gimelshein 2018, in fixed steps). Since chunks do not
+//! depend on where a tile or a step begins, neither do the bits; and where there are too few tiles
+//! for all threads, the chunks of one tile are computed by several, and folded the same way.
 
 use super::elementwise::{exp, fold, fold_max, from_bf16, larger, to_bf16};
 use super::{Dots, LANES, PANEL, PairRows, Panel, ROWS};
@@ -179,8 +180,9 @@ pub fn partial<D: Dots>(
     }
 }
 
-/// Weights of the first `visible` scores relative to the largest, as bf16 pairs; the others weigh nothing. Returns the largest
-/// score and the sum of the rounded weights: lane by lane, then folded.
+/// Weights of the first `visible` scores relative to the largest, as bf16 pairs; the others weigh
+/// nothing. Returns the largest score and the sum of the rounded weights: lane by lane, then
+/// folded.
 #[inline(always)]
 fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
     let (scores, _) = scores.as_chunks::<LANES>();
@@ -225,7 +227,8 @@ fn weigh(scores: &[f32; LANES], largest: f32, sums: &mut [f32; LANES], weights: 
     }
 }
 
-/// Folds the partial of the next chunk into what was gathered so far. Rows that see no key of the chunk stay as they are.
+/// Folds the partial of the next chunk into what was gathered so far. Rows that see no key of the
+/// chunk stay as they are.
 #[inline(always)]
 pub fn gather(queries: &Queries, chunk: usize, next: &Partial, so_far: &mut Partial) {
     let head_dim = 2 * queries.pairs;

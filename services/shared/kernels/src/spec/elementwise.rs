@@ -4,13 +4,16 @@ use super::LANES;
 use crate::activations::RowMut;
 use crate::pack::BLOCK;
 
-/// The smallest magnitude that [`to_bf16`] keeps, 2⁻⁵⁰. The last bits of two such numbers are worth 2⁻⁵⁷, those of their product
-/// 2⁻¹¹⁴: every sum of products is a multiple of that or 0, so none is subnormal (below 2⁻¹²⁶).
+/// The smallest magnitude that [`to_bf16`] keeps, 2⁻⁵⁰. The last bits of two such numbers are worth
+/// 2⁻⁵⁷, those of their product 2⁻¹¹⁴: every sum of products is a multiple of that or 0, so none is
+/// subnormal (below 2⁻¹²⁶).
 pub const SMALLEST_BF16: f32 = 8.881_784e-16;
-/// Rows whose largest magnitude in a block is not above 2⁻¹⁰⁰ are rounded to 0: their scale's reciprocal would be infinite.
+/// Rows whose largest magnitude in a block is not above 2⁻¹⁰⁰ are rounded to 0: their scale's
+/// reciprocal would be infinite.
 const SMALLEST_SCALED: u32 = (127 - 100) << 23;
 
-/// Adds a number to 1.5 × 2²³ to round it to the nearest whole number, ties to even: what is left in the last bits.
+/// Adds a number to 1.5 × 2²³ to round it to the nearest whole number, ties to even: what is left
+/// in the last bits.
 const ROUNDER: f32 = 12_582_912.0;
 const ROUNDER_BITS: i32 = 0x4B40_0000;
 
@@ -46,8 +49,8 @@ pub fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// e to the power of `x`, between e⁻⁸⁷ and e⁸⁸, off by less than 2 units in the last place: 2ⁿ × polynomial of degree 6 (the
-/// Taylor series of the remainder, which is at most ln 2 / 2).
+/// e to the power of `x`, between e⁻⁸⁷ and e⁸⁸, off by less than 2 units in the last place: 2ⁿ ×
+/// polynomial of degree 6 (the Taylor series of the remainder, which is at most ln 2 / 2).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = if x < -87.0 { -87.0 } else { x };
@@ -94,7 +97,8 @@ pub fn norm(row: &[f32], gain: &[f32], epsilon: f32, result: &mut [f32]) {
     }
 }
 
-/// Rounds 32 numbers to 8 bits with a common scale, and sums what became of them. Where a number is none, the scale is none.
+/// Rounds 32 numbers to 8 bits with a common scale, and sums what became of them. Where a number is
+/// none, the scale is none.
 #[inline(always)]
 pub fn quantise_block(numbers: &[f32; BLOCK], codes: &mut [i8; BLOCK], block: usize, row: &mut RowMut<'_>) {
     let mut largest = [0u32; LANES];
@@ -137,8 +141,8 @@ pub fn silu_times(gate: f32, up: f32) -> f32 {
     gate / (1.0 + exp(-gate)) * up
 }
 
-/// Turns a head's neighbouring pairs by the position's angles (Su et al. 2021, `RoFormer`; pairs side by side, as GGUF stores
-/// llama heads), scales the result, and writes it as bf16 pairs.
+/// Turns a head's neighbouring pairs by the position's angles (Su et al. 2021, `RoFormer`; pairs
+/// side by side, as GGUF stores llama heads), scales the result, and writes it as bf16 pairs.
 #[inline(always)]
 pub fn rotate(head: &[f32], cosines: &[f32], sines: &[f32], scale: f32, pairs: &mut [u32]) {
     for (((pair, numbers), cosine), sine) in pairs.iter_mut().zip(head.as_chunks::<2>().0).zip(cosines).zip(sines) {
@@ -148,7 +152,8 @@ pub fn rotate(head: &[f32], cosines: &[f32], sines: &[f32], scale: f32, pairs: &
     }
 }
 
-/// The likeliest of some logits (the first of equals) and its log-probability; not finite where a logit is no number.
+/// The likeliest of some logits (the first of equals) and its log-probability; not finite where a
+/// logit is no number.
 #[inline(always)]
 pub fn choose(logits: &[f32]) -> (u32, f32) {
     let (wide, rest) = logits.as_chunks::<LANES>();
@@ -167,6 +172,7 @@ pub fn choose(logits: &[f32]) -> (u32, f32) {
     }
     let sum = rest.iter().fold(fold(sums), |sum, logit| sum + exp(logit - largest));
     let id = logits.iter().position(|logit| *logit == largest).unwrap_or(0);
-    // `ln` is the one call of the system's library: it is applied to the result alone, and decides nothing.
+    // `ln` is the one call of the system's library: it is applied to the result alone, and decides
+    // nothing.
     (id as u32, -sum.ln())
 }

@@ -76,8 +76,8 @@ async fn a_path_that_is_a_file_is_a_clear_error() {
     assert!(error.to_string().contains("file"), "{error}");
 }
 
-/// The loser of a race may be told before the winner has flushed: both must see the same bytes, from two stores as from
-/// two processes.
+/// The loser of a race may be told before the winner has flushed: both must see the same bytes,
+/// from two stores as from two processes.
 #[tokio::test]
 async fn two_stores_on_one_directory_agree() {
     let root = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Listing a directory store in the byte order of its keys, without reading more of it than the limit asks for.
+//! Listing a directory store in the byte order of its keys, without reading more of it than the
+//! limit asks for.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -17,8 +18,8 @@ pub(super) fn list(root: &Path, prefix: &str, limit: usize) -> io::Result<Vec<Ob
     Ok(found)
 }
 
-/// Visits the directory of the key prefix `parent` (empty or ending in a slash). Sub-directories sort with their slash,
-/// as their keys do: `a-b` before `a/c`.
+/// Visits the directory of the key prefix `parent` (empty or ending in a slash). Sub-directories
+/// sort with their slash, as their keys do: `a-b` before `a/c`.
 fn visit(root: &Path, parent: &str, prefix: &str, limit: usize, found: &mut Vec<ObjectInfo>) -> io::Result<()> {
     let entries = match fs::read_dir(root.join(parent)) {
         Ok(entries) => entries,

@@ -1,5 +1,6 @@
-//! The SDK's client, with every part that it would otherwise take from default features chosen here: TLS by ring (the
-//! default's aws-lc would add minutes to each cold build), certificate authorities, time-outs, retries.
+//! The SDK's client, with every part that it would otherwise take from default features chosen
+//! here: TLS by ring (the default's aws-lc would add minutes to each cold build), certificate
+//! authorities, time-outs, retries.
 
 use std::path::Path;
 use std::time::Duration;
@@ -51,7 +52,8 @@ pub(super) async fn build(config: &S3Config) -> Result<Client, ObjectError> {
     Ok(Client::from_conf(builder.build()))
 }
 
-/// Looks for credentials before the first request does: the request would only say that it could not be sent.
+/// Looks for credentials before the first request does: the request would only say that it could
+/// not be sent.
 async fn prove_credentials(shared: &aws_config::SdkConfig, bucket: &str) -> Result<(), ObjectError> {
     let Some(provider) = shared.credentials_provider() else { return Ok(()) };
     let found = provider.provide_credentials().await;

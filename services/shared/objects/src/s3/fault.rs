@@ -54,7 +54,8 @@ impl Fault {
             }
             (Some(400..=499), _) => Self::Refused { detail: detail() },
             _ => match error {
-                // Nothing left this machine: no credentials to be had, or a request that could not be built.
+                // Nothing left this machine: no credentials to be had, or a request that could not
+                // be built.
                 SdkError::ConstructionFailure(_) => Self::Denied { detail: detail() },
                 SdkError::DispatchFailure(failure) if failure.is_user() => Self::Denied { detail: detail() },
                 _ => Self::Unavailable { detail: detail(), may_have_landed: true },

@@ -33,7 +33,8 @@ struct Tag {
     end: usize,
 }
 
-/// The text after the reasoning that it begins with, without white space around it; `None` where that has no end.
+/// The text after the reasoning that it begins with, without white space around it; `None` where
+/// that has no end.
 pub(super) fn after(text: &str) -> Option<&str> {
     let text = after_channels(text)?;
     let tags = tags(text);
@@ -54,8 +55,9 @@ pub(super) fn after(text: &str) -> Option<&str> {
     }
 }
 
-/// The first closing tag that no opening tag precedes and that stands as a border: on a line's end, or between a
-/// sentence and the beginning of another. A text that speaks of the tag has it within a sentence.
+/// The first closing tag that no opening tag precedes and that stands as a border: on a line's end,
+/// or between a sentence and the beginning of another. A text that speaks of the tag has it within
+/// a sentence.
 fn lone_end(text: &str, tags: &[Tag]) -> Option<usize> {
     let mut open = [false; TAGS.len()];
     for (at, tag) in tags.iter().enumerate() {
@@ -102,8 +104,8 @@ fn tag_at(text: &str, start: usize) -> Option<Tag> {
     })
 }
 
-/// The text of the last message on the channel `final`, where the text begins with a channel; `None` where there is no
-/// such message.
+/// The text of the last message on the channel `final`, where the text begins with a channel;
+/// `None` where there is no such message.
 fn after_channels(text: &str) -> Option<&str> {
     let frame = FRAMES.into_iter().find(|frame| text.starts_with(frame)).unwrap_or_default();
     if !text[frame.len()..].trim_start().starts_with(CHANNEL) {

@@ -1,4 +1,5 @@
-//! How `control` is changed: one change at a time in a house, each in one transaction with its record on `audit`.
+//! How `control` is changed: one change at a time in a deployment, each in one transaction with its
+//! record on `audit`.
 //!
 //! ```text
 //! take the name over (fences whoever has it) ─▶ read what is set ─▶ decide ─▶ one transaction: the change + its audit record
@@ -6,9 +7,10 @@
 //!        └────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Only who holds the name may commit, and what is set is read after it was taken: so what a record says to have been before is what the
-//! change replaced, and of two that change something at once the second knows of the first. A transaction that a killed command left open
-//! is ended by the next one that takes the name over.
+//! Only who holds the name may commit, and what is set is read after it was taken: so what a record
+//! says to have been before is what the change replaced, and of two that change something at once
+//! the second knows of the first. A transaction that a killed command left open is ended by the
+//! next one that takes the name over.
 
 use std::time::Duration;
 
@@ -19,16 +21,13 @@ use precis_schemas::{AuditRecord, PolicyApplied, SwitchState, TierSwitch, codec}
 use tokio::time::{Instant, sleep};
 
 use super::{POLICY_KEY, START_PATIENCE};
-use crate::{
-    PipelineError,
-    audit::{self, Actor, actions, tier_action},
-    now_ms, topics,
-};
+use crate::audit::{self, Actor, actions, tier_action};
+use crate::{PipelineError, now_ms, topics};
 
 /// Name of the one writer of `control`.
 const WRITER: &str = "control";
 /// How often a change is tried that somebody else's comes in between of.
-const MOST_TURNS: u32 = 8;
+const MAX_CONFLICT_RETRIES: u32 = 8;
 /// About how long such a change waits; the longer the more often it was tried.
 const TURN_PAUSE_MS: u64 = 100;
 /// How long one look for the end of `control` waits.
@@ -82,7 +81,8 @@ pub async fn switch_tier(
     switch_tier_if(log, tier, by, |_| Some((state, reason.to_owned()))).await
 }
 
-/// Switches a tier for every instance, if its switch still stands so that `decide` wants to; `None` before it was ever set.
+/// Switches a tier for every instance, if its switch still stands so that `decide` wants to; `None`
+/// before it was ever set.
 ///
 /// # Errors
 /// The log's.
@@ -122,7 +122,7 @@ async fn change(
 ) -> Result<(), PipelineError> {
     for turn in 1.. {
         match try_change(log, key, &decide).await {
-            Err(PipelineError::Flow(FlowError::Fenced { .. })) if turn < MOST_TURNS => {
+            Err(PipelineError::Flow(FlowError::Fenced { .. })) if turn < MAX_CONFLICT_RETRIES => {
                 // By chance, so that two do not go on fencing each other.
                 let pause = u64::from(turn) * TURN_PAUSE_MS + rand::random::<u64>() % TURN_PAUSE_MS;
                 sleep(Duration::from_millis(pause)).await;

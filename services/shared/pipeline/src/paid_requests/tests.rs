@@ -61,7 +61,8 @@ async fn what_is_not_billed_does_not_count() {
     }
 }
 
-/// Whichever request it was, and whoever sends the next: after the first unreadable answer one more is sent.
+/// Whichever request it was, and whoever sends the next: after the first unreadable answer one more
+/// is sent.
 #[tokio::test]
 async fn after_an_unreadable_answer_one_more_is_sent() {
     for first in 0..3 {

@@ -56,8 +56,9 @@ impl Batch<'_> {
         overflow.map_or(0.0, |(price, _)| *price)
     }
 
-    /// One step down the dual function: room in excess demand gets dearer, room to spare cheaper, each by the share that is missing.
-    /// The length is Polyak's, with the best known assignment's value in the place of the unknown minimum.
+    /// One step down the dual function: room in excess demand gets dearer, room to spare cheaper,
+    /// each by the share that is missing. The length is Polyak's, with the best known assignment's
+    /// value in the place of the unknown minimum.
     pub(super) fn step(&self, prices: &mut [[f64; ROOMS]], length: f64, value: f64) {
         let mut demand = vec![[0.0; ROOMS]; self.rooms.len()];
         for offers in self.documents {

@@ -34,7 +34,8 @@ impl Left {
 }
 
 impl Batch<'_> {
-    /// Every document takes its best offer that fits, those with the most to lose first; then each moves up where room is left.
+    /// Every document takes its best offer that fits, those with the most to lose first; then each
+    /// moves up where room is left.
     pub(super) fn fill(&self, prices: &[[f64; ROOMS]]) -> Vec<Option<usize>> {
         let mut left = Left(self.rooms.clone());
         let mut tiers = vec![None; self.documents.len()];
@@ -114,7 +115,8 @@ impl Batch<'_> {
         tiers
     }
 
-    /// The offer that the document should take, whose place, and where that one goes; `left` holds the document's own room already.
+    /// The offer that the document should take, whose place, and where that one goes; `left` holds
+    /// the document's own room already.
     fn best_exchange(
         &self,
         document: usize,

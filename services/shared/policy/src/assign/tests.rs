@@ -42,8 +42,8 @@ const SHARES: [f64; 4] = [0.7, 0.2, 0.1, 0.05];
 const DOLLARS_A_TOKEN: [f64; 4] = [0.0, 0.2e-6, 1.5e-6, 6e-6];
 const STRENGTHS: [f64; 4] = [0.0, 0.5, 0.75, 0.9];
 
-/// 150 to 300 documents, two to four tiers, easy or hard ones, a third bound to the house, limits that bind by anything from not at all to a
-/// third of the demand.
+/// 150 to 300 documents, two to four tiers, easy or hard ones, a third bound to internal tiers,
+/// limits that bind by anything from not at all to a third of the demand.
 fn instance(seed: u64) -> Instance {
     let random = &mut Random::new(seed);
     let tiers = 2 + (random.unit() * 3.0) as usize;

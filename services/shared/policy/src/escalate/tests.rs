@@ -23,8 +23,8 @@ fn trail(steps: &[(&str, TrialResult)]) -> Vec<Trial> {
         .collect()
 }
 
-fn eligible(names: &[&str]) -> Gate {
-    Gate { eligible: names.iter().map(|name| (*name).to_owned()).collect(), excluded: Vec::new() }
+fn eligible(names: &[&str]) -> Eligibility {
+    Eligibility { eligible: names.iter().map(|name| (*name).to_owned()).collect(), excluded: Vec::new() }
 }
 
 use TrialResult::{FailedChecks, Refused};
@@ -77,7 +77,8 @@ fn a_deadline_counts_only_where_the_policy_says_what_to_do() {
 const LOCAL: &str = include_str!("../../../../../infra/policy/local.toml");
 
 proptest! {
-    /// Whatever tiers there are, whichever may be asked and however they answer, a climb ends, and is a climb.
+    /// Whatever tiers there are, whichever may be asked and however they answer, a climb ends, and
+    /// is a climb.
     #[test]
     fn a_climb_asks_no_tier_twice_never_goes_down_from_a_failed_answer_and_pays_for_as_many_as_the_policy_says(
         count in 1_usize..6,
@@ -100,7 +101,7 @@ proptest! {
             // As the gate does it: what was tried is out, and rules take others out.
             let tried = |name: &str| trail.iter().any(|trial| trial.tier == name);
             let names = policy.tier_names().zip(open).filter(|(name, open)| *open && !tried(name));
-            let gate = Gate { eligible: names.map(|(name, _)| name.to_owned()).collect(), excluded: Vec::new() };
+            let gate = Eligibility { eligible: names.map(|(name, _)| name.to_owned()).collect(), excluded: Vec::new() };
             match next_tier(&policy, &gate, &trail) {
                 Ok(next) => {
                     prop_assert!(gate.eligible.iter().any(|name| name == next), "{next} is not eligible");

@@ -15,7 +15,8 @@ fn order(mut lanes: Lanes<usize>) -> Vec<(String, usize)> {
     std::iter::from_fn(|| lanes.pop(anyone)).collect()
 }
 
-/// Tenant, weight and priority of documents that stand in this order, each in a partition of its own.
+/// Tenant, weight and priority of documents that stand in this order, each in a partition of its
+/// own.
 fn lanes(items: &[(&str, u32, i32)]) -> Lanes<usize> {
     let mut lanes = Lanes::default();
     for (number, (tenant, weight, priority)) in items.iter().enumerate() {
@@ -90,8 +91,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Against the plainest description of what waits: whoever may go does, each tenant in its order, and none waits for more than the
-    /// others' turns.
+    /// Against the plainest description of what waits: whoever may go does, each tenant in its
+    /// order, and none waits for more than the others' turns.
     #[test]
     fn whoever_may_go_goes_in_order_and_after_at_most_one_turn_of_each_other(steps in steps()) {
         let mut lanes = Lanes::default();
@@ -144,7 +145,8 @@ proptest! {
         }
     }
 
-    /// Of lanes that stay full each gets its weight's share within a turn, after any number of rounds.
+    /// Of lanes that stay full each gets its weight's share within a turn, after any number of
+    /// rounds.
     #[test]
     fn weights_hold_within_a_turn(weights in proptest::collection::vec(1..6_u32, 2..5), taken in 1..120_usize) {
         let mut lanes = Lanes::default();

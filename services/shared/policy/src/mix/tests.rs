@@ -25,7 +25,7 @@ fn run(scores: impl Iterator<Item = f64>) -> Vec<String> {
     scores
         .enumerate()
         .map(|(at, score)| {
-            let tier = mix.wish(&policy, &policy.shares(), score, &format!("document-{at}")).tier;
+            let tier = mix.prefer(&policy, &policy.shares(), score, &format!("document-{at}")).tier;
             mix.assigned(&policy, &policy.shares(), &tier);
             tier
         })
@@ -45,12 +45,12 @@ fn constant_scores_still_spread_by_the_target_mix() {
 fn harder_documents_start_further_up() {
     let (policy, mut mix) = (policy(), Mix::default());
     for at in 0..4_000 {
-        let tier = mix.wish(&policy, &policy.shares(), noise(1, at), &at.to_string()).tier;
+        let tier = mix.prefer(&policy, &policy.shares(), noise(1, at), &at.to_string()).tier;
         mix.assigned(&policy, &policy.shares(), &tier);
     }
-    assert_eq!(mix.clone().wish(&policy, &policy.shares(), 0.01, "hard").tier, "premium");
-    assert_eq!(mix.clone().wish(&policy, &policy.shares(), 0.2, "middling").tier, "mid");
-    assert_eq!(mix.wish(&policy, &policy.shares(), 0.9, "easy").tier, "gpu");
+    assert_eq!(mix.clone().prefer(&policy, &policy.shares(), 0.01, "hard").tier, "premium");
+    assert_eq!(mix.clone().prefer(&policy, &policy.shares(), 0.2, "middling").tier, "mid");
+    assert_eq!(mix.prefer(&policy, &policy.shares(), 0.9, "easy").tier, "gpu");
 }
 
 #[test]
@@ -61,12 +61,12 @@ fn documents_forced_into_the_house_do_not_send_a_flood_away_afterwards() {
     }
     let away = (0..200)
         .filter(|at| {
-            let tier = mix.wish(&policy, &policy.shares(), noise(2, *at), &at.to_string()).tier;
+            let tier = mix.prefer(&policy, &policy.shares(), noise(2, *at), &at.to_string()).tier;
             mix.assigned(&policy, &policy.shares(), &tier);
             tier != "gpu"
         })
         .count();
-    assert!(away < 120, "{away} of 200 left the house to make up for the past");
+    assert!(away < 120, "{away} of 200 left the network to make up for the past");
 }
 
 proptest! {

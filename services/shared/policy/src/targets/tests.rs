@@ -10,8 +10,8 @@ fn limited(rate: u64) -> Policy {
     Policy::parse(&MIX.replace("name = \"mid\"", &limit)).unwrap()
 }
 
-fn anywhere() -> Gate {
-    Gate { eligible: ["gpu", "mid", "premium"].map(str::to_owned).to_vec(), excluded: Vec::new() }
+fn anywhere() -> Eligibility {
+    Eligibility { eligible: ["gpu", "mid", "premium"].map(str::to_owned).to_vec(), excluded: Vec::new() }
 }
 
 /// What the last 2,000 documents became.
@@ -29,7 +29,7 @@ fn run(policy: &Policy, targets: &mut Targets, documents: usize, rate: usize, to
         let tokens = tokens(score);
         targets.saw(policy, &anywhere(), score, tokens, (at * 60_000 / rate) as i64);
         let shares = targets.shares(policy).to_vec();
-        let tier = mix.wish(policy, &shares, score, &at.to_string()).tier;
+        let tier = mix.prefer(policy, &shares, score, &at.to_string()).tier;
         mix.assigned(policy, &shares, &tier);
         targets.sent(&tier, tokens);
         if at + 2_000 >= documents {
@@ -96,7 +96,8 @@ fn another_policy_is_followed_at_once() {
     assert_eq!(targets.shares(&other), other.shares());
 }
 
-/// A tier's topic: what is sent waits there, and `per_document` is worked off whenever a document comes to the house.
+/// A tier's topic: what is sent waits there, and `per_document` is worked off whenever a document
+/// comes in.
 fn run_with_a_topic(targets: &mut Targets, documents: usize, max_backlog: f64, per_document: f64) -> (Vec<f64>, f64) {
     let (policy, mut mix) = (Policy::parse(MIX).unwrap(), Mix::default());
     let (mut backlog, mut deepest, mut shares) = (0.0_f64, 0.0_f64, vec![0.0; 3]);
@@ -105,8 +106,8 @@ fn run_with_a_topic(targets: &mut Targets, documents: usize, max_backlog: f64, p
         targets.has_room(&policy, "mid", (max_backlog - backlog).max(0.0));
         targets.saw(&policy, &anywhere(), score, 1_000.0, at as i64);
         let wanted = targets.shares(&policy).to_vec();
-        let wish = mix.wish(&policy, &wanted, score, &at.to_string()).tier;
-        let tier = if wish == "mid" && backlog >= max_backlog { "gpu" } else { &wish };
+        let preference = mix.prefer(&policy, &wanted, score, &at.to_string()).tier;
+        let tier = if preference == "mid" && backlog >= max_backlog { "gpu" } else { &preference };
         mix.assigned(&policy, &wanted, tier);
         targets.sent(tier, 1_000.0);
         backlog = (backlog - per_document).max(0.0) + f64::from(u8::from(tier == "mid"));
@@ -125,7 +126,8 @@ fn a_tier_whose_topic_is_full_gets_what_its_workers_take_out_and_the_house_takes
     let (shares, deepest) = run_with_a_topic(&mut targets, 20_000, 300.0, 0.1);
     assert_shares(&shares, [0.8, 0.1, 0.1]);
     assert!(deepest <= 301.0, "{deepest}");
-    // The hardest still go there: the target came down with what arrives, and is no wish that the tier's door refuses.
+    // The hardest still go there: the target came down with what arrives, and is no preference that
+    // the tier's door refuses.
     let target = targets.shares(&Policy::parse(MIX).unwrap())[1];
     assert!((target - 0.1).abs() < 0.05, "{target}");
 }

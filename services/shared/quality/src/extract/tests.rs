@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The published procedure with the longest fragment sought at every position, in its plain, quadratic form.
+/// The published procedure with the longest fragment sought at every position, in its plain,
+/// quadratic form.
 fn naive(source: &[u32], summary: &[u32]) -> Vec<usize> {
     let mut fragments = Vec::new();
     let mut at = 0;

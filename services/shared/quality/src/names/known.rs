@@ -11,7 +11,8 @@ use crate::text::{Boundary, Text};
 #[derive(Default)]
 pub(crate) struct Known {
     stems: HashSet<String>,
-    /// First letters of the words in order, spaces between sentences: `the world health organization` is `twho`.
+    /// First letters of the words in order, spaces between sentences:
+    /// `the world health organization` is `twho`.
     initials: String,
     /// The same without function words.
     content: String,

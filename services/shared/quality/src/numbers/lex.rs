@@ -21,7 +21,8 @@ pub(crate) struct Mention {
     unit_first: bool,
     /// The power of ten of a scale word behind it: 6 for `million`.
     pub(crate) scale: Option<i32>,
-    /// Unit and scale may not be meant for it: they stand at the end of a series, or are a doubtful letter.
+    /// Unit and scale may not be meant for it: they stand at the end of a series, or are a doubtful
+    /// letter.
     pub(crate) loose: bool,
     /// The number of a list item or a heading, at the beginning of its line.
     pub(crate) marker: bool,
@@ -32,7 +33,8 @@ pub(crate) struct Mention {
 /// What is mentioned.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    /// Any of these readings, or else all of the parts: `1,200` is 1200 or 1.2; `4.2.1` is 4 and 2 and 1.
+    /// Any of these readings, or else all of the parts: `1,200` is 1200 or 1.2; `4.2.1` is 4 and 2
+    /// and 1.
     Number { readings: Vec<Value>, parts: Vec<Value> },
     /// Letters and digits in one: `B12`, `Q3`.
     Identifier { folded: String, digits: Vec<Value> },
@@ -156,7 +158,8 @@ fn measure(text: &Text<'_>, at: usize, mut end: usize, mention: &mut Mention) ->
     end
 }
 
-/// A scale word at a piece. The single letters count only where they are written as for money: `5 M€`, `12 k$`.
+/// A scale word at a piece. The single letters count only where they are written as for money:
+/// `5 M€`, `12 k$`.
 fn scale_at(text: &Text<'_>, at: usize) -> Option<i32> {
     if at >= text.len() || !is_joint(text.gap(at)) {
         return None;

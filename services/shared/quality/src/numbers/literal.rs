@@ -1,8 +1,8 @@
 //! A number in digits, with every way it may be read.
 //!
-//! `1,200` is twelve hundred to an English reader and one point two to a French one, and documents mix both; `1 200` may be
-//! one number or two. A literal therefore carries all its readings, and the check takes the one that the source
-//! supports.
+//! `1,200` is twelve hundred to an English reader and one point two to a French one, and documents
+//! mix both; `1 200` may be one number or two. A literal therefore carries all its readings, and
+//! the check takes the one that the source supports.
 
 use super::value::Value;
 use super::words::Reading;
@@ -23,7 +23,8 @@ pub(crate) struct Literal {
     pub(crate) suffix: String,
 }
 
-/// Reads the literal that begins at a piece; `None` if the piece mixes letters and digits otherwise than by a suffix.
+/// Reads the literal that begins at a piece; `None` if the piece mixes letters and digits otherwise
+/// than by a suffix.
 pub(crate) fn read(text: &Text<'_>, at: usize, reading: Reading) -> Option<Literal> {
     let (first, mut rest) = split(text.word(at))?;
     let mut groups = vec![first];

@@ -1,9 +1,11 @@
-//! What follows a number: scales (`million`), per cent, currencies, and units of time, length and weight, in English and French.
+//! What follows a number: scales (`million`), per cent, currencies, and units of time, length and
+//! weight, in English and French.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// What a number counts. Numbers of one value and different units are different: 30 days are not 30 months.
+/// What a number counts. Numbers of one value and different units are different: 30 days are not 30
+/// months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Unit {

@@ -1,6 +1,7 @@
 //! Exact decimal values, however they were written.
 
-/// A non-negative decimal number as its canonical digits: `1,200.50` and `1 200,5` are both `1200.5`.
+/// A non-negative decimal number as its canonical digits: `1,200.50` and `1 200,5` are both
+/// `1200.5`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Value {
     /// Canonical: no leading zeros before the point but one, no trailing zeros after it.
@@ -41,7 +42,8 @@ impl Value {
         let padded = if point <= 0 {
             format!("{}{all}", "0".repeat((1 - point) as usize))
         } else {
-            // By hand: a width in a format string panics beyond 65,535, and publishers' texts have longer numbers.
+            // By hand: a width in a format string panics beyond 65,535, and publishers' texts have
+            // longer numbers.
             let missing = (point as usize).saturating_sub(all.len());
             format!("{all}{}", "0".repeat(missing))
         };
@@ -70,8 +72,8 @@ impl Value {
         self.size().map(|size| (size - half, size + half))
     }
 
-    /// The values that this one may stand for after "about" or "more than": within one of its last significant digit,
-    /// and within a quarter.
+    /// The values that this one may stand for after "about" or "more than": within one of its last
+    /// significant digit, and within a quarter.
     pub(crate) fn vicinity(&self) -> Option<(f64, f64)> {
         let size = self.size()?;
         let step = 10f64.powi(self.significant_to).min(size / 4.0);

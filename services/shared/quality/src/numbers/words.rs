@@ -10,7 +10,8 @@ use crate::text::Text;
 /// Which words count as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// Everything that may be a number in any language known: for the source, which may only support.
+    /// Everything that may be a number in any language known: for the source, which may only
+    /// support.
     Generous,
     /// What is surely a number in this language: for the summary, which is held to it.
     Strict(Option<Lang>),
@@ -195,7 +196,8 @@ static WORDS: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
     words
 });
 
-/// The numbers in words that begin at piece `from`, each with the piece behind it: at most one a language.
+/// The numbers in words that begin at piece `from`, each with the piece behind it: at most one a
+/// language.
 pub(crate) fn numbers(text: &Text<'_>, from: usize, reading: Reading) -> Vec<(u64, usize)> {
     match reading {
         Reading::Generous => {

@@ -1,6 +1,8 @@
-//! The table of metrics: name, labels, help. Names follow Prometheus: `precis_` first, the unit last, `_total` on counters.
+//! The table of metrics: name, labels, help. Names follow Prometheus: `precis_` first, the unit
+//! last, `_total` on counters.
 //!
-//! Money is counted in nano-dollars: counters are whole numbers, and a sum of rounded dollars would drift.
+//! Money is counted in nano-dollars: counters are whole numbers, and a sum of rounded dollars would
+//! drift.
 
 /// Declares an enum of metrics with its accessors; the help is the variant's documentation too.
 macro_rules! catalogue {
@@ -104,7 +106,7 @@ catalogue! {
             "Partitions that are not read, since records expired before they were read or the group's offsets are gone: `offsets_lost` in the log names them";
         StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
-            "Time since a followed topic was last read to its end; beyond 10 nothing leaves the house";
+            "Time since a followed topic was last read to its end; beyond 10 nothing is sent to a provider";
         RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";
         RouterTarget, "precis_router_target_share", ["tier"],
             "Share that first assignments aim at: the policy's, or less while a tier's rate limit binds";

@@ -1,4 +1,5 @@
-use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt as _};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 

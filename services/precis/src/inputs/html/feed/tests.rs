@@ -42,7 +42,8 @@ fn attributes_over_the_limit_are_cut() {
     assert_eq!(Tag::scan(tag.as_bytes()), Tag { length: tag.len(), cut: None });
 }
 
-/// What the feed takes for text and the tokenizer for a tag would be a tag that is not cut: the guard asserts that none is.
+/// What the feed takes for text and the tokenizer for a tag would be a tag that is not cut: the
+/// guard asserts that none is.
 #[test]
 fn tags_behind_raw_text_are_cut_as_well() {
     let attributes = attributes(2 * MAX_ATTRIBUTES);

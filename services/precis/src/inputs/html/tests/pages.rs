@@ -1,12 +1,15 @@
-//! Generated pages, valid and broken: is every text that is shown in the text, once, in order, and nothing else?
+//! Generated pages, valid and broken: is every text that is shown in the text, once, in order, and
+//! nothing else?
 //!
-//! For a valid page the generator knows what is shown. A broken one is parsed by html5ever into the tree of `markup5ever_rcdom`,
-//! in one piece and without a guard, and a second, plain walk says what is shown. `tests/harness/browser.py` holds the same pages
-//! against a browser.
+//! For a valid page the generator knows what is shown. A broken one is parsed by html5ever into the
+//! tree of `markup5ever_rcdom`, in one piece and without a guard, and a second, plain walk says
+//! what is shown. `tests/harness/browser.py` holds the same pages against a browser.
 
-use std::{env, fs, path::Path};
+use std::path::Path;
+use std::{env, fs};
 
-use html5ever::{ParseOpts, ns, parse_document, tendril::TendrilSink};
+use html5ever::tendril::TendrilSink;
+use html5ever::{ParseOpts, ns, parse_document};
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 
 use super::*;
@@ -320,7 +323,8 @@ fn broken_pages_give_every_text_that_their_tree_shows() {
     }
 }
 
-/// Where `PRECIS_HTML_PAGES` names a folder, pages and their texts for `tests/harness/browser.py`; otherwise nothing.
+/// Where `PRECIS_HTML_PAGES` names a folder, pages and their texts for `tests/harness/browser.py`;
+/// otherwise nothing.
 #[test]
 fn generated_pages_are_written_where_asked() {
     let Some(folder) = env::var_os("PRECIS_HTML_PAGES") else { return };

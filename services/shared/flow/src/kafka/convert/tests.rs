@@ -1,6 +1,7 @@
 use super::*;
 
-const MARKS: [OwnerMark; 4] = [OwnerMark::Released, OwnerMark::Owned, OwnerMark::AfterOneCrash, OwnerMark::Quarantine { records: 3, until: 100 }];
+const MARKS: [OwnerMark; 4] =
+    [OwnerMark::Released, OwnerMark::Owned, OwnerMark::AfterOneCrash, OwnerMark::Quarantine { records: 3, until: 100 }];
 
 #[test]
 fn what_is_committed_beside_an_offset_is_read_back() {

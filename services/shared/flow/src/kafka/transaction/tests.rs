@@ -1,4 +1,5 @@
-//! What a client does when its brokers misbehave, on librdkafka's mock brokers: of no use to show what enters a real log.
+//! What a client does when its brokers misbehave, on librdkafka's mock brokers: of no use to show
+//! what enters a real log.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
@@ -32,7 +33,8 @@ fn a_client_that_did_not_find_its_broker_in_time_is_replaced() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, 1, 1).unwrap();
     let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
-    // Before the first write: the mock crashes on a write to a partition that it took the leader from.
+    // Before the first write: the mock crashes on a write to a partition that it took the leader
+    // from.
     cluster.partition_leader(TOPIC, 0, None).unwrap();
     assert_eq!(write(renewed.ready().unwrap()).unwrap_err().code(), "log_unavailable");
     cluster.partition_leader(TOPIC, 0, Some(BROKER)).unwrap();

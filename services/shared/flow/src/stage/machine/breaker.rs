@@ -1,5 +1,5 @@
-//! Tells a bad record from a bad deployment: if nearly everything is rejected, the fault is ours, and
-//! going on would turn a wrong configuration into a topic full of dead letters.
+//! Tells a bad record from a bad deployment: if nearly everything is rejected, the fault is ours,
+//! and going on would turn a wrong configuration into a topic full of dead letters.
 
 use std::collections::VecDeque;
 

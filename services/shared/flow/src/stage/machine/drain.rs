@@ -1,5 +1,5 @@
-//! Emptying partitions before they are given away: for a revocation some of them, for a shutdown all.
-//! Records that wait for another try end without a result (see
+//! Emptying partitions before they are given away: for a revocation some of them, for a shutdown
+//! all. Records that wait for another try end without a result (see
 //! [`Delivery::draining`](crate::Delivery::draining)), so that only work under way takes time.
 //!
 //! ```text

@@ -2,9 +2,9 @@
 //! the partition's records may start.
 //!
 //! No record starts before the log holds that its partition has an owner who works on it: otherwise
-//! a record that kills its process within the first commit interval would leave no trace. That costs
-//! one transaction an assignment, at the first record. Giving the partition away costs one more
-//! transaction only when nothing else is left to commit.
+//! a record that kills its process within the first commit interval would leave no trace. That
+//! costs one transaction an assignment, at the first record. Giving the partition away costs one
+//! more transaction only when nothing else is left to commit.
 
 use crate::member::{Assignment, OwnerMark};
 
@@ -108,7 +108,8 @@ impl PartitionMark {
         self.next
     }
 
-    /// The mark that the log should hold. An owner that never had a record leaves the mark as it is.
+    /// The mark that the log should hold. An owner that never had a record leaves the mark as it
+    /// is.
     fn mark(&self, snapshot: CommitSnapshot, working: OwnerMark) -> Option<OwnerMark> {
         match (self.opened, snapshot.closing) {
             (true, true) => Some(working.given_away(snapshot.alone_in_process)),

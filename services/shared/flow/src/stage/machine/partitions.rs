@@ -1,5 +1,6 @@
-//! The partitions that the stage owns at the moment, each with its tracker and its crash mark: which
-//! records may start, what may be committed, and what is left of a partition that is given away.
+//! The partitions that the stage owns at the moment, each with its tracker and its crash mark:
+//! which records may start, what may be committed, and what is left of a partition that is given
+//! away.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -148,8 +149,8 @@ impl<P: Payload> Partitions<P> {
         owned.alone == Some(P::offset(record))
     }
 
-    /// A record's processing ended, whatever came of it. `false`: the partition was given away in the
-    /// meantime, so the result is not wanted.
+    /// A record's processing ended, whatever came of it. `false`: the partition was given away in
+    /// the meantime, so the result is not wanted.
     pub(crate) fn end(&mut self, partition: &PartitionId, epoch: Epoch) -> bool {
         let Some(owned) = self.at(partition, epoch) else { return false };
         owned.running = owned.running.saturating_sub(1);

@@ -84,8 +84,8 @@ impl Schedule {
         self.ask_about(topic);
     }
 
-    /// Commits at once when a topic with finished records holds so much that no more of the topic is
-    /// read: there is no point in waiting for more.
+    /// Commits at once when a topic with finished records holds so much that no more of the topic
+    /// is read: there is no point in waiting for more.
     pub(crate) fn hurry_full_topics(&mut self, now: Instant, is_full: &dyn Fn(&str) -> bool) {
         if self.finished_topics.drain(..).any(|topic| is_full(&topic)) {
             self.hurry(now);

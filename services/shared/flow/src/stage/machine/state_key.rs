@@ -29,7 +29,8 @@ impl<P: Payload<Outputs: Hash, Guard: Hash>> Machine<P> {
         self.partitions.is_leaving(partition, epoch)
     }
 
-    /// Whether an earlier record of the same key is unfinished in this assignment, other than these.
+    /// Whether an earlier record of the same key is unfinished in this assignment, other than
+    /// these.
     pub(in crate::stage) fn has_earlier_open(&self, record: &P::Record, epoch: Epoch, but_for: &[i64]) -> bool {
         self.partitions.has_earlier_open(record, epoch, but_for)
     }

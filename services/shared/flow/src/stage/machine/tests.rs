@@ -98,8 +98,8 @@ fn away() -> Event<Live> {
     Event::Aborted { error: FlowError::Unavailable { doing: "a commit", detail: "away".to_owned() }, jitter: 0.0 }
 }
 
-/// A transaction is aborted, and all its partitions go before it is tried again: records of the next
-/// assignment start all the same.
+/// A transaction is aborted, and all its partitions go before it is tried again: records of the
+/// next assignment start all the same.
 #[test]
 fn nothing_left_of_an_aborted_transaction_delays_no_record() {
     let mut bench = Bench::new();

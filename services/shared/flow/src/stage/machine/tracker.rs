@@ -109,7 +109,8 @@ impl<P: Payload> Tracker<P> {
         self.in_transaction.is_none() && self.slots.front().is_some_and(|slot| slot.finished.is_some())
     }
 
-    /// Gives the finished front to a transaction, as far as the limit lets it, and lowers the limit.
+    /// Gives the finished front to a transaction, as far as the limit lets it, and lowers the
+    /// limit.
     pub(crate) fn begin(&mut self, limit: &mut TransactionLimit, rules: Rules) -> Option<Front<P::Outputs>> {
         if !self.ready() {
             return None;

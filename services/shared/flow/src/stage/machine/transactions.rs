@@ -1,5 +1,5 @@
-//! Finished work is committed: one transaction at a time, tried again when it is aborted, and without
-//! the outputs that the log refuses.
+//! Finished work is committed: one transaction at a time, tried again when it is aborted, and
+//! without the outputs that the log refuses.
 
 use tokio::time::Instant;
 
@@ -40,7 +40,8 @@ impl<P: Payload> Machine<P> {
         match P::class(&error) {
             Class::Fatal => return commands.push(Command::Fail(Failure::Error(error))),
             Class::Retry => self.schedule.on_aborted(),
-            // The log does not say whose output it refuses: found out by committing one record at a time.
+            // The log does not say whose output it refuses: found out by committing one record at a
+            // time.
             Class::Reject if !to_blame => self.schedule.commit_single_records(left),
             Class::Reject => {
                 self.schedule.commit_single_records(0);
@@ -85,7 +86,8 @@ impl<P: Payload> Machine<P> {
         let TakenBack { record, epoch, output_bytes } = refused;
         let partition = P::partition(&record);
         commands.push(Command::Release(vec![(partition.clone(), Load::outputs(output_bytes))]));
-        // Its key's queue went on when it was processed: another record of its key may be in process.
+        // Its key's queue went on when it was processed: another record of its key may be in
+        // process.
         let queue = if self.rules.is_broken(Rule::RejectionBesideKeyQueue) {
             KeyQueue::new(partition, epoch, P::key(&record))
         } else {

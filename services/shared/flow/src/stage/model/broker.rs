@@ -53,7 +53,8 @@ impl Log {
         Record { partition, index, entry: self.entries[index] }
     }
 
-    /// A transaction's part becomes visible: its outputs, and its offset. `assignment` is the one it was read under.
+    /// A transaction's part becomes visible: its outputs, and its offset. `assignment` is the one
+    /// it was read under.
     pub(super) fn land(&mut self, part: &PartitionCommit, assignment: i64) -> Result<(), String> {
         let at = &part.partition;
         if assignment != self.assignments {
@@ -101,7 +102,8 @@ impl Log {
         self.entries.len().checked_sub(1).map_or(0, |last| offset_of(last) + 1)
     }
 
-    /// What must hold when its owner has drained it in time: whoever comes next must not take it for dead.
+    /// What must hold when its owner has drained it in time: whoever comes next must not take it
+    /// for dead.
     pub(super) fn check_drained(&self) -> Result<(), String> {
         if self.marked == self.assignments && matches!(self.mark, OwnerMark::Owned | OwnerMark::AfterOneCrash) {
             return Err(format!("given away in order, and marked {}", self.mark));

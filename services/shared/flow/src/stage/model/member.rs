@@ -1,6 +1,6 @@
-//! One process: the poll thread and the commit thread, as `kafka/member.rs` and `kafka/rebalance.rs`
-//! have them, and the queues between them and the stage's machine. All transitions of the stage are
-//! the machine's.
+//! One process: the poll thread and the commit thread, as `kafka/member.rs` and
+//! `kafka/rebalance.rs` have them, and the queues between them and the stage's machine. All
+//! transitions of the stage are the machine's.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -38,7 +38,8 @@ pub(super) struct Faults {
     pub(super) evictions: u8,
     pub(super) crashes: u8,
     pub(super) aborts: u8,
-    /// The poll thread's patience with a drain ends. That a drain's own deadline passes is no fault.
+    /// The poll thread's patience with a drain ends. That a drain's own deadline passes is no
+    /// fault.
     pub(super) delays: u8,
     /// A member is told to shut down.
     pub(super) stops: u8,
@@ -185,7 +186,8 @@ impl Model for Protocol {
     fn check(&self, state: &State) -> Result<(), String> {
         state.logs.iter().try_for_each(Log::check)?;
         for (number, member) in state.members.iter().enumerate() {
-            // It knows all, and has nothing to do: then nothing is held, or the intake would close for ever.
+            // It knows all, and has nothing to do: then nothing is held, or the intake would close
+            // for ever.
             let owned = |(read, log): (&Option<usize>, &Log)| read.is_some() == (log.owner == Some(number));
             let knows =
                 member.events.is_empty() && member.in_group && member.reading.iter().zip(&state.logs).all(owned);

@@ -1,4 +1,5 @@
-//! What is explored. Each scenario is small enough to be explored whole; what one leaves out another has.
+//! What is explored. Each scenario is small enough to be explored whole; what one leaves out
+//! another has.
 #![allow(clippy::print_stderr, reason = "how much was explored is worth reading")]
 
 use precis_explore::explore;

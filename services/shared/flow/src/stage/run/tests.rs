@@ -1,4 +1,5 @@
-//! The loop against a log that answers when it is told to: orders that no real log can be made to take at will.
+//! The loop against a log that answers when it is told to: orders that no real log can be made to
+//! take at will.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Mutex;
@@ -34,8 +35,8 @@ impl Committer for Asks {
     async fn close(&self, _deadline: Duration) {}
 }
 
-/// Notes what starts and what is rejected; a record whose value says so waits for ever, or fails so that its next try is
-/// far away.
+/// Notes what starts and what is rejected; a record whose value says so waits for ever, or fails so
+/// that its next try is far away.
 #[derive(Default)]
 struct Notes {
     started: Mutex<Vec<String>>,
@@ -248,7 +249,8 @@ async fn a_revocation_waits_for_no_record_that_waits_for_its_next_try() {
     assert!(bench.intake.admits("in"), "and nobody here waits for what is away");
 }
 
-/// As when a topic is deleted while a transaction holds its offsets: the brokers refuse it, then its partitions are lost.
+/// As when a topic is deleted while a transaction holds its offsets: the brokers refuse it, then
+/// its partitions are lost.
 #[tokio::test(start_paused = true)]
 async fn an_abort_whose_partition_went_holds_up_no_other() {
     let mut bench = Bench::new().await;

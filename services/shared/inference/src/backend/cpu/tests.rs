@@ -45,7 +45,8 @@ fn sequences(all: &[Vec<u32>]) -> Vec<Sequence> {
     all.iter().map(&mut sequence).collect()
 }
 
-/// Computes sequences together, `piece` tokens of each in a step, until all are done; they leave as they are done.
+/// Computes sequences together, `piece` tokens of each in a step, until all are done; they leave as
+/// they are done.
 fn together(decoder: &mut Decoder<CpuBackend>, sequences: &[Sequence], piece: usize) -> Vec<Bits> {
     let mut bits: Vec<Bits> = vec![Vec::new(); sequences.len()];
     for step in 0.. {

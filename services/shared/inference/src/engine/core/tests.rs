@@ -312,7 +312,8 @@ fn those_who_share_need_fewer_blocks() {
     let (mut core, _) = core(7, LIMITS);
     let first = submit_with_common(&mut core, &with_beginning(64, 1), 64, 9, 0);
     finish(&mut core);
-    // Each takes three blocks, of which two are shared: five fit beside the two pinned ones, four may run.
+    // Each takes three blocks, of which two are shared: five fit beside the two pinned ones, four
+    // may run.
     let rest: Vec<Answer> =
         (2..6).map(|document| submit_with_common(&mut core, &with_beginning(64, document), 64, 9, 0)).collect();
     core.turn().unwrap();

@@ -22,7 +22,8 @@ use crate::text::template::Template;
 
 const BLOCKS: usize = 64;
 
-/// Logits and answers by the implementation in `tests/golden/reference.py`: numpy in f64, sharing no code with this crate.
+/// Logits and answers by the implementation in `tests/golden/reference.py`: numpy in f64, sharing
+/// no code with this crate.
 #[derive(Deserialize)]
 struct Golden {
     cases: Vec<Case>,
@@ -74,7 +75,8 @@ fn logits_equal_those_of_an_independent_implementation() {
     }
 }
 
-/// Has an engine compute these prompts, all waiting before its first step, so that batches are the same at every run.
+/// Has an engine compute these prompts, all waiting before its first step, so that batches are the
+/// same at every run.
 fn generate(core: &mut Core<Decoder<CandleBackend>>, prompts: &[Vec<u32>], max_new_tokens: usize) -> Vec<Generated> {
     let answers: Vec<_> = prompts
         .iter()
@@ -123,7 +125,8 @@ fn prompts_in_a_batch_get_the_answers_they_get_alone() {
     let ask = |template: &Template, text: &str| {
         template.prompt(&tokenizer, None, &format!("{text}\n\nSummarise this in one sentence.")).unwrap()
     };
-    // Ragged, with duplicates, and in two orders; more of them than run at once, so that blocks are used again.
+    // Ragged, with duplicates, and in two orders; more of them than run at once, so that blocks are
+    // used again.
     let mut prompts: Vec<Vec<u32>> = news.split("\n\n").map(|paragraph| ask(&template, paragraph)).collect();
     prompts.push(prompts[0].clone());
     prompts.extend((1..4).map(|words| ask(&template, &news[..words * 13])));

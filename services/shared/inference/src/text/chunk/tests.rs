@@ -1,4 +1,5 @@
-use std::{cell::Cell, convert::Infallible};
+use std::cell::Cell;
+use std::convert::Infallible;
 
 use proptest::prelude::*;
 
@@ -58,7 +59,8 @@ fn measured(text: &str, limit: usize) -> (Vec<String>, usize) {
     (parts, calls.get())
 }
 
-/// A run without blanks, such as base64, is measured a few times for each part, not once for each character.
+/// A run without blanks, such as base64, is measured a few times for each part, not once for each
+/// character.
 #[test]
 fn long_runs_are_measured_in_a_bounded_number_of_calls() {
     for run in ["QUJD", "日本"] {

@@ -1,5 +1,6 @@
-//! Jinja as transformers sets it up for chat templates (`_compile_jinja_template` in its `chat_template_utils.py`):
-//! blocks trimmed on both sides, Python's string methods, `break` and `continue`, and four names of its own.
+//! Jinja as transformers sets it up for chat templates (`_compile_jinja_template` in its
+//! `chat_template_utils.py`): blocks trimmed on both sides, Python's string methods, `break` and
+//! `continue`, and four names of its own.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind};

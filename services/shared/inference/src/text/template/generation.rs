@@ -1,8 +1,10 @@
-//! The tag `generation` of transformers: around what a model is trained to write, without effect on what is written.
+//! The tag `generation` of transformers: around what a model is trained to write, without effect on
+//! what is written.
 //!
-//! The engine of this crate has no tags of others, so the source is rewritten: `{% generation %}` becomes `{% with %}`,
-//! which is a block with a scope of its own, as transformers' is. Only tags are rewritten: the scan knows strings,
-//! comments, `raw` blocks and expressions as the lexer does. White space and its control (`{%-`) stay.
+//! The engine of this crate has no tags of others, so the source is rewritten: `{% generation %}`
+//! becomes `{% with %}`, which is a block with a scope of its own, as transformers' is. Only tags
+//! are rewritten: the scan knows strings, comments, `raw` blocks and expressions as the lexer does.
+//! White space and its control (`{%-`) stay.
 
 /// The source without the tag.
 pub(super) fn without_tags(source: &str) -> String {
@@ -31,8 +33,8 @@ pub(super) fn without_tags(source: &str) -> String {
     out
 }
 
-/// Where the block or expression that `text` begins with ends: behind the first `end` that is in no string and in no
-/// bracket.
+/// Where the block or expression that `text` begins with ends: behind the first `end` that is in no
+/// string and in no bracket.
 fn end_of(text: &str, end: &str) -> usize {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (2, 0_usize);

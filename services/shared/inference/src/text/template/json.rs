@@ -1,5 +1,5 @@
-//! The filter `tojson` as transformers defines it: Python's `json.dumps`, and not Jinja's own, which writes HTML's
-//! characters as escapes.
+//! The filter `tojson` as transformers defines it: Python's `json.dumps`, and not Jinja's own,
+//! which writes HTML's characters as escapes.
 
 use std::fmt::Write as _;
 

@@ -62,7 +62,8 @@ fn a_template_that_loses_the_message_is_refused() {
     }
 }
 
-/// What families write besides a plain loop, in shapes as theirs; `|` stands where a control token would.
+/// What families write besides a plain loop, in shapes as theirs; `|` stands where a control token
+/// would.
 #[test]
 fn families_templates_are_rendered() {
     for (name, source, expected) in [

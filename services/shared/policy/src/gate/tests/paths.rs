@@ -1,9 +1,11 @@
-//! A document's whole way through routers and workers that each know another version of policy and switches: whatever the versions say
-//! and however stale they are, what may not leave the house does not.
+//! A document's whole way through routers and workers that each know another version of policy and
+//! switches: whatever the versions say and however stale they are, what may not leave the network
+//! does not.
 //!
-//! The way is drawn at random: first assignment (to *any* tier that the gate lets through, so that it holds for every way to choose one),
-//! work delivered again to a worker that has read on, answers that fail their checks, refusals, escalations, a replay that begins anew.
-//! A cached answer is no step of its own: nothing is sent for it.
+//! The way is drawn at random: first assignment (to *any* tier that the gate lets through, so that
+//! it holds for every way to choose one), work delivered again to a worker that has read on,
+//! answers that fail their checks, refusals, escalations, a replay that begins anew. A cached
+//! answer is no step of its own: nothing is sent for it.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -15,7 +17,8 @@ const NAMES: [&str; 4] = ["t0", "t1", "t2", "t3"];
 const SENSITIVITIES: [SensitivityName; 4] =
     [SensitivityName::Public, SensitivityName::Internal, SensitivityName::Confidential, SensitivityName::Restricted];
 
-/// What one reader of `control` may know: a policy, even one that the parser would refuse, and switches.
+/// What one reader of `control` may know: a policy, even one that the parser would refuse, and
+/// switches.
 #[derive(Debug, Clone)]
 struct Version {
     policy: Policy,
@@ -55,7 +58,8 @@ fn any_version() -> impl Strategy<Value = Version> {
     })
 }
 
-/// One turn of the way: which version the router knows, which the worker does, as what the worker was started, and how it ends.
+/// One turn of the way: which version the router knows, which the worker does, as what the worker
+/// was started, and how it ends.
 #[derive(Debug, Clone)]
 struct Turn {
     router: prop::sample::Index,
@@ -194,5 +198,5 @@ fn random_ways_do_send_what_may_be_sent() {
             !sent(&versions, &document, &turns).is_empty()
         })
         .count();
-    assert!(count > 30, "only {count} of 300 ways left the house");
+    assert!(count > 30, "only {count} of 300 ways left the network");
 }

@@ -151,8 +151,8 @@ proptest! {
     }
 }
 
-/// Records that come, take their turns and end in any order, and an assignment that ends once on the way; beside it what
-/// each is at, by which the turns are told without any queues.
+/// Records that come, take their turns and end in any order, and an assignment that ends once on
+/// the way; beside it what each is at, by which the turns are told without any queues.
 struct Turns;
 
 const KEYS: [Option<&str>; 6] = [Some("a"), Some("a"), None, Some("b"), Some("a"), None];

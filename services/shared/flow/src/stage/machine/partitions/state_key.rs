@@ -26,7 +26,8 @@ impl<P: Payload<Outputs: Hash>> Partitions<P> {
         owned.is_some_and(|owned| owned.leaving != Leaving::No)
     }
 
-    /// Whether an earlier record of the same key is unfinished in this assignment, other than these.
+    /// Whether an earlier record of the same key is unfinished in this assignment, other than
+    /// these.
     pub(in crate::stage) fn has_earlier_open(&self, record: &P::Record, epoch: Epoch, but_for: &[i64]) -> bool {
         let owned = self.owned.get(&P::partition(record)).filter(|owned| owned.tracker.epoch() == epoch);
         owned.is_some_and(|owned| owned.tracker.has_earlier_open(record, but_for))

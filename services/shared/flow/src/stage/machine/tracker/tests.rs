@@ -151,8 +151,9 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 }
 
 proptest! {
-    /// Against the plain statement of what a tracker is for: the committed outputs are those of the seen offsets in
-    /// their order, each once, up to the committed offset, and nothing unfinished lies below it.
+    /// Against the plain statement of what a tracker is for: the committed outputs are those of the
+    /// seen offsets in their order, each once, up to the committed offset, and nothing unfinished
+    /// lies below it.
     #[test]
     fn committed_outputs_are_a_prefix_of_what_was_seen(actions in actions()) {
         let mut tracker = Tracker::<Live>::new(1);

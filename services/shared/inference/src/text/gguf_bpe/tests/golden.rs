@@ -1,4 +1,5 @@
-//! Ids held to those of other implementations; how the files are made stands in the scripts in `tests/golden`.
+//! Ids held to those of other implementations; how the files are made stands in the scripts in
+//! `tests/golden`.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use sha2::{Digest, Sha256};
 use super::super::Tokenizer;
 use crate::testing;
 
-/// Ids of the default model's tokenizer, on which Hugging Face's tokenizers, llama.cpp and `reference.py` agree (`tokens.py`).
+/// Ids of the default model's tokenizer, on which Hugging Face's tokenizers, llama.cpp and
+/// `reference.py` agree (`tokens.py`).
 #[derive(Deserialize)]
 struct Golden {
     texts: Vec<Text>,
@@ -82,7 +84,8 @@ fn prompts_equal_those_of_an_independent_implementation() {
     }
 }
 
-/// Golden ids that llama.cpp's sources carry for other models' tokenizers, their vocabularies cut down to what the texts need.
+/// Golden ids that llama.cpp's sources carry for other models' tokenizers, their vocabularies cut
+/// down to what the texts need.
 #[derive(Deserialize)]
 struct Vocabularies {
     texts: Vec<String>,

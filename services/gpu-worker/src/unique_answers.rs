@@ -1,11 +1,12 @@
 //! A [`Summariser`] for the chaos tests: no model, and never the same answer twice.
 //!
-//! An answer is the beginning of its document and a salt, `[INSTANCE-N]`: the process and its Nth answer. Whatever was
-//! generated twice and published twice therefore differs, and no duplicate can hide behind equal bytes.
+//! An answer is the beginning of its document and a salt, `[INSTANCE-N]`: the process and its Nth
+//! answer. Whatever was generated twice and published twice therefore differs, and no duplicate can
+//! hide behind equal bytes.
 //!
 //! | environment | |
 //! | --- | --- |
-//! | `PRECIS_CHAOS_BACKEND` | `salted` takes this instead of the engine |
+//! | `PRECIS_CHAOS_BACKEND` | `unique_answers` takes this instead of the engine |
 //! | `PRECIS_CHAOS_INSTANCE` | the instance's name, else its process id |
 //! | `PRECIS_CHAOS_DELAY_MS` | how long an answer takes, 20 by default; each takes between one and two times that |
 
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use precis_pipeline::{GenerateError, Generated, Job, Summariser, prompt::Prompt};
+use precis_pipeline::prompt::Prompt;
+use precis_pipeline::{GenerateError, Generated, Job, Summariser};
 use precis_schemas::ModelIdentity;
 
 use crate::stand_in;
@@ -37,7 +39,7 @@ impl SaltedSummariser {
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
         let instance = std::env::var("PRECIS_CHAOS_INSTANCE").unwrap_or_else(|_| std::process::id().to_string());
         let delay = delay_from_environment()?;
-        tracing::warn!(instance, ?delay, "answers are salted beginnings: there is no model");
+        tracing::warn!(instance, ?delay, "answers are unique_answers beginnings: there is no model");
         Ok(Self::new(instance, delay))
     }
 
@@ -45,7 +47,7 @@ impl SaltedSummariser {
         Self { instance, delay, answers: AtomicU64::new(0) }
     }
 
-    /// The beginning of a text, salted.
+    /// The beginning of a text, unique_answers.
     async fn answer(&self, text: &str, max_words: usize) -> String {
         let number = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
         tokio::time::sleep(self.delay_of(number)).await;
@@ -63,12 +65,12 @@ impl SaltedSummariser {
 #[async_trait]
 impl Summariser for SaltedSummariser {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        stand_in::identity("salted", prompt)
+        stand_in::identity("unique_answers", prompt)
     }
 
     /// The same for all instances: they compete for one key.
     fn decoding(&self) -> String {
-        "salted".to_owned()
+        "unique_answers".to_owned()
     }
 
     fn leaves_the_house(&self) -> bool {
@@ -94,7 +96,8 @@ pub(crate) fn delay_from_environment() -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(delay_ms))
 }
 
-/// The first sentences that have at most `max_words` words together; where the first is longer, its first words.
+/// The first sentences that have at most `max_words` words together; where the first is longer, its
+/// first words.
 pub(crate) fn beginning(text: &str, max_words: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().take(max_words.max(1)).collect();
     let ends = words.iter().rposition(|word| word.ends_with(['.', '!', '?']));

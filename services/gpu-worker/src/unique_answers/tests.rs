@@ -8,13 +8,13 @@ use super::{SaltedSummariser, beginning};
 const TEXT: &str = "The harbour board met on Monday. It agreed to rebuild the old ferry terminal, because the roof leaks. \
     Work begins in spring.";
 
-fn salted(instance: &str) -> SaltedSummariser {
+fn unique_answers(instance: &str) -> SaltedSummariser {
     SaltedSummariser::new(instance.to_owned(), Duration::ZERO)
 }
 
 #[tokio::test]
 async fn no_two_answers_are_alike_and_all_compete_for_one_key() {
-    let (first, second) = (salted("a"), salted("b"));
+    let (first, second) = (unique_answers("a"), unique_answers("b"));
     let mut answers = BTreeSet::new();
     for _ in 0..10 {
         answers.insert(first.answer(TEXT, 30).await);

@@ -1,12 +1,12 @@
 //! A [`Summariser`] for load tests of routing: no model, and wrong at stated rates.
 //!
-//! A good answer is the beginning of its document. The others are what small models do wrong, written out: nothing says that they are,
-//! the checks have to find it. Which documents those are is a function of their text and nothing else, so every run, worker and retry
-//! agrees.
+//! A good answer is the beginning of its document. The others are what small models do wrong,
+//! written out: nothing says that they are, the checks have to find it. Which documents those are
+//! is a function of their text and nothing else, so every run, worker and retry agrees.
 //!
 //! | environment | |
 //! | --- | --- |
-//! | `PRECIS_CHAOS_BACKEND` | `careless` takes this instead of the engine |
+//! | `PRECIS_CHAOS_BACKEND` | `faulty_model` takes this instead of the engine |
 //! | `PRECIS_CHAOS_ERRORS` | rates, such as `truncated=0.1,numbers=0.2`; what is left out does not happen |
 //! | `PRECIS_CHAOS_DELAY_MS` | how long an answer takes, 20 by default |
 //!
@@ -18,19 +18,22 @@
 //! | `numbers` | has a number that the text does not have | texts with figures in a tenth of their words; it grows with that share |
 //! | `language` | is English | texts that are not |
 //!
-//! Length, figures and language are features of the router's score, which therefore has something to predict.
+//! Length, figures and language are features of the router's score, which therefore has something
+//! to predict.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use precis_pipeline::{GenerateError, Generated, Job, Summariser, identity::sha256_hex, prompt::Prompt};
+use precis_pipeline::identity::sha256_hex;
+use precis_pipeline::prompt::Prompt;
+use precis_pipeline::{GenerateError, Generated, Job, Summariser};
 use precis_policy::{Features, TextFacts, features};
 use precis_quality::language_of;
 use precis_schemas::ModelIdentity;
 
-use crate::salted::{beginning, delay_from_environment};
 use crate::stand_in;
+use crate::unique_answers::{beginning, delay_from_environment};
 
 const REFUSAL: &str = "I'm sorry, but I cannot summarise this text without more context.";
 const ENGLISH: &str = "The text describes what was agreed between the parties, and how they want to work together in the months that follow.";
@@ -92,7 +95,8 @@ impl Rates {
         Ok(Self(entries.map(rate).collect::<anyhow::Result<_>>()?))
     }
 
-    /// What is wrong with the answer to a text, if anything: `chance` is between 0 and 1, and the text's own.
+    /// What is wrong with the answer to a text, if anything: `chance` is between 0 and 1, and the
+    /// text's own.
     fn pick(&self, features: &Features, chance: f64) -> Option<Fault> {
         let mut upto = 0.0;
         self.0.iter().find_map(|(fault, rate)| {
@@ -155,7 +159,7 @@ fn cut(text: &str) -> String {
 
 /// A number of five digits that a text does not have, nor one that it could be rounded from.
 fn absent_number(text: &str, seed: u64) -> String {
-    // No text of this house has all of them.
+    // No text of the tests has all of them.
     let mut candidates = (0..9_000).map(|step| ((1_000 + (seed + step) % 9_000) * 10 + 7).to_string());
     candidates.find(|number| !text.contains(number)).unwrap_or_default()
 }
@@ -163,11 +167,11 @@ fn absent_number(text: &str, seed: u64) -> String {
 #[async_trait]
 impl Summariser for CarelessSummariser {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        stand_in::identity("careless", prompt)
+        stand_in::identity("faulty_model", prompt)
     }
 
     fn decoding(&self) -> String {
-        "careless".to_owned()
+        "faulty_model".to_owned()
     }
 
     fn leaves_the_house(&self) -> bool {

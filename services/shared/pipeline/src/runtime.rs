@@ -1,4 +1,5 @@
-//! Opening a house from its settings: the same for every service, for `precis up` and for the command line.
+//! Opening a runtime from its settings: the same for every service, for `precis up` and for the
+//! command line.
 //!
 //! | section | what it sets |
 //! | --- | --- |
@@ -10,7 +11,10 @@
 //!
 //! A service's own section is its own.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -26,7 +30,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Control, PipelineError, Settler, attempts::Attempts, identity, topics};
+use crate::attempts::Attempts;
+use crate::{Control, PipelineError, Settler, identity, topics};
 
 /// Consumer groups are `precis.<stage>`.
 const GROUP_PREFIX: &str = "precis";
@@ -35,7 +40,7 @@ const GROUP_PREFIX: &str = "precis";
 const EXIT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Everything a service stands on.
-pub struct House {
+pub struct Runtime {
     /// The log.
     pub log: Arc<dyn Log>,
     /// The object store.
@@ -50,13 +55,14 @@ pub struct House {
     pub recorder: Recorder,
 }
 
-impl House {
+impl Runtime {
     /// Opens log and store, creates topics where that is asked for, and reads `control` to its end.
     ///
     /// # Errors
-    /// Every problem of the settings at once; a log or store that cannot be reached or is not fit for use.
+    /// Every problem of the settings at once; a log or store that cannot be reached or is not fit
+    /// for use.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let HouseSettings { log, store, topics, policy } = HouseSettings::read(settings)?;
+        let CommonSettings { log, store, topics, policy } = CommonSettings::read(settings)?;
         let start = policy.load()?;
         let recorder = install_recorder();
         let log = precis_flow::open(&log).await.context("the log cannot be opened")?;
@@ -75,8 +81,8 @@ impl House {
         Ok(Self { log, store, control, settler, health: Health::new(), recorder })
     }
 
-    /// A stage's configuration: group `precis.<stage>`, dead letters to their topic, large ones and attempt markers to the
-    /// store.
+    /// A stage's configuration: group `precis.<stage>`, dead letters to their topic, large ones and
+    /// attempt markers to the store.
     pub fn stage(&self, stage: &str, subscription: Subscription, settings: &StageSettings) -> StageConfig {
         let mut config = StageConfig::new(stage, group(stage), subscription)
             .with_dead_letters(topics::DEAD_LETTERS, Some(Arc::new(LargeDeadLetters(self.store.clone()))));
@@ -100,7 +106,7 @@ pub fn group(stage: &str) -> String {
 
 /// The sections that every service reads.
 #[derive(Debug, Clone, Default)]
-pub struct HouseSettings {
+pub struct CommonSettings {
     /// `[log]`
     pub log: LogConfig,
     /// `[store]`
@@ -111,7 +117,7 @@ pub struct HouseSettings {
     pub policy: PolicySettings,
 }
 
-impl HouseSettings {
+impl CommonSettings {
     /// Reads the sections.
     ///
     /// # Errors
@@ -133,9 +139,11 @@ impl HouseSettings {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TopicSettings {
-    /// Create missing topics at start. Where topics are made by hand or by `precis topics apply`, set it to false.
+    /// Create missing topics at start. Where topics are made by hand or by `precis topics apply`,
+    /// set it to false.
     pub create: bool,
-    /// Tenants whose `documents.<tenant>` topics are created. The router reads every such topic, created here or not.
+    /// Tenants whose `documents.<tenant>` topics are created. The router reads every such topic,
+    /// created here or not.
     pub tenants: Vec<String>,
     /// Partitions of the topics that scale with workers.
     pub partitions: i32,
@@ -170,7 +178,8 @@ impl Validate for TopicSettings {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicySettings {
-    /// The policy in force until one was applied with `precis policy apply`. Left out: one GPU tier that may see everything.
+    /// The policy in force until one was applied with `precis policy apply`. Left out: one GPU tier
+    /// that may see everything.
     pub file: Option<PathBuf>,
 }
 
@@ -197,8 +206,8 @@ impl Validate for PolicySettings {
 pub struct StageSettings {
     /// Documents processed at once.
     pub max_in_flight: usize,
-    /// Documents held at once: waiting, in process, or done and waiting for their transaction. Left out: four times
-    /// `max_in_flight`.
+    /// Documents held at once: waiting, in process, or done and waiting for their transaction. Left
+    /// out: four times `max_in_flight`.
     pub max_held: Option<usize>,
     /// Bytes of documents held at once.
     pub max_in_flight_bytes: usize,
@@ -261,21 +270,23 @@ impl DeadLetterStore for LargeDeadLetters {
 /// The address cannot be had.
 pub async fn serve_telemetry(
     service: &str,
-    house: &House,
+    runtime: &Runtime,
     telemetry: &TelemetryConfig,
 ) -> anyhow::Result<Option<Server>> {
     let Some(address) = telemetry.listen else { return Ok(None) };
-    let info = Info::new(service).with("policy", house.control.governing().digest);
-    Ok(Some(serve(address, house.recorder.clone(), house.health.clone(), info).await?))
+    let info = Info::new(service).with("policy", runtime.control.effective().digest);
+    Ok(Some(serve(address, runtime.recorder.clone(), runtime.health.clone(), info).await?))
 }
 
-/// The main of a service: `--config FILE`, `--check-config`, `--print-config`; SIGTERM and SIGINT drain, then exit 0.
+/// The main of a service: `--config FILE`, `--check-config`, `--print-config`; SIGTERM and SIGINT
+/// drain, then exit 0.
 ///
-/// `read` takes the service's own sections, so that `--check-config` shows their problems too; `run` runs it.
+/// `read` takes the service's own sections, so that `--check-config` shows their problems too;
+/// `run` runs it.
 pub fn service_main<S, R>(
     service: &'static str,
     read: impl FnOnce(&Settings) -> anyhow::Result<S>,
-    run: impl FnOnce(Arc<House>, S, CancellationToken) -> R,
+    run: impl FnOnce(Arc<Runtime>, S, CancellationToken) -> R,
 ) -> ExitCode
 where
     R: Future<Output = anyhow::Result<()>>,
@@ -284,7 +295,8 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             use std::io::Write as _;
-            // Logging may not be up yet, and its level may hide errors: the reason for a failed start must be seen.
+            // Logging may not be up yet, and its level may hide errors: the reason for a failed
+            // start must be seen.
             let _ = writeln!(std::io::stderr(), "precis-{service}: {error:#}");
             ExitCode::FAILURE
         }
@@ -294,14 +306,14 @@ where
 fn service_body<S, R>(
     service: &'static str,
     read: impl FnOnce(&Settings) -> anyhow::Result<S>,
-    run: impl FnOnce(Arc<House>, S, CancellationToken) -> R,
+    run: impl FnOnce(Arc<Runtime>, S, CancellationToken) -> R,
 ) -> anyhow::Result<()>
 where
     R: Future<Output = anyhow::Result<()>>,
 {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     let settings = Settings::load(arguments.config.as_deref())?;
-    HouseSettings::read(&settings)?;
+    CommonSettings::read(&settings)?;
     let telemetry: TelemetryConfig = settings.section("telemetry")?;
     let own = read(&settings)?;
     match arguments.mode {
@@ -317,10 +329,10 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::from_signals()?;
-        let house = Arc::new(House::open(&settings).await?);
-        let _server = serve_telemetry(service, &house, &telemetry).await?;
-        tracing::info!(service, log = house.log.describe(), store = house.store.describe(), "started");
-        run(house, own, shutdown).await?;
+        let runtime = Arc::new(Runtime::open(&settings).await?);
+        let _server = serve_telemetry(service, &runtime, &telemetry).await?;
+        tracing::info!(service, log = runtime.log.describe(), store = runtime.store.describe(), "started");
+        run(runtime, own, shutdown).await?;
         tracing::info!(service, "drained and stopped");
         Ok(())
     });

@@ -1,16 +1,16 @@
-//! A house on one machine: embedded log, directory, and a policy with one tier at a provider.
+//! A deployment on one machine: embedded log, directory, and a policy with one tier at a provider.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use precis_api_worker::caller::{Leave, Spending};
+use precis_api_worker::caller::{SendPermission, Spending};
 use precis_api_worker::ledger::spend::Spend;
 use precis_config::Settings;
 use precis_flow::{Log, Output, ReadStart, Record};
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::Claim;
-use precis_pipeline::{Clearance, House, Identity, PaidRequests, Withheld, identity, now_ms, topics};
+use precis_pipeline::{Clearance, Denied, Runtime, Identity, PaidRequests, identity, now_ms, topics};
 use precis_policy::{Budget, DocumentFacts, TierKind};
 use precis_schemas::{
     Decision, Document, LedgerAttempt, LedgerSettlement, Origin, Purpose, RoutedDocument, Sensitivity, codec,
@@ -23,8 +23,8 @@ pub(crate) const TEXT: &str = "The harbour of Brest was built in 1631. It has th
 /// Passes the checks against [`TEXT`].
 pub(crate) const SUMMARY: &str = "The harbour of Brest was built in 1631 and has three basins and two dry docks.";
 
-pub(crate) struct TestHouse {
-    pub(crate) house: House,
+pub(crate) struct TestDeployment {
+    pub(crate) runtime: Runtime,
     pub(crate) root: tempfile::TempDir,
 }
 
@@ -73,17 +73,17 @@ pub(crate) fn spending<'a>(budgets: &'a [Budget], requests: &'a PaidRequests) ->
 pub(crate) struct Always;
 
 #[async_trait]
-impl Leave for Always {
-    fn check(&self) -> Result<(), Withheld> {
+impl SendPermission for Always {
+    fn check(&self) -> Result<(), Denied> {
         Ok(())
     }
 
-    async fn lost(&self) -> Withheld {
+    async fn lost(&self) -> Denied {
         std::future::pending().await
     }
 }
 
-impl TestHouse {
+impl TestDeployment {
     pub(crate) async fn open(policy: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("policy.toml"), policy).unwrap();
@@ -94,19 +94,19 @@ impl TestHouse {
             path("objects"),
             path("policy.toml"),
         );
-        let house = House::open(&Settings::parse("precis.toml", &settings, []).unwrap()).await.unwrap();
-        Self { house, root }
+        let runtime = Runtime::open(&Settings::parse("precis.toml", &settings, []).unwrap()).await.unwrap();
+        Self { runtime, root }
     }
 
     /// What the worker of `api` asks about a public document.
     pub(crate) fn clearance(&self) -> Clearance {
         let document = Document { sensitivity: Some(Sensitivity::Public), ..Document::new("document", 0) };
         let facts = DocumentFacts::of(TENANT, &document);
-        Clearance::new(self.house.control.clone(), facts, "api", TierKind::Api)
+        Clearance::new(self.runtime.control.clone(), facts, "api", TierKind::Api)
     }
 
     pub(crate) fn log(&self) -> Arc<dyn Log> {
-        self.house.log.clone()
+        self.runtime.log.clone()
     }
 
     /// Puts a public document onto the tier's work, as the router does.
@@ -118,7 +118,7 @@ impl TestHouse {
             text: Some(format!("{TEXT} It is known as number {document_id}.")),
             ..Document::default()
         };
-        let policy_digest = self.house.control.governing().digest;
+        let policy_digest = self.runtime.control.effective().digest;
         let routed = RoutedDocument {
             tenant: TENANT.to_owned(),
             document_id: document_id.to_owned(),

@@ -13,13 +13,14 @@ const FRENCH: &str = "Le conseil du port s'est réuni lundi et il a entendu les 
     parce que le toit fuit. Les travaux commencent au printemps, quand les derniers bateaux sont partis vers les îles.";
 const MAX_WORDS: u32 = 40;
 
-fn careless(rates: &str) -> CarelessSummariser {
+fn faulty_model(rates: &str) -> CarelessSummariser {
     CarelessSummariser { rates: Rates::parse(rates).unwrap(), delay: Duration::ZERO }
 }
 
-/// What the checks say of the answer to a text of 100 pages with figures everywhere, or as long as it is.
+/// What the checks say of the answer to a text of 100 pages with figures everywhere, or as long as
+/// it is.
 fn failed_of(rates: &str, text: &str, language: &str) -> Vec<&'static str> {
-    let (summary, finish_reason) = careless(rates).answer(text, Some(language), MAX_WORDS as usize);
+    let (summary, finish_reason) = faulty_model(rates).answer(text, Some(language), MAX_WORDS as usize);
     let expected_language = Some(language);
     let max_words = Some(MAX_WORDS);
     let input =
@@ -53,8 +54,8 @@ fn without_an_error_an_answer_passes() {
 
 #[test]
 fn the_same_text_always_has_the_same_answer_and_rates_are_kept() {
-    let careless = careless("refusal=0.25");
-    let answer = |number: usize| careless.answer(&format!("{TEXT} Number {number}."), Some("en"), 40).0;
+    let faulty_model = faulty_model("refusal=0.25");
+    let answer = |number: usize| faulty_model.answer(&format!("{TEXT} Number {number}."), Some("en"), 40).0;
     let refused = (0..4_000).filter(|number| answer(*number).contains("cannot")).count();
     assert!((900..1_100).contains(&refused), "{refused} of 4,000");
     assert_eq!(answer(7), answer(7));

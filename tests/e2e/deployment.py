@@ -1,4 +1,4 @@
-"""One house for one test: a log, a store, a policy, and the services that share them. The only place that knows configuration keys."""
+"""One deployment for one test: a log, a store, a policy, and the services that share them. The only place that knows configuration keys."""
 
 import json
 import subprocess
@@ -61,7 +61,7 @@ def policy(tiers: list[Tier], checks: dict | None = None) -> str:
     return "\n".join([toml({"version": 1, "on_exhausted": "flag", "max_hops": 2}), *tables])
 
 
-class House:
+class Deployment:
     """Services, by instance name, over one log and one store. Subclasses say which."""
 
     # The build whose binaries run: tests take the debug one, measurements the release one.
@@ -100,7 +100,7 @@ class House:
         return {"api_worker": {"openai": {"base_url": f"{self.llmock.url}/v1"}, "anthropic": {"base_url": f"{self.llmock.url}/anthropic"}}}
 
     def keys(self) -> dict[str, str]:
-        """Providers' keys, as every process of the house finds them."""
+        """Providers' keys, as every process of the deployment finds them."""
         return {"OPENAI_API_KEY": self.key, "ANTHROPIC_API_KEY": self.key} if self.key else {}
 
     def config_file(self, instance: str, port: int, file: str | None = None) -> Path:
@@ -118,7 +118,7 @@ class House:
         return service.start()
 
     def cli(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
-        """Runs `precis` to its end with this house's configuration."""
+        """Runs `precis` to its end with this deployment's configuration."""
         # A file of its own for each: several may run at once.
         config = self.config_file("cli", servers.free_port(), f"cli-{uuid.uuid4().hex[:8]}")
         done = subprocess.run([binary("precis", self.profile), *arguments, "--config", config], cwd=self.folder, env=environment(**self.keys()), timeout=CLI_SECONDS,
@@ -142,7 +142,7 @@ class House:
         return "\n".join(service.tail() for service in self.services.values())
 
 
-class KafkaHouse(House):
+class KafkaDeployment(Deployment):
     """Kafka and S3: every service a process of its own."""
 
     def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, **more):
@@ -174,7 +174,7 @@ class KafkaHouse(House):
         return oracle.assert_each_exactly_once(published, self.kafka.read("summaries"), results, repeats)
 
 
-class EmbeddedHouse(House):
+class EmbeddedDeployment(Deployment):
     """One process, the embedded log and a directory."""
 
     def __init__(self, folder: Path, tiers: list[Tier], **more):
