@@ -83,9 +83,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Refuses to touch a database that is not ours.
+///
+/// Mark and tables are read in one transaction: between two statements another process may create
+/// the tables of a new log, which would then be without its mark.
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let snapshot = connection.unchecked_transaction()?;
+    let id: i64 = snapshot.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    drop(snapshot);
     if id == APPLICATION_ID || (id == 0 && tables == 0) {
         return Ok(());
     }
