@@ -157,9 +157,9 @@ fn broken(text: &str, places: u64) -> String {
     ];
     let mut text = text.to_owned();
     for (index, (word, breaks)) in BROKEN.into_iter().enumerate() {
-        match places >> (2 * index) & 3 {
-            choice @ (0 | 1) => text = text.replacen(word, breaks[choice as usize], 1),
-            _ => {}
+        // Half of the words stay whole.
+        if let Some(other) = breaks.get((places >> (2 * index) & 3) as usize) {
+            text = text.replacen(word, other, 1);
         }
     }
     text

@@ -75,10 +75,12 @@ pub(super) fn mend(plain: &mut Plain<'_>) {
 /// The text with its broken words mended, if it has any.
 pub(super) fn mended_alone(text: &str) -> Option<String> {
     let breaks = breaks(text);
-    let mut evidence = Evidence::default();
-    breaks.iter().for_each(|found| evidence.want(found));
     if breaks.is_empty() {
         return None;
+    }
+    let mut evidence = Evidence::default();
+    for found in &breaks {
+        evidence.want(found);
     }
     evidence.read(text);
     Some(rewritten(text, &breaks, |found| evidence.keeps_hyphen(found)))

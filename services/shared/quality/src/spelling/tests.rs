@@ -49,7 +49,7 @@ fn digits_of_every_script_are_digits() {
     assert_eq!(digits.count(), 750);
 }
 
-/// NFKC alone would say 102, Smith1, 21/2, AcmeTM, No5.
+/// NFKC alone would say 102, Smith1, 21/2, `AcmeTM`, No5.
 #[test]
 fn compatibility_does_not_change_what_is_said() {
     for text in ["10² and 2⁻³", "Smith¹²", "x₀ = 2₂", "Acme™", "5 x 10⁶", "a´ and `code`"] {
