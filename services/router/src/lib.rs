@@ -51,7 +51,7 @@ pub use router::Router;
 pub use settings::RouterSettings;
 pub use validate::{
     MAX_DOCUMENT_ID_BYTES, MAX_INSTRUCTION_BYTES, MAX_LABEL_BYTES, MAX_SUBJECTS, MAX_TITLE_BYTES, MIN_SUMMARY_WORDS,
-    Verdict, preferences,
+    Verdict, check_options,
 };
 
 /// Name of the stage; its consumer group follows from it.
