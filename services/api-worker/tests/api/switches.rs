@@ -115,7 +115,7 @@ impl Log for SlowLedger {
     async fn publish(&self, outputs: Vec<Output>) -> Result<Vec<Position>, FlowError> {
         let is_attempt = outputs.iter().any(|output| output.topic == topics::LEDGER);
         let positions = self.0.log().publish(outputs).await?;
-        if is_attempt && self.0.deployment.control.switches().is_empty() {
+        if is_attempt && self.0.runtime.control.switches().is_empty() {
             switch(&*self.0.log(), SwitchState::Off).await;
             self.0.clearance().lost().await;
         }
