@@ -10,7 +10,9 @@ import fastavro
 from confluent_kafka import Producer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[1] / "schemas/avro/document/v1.avsc").read_text())
+SCHEMA = json.loads(
+    (Path(__file__).resolve().parents[1] / "schemas/avro/document/v1.avsc").read_text()
+)
 # Avro single-object encoding: two magic bytes, then the fingerprint of the schema.
 HEADER = b"\xc3\x01" + bytes.fromhex(fingerprint(to_parsing_canonical_form(SCHEMA), "CRC-64-AVRO"))
 

@@ -14,13 +14,15 @@ SCHEMA = fastavro.parse_schema(
 
 
 def main(brokers: str, how_many: int | None) -> None:
-    consumer = Consumer({
-        "bootstrap.servers": brokers,
-        "group.id": "example-reader",
-        "auto.offset.reset": "earliest",
-        # Outcomes of aborted transactions are not there for this reader.
-        "isolation.level": "read_committed",
-    })
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "example-reader",
+            "auto.offset.reset": "earliest",
+            # Outcomes of aborted transactions are not there for this reader.
+            "isolation.level": "read_committed",
+        }
+    )
     consumer.subscribe(["summaries"])
     count = 0
     while how_many is None or count < how_many:
@@ -31,7 +33,14 @@ def main(brokers: str, how_many: int | None) -> None:
         if any(name == "precis-repeat" for name, _ in record.headers() or []):
             continue
         outcome = fastavro.schemaless_reader(io.BytesIO(record.value()[10:]), SCHEMA, None)
-        print(json.dumps({name: outcome[name] for name in ("tenant", "document_id", "revision", "status", "summary")}))
+        print(
+            json.dumps(
+                {
+                    name: outcome[name]
+                    for name in ("tenant", "document_id", "revision", "status", "summary")
+                }
+            )
+        )
         count += 1
     consumer.close()
 

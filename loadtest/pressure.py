@@ -47,8 +47,14 @@ WATCH_SECONDS = 60
 # What the router has in process at once by default.
 IN_PROCESS = 256
 PATIENCE_SECONDS = 3600
-REPLY = json.dumps({"choices": [{"message": {"role": "assistant", "content": notes.ANSWER}, "finish_reason": "stop"}],
-                    "usage": {"prompt_tokens": 50, "completion_tokens": 12}}).encode()
+REPLY = json.dumps(
+    {
+        "choices": [
+            {"message": {"role": "assistant", "content": notes.ANSWER}, "finish_reason": "stop"}
+        ],
+        "usage": {"prompt_tokens": 50, "completion_tokens": 12},
+    }
+).encode()
 
 
 class Slow(BaseHTTPRequestHandler):
@@ -84,8 +90,16 @@ class Provider:
 class PressureDeployment(KafkaDeployment):
     """Kafka and a directory."""
 
-    def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, max_backlog: int):
-        Deployment.__init__(self, folder, [replace(API, max_backlog=max_backlog)], llmock=provider, checks=PERMISSIVE)
+    def __init__(
+        self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, max_backlog: int
+    ):
+        Deployment.__init__(
+            self,
+            folder,
+            [replace(API, max_backlog=max_backlog)],
+            llmock=provider,
+            checks=PERMISSIVE,
+        )
         self.max_backlog = max_backlog
         self.kafka, self.store, self.profile = kafka, DirectoryStore(folder / "objects"), profile
 
@@ -98,7 +112,11 @@ class PressureDeployment(KafkaDeployment):
 
 
 def rss_mib(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    line = next(
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
     return int(line.split()[1]) / 1024
 
 
@@ -132,7 +150,9 @@ def measure(deployment: PressureDeployment, documents: int) -> dict:
     time.sleep(SETTLE_SECONDS)
     warm, began = time.monotonic(), time.monotonic()
     for first in range(1000, documents, 10_000):
-        deployment.publish([note(number) for number in range(first, min(first + 10_000, documents))])
+        deployment.publish(
+            [note(number) for number in range(first, min(first + 10_000, documents))]
+        )
     published = time.monotonic() - began
     routed = None
     if deployment.max_backlog:
@@ -148,42 +168,79 @@ def measure(deployment: PressureDeployment, documents: int) -> dict:
     for name, service in (("api-worker", worker), ("router", router)):
         stopped = time.monotonic()
         code = service.terminate()
-        drained[name] = {"seconds": round(time.monotonic() - stopped, 1), "budget_seconds": DRAIN_SECONDS[name], "exit_code": code}
-    return {"documents": documents, "published_seconds": round(published, 1), "routed_seconds": routed, "memory": memory.figures(warm),
-            "lag_idle_before": idle, "lag": queued, "max_backlog": deployment.max_backlog, "drain": drained}
+        drained[name] = {
+            "seconds": round(time.monotonic() - stopped, 1),
+            "budget_seconds": DRAIN_SECONDS[name],
+            "exit_code": code,
+        }
+    return {
+        "documents": documents,
+        "published_seconds": round(published, 1),
+        "routed_seconds": routed,
+        "memory": memory.figures(warm),
+        "lag_idle_before": idle,
+        "lag": queued,
+        "max_backlog": deployment.max_backlog,
+        "drain": drained,
+    }
 
 
 def wait_until_routed(deployment: PressureDeployment) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (behind := deployment.lag("precis.router")) > 4:
-        assert time.monotonic() < deadline, f"the router is {behind} behind after {PATIENCE_SECONDS} s"
+        assert time.monotonic() < deadline, (
+            f"the router is {behind} behind after {PATIENCE_SECONDS} s"
+        )
         time.sleep(2)
 
 
 def note(number: int) -> dict:
     # Notes are different up to 10,000; a number makes them so beyond.
-    return notes.note(number % 10_000, document_id=f"queued-{number}", text=f"{notes.text(number % 10_000)} Number {number}.")
+    return notes.note(
+        number % 10_000,
+        document_id=f"queued-{number}",
+        text=f"{notes.text(number % 10_000)} Number {number}.",
+    )
 
 
 def problems(found: dict) -> list[str]:
-    grown = [f"{name}: {mib['max_mib']} MiB after {mib['at_10_s_mib']}" for name, mib in found["memory"].items() if mib["max_mib"] > 2 * mib["at_10_s_mib"]]
-    late = [f"{name}: {end}" for name, end in found["drain"].items() if end["exit_code"] or end["seconds"] > end["budget_seconds"]]
-    lag = [f"lag: {found['lag_idle_before']} before anything was published"] if any(found["lag_idle_before"].values()) else []
+    grown = [
+        f"{name}: {mib['max_mib']} MiB after {mib['at_10_s_mib']}"
+        for name, mib in found["memory"].items()
+        if mib["max_mib"] > 2 * mib["at_10_s_mib"]
+    ]
+    late = [
+        f"{name}: {end}"
+        for name, end in found["drain"].items()
+        if end["exit_code"] or end["seconds"] > end["budget_seconds"]
+    ]
+    lag = (
+        [f"lag: {found['lag_idle_before']} before anything was published"]
+        if any(found["lag_idle_before"].values())
+        else []
+    )
     if found["max_backlog"] and found["lag"]["precis.work.api"] > found["max_backlog"] + IN_PROCESS:
         lag.append(f"lag: {found['lag']} with a limit of {found['max_backlog']}")
     return grown + late + lag
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures memory, lag and drain under a long queue.")
+    parser = argparse.ArgumentParser(
+        description="Measures memory, lag and drain under a long queue."
+    )
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--max-backlog", type=int, default=1_000)
     parser.add_argument("--profile", default="release", choices=["release", "debug"])
     options = parser.parse_args()
     servers.terminate_on_signals()
-    with tempfile.TemporaryDirectory(prefix="precis-pressure-") as folder, servers.running(["kafka"]) as started:
+    with (
+        tempfile.TemporaryDirectory(prefix="precis-pressure-") as folder,
+        servers.running(["kafka"]) as started,
+    ):
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
-        deployment = PressureDeployment(Path(folder), kafka, Provider(), options.profile, options.max_backlog)
+        deployment = PressureDeployment(
+            Path(folder), kafka, Provider(), options.profile, options.max_backlog
+        )
         try:
             found = measure(deployment, options.documents)
         except BaseException:

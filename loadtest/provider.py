@@ -63,9 +63,28 @@ class LlamaServer(servers.HttpServer):
 
     def command(self) -> list[str]:
         model = next((provision.CACHE / "models").rglob("*.gguf"))
-        return [str(peer.server()), "--host", servers.LOOPBACK, "--port", str(self.port), "--model", str(model), "--alias", MODEL,
-                "--ctx-size", str(CONTEXT * SLOTS), "--parallel", str(SLOTS), "--threads", str(os.cpu_count()), "--api-key", KEY,
-                "--metrics", "--no-cache-prompt", "--offline"]
+        return [
+            str(peer.server()),
+            "--host",
+            servers.LOOPBACK,
+            "--port",
+            str(self.port),
+            "--model",
+            str(model),
+            "--alias",
+            MODEL,
+            "--ctx-size",
+            str(CONTEXT * SLOTS),
+            "--parallel",
+            str(SLOTS),
+            "--threads",
+            str(os.cpu_count()),
+            "--api-key",
+            KEY,
+            "--metrics",
+            "--no-cache-prompt",
+            "--offline",
+        ]
 
     def ready(self) -> bool:
         """/health is 503 while the model loads."""
@@ -76,14 +95,22 @@ class LlamaServer(servers.HttpServer):
             return False
 
     def get(self, path: str):
-        request = urllib.request.Request(self.url + path, headers={"authorization": f"Bearer {KEY}"})
-        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30)
+        request = urllib.request.Request(
+            self.url + path, headers={"authorization": f"Bearer {KEY}"}
+        )
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request, timeout=30
+        )
 
     def counted(self) -> tuple[int, int]:
         """Tokens that it read and generated since it was started."""
         with self.get("/metrics") as answer:
-            metrics = dict(re.findall(r"^llamacpp:(\w+) (\S+)$", answer.read().decode(), re.MULTILINE))
-        return int(float(metrics["prompt_tokens_total"])), int(float(metrics["tokens_predicted_total"]))
+            metrics = dict(
+                re.findall(r"^llamacpp:(\w+) (\S+)$", answer.read().decode(), re.MULTILINE)
+            )
+        return int(float(metrics["prompt_tokens_total"])), int(
+            float(metrics["tokens_predicted_total"])
+        )
 
 
 class ProviderDeployment(EmbeddedDeployment):
@@ -97,7 +124,11 @@ class ProviderDeployment(EmbeddedDeployment):
         self.prices.write_text(PRICES)
 
     def service_settings(self) -> dict:
-        openai = {"base_url": f"{self.server.url}/v1", "max_concurrency": SLOTS, "timeout_ms": 600_000}
+        openai = {
+            "base_url": f"{self.server.url}/v1",
+            "max_concurrency": SLOTS,
+            "timeout_ms": 600_000,
+        }
         return {"api_worker": {"prices": str(self.prices), "openai": openai}}
 
     def spent(self) -> dict:
@@ -106,7 +137,9 @@ class ProviderDeployment(EmbeddedDeployment):
     def wait_for(self, count: int, what: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(oracle.first_outcomes(self.log.read("summaries"))) < count:
-            assert time.monotonic() < deadline, f"{what}: not after {PATIENCE_SECONDS} s\n{self.logs()}"
+            assert time.monotonic() < deadline, (
+                f"{what}: not after {PATIENCE_SECONDS} s\n{self.logs()}"
+            )
             time.sleep(0.5)
 
 
@@ -116,8 +149,21 @@ def document(name: str, text: str) -> dict:
 
 
 def trait_tests(server: LlamaServer) -> None:
-    command = ["cargo", "test", "--locked", "--workspace", "--features", "precis-api-worker/llama-server", "--test", "llama"]
-    environment = os.environ | {"PRECIS_TEST_LLAMA": server.url, "PRECIS_TEST_LLAMA_CONTEXT": str(CONTEXT), "NO_PROXY": servers.LOOPBACK}
+    command = [
+        "cargo",
+        "test",
+        "--locked",
+        "--workspace",
+        "--features",
+        "precis-api-worker/llama-server",
+        "--test",
+        "llama",
+    ]
+    environment = os.environ | {
+        "PRECIS_TEST_LLAMA": server.url,
+        "PRECIS_TEST_LLAMA_CONTEXT": str(CONTEXT),
+        "NO_PROXY": servers.LOOPBACK,
+    }
     subprocess.run(command, cwd=ROOT, env=environment, stdout=sys.stderr, check=True)
 
 
@@ -127,15 +173,23 @@ def measure(server: LlamaServer, folder: Path) -> dict:
     try:
         for service in ("router", "api-worker"):
             deployment.start(f"precis-{service}")
-        texts = {path.stem: path.read_text() for path in sorted((ROOT / "tests/documents").iterdir()) if path.suffix in (".txt", ".md")}
+        texts = {
+            path.stem: path.read_text()
+            for path in sorted((ROOT / "tests/documents").iterdir())
+            if path.suffix in (".txt", ".md")
+        }
         longest = max(texts.values(), key=len)
-        documents = [document(name, text) for name, text in texts.items()] + [document("too-long", longest * (8 * CONTEXT // len(longest) + 1))]
+        documents = [document(name, text) for name, text in texts.items()] + [
+            document("too-long", longest * (8 * CONTEXT // len(longest) + 1))
+        ]
         began = time.monotonic()
         published = deployment.submit(documents)
         deployment.wait_for(len(published), f"{len(published)} outcomes")
         seconds = time.monotonic() - began
         first, counted = deployment.spent(), server.counted()
-        assert (first["input_tokens"], first["output_tokens"]) == counted, f"billed {first}, the server counted {counted}"
+        assert (first["input_tokens"], first["output_tokens"]) == counted, (
+            f"billed {first}, the server counted {counted}"
+        )
         assert first["open"] == 0 and float(first["possibly_billed"]) == 0, first
 
         # The same texts under other names would be found in the cache: these are halves.
@@ -154,19 +208,38 @@ def measure(server: LlamaServer, folder: Path) -> dict:
     finally:
         deployment.close()
     too_long = found[TENANT, "too-long", 0]
-    assert any(trial["code"] == "prompt_too_long" for trial in too_long["trail"]) and not too_long["cost"], too_long
+    assert (
+        any(trial["code"] == "prompt_too_long" for trial in too_long["trail"])
+        and not too_long["cost"]
+    ), too_long
     # What the killed server had generated for the lost answers nobody knows.
-    billed = (total["input_tokens"] - first["input_tokens"], total["output_tokens"] - first["output_tokens"])
-    assert billed[0] >= again[0] and billed[1] >= again[1], f"billed {billed} since, the server counted {again}"
+    billed = (
+        total["input_tokens"] - first["input_tokens"],
+        total["output_tokens"] - first["output_tokens"],
+    )
+    assert billed[0] >= again[0] and billed[1] >= again[1], (
+        f"billed {billed} since, the server counted {again}"
+    )
     states = [outcome["status"] for outcome in found.values()]
-    return {"documents": len(published), "answered": states.count("answered"), "flagged": states.count("flagged"), "failed": states.count("failed"),
-            "seconds": round(seconds, 1), "tokens_read": counted[0], "tokens_generated": counted[1], "billed": total["billed"],
-            "possibly_billed": total["possibly_billed"], "requests": total["requests"]}
+    return {
+        "documents": len(published),
+        "answered": states.count("answered"),
+        "flagged": states.count("flagged"),
+        "failed": states.count("failed"),
+        "seconds": round(seconds, 1),
+        "tokens_read": counted[0],
+        "tokens_generated": counted[1],
+        "billed": total["billed"],
+        "possibly_billed": total["possibly_billed"],
+        "requests": total["requests"],
+    }
 
 
 def main() -> None:
     servers.terminate_on_signals()
-    os.environ |= {key: value for key, value in servers.environment({}).items() if key not in os.environ}
+    os.environ |= {
+        key: value for key, value in servers.environment({}).items() if key not in os.environ
+    }
     peer.server()
     with tempfile.TemporaryDirectory(prefix="precis-provider-") as folder:
         server = LlamaServer(Path(folder))

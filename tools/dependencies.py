@@ -15,14 +15,31 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # Permissive, or of weak effect beyond the file: what Apache-2.0 may be shipped with.
 ALLOWED = {
-    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "CDLA-Permissive-2.0",
-    "ISC", "MIT", "MIT-0", "MPL-2.0", "NCSA", "Unicode-3.0", "Unlicense", "Zlib", "bzip2-1.0.6",
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "MPL-2.0",
+    "NCSA",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+    "bzip2-1.0.6",
 }
 
 
 def metadata(*arguments: str) -> dict:
     command = ["cargo", "metadata", "--format-version=1", "--locked", *arguments]
-    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    return json.loads(
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def is_allowed(expression: str) -> bool:
@@ -68,7 +85,9 @@ def licence_problems(packages: list[dict]) -> list[str]:
     for package in packages:
         licence = package["license"]
         if not licence or not is_allowed(licence):
-            problems.append(f"{package['name']} {package['version']}: licence {licence or package['license_file'] or 'missing'} is not allowed")
+            problems.append(
+                f"{package['name']} {package['version']}: licence {licence or package['license_file'] or 'missing'} is not allowed"
+            )
     return problems
 
 
@@ -76,7 +95,9 @@ def unused(package: dict) -> list[str]:
     """Dependencies of a crate whose names stand nowhere in its sources."""
     manifest = Path(package["manifest_path"])
     folder = manifest.parent
-    files = [path for part in ("src", "tests", "benches") for path in (folder / part).rglob("*.rs")] + list(folder.glob("build.rs"))
+    files = [
+        path for part in ("src", "tests", "benches") for path in (folder / part).rglob("*.rs")
+    ] + list(folder.glob("build.rs"))
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     lines = manifest.read_text(encoding="utf-8").splitlines()
     problems = []
@@ -91,13 +112,18 @@ def unused(package: dict) -> list[str]:
 def main() -> int:
     everything = metadata()
     members = set(everything["workspace_members"])
-    problems = licence_problems([package for package in everything["packages"] if package["id"] not in members])
+    problems = licence_problems(
+        [package for package in everything["packages"] if package["id"] not in members]
+    )
     for package in everything["packages"]:
         if package["id"] in members:
             problems += unused(package)
             if not package["description"]:
                 problems.append(f"{package['name']}: has no description")
-    print("\n".join(sorted(problems)) or f"{len(everything['packages']) - len(members)} dependencies: licences allowed, all used")
+    print(
+        "\n".join(sorted(problems))
+        or f"{len(everything['packages']) - len(members)} dependencies: licences allowed, all used"
+    )
     return 1 if problems else 0
 
 

@@ -29,7 +29,9 @@ def read(lines, tier):
         try:
             routing = json.loads(line).get("routing")
         except ValueError as error:
-            sys.exit(f"line {number} is no JSON object: {error}; use the output of `precis results --json`")
+            sys.exit(
+                f"line {number} is no JSON object: {error}; use the output of `precis results --json`"
+            )
         if routing and routing["first_tier"] == tier:
             row = [float(routing["features"].get(name, 0.0)) for name in FEATURES]
             yield routing["document_type"], line, row, float(routing["accepted"])
@@ -73,7 +75,9 @@ def fit(rows, labels, ridge):
         step = solve(hessian, gradient)
         longest = max(abs(value) for value in step)
         # Far from the optimum a Newton step can overshoot.
-        weights = [w + value * min(1.0, 2.0 / max(longest, 1e-12)) for w, value in zip(weights, step)]
+        weights = [
+            w + value * min(1.0, 2.0 / max(longest, 1e-12)) for w, value in zip(weights, step)
+        ]
         if longest < 1e-6:
             break
     return weights
@@ -94,12 +98,20 @@ def auc(probabilities, labels):
 
 def section(name, outcomes, ridge):
     # The split depends on the outcome alone, so that the same input gives the same weights.
-    held = [int(hashlib.sha256(line.encode()).hexdigest(), 16) % 5 == 0 for _, line, _, _ in outcomes]
+    held = [
+        int(hashlib.sha256(line.encode()).hexdigest(), 16) % 5 == 0 for _, line, _, _ in outcomes
+    ]
+
     def part(keep):
-        return [o[2] for o, h in zip(outcomes, held) if h == keep], [o[3] for o, h in zip(outcomes, held) if h == keep]
+        return [o[2] for o, h in zip(outcomes, held) if h == keep], [
+            o[3] for o, h in zip(outcomes, held) if h == keep
+        ]
+
     rows, labels = part(False)
     weights = fit(rows, labels, ridge)
-    lines = [f"# {len(outcomes)} outcomes, {sum(o[3] for o in outcomes) / len(outcomes):.0%} accepted."]
+    lines = [
+        f"# {len(outcomes)} outcomes, {sum(o[3] for o in outcomes) / len(outcomes):.0%} accepted."
+    ]
     test_rows, test_labels = part(True)
     if 0 < sum(test_labels) < len(test_labels):
         scores = [probability(weights, row) for row in test_rows]
@@ -117,14 +129,26 @@ def section(name, outcomes, ridge):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tier", default="gpu", help="the policy's first tier (default: gpu)")
-    parser.add_argument("--least", type=int, default=300, help="outcomes that a fit needs, 30 of each kind among them (default: 300)")
-    parser.add_argument("--ridge", type=float, default=0.1, help="how strongly weights are drawn to 0 (default: 0.1)")
+    parser.add_argument(
+        "--least",
+        type=int,
+        default=300,
+        help="outcomes that a fit needs, 30 of each kind among them (default: 300)",
+    )
+    parser.add_argument(
+        "--ridge",
+        type=float,
+        default=0.1,
+        help="how strongly weights are drawn to 0 (default: 0.1)",
+    )
     arguments = parser.parse_args()
 
     outcomes = list(read(sys.stdin, arguments.tier))
+
     def enough(some):
         accepted = sum(o[3] for o in some)
         return len(some) >= arguments.least and min(accepted, len(some) - accepted) >= 30
+
     if not enough(outcomes):
         accepted = int(sum(o[3] for o in outcomes))
         sys.exit(

@@ -25,19 +25,24 @@ BLANK = re.compile(r" (?=(?:[^`]*`[^`]*`)*[^`]*$)")
 
 def stays(line: str) -> bool:
     """Whether a line is no prose."""
-    return not line.strip() or line.lstrip().startswith(("|", "#", "```")) or line.startswith("    ") or bool(PICTURE.search(line))
+    return (
+        not line.strip()
+        or line.lstrip().startswith(("|", "#", "```"))
+        or line.startswith("    ")
+        or bool(PICTURE.search(line))
+    )
 
 
 def paragraph(lines: list[str], start: int) -> tuple[list[str], str, str]:
     """The paragraph or list item at `start`, what its first line begins with, and its other lines."""
     lead = re.match(r"\s*", lines[start]).group()
-    item = ITEM.match(lines[start][len(lead):])
+    item = ITEM.match(lines[start][len(lead) :])
     first = lead + (item.group() if item else "")
     rest = " " * len(first)
     taken = [lines[start]]
-    for line in lines[start + 1:]:
+    for line in lines[start + 1 :]:
         own = re.match(r"\s*", line).group()
-        if stays(line) or ITEM.match(line[len(own):]) or (item and len(own) < len(rest)):
+        if stays(line) or ITEM.match(line[len(own) :]) or (item and len(own) < len(rest)):
             break
         taken.append(line)
     return taken, first, rest
@@ -61,8 +66,14 @@ def wrapped(prefix: str, lines: list[str]) -> list[str]:
             continue
         text = " ".join(line.strip() for line in taken).removeprefix(first.strip()).strip()
         glued = " ".join(word.replace(" ", "\0") for word in BLANK.split(text))
-        filled = textwrap.wrap(glued, WIDTH - len(prefix), initial_indent=first, subsequent_indent=rest,
-                               break_long_words=False, break_on_hyphens=False)
+        filled = textwrap.wrap(
+            glued,
+            WIDTH - len(prefix),
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         out += [line.replace("\0", " ") for line in filled]
     return [(prefix + line).rstrip() for line in out]
 
@@ -79,7 +90,11 @@ def rewritten(source: str) -> str:
             continue
         indent, mark = found.group(1), found.group(2)
         block = []
-        while at < len(lines) and (same := COMMENT.match(lines[at])) and same.group(1, 2) == (indent, mark):
+        while (
+            at < len(lines)
+            and (same := COMMENT.match(lines[at]))
+            and same.group(1, 2) == (indent, mark)
+        ):
             block.append(same.group(4))
             at += 1
         out += wrapped(f"{indent}{mark} ", block)
@@ -87,10 +102,18 @@ def rewritten(source: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="change nothing")
     arguments = parser.parse_args()
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.rs"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.rs"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     wide = []
     for name in listed.stdout.splitlines():
         path = ROOT / name
@@ -102,7 +125,10 @@ def main() -> int:
             if not arguments.check:
                 path.write_text(new, encoding="utf-8")
     for name in wide:
-        print(f"{name}: {'has a comment' if arguments.check else 'wrapped comments'} wider than {WIDTH} columns", file=sys.stderr)
+        print(
+            f"{name}: {'has a comment' if arguments.check else 'wrapped comments'} wider than {WIDTH} columns",
+            file=sys.stderr,
+        )
     return 1 if arguments.check and wide else 0
 
 

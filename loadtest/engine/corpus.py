@@ -34,7 +34,9 @@ def papers(wheel: Path) -> list[dict]:
                 record = json.loads(line)
                 if year(record["id"]) >= 2016:
                     sections = (" ".join(record["sentences"].get(name, [])) for name in SECTIONS)
-                    found.append({"id": record["id"], "text": "\n\n".join(text for text in sections if text)})
+                    found.append(
+                        {"id": record["id"], "text": "\n\n".join(text for text in sections if text)}
+                    )
     if len(found) != PAPERS:
         raise SystemExit(f"aclsum holds {len(found)} papers from 2016 on instead of {PAPERS}")
     return found

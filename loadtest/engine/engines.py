@@ -36,9 +36,15 @@ class Figure:
 
     def result(self, measured: dict, peak_rss_mib: float) -> Result:
         tokens = measured.get("input_tokens", 0) + measured["output_tokens"]
-        amount = {"documents": measured.get("documents", 0) * 60, "prefill": measured.get("input_tokens", 0), "decode": measured["output_tokens"]}
+        amount = {
+            "documents": measured.get("documents", 0) * 60,
+            "prefill": measured.get("input_tokens", 0),
+            "decode": measured["output_tokens"],
+        }
         wall, cpu = measured["wall_seconds"], measured["cpu_seconds"] or float("nan")
-        return Result(amount[self.kind] / wall, tokens / cpu, wall, peak_rss_mib, measured["output_tokens"])
+        return Result(
+            amount[self.kind] / wall, tokens / cpu, wall, peak_rss_mib, measured["output_tokens"]
+        )
 
 
 def ended(returncode: int) -> str:
@@ -49,7 +55,9 @@ def ended(returncode: int) -> str:
 
 
 def answer(command: list, environment: dict | None = None) -> dict:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=environment
+    )
     if done.returncode:
         said = done.stderr.strip()[-2000:] or "nothing on stderr"
         raise RuntimeError(f"{' '.join(map(str, command))}: {ended(done.returncode)}: {said}")
@@ -72,9 +80,19 @@ class Peer:
 
     def measure(self, figure: Figure, settings: dict) -> Result:
         if figure.kind == "decode":
-            found = self.decode(figure.prompts, settings, context=figure.context, new=figure.new_tokens)
+            found = self.decode(
+                figure.prompts, settings, context=figure.context, new=figure.new_tokens
+            )
             return figure.result(found["decode"][0], found["peak_rss_mib"])
-        found = answer(self.command("documents", figure.prompts, settings, new=figure.new_tokens, natural=int(figure.natural)))
+        found = answer(
+            self.command(
+                "documents",
+                figure.prompts,
+                settings,
+                new=figure.new_tokens,
+                natural=int(figure.natural),
+            )
+        )
         return figure.result(found, found["peak_rss_mib"])
 
 
@@ -88,14 +106,28 @@ class Precis:
             self.environment["PRECIS_GPU_WORKER__ENGINE__ISA"] = isa
 
     def run(self, *arguments) -> dict:
-        return answer([self.program, "bench", *arguments, "--threads", self.threads, "--json"], self.environment)
+        return answer(
+            [self.program, "bench", *arguments, "--threads", self.threads, "--json"],
+            self.environment,
+        )
 
     def measure(self, figure: Figure) -> Result:
         arguments = ["--prompts", figure.prompts, "--new-tokens", figure.new_tokens]
         if figure.kind == "decode":
-            arguments += ["--scenario", "decode", "--batch", figure.batch, "--context", figure.context]
+            arguments += [
+                "--scenario",
+                "decode",
+                "--batch",
+                figure.batch,
+                "--context",
+                figure.context,
+            ]
         else:
-            arguments += ["--scenario", "documents", "--batch", self.batch] + ["--natural"] * figure.natural + ["--paragraph"] * figure.paragraph
+            arguments += (
+                ["--scenario", "documents", "--batch", self.batch]
+                + ["--natural"] * figure.natural
+                + ["--paragraph"] * figure.paragraph
+            )
         found = self.run(*arguments)
         result = figure.result(found["measured"], (found["peak_rss_bytes"] or 0) / 2**20)
         result.details = {"kv_mib": found["kv_bytes"] / 2**20, "steps": found["measured"]["steps"]}

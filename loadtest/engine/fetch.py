@@ -30,7 +30,9 @@ def cached(pattern: str, sha256: str, cache: Path) -> Path | None:
 
 def wheel(requirement: str, sha256: str, cache: Path) -> Path:
     name = requirement.split("==")[0].replace("-", "_")
-    return cached(f"{name}-*.whl", sha256, cache) or download(requirement, ["--only-binary", ":all:"], sha256, cache)
+    return cached(f"{name}-*.whl", sha256, cache) or download(
+        requirement, ["--only-binary", ":all:"], sha256, cache
+    )
 
 
 def source(name: str, version: str, sha256: str, cache: Path) -> Path:
@@ -41,6 +43,16 @@ def source(name: str, version: str, sha256: str, cache: Path) -> Path:
 
 def download(requirement: str, options: list[str], sha256: str, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", folder]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            *options,
+            "--dest",
+            folder,
+        ]
         subprocess.run([*pip, requirement], check=True)
         return accept(next(Path(folder).iterdir()), sha256, cache)

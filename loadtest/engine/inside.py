@@ -29,7 +29,6 @@ from deployment import GPU, PERMISSIVE, Deployment, KafkaDeployment  # noqa: E40
 from kafka import KafkaLog  # noqa: E402
 from oracle import first_outcomes, settled  # noqa: E402
 from stores import DirectoryStore  # noqa: E402
-
 from usage import Usage  # noqa: E402
 
 # However slow the machine: a measurement ends.
@@ -48,7 +47,14 @@ class WorkerDeployment(KafkaDeployment):
         self.store = DirectoryStore(folder / "objects")
 
     def log_settings(self, instance: str) -> dict:
-        return {"kind": "kafka", "kafka": {"brokers": self.kafka.brokers, "client_id": f"bench-{instance}", "instance_id": instance}}
+        return {
+            "kind": "kafka",
+            "kafka": {
+                "brokers": self.kafka.brokers,
+                "client_id": f"bench-{instance}",
+                "instance_id": instance,
+            },
+        }
 
     def store_settings(self) -> dict:
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
@@ -59,7 +65,11 @@ class WorkerDeployment(KafkaDeployment):
     def keys(self) -> dict[str, str]:
         """The engine's variables that hold for the whole run, such as its ISA; what is measured sets the others."""
         own = {f"{ENGINE_VARIABLE}{name.upper()}" for name in self.engine}
-        return {name: value for name, value in os.environ.items() if name.startswith(ENGINE_VARIABLE) and name not in own}
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(ENGINE_VARIABLE) and name not in own
+        }
 
 
 def measure(deployment: WorkerDeployment, papers: list[dict], max_words: int, broker: int) -> dict:
@@ -68,21 +78,40 @@ def measure(deployment: WorkerDeployment, papers: list[dict], max_words: int, br
     processes = {"worker": worker.pid, "router": router.pid, "kafka": broker}
     before = {name: Usage.of(pid) for name, pid in processes.items()}
     began = time.time()
-    deployment.publish([
-        {"document_id": paper["id"], "submitted_at": int(began * 1000), "text": paper["text"], "language": "und", "sensitivity": "public", "max_words": max_words}
-        for paper in papers
-    ])
+    deployment.publish(
+        [
+            {
+                "document_id": paper["id"],
+                "submitted_at": int(began * 1000),
+                "text": paper["text"],
+                "language": "und",
+                "sensitivity": "public",
+                "max_words": max_words,
+            }
+            for paper in papers
+        ]
+    )
     records = summaries.until(settled(len(papers)), "all outcomes", PATIENCE_SECONDS)
     ended = time.time()
     after = {name: Usage.of(pid) for name, pid in processes.items()}
     cpu_seconds = {name: after[name].cpu_seconds - before[name].cpu_seconds for name in processes}
     outcomes = list(first_outcomes(records).values())
     for outcome in outcomes:
-        assert outcome["status"] == "answered" and outcome["chunks"] == 1 and outcome["cache"] == "none", (
-            f"{outcome['document_id']}: {outcome['status']} {outcome['code']}, {outcome['chunks']} parts, cache {outcome['cache']}")
-    tokens = {kind: worker.metric("precis_engine_tokens_total", kind=kind) for kind in ("prefill", "decode")}
+        assert (
+            outcome["status"] == "answered"
+            and outcome["chunks"] == 1
+            and outcome["cache"] == "none"
+        ), (
+            f"{outcome['document_id']}: {outcome['status']} {outcome['code']}, {outcome['chunks']} parts, cache {outcome['cache']}"
+        )
+    tokens = {
+        kind: worker.metric("precis_engine_tokens_total", kind=kind)
+        for kind in ("prefill", "decode")
+    }
     shared = worker.metric("precis_engine_prefix_tokens_total")
-    taken = min(outcome["settled_at"].timestamp() - outcome["generation_ms"] / 1000 for outcome in outcomes)
+    taken = min(
+        outcome["settled_at"].timestamp() - outcome["generation_ms"] / 1000 for outcome in outcomes
+    )
     deployment.drain()
     return {
         "documents": len(outcomes),
@@ -95,23 +124,36 @@ def measure(deployment: WorkerDeployment, papers: list[dict], max_words: int, br
         "output_tokens": sum(outcome["output_tokens"] for outcome in outcomes),
         "computed_tokens": tokens,
         "shared_tokens": shared,
-        "input_tokens_by_document": {outcome["document_id"]: outcome["input_tokens"] for outcome in outcomes},
+        "input_tokens_by_document": {
+            outcome["document_id"]: outcome["input_tokens"] for outcome in outcomes
+        },
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures inside gpu-worker; worker.py runs it.")
-    parser.add_argument("--papers", type=Path, required=True, help='JSON Lines with "id" and "text"')
-    parser.add_argument("--engine", type=json.loads, required=True, help="the worker's engine settings, JSON")
+    parser.add_argument(
+        "--papers", type=Path, required=True, help='JSON Lines with "id" and "text"'
+    )
+    parser.add_argument(
+        "--engine", type=json.loads, required=True, help="the worker's engine settings, JSON"
+    )
     parser.add_argument("--max-words", type=int, required=True)
     options = parser.parse_args()
     papers = [json.loads(line) for line in options.papers.read_text().splitlines()]
     servers.terminate_on_signals()
-    with tempfile.TemporaryDirectory(prefix="precis-inside-") as folder, servers.running(["kafka"]) as started:
+    with (
+        tempfile.TemporaryDirectory(prefix="precis-inside-") as folder,
+        servers.running(["kafka"]) as started,
+    ):
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
         deployment = WorkerDeployment(Path(folder), kafka, options.engine)
         try:
-            print(json.dumps(measure(deployment, papers, options.max_words, started["kafka"].process.pid)))
+            print(
+                json.dumps(
+                    measure(deployment, papers, options.max_words, started["kafka"].process.pid)
+                )
+            )
         except BaseException:
             print(deployment.logs(), file=sys.stderr)
             raise

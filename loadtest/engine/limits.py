@@ -31,10 +31,14 @@ class Limits:
 
     def decode(self, batch: int, context: float) -> float:
         """Tokens a second of a batch at this context."""
-        linears = max((LINEAR_BYTES + HEAD_BYTES) / self.bytes, batch * (LINEAR_OPS + HEAD_OPS) / self.dot8)
+        linears = max(
+            (LINEAR_BYTES + HEAD_BYTES) / self.bytes, batch * (LINEAR_OPS + HEAD_OPS) / self.dot8
+        )
         attention = batch * max(context * KV_BYTES / self.bytes, attention_ops(context) / self.bf16)
         return batch / (linears + attention)
 
     def documents(self, length: float, new_tokens: float, batch: int) -> float:
         """Documents a minute."""
-        return 60 / (length / self.prefill(length) + new_tokens / self.decode(batch, length + new_tokens / 2))
+        return 60 / (
+            length / self.prefill(length) + new_tokens / self.decode(batch, length + new_tokens / 2)
+        )

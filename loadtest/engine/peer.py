@@ -26,19 +26,41 @@ HOME = CACHE / f"llama.cpp-{VERSION}"
 
 # The library alone; `common`, tools and server are sixty slow files that nobody here needs.
 OPTIONS = [
-    "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=ON", "-DLLAMA_BUILD_COMMON=OFF",
-    "-DLLAMA_BUILD_TOOLS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_SERVER=OFF",
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DGGML_OPENMP=ON",
+    "-DLLAMA_BUILD_COMMON=OFF",
+    "-DLLAMA_BUILD_TOOLS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_SERVER=OFF",
 ]
 # The server needs all of those; its pages, which would be fetched, it does without.
 SERVER_OPTIONS = [
-    "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=ON", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_TESTS=OFF",
-    "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_OPENSSL=OFF",
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DGGML_OPENMP=ON",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_APP=OFF",
+    "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF",
+    "-DLLAMA_OPENSSL=OFF",
 ]
 ISAS = {
     "native": ["-DGGML_NATIVE=ON"],
     "avx2": [
-        "-DGGML_NATIVE=OFF", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON",
-        "-DGGML_AVX512=OFF", "-DGGML_AVX512_VBMI=OFF", "-DGGML_AVX512_VNNI=OFF", "-DGGML_AVX512_BF16=OFF", "-DGGML_AVX_VNNI=OFF",
+        "-DGGML_NATIVE=OFF",
+        "-DGGML_AVX=ON",
+        "-DGGML_AVX2=ON",
+        "-DGGML_FMA=ON",
+        "-DGGML_F16C=ON",
+        "-DGGML_BMI2=ON",
+        "-DGGML_AVX512=OFF",
+        "-DGGML_AVX512_VBMI=OFF",
+        "-DGGML_AVX512_VNNI=OFF",
+        "-DGGML_AVX512_BF16=OFF",
+        "-DGGML_AVX_VNNI=OFF",
     ],
 }
 # What some compilers' own headers get wrong; see there.
@@ -75,15 +97,38 @@ def built(build: Path, target: str, product: Path, options: list[str]) -> Path:
     """One of llama.cpp's targets, built in this folder where it is not yet."""
     if not product.exists():
         bin, source = tools(), sources()
-        run(bin / "cmake", "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={bin / 'ninja'}", *options)
-        run("nice", "-n", "10", bin / "cmake", "--build", build, "--target", target, f"-j{os.cpu_count()}")
+        run(
+            bin / "cmake",
+            "-S",
+            source,
+            "-B",
+            build,
+            "-G",
+            "Ninja",
+            f"-DCMAKE_MAKE_PROGRAM={bin / 'ninja'}",
+            *options,
+        )
+        run(
+            "nice",
+            "-n",
+            "10",
+            bin / "cmake",
+            "--build",
+            build,
+            "--target",
+            target,
+            f"-j{os.cpu_count()}",
+        )
     return product
 
 
 def needs_tile_config(flags: list[str]) -> bool:
     """Whether the compiler, with these flags, uses AMX and has the wrong operand in its header."""
     command = ["c++", *flags, "-include", str(TILE_CONFIG), "-dM", "-E", "-x", "c++", "/dev/null"]
-    return "#define _tile_loadconfig" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return (
+        "#define _tile_loadconfig"
+        in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
 
 
 def mended(flags: list[str]) -> list[str]:
@@ -106,7 +151,9 @@ def server() -> Path:
     """llama.cpp's own HTTP server, which speaks OpenAI's Chat Completions. Ten minutes the first time."""
     mend = mended(FLAGS["native"])
     build = HOME / ("server-tile-config" if mend else "server")
-    return built(build, "llama-server", build / "bin/llama-server", [*SERVER_OPTIONS, *ISAS["native"], *mend])
+    return built(
+        build, "llama-server", build / "bin/llama-server", [*SERVER_OPTIONS, *ISAS["native"], *mend]
+    )
 
 
 def driver(isa: str = "native") -> Path:
@@ -116,8 +163,22 @@ def driver(isa: str = "native") -> Path:
     if not target.exists():
         archives = [build / "src/libllama.a", *sorted((build / "ggml/src").rglob("libggml*.a"))]
         headers = ["-I", source / "include", "-I", source / "ggml/include"]
-        run("c++", "-O3", "-std=c++17", *FLAGS[isa], *headers, code, "-Wl,--start-group", *archives, "-Wl,--end-group",
-            "-fopenmp", "-pthread", "-ldl", "-o", target)
+        run(
+            "c++",
+            "-O3",
+            "-std=c++17",
+            *FLAGS[isa],
+            *headers,
+            code,
+            "-Wl,--start-group",
+            *archives,
+            "-Wl,--end-group",
+            "-fopenmp",
+            "-pthread",
+            "-ldl",
+            "-o",
+            target,
+        )
     return target
 
 

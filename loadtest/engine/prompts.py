@@ -58,7 +58,9 @@ class Papers:
     def sample(self, count: int) -> "Papers":
         """`count` papers whose lengths are spread as those of all are."""
         chosen = evenly(self.lengths(), count)
-        return Papers([self.records[index] for index in chosen], [self.prompts[index] for index in chosen])
+        return Papers(
+            [self.records[index] for index in chosen], [self.prompts[index] for index in chosen]
+        )
 
     def lengths(self) -> list[int]:
         return [len(prompt) for prompt in self.prompts]

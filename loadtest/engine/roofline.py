@@ -42,7 +42,12 @@ def program(folder: Path, isa: str, flags: list[str]) -> Path:
 
 
 def disassembly(binary: Path) -> str:
-    return subprocess.run(["objdump", "--disassemble", "--no-show-raw-insn", binary], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["objdump", "--disassemble", "--no-show-raw-insn", binary],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def loops(text: str) -> dict[str, list[tuple[str, str]]]:
@@ -57,7 +62,9 @@ def loops(text: str) -> dict[str, list[tuple[str, str]]]:
             body.append((at, mnemonic, operands))
             target = re.match(r"(?:0x)?([0-9a-f]+)\b", operands)
             if mnemonic in ("jne", "jnz") and target and body[0][0] <= int(target[1], 16) < at:
-                found[name] = [(what, with_) for where, what, with_ in body if where >= int(target[1], 16)]
+                found[name] = [
+                    (what, with_) for where, what, with_ in body if where >= int(target[1], 16)
+                ]
     return found
 
 
@@ -65,7 +72,11 @@ def check(text: str) -> dict[str, int]:
     """How many products a round of each loop has; raises where one is not in registers."""
     counts = {}
     found = loops(text)
-    functions = {function[2].partition(".")[0] for function in map(FUNCTION.match, text.splitlines()) if function}
+    functions = {
+        function[2].partition(".")[0]
+        for function in map(FUNCTION.match, text.splitlines())
+        if function
+    }
     # Memory is read by plain C too, where there are no vectors.
     if lost := functions & PRODUCTS.keys() - {"read_memory"} - found.keys():
         raise NotInRegisters(f"{', '.join(sorted(lost))}: no loop found in the compiled code")
@@ -73,9 +84,13 @@ def check(text: str) -> dict[str, int]:
         products = [operands for mnemonic, operands in loop if mnemonic in PRODUCTS[name]]
         counts[name] = len(products)
         if len(products) < LEAST:
-            raise NotInRegisters(f"{name}: {len(products)} products a round in the compiled loop, at least {LEAST} expected")
+            raise NotInRegisters(
+                f"{name}: {len(products)} products a round in the compiled loop, at least {LEAST} expected"
+            )
         for mnemonic, operands in loop:
             reads = name == "read_memory" and mnemonic in PRODUCTS[name]
             if re.search(r"\(%[re][sb]p\b", operands) or ("(" in operands and not reads):
-                raise NotInRegisters(f"{name}: `{mnemonic} {operands}` in the compiled loop: the compiler keeps operands in memory")
+                raise NotInRegisters(
+                    f"{name}: `{mnemonic} {operands}` in the compiled loop: the compiler keeps operands in memory"
+                )
     return counts

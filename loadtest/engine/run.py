@@ -36,7 +36,9 @@ class Size:
 
 def roofline(threads: int, isa: str) -> dict:
     program = registers.program(WORK, isa, llama.FLAGS[isa])
-    found = json.loads(subprocess.run([program, str(threads)], capture_output=True, text=True, check=True).stdout)
+    found = json.loads(
+        subprocess.run([program, str(threads)], capture_output=True, text=True, check=True).stdout
+    )
     tell(f"roofline, {threads} threads: {found[str(threads)]}")
     return found
 
@@ -49,7 +51,11 @@ def machine() -> dict:
         info.setdefault(name.strip(), value.strip())
     cores = len(os.sched_getaffinity(0))
     key = f"{info.get('model name')} {info.get('flags')} {cores}"
-    return {"cpu": info.get("model name"), "cores": cores, "id": hashlib.sha256(key.encode()).hexdigest()[:12]}
+    return {
+        "cpu": info.get("model name"),
+        "cores": cores,
+        "id": hashlib.sha256(key.encode()).hexdigest()[:12],
+    }
 
 
 def prompt_files(papers: Papers, every: Papers, size: Size) -> dict[str, Path]:
@@ -63,21 +69,45 @@ def prompt_files(papers: Papers, every: Papers, size: Size) -> dict[str, Path]:
         "text": every.prompts,
     }
     files = {name: write(chosen, WORK / f"{name}.ids") for name, chosen in sets.items()}
-    tell(f"{len(papers.prompts)} documents of {len(every.prompts)} papers, {papers.mean():.0f} tokens in the mean")
+    tell(
+        f"{len(papers.prompts)} documents of {len(every.prompts)} papers, {papers.mean():.0f} tokens in the mean"
+    )
     return files | {"mean": papers.mean()}
 
 
 def figures_of(files: dict, new_tokens: int, size: Size) -> dict[str, Figure]:
     found = {
-        "documents": Figure(f"documents/min, {files['mean']:.0f} in / {new_tokens} out", "documents", files["documents"], size.batch, new_tokens=new_tokens),
-        "natural": Figure(f"documents/min, natural stop, ≤ {new_tokens} out", "documents", files["documents"], size.batch, new_tokens=new_tokens, natural=True),
-        "prefill": Figure(f"prefill tokens/s at {max(size.contexts)}", "prefill", files["prefill"], context=max(size.contexts)),
-        "search_documents": Figure("", "documents", files["search"], size.batch, new_tokens=min(new_tokens, 48)),
+        "documents": Figure(
+            f"documents/min, {files['mean']:.0f} in / {new_tokens} out",
+            "documents",
+            files["documents"],
+            size.batch,
+            new_tokens=new_tokens,
+        ),
+        "natural": Figure(
+            f"documents/min, natural stop, ≤ {new_tokens} out",
+            "documents",
+            files["documents"],
+            size.batch,
+            new_tokens=new_tokens,
+            natural=True,
+        ),
+        "prefill": Figure(
+            f"prefill tokens/s at {max(size.contexts)}",
+            "prefill",
+            files["prefill"],
+            context=max(size.contexts),
+        ),
+        "search_documents": Figure(
+            "", "documents", files["search"], size.batch, new_tokens=min(new_tokens, 48)
+        ),
     }
     for batch, steps in zip((size.batch, 1), size.steps):
         for context in size.contexts:
             name = f"decode tokens/s, {'one sequence' if batch == 1 else f'{batch} sequences'} at {context}"
-            found[f"decode-{batch}-{context}"] = Figure(name, "decode", files["text"], batch, context, steps)
+            found[f"decode-{batch}-{context}"] = Figure(
+                name, "decode", files["text"], batch, context, steps
+            )
     return found
 
 
@@ -90,12 +120,18 @@ def limit_of(figure: Figure, limits: Limits, mean: float) -> float:
 
 
 def describe(settings: dict) -> str:
-    extra = "".join(f", {name} {settings[name]}" for name in ("ubatch", "unified") if name in settings)
+    extra = "".join(
+        f", {name} {settings[name]}" for name in ("ubatch", "unified") if name in settings
+    )
     return f"{settings['weights'].upper()}, KV {settings['kv']}, flash {'on' if settings['flash'] else 'off'}, {settings['slots']} slots{extra}"
 
 
-def table(figures: dict, settings: dict, rounds: dict, limits: Limits, mean: float, size: Size) -> str:
-    median = lambda key, side, name: statistics.median(getattr(result, name) for result in rounds[key][side])
+def table(
+    figures: dict, settings: dict, rounds: dict, limits: Limits, mean: float, size: Size
+) -> str:
+    median = lambda key, side, name: statistics.median(
+        getattr(result, name) for result in rounds[key][side]
+    )
     lines = [
         "| figure | llama.cpp's best | its settings | Précis | ratio | tokens/CPU s: llama.cpp | Précis | of the limit: llama.cpp | Précis |",
         "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -109,23 +145,37 @@ def table(figures: dict, settings: dict, rounds: dict, limits: Limits, mean: flo
         limit = limit_of(figure, limits, mean)
         share = lambda value: "–" if figure.natural else f"{value / limit:.0%}"
         cells = [
-            figure.name, f"{theirs:.1f}", describe(settings[key]), f"{ours:.1f}", f"**{ratio:.2f} ×**",
-            f"{median(key, 'peer', 'tokens_per_cpu_second'):.0f}", f"{median(key, 'ours', 'tokens_per_cpu_second'):.0f}",
-            share(theirs), share(ours),
+            figure.name,
+            f"{theirs:.1f}",
+            describe(settings[key]),
+            f"{ours:.1f}",
+            f"**{ratio:.2f} ×**",
+            f"{median(key, 'peer', 'tokens_per_cpu_second'):.0f}",
+            f"{median(key, 'ours', 'tokens_per_cpu_second'):.0f}",
+            share(theirs),
+            share(ours),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     for context in size.contexts:
         many, one = (f"decode-{batch}-{context}" for batch in (size.batch, 1))
         if many in rounds and one in rounds:
             gain = lambda side: median(many, side, "rate") / median(one, side, "rate")
-            lines.append(f"| decode, batch {size.batch} against own single, at {context} | {gain('peer'):.2f} × | | {gain('ours'):.2f} × | | | | | |")
+            lines.append(
+                f"| decode, batch {size.batch} against own single, at {context} | {gain('peer'):.2f} × | | {gain('ours'):.2f} × | | | | | |"
+            )
     for key in ("documents", f"decode-{size.batch}-{max(size.contexts)}"):
         if key in rounds:
             peak = max(result.peak_rss_mib for result in rounds[key]["ours"])
             pool = rounds[key]["ours"][0].details["kv_mib"]
             theirs = max(result.peak_rss_mib for result in rounds[key]["peer"])
-            what = "documents" if key == "documents" else figures[key].name.removeprefix("decode tokens/s, ")
-            lines.append(f"| peak memory, MiB ({what}) | {theirs:.0f} | | {peak:.0f} = pool {pool:.1f} + {peak - pool:.0f} | | | | | |")
+            what = (
+                "documents"
+                if key == "documents"
+                else figures[key].name.removeprefix("decode tokens/s, ")
+            )
+            lines.append(
+                f"| peak memory, MiB ({what}) | {theirs:.0f} | | {peak:.0f} = pool {pool:.1f} + {peak - pool:.0f} | | | | | |"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -136,10 +186,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--documents", type=int, default=32, help="how many of the 112 papers")
     parser.add_argument("--new-tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--isa", choices=sorted(llama.ISAS), default="native", help="avx2: both engines without AVX-512")
-    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="documents, natural, prefill, decode-32-512, decode-1-1300, …, worker")
+    parser.add_argument(
+        "--isa",
+        choices=sorted(llama.ISAS),
+        default="native",
+        help="avx2: both engines without AVX-512",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="FIGURE",
+        help="documents, natural, prefill, decode-32-512, decode-1-1300, …, worker",
+    )
     parser.add_argument("--search", action="store_true", help="search the peer's best again")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: whether all works, no figures to quote")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run: whether all works, no figures to quote"
+    )
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.documents, options.new_tokens = 1, min(options.documents, 2), 16
@@ -152,7 +214,9 @@ def main() -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     OUT.mkdir(parents=True, exist_ok=True)
     program = llama.driver(options.isa)
-    pulled = subprocess.run([options.precis, "models", "pull", "--json"], capture_output=True, text=True, check=True)
+    pulled = subprocess.run(
+        [options.precis, "models", "pull", "--json"], capture_output=True, text=True, check=True
+    )
     model = Path(json.loads(pulled.stdout)["path"])
     theirs = Peer(program, llama.weights(program, model), options.threads)
     ours = Precis(options.precis, options.threads, options.isa, size.batch)
@@ -165,14 +229,18 @@ def main() -> None:
     host = machine()
     load = os.getloadavg()[0]
     if load > BUSY:
-        tell(f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting")
+        tell(
+            f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting"
+        )
     before = roofline(options.threads, options.isa)
     kept = WORK / f"settings-{host['id']}-{options.isa}-{options.threads}-{llama.VERSION}.json"
     if options.quick or options.search or not kept.exists():
         tell("searching the peer's best settings")
         settings = search.best(theirs, figures, options.quick, tell)
         if options.quick or load > BUSY:
-            tell("these settings are for this run only: they were not found by a full search on an idle machine")
+            tell(
+                "these settings are for this run only: they were not found by a full search on an idle machine"
+            )
         else:
             kept.write_text(json.dumps(settings, indent=1))
     else:
@@ -186,15 +254,21 @@ def main() -> None:
             pair = {"peer": theirs.measure(figure, settings[key]), "ours": ours.measure(figure)}
             for side, result in pair.items():
                 rounds.setdefault(key, {"peer": [], "ours": []})[side].append(result)
-            tell(f"round {number}: {figure.name}: llama.cpp {pair['peer'].rate:.1f}, Précis {pair['ours'].rate:.1f}")
+            tell(
+                f"round {number}: {figure.name}: llama.cpp {pair['peer'].rate:.1f}, Précis {pair['ours'].rate:.1f}"
+            )
         if not options.only or "worker" in options.only:
             inside.measure(number)
     after = roofline(options.threads, options.isa)
 
     at = str(options.threads)
     mean_roofline = {name: (before[at][name] + after[at][name]) / 2 for name in before[at]}
-    text = table(figures, settings, rounds, Limits(mean_roofline), files["mean"], size) + inside.rows()
-    peaks = ", ".join(f"{name} {value:.0f} → {after[at][name]:.0f}" for name, value in before[at].items())
+    text = (
+        table(figures, settings, rounds, Limits(mean_roofline), files["mean"], size) + inside.rows()
+    )
+    peaks = ", ".join(
+        f"{name} {value:.0f} → {after[at][name]:.0f}" for name, value in before[at].items()
+    )
     quick = " **A smoke run: no figures to quote.**" if options.quick else ""
     notes = (
         f"\n{host['cpu']}, {options.threads} threads, ISA {options.isa}, median of {options.rounds} rounds, llama.cpp {llama.VERSION}, load {load:.1f} at start.{quick}\n"
@@ -202,9 +276,15 @@ def main() -> None:
     )
     stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
     record = {
-        "machine": host, "options": {name: str(value) for name, value in vars(options).items()}, "load": load, "settings": settings,
+        "machine": host,
+        "options": {name: str(value) for name, value in vars(options).items()},
+        "load": load,
+        "settings": settings,
         "roofline": {"before": before, "after": after},
-        "rounds": {key: {side: [asdict(result) for result in results] for side, results in sides.items()} for key, sides in rounds.items()},
+        "rounds": {
+            key: {side: [asdict(result) for result in results] for side, results in sides.items()}
+            for key, sides in rounds.items()
+        },
         "worker": inside.record(),
     }
     (OUT / f"{stamp}.json").write_text(json.dumps(record, indent=1))

@@ -53,24 +53,42 @@ class Verdict:
     def failures(self, slope_bound: float) -> list[str]:
         found = []
         if self.peak_mib > self.pool_mib + REST_MIB:
-            found.append(f"the peak, {self.peak_mib:.1f} MiB, exceeds the pool, {self.pool_mib:.1f}, and {REST_MIB}")
+            found.append(
+                f"the peak, {self.peak_mib:.1f} MiB, exceeds the pool, {self.pool_mib:.1f}, and {REST_MIB}"
+            )
         if self.slope_mib_per_hour > slope_bound and self.rise_mib > NOISE_MIB:
-            found.append(f"memory rises by {self.slope_mib_per_hour:.1f} MiB an hour, more than {slope_bound:g}")
+            found.append(
+                f"memory rises by {self.slope_mib_per_hour:.1f} MiB an hour, more than {slope_bound:g}"
+            )
         return found
 
 
-def judge(samples: list[tuple[float, float]], peak_mib: float, pool_mib: float, first_round_ended: float) -> Verdict:
+def judge(
+    samples: list[tuple[float, float]], peak_mib: float, pool_mib: float, first_round_ended: float
+) -> Verdict:
     """`samples`: (seconds since the start, MiB), in time's order."""
     warm_up = max(samples[-1][0] / 10, first_round_ended)
     steady = [sample for sample in samples if sample[0] >= warm_up]
     if len(steady) < LEAST_SAMPLES:
-        raise SystemExit(f"only {len(steady)} samples after {warm_up:.0f} s of warm-up: take more --minutes or fewer --documents")
+        raise SystemExit(
+            f"only {len(steady)} samples after {warm_up:.0f} s of warm-up: take more --minutes or fewer --documents"
+        )
     times, sizes = zip(*steady)
     slope = statistics.linear_regression(times, sizes).slope
-    return Verdict(pool_mib, steady[0][1], steady[-1][1], peak_mib, warm_up, slope * 3600, slope * (times[-1] - times[0]))
+    return Verdict(
+        pool_mib,
+        steady[0][1],
+        steady[-1][1],
+        peak_mib,
+        warm_up,
+        slope * 3600,
+        slope * (times[-1] - times[0]),
+    )
 
 
-def soak(command: list[str], seconds: float, output: Path) -> tuple[list[tuple[float, float]], float, float]:
+def soak(
+    command: list[str], seconds: float, output: Path
+) -> tuple[list[tuple[float, float]], float, float]:
     """Runs the command for so long; (samples, peak, when the first round had ended)."""
     samples, peak, first_round = [], 0.0, None
     with output.open("wb") as stdout:
@@ -90,7 +108,9 @@ def soak(command: list[str], seconds: float, output: Path) -> tuple[list[tuple[f
     finally:
         stop(process)
     if first_round is None:
-        raise SystemExit(f"no round ended in {seconds:.0f} s: take more --minutes or fewer --documents")
+        raise SystemExit(
+            f"no round ended in {seconds:.0f} s: take more --minutes or fewer --documents"
+        )
     return samples, peak, first_round
 
 
@@ -104,30 +124,53 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Runs the engine for a long time and fails when its memory grows.")
+    parser = argparse.ArgumentParser(
+        description="Runs the engine for a long time and fails when its memory grows."
+    )
     parser.add_argument("--precis", type=Path, default=TARGET / "release/precis")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--documents", type=int, default=32, help="how many of the 112 papers")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--new-tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--slope", type=float, default=SLOPE_MIB_PER_HOUR, help="MiB an hour that are allowed")
+    parser.add_argument(
+        "--slope", type=float, default=SLOPE_MIB_PER_HOUR, help="MiB an hour that are allowed"
+    )
     parser.add_argument("--nice", type=int, default=10)
     options = parser.parse_args()
     servers.terminate_on_signals()
     os.nice(options.nice)
     folder = WORK / "soak"
-    prompts = write(Papers.load(options.precis, folder).sample(options.documents).prompts, folder / "documents.ids")
+    prompts = write(
+        Papers.load(options.precis, folder).sample(options.documents).prompts,
+        folder / "documents.ids",
+    )
     OUT.mkdir(parents=True, exist_ok=True)
     stamp = f"soak-{datetime.now():%Y%m%d-%H%M%S}"
     # Answers of different lengths, as in service: sequences join and leave all the time.
     command = [
-        options.precis, "bench", "--scenario", "documents", "--prompts", prompts, "--natural", "--batch", options.batch, "--json",
-        "--new-tokens", options.new_tokens, "--threads", options.threads, "--rounds", ROUNDS,
+        options.precis,
+        "bench",
+        "--scenario",
+        "documents",
+        "--prompts",
+        prompts,
+        "--natural",
+        "--batch",
+        options.batch,
+        "--json",
+        "--new-tokens",
+        options.new_tokens,
+        "--threads",
+        options.threads,
+        "--rounds",
+        ROUNDS,
     ]
     output = OUT / f"{stamp}.jsonl"
     samples, peak, first_round = soak([str(part) for part in command], options.minutes * 60, output)
-    (OUT / f"{stamp}.csv").write_text("seconds,mib\n" + "".join(f"{second:.1f},{mib:.2f}\n" for second, mib in samples))
+    (OUT / f"{stamp}.csv").write_text(
+        "seconds,mib\n" + "".join(f"{second:.1f},{mib:.2f}\n" for second, mib in samples)
+    )
     rounds = [json.loads(line) for line in output.read_text().splitlines() if line.endswith("}")]
     verdict = judge(samples, peak, rounds[0]["kv_bytes"] / 2**20, first_round)
     documents = sum(found["measured"]["documents"] for found in rounds)

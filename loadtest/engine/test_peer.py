@@ -24,7 +24,9 @@ void configure(unsigned char rows) {
 def assembly(tmp_path, *options: str) -> str:
     code = tmp_path / "configure.cpp"
     code.write_text(CODE)
-    done = subprocess.run(["c++", *AMX, *options, "-S", code, "-o", "-"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["c++", *AMX, *options, "-S", code, "-o", "-"], capture_output=True, text=True
+    )
     if done.returncode:
         pytest.skip("the C++ compiler has no AMX")
     return done.stdout
@@ -50,7 +52,9 @@ def test_the_header_reaches_the_build(monkeypatch, tmp_path):
     """The library's build gets it in both languages, in a folder of its own."""
     asked = []
     monkeypatch.setattr(peer, "HOME", tmp_path)
-    monkeypatch.setattr(peer, "built", lambda build, target, product, options: asked.append((build.name, options)))
+    monkeypatch.setattr(
+        peer, "built", lambda build, target, product, options: asked.append((build.name, options))
+    )
     for needed in (True, False):
         monkeypatch.setattr(peer, "needs_tile_config", lambda flags, needed=needed: needed)
         peer.library("native")
@@ -63,7 +67,10 @@ def test_the_header_reaches_the_build(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("script", "expected"),
-    [("kill -SEGV $$", r"signal 11 \(SIGSEGV\): nothing on stderr"), ("echo no model >&2; exit 3", "exit status 3: no model")],
+    [
+        ("kill -SEGV $$", r"signal 11 \(SIGSEGV\): nothing on stderr"),
+        ("echo no model >&2; exit 3", "exit status 3: no model"),
+    ],
 )
 def test_an_engine_that_fails_says_how_it_ended(script, expected):
     with pytest.raises(RuntimeError, match=expected):

@@ -11,19 +11,27 @@ SETS = {
     "avx2": (["-mavx2", "-mfma"], {"read_memory": 8, "fma_f32": 12, "dot_u8_s8": 9}),
     "avx512": (["-mavx512f"], {"read_memory": 8, "fma_f32": 24}),
     "vnni": (["-mavx512f", "-mavx512vnni"], {"read_memory": 8, "fma_f32": 24, "dot_u8_s8": 24}),
-    "bf16": (["-mavx512f", "-mavx512vnni", "-mavx512bf16", "-mavx512vl", "-mavx512bw"],
-             {"read_memory": 8, "fma_f32": 24, "dot_u8_s8": 24, "dot_bf16": 24}),
+    "bf16": (
+        ["-mavx512f", "-mavx512vnni", "-mavx512bf16", "-mavx512vl", "-mavx512bw"],
+        {"read_memory": 8, "fma_f32": 24, "dot_u8_s8": 24, "dot_bf16": 24},
+    ),
 }
 
-pytestmark = pytest.mark.skipif(not (shutil.which("cc") and shutil.which("objdump")), reason="needs a C compiler and objdump")
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("cc") and shutil.which("objdump")), reason="needs a C compiler and objdump"
+)
 
 
 def compiled(tmp_path, code, flags) -> str:
     """The disassembly; the test is left out where the compiler has no such instructions."""
-    probe = subprocess.run(["cc", *flags, "-E", "-x", "c", "/dev/null", "-o", "/dev/null"], capture_output=True)
+    probe = subprocess.run(
+        ["cc", *flags, "-E", "-x", "c", "/dev/null", "-o", "/dev/null"], capture_output=True
+    )
     if probe.returncode:
         pytest.skip(f"the C compiler has no {' '.join(flags)}")
-    subprocess.run(["cc", *roofline.OPTIONS, *flags, "-c", code, "-o", tmp_path / "roofline.o"], check=True)
+    subprocess.run(
+        ["cc", *roofline.OPTIONS, *flags, "-c", code, "-o", tmp_path / "roofline.o"], check=True
+    )
     return roofline.disassembly(tmp_path / "roofline.o")
 
 
@@ -69,8 +77,16 @@ def test_a_function_without_a_loop_is_an_error():
 def test_the_roofline_builds_and_runs_here(tmp_path):
     """Compiled for this machine, looked at, and run: one JSON object with what the processor has."""
     short = tmp_path / "short.c"
-    short.write_text(roofline.CODE.read_text().replace("(size_t)1 << 30", "(size_t)1 << 24").replace("10000000L", "1000L"))
-    subprocess.run(["cc", *roofline.OPTIONS, "-march=native", short, "-o", tmp_path / "short"], check=True)
-    found = json.loads(subprocess.run([tmp_path / "short", "1"], capture_output=True, text=True, check=True).stdout)
+    short.write_text(
+        roofline.CODE.read_text()
+        .replace("(size_t)1 << 30", "(size_t)1 << 24")
+        .replace("10000000L", "1000L")
+    )
+    subprocess.run(
+        ["cc", *roofline.OPTIONS, "-march=native", short, "-o", tmp_path / "short"], check=True
+    )
+    found = json.loads(
+        subprocess.run([tmp_path / "short", "1"], capture_output=True, text=True, check=True).stdout
+    )
     assert found["1"]["dram_gb"] > 0
     roofline.check(roofline.disassembly(tmp_path / "short"))

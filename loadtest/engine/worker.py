@@ -42,24 +42,59 @@ class Worker:
 
     def engine(self) -> dict:
         """The engine's settings: batch and pool as `precis bench` sets them, the rest the worker's own."""
-        sizes = sorted((-(-(length + NEW_TOKENS) // BLOCK_TOKENS) * BLOCK_TOKENS for length in self.papers.lengths()), reverse=True)
-        return {"threads": self.ours.threads, "max_sequences": self.batch, "kv_tokens": sum(sizes[: self.batch]), "window_tokens": WINDOW_TOKENS}
+        sizes = sorted(
+            (
+                -(-(length + NEW_TOKENS) // BLOCK_TOKENS) * BLOCK_TOKENS
+                for length in self.papers.lengths()
+            ),
+            reverse=True,
+        )
+        return {
+            "threads": self.ours.threads,
+            "max_sequences": self.batch,
+            "kv_tokens": sum(sizes[: self.batch]),
+            "window_tokens": WINDOW_TOKENS,
+        }
 
     def measure(self, number: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         prompts = write(self.papers.prompts, self.folder / "worker.ids")
-        alone = self.ours.measure(Figure("", "documents", prompts, self.batch, new_tokens=NEW_TOKENS, natural=True, paragraph=True))
+        alone = self.ours.measure(
+            Figure(
+                "",
+                "documents",
+                prompts,
+                self.batch,
+                new_tokens=NEW_TOKENS,
+                natural=True,
+                paragraph=True,
+            )
+        )
         inside = self.inside()
         self.rounds.append((alone, inside))
-        tell(f"round {number}: {self.name()}: engine alone {alone.rate:.1f}, inside {inside.rate:.1f}")
+        tell(
+            f"round {number}: {self.name()}: engine alone {alone.rate:.1f}, inside {inside.rate:.1f}"
+        )
 
     def inside(self) -> Result:
         file = self.folder / "worker.jsonl"
         file.write_text("".join(json.dumps(record) + "\n" for record in self.papers.records))
         python = provision.python_environment() / "bin/python"
-        command = [python, HERE / "inside.py", "--papers", file, "--max-words", MAX_WORDS, "--engine", json.dumps(self.engine())]
+        command = [
+            python,
+            HERE / "inside.py",
+            "--papers",
+            file,
+            "--max-words",
+            MAX_WORDS,
+            "--engine",
+            json.dumps(self.engine()),
+        ]
         found = answer(command, self.ours.environment | {"CARGO_TARGET_DIR": str(TARGET)})
-        wanted = {record["id"]: len(prompt) for record, prompt in zip(self.papers.records, self.papers.prompts)}
+        wanted = {
+            record["id"]: len(prompt)
+            for record, prompt in zip(self.papers.records, self.papers.prompts)
+        }
         if found.pop("input_tokens_by_document") != wanted:
             raise RuntimeError("the worker's prompts are not those of `precis bench`")
         result = Figure("", "documents", file).result(found, found["peak_rss_mib"])
@@ -67,35 +102,58 @@ class Worker:
         return result
 
     def name(self) -> str:
-        return f"documents/min inside `gpu-worker`, Kafka beside it, natural stop, ≤ {NEW_TOKENS} out"
+        return (
+            f"documents/min inside `gpu-worker`, Kafka beside it, natural stop, ≤ {NEW_TOKENS} out"
+        )
 
     def rows(self) -> str:
         """Rows for run.py's table: what stands where llama.cpp stands in others is our own engine alone, and marked so."""
         if not self.rounds:
             return ""
-        median = lambda side, name: statistics.median(getattr(pair[side], name) for pair in self.rounds)
+        median = lambda side, name: statistics.median(
+            getattr(pair[side], name) for pair in self.rounds
+        )
         ratio = statistics.median(inside.rate / alone.rate for alone, inside in self.rounds)
         peak = max(inside.peak_rss_mib for _, inside in self.rounds)
         pool = self.rounds[0][0].details["kv_mib"]
         alone_peak = max(alone.peak_rss_mib for alone, _ in self.rounds)
         cells = [
-            self.name(), f"(engine alone) {median(0, 'rate'):.1f}", "the same sequences, batch and pool", f"{median(1, 'rate'):.1f}",
-            f"**{ratio:.2f} × of alone**", f"(alone) {median(0, 'tokens_per_cpu_second'):.0f}", f"{median(1, 'tokens_per_cpu_second'):.0f}", "–", "–",
+            self.name(),
+            f"(engine alone) {median(0, 'rate'):.1f}",
+            "the same sequences, batch and pool",
+            f"{median(1, 'rate'):.1f}",
+            f"**{ratio:.2f} × of alone**",
+            f"(alone) {median(0, 'tokens_per_cpu_second'):.0f}",
+            f"{median(1, 'tokens_per_cpu_second'):.0f}",
+            "–",
+            "–",
         ]
-        memory = ["peak memory, MiB (`gpu-worker`)", f"(engine alone) {alone_peak:.0f}", "", f"{peak:.0f} = pool {pool:.1f} + {peak - pool:.0f}", *[""] * 5]
+        memory = [
+            "peak memory, MiB (`gpu-worker`)",
+            f"(engine alone) {alone_peak:.0f}",
+            "",
+            f"{peak:.0f} = pool {pool:.1f} + {peak - pool:.0f}",
+            *[""] * 5,
+        ]
         return "".join("| " + " | ".join(row) + " |\n" for row in (cells, memory)) + self.note()
 
     def note(self) -> str:
         alone, inside = self.rounds[-1]
         seen = inside.details
-        beside = ", ".join(f"{name} {seconds:.1f}" for name, seconds in seen["cpu_seconds_beside"].items())
+        beside = ", ".join(
+            f"{name} {seconds:.1f}" for name, seconds in seen["cpu_seconds_beside"].items()
+        )
         text = (
             f"\nInside `gpu-worker`, last round: {seen['documents']} documents, {seen['input_tokens']} tokens in, {inside.output_tokens} out "
             f"(alone {alone.output_tokens}), {inside.wall_seconds:.1f} s from the first document taken to the last outcome committed and read "
             f"({seen['published_seconds']:.1f} s from publication). CPU seconds: worker {seen['cpu_seconds']:.1f}, {beside}.\n"
         )
         unlike = any(inside.output_tokens != alone.output_tokens for alone, inside in self.rounds)
-        return text + "**The answers differ from those of the engine alone: this row compares different work.**\n" * unlike
+        return (
+            text
+            + "**The answers differ from those of the engine alone: this row compares different work.**\n"
+            * unlike
+        )
 
     def record(self) -> list[dict]:
         """Every round, for the JSON beside the table."""
@@ -103,7 +161,9 @@ class Worker:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measures documents a minute inside gpu-worker with Kafka beside it, and of the engine alone.")
+    parser = argparse.ArgumentParser(
+        description="Measures documents a minute inside gpu-worker with Kafka beside it, and of the engine alone."
+    )
     parser.add_argument("--precis", type=Path, default=TARGET / "release/precis")
     parser.add_argument("--documents", type=int, default=32, help="how many of the 112 papers")
     parser.add_argument("--batch", type=int, default=32)
@@ -112,13 +172,23 @@ def main() -> None:
     options = parser.parse_args()
     folder = WORK / "worker"
     papers = Papers.load(options.precis, folder).sample(options.documents)
-    worker = Worker(Precis(options.precis, options.threads, "native", options.batch), papers, options.batch, folder)
+    worker = Worker(
+        Precis(options.precis, options.threads, "native", options.batch),
+        papers,
+        options.batch,
+        folder,
+    )
     for number in range(1, options.rounds + 1):
         worker.measure(number)
     OUT.mkdir(parents=True, exist_ok=True)
     kept = OUT / f"worker-{datetime.now():%Y%m%d-%H%M%S}.json"
     kept.write_text(json.dumps(worker.record(), indent=1))
-    print("| figure | engine alone | | inside | ratio | tokens/CPU s: alone | inside | | |\n" + "| --- " * 9 + "|\n" + worker.rows())
+    print(
+        "| figure | engine alone | | inside | ratio | tokens/CPU s: alone | inside | | |\n"
+        + "| --- " * 9
+        + "|\n"
+        + worker.rows()
+    )
     tell(f"kept in {kept}")
 
 

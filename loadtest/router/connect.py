@@ -33,8 +33,19 @@ def program() -> Path | None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder) / "connect"
         environment = os.environ | {
-            "GOPATH": f"{folder}/path", "GOCACHE": f"{folder}/cache", "GOFLAGS": "-mod=readonly -modcacherw", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-        done = subprocess.run(["nice", "-n", "10", go, "build", "-o", built, "."], cwd=SOURCE, env=environment, stdout=sys.stderr, check=False)
+            "GOPATH": f"{folder}/path",
+            "GOCACHE": f"{folder}/cache",
+            "GOFLAGS": "-mod=readonly -modcacherw",
+            "GOTOOLCHAIN": "local",
+            "CGO_ENABLED": "0",
+        }
+        done = subprocess.run(
+            ["nice", "-n", "10", go, "build", "-o", built, "."],
+            cwd=SOURCE,
+            env=environment,
+            stdout=sys.stderr,
+            check=False,
+        )
         if done.returncode:
             return None
         built.rename(target)
@@ -43,17 +54,33 @@ def program() -> Path | None:
 
 def configuration(brokers: str, source: str, target: str, group: str, compression: str) -> str:
     """Kafka to Kafka, each document mapped to itself, at least once. Batches as large as it takes to be fast: 1,000 documents, or 50 ms."""
-    return json.dumps({
-        "http": {"enabled": False},
-        "logger": {"level": "ERROR"},
-        "input": {"kafka_franz": {
-            "seed_brokers": [brokers], "topics": [source], "consumer_group": group, "commit_period": "1s", "checkpoint_limit": 20_000,
-            "batching": {"count": 1000, "period": "50ms"}}},
-        "pipeline": {"processors": [{"mapping": "root = content()"}]},
-        "output": {"kafka_franz": {
-            "seed_brokers": [brokers], "topic": target, "key": '${! meta("kafka_key") }', "compression": compression, "max_in_flight": 64,
-            "max_message_bytes": "2MB"}},
-    })
+    return json.dumps(
+        {
+            "http": {"enabled": False},
+            "logger": {"level": "ERROR"},
+            "input": {
+                "kafka_franz": {
+                    "seed_brokers": [brokers],
+                    "topics": [source],
+                    "consumer_group": group,
+                    "commit_period": "1s",
+                    "checkpoint_limit": 20_000,
+                    "batching": {"count": 1000, "period": "50ms"},
+                }
+            },
+            "pipeline": {"processors": [{"mapping": "root = content()"}]},
+            "output": {
+                "kafka_franz": {
+                    "seed_brokers": [brokers],
+                    "topic": target,
+                    "key": '${! meta("kafka_key") }',
+                    "compression": compression,
+                    "max_in_flight": 64,
+                    "max_message_bytes": "2MB",
+                }
+            },
+        }
+    )
 
 
 if __name__ == "__main__":

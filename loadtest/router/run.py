@@ -64,10 +64,19 @@ class RouterDeployment(KafkaDeployment):
         Deployment.__init__(self, folder, [Tier(tier, "gpu", max_backlog=0)], key=None)
         self.kafka, self.tenant = kafka, tenant
         self.store = DirectoryStore(folder / "objects")
-        self.policy_file.write_text(self.policy_file.read_text() + f"\n[cache]\nexact = {str(cache).lower()}\n")
+        self.policy_file.write_text(
+            self.policy_file.read_text() + f"\n[cache]\nexact = {str(cache).lower()}\n"
+        )
 
     def log_settings(self, instance: str) -> dict:
-        return {"kind": "kafka", "kafka": {"brokers": self.kafka.brokers, "client_id": f"bench-{instance}", "compression": COMPRESSION}}
+        return {
+            "kind": "kafka",
+            "kafka": {
+                "brokers": self.kafka.brokers,
+                "client_id": f"bench-{instance}",
+                "compression": COMPRESSION,
+            },
+        }
 
     def store_settings(self) -> dict:
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
@@ -84,8 +93,16 @@ class Bench:
         self.runs = 0
 
     def tool(self, command: str, **options) -> subprocess.Popen:
-        words = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-        return subprocess.Popen([str(self.program), command, "--brokers", self.kafka.brokers, *words], stdout=subprocess.PIPE, preexec_fn=servers.end_with_parent)
+        words = [
+            part
+            for name, value in options.items()
+            for part in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        return subprocess.Popen(
+            [str(self.program), command, "--brokers", self.kafka.brokers, *words],
+            stdout=subprocess.PIPE,
+            preexec_fn=servers.end_with_parent,
+        )
 
     def answer(self, command: str, **options) -> dict:
         process = self.tool(command, **options)
@@ -95,7 +112,9 @@ class Bench:
         return json.loads(out)
 
     def create(self, topic: str) -> str:
-        self.kafka.admin.create_topics([NewTopic(topic, PARTITIONS, 1, config={"max.message.bytes": "2097152"})])[topic].result()
+        self.kafka.admin.create_topics(
+            [NewTopic(topic, PARTITIONS, 1, config={"max.message.bytes": "2097152"})]
+        )[topic].result()
         return topic
 
     def delete(self, *topics: str) -> None:
@@ -112,7 +131,9 @@ class Bench:
             while committed < records:
                 # A coordinator that still loads its topic says so: it is asked again.
                 with contextlib.suppress(KafkaException):
-                    committed = sum(max(found.offset, 0) for found in consumer.committed(asked, timeout=30))
+                    committed = sum(
+                        max(found.offset, 0) for found in consumer.committed(asked, timeout=30)
+                    )
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"{group} did not finish {topic} in {PATIENCE_SECONDS} s")
                 time.sleep(0.1)
@@ -165,7 +186,15 @@ class Raw(Subject):
         self.group = f"raw-{self.number}"
         self.output = self.bench.create(f"raw.{self.number}")
         self.process = self.bench.tool(
-            "raw", input=self.input, output=self.output, group=self.group, records=TRANSACTION_RECORDS, bytes=TRANSACTION_BYTES, interval_ms=COMMIT_INTERVAL_MS, compression=COMPRESSION)
+            "raw",
+            input=self.input,
+            output=self.output,
+            group=self.group,
+            records=TRANSACTION_RECORDS,
+            bytes=TRANSACTION_BYTES,
+            interval_ms=COMMIT_INTERVAL_MS,
+            compression=COMPRESSION,
+        )
         return self.process.pid
 
     def stop(self) -> None:
@@ -179,11 +208,23 @@ class Connect(Subject):
     def start(self) -> int:
         self.group = f"connect-{self.number}"
         self.output = self.bench.create(f"connect.{self.number}")
-        file, self.log = self.bench.folder / f"{self.group}.json", self.bench.folder / f"{self.group}.log"
-        file.write_text(connect.configuration(self.bench.kafka.brokers, self.input, self.output, self.group, COMPRESSION))
+        file, self.log = (
+            self.bench.folder / f"{self.group}.json",
+            self.bench.folder / f"{self.group}.log",
+        )
+        file.write_text(
+            connect.configuration(
+                self.bench.kafka.brokers, self.input, self.output, self.group, COMPRESSION
+            )
+        )
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(connect.program()), "-c", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=servers.end_with_parent)
+                [str(connect.program()), "-c", str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=servers.end_with_parent,
+            )
         return self.process.pid
 
     def stop(self) -> None:
@@ -209,10 +250,15 @@ def throughput(bench: Bench, kind: type[Subject], tenant: str, records: int) -> 
     bench.delete(subject.output)
     wrong = {name: found[name] for name in ("missing", "repeated", "unknown") if found[name]}
     if wrong or found["records"] != records:
-        raise RuntimeError(f"{subject.output}: {found['records']} of {records} records, {wrong}\n{subject.logs()}")
+        raise RuntimeError(
+            f"{subject.output}: {found['records']} of {records} records, {wrong}\n{subject.logs()}"
+        )
     return {
-        "rate": records / found["seconds"], "seconds": found["seconds"], "cpu_seconds_per_million": usage.cpu_seconds / records * 1e6,
-        "peak_rss_mib": usage.peak_rss_mib, "output_bytes": found["bytes"] / records,
+        "rate": records / found["seconds"],
+        "seconds": found["seconds"],
+        "cpu_seconds_per_million": usage.cpu_seconds / records * 1e6,
+        "peak_rss_mib": usage.peak_rss_mib,
+        "output_bytes": found["bytes"] / records,
     }
 
 
@@ -237,7 +283,9 @@ def latency(bench: Bench, kind: type[Subject], size: int, rate: float, seconds: 
 
 def measure(bench: Bench, size: int, records: int, options: argparse.Namespace) -> dict:
     """Alternating rounds at one size of document."""
-    found: dict[str, dict[str, list]] = {name: {"throughput": [], "latency": []} for name in options.subjects}
+    found: dict[str, dict[str, list]] = {
+        name: {"throughput": [], "latency": []} for name in options.subjects
+    }
     tenant = f"full{size}"
     bench.create(f"documents.{tenant}")
     bench.answer("fill", topic=f"documents.{tenant}", records=records, bytes=size)
@@ -245,17 +293,24 @@ def measure(bench: Bench, size: int, records: int, options: argparse.Namespace) 
         for name in options.subjects:
             result = throughput(bench, SUBJECTS[name], tenant, records)
             found[name]["throughput"].append(result)
-            tell(f"{size} bytes, round {number}: {name}: {result['rate']:,.0f}/s, {result['cpu_seconds_per_million']:.0f} CPU s/million, {result['peak_rss_mib']:.0f} MiB")
+            tell(
+                f"{size} bytes, round {number}: {name}: {result['rate']:,.0f}/s, {result['cpu_seconds_per_million']:.0f} CPU s/million, {result['peak_rss_mib']:.0f} MiB"
+            )
     bench.delete(f"documents.{tenant}")
     if not options.seconds:
         return found
-    slowest = min(statistics.median(run["rate"] for run in found[name]["throughput"]) for name in options.subjects)
+    slowest = min(
+        statistics.median(run["rate"] for run in found[name]["throughput"])
+        for name in options.subjects
+    )
     rate = options.load * slowest
     for number in range(1, options.latency_rounds + 1):
         for name in options.subjects:
             result = latency(bench, SUBJECTS[name], size, rate, options.seconds) | {"rate": rate}
             found[name]["latency"].append(result)
-            tell(f"{size} bytes, round {number}: {name} at {rate:,.0f}/s: p50 {result['p50_ms']:.0f} ms, p99 {result['p99_ms']:.0f} ms")
+            tell(
+                f"{size} bytes, round {number}: {name} at {rate:,.0f}/s: p50 {result['p50_ms']:.0f} ms, p99 {result['p99_ms']:.0f} ms"
+            )
     return found
 
 
@@ -266,27 +321,48 @@ def table(found: dict[int, dict]) -> str:
     ]
     for size, subjects in found.items():
         for name, runs in subjects.items():
-            median = lambda key, kind="throughput": statistics.median(run[key] for run in runs[kind]) if runs[kind] else float("nan")
+            median = lambda key, kind="throughput": (
+                statistics.median(run[key] for run in runs[kind]) if runs[kind] else float("nan")
+            )
             ratio = "–"
             if "raw" in subjects and name != "raw":
                 pairs = zip(runs["throughput"], subjects["raw"]["throughput"])
-                ratio = f"**{statistics.median(own['rate'] / raw['rate'] for own, raw in pairs):.0%}**"
+                ratio = (
+                    f"**{statistics.median(own['rate'] / raw['rate'] for own, raw in pairs):.0%}**"
+                )
             lines.append(
                 f"| {size} bytes | {name} | {median('rate'):,.0f} | {ratio} | {median('cpu_seconds_per_million'):.0f} | {median('peak_rss_mib'):.0f} | {median('output_bytes'):,.0f} "
-                f"| {median('rate', 'latency'):,.0f} | {median('p50_ms', 'latency'):.0f} | {median('p99_ms', 'latency'):.0f} |")
+                f"| {median('rate', 'latency'):,.0f} | {median('p50_ms', 'latency'):.0f} | {median('p99_ms', 'latency'):.0f} |"
+            )
     return "\n".join(lines) + "\n"
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency-rounds", type=int, default=2)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 10240], metavar="BYTES")
-    parser.add_argument("--megabytes", type=int, default=200, help="how much is preloaded of each size (default: %(default)s)")
-    parser.add_argument("--load", type=float, default=0.3, help="rate of the latency runs, share of the slowest subject's throughput")
-    parser.add_argument("--seconds", type=float, default=10, help="length of a latency run; 0: none")
+    parser.add_argument(
+        "--megabytes",
+        type=int,
+        default=200,
+        help="how much is preloaded of each size (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--load",
+        type=float,
+        default=0.3,
+        help="rate of the latency runs, share of the slowest subject's throughput",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=10, help="length of a latency run; 0: none"
+    )
     parser.add_argument("--subjects", nargs="+", choices=list(SUBJECTS), default=list(SUBJECTS))
-    parser.add_argument("--quick", action="store_true", help="a smoke run: whether all works, no figures to quote")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run: whether all works, no figures to quote"
+    )
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.latency_rounds, options.megabytes, options.seconds = 1, 1, 10, 3
@@ -297,16 +373,24 @@ def main() -> None:
     options = parse()
     load = os.getloadavg()[0]
     if load > BUSY:
-        tell(f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting")
+        tell(
+            f"warning: the load average is {load:.1f}; only an idle machine gives figures worth quoting"
+        )
     if "connect" in options.subjects and connect.program() is None:
         tell("no Redpanda Connect: there is no Go here, or its module proxy cannot be reached")
         options.subjects.remove("connect")
     OUT.mkdir(parents=True, exist_ok=True)
     servers.terminate_on_signals()
-    with tempfile.TemporaryDirectory(prefix="precis-bench-") as folder, servers.running(["kafka"]) as started:
+    with (
+        tempfile.TemporaryDirectory(prefix="precis-bench-") as folder,
+        servers.running(["kafka"]) as started,
+    ):
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
         bench = Bench(Path(folder), kafka, TARGET / "release/precis-bench-router")
-        found = {size: measure(bench, size, options.megabytes * 1_000_000 // size, options) for size in options.sizes}
+        found = {
+            size: measure(bench, size, options.megabytes * 1_000_000 // size, options)
+            for size in options.sizes
+        }
         kafka.close()
     text = table(found)
     quick = " **A smoke run: no figures to quote.**" if options.quick else ""
@@ -315,7 +399,9 @@ def main() -> None:
         f"{TRANSACTION_RECORDS:,} records or {COMMIT_INTERVAL_MS} ms; {len(os.sched_getaffinity(0))} cores for broker and subject together, load {load:.1f} at start.{quick}\n"
     )
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-    (OUT / f"{stamp}.json").write_text(json.dumps({"options": vars(options), "load": load, "found": found}, indent=1))
+    (OUT / f"{stamp}.json").write_text(
+        json.dumps({"options": vars(options), "load": load, "found": found}, indent=1)
+    )
     (OUT / f"{stamp}.md").write_text(text + notes)
     print(text + notes)
     tell(f"kept in {OUT}/{stamp}.md and .json")

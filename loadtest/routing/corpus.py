@@ -25,7 +25,13 @@ TYPES = {
 TENANTS = {"ashford": 0.35, "birch": 0.25, "calder": 0.20, "dunmore": 0.12, "elmsley": 0.08}
 LANGUAGES = {"en": 0.8, "fr": 0.2}
 # `None`: without a label, which counts as restricted.
-SENSITIVITIES = {"public": 0.20, "internal": 0.45, "confidential": 0.05, "restricted": 0.15, None: 0.15}
+SENSITIVITIES = {
+    "public": 0.20,
+    "internal": 0.45,
+    "confidential": 0.05,
+    "restricted": 0.15,
+    None: 0.15,
+}
 RESIDENCIES = {None: 0.80, "us": 0.12, "eu": 0.08}
 # What the policy lets leave the network.
 MAY_LEAVE = {"public", "internal"}, {None, "us"}
@@ -79,7 +85,10 @@ FIGURES = {
         Sur {amount} euros, {n} pour cent étaient payés le {day} {month} {year}.|{Who} {did} {what} le {day} {month} {year}, avec {n} jours de retard.|
         La surface est de {amount} mètres carrés, dont {n} pour cent sont loués.|Entre {year} et {month} {year2} {who} a envoyé {n} rappels pour {amount} euros.""",
 }
-OPENING = {"en": "This {type}, filed under {marker}, is about {what}: {who} {did} it {why}.", "fr": "Ce document, classé sous {marker}, concerne une affaire : {who} {did} {what} {why}."}
+OPENING = {
+    "en": "This {type}, filed under {marker}, is about {what}: {who} {did} it {why}.",
+    "fr": "Ce document, classé sous {marker}, concerne une affaire : {who} {did} {what} {why}.",
+}
 MONTHS = {
     "en": "January February March April May June July August September October November December".split(),
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
@@ -87,10 +96,15 @@ MONTHS = {
 
 
 def choices(lists: dict[str, str]) -> dict[str, list[str]]:
-    return {language: [" ".join(entry.split()) for entry in text.split("|")] for language, text in lists.items()}
+    return {
+        language: [" ".join(entry.split()) for entry in text.split("|")]
+        for language, text in lists.items()
+    }
 
 
-PEOPLE, DEEDS, THINGS, WHY, PLAIN, FIGURES = (choices(lists) for lists in (PEOPLE, DEEDS, THINGS, WHY, PLAIN, FIGURES))
+PEOPLE, DEEDS, THINGS, WHY, PLAIN, FIGURES = (
+    choices(lists) for lists in (PEOPLE, DEEDS, THINGS, WHY, PLAIN, FIGURES)
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +127,9 @@ class Document:
     @property
     def may_leave(self) -> bool:
         sensitivities, residencies = MAY_LEAVE
-        return self.fields["sensitivity"] in sensitivities and self.fields["residency"] in residencies
+        return (
+            self.fields["sensitivity"] in sensitivities and self.fields["residency"] in residencies
+        )
 
 
 def documents(count: int, seed: int) -> list[Document]:
@@ -125,7 +141,12 @@ def documents(count: int, seed: int) -> list[Document]:
         fresh = document(number, random)
         if again:
             earlier = made[random.randrange(number - REPEATS_AFTER)]
-            fresh = Document(earlier.tenant, earlier.marker, earlier.fields | {"document_id": fresh.id}, repeat=True)
+            fresh = Document(
+                earlier.tenant,
+                earlier.marker,
+                earlier.fields | {"document_id": fresh.id},
+                repeat=True,
+            )
         made.append(fresh)
     return made
 
@@ -137,8 +158,13 @@ def document(number: int, random: Random) -> Document:
     _, median, spread, figures = TYPES[kind]
     tokens = min(max(random.lognormvariate(math.log(median), spread), LEAST_TOKENS), MOST_TOKENS)
     fields = {
-        "document_id": f"{kind}-{number:05}", "text": text(random, language, kind, marker, figures, int(tokens * TOKEN)), "language": language,
-        "document_type": kind, "max_words": MAX_WORDS, "sensitivity": pick(SENSITIVITIES), "residency": pick(RESIDENCIES),
+        "document_id": f"{kind}-{number:05}",
+        "text": text(random, language, kind, marker, figures, int(tokens * TOKEN)),
+        "language": language,
+        "document_type": kind,
+        "max_words": MAX_WORDS,
+        "sensitivity": pick(SENSITIVITIES),
+        "residency": pick(RESIDENCIES),
     }
     return Document(pick(TENANTS), marker, fields)
 
@@ -149,7 +175,9 @@ def marker_of(number: int, random: Random) -> str:
     return "zq" + "".join(chr(ord("a") + byte % 26) for byte in letters)
 
 
-def text(random: Random, language: str, kind: str, marker: str, figures: float, characters: int) -> str:
+def text(
+    random: Random, language: str, kind: str, marker: str, figures: float, characters: int
+) -> str:
     opening = filled(OPENING[language], random, language)
     sentences = [opening.replace("{type}", kind).replace("{marker}", marker)]
     length, patterns = len(sentences[0]), []
@@ -165,7 +193,7 @@ def text(random: Random, language: str, kind: str, marker: str, figures: float, 
             sentence = f"{sentence[:-1]}; {second[0].lower()}{second[1:]}"
         sentences.append(sentence)
         length += len(sentence) + 1
-    return "\n\n".join(" ".join(sentences[at:at + 6]) for at in range(0, len(sentences), 6))
+    return "\n\n".join(" ".join(sentences[at : at + 6]) for at in range(0, len(sentences), 6))
 
 
 def filled(pattern: str, random: Random, language: str) -> str:
@@ -174,9 +202,26 @@ def filled(pattern: str, random: Random, language: str) -> str:
     did, did2 = random.sample(DEEDS[language], 2)
     what, what2 = random.sample(THINGS[language], 2)
     why, year = random.choice(WHY[language]), random.randint(2_004, 2_020)
-    gaps = {"who": who, "who2": who2, "Who": upper(who), "did": did, "did2": did2, "what": what, "what2": what2, "why": why, "Why": upper(why),
-            "day": random.randint(2, 28), "month": random.choice(MONTHS[language]), "year": year, "year2": year + random.randint(1, 5),
-            "amount": random.randint(1_100, 98_000), "n": random.randint(3, 60), "n2": random.randint(61, 120), "type": "{type}", "marker": "{marker}"}
+    gaps = {
+        "who": who,
+        "who2": who2,
+        "Who": upper(who),
+        "did": did,
+        "did2": did2,
+        "what": what,
+        "what2": what2,
+        "why": why,
+        "Why": upper(why),
+        "day": random.randint(2, 28),
+        "month": random.choice(MONTHS[language]),
+        "year": year,
+        "year2": year + random.randint(1, 5),
+        "amount": random.randint(1_100, 98_000),
+        "n": random.randint(3, 60),
+        "n2": random.randint(61, 120),
+        "type": "{type}",
+        "marker": "{marker}",
+    }
     return pattern.format(**gaps)
 
 

@@ -50,7 +50,7 @@ def beginning(text: str, max_words: int) -> str:
     """The first sentences that have at most so many words together; where the first is longer, its first words."""
     words = text.split()[:max_words]
     ends = [at for at, word in enumerate(words) if word.endswith((".", "!", "?"))]
-    return " ".join(words[:ends[-1] + 1]) if ends else " ".join(words) + "."
+    return " ".join(words[: ends[-1] + 1]) if ends else " ".join(words) + "."
 
 
 def answer(model: str, text: str, max_words: int) -> Reply:
@@ -68,9 +68,17 @@ def spoilt(fault: str, text: str, max_words: int) -> Reply:
         return Reply(REFUSAL)
     if fault == "truncated":
         words = beginning(text, max_words).split()
-        return Reply(" ".join(words[:(len(words) + 1) // 2]).rstrip(".,;:!?"), finish_reason="length")
-    number = next(number for number in range(int(chance("number", text) * 8_000) * 10 + 10_007, 10**6, 10) if str(number) not in text)
-    return Reply(f"{beginning(text, max_words - INVENTION_WORDS)} In all, they counted {number} cases.")
+        return Reply(
+            " ".join(words[: (len(words) + 1) // 2]).rstrip(".,;:!?"), finish_reason="length"
+        )
+    number = next(
+        number
+        for number in range(int(chance("number", text) * 8_000) * 10 + 10_007, 10**6, 10)
+        if str(number) not in text
+    )
+    return Reply(
+        f"{beginning(text, max_words - INVENTION_WORDS)} In all, they counted {number} cases."
+    )
 
 
 def asked_of(body: dict) -> tuple[str, int] | None:
@@ -111,7 +119,11 @@ class Provider:
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "http" and scope["path"] == "/_served":
             await reply(send, self.served)
-        elif scope["type"] == "http" and scope["method"] == "POST" and not scope["path"].startswith("/_"):
+        elif (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and not scope["path"].startswith("/_")
+        ):
             await self.complete(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -135,21 +147,43 @@ class Provider:
         async def watched(message):
             answered["status"] = message.get("status", answered["status"])
             answered["body"] += message.get("body", b"")
-            if message["type"] == "http.response.body" and not message.get("more_body") and answered["status"] == 200:
+            if (
+                message["type"] == "http.response.body"
+                and not message.get("more_body")
+                and answered["status"] == 200
+            ):
                 self.count(body["model"], json.loads(answered["body"])["usage"])
             await send(message)
 
         await self.app(scope, once, watched)
 
     def count(self, model: str, usage: dict) -> None:
-        read, written = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in usage else ("input_tokens", "output_tokens")
-        self.served.setdefault(model, Counter()).update(requests=1, input_tokens=usage[read], output_tokens=usage[written])
+        read, written = (
+            ("prompt_tokens", "completion_tokens")
+            if "prompt_tokens" in usage
+            else ("input_tokens", "output_tokens")
+        )
+        self.served.setdefault(model, Counter()).update(
+            requests=1, input_tokens=usage[read], output_tokens=usage[written]
+        )
 
 
 async def reply(send, value) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
     await send({"type": "http.response.body", "body": json.dumps(value).encode()})
 
 
 if __name__ == "__main__":
-    uvicorn.run(Provider(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", timeout_keep_alive=KEEP_ALIVE_SECONDS)
+    uvicorn.run(
+        Provider(),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )

@@ -99,8 +99,20 @@ class Provider(servers.HttpServer):
 
     def send(self, text: str) -> None:
         """A request as the api-worker would send it."""
-        body = {"model": "gpt-5.5", "messages": [{"role": "user", "content": f"<document>\n{text}\n</document>\n\nSummarize the text above in at most 60 words."}]}
-        request = urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"})
+        body = {
+            "model": "gpt-5.5",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": f"<document>\n{text}\n</document>\n\nSummarize the text above in at most 60 words.",
+                }
+            ],
+        }
+        request = urllib.request.Request(
+            f"{self.url}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"content-type": "application/json"},
+        )
         DIRECT.open(request, timeout=30).close()
 
 
@@ -111,29 +123,51 @@ class RoutingDeployment(KafkaDeployment):
     # Who reads its outcomes, once there is one.
     reader: "Reader | None" = None
 
-    def __init__(self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, tight_usd: float):
+    def __init__(
+        self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, tight_usd: float
+    ):
         Deployment.__init__(self, folder, [], llmock=provider)
         self.profile = f"load-routing/{profile}"
         self.kafka, self.store = kafka, DirectoryStore(folder / "objects")
         self.policy_file.write_text(POLICY.read_text() + BUDGETS.format(usd=tight_usd, **TIGHT))
 
     def log_settings(self, instance: str) -> dict:
-        return {"kind": "kafka", "kafka": {"brokers": self.kafka.brokers, "client_id": f"load-{instance}", "instance_id": instance, "compression": "zstd"}}
+        return {
+            "kind": "kafka",
+            "kafka": {
+                "brokers": self.kafka.brokers,
+                "client_id": f"load-{instance}",
+                "instance_id": instance,
+                "compression": "zstd",
+            },
+        }
 
     def store_settings(self) -> dict:
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
 
     def keys(self) -> dict[str, str]:
-        return super().keys() | {"PRECIS_CHAOS_BACKEND": "faulty_model", "PRECIS_CHAOS_ERRORS": HOUSE_ERRORS, "PRECIS_CHAOS_DELAY_MS": str(HOUSE_DELAY_MS)}
+        return super().keys() | {
+            "PRECIS_CHAOS_BACKEND": "faulty_model",
+            "PRECIS_CHAOS_ERRORS": HOUSE_ERRORS,
+            "PRECIS_CHAOS_DELAY_MS": str(HOUSE_DELAY_MS),
+        }
 
     def metrics(self, program: str) -> figures.Series:
         """Every series of a program's instances."""
         found = []
         for instance, service in self.services.items():
-            for line in (service.get("/metrics") or "").splitlines() if instance.startswith(program) else []:
+            for line in (
+                (service.get("/metrics") or "").splitlines() if instance.startswith(program) else []
+            ):
                 series, _, value = line.rpartition(" ")
                 if not line.startswith("#") and value:
-                    found.append((series.partition("{")[0], dict(re.findall(r'(\w+)="([^"]*)"', series)), float(value)))
+                    found.append(
+                        (
+                            series.partition("{")[0],
+                            dict(re.findall(r'(\w+)="([^"]*)"', series)),
+                            float(value),
+                        )
+                    )
         return found
 
 
@@ -142,7 +176,12 @@ class Reader(threading.Thread):
 
     def __init__(self, kafka: KafkaLog):
         super().__init__(daemon=True)
-        self.follower, self.arrived, self.repeats, self.over = kafka.follow("summaries"), {}, 0, threading.Event()
+        self.follower, self.arrived, self.repeats, self.over = (
+            kafka.follow("summaries"),
+            {},
+            0,
+            threading.Event(),
+        )
 
     def run(self) -> None:
         while not self.over.is_set():
@@ -161,7 +200,9 @@ class Reader(threading.Thread):
     def wait_for(self, count: int, repeats: int = 0) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.arrived) < count or self.repeats < repeats:
-            assert time.monotonic() < deadline, f"{len(self.arrived)} of {count} outcomes, {self.repeats} of {repeats} repeats after {PATIENCE_SECONDS} s"
+            assert time.monotonic() < deadline, (
+                f"{len(self.arrived)} of {count} outcomes, {self.repeats} of {repeats} repeats after {PATIENCE_SECONDS} s"
+            )
             time.sleep(0.1)
 
 
@@ -169,8 +210,17 @@ class Publisher:
     """Publishes as any Kafka client would."""
 
     def __init__(self, kafka: KafkaLog):
-        self.producer = Producer(QUIET | {"bootstrap.servers": kafka.brokers, "enable.idempotence": True, "acks": "all", "linger.ms": 5,
-                                          "compression.type": "zstd", "queue.buffering.max.kbytes": 262_144})
+        self.producer = Producer(
+            QUIET
+            | {
+                "bootstrap.servers": kafka.brokers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 5,
+                "compression.type": "zstd",
+                "queue.buffering.max.kbytes": 262_144,
+            }
+        )
         self.schema, self.submitted = wire.schema("document"), {}
 
     def publish(self, documents: list[corpus.Document], rate: float = float("inf")) -> None:
@@ -183,12 +233,22 @@ class Publisher:
             submitted = self.submitted.setdefault(document.id, int(time.time() * 1000))
             value = self.schema.encode(document.fields | {"submitted_at": submitted})
             headers = [("precis-schema", self.schema.header.encode())]
-            self.producer.produce(f"documents.{document.tenant}", value, document.id.encode(), headers=headers,
-                                  on_delivery=lambda error, _: failures.append(error) if error else None)
+            self.producer.produce(
+                f"documents.{document.tenant}",
+                value,
+                document.id.encode(),
+                headers=headers,
+                on_delivery=lambda error, _: failures.append(error) if error else None,
+            )
         assert self.producer.flush(120) == 0 and not failures, f"not acknowledged: {failures[:3]}"
 
 
-def measure(deployment: RoutingDeployment, provider: Provider, documents: list[corpus.Document], options: argparse.Namespace) -> dict:
+def measure(
+    deployment: RoutingDeployment,
+    provider: Provider,
+    documents: list[corpus.Document],
+    options: argparse.Namespace,
+) -> dict:
     """Starts the services, sends them the documents, and holds what is there afterwards against each other."""
     for program, count in INSTANCES.items():
         for number in range(1, count + 1):
@@ -196,16 +256,19 @@ def measure(deployment: RoutingDeployment, provider: Provider, documents: list[c
     reader, publisher = Reader(deployment.kafka), Publisher(deployment.kafka)
     deployment.reader = reader
     reader.start()
-    steady = documents[:int(len(documents) * STEADY_SHARE)]
+    steady = documents[: int(len(documents) * STEADY_SHARE)]
     tell(f"{len(steady)} documents at {options.rate:g} a second")
     publisher.publish(steady, options.rate)
     reader.wait_for(len(steady))
     tell(f"{len(documents) - len(steady)} documents at once")
     begun = time.time()
-    publisher.publish(documents[len(steady):])
+    publisher.publish(documents[len(steady) :])
     reader.wait_for(len(documents))
     burst_seconds = max(reader.arrived.values()) - begun
-    router, spent = deployment.metrics("router"), json.loads(deployment.cli("spend", "--by", "tier", "--by", "tenant", "--json").stdout)
+    router, spent = (
+        deployment.metrics("router"),
+        json.loads(deployment.cli("spend", "--by", "tier", "--by", "tenant", "--json").stdout),
+    )
     workers = deployment.metrics("gpu-worker") + deployment.metrics("api-worker")
     again = [document for document in documents if not document.repeat][:SENT_AGAIN]
     publisher.publish(again)
@@ -219,9 +282,24 @@ def measure(deployment: RoutingDeployment, provider: Provider, documents: list[c
     planted = next(document for document in documents if document.fields["sensitivity"] is None)
     provider.send(planted.text)
     control = provider.get("/_llmock/requests")["requests"][-1:]
-    latencies = {document.id: reader.arrived[key_of(document)] - publisher.submitted[document.id] / 1000 for document in steady}
-    return figures.of(documents=documents, outcomes=outcomes, router=router, workers=workers, spent=spent, served=served, journal=journal, planted=planted,
-                      control=control, latencies=latencies, burst=(len(documents) - len(steady), burst_seconds), budget=TIGHT | {"usd": tight_usd(options)})
+    latencies = {
+        document.id: reader.arrived[key_of(document)] - publisher.submitted[document.id] / 1000
+        for document in steady
+    }
+    return figures.of(
+        documents=documents,
+        outcomes=outcomes,
+        router=router,
+        workers=workers,
+        spent=spent,
+        served=served,
+        journal=journal,
+        planted=planted,
+        control=control,
+        latencies=latencies,
+        burst=(len(documents) - len(steady), burst_seconds),
+        budget=TIGHT | {"usd": tight_usd(options)},
+    )
 
 
 def key_of(document: corpus.Document) -> bytes:
@@ -241,9 +319,14 @@ def build(profile: str) -> None:
     selected = ["precis", "precis-router", "precis-api-worker", "precis-gpu-worker"]
     selection = ["--workspace", *(["--release"] if profile == "release" else [])]
     env = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
-    for binaries, features in ((selected[:-1], []), (selected[-1:], ["--features", "precis-gpu-worker/chaos"])):
+    for binaries, features in (
+        (selected[:-1], []),
+        (selected[-1:], ["--features", "precis-gpu-worker/chaos"]),
+    ):
         named = [part for binary in binaries for part in ("--bin", binary)]
-        if code := servers.run_and_wait(["cargo", "build", "--locked", *selection, *named, *features], env, cwd=ROOT):
+        if code := servers.run_and_wait(
+            ["cargo", "build", "--locked", *selection, *named, *features], env, cwd=ROOT
+        ):
             sys.exit(code)
         (OUT / profile).mkdir(parents=True, exist_ok=True)
         for binary in binaries:
@@ -254,13 +337,24 @@ def build(profile: str) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--documents", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=40, help="documents a second of the steady part (default: %(default)s)")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=40,
+        help="documents a second of the steady part (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", default="release", choices=["release", "debug"])
     parser.add_argument("--no-build", action="store_true", help="the binaries of the last run")
-    parser.add_argument("--quick", action="store_true", help="1,000 documents: whether all works, no figures to quote")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="1,000 documents: whether all works, no figures to quote",
+    )
     options = parser.parse_args()
     if options.quick:
         options.documents = 1_000
@@ -274,9 +368,17 @@ def main() -> int:
         build(options.profile)
     documents = corpus.documents(options.documents, options.seed)
     load, begun = os.getloadavg()[0], time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="precis-routing-") as folder, servers.running(["kafka"]) as started:
-        kafka, provider = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}"), Provider(Path(folder))
-        deployment = RoutingDeployment(Path(folder), kafka, provider, options.profile, tight_usd(options))
+    with (
+        tempfile.TemporaryDirectory(prefix="precis-routing-") as folder,
+        servers.running(["kafka"]) as started,
+    ):
+        kafka, provider = (
+            KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}"),
+            Provider(Path(folder)),
+        )
+        deployment = RoutingDeployment(
+            Path(folder), kafka, provider, options.profile, tight_usd(options)
+        )
         try:
             provider.start()
             found = measure(deployment, provider, documents, options)
@@ -289,7 +391,12 @@ def main() -> int:
             deployment.close()
             kafka.close()
             provider.stop()
-    found |= {"options": vars(options), "load_at_start": load, "cores": len(os.sched_getaffinity(0)), "seconds": time.monotonic() - begun}
+    found |= {
+        "options": vars(options),
+        "load_at_start": load,
+        "cores": len(os.sched_getaffinity(0)),
+        "seconds": time.monotonic() - begun,
+    }
     text = figures.text(found)
     OUT.mkdir(parents=True, exist_ok=True)
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"

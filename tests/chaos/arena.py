@@ -1,8 +1,8 @@
 """All of a run: broker, store and provider, each behind something that fails, the services as a fleet, and what they must do.
 
- publisher ─▶ Kafka ◀── TCP proxy ◀── services ──▶ S3 proxy ─▶ S3
- oracle    ─▶   │                        └──────▶ provider
-                └─ direct listener: what is measured never goes through what fails
+publisher ─▶ Kafka ◀── TCP proxy ◀── services ──▶ S3 proxy ─▶ S3
+oracle    ─▶   │                        └──────▶ provider
+               └─ direct listener: what is measured never goes through what fails
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import plan
 import servers
-from fleet import Fleet, Life
 from deployment import API, GPU, KafkaDeployment, Tier
+from fleet import Fleet, Life
 from kafka import KafkaLog
 from loop import Loop
 from plan import Fault
@@ -57,8 +57,13 @@ class Options:
     def services(self) -> tuple[str, ...]:
         return ("router", *(f"{tier}-worker" for tier in self.tiers))
 
+
 # What a fault of the way to Kafka is counted as.
-LINK_COUNTS = {"link_cut": "cut connections", "link_stall": "stalled chunks", "link_slow": "slowed chunks"}
+LINK_COUNTS = {
+    "link_cut": "cut connections",
+    "link_stall": "stalled chunks",
+    "link_slow": "slowed chunks",
+}
 
 
 class ChaosDeployment(KafkaDeployment):
@@ -88,8 +93,12 @@ class ChaosDeployment(KafkaDeployment):
 
     def log_settings(self, instance: str) -> dict:
         settings = super().log_settings(instance)
-        settings["kafka"] |= {"brokers": f"{servers.LOOPBACK}:{self.arena.link.port}", "message_timeout_ms": 6_000, "topic_refresh_ms": 2_000,
-                              "max_poll_interval_ms": REBALANCE_MS}
+        settings["kafka"] |= {
+            "brokers": f"{servers.LOOPBACK}:{self.arena.link.port}",
+            "message_timeout_ms": 6_000,
+            "topic_refresh_ms": 2_000,
+            "max_poll_interval_ms": REBALANCE_MS,
+        }
         # Both ways of running: transactional ids for ever, and one that is another each time.
         if instance.endswith(f"-{plan.MOST_INSTANCES}"):
             del settings["kafka"]["instance_id"]
@@ -99,13 +108,26 @@ class ChaosDeployment(KafkaDeployment):
         if isinstance(self.store, DirectoryStore):
             return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
         settings = super().store_settings()
-        settings["s3"] |= {"endpoint": self.arena.s3_proxy.url, "attempt_timeout_ms": 3_000, "connect_timeout_ms": 1_000}
+        settings["s3"] |= {
+            "endpoint": self.arena.s3_proxy.url,
+            "attempt_timeout_ms": 3_000,
+            "connect_timeout_ms": 1_000,
+        }
         return settings
 
     def service_settings(self) -> dict:
         stage = {"drain_budget_ms": DRAIN_MS}
-        provider = {"base_url": f"{self.arena.provider.url}/v1", "timeout_ms": 3_000, "connect_timeout_ms": 1_000, "max_concurrency": 8}
-        return {"router": {"stage": stage}, "gpu_worker": {"stage": stage}, "api_worker": {"stage": stage, "openai": provider}}
+        provider = {
+            "base_url": f"{self.arena.provider.url}/v1",
+            "timeout_ms": 3_000,
+            "connect_timeout_ms": 1_000,
+            "max_concurrency": 8,
+        }
+        return {
+            "router": {"stage": stage},
+            "gpu_worker": {"stage": stage},
+            "api_worker": {"stage": stage, "openai": provider},
+        }
 
 
 class Arena:
@@ -162,10 +184,16 @@ class Arena:
         failpoints = ""
         if self.armed:
             given = self.options.failpoints
-            failpoints = plan.failpoints(self.options.seed, instance, life) if given is None else given
+            failpoints = (
+                plan.failpoints(self.options.seed, instance, life) if given is None else given
+            )
         environment = self.deployment.keys() | {"FAILPOINTS": failpoints}
         if not self.options.real_model:
-            environment |= {"PRECIS_CHAOS_BACKEND": "unique_answers", "PRECIS_CHAOS_INSTANCE": f"{file}.{life}", "PRECIS_CHAOS_DELAY_MS": "20"}
+            environment |= {
+                "PRECIS_CHAOS_BACKEND": "unique_answers",
+                "PRECIS_CHAOS_INSTANCE": f"{file}.{life}",
+                "PRECIS_CHAOS_DELAY_MS": "20",
+            }
         command = [binary(f"precis-{service}", self.options.profile), "--config", config]
         return Service(file, command, self.folder, port, environment), bool(failpoints)
 
@@ -174,7 +202,9 @@ class Arena:
         for service in self.options.services:
             self.fleet.do(self.fleet.scale, service, 1)
         ready = self.fleet.settle(lambda: self.ready() == len(self.options.services), READY_SECONDS)
-        assert ready, "not ready in time:\n" + "\n".join(life.service.tail() for life in self.fleet.lives.values())
+        assert ready, "not ready in time:\n" + "\n".join(
+            life.service.tail() for life in self.fleet.lives.values()
+        )
 
     def ready(self) -> int:
         return sum(life.service.is_ready() for life in self.fleet.running())
@@ -184,17 +214,29 @@ class Arena:
     def met(self, fault: Fault) -> int:
         """How often something happened that faults of this kind alone lead to."""
         channel, _, mode = fault.kind.partition("_")
-        counts = {"s3": self.s3_proxy.counts, "provider": self.provider.counts, "link": self.link.counts}[channel]
+        counts = {
+            "s3": self.s3_proxy.counts,
+            "provider": self.provider.counts,
+            "link": self.link.counts,
+        }[channel]
         return counts[LINK_COUNTS.get(fault.kind, mode)]
 
     def reachable(self, fault: Fault) -> bool:
         """Whether there is anybody whom a fault could hit now."""
-        return fault.kind not in plan.KIND or plan.KIND[fault.kind].channel != "process" or bool(self.candidates(fault))
+        return (
+            fault.kind not in plan.KIND
+            or plan.KIND[fault.kind].channel != "process"
+            or bool(self.candidates(fault))
+        )
 
     def candidates(self, fault: Fault) -> list[Life]:
         """Whom a fault of processes may hit: for a double those whose name is theirs for ever, since only they are fenced by it."""
         running = self.fleet.running(fault.target)
-        return [life for life in running if fault.kind != "double" or not life.instance.endswith(f"-{plan.MOST_INSTANCES}")]
+        return [
+            life
+            for life in running
+            if fault.kind != "double" or not life.instance.endswith(f"-{plan.MOST_INSTANCES}")
+        ]
 
     def begin(self, fault: Fault) -> None:
         """Makes a fault begin; one that lasts ends by `end`."""

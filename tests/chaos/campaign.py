@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 
-from confluent_kafka import ConsumerGroupTopicPartitions
-
 import evidence
 import oracle
 import spills
 import verdict
 from arena import SIGTERM_SECONDS, Arena, Options
+from confluent_kafka import ConsumerGroupTopicPartitions
 from fleet import Exit
 from plan import Fault
 from publisher import KILLS, SHARES, Publisher
@@ -75,7 +74,9 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
     with Arena(folder, campaign.options) as arena:
         say(f"starting {', '.join(campaign.options.services)}")
         arena.start()
-        publisher = Publisher(arena.kafka.brokers, arena.deployment.put, campaign.options.seed, campaign.shares)
+        publisher = Publisher(
+            arena.kafka.brokers, arena.deployment.put, campaign.options.seed, campaign.shares
+        )
         for _ in range(campaign.killers):
             publisher.publish(KILLS)
         publisher.stream(campaign.documents / campaign.seconds, campaign.documents)
@@ -89,26 +90,55 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
         report.findings += verdict.judge(facts)
         report.exits = arena.fleet.exits
         for one in (one for one in report.exits if one.is_finding()):
-            report.findings.append(Finding("process", f"{one.instance} ended {one.why}", 1, (f"code {one.code}\n{one.tail}",)))
+            report.findings.append(
+                Finding(
+                    "process",
+                    f"{one.instance} ended {one.why}",
+                    1,
+                    (f"code {one.code}\n{one.tail}",),
+                )
+            )
         report.counts = evidence.happened(arena, facts, uncommitted)
-        report.missing = evidence.missing(report.counts, evidence.promised(campaign.faults, campaign.documents / campaign.seconds, campaign.full))
-        report.figures |= {"published": len(publisher.acknowledged), "not acknowledged": len(publisher.failed),
-                           "outcomes": len(facts.summaries), "dead letters": len(facts.letters), "processes": sum(arena.fleet.started.values()),
-                           "codes": dict(Counter(outcome["code"] for outcome, _ in oracle.outcomes(facts.summaries) if outcome["code"]))}
+        report.missing = evidence.missing(
+            report.counts,
+            evidence.promised(
+                campaign.faults, campaign.documents / campaign.seconds, campaign.full
+            ),
+        )
+        report.figures |= {
+            "published": len(publisher.acknowledged),
+            "not acknowledged": len(publisher.failed),
+            "outcomes": len(facts.summaries),
+            "dead letters": len(facts.letters),
+            "processes": sum(arena.fleet.started.values()),
+            "codes": dict(
+                Counter(
+                    outcome["code"]
+                    for outcome, _ in oracle.outcomes(facts.summaries)
+                    if outcome["code"]
+                )
+            ),
+        }
     return report
 
 
 def endure(arena: Arena, campaign: Campaign, publisher: Publisher, say) -> int:
     """Makes everything go wrong in its time, and once more what led to nothing; how many faults met nobody in the end."""
-    say(f"faults begin at {datetime.now(UTC).isoformat(timespec='milliseconds')}, as the services' logs have it")
+    say(
+        f"faults begin at {datetime.now(UTC).isoformat(timespec='milliseconds')}, as the services' logs have it"
+    )
     in_vain = go_wrong(arena, campaign.faults, campaign.seconds, publisher, say)
     per_second = campaign.documents / campaign.seconds
     wanted = evidence.promised(campaign.faults, per_second, campaign.full)
     for number in range(OVERTIMES):
-        again = evidence.remedies(evidence.missing(evidence.so_far(arena), wanted), arena.options, number)
+        again = evidence.remedies(
+            evidence.missing(evidence.so_far(arena), wanted), arena.options, number
+        )
         if not again:
             break
-        say(f"what was promised and did not happen yet is tried again: {', '.join(sorted({fault.kind for fault in again}))}")
+        say(
+            f"what was promised and did not happen yet is tried again: {', '.join(sorted({fault.kind for fault in again}))}"
+        )
         publisher.stream(per_second, int(OVERTIME_SECONDS * per_second))
         in_vain += go_wrong(arena, again, OVERTIME_SECONDS, publisher, say)
     return in_vain
@@ -123,7 +153,9 @@ def go_wrong(arena: Arena, faults: list[Fault], seconds: float, publisher: Publi
             (arena.begin if step.what == "begin" else arena.end)(step.fault)
         if time.monotonic() - told >= TELL_SECONDS:
             told = time.monotonic()
-            say(f"{now:.0f} s of faults: {len(publisher.acknowledged)} published, {sum(arena.fleet.started.values())} processes so far")
+            say(
+                f"{now:.0f} s of faults: {len(publisher.acknowledged)} published, {sum(arena.fleet.started.values())} processes so far"
+            )
         time.sleep(STEP_SECONDS)
     for channel in list(schedule.lasting):
         arena.end(schedule.end(channel))
@@ -137,7 +169,9 @@ def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
         arena.fleet.do(arena.fleet.scale, service, QUIET_INSTANCES)
     healed = time.monotonic()
     fresh = publisher.fresh(FRESH)
-    say(f"all is well again; {FRESH} fresh documents, {len(publisher.acknowledged)} published in all")
+    say(
+        f"all is well again; {FRESH} fresh documents, {len(publisher.acknowledged)} published in all"
+    )
     summaries, letters = arena.kafka.follow("summaries"), arena.kafka.follow("dead-letters")
     ends = verdict.Ends()
     done, left, moved = 0.0, -1, healed
@@ -152,13 +186,23 @@ def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
         if left == 0 and done or time.monotonic() - moved > report.campaign.standstill:
             break
         time.sleep(0.5)
-    report.figures |= {"fresh settled after s": round(done, 1) or None, "all settled after s": round(time.monotonic() - healed, 1), "unfinished": left}
+    report.figures |= {
+        "fresh settled after s": round(done, 1) or None,
+        "all settled after s": round(time.monotonic() - healed, 1),
+        "unfinished": left,
+    }
     if not done or done > FRESH_SECONDS:
         missing = len(fresh - ends.firsts)
         took = f"after {done:.1f} s" if done else f"never: {missing} of {FRESH} are missing"
-        report.findings.append(Finding("liveness", f"new work did not flow within {FRESH_SECONDS} s", 1, (took,)))
-    if not arena.fleet.settle(lambda: arena.ready() == QUIET_INSTANCES * len(arena.options.services), FRESH_SECONDS):
-        said = "; ".join(life.service.tail(3) for life in arena.fleet.running() if not life.service.is_ready())
+        report.findings.append(
+            Finding("liveness", f"new work did not flow within {FRESH_SECONDS} s", 1, (took,))
+        )
+    if not arena.fleet.settle(
+        lambda: arena.ready() == QUIET_INSTANCES * len(arena.options.services), FRESH_SECONDS
+    ):
+        said = "; ".join(
+            life.service.tail(3) for life in arena.fleet.running() if not life.service.is_ready()
+        )
         report.findings.append(Finding("liveness", "services that are not ready", 1, (said,)))
 
 
@@ -166,7 +210,9 @@ def drain(arena: Arena, report: Report) -> None:
     """SIGTERM to all; the fleet notes who takes too long."""
     for service in arena.options.services:
         arena.fleet.do(arena.fleet.scale, service, 0)
-    arena.fleet.settle(lambda: not arena.fleet.lives and arena.fleet.calls.empty(), SIGTERM_SECONDS + 10)
+    arena.fleet.settle(
+        lambda: not arena.fleet.lives and arena.fleet.calls.empty(), SIGTERM_SECONDS + 10
+    )
     drained = [one.seconds for one in arena.fleet.exits if one.why == "drained"]
     report.figures["longest drain s"] = round(max(drained, default=0), 1)
 
@@ -179,33 +225,59 @@ def open_for_long(arena: Arena) -> list[tuple[str, int, int, int]]:
     return found
 
 
-def gather(arena: Arena, publisher: Publisher, hanging: list[tuple[str, int, int, int]]) -> tuple[Facts, int]:
+def gather(
+    arena: Arena, publisher: Publisher, hanging: list[tuple[str, int, int, int]]
+) -> tuple[Facts, int]:
     """Everything there is, read by clients that nothing goes wrong for; and how many records are there that were never committed."""
     kafka = arena.kafka
     committed = {topic: kafka.read(topic) for topic in sorted(kafka.topics())}
-    uncommitted = sum(len(kafka.read(topic, "read_uncommitted")) - len(records) for topic, records in committed.items())
-    behind = {(topic, record.partition): record.offset + 1 for topic, records in committed.items()
-              for record in sorted(records, key=lambda record: record.offset)}
-    named = {outcome["answer_key"] for outcome, _ in oracle.outcomes(committed["summaries"])} - {None}
-    said = chain(spills.in_files(sorted(arena.folder.glob("*.log"))), [("metrics", "\n".join(sorted(arena.fleet.series)).encode())],
-                 spills.in_topics(committed))
+    uncommitted = sum(
+        len(kafka.read(topic, "read_uncommitted")) - len(records)
+        for topic, records in committed.items()
+    )
+    behind = {
+        (topic, record.partition): record.offset + 1
+        for topic, records in committed.items()
+        for record in sorted(records, key=lambda record: record.offset)
+    }
+    named = {outcome["answer_key"] for outcome, _ in oracle.outcomes(committed["summaries"])} - {
+        None
+    }
+    said = chain(
+        spills.in_files(sorted(arena.folder.glob("*.log"))),
+        [("metrics", "\n".join(sorted(arena.fleet.series)).encode())],
+        spills.in_topics(committed),
+    )
     spilled = list(islice(spills.spilled(said, arena.deployment.keys().values()), MOST_SPILLS))
     answers = {key: arena.deployment.store.get(key) for key in sorted(named)}
     return Facts(
-        sent=list(publisher.acknowledged), summaries=committed["summaries"], letters=committed["dead-letters"],
-        objects=arena.deployment.store.objects("results/") | answers, ledger=committed["ledger"],
-        asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked], offsets=offsets(kafka, behind),
-        spilled=spilled, hanging=hanging), uncommitted
+        sent=list(publisher.acknowledged),
+        summaries=committed["summaries"],
+        letters=committed["dead-letters"],
+        objects=arena.deployment.store.objects("results/") | answers,
+        ledger=committed["ledger"],
+        asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked],
+        offsets=offsets(kafka, behind),
+        spilled=spilled,
+        hanging=hanging,
+    ), uncommitted
 
 
-def offsets(kafka, behind: dict[tuple[str, int], int]) -> dict[tuple[str, str, int], tuple[int, int]]:
+def offsets(
+    kafka, behind: dict[tuple[str, int], int]
+) -> dict[tuple[str, str, int], tuple[int, int]]:
     """Committed offsets of all stages beside the ends of their topics, for partitions that ever held a record."""
     found = {}
     for group in kafka.admin.list_consumer_groups().result().valid:
         if not group.group_id.startswith(STAGES) or group.group_id.endswith(".reader"):
             continue
-        asked = kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group.group_id)])
+        asked = kafka.admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group.group_id)]
+        )
         for place in asked[group.group_id].result().topic_partitions:
             if (place.topic, place.partition) in behind:
-                found[group.group_id, place.topic, place.partition] = (place.offset, behind[place.topic, place.partition])
+                found[group.group_id, place.topic, place.partition] = (
+                    place.offset,
+                    behind[place.topic, place.partition],
+                )
     return found

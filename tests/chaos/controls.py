@@ -33,8 +33,16 @@ class Control:
 PAIRS = {"plain": 0.7, "conflict": 0.3}
 
 
-def control(name: str, failpoints: str, faults: str, noticed_by: str, shares: dict[str, float] | None = None) -> Control:
-    return Control(name, failpoints, frozenset(faults.split()), frozenset(noticed_by.split()), shares or {"plain": 1.0})
+def control(
+    name: str, failpoints: str, faults: str, noticed_by: str, shares: dict[str, float] | None = None
+) -> Control:
+    return Control(
+        name,
+        failpoints,
+        frozenset(faults.split()),
+        frozenset(noticed_by.split()),
+        shares or {"plain": 1.0},
+    )
 
 
 CONTROLS = (
@@ -54,7 +62,15 @@ def campaign(one: Control, seed: int, profile: str) -> Campaign:
     options = Options(seed, profile=profile, failpoints=sabotage + one.failpoints)
     without = frozenset({kind.name for kind in KINDS} | {SCALE}) - one.faults
     faults = plan.plan(seed, SECONDS / 60, options.services, without)
-    return Campaign(options, faults, SECONDS, int(SECONDS * PER_SECOND), one.shares, full=False, standstill=STANDSTILL_SECONDS)
+    return Campaign(
+        options,
+        faults,
+        SECONDS,
+        int(SECONDS * PER_SECOND),
+        one.shares,
+        full=False,
+        standstill=STANDSTILL_SECONDS,
+    )
 
 
 def run(names: list[str], seed: int, profile: str, attempt) -> int:
@@ -67,7 +83,19 @@ def run(names: list[str], seed: int, profile: str, attempt) -> int:
         noticed = {finding.name for finding in report.findings}
         as_expected = bool(noticed & one.noticed_by) if one.noticed_by else not report.findings
         good &= as_expected and not report.error
-        said = "; ".join(f"{finding.name}: {finding.count} × {finding.what}" for finding in report.findings) or report.error[-200:] or "nothing"
-        rows.append(f"| `{one.name}` | {'as expected' if as_expected else 'NOT NOTICED' if one.noticed_by else 'NOT CLEAN'} | {said} |")
-    print(f"\nnegative controls, seed {seed}\n| broken on purpose | verdict | what the oracle reported |\n| --- | --- | --- |\n" + "\n".join(rows), flush=True)
+        said = (
+            "; ".join(
+                f"{finding.name}: {finding.count} × {finding.what}" for finding in report.findings
+            )
+            or report.error[-200:]
+            or "nothing"
+        )
+        rows.append(
+            f"| `{one.name}` | {'as expected' if as_expected else 'NOT NOTICED' if one.noticed_by else 'NOT CLEAN'} | {said} |"
+        )
+    print(
+        f"\nnegative controls, seed {seed}\n| broken on purpose | verdict | what the oracle reported |\n| --- | --- | --- |\n"
+        + "\n".join(rows),
+        flush=True,
+    )
     return 0 if good else 1

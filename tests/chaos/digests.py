@@ -24,7 +24,12 @@ def sha256(data: bytes) -> str:
 
 def wishes(document: dict) -> list[str | None]:
     words = document.get("max_words")
-    return [document.get("instruction"), None if words is None else str(words), document.get("output_language"), document.get("format", "paragraph")]
+    return [
+        document.get("instruction"),
+        None if words is None else str(words),
+        document.get("output_language"),
+        document.get("format", "paragraph"),
+    ]
 
 
 def request_digest(document: dict) -> str:
@@ -32,19 +37,38 @@ def request_digest(document: dict) -> str:
     body = document.get("body")
     content = body["sha256"] if body else sha256(document["text"].encode())
     critical = "critical" if document.get("critical") else ""
-    return hashed("precis request digest 1", content, document.get("document_type", ""), document.get("content_type", "text/plain"),
-                  document.get("sensitivity"), document.get("residency"), document.get("language"), document.get("title"), critical,
-                  document.get("reference"), *wishes(document))
+    return hashed(
+        "precis request digest 1",
+        content,
+        document.get("document_type", ""),
+        document.get("content_type", "text/plain"),
+        document.get("sensitivity"),
+        document.get("residency"),
+        document.get("language"),
+        document.get("title"),
+        critical,
+        document.get("reference"),
+        *wishes(document),
+    )
 
 
 def request_fingerprint(tenant: str, document: dict, text: str) -> str:
     """What determines an answer; `text` is what the document says, wherever it lies."""
-    return hashed("precis request fingerprint 1", tenant, document.get("residency"), document.get("document_type", ""),
-                  document.get("language"), sha256(normalised(text).encode()), *wishes(document))
+    return hashed(
+        "precis request fingerprint 1",
+        tenant,
+        document.get("residency"),
+        document.get("document_type", ""),
+        document.get("language"),
+        sha256(normalised(text).encode()),
+        *wishes(document),
+    )
 
 
 def normalised(text: str) -> str:
-    return "".join(line.rstrip() + "\n" for line in unicodedata.normalize("NFC", text).strip().split("\n"))
+    return "".join(
+        line.rstrip() + "\n" for line in unicodedata.normalize("NFC", text).strip().split("\n")
+    )
 
 
 def body_key(tenant: str, document_id: str, revision: int, digest: str) -> str:

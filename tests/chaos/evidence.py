@@ -15,21 +15,46 @@ from plan import Fault
 from verdict import Facts
 
 # What these lines of a service's log are counted as.
-LINES = {"assigned": "partitions assigned", "revoked: draining": "partitions revoked", "lost": "partitions lost",
-         "a transaction was aborted": "aborted transactions",
-         "a transaction was aborted, or a connection broke: the Kafka producer is replaced": "producers replaced"}
-METRICS = {"precis_escalations_total": "escalations", "precis_settle_lost_races_total": "creates lost to another's result",
-           "precis_stage_retries_total": "retries", "precis_api_retries_total": "retries of a provider"}
+LINES = {
+    "assigned": "partitions assigned",
+    "revoked: draining": "partitions revoked",
+    "lost": "partitions lost",
+    "a transaction was aborted": "aborted transactions",
+    "a transaction was aborted, or a connection broke: the Kafka producer is replaced": "producers replaced",
+}
+METRICS = {
+    "precis_escalations_total": "escalations",
+    "precis_settle_lost_races_total": "creates lost to another's result",
+    "precis_stage_retries_total": "retries",
+    "precis_api_retries_total": "retries of a provider",
+}
 # What a fault of the plan must lead to.
-PROMISED = {"kill": "killed", "terminate": "drained", "broker_kill": "broker restarts", "broker_freeze": "broker freezes", "link_cut": "cut connections",
-            "link_stall": "stalled chunks", "link_slow": "slowed chunks", plan.SCALE: "partitions revoked"}
+PROMISED = {
+    "kill": "killed",
+    "terminate": "drained",
+    "broker_kill": "broker restarts",
+    "broker_freeze": "broker freezes",
+    "link_cut": "cut connections",
+    "link_stall": "stalled chunks",
+    "link_slow": "slowed chunks",
+    plan.SCALE: "partitions revoked",
+}
 # A fault of the store or the provider must have met somebody if it reigned while so many documents were published; a shorter one may
 # meet nobody, and only some fault of its channel must have.
 DOCUMENTS_MEET_IT = 30
 MEETING = ("s3_", "provider_")
 ALWAYS = ("partitions assigned", "outcomes", "offsets checked")
-FULL = ("aborted transactions", "records of aborted transactions", "fenced", "replays", "lost creates", "escalations", "repeats",
-        "dead letters", "failpoint")
+FULL = (
+    "aborted transactions",
+    "records of aborted transactions",
+    "fenced",
+    "replays",
+    "lost creates",
+    "escalations",
+    "repeats",
+    "dead letters",
+    "failpoint",
+)
 
 
 def so_far(arena: Arena) -> Counter[str]:
@@ -46,8 +71,13 @@ def so_far(arena: Arena) -> Counter[str]:
     counts["answered twice"] = sum(count - 1 for count in answered.values())
     for kind in (kind for kind in plan.KIND.values() if kind.name.startswith(MEETING)):
         counts[f"{kind.channel} faults"] += counts[kind.name.replace("_", " ", 1)]
-    counts["broker restarts"], counts["broker freezes"] = arena.broker_restarts, arena.broker_freezes
-    counts["lost creates"] = max(counts["s3 412 of a result"], counts["creates lost to another's result"])
+    counts["broker restarts"], counts["broker freezes"] = (
+        arena.broker_restarts,
+        arena.broker_freezes,
+    )
+    counts["lost creates"] = max(
+        counts["s3 412 of a result"], counts["creates lost to another's result"]
+    )
     return counts
 
 
@@ -61,7 +91,9 @@ def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
     counts["offsets checked"] = len(facts.offsets)
     counts["requests checked"] = len(facts.asked)
     # A settled result is read by a redelivery, by a repeat and by whoever lost its create.
-    counts["replays"] = max(counts["s3 settled result read"] - counts["repeats"], counts["answered twice"])
+    counts["replays"] = max(
+        counts["s3 settled result read"] - counts["repeats"], counts["answered twice"]
+    )
     return counts
 
 
@@ -77,7 +109,9 @@ def lines(folder: Path) -> Counter[str]:
                 counts[counted] += 1
             if event.get("level") == "ERROR":
                 said = event.get("error", "")
-                counts["fenced"] += event.get("code") == "fenced" or any(word in said for word in FENCED)
+                counts["fenced"] += event.get("code") == "fenced" or any(
+                    word in said for word in FENCED
+                )
     return counts
 
 
@@ -91,7 +125,11 @@ def promised(faults: list[Fault], per_second: float, full: bool) -> set[str]:
         elif fault.kind.startswith(MEETING):
             names.add(f"{plan.KIND[fault.kind].channel} faults")
             seconds[fault.kind] += fault.seconds
-    return names | {kind.replace("_", " ", 1) for kind, reigned in seconds.items() if reigned * per_second >= DOCUMENTS_MEET_IT}
+    return names | {
+        kind.replace("_", " ", 1)
+        for kind, reigned in seconds.items()
+        if reigned * per_second >= DOCUMENTS_MEET_IT
+    }
 
 
 def missing(counts: Counter[str], wanted: set[str]) -> list[str]:
@@ -100,9 +138,20 @@ def missing(counts: Counter[str], wanted: set[str]) -> list[str]:
 
 
 # What leads to what was promised and can be told while a run goes on.
-REMEDIES = {"fenced": "double", "aborted transactions": "kill", "killed": "kill", "drained": "terminate", "lost creates": "s3_lost_reply",
-            "broker restarts": "broker_kill", "broker freezes": "broker_freeze", "cut connections": "link_cut", "stalled chunks": "link_stall",
-            "slowed chunks": "link_slow", "s3 faults": "s3_503", "provider faults": "provider_429"}
+REMEDIES = {
+    "fenced": "double",
+    "aborted transactions": "kill",
+    "killed": "kill",
+    "drained": "terminate",
+    "lost creates": "s3_lost_reply",
+    "broker restarts": "broker_kill",
+    "broker freezes": "broker_freeze",
+    "cut connections": "link_cut",
+    "stalled chunks": "link_stall",
+    "slowed chunks": "link_slow",
+    "s3 faults": "s3_503",
+    "provider faults": "provider_429",
+}
 
 
 def remedies(lacking: list[str], options: Options, number: int) -> list[Fault]:

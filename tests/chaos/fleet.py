@@ -121,7 +121,11 @@ class Fleet:
 
     def running(self, service: str = "") -> list[Life]:
         """Those that run now and were told nothing, in a stable order."""
-        return [life for name, life in sorted(self.lives.items()) if name.startswith(service) and not life.told and life.service.is_running()]
+        return [
+            life
+            for name, life in sorted(self.lives.items())
+            if name.startswith(service) and not life.told and life.service.is_running()
+        ]
 
     def close(self) -> None:
         """Ends everything, whatever it does."""
@@ -184,7 +188,9 @@ class Fleet:
         if late < 0 or late - double.looked_at < DOUBLE_LOOK_SECONDS:
             return False
         double.looked_at = late
-        return late >= DOUBLE_EXTENSION_SECONDS or any(was_fenced(life.log()) for life in (double, double.twin))
+        return late >= DOUBLE_EXTENSION_SECONDS or any(
+            was_fenced(life.log()) for life in (double, double.twin)
+        )
 
     def disarm(self) -> None:
         """Replaces every process that has failpoints by one that has none."""
@@ -215,13 +221,21 @@ class Fleet:
                 self.unfreeze(instance)
 
     def unfreeze(self, instance: str) -> None:
-        if self.frozen.pop(instance, None) and (life := self.lives.get(instance)) and life.service.is_running():
+        if (
+            self.frozen.pop(instance, None)
+            and (life := self.lives.get(instance))
+            and life.service.is_running()
+        ):
             life.service.process.send_signal(signal.SIGCONT)
 
     def bury(self) -> None:
         now = time.monotonic()
         for instance, life in list(self.lives.items()):
-            if life.told == "terminated" and life.service.is_running() and now - life.told_at > self.budget:
+            if (
+                life.told == "terminated"
+                and life.service.is_running()
+                and now - life.told_at > self.budget
+            ):
                 self.exits.append(self.exit(life, "overdue"))
                 life.tell("overdue", signal.SIGKILL)
             if not life.service.is_running():
@@ -245,7 +259,9 @@ class Fleet:
     def exit(self, life: Life, reason: str) -> Exit:
         since = life.told_at if life.told else life.began
         tail = "\n".join(life.log().splitlines()[-12:])
-        return Exit(life.instance, life.service.process.poll(), reason, time.monotonic() - since, tail)
+        return Exit(
+            life.instance, life.service.process.poll(), reason, time.monotonic() - since, tail
+        )
 
     def scrape(self) -> None:
         for life in [*self.lives.values(), *self.doubles]:
@@ -281,9 +297,16 @@ def why(life: Life) -> str:
     last = life.log().splitlines()[-40:]
     if died := [what for said, what in DIES_HERE.items() if any(said in line for line in last)]:
         return died[0]
-    said = {found.group(1) for line in last if '"level":"ERROR"' in line for found in CODE.finditer(line)}
+    said = {
+        found.group(1)
+        for line in last
+        if '"level":"ERROR"' in line
+        for found in CODE.finditer(line)
+    }
     # Before it has a log and a group it says in words what it cannot reach.
-    at_start = any(line.startswith("precis-") and ("cannot be" in line or PORT_TAKEN in line) for line in last)
+    at_start = any(
+        line.startswith("precis-") and ("cannot be" in line or PORT_TAKEN in line) for line in last
+    )
     if code == 1 and (said & BY_DESIGN or at_start):
         return "by design"
     return "unclean" if life.told == "terminated" else "by itself"

@@ -33,7 +33,9 @@ class Message:
         return END.join(line.encode("latin-1") for line in lines) + END + END
 
 
-async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message | None:
+async def read_request(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Message | None:
     """The next request of a connection; `None` when the client has closed it."""
     message = await read_head(reader)
     if message and (message.get("expect") or "").lower() == "100-continue":
@@ -89,7 +91,13 @@ async def read_chunks(reader: asyncio.StreamReader) -> bytes:
     return b"".join(parts)
 
 
-def response(status: int, body: bytes, content_type: str = "application/json", **fields: str) -> Message:
+def response(
+    status: int, body: bytes, content_type: str = "application/json", **fields: str
+) -> Message:
     """A response with its length."""
     named = [(key.replace("_", "-"), value) for key, value in fields.items()]
-    return Message(["HTTP/1.1", str(status), "Status"], [("content-type", content_type), ("content-length", str(len(body))), *named], body)
+    return Message(
+        ["HTTP/1.1", str(status), "Status"],
+        [("content-type", content_type), ("content-length", str(len(body))), *named],
+        body,
+    )

@@ -22,7 +22,9 @@ class HttpServer:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    async def answer(self, request: http.Message, writer: asyncio.StreamWriter) -> http.Message | None:
+    async def answer(
+        self, request: http.Message, writer: asyncio.StreamWriter
+    ) -> http.Message | None:
         raise NotImplementedError
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -74,7 +74,9 @@ class Fault:
         return f"{self.at:7.1f}  {self.kind} {self.target}{to}{lasts}".rstrip()
 
 
-def plan(seed: int, minutes: float, services: tuple[str, ...], without: frozenset[str] = frozenset()) -> list[Fault]:
+def plan(
+    seed: int, minutes: float, services: tuple[str, ...], without: frozenset[str] = frozenset()
+) -> list[Fault]:
     """The faults of a run in order of time. `without`: kinds or channels that this run has no use for."""
     random = Random(f"precis chaos plan 2 {seed}")
     kinds = [kind for kind in KINDS if not {kind.name, kind.channel} & without]
@@ -94,13 +96,19 @@ def drawn(random: Random, kinds: list[Kind], end: float, services: tuple[str, ..
         kind = deck.pop() if deck else random.choices(kinds, [kind.weight for kind in kinds])[0]
         seconds = round(random.uniform(kind.shortest, kind.longest), 1)
         # What stops everything goes last: what was drawn before must have had something to disturb.
-        start = round(max(at, *free.values()) if kind.name in STOPS_ALL else max(at, free[kind.channel]), 1)
+        start = round(
+            max(at, *free.values()) if kind.name in STOPS_ALL else max(at, free[kind.channel]), 1
+        )
         target = random.choice(services) if kind.channel == "process" else ""
         over = start + seconds + RECOVERY_SECONDS[kind.channel]
         if start + seconds <= end:
             faults.append(Fault(start, kind.name, target, seconds, random.randrange(1 << 30)))
             # Another channel's fault would hit nobody meanwhile. Processes may always die.
-            for channel in free.keys() - {"process"} if kind.name in STOPS_ALL else {kind.channel} - {"process"}:
+            for channel in (
+                free.keys() - {"process"}
+                if kind.name in STOPS_ALL
+                else {kind.channel} - {"process"}
+            ):
                 free[channel] = max(free[channel], over)
         at += random.uniform(0.8, 3.0)
     return faults
@@ -111,15 +119,24 @@ def scaling(random: Random, end: float, services: tuple[str, ...]) -> list[Fault
     faults, count, at = [], dict.fromkeys(services, 1), CALM_SECONDS
     while at < end:
         service = random.choice(services)
-        count[service] = random.choice([n for n in range(1, MOST_INSTANCES + 1) if n != count[service]])
+        count[service] = random.choice(
+            [n for n in range(1, MOST_INSTANCES + 1) if n != count[service]]
+        )
         faults.append(Fault(round(at, 1), SCALE, service, draw=count[service]))
         at += random.uniform(3, 9)
     return faults
 
 
 # Where a process dies by itself, with the most that is sensible as chance of each passing: rare enough that work gets done.
-DEATHS = {"after_answer_put": 3.0, "after_result_put": 3.0, "after_produce": 5.0, "before_send_offsets": 5.0, "before_commit": 5.0,
-          "after_commit": 5.0, "in_revoke": 25.0}
+DEATHS = {
+    "after_answer_put": 3.0,
+    "after_result_put": 3.0,
+    "after_produce": 5.0,
+    "before_send_offsets": 5.0,
+    "before_commit": 5.0,
+    "after_commit": 5.0,
+    "in_revoke": 25.0,
+}
 
 
 def failpoints(seed: int, instance: str, life: int) -> str:
@@ -130,7 +147,9 @@ def failpoints(seed: int, instance: str, life: int) -> str:
     points = random.sample(sorted(DEATHS), 2)
     armed = [f"{point}={random.uniform(0.2, 1) * DEATHS[point]:.2f}%return" for point in points]
     if random.random() < 0.5:
-        armed.append(f"hold_completion={random.uniform(0.5, 3):.1f}%sleep({random.choice([500, 1500, 3000])})")
+        armed.append(
+            f"hold_completion={random.uniform(0.5, 3):.1f}%sleep({random.choice([500, 1500, 3000])})"
+        )
     return ";".join(armed)
 
 

@@ -40,19 +40,25 @@ class Provider(HttpServer):
         self.asked: list[Asked] = []
         super().__init__(loop)
 
-    async def answer(self, request: http.Message, writer: asyncio.StreamWriter) -> http.Message | None:
+    async def answer(
+        self, request: http.Message, writer: asyncio.StreamWriter
+    ) -> http.Message | None:
         asked = json.loads(request.body)
         prompt = asked["messages"][-1]["content"]
         text = DOCUMENT.search(prompt).group(1)
         hit = self.mode if self.random.random() < SHARE else ""
         self.counts[hit or "answered"] += 1
-        self.asked.append(Asked(text.split(maxsplit=1)[0], request.get("x-client-request-id") or "", not hit))
+        self.asked.append(
+            Asked(text.split(maxsplit=1)[0], request.get("x-client-request-id") or "", not hit)
+        )
         if not hit:
             return self.completion(asked["model"], summary(text, prompt, len(self.asked)))
         return await getattr(self, f"fail_{hit}")(asked, text, prompt, writer)
 
     async def fail_429(self, *_) -> http.Message:
-        return http.response(429, error("rate_limit_exceeded"), retry_after=self.random.choice(["1", "2"]))
+        return http.response(
+            429, error("rate_limit_exceeded"), retry_after=self.random.choice(["1", "2"])
+        )
 
     async def fail_500(self, *_) -> http.Message:
         return http.response(500, error("server_error"))
@@ -61,11 +67,16 @@ class Provider(HttpServer):
         return http.response(529, error("overloaded"))
 
     async def fail_garbage(self, *_) -> http.Message:
-        return http.response(200, self.random.choice([b"<html>hello</html>", b"\xff\x00\x01", b'{"choices":[]}', b"", b"null"]))
+        return http.response(
+            200,
+            self.random.choice(
+                [b"<html>hello</html>", b"\xff\x00\x01", b'{"choices":[]}', b"", b"null"]
+            ),
+        )
 
     async def fail_half(self, asked, text, prompt, writer: asyncio.StreamWriter) -> None:
         whole = self.completion(asked["model"], summary(text, prompt, len(self.asked)))
-        writer.write(whole.head() + whole.body[:len(whole.body) // 2])
+        writer.write(whole.head() + whole.body[: len(whole.body) // 2])
         await writer.drain()
 
     async def fail_silent(self, *_) -> None:
@@ -73,9 +84,20 @@ class Provider(HttpServer):
 
     @staticmethod
     def completion(model: str, text: str) -> http.Message:
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+        }
         usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-        body = {"id": "chatcmpl-chaos", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
+        body = {
+            "id": "chatcmpl-chaos",
+            "object": "chat.completion",
+            "created": 1,
+            "model": model,
+            "choices": [choice],
+            "usage": usage,
+        }
         return http.response(200, json.dumps(body).encode(), x_request_id="chaos")
 
     def restricted(self, markers: set[str]) -> list[str]:
@@ -87,8 +109,10 @@ def summary(text: str, prompt: str, number: int) -> str:
     """The document's first words within the words asked for, and the number."""
     found = MOST_WORDS.search(prompt)
     room = max(1, (int(found.group(1)) if found else 60) - 2)
-    return " ".join([*text.split()[:min(room, 12)], f"answer {number}."])
+    return " ".join([*text.split()[: min(room, 12)], f"answer {number}."])
 
 
 def error(code: str) -> bytes:
-    return json.dumps({"error": {"type": code, "code": code, "message": "made up by the tests"}}).encode()
+    return json.dumps(
+        {"error": {"type": code, "code": code, "message": "made up by the tests"}}
+    ).encode()

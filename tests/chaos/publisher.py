@@ -10,11 +10,10 @@ import time
 from dataclasses import dataclass
 from random import Random
 
-from confluent_kafka import Producer
-
 import digests
 import notes
 import wire
+from confluent_kafka import Producer
 from kafka import QUIET
 
 TENANT = "acme"
@@ -29,8 +28,16 @@ RECENT = 300
 PATIENCE_MS = 240_000
 # A text that says this kills the process that summarises it, in a chaos build.
 KILLS = "chaos-kill-the-process"
-SHARES = {"plain": 0.70, "few words": 0.08, "restricted": 0.06, "by reference": 0.03, "repeat": 0.04, "conflict": 0.03, "revision": 0.03,
-          "undecodable": 0.03}
+SHARES = {
+    "plain": 0.70,
+    "few words": 0.08,
+    "restricted": 0.06,
+    "by reference": 0.03,
+    "repeat": 0.04,
+    "conflict": 0.03,
+    "revision": 0.03,
+    "undecodable": 0.03,
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,17 @@ class Publisher:
     """Publishes from a thread of its own until told to stop. `put_body(key, bytes)` stores a text."""
 
     def __init__(self, brokers: str, put_body, seed: int, shares: dict[str, float]):
-        self.producer = Producer(QUIET | {"bootstrap.servers": brokers, "enable.idempotence": True, "acks": "all", "linger.ms": 5,
-                                  "delivery.timeout.ms": PATIENCE_MS, "partitioner": "murmur2_random"})
+        self.producer = Producer(
+            QUIET
+            | {
+                "bootstrap.servers": brokers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 5,
+                "delivery.timeout.ms": PATIENCE_MS,
+                "partitioner": "murmur2_random",
+            }
+        )
         self.put_body, self.random = put_body, Random(f"precis chaos documents 1 {seed}")
         self.shares = shares
         self.schema = wire.schema("document")
@@ -72,6 +88,7 @@ class Publisher:
 
     def stream(self, per_second: float, most: int) -> None:
         """Begins to publish so many a second."""
+
         def run():
             begun = time.monotonic()
             for number in range(most):
@@ -91,7 +108,11 @@ class Publisher:
         self.failed += ["no answer"] * left
 
     def publish(self, kind: str) -> None:
-        earlier = [sent for sent in self.acknowledged[-RECENT:] if sent.document and sent.identity[1] not in self.contested]
+        earlier = [
+            sent
+            for sent in self.acknowledged[-RECENT:]
+            if sent.document and sent.identity[1] not in self.contested
+        ]
         if kind in {"repeat", "revision"} and not earlier:
             kind = "plain"
         number = self.next()
@@ -102,7 +123,11 @@ class Publisher:
             self.send(kind, sent.value, sent.document["document_id"], sent.document, sent.text)
         elif kind == "conflict":
             # Half of them together: both are under way at once then, and only the store can tell who was first.
-            taken = self.random.choice(earlier[-50:]).identity if earlier and self.random.random() < 0.5 else None
+            taken = (
+                self.random.choice(earlier[-50:]).identity
+                if earlier and self.random.random() < 0.5
+                else None
+            )
             document_id, revision = taken[1:] if taken else (f"id/{number:05}", 0)
             self.contested.add(document_id)
             if not taken:
@@ -120,12 +145,21 @@ class Publisher:
 
     def document(self, kind: str, number: int, document_id: str, revision: int = 0) -> None:
         """A document of its own words: no two of them are answered from one answer."""
-        text = f"chaos-{number:05} {notes.text(number % 10_000)}" + (f" {KILLS}" if kind == KILLS else "")
-        fields = {"document_id": document_id, "revision": revision, "submitted_at": int(time.time() * 1000), "language": "en",
-                  "max_words": FEW_WORDS if kind == "few words" else ENOUGH_WORDS,
-                  "sensitivity": "restricted" if kind in {"restricted", KILLS} else "public"}
+        text = f"chaos-{number:05} {notes.text(number % 10_000)}" + (
+            f" {KILLS}" if kind == KILLS else ""
+        )
+        fields = {
+            "document_id": document_id,
+            "revision": revision,
+            "submitted_at": int(time.time() * 1000),
+            "language": "en",
+            "max_words": FEW_WORDS if kind == "few words" else ENOUGH_WORDS,
+            "sensitivity": "restricted" if kind in {"restricted", KILLS} else "public",
+        }
         if kind == "by reference":
-            text += " " + " ".join(f"{notes.NOUNS[word % 10]} {word}" for word in range(BODY_WORDS // 2))
+            text += " " + " ".join(
+                f"{notes.NOUNS[word % 10]} {word}" for word in range(BODY_WORDS // 2)
+            )
             digest = digests.sha256(text.encode())
             key = digests.body_key(TENANT, document_id, revision, digest)
             self.put_body(key, text.encode())
@@ -134,7 +168,9 @@ class Publisher:
             fields |= {"text": text}
         self.send(kind, self.schema.encode(fields), document_id, fields, text)
 
-    def send(self, kind: str, value: bytes, key: str, document: dict | None = None, text: str = "") -> None:
+    def send(
+        self, kind: str, value: bytes, key: str, document: dict | None = None, text: str = ""
+    ) -> None:
         def delivered(error, message):
             if error:
                 self.failed.append(str(error))

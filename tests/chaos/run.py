@@ -44,7 +44,11 @@ def build() -> None:
     features = ",".join(f"{binary}/chaos" for binary in BINARIES)
     env = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
     # Of the whole workspace, as the tests are built: a part of it has dependencies with other features, to be built again.
-    if code := servers.run_and_wait(["cargo", "build", "--locked", "--workspace", "--bins", "--features", features], env, cwd=ROOT):
+    if code := servers.run_and_wait(
+        ["cargo", "build", "--locked", "--workspace", "--bins", "--features", features],
+        env,
+        cwd=ROOT,
+    ):
         sys.exit(code)
     (TARGET / "chaos").mkdir(exist_ok=True)
     for binary in BINARIES:
@@ -54,16 +58,31 @@ def build() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--documents", type=int, help="default: 5 a second")
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED") or int.from_bytes(os.urandom(3))))
+    parser.add_argument(
+        "--seed", type=int, default=int(os.environ.get("SEED") or int.from_bytes(os.urandom(3)))
+    )
     parser.add_argument("--services", default="gpu,api", help="tiers with a worker")
     parser.add_argument("--store", choices=["s3", "directory"], default="s3")
-    parser.add_argument("--real-model", action="store_true", help="the default model instead of the backend of unique answers")
-    parser.add_argument("--killers", type=int, default=0, help="documents that kill the process which summarises them")
+    parser.add_argument(
+        "--real-model",
+        action="store_true",
+        help="the default model instead of the backend of unique answers",
+    )
+    parser.add_argument(
+        "--killers",
+        type=int,
+        default=0,
+        help="documents that kill the process which summarises them",
+    )
     parser.add_argument("--without", default="", help="kinds or channels of faults to leave out")
-    parser.add_argument("--controls", nargs="*", metavar="NAME", help="the negative controls instead: all, or these")
+    parser.add_argument(
+        "--controls", nargs="*", metavar="NAME", help="the negative controls instead: all, or these"
+    )
     parser.add_argument("--no-build", action="store_true", help="take the binaries as they are")
     parser.add_argument("--profile", default="chaos", help="whose binaries run")
     return parser.parse_args()
@@ -93,12 +112,32 @@ def main() -> int:
         without |= {"provider"}
     options = Options(given.seed, tiers, given.store, given.real_model, given.profile)
     faults = plan.plan(given.seed, given.minutes, options.services, without)
-    print(f"seed {given.seed}: {len(faults)} faults in {given.minutes:g} minutes", *(fault.line() for fault in faults), sep="\n", flush=True)
+    print(
+        f"seed {given.seed}: {len(faults)} faults in {given.minutes:g} minutes",
+        *(fault.line() for fault in faults),
+        sep="\n",
+        flush=True,
+    )
     per_second = PER_SECOND_REAL if given.real_model else PER_SECOND
     # Without an internal tier a restricted document has nowhere to go.
-    shares = {kind: share for kind, share in SHARES.items() if "gpu" in tiers or kind != "restricted"}
-    full = given.minutes >= 2 and tiers == ("gpu", "api") and not (given.real_model or without - {"s3"}) and given.store == "s3"
-    campaign = Campaign(options, faults, given.minutes * 60, given.documents or int(given.minutes * 60 * per_second), shares, full, killers=given.killers)
+    shares = {
+        kind: share for kind, share in SHARES.items() if "gpu" in tiers or kind != "restricted"
+    }
+    full = (
+        given.minutes >= 2
+        and tiers == ("gpu", "api")
+        and not (given.real_model or without - {"s3"})
+        and given.store == "s3"
+    )
+    campaign = Campaign(
+        options,
+        faults,
+        given.minutes * 60,
+        given.documents or int(given.minutes * 60 * per_second),
+        shares,
+        full,
+        killers=given.killers,
+    )
     report = attempt(campaign, f"seed-{given.seed}")
     return 1 if report.findings or report.error else 2 if report.missing else 0
 
@@ -113,7 +152,11 @@ def attempt(campaign, name: str):
     shutil.rmtree(kept, ignore_errors=True)
     begun = time.monotonic()
     try:
-        report = run(campaign, folder, lambda line: print(f"[{time.monotonic() - begun:6.1f}] {line}", flush=True))
+        report = run(
+            campaign,
+            folder,
+            lambda line: print(f"[{time.monotonic() - begun:6.1f}] {line}", flush=True),
+        )
     except (Exception, SystemExit):
         report = Report(campaign, error=traceback.format_exc())
     print(reports.text(report), flush=True)
@@ -122,7 +165,10 @@ def attempt(campaign, name: str):
         for log in [*folder.glob("*.log"), *folder.glob("*/log.txt"), *folder.glob("*.toml")]:
             shutil.copy2(log, kept / log.relative_to(folder).as_posix().replace("/", "-"))
         # What transactions and offsets went through, for Kafka's own DumpLogSegments.
-        for part in chain.from_iterable(folder.glob(f"*/data/{topic}-*") for topic in ("__consumer_offsets", "__transaction_state")):
+        for part in chain.from_iterable(
+            folder.glob(f"*/data/{topic}-*")
+            for topic in ("__consumer_offsets", "__transaction_state")
+        ):
             shutil.copytree(part, kept / part.name)
         print(f"logs are in {kept}, with Kafka's own topics", flush=True)
     shutil.rmtree(folder, ignore_errors=True)

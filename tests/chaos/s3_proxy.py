@@ -33,7 +33,9 @@ class S3Proxy(HttpServer):
         self.keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         super().__init__(loop)
 
-    async def answer(self, request: http.Message, writer: asyncio.StreamWriter) -> http.Message | None:
+    async def answer(
+        self, request: http.Message, writer: asyncio.StreamWriter
+    ) -> http.Message | None:
         self.counts["requests"] += 1
         creating = request.start[0] == "PUT" and request.get("if-none-match") == "*"
         hit = self.mode if self.random.random() < SHARE else ""
@@ -82,11 +84,17 @@ class S3Proxy(HttpServer):
             answer = await http.read_response(reader, request)
         finally:
             writer.transport.abort()
-        kept = [pair for pair in answer.fields if pair[0].lower() not in {"connection", "transfer-encoding"}]
+        kept = [
+            pair
+            for pair in answer.fields
+            if pair[0].lower() not in {"connection", "transfer-encoding"}
+        ]
         if answer.get("content-length") is None and answer.status not in {204, 304}:
             kept.append(("Content-Length", str(len(answer.body))))
         return http.Message(["HTTP/1.1", *answer.start[1:]], kept, answer.body)
 
 
 def refusal(status: int, code: str) -> http.Message:
-    return http.response(status, ERROR.format(code, "made up by the tests").encode(), "application/xml")
+    return http.response(
+        status, ERROR.format(code, "made up by the tests").encode(), "application/xml"
+    )

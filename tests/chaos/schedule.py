@@ -44,7 +44,11 @@ class Schedule:
 
     def due(self, now: float) -> list[Step]:
         """The steps whose time has come, ends before beginnings."""
-        steps = [Step("end", self.end(channel)) for channel in list(self.lasting) if self.is_over(channel, now)]
+        steps = [
+            Step("end", self.end(channel))
+            for channel in list(self.lasting)
+            if self.is_over(channel, now)
+        ]
         for fault in [fault for fault in self.waiting if fault.at <= now]:
             channel = channel_of(fault)
             late = now - fault.at >= EXTENSION_SECONDS

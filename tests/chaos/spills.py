@@ -24,14 +24,24 @@ EXAMPLES = 3
 AROUND = 40
 
 
-def spilled(said: Iterable[tuple[str, bytes]], keys: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+def spilled(
+    said: Iterable[tuple[str, bytes]], keys: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
     """For each place: what was found there (`key` or `text`) and where, with what stands around it."""
     keys = [key.encode() for key in keys]
-    pattern = re.compile(b"|".join([MARKER, *map(re.escape, keys), *(re.escape(sentence.encode()) for sentence in SENTENCES)]))
+    pattern = re.compile(
+        b"|".join(
+            [
+                MARKER,
+                *map(re.escape, keys),
+                *(re.escape(sentence.encode()) for sentence in SENTENCES),
+            ]
+        )
+    )
     for place, data in said:
         for found in pattern.finditer(data):
             what = "key" if found.group() in keys else "text"
-            around = data[max(0, found.start() - AROUND): found.end() + AROUND]
+            around = data[max(0, found.start() - AROUND) : found.end() + AROUND]
             yield what, place, around.decode(errors="replace")
 
 
@@ -51,11 +61,21 @@ def in_topics(topics: dict[str, list[Record]]) -> Iterator[tuple[str, bytes]]:
             yield f"{place} key", record.key or b""
             # What a publisher wrote in there is its own.
             if not topic.startswith("documents."):
-                yield f"{place} headers", b"\0".join(part for name, value in record.headers for part in (name.encode(), value or b""))
+                yield (
+                    f"{place} headers",
+                    b"\0".join(
+                        part
+                        for name, value in record.headers
+                        for part in (name.encode(), value or b"")
+                    ),
+                )
             if not HOLDS_TEXT.match(topic):
                 yield f"{place} value", record.value or b""
             elif topic in MESSAGES and record.value:
-                yield f"{place} message", (wire.schema(MESSAGES[topic]).decode(record.value)["message"] or "").encode()
+                yield (
+                    f"{place} message",
+                    (wire.schema(MESSAGES[topic]).decode(record.value)["message"] or "").encode(),
+                )
 
 
 MESSAGES = {"dead-letters": "dead_letter", "summaries": "outcome"}

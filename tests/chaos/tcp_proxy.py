@@ -58,7 +58,10 @@ class TcpProxy:
             back, out = await asyncio.open_connection(HOST, self.target)
             self.transports.add(out.transport)
             self.counts["connections"] += 1
-            ways = [asyncio.ensure_future(self.pump(reader, out)), asyncio.ensure_future(self.pump(back, writer))]
+            ways = [
+                asyncio.ensure_future(self.pump(reader, out)),
+                asyncio.ensure_future(self.pump(back, writer)),
+            ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()

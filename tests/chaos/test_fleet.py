@@ -1,7 +1,6 @@
 """The fleet keeps as many processes as are wanted, and tells a clean end from one that is a finding. The processes are shells."""
 
 import pytest
-
 from fleet import Fleet
 from processes import Service
 
@@ -17,7 +16,9 @@ def fleet_of(tmp_path):
 
     def build(*scripts: str, budget: float = SECONDS) -> Fleet:
         def make(instance: str, life: int, file: str):
-            return Service(file, ["sh", "-c", scripts[min(life, len(scripts)) - 1]], tmp_path, 1), True
+            return Service(
+                file, ["sh", "-c", scripts[min(life, len(scripts)) - 1]], tmp_path, 1
+            ), True
 
         fleets.append(Fleet(make, budget))
         return fleets[-1]
@@ -34,19 +35,36 @@ def ends(fleet: Fleet, count: int) -> list[str]:
 
 def up(fleet: Fleet, count: int) -> bool:
     """Waits until so many run and have said so: a signal before that would meet no trap."""
-    return fleet.settle(lambda: [life.log().strip() for life in fleet.running("router")] == ["up"] * count, SECONDS)
+    return fleet.settle(
+        lambda: [life.log().strip() for life in fleet.running("router")] == ["up"] * count, SECONDS
+    )
 
 
-@pytest.mark.parametrize(("script", "why", "is_finding"), [
-    pytest.param("exit 0", "by itself", True, id="nobody told it to stop"),
-    pytest.param("exit 101", "by itself", True, id="panic"),
-    pytest.param("echo '{\"message\":\"dying here\"}'; kill -ABRT $$", "failpoint", False, id="failpoint"),
-    pytest.param("kill -SEGV $$", "by itself", True, id="crash"),
-    pytest.param(FATAL % "fenced", "by design", False, id="fenced"),
-    pytest.param(FATAL % "internal", "by itself", True, id="another error"),
-    pytest.param("echo 'precis-router: the log cannot be opened: it is away'; exit 1", "by design", False, id="nothing to start on"),
-    pytest.param("echo 'precis-router: cannot listen: Address already in use'; exit 1", "by design", False, id="port taken"),
-])
+@pytest.mark.parametrize(
+    ("script", "why", "is_finding"),
+    [
+        pytest.param("exit 0", "by itself", True, id="nobody told it to stop"),
+        pytest.param("exit 101", "by itself", True, id="panic"),
+        pytest.param(
+            'echo \'{"message":"dying here"}\'; kill -ABRT $$', "failpoint", False, id="failpoint"
+        ),
+        pytest.param("kill -SEGV $$", "by itself", True, id="crash"),
+        pytest.param(FATAL % "fenced", "by design", False, id="fenced"),
+        pytest.param(FATAL % "internal", "by itself", True, id="another error"),
+        pytest.param(
+            "echo 'precis-router: the log cannot be opened: it is away'; exit 1",
+            "by design",
+            False,
+            id="nothing to start on",
+        ),
+        pytest.param(
+            "echo 'precis-router: cannot listen: Address already in use'; exit 1",
+            "by design",
+            False,
+            id="port taken",
+        ),
+    ],
+)
 def test_what_ends_is_started_again_and_its_end_is_told(fleet_of, script, why, is_finding):
     fleet = fleet_of(script, LIVES)
     fleet.do(fleet.scale, "router", 1)
@@ -59,11 +77,15 @@ def test_scaling_starts_and_drains_the_highest_ordinals(fleet_of):
     fleet.do(fleet.scale, "router", 3)
     assert up(fleet, 3)
     fleet.do(fleet.scale, "router", 1)
-    assert ends(fleet, 2) == ["drained", "drained"] and {one.instance for one in fleet.exits} == {"router-2", "router-3"}
+    assert ends(fleet, 2) == ["drained", "drained"] and {one.instance for one in fleet.exits} == {
+        "router-2",
+        "router-3",
+    }
     assert [life.instance for life in fleet.running("router")] == ["router-1"]
 
 
-def test_a_process_that_does_not_end_on_sigterm_is_a_finding_and_ended(fleet_of):
+def test_process_that_ignores_sigterm_is_a_finding(fleet_of):
+    """A process that does not end on SIGTERM is a finding, and is ended."""
     fleet = fleet_of("trap '' TERM; echo up; while :; do sleep 0.05; done", budget=0.5)
     fleet.do(fleet.scale, "router", 1)
     assert up(fleet, 1)
@@ -94,7 +116,9 @@ def test_killed_frozen_and_doubled(fleet_of, monkeypatch):
     life = fleet.running("router")[0]
     fleet.do(fleet.double, life, 0.2)
     fleet.do(fleet.freeze, life, 0.2)
-    assert ends(fleet, 1) == ["killed"] and life.service.is_running(), "the double goes, the first stays"
+    assert ends(fleet, 1) == ["killed"] and life.service.is_running(), (
+        "the double goes, the first stays"
+    )
     assert fleet.settle(lambda: not fleet.frozen, SECONDS)
     fleet.do(fleet.kill, life)
     assert ends(fleet, 2) == ["killed", "killed"] and up(fleet, 1)
@@ -103,10 +127,16 @@ def test_killed_frozen_and_doubled(fleet_of, monkeypatch):
 def test_a_double_lives_until_one_of_the_two_was_fenced(fleet_of, tmp_path):
     said = tmp_path / "fenced"
     error = '{"level":"ERROR","message":"stopped","code":"fenced"}'
-    fleet = fleet_of(LIVES, f"echo up; until [ -e {said} ]; do sleep 0.05; done; echo '{error}'; while :; do sleep 0.05; done")
+    fleet = fleet_of(
+        LIVES,
+        f"echo up; until [ -e {said} ]; do sleep 0.05; done; echo '{error}'; while :; do sleep 0.05; done",
+    )
     fleet.do(fleet.scale, "router", 1)
     assert up(fleet, 1)
     fleet.do(fleet.double, fleet.running("router")[0], 0.1)
-    assert fleet.settle(lambda: fleet.doubles and fleet.doubles[0].looked_at > 0, SECONDS) and not fleet.exits, "its time is over, nobody was fenced"
+    assert (
+        fleet.settle(lambda: fleet.doubles and fleet.doubles[0].looked_at > 0, SECONDS)
+        and not fleet.exits
+    ), "its time is over, nobody was fenced"
     said.touch()
     assert ends(fleet, 1) == ["killed"] and fleet.running("router")

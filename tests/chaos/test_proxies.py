@@ -10,7 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
 from loop import Loop
 from providers import Provider
 from s3_proxy import S3Proxy
@@ -89,7 +88,8 @@ def create(port: int, path: str, body: bytes) -> int:
         connection.close()
 
 
-def test_bytes_pass_the_tcp_proxy_and_a_cut_breaks_the_connection_but_not_the_next_one(loop, echo):
+def test_cut_breaks_a_connection_but_not_the_next_one(loop, echo):
+    """Bytes pass the TCP proxy, and a cut breaks the connection but not the next one."""
     proxy = TcpProxy(loop, echo)
     with socket.create_connection((HOST, proxy.port), timeout=SECONDS) as client:
         client.sendall(b"one")
@@ -103,7 +103,8 @@ def test_bytes_pass_the_tcp_proxy_and_a_cut_breaks_the_connection_but_not_the_ne
     assert proxy.counts["cut connections"] == 1
 
 
-def test_a_stalled_proxy_keeps_what_it_was_sent_until_it_is_healed(loop, echo):
+def test_stalled_proxy_keeps_bytes_until_it_is_healed(loop, echo):
+    """A stalled proxy keeps what it was sent until it is healed."""
     proxy = TcpProxy(loop, echo)
     with socket.create_connection((HOST, proxy.port), timeout=SECONDS) as client:
         client.sendall(b"one")
@@ -126,11 +127,14 @@ def test_without_a_fault_the_store_answers_for_itself(loop, store):
     assert (proxy.counts["412"], proxy.counts["412 of a result"]) == (1, 1)
 
 
-def test_one_of_many_creates_a_key_even_where_the_store_looks_first_and_writes_then(loop, store):
+def test_one_of_many_creates_a_key_on_a_racy_store(loop, store):
+    """One of many creates a key, even where the store looks first and writes then."""
     store.between = 0.02
     proxy = S3Proxy(loop, store.server_port, seed=1)
     with ThreadPoolExecutor(8) as threads:
-        told = list(threads.map(lambda number: create(proxy.port, f"/bucket/a?n={number}", b"a"), range(8)))
+        told = list(
+            threads.map(lambda number: create(proxy.port, f"/bucket/a?n={number}", b"a"), range(8))
+        )
     assert sorted(told) == [200] + [412] * 7
 
 
@@ -138,7 +142,9 @@ def test_one_of_many_creates_a_key_even_where_the_store_looks_first_and_writes_t
 def test_a_refused_create_was_not_carried_out(loop, store, mode, status):
     proxy = S3Proxy(loop, store.server_port, seed=1)
     proxy.mode = mode
-    told = {f"/bucket/{number}": create(proxy.port, f"/bucket/{number}", b"a") for number in range(20)}
+    told = {
+        f"/bucket/{number}": create(proxy.port, f"/bucket/{number}", b"a") for number in range(20)
+    }
     assert set(told.values()) == {200, status}
     assert store.objects.keys() == {path for path, answer in told.items() if answer == 200}
     assert proxy.counts[mode] == list(told.values()).count(status)
@@ -158,12 +164,20 @@ def test_a_create_whose_reply_was_lost_did_land(loop, store):
 
 def ask(provider: Provider, text: str = "chaos-1 says a lot of things") -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(HOST, provider.port, timeout=1)
-    body = {"model": "m", "messages": [{"content": f"<document>\n{text}\n</document>\n\nin one sentence of at most 5 words"}]}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"x-client-request-id": "a1"})
+    body = {
+        "model": "m",
+        "messages": [
+            {"content": f"<document>\n{text}\n</document>\n\nin one sentence of at most 5 words"}
+        ],
+    }
+    connection.request(
+        "POST", "/v1/chat/completions", json.dumps(body), {"x-client-request-id": "a1"}
+    )
     return connection.getresponse()
 
 
-def test_a_provider_answers_about_the_document_and_never_twice_the_same(loop):
+def test_provider_answers_differ_and_name_the_document(loop):
+    """A provider answers about the document, and never twice the same."""
     provider = Provider(loop, seed=1)
     said = [json.loads(ask(provider).read())["choices"][0]["message"]["content"] for _ in range(2)]
     assert said == ["chaos-1 says a answer 1.", "chaos-1 says a answer 2."]
@@ -188,7 +202,14 @@ def test_half_a_body_garbage_and_silence(loop):
         for _ in range(8):
             try:
                 ends.add(bool(json.loads(ask(provider).read())["choices"]))
-            except (http.client.IncompleteRead, ValueError, KeyError, TypeError, TimeoutError, OSError) as error:
+            except (
+                http.client.IncompleteRead,
+                ValueError,
+                KeyError,
+                TypeError,
+                TimeoutError,
+                OSError,
+            ) as error:
                 ends.add(type(error).__name__)
             if len(ends) > 1:
                 break

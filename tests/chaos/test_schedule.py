@@ -3,10 +3,9 @@
 from collections import Counter
 from random import Random
 
-import pytest
-
 import evidence
 import plan
+import pytest
 from arena import Options
 from campaign import OVERTIME_SECONDS, OVERTIMES
 from plan import Fault
@@ -29,7 +28,9 @@ class World:
         self.running = True
         self.lasting: dict[str, Fault] = {}
         self.log: list[tuple[float, str, Fault]] = []
-        self.schedule = Schedule(faults, lambda fault: self.counts[fault.kind], lambda _: self.running)
+        self.schedule = Schedule(
+            faults, lambda fault: self.counts[fault.kind], lambda _: self.running
+        )
 
     def until(self, end: float, traffic=lambda now: False) -> "World":
         while self.now < end:
@@ -54,22 +55,35 @@ SLOW = Fault(2.0, "s3_slow", "", 3.0)
 
 
 def test_a_fault_that_met_somebody_ends_in_its_time():
-    assert World([SLOW]).until(40, traffic=lambda now: now < 4).times("s3_slow") == [(2.0, "begin"), (5.0, "end")]
+    assert World([SLOW]).until(40, traffic=lambda now: now < 4).times("s3_slow") == [
+        (2.0, "begin"),
+        (5.0, "end"),
+    ]
 
 
 def test_a_fault_that_met_nobody_lasts_until_it_does():
-    assert World([SLOW]).until(40, traffic=lambda now: now >= 11).times("s3_slow") == [(2.0, "begin"), (11.1, "end")]
+    assert World([SLOW]).until(40, traffic=lambda now: now >= 11).times("s3_slow") == [
+        (2.0, "begin"),
+        (11.1, "end"),
+    ]
 
 
 def test_a_fault_that_meets_nobody_ends_at_the_bound():
     world = World([SLOW]).until(60)
-    assert world.times("s3_slow") == [(2.0, "begin"), (5.0 + EXTENSION_SECONDS, "end")] and world.schedule.in_vain == [SLOW]
+    assert world.times("s3_slow") == [
+        (2.0, "begin"),
+        (5.0 + EXTENSION_SECONDS, "end"),
+    ] and world.schedule.in_vain == [SLOW]
 
 
-def test_the_next_fault_of_a_channel_waits_for_the_one_that_lasts():
+def test_next_fault_of_a_channel_waits():
+    """The next fault of a channel waits for the one that lasts."""
     second = Fault(6.0, "s3_503", "", 2.0)
     world = World([SLOW, second]).until(60, traffic=lambda now: now >= 9)
-    assert world.times("s3_slow")[1] == (9.1, "end") and world.times("s3_503") == [(9.1, "begin"), (11.1, "end")]
+    assert world.times("s3_slow")[1] == (9.1, "end") and world.times("s3_503") == [
+        (9.1, "begin"),
+        (11.1, "end"),
+    ]
 
 
 def test_a_fault_of_processes_waits_until_one_runs():
@@ -86,8 +100,16 @@ def void(seed: int, extension: float, overtimes: int, monkeypatch) -> bool:
     monkeypatch.setattr("schedule.EXTENSION_SECONDS", extension)
     random = Random(seed)
     faults = plan.plan(seed, MINUTES, SERVICES)
-    still = [(fault.at, fault.at + fault.seconds + plan.RECOVERY_SECONDS[plan.KIND[fault.kind].channel]) for fault in faults if fault.kind in plan.STOPS_ALL]
-    still += [(fault.at, fault.at + random.uniform(0, 8)) for fault in faults if fault.kind in {"kill", "terminate", plan.SCALE} and random.random() < 0.3]
+    still = [
+        (fault.at, fault.at + fault.seconds + plan.RECOVERY_SECONDS[plan.KIND[fault.kind].channel])
+        for fault in faults
+        if fault.kind in plan.STOPS_ALL
+    ]
+    still += [
+        (fault.at, fault.at + random.uniform(0, 8))
+        for fault in faults
+        if fault.kind in {"kill", "terminate", plan.SCALE} and random.random() < 0.3
+    ]
 
     def flows(now: float) -> bool:
         return random.random() < 0.2 and not any(begin <= now < end for begin, end in still)
@@ -96,14 +118,20 @@ def void(seed: int, extension: float, overtimes: int, monkeypatch) -> bool:
     promised = {fault.kind for fault in faults if channel_of(fault) in {"s3", "provider"}}
     for number in range(overtimes):
         lacking = sorted(kind.replace("_", " ", 1) for kind in promised if not counts[kind])
-        counts += World(evidence.remedies(lacking, OPTIONS, number)).until(OVERTIME_SECONDS, flows).counts
+        counts += (
+            World(evidence.remedies(lacking, OPTIONS, number)).until(OVERTIME_SECONDS, flows).counts
+        )
     return any(not counts[kind] for kind in promised)
 
 
-@pytest.mark.parametrize(("extension", "overtimes", "most"), [(EXTENSION_SECONDS, OVERTIMES, VOID_SHARE), (0.0, 0, 1.0)])
+@pytest.mark.parametrize(
+    ("extension", "overtimes", "most"), [(EXTENSION_SECONDS, OVERTIMES, VOID_SHARE), (0.0, 0, 1.0)]
+)
 def test_runs_are_seldom_void(extension, overtimes, most, monkeypatch):
     share = sum(void(seed, extension, overtimes, monkeypatch) for seed in range(SEEDS)) / SEEDS
-    print(f"{share:.1%} of {SEEDS} simulated runs void with an extension of {extension} s and {overtimes} overtimes")
+    print(
+        f"{share:.1%} of {SEEDS} simulated runs void with an extension of {extension} s and {overtimes} overtimes"
+    )
     assert share <= most
     # As plans were carried out before, the same traffic leaves more of them void: the simulation can tell.
     assert extension or share > VOID_SHARE

@@ -27,10 +27,15 @@ from kafka import Record
 from publisher import KILLS, TENANT, Sent
 
 # Why a document may end as failed: its provider failed on it, time and again.
-PROVIDERS_FAULT = {"provider_error", "provider_unreachable", "provider_overloaded", "provider_throttled"}
+PROVIDERS_FAULT = {
+    "provider_error",
+    "provider_unreachable",
+    "provider_overloaded",
+    "provider_throttled",
+}
 # How a document ends that kills the process.
 CRASH_SUSPECT = "crash_suspect"
-# Kills from outside can look like a killer: several in a row with one record, without a commit in between (infra/GUARANTEE.md). A plan that kills
+# Kills from outside can look like a killer: several in a row with one record, without a commit in between (docs/operate/guarantees.md). A plan that kills
 # every few seconds may come to that, with so small a share of the documents; the run tells how many.
 CONVICTED_SHARE = 0.005
 EXAMPLES = 3
@@ -79,7 +84,10 @@ class Findings:
         self.found[name, what].append(str(example))
 
     def all(self) -> list[Finding]:
-        return [Finding(name, what, len(examples), tuple(examples[:EXAMPLES])) for (name, what), examples in self.found.items()]
+        return [
+            Finding(name, what, len(examples), tuple(examples[:EXAMPLES]))
+            for (name, what), examples in self.found.items()
+        ]
 
 
 @dataclass(frozen=True)
@@ -108,20 +116,40 @@ def judge(facts: Facts) -> list[Finding]:
     for who in of_outcomes.keys() - by_identity.keys():
         findings.add("stranger", "outcome of a document that nobody published", who)
     for who, sent in by_identity.items():
-        ends(findings, who, sent, of_outcomes.get(who, []), [one for one in letters if one.identity == who])
+        ends(
+            findings,
+            who,
+            sent,
+            of_outcomes.get(who, []),
+            [one for one in letters if one.identity == who],
+        )
     dead_letters(findings, facts, letters, by_identity, of_outcomes)
     stored(findings, facts, of_outcomes, by_identity)
     outside(findings, facts)
     for place, (committed, behind) in facts.offsets.items():
         if committed != behind:
             said = "left behind" if committed < behind else "skipped"
-            findings.add("offsets", f"committed offset with records {said}", f"{place}: committed {committed}, the records end at {behind}")
+            findings.add(
+                "offsets",
+                f"committed offset with records {said}",
+                f"{place}: committed {committed}, the records end at {behind}",
+            )
     for topic, partition, stable, end in facts.hanging:
-        findings.add("hanging", "transaction without an end", f"{topic} [{partition}], from offset {stable} of {end}")
+        findings.add(
+            "hanging",
+            "transaction without an end",
+            f"{topic} [{partition}], from offset {stable} of {end}",
+        )
     suspects = {one.identity for one in letters if one.code == CRASH_SUSPECT}
-    convicted = [who for who, sent in by_identity.items() if who in suspects and sent[0].kind != KILLS]
+    convicted = [
+        who for who, sent in by_identity.items() if who in suspects and sent[0].kind != KILLS
+    ]
     if len(convicted) > max(1, CONVICTED_SHARE * len(by_identity)):
-        findings.add("convicted", f"{len(convicted)} innocent documents taken for killers", convicted[:EXAMPLES])
+        findings.add(
+            "convicted",
+            f"{len(convicted)} innocent documents taken for killers",
+            convicted[:EXAMPLES],
+        )
     return findings.all()
 
 
@@ -139,7 +167,9 @@ class Ends:
 
     def look(self, summaries: list[Record], letters: list[Record]) -> None:
         """All records so far; those of the last look come first."""
-        new_summaries, new_letters = (records[at:] for records, at in zip((summaries, letters), self.looked_at, strict=True))
+        new_summaries, new_letters = (
+            records[at:] for records, at in zip((summaries, letters), self.looked_at, strict=True)
+        )
         self.looked_at = [len(summaries), len(letters)]
         for outcome, record in oracle.outcomes(new_summaries):
             who = oracle.identity(outcome)
@@ -159,7 +189,11 @@ class Ends:
         """How many acknowledged records have no end yet."""
         need = Counter(one.identity for one in sent if one.document)
         # Beside its letter a suspect has an outcome, unless another request has it.
-        have = self.have + Counter(one.identity for one in self.suspects if self.winners.get(one.identity, one.digest) != one.digest)
+        have = self.have + Counter(
+            one.identity
+            for one in self.suspects
+            if self.winners.get(one.identity, one.digest) != one.digest
+        )
         left = sum(max(0, count - have[who]) for who, count in need.items())
         return left + sum(one.document is None and not self.values[one.value] for one in sent)
 
@@ -177,19 +211,27 @@ def letter(record: Record) -> Letter:
             value = wire.schema("routed_document").decode(value)["document"]
         document = wire.schema("document").decode(value)
         identity = (TENANT, document["document_id"], document["revision"])
-        return Letter(read["id"], read["code"], read["value"], identity, digests.request_digest(document))
+        return Letter(
+            read["id"], read["code"], read["value"], identity, digests.request_digest(document)
+        )
     return Letter(read["id"], read["code"], read["value"], None, None)
 
 
 def ends(findings: Findings, who, sent: list[Sent], outcomes: list, letters: list[Letter]) -> None:
     """One identity: its outcomes, and the letters of the requests that lost it."""
     if not outcomes:
-        findings.add("lost", "document without an outcome", f"{who} of {[one.position for one in sent]}")
+        findings.add(
+            "lost", "document without an outcome", f"{who} of {[one.position for one in sent]}"
+        )
         return
     firsts = [outcome for outcome, record in outcomes if not oracle.is_repeat(record)]
     if len(firsts) != 1:
         name = "duplicate" if firsts else "lost"
-        findings.add(name, f"{len(firsts)} outcomes that are no repeats", f"{who}: {[outcome['summary'] for outcome in firsts]}")
+        findings.add(
+            name,
+            f"{len(firsts)} outcomes that are no repeats",
+            f"{who}: {[outcome['summary'] for outcome in firsts]}",
+        )
     winner = outcomes[0][0]["request_digest"]
     of_winner = [one for one in sent if digests.request_digest(one.document) == winner]
     if len(outcomes) != len(of_winner) and of_winner:
@@ -197,12 +239,25 @@ def ends(findings: Findings, who, sent: list[Sent], outcomes: list, letters: lis
         findings.add(name, f"{len(outcomes)} outcomes of {len(of_winner)} equal records", who)
     # One that was taken for a killer never learned that it conflicts.
     refused = Counter(one.digest for one in letters if one.code in {"id_conflict", CRASH_SUSPECT})
-    for digest, count in Counter(digests.request_digest(one.document) for one in sent if one not in of_winner).items():
+    for digest, count in Counter(
+        digests.request_digest(one.document) for one in sent if one not in of_winner
+    ).items():
         if refused[digest] != count:
             name = "duplicate" if refused[digest] > count else "lost"
-            findings.add(name, f"{refused[digest]} dead letters of {count} conflicting records", who)
+            findings.add(
+                name, f"{refused[digest]} dead letters of {count} conflicting records", who
+            )
     for outcome, _ in outcomes:
-        body(findings, who, [one for one in sent if digests.request_digest(one.document) == outcome["request_digest"]], outcome)
+        body(
+            findings,
+            who,
+            [
+                one
+                for one in sent
+                if digests.request_digest(one.document) == outcome["request_digest"]
+            ],
+            outcome,
+        )
 
 
 def body(findings: Findings, who, sent: list[Sent], outcome: dict) -> None:
@@ -212,18 +267,36 @@ def body(findings: Findings, who, sent: list[Sent], outcome: dict) -> None:
         return
     first = sent[0]
     origin = outcome["origin"]
-    if (origin["topic"], origin["partition"], origin["offset"]) not in {one.position for one in sent}:
+    if (origin["topic"], origin["partition"], origin["offset"]) not in {
+        one.position for one in sent
+    }:
         findings.add("body", "origin that is none of its records", f"{who}: {origin}")
     if outcome["status"] == "failed":
-        if outcome["code"] not in ({*PROVIDERS_FAULT, CRASH_SUSPECT} if first.kind != KILLS else {CRASH_SUSPECT}):
-            findings.add("failed", f"document given up with {outcome['code']}", f"{who}: {outcome['message']}")
+        if outcome["code"] not in (
+            {*PROVIDERS_FAULT, CRASH_SUSPECT} if first.kind != KILLS else {CRASH_SUSPECT}
+        ):
+            findings.add(
+                "failed",
+                f"document given up with {outcome['code']}",
+                f"{who}: {outcome['message']}",
+            )
         return
-    if outcome["request_fingerprint"] != digests.request_fingerprint(who[0], first.document, first.text):
+    if outcome["request_fingerprint"] != digests.request_fingerprint(
+        who[0], first.document, first.text
+    ):
         findings.add("body", "request fingerprint of another text", who)
     if outcome["words_in"] != words(first.text):
-        findings.add("body", "length of another text", f"{who}: {outcome['words_in']} for {words(first.text)} words")
+        findings.add(
+            "body",
+            "length of another text",
+            f"{who}: {outcome['words_in']} for {words(first.text)} words",
+        )
     if quotes(outcome) and first.marker not in (outcome["summary"] or ""):
-        findings.add("body", "answer about another document", f"{who}, which begins with {first.marker}: {outcome['summary']!r}")
+        findings.add(
+            "body",
+            "answer about another document",
+            f"{who}, which begins with {first.marker}: {outcome['summary']!r}",
+        )
 
 
 def quotes(outcome: dict) -> bool:
@@ -236,7 +309,9 @@ def words(text: str) -> int:
     return sum(any(character.isalnum() for character in word) for word in text.split())
 
 
-def dead_letters(findings: Findings, facts: Facts, letters: list[Letter], by_identity, of_outcomes) -> None:
+def dead_letters(
+    findings: Findings, facts: Facts, letters: list[Letter], by_identity, of_outcomes
+) -> None:
     """Letters of what is no document, and that no letter is there twice or without a reason."""
     for id_, count in Counter(one.id for one in letters).items():
         if count > 1:
@@ -246,13 +321,25 @@ def dead_letters(findings: Findings, facts: Facts, letters: list[Letter], by_ide
         if sent.document is None and nameless.pop(sent.value, 0) == 0:
             findings.add("lost", "undecodable record without a dead letter", sent.position)
     for value in nameless:
-        findings.add("stranger", "dead letter of a record that nobody published", value[:40] if value else value)
+        findings.add(
+            "stranger",
+            "dead letter of a record that nobody published",
+            value[:40] if value else value,
+        )
     for one in (one for one in letters if one.identity is not None):
-        codes = {outcome["code"] for outcome, _ in of_outcomes.get(one.identity, []) if outcome["status"] == "failed"}
+        codes = {
+            outcome["code"]
+            for outcome, _ in of_outcomes.get(one.identity, [])
+            if outcome["status"] == "failed"
+        }
         if one.identity not in by_identity:
-            findings.add("stranger", "dead letter of a document that nobody published", one.identity)
+            findings.add(
+                "stranger", "dead letter of a document that nobody published", one.identity
+            )
         elif one.code not in {"id_conflict", CRASH_SUSPECT} and one.code not in codes:
-            findings.add("failed", f"dead letter {one.code} of a document that did not fail", one.identity)
+            findings.add(
+                "failed", f"dead letter {one.code} of a document that did not fail", one.identity
+            )
 
 
 def stored(findings: Findings, facts: Facts, of_outcomes, by_identity) -> None:
@@ -273,7 +360,11 @@ def stored(findings: Findings, facts: Facts, of_outcomes, by_identity) -> None:
         for outcome, record in outcomes:
             if who in seen and record.value != seen[who]:
                 differ = schema.decode(seen[who])["summary"]
-                findings.add("store", "outcome that differs from its result", f"{who}: topic {outcome['summary']!r}, store {differ!r}")
+                findings.add(
+                    "store",
+                    "outcome that differs from its result",
+                    f"{who}: topic {outcome['summary']!r}, store {differ!r}",
+                )
             if key := outcome["answer_key"]:
                 answer = facts.objects.get(key)
                 if answer is None:
@@ -284,14 +375,24 @@ def stored(findings: Findings, facts: Facts, of_outcomes, by_identity) -> None:
 
 def outside(findings: Findings, facts: Facts) -> None:
     """What left the network."""
-    restricted = {one.marker for one in facts.sent if one.document and one.document["sensitivity"] == "restricted"}
+    restricted = {
+        one.marker
+        for one in facts.sent
+        if one.document and one.document["sensitivity"] == "restricted"
+    }
     schema = wire.schema("ledger_attempt")
-    known = {schema.decode(record.value)["attempt_id"] for record in facts.ledger if record.value[:10] == schema.prefix}
+    known = {
+        schema.decode(record.value)["attempt_id"]
+        for record in facts.ledger
+        if record.value[:10] == schema.prefix
+    }
     for marker, attempt in facts.asked:
         if marker in restricted:
             findings.add("leaked", "restricted document at a provider", marker)
         if attempt not in known:
-            findings.add("ledger", "request that is not in the ledger", f"{marker}, attempt {attempt!r}")
+            findings.add(
+                "ledger", "request that is not in the ledger", f"{marker}, attempt {attempt!r}"
+            )
     for what, place, around in facts.spilled:
         said = "a provider's key" if what == "key" else "what a document says"
         findings.add("spilled", f"{said} where it may not be", f"{place}: {around!r}")

@@ -36,7 +36,12 @@ def llmock(running) -> deployments.LlMock:
 def kafka_deployment(running, tmp_path, request):
     """Builds deployments on Kafka and S3: `kafka_deployment(*tiers, ...)`."""
     kafka = KafkaLog(f"{servers.LOOPBACK}:{running['kafka'].port}")
-    yield from built(request, lambda *tiers, **more: deployments.KafkaDeployment(tmp_path, list(tiers), kafka, running["s3"].url, **more))
+    yield from built(
+        request,
+        lambda *tiers, **more: deployments.KafkaDeployment(
+            tmp_path, list(tiers), kafka, running["s3"].url, **more
+        ),
+    )
     kafka.close()
 
 
@@ -51,7 +56,12 @@ def linked_kafka(tmp_path_factory):
 def linked_deployment(running, linked_kafka, tmp_path, request):
     """Builds deployments whose API worker can be cut off from Kafka: `linked_deployment(*tiers, ...)`."""
     kafka, link = KafkaLog(f"{servers.LOOPBACK}:{linked_kafka.broker.port}"), linked_kafka.link
-    yield from built(request, lambda *tiers, **more: links.LinkedDeployment(tmp_path, list(tiers), kafka, running["s3"].url, link=link, **more))
+    yield from built(
+        request,
+        lambda *tiers, **more: links.LinkedDeployment(
+            tmp_path, list(tiers), kafka, running["s3"].url, link=link, **more
+        ),
+    )
     link.heal()
     kafka.close()
 
@@ -59,7 +69,10 @@ def linked_deployment(running, linked_kafka, tmp_path, request):
 @pytest.fixture
 def embedded_deployment(tmp_path, request):
     """Builds deployments on the embedded log and a directory: `embedded_deployment(*tiers, ...)`."""
-    yield from built(request, lambda *tiers, **more: deployments.EmbeddedDeployment(tmp_path, list(tiers), **more))
+    yield from built(
+        request,
+        lambda *tiers, **more: deployments.EmbeddedDeployment(tmp_path, list(tiers), **more),
+    )
 
 
 def built(request, make):

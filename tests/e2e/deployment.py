@@ -25,7 +25,11 @@ def toml(table: dict, path: str = "") -> str:
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     lines = [f"[{path}]"] if path and plain else []
     lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items()]
-    nested = [toml(value, f"{path}.{json.dumps(key)}" if path else json.dumps(key)) for key, value in table.items() if isinstance(value, dict)]
+    nested = [
+        toml(value, f"{path}.{json.dumps(key)}" if path else json.dumps(key))
+        for key, value in table.items()
+        if isinstance(value, dict)
+    ]
     return "\n".join(lines + nested) + "\n"
 
 
@@ -45,7 +49,9 @@ class Tier:
         return replace(self, share=share)
 
     def toml(self) -> str:
-        return "[[tiers]]\n" + toml({key: value for key, value in asdict(self).items() if value is not None})
+        return "[[tiers]]\n" + toml(
+            {key: value for key, value in asdict(self).items() if value is not None}
+        )
 
 
 GPU = Tier("gpu", "gpu")
@@ -69,7 +75,14 @@ class Deployment:
     # Whose topics are made.
     tenants = (TENANT,)
 
-    def __init__(self, folder: Path, tiers: list[Tier], llmock: "LlMock | None" = None, key: str | None = "test-key", checks: dict | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        tiers: list[Tier],
+        llmock: "LlMock | None" = None,
+        key: str | None = "test-key",
+        checks: dict | None = None,
+    ):
         self.folder, self.llmock, self.key = folder, llmock, key
         self.services: dict[str, Service] = {}
         self.policy_file = folder / "policy.toml"
@@ -97,7 +110,12 @@ class Deployment:
     def service_settings(self) -> dict:
         if not self.llmock:
             return {}
-        return {"api_worker": {"openai": {"base_url": f"{self.llmock.url}/v1"}, "anthropic": {"base_url": f"{self.llmock.url}/anthropic"}}}
+        return {
+            "api_worker": {
+                "openai": {"base_url": f"{self.llmock.url}/v1"},
+                "anthropic": {"base_url": f"{self.llmock.url}/anthropic"},
+            }
+        }
 
     def keys(self) -> dict[str, str]:
         """Providers' keys, as every process of the deployment finds them."""
@@ -112,19 +130,35 @@ class Deployment:
         """Starts an instance of a program with its own configuration; two of one program need two instance names."""
         instance = instance or program.removeprefix("precis-")
         port = servers.free_port()
-        command = [binary(program, self.profile), *arguments, "--config", self.config_file(instance, port)]
+        command = [
+            binary(program, self.profile),
+            *arguments,
+            "--config",
+            self.config_file(instance, port),
+        ]
         service = Service(instance, command, self.folder, port, self.keys())
         self.services[instance] = service
         return service.start()
 
-    def cli(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
+    def cli(
+        self, *arguments: str, stdin: bytes | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess:
         """Runs `precis` to its end with this deployment's configuration."""
         # A file of its own for each: several may run at once.
         config = self.config_file("cli", servers.free_port(), f"cli-{uuid.uuid4().hex[:8]}")
-        done = subprocess.run([binary("precis", self.profile), *arguments, "--config", config], cwd=self.folder, env=environment(**self.keys()), timeout=CLI_SECONDS,
-                              input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(
+            [binary("precis", self.profile), *arguments, "--config", config],
+            cwd=self.folder,
+            env=environment(**self.keys()),
+            timeout=CLI_SECONDS,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
         assert not check or done.returncode == 0, (
-            f"precis {' '.join(arguments)} ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}")
+            f"precis {' '.join(arguments)} ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        )
         return done
 
     def drain(self) -> None:
@@ -132,7 +166,9 @@ class Deployment:
         for service in list(self.services.values()):
             if service.is_running():
                 code = service.terminate()
-                assert code == 0, f"{service.name} ended with {code} after SIGTERM\n{service.tail()}"
+                assert code == 0, (
+                    f"{service.name} ended with {code} after SIGTERM\n{service.tail()}"
+                )
 
     def close(self) -> None:
         for service in self.services.values():
@@ -152,26 +188,57 @@ class KafkaDeployment(Deployment):
         kafka.wipe()
 
     def log_settings(self, instance: str) -> dict:
-        return {"kind": "kafka", "kafka": {
-            "brokers": self.kafka.brokers, "client_id": f"e2e-{instance}", "instance_id": instance,
-            # The shortest that brokers take: a killed member's partitions and transactions are waited for this long.
-            "session_timeout_ms": 6000, "transaction_timeout_ms": 10000, "message_timeout_ms": 10000}}
+        return {
+            "kind": "kafka",
+            "kafka": {
+                "brokers": self.kafka.brokers,
+                "client_id": f"e2e-{instance}",
+                "instance_id": instance,
+                # The shortest that brokers take: a killed member's partitions and transactions are waited for this long.
+                "session_timeout_ms": 6000,
+                "transaction_timeout_ms": 10000,
+                "message_timeout_ms": 10000,
+            },
+        }
 
     def store_settings(self) -> dict:
-        return {"kind": "s3", "s3": {"bucket": self.store.bucket, "endpoint": self.store.endpoint, "region": "us-east-1", "force_path_style": True}}
+        return {
+            "kind": "s3",
+            "s3": {
+                "bucket": self.store.bucket,
+                "endpoint": self.store.endpoint,
+                "region": "us-east-1",
+                "force_path_style": True,
+            },
+        }
 
-    def publish(self, documents: list[dict], tenant: str = TENANT, pause_seconds: float = 0.0) -> set[oracle.Identity]:
+    def publish(
+        self, documents: list[dict], tenant: str = TENANT, pause_seconds: float = 0.0
+    ) -> set[oracle.Identity]:
         """Publishes as any Kafka client would; returns the identities once all are acknowledged."""
         schema = wire.schema("document")
-        records = [(document["document_id"].encode(), schema.encode(document), [("precis-schema", schema.header.encode())]) for document in documents]
+        records = [
+            (
+                document["document_id"].encode(),
+                schema.encode(document),
+                [("precis-schema", schema.header.encode())],
+            )
+            for document in documents
+        ]
         self.kafka.publish(f"documents.{tenant}", records, pause_seconds)
-        return {(tenant, document["document_id"], document.get("revision", 0)) for document in documents}
+        return {
+            (tenant, document["document_id"], document.get("revision", 0)) for document in documents
+        }
 
-    def assert_settled(self, published: set[oracle.Identity], repeats: int = 0) -> dict[oracle.Identity, dict]:
+    def assert_settled(
+        self, published: set[oracle.Identity], repeats: int = 0
+    ) -> dict[oracle.Identity, dict]:
         """Drains the services, then holds topic and bucket against what was published."""
         self.drain()
         results = list(self.store.objects("results/").values())
-        return oracle.assert_each_exactly_once(published, self.kafka.read("summaries"), results, repeats)
+        return oracle.assert_each_exactly_once(
+            published, self.kafka.read("summaries"), results, repeats
+        )
 
 
 class EmbeddedDeployment(Deployment):
@@ -193,19 +260,42 @@ class EmbeddedDeployment(Deployment):
 
         All documents have the first one's length, since it is an option of the command.
         """
-        lines = [json.dumps({"id": document["document_id"], "text": document["text"], "language": document["language"]}) for document in documents]
+        lines = [
+            json.dumps(
+                {
+                    "id": document["document_id"],
+                    "text": document["text"],
+                    "language": document["language"],
+                }
+            )
+            for document in documents
+        ]
         file = self.folder / f"{uuid.uuid4().hex}.jsonl"
         file.write_text("\n".join(lines) + "\n")
-        done = self.cli("submit", file, "--json", "--tenant", TENANT, "--sensitivity", "public", "--max-words", str(documents[0]["max_words"]))
+        done = self.cli(
+            "submit",
+            file,
+            "--json",
+            "--tenant",
+            TENANT,
+            "--sensitivity",
+            "public",
+            "--max-words",
+            str(documents[0]["max_words"]),
+        )
         told = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(told) == len(documents), done.stderr.decode()
         return {(row["tenant"], row["document_id"], row["revision"]) for row in told}
 
-    def assert_settled(self, published: set[oracle.Identity], repeats: int = 0) -> dict[oracle.Identity, dict]:
+    def assert_settled(
+        self, published: set[oracle.Identity], repeats: int = 0
+    ) -> dict[oracle.Identity, dict]:
         """Drains the process, then holds the log's file and the store's folder against what was published."""
         self.drain()
         results = list(self.store.objects("results/").values())
-        return oracle.assert_each_exactly_once(published, self.log.read("summaries"), results, repeats)
+        return oracle.assert_each_exactly_once(
+            published, self.log.read("summaries"), results, repeats
+        )
 
 
 class LlMock:
@@ -216,7 +306,9 @@ class LlMock:
 
     def call(self, method: str, path: str, body: dict | None = None) -> dict:
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.url + path, data=data, method=method, headers={"content-type": "application/json"})
+        request = urllib.request.Request(
+            self.url + path, data=data, method=method, headers={"content-type": "application/json"}
+        )
         with DIRECT.open(request, timeout=30) as answer:
             return json.loads(answer.read() or b"{}")
 

@@ -22,13 +22,18 @@ class EmbeddedLog:
             rows = connection.execute(query, (topic,)).fetchall()
         finally:
             connection.close()
-        return [Record(topic, partition, offset, key, value, headers(column)) for partition, offset, key, value, column in rows]
+        return [
+            Record(topic, partition, offset, key, value, headers(column))
+            for partition, offset, key, value, column in rows
+        ]
 
     def until(self, topic: str, enough, what: str, seconds: float = WAIT_SECONDS) -> list[Record]:
         """Reads again and again until `enough(records)`; `what` says in the failure what was waited for."""
         deadline = time.monotonic() + seconds
         while not enough(records := self.read(topic)):
-            assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {len(records)} records on {topic}"
+            assert time.monotonic() < deadline, (
+                f"waited {seconds} s for {what}; {len(records)} records on {topic}"
+            )
             time.sleep(0.2)
         return records
 
@@ -37,7 +42,9 @@ def headers(column: bytes) -> tuple[tuple[str, bytes], ...]:
     """Name and value in turn, each after its length in four little-endian bytes."""
     parts, at = [], 0
     while at < len(column):
-        length = int.from_bytes(column[at:at + 4], "little")
-        parts.append(column[at + 4:at + 4 + length])
+        length = int.from_bytes(column[at : at + 4], "little")
+        parts.append(column[at + 4 : at + 4 + length])
         at += 4 + length
-    return tuple((name.decode(), value) for name, value in zip(parts[::2], parts[1::2], strict=True))
+    return tuple(
+        (name.decode(), value) for name, value in zip(parts[::2], parts[1::2], strict=True)
+    )

@@ -15,12 +15,20 @@ WEATHER = "rain sunshine wind fog snow frost thunder clouds warmth drizzle".spli
 
 def text(number: int) -> str:
     """A text of about thirty words for each number up to 10,000."""
-    digits = [number // 10 ** place % 10 for place in range(4)]
-    return (f"{ANSWER} In the morning a {NOUNS[digits[0]]} walked through the {WEATHER[digits[1]]} to the {PLACES[digits[2]]} "
-            f"and sold {THINGS[digits[3]]} to the people there until the evening.")
+    digits = [number // 10**place % 10 for place in range(4)]
+    return (
+        f"{ANSWER} In the morning a {NOUNS[digits[0]]} walked through the {WEATHER[digits[1]]} to the {PLACES[digits[2]]} "
+        f"and sold {THINGS[digits[3]]} to the people there until the evening."
+    )
 
 
 def note(number: int, **fields) -> dict:
     """A document as a publisher would write it."""
-    return {"document_id": f"note-{number:04}", "submitted_at": int(time.time() * 1000), "text": text(number), "language": "en",
-            "max_words": MAX_WORDS, "sensitivity": "public"} | fields
+    return {
+        "document_id": f"note-{number:04}",
+        "submitted_at": int(time.time() * 1000),
+        "text": text(number),
+        "language": "en",
+        "max_words": MAX_WORDS,
+        "sensitivity": "public",
+    } | fields

@@ -27,13 +27,17 @@ def outcomes(records) -> list[tuple[dict, object]]:
     schema = wire.schema("outcome")
     for record in records:
         named = record.header("precis-schema")
-        assert named == schema.header.encode(), f"record {record.topic}/{record.partition}/{record.offset} names schema {named}"
+        assert named == schema.header.encode(), (
+            f"record {record.topic}/{record.partition}/{record.offset} names schema {named}"
+        )
     return [(schema.decode(record.value), record) for record in records]
 
 
 def first_outcomes(records) -> dict[Identity, dict]:
     """The outcome of each document so far; repeats left out."""
-    return {identity(outcome): outcome for outcome, record in outcomes(records) if not is_repeat(record)}
+    return {
+        identity(outcome): outcome for outcome, record in outcomes(records) if not is_repeat(record)
+    }
 
 
 def settled(count: int):
@@ -41,7 +45,9 @@ def settled(count: int):
     return lambda records: len(first_outcomes(records)) >= count
 
 
-def assert_each_exactly_once(published: set[Identity], records, results: list[bytes], repeats: int = 0) -> dict[Identity, dict]:
+def assert_each_exactly_once(
+    published: set[Identity], records, results: list[bytes], repeats: int = 0
+) -> dict[Identity, dict]:
     """Asserts all of the above and returns the outcomes by identity.
 
     `published`: what the log acknowledged and did not dead-letter. `records`: all of `summaries`. `results`: every object under results/.
@@ -51,10 +57,16 @@ def assert_each_exactly_once(published: set[Identity], records, results: list[by
     times = Counter(who for who, _ in firsts)
     missing, strangers = published - times.keys(), times.keys() - published
     twice = {who: count for who, count in times.items() if count > 1}
-    assert not missing, f"{len(missing)} of {len(published)} documents without an outcome, such as {sorted(missing)[:3]}"
-    assert not twice, f"{len(twice)} documents with more than one outcome, such as {sorted(twice.items())[:3]}"
+    assert not missing, (
+        f"{len(missing)} of {len(published)} documents without an outcome, such as {sorted(missing)[:3]}"
+    )
+    assert not twice, (
+        f"{len(twice)} documents with more than one outcome, such as {sorted(twice.items())[:3]}"
+    )
     assert not strangers, f"outcomes of documents that nobody published: {sorted(strangers)[:3]}"
-    assert len(decoded) - len(firsts) == repeats, f"{len(decoded) - len(firsts)} repeats, expected {repeats}"
+    assert len(decoded) - len(firsts) == repeats, (
+        f"{len(decoded) - len(firsts)} repeats, expected {repeats}"
+    )
 
     schema = wire.schema("outcome")
     stored: dict[Identity, bytes] = {}
@@ -62,7 +74,11 @@ def assert_each_exactly_once(published: set[Identity], records, results: list[by
         who = identity(schema.decode(data))
         assert who not in stored, f"two results for {who}"
         stored[who] = data
-    assert stored.keys() == published, f"store and topic disagree on {sorted(stored.keys() ^ published)[:3]}"
+    assert stored.keys() == published, (
+        f"store and topic disagree on {sorted(stored.keys() ^ published)[:3]}"
+    )
     for outcome, record in decoded:
-        assert record.value == stored[identity(outcome)], f"store and topic differ for {identity(outcome)}"
+        assert record.value == stored[identity(outcome)], (
+            f"store and topic differ for {identity(outcome)}"
+        )
     return {identity(outcome): outcome for outcome, _ in decoded}

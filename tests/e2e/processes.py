@@ -24,16 +24,31 @@ def binary(name: str, profile: str = "debug") -> Path:
 
 def environment(**more: str) -> dict[str, str]:
     """What a service sees: nothing of this machine's own settings, no variable that could configure it by accident."""
-    kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"}}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key in {"PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"}
+    }
     full = servers.environment({})
-    kept |= {key: full[key] for key in full if key.startswith("AWS_") or key in {"NO_PROXY", "no_proxy", "PRECIS_MODELS_DIR"}}
+    kept |= {
+        key: full[key]
+        for key in full
+        if key.startswith("AWS_") or key in {"NO_PROXY", "no_proxy", "PRECIS_MODELS_DIR"}
+    }
     return kept | {"RUST_BACKTRACE": "1"} | more
 
 
 class Service:
     """One process with a configuration of its own and a log file over all of its lives."""
 
-    def __init__(self, name: str, command: list[str], folder: Path, telemetry_port: int, env: dict[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        folder: Path,
+        telemetry_port: int,
+        env: dict[str, str] | None = None,
+    ):
         self.name, self.command, self.folder, self.port = name, command, folder, telemetry_port
         self.env = environment(**(env or {}))
         self.log = folder / f"{name}.log"
@@ -46,7 +61,9 @@ class Service:
         while not self.is_ready():
             code = self.process.poll()
             assert code is None, f"{self.name} ended with {code} before it was ready\n{self.tail()}"
-            assert time.monotonic() < deadline, f"{self.name} not ready after {START_SECONDS} s\n{self.tail()}"
+            assert time.monotonic() < deadline, (
+                f"{self.name} not ready after {START_SECONDS} s\n{self.tail()}"
+            )
             time.sleep(0.05)
         return self
 
@@ -54,8 +71,14 @@ class Service:
         """Starts it and waits for nothing. It lives as long as the thread that calls this, at most."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(part) for part in self.command], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=servers.end_with_parent)
+                [str(part) for part in self.command],
+                cwd=self.folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=servers.end_with_parent,
+            )
         return self
 
     @property
@@ -81,7 +104,9 @@ class Service:
         total = 0.0
         for line in (self.get("/metrics") or "").splitlines():
             series, _, value = line.rpartition(" ")
-            if series.partition("{")[0] == name and all(f'{key}="{wanted}"' in series for key, wanted in labels.items()):
+            if series.partition("{")[0] == name and all(
+                f'{key}="{wanted}"' in series for key, wanted in labels.items()
+            ):
                 total += float(value)
         return total
 
@@ -92,7 +117,9 @@ class Service:
             return self.process.wait(DRAIN_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.name} still ran {DRAIN_SECONDS} s after SIGTERM\n{self.tail()}") from None
+            raise AssertionError(
+                f"{self.name} still ran {DRAIN_SECONDS} s after SIGTERM\n{self.tail()}"
+            ) from None
 
     def kill(self) -> None:
         """SIGKILL: no drain, no last commit, no goodbye to the broker."""

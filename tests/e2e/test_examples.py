@@ -14,7 +14,14 @@ TEXT = "The harbour of Aldmoor was closed on Monday, since a storm had damaged i
 
 
 def run(*command: str | Path) -> str:
-    done = subprocess.run(list(map(str, command)), env=servers.environment({}), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        list(map(str, command)),
+        env=servers.environment({}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -26,10 +33,21 @@ def test_published_files_are_read_as_outcomes(kafka_deployment, llmock, tmp_path
     letters = [tmp_path / f"letter-{number}.txt" for number in range(3)]
     for number, letter in enumerate(letters):
         letter.write_text(f"{TEXT} This is letter {number}.", encoding="utf-8")
-    assert run(sys.executable, EXAMPLES / "publish.py", deployment.kafka.brokers, "acme", *letters) == "3 published\n"
-    outcomes = [json.loads(line) for line in run(sys.executable, EXAMPLES / "read.py", deployment.kafka.brokers, "3").splitlines()]
+    assert (
+        run(sys.executable, EXAMPLES / "publish.py", deployment.kafka.brokers, "acme", *letters)
+        == "3 published\n"
+    )
+    outcomes = [
+        json.loads(line)
+        for line in run(
+            sys.executable, EXAMPLES / "read.py", deployment.kafka.brokers, "3"
+        ).splitlines()
+    ]
     assert {outcome["document_id"] for outcome in outcomes} == {letter.name for letter in letters}
-    assert all(outcome["tenant"] == "acme" and outcome["status"] in {"answered", "flagged"} for outcome in outcomes)
+    assert all(
+        outcome["tenant"] == "acme" and outcome["status"] in {"answered", "flagged"}
+        for outcome in outcomes
+    )
 
 
 def test_settings_and_policy_pass_their_checks():

@@ -2,17 +2,25 @@
 
 from decimal import Decimal
 
-import pytest
-
 import oracle
+import pytest
 import wire
 from kafka import Record
 
 
 def outcome(document_id: str, summary: str = "A summary.") -> bytes:
     origin = {"topic": "documents.acme", "partition": 0, "offset": 0}
-    required = {"tenant": "acme", "document_id": document_id, "revision": 0, "status": "answered", "summary": summary, "origin": origin,
-                "submitted_at": 1, "settled_at": 2, "cost": Decimal(0)}
+    required = {
+        "tenant": "acme",
+        "document_id": document_id,
+        "revision": 0,
+        "status": "answered",
+        "summary": summary,
+        "origin": origin,
+        "submitted_at": 1,
+        "settled_at": 2,
+        "cost": Decimal(0),
+    }
     return wire.schema("outcome").encode(fill(required))
 
 
@@ -39,18 +47,45 @@ def test_accepts_one_outcome_and_one_result_for_each_document():
 
 
 def test_accepts_a_marked_repeat_with_the_same_bytes():
-    oracle.assert_each_exactly_once(PUBLISHED, [record(ONE), record(TWO), record(ONE, repeat=True)], [ONE, TWO], repeats=1)
+    oracle.assert_each_exactly_once(
+        PUBLISHED, [record(ONE), record(TWO), record(ONE, repeat=True)], [ONE, TWO], repeats=1
+    )
 
 
-@pytest.mark.parametrize(("records", "results", "said"), [
-    pytest.param([record(ONE)], [ONE], "without an outcome", id="lost"),
-    pytest.param([record(ONE), record(TWO), record(ONE)], [ONE, TWO], "more than one outcome", id="twice"),
-    pytest.param([record(ONE), record(TWO), record(outcome("three"))], [ONE, TWO], "nobody published", id="invented"),
-    pytest.param([record(ONE), record(TWO)], [ONE], "disagree", id="never stored"),
-    pytest.param([record(ONE), record(TWO)], [ONE, TWO, outcome("two", "Another.")], "two results", id="stored twice"),
-    pytest.param([record(ONE), record(TWO)], [ONE, outcome("two", "Another.")], "differ", id="other bytes"),
-    pytest.param([record(ONE), record(TWO), record(ONE, repeat=True)], [ONE, TWO], "1 repeats, expected 0", id="unexpected repeat"),
-])
+@pytest.mark.parametrize(
+    ("records", "results", "said"),
+    [
+        pytest.param([record(ONE)], [ONE], "without an outcome", id="lost"),
+        pytest.param(
+            [record(ONE), record(TWO), record(ONE)], [ONE, TWO], "more than one outcome", id="twice"
+        ),
+        pytest.param(
+            [record(ONE), record(TWO), record(outcome("three"))],
+            [ONE, TWO],
+            "nobody published",
+            id="invented",
+        ),
+        pytest.param([record(ONE), record(TWO)], [ONE], "disagree", id="never stored"),
+        pytest.param(
+            [record(ONE), record(TWO)],
+            [ONE, TWO, outcome("two", "Another.")],
+            "two results",
+            id="stored twice",
+        ),
+        pytest.param(
+            [record(ONE), record(TWO)],
+            [ONE, outcome("two", "Another.")],
+            "differ",
+            id="other bytes",
+        ),
+        pytest.param(
+            [record(ONE), record(TWO), record(ONE, repeat=True)],
+            [ONE, TWO],
+            "1 repeats, expected 0",
+            id="unexpected repeat",
+        ),
+    ],
+)
 def test_notices(records, results, said):
     with pytest.raises(AssertionError, match=said):
         oracle.assert_each_exactly_once(PUBLISHED, records, results)

@@ -14,13 +14,12 @@ import sqlite3
 import time
 from pathlib import Path
 
-from confluent_kafka import Producer
-from confluent_kafka.admin import NewTopic
-
 import notes
 import oracle
 import poison
 import wire
+from confluent_kafka import Producer
+from confluent_kafka.admin import NewTopic
 from deployment import API, GPU, PERMISSIVE, TENANT
 
 ORDINARY_PER_KIND = 2
@@ -36,7 +35,12 @@ class KafkaPublisher:
 
     def __init__(self, deployment):
         self.deployment = deployment
-        options = {"bootstrap.servers": deployment.kafka.brokers, "acks": "all", "message.max.bytes": 500_000_000, "queue.buffering.max.kbytes": 1_000_000}
+        options = {
+            "bootstrap.servers": deployment.kafka.brokers,
+            "acks": "all",
+            "message.max.bytes": 500_000_000,
+            "queue.buffering.max.kbytes": 1_000_000,
+        }
         self.plain = Producer(options)
         # What is far beyond a topic's limit fits it when it compresses well.
         self.compressing = Producer(options | {"compression.type": "gzip"})
@@ -45,15 +49,25 @@ class KafkaPublisher:
     def send(self, sent: poison.Sent, name: str) -> None:
         producer = self.compressing if len(sent.value or b"") > poison.MEBI else self.plain
         more = {} if sent.timestamp_ms is None else {"timestamp": sent.timestamp_ms}
-        producer.produce(sent.topic, sent.value, sent.key, headers=[*sent.headers, ("kind", name.encode())],
-                         on_delivery=lambda error, _message: error and self.failures.append((name, error)), **more)
+        producer.produce(
+            sent.topic,
+            sent.value,
+            sent.key,
+            headers=[*sent.headers, ("kind", name.encode())],
+            on_delivery=lambda error, _message: error and self.failures.append((name, error)),
+            **more,
+        )
         producer.poll(0)
 
     def flush(self) -> None:
-        assert self.plain.flush(120) == 0 and self.compressing.flush(120) == 0 and not self.failures, f"not acknowledged: {self.failures[:3]}"
+        assert (
+            self.plain.flush(120) == 0 and self.compressing.flush(120) == 0 and not self.failures
+        ), f"not acknowledged: {self.failures[:3]}"
 
     def put(self, key: str, data: bytes) -> None:
-        self.deployment.store.client.put_object(Bucket=self.deployment.store.bucket, Key=key, Body=data)
+        self.deployment.store.client.put_object(
+            Bucket=self.deployment.store.bucket, Key=key, Body=data
+        )
 
     def read(self, topic: str):
         if topic not in self.followers:
@@ -68,16 +82,33 @@ class EmbeddedPublisher:
         self.deployment = deployment
 
     def send(self, sent: poison.Sent, name: str) -> None:
-        headers = b"".join(len(part).to_bytes(4, "little") + part for pair in [*sent.headers, ("kind", name.encode())]
-                           for part in (pair[0].encode(), pair[1]))
+        headers = b"".join(
+            len(part).to_bytes(4, "little") + part
+            for pair in [*sent.headers, ("kind", name.encode())]
+            for part in (pair[0].encode(), pair[1])
+        )
         connection = sqlite3.connect(self.deployment.log.path, timeout=30)
         with connection:
-            topic, partitions = connection.execute("SELECT id, partitions FROM topics WHERE name = ?", (sent.topic,)).fetchone()
+            topic, partitions = connection.execute(
+                "SELECT id, partitions FROM topics WHERE name = ?", (sent.topic,)
+            ).fetchone()
             partition = sum(sent.key or b"") % partitions
-            (offset,) = connection.execute("UPDATE partitions SET next = next + 1 WHERE topic = ? AND partition = ? RETURNING next - 1",
-                                           (topic, partition)).fetchone()
-            connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
-                               (topic, partition, offset, sent.timestamp_ms or int(time.time() * 1000), sent.key, sent.value, headers))
+            (offset,) = connection.execute(
+                "UPDATE partitions SET next = next + 1 WHERE topic = ? AND partition = ? RETURNING next - 1",
+                (topic, partition),
+            ).fetchone()
+            connection.execute(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    topic,
+                    partition,
+                    offset,
+                    sent.timestamp_ms or int(time.time() * 1000),
+                    sent.key,
+                    sent.value,
+                    headers,
+                ),
+            )
         connection.close()
 
     def flush(self) -> None:
@@ -107,7 +138,13 @@ def letters_by_kind(records) -> dict[str, list[dict]]:
 def kind_of(letter: dict) -> str:
     """By the header that each published record has; work that the router wrote is known by its document."""
     told = [header["value"].decode() for header in letter["headers"] if header["name"] == "kind"]
-    return told[0] if told else wire.schema("routed_document").decode(letter["value"])["document_id"].removeprefix("poison-")
+    return (
+        told[0]
+        if told
+        else wire.schema("routed_document")
+        .decode(letter["value"])["document_id"]
+        .removeprefix("poison-")
+    )
 
 
 def kept(letter: dict, kind: poison.Kind, stored: dict[str, bytes]) -> bool:
@@ -123,14 +160,20 @@ def kept(letter: dict, kind: poison.Kind, stored: dict[str, bytes]) -> bool:
     return value in values
 
 
-def wrong_ends(kinds, outcomes: dict, letters: dict[str, list[dict]], stored: dict[str, bytes]) -> list[str]:
+def wrong_ends(
+    kinds, outcomes: dict, letters: dict[str, list[dict]], stored: dict[str, bytes]
+) -> list[str]:
     """Every difference between what happened and the table."""
     wrong = []
     for kind in kinds:
         codes = tuple(letter["code"] for letter in letters.get(kind.name, []))
         if codes != kind.end.letters:
             wrong.append(f"{kind.name}: dead letters {codes}, expected {kind.end.letters}")
-        wrong += [f"{kind.name}: its dead letter has other bytes" for letter in letters.get(kind.name, []) if not kept(letter, kind, stored)]
+        wrong += [
+            f"{kind.name}: its dead letter has other bytes"
+            for letter in letters.get(kind.name, [])
+            if not kept(letter, kind, stored)
+        ]
         for identity in kind.ids:
             outcome = outcomes.get((TENANT, *identity))
             found = outcome and (outcome["status"], outcome["code"])
@@ -149,7 +192,9 @@ def poisoned(deployment, publisher, kinds) -> None:
     random.Random(SEED).shuffle(plan)
     for item in plan:
         if isinstance(item, int):
-            publisher.send(poison.Sent(poison.encode(ordinary(item)), str(item).encode()), "ordinary")
+            publisher.send(
+                poison.Sent(poison.encode(ordinary(item)), str(item).encode()), "ordinary"
+            )
         else:
             for sent in item.sent:
                 publisher.send(sent, item.name)
@@ -166,14 +211,26 @@ def poisoned(deployment, publisher, kinds) -> None:
         if done or time.monotonic() > deadline:
             break
         time.sleep(1)
-    assert {name: service.pid for name, service in deployment.services.items() if service.is_running()} == pids, "a service died"
-    panics = [line for service in deployment.services.values() for line in service.log.read_text(errors="replace").splitlines() if "panicked at" in line]
+    assert {
+        name: service.pid for name, service in deployment.services.items() if service.is_running()
+    } == pids, "a service died"
+    panics = [
+        line
+        for service in deployment.services.values()
+        for line in service.log.read_text(errors="replace").splitlines()
+        if "panicked at" in line
+    ]
     wrong = wrong_ends(kinds, outcomes, letters, deployment.store.objects("dead-letters/"))
     wrong += [f"{who} is not settled" for who in sorted(ordinary_ids - outcomes.keys())]
     assert not wrong and not panics, "\n".join([*wrong, *panics])
     deployment.assert_settled(published, repeats=sum(kind.end.repeats for kind in kinds))
-    waited = sorted((outcomes[who]["settled_at"] - outcomes[who]["submitted_at"]).total_seconds() for who in ordinary_ids)
-    print(f"{len(kinds)} kinds beside {len(waited)} ordinary documents, which waited {waited[len(waited) // 2]:.1f} s (median), {waited[-1]:.1f} s (longest)")
+    waited = sorted(
+        (outcomes[who]["settled_at"] - outcomes[who]["submitted_at"]).total_seconds()
+        for who in ordinary_ids
+    )
+    print(
+        f"{len(kinds)} kinds beside {len(waited)} ordinary documents, which waited {waited[len(waited) // 2]:.1f} s (median), {waited[-1]:.1f} s (longest)"
+    )
     assert {outcomes[who]["status"] for who in ordinary_ids} == {"answered"}
     assert waited[-1] < BOUND_SECONDS
 
@@ -184,22 +241,44 @@ def test_every_code_is_explained_to_publishers():
     assert not {code for code in codes if f"`{code}`" not in text}
 
 
-def test_every_kind_of_bad_input_ends_as_documented_on_kafka(kafka_deployment, llmock):
+def test_bad_input_ends_as_documented_on_kafka(kafka_deployment, llmock):
+    """Every kind of bad input ends as documented."""
     deployment = kafka_deployment(API, llmock=llmock, checks=PERMISSIVE)
     deployment.start("precis-router")
     deployment.start("precis-api-worker")
-    deployment.kafka.admin.create_topics([NewTopic(poison.STRANGE_TOPIC, 1, 1)])[poison.STRANGE_TOPIC].result()
+    deployment.kafka.admin.create_topics([NewTopic(poison.STRANGE_TOPIC, 1, 1)])[
+        poison.STRANGE_TOPIC
+    ].result()
     poisoned(deployment, KafkaPublisher(deployment), poison.kinds())
 
 
-def test_every_kind_of_bad_input_ends_as_documented_on_the_embedded_log(embedded_deployment, llmock):
+def test_bad_input_ends_as_documented_on_the_embedded_log(embedded_deployment, llmock):
+    """Every kind of bad input ends as documented."""
     deployment = embedded_deployment(API, llmock=llmock, checks=PERMISSIVE)
     deployment.start("precis", "up")
-    poisoned(deployment, EmbeddedPublisher(deployment), [kind for kind in poison.kinds() if not kind.kafka_only])
+    poisoned(
+        deployment,
+        EmbeddedPublisher(deployment),
+        [kind for kind in poison.kinds() if not kind.kafka_only],
+    )
 
 
-def test_texts_that_look_like_control_tokens_are_only_text_to_the_engine(embedded_deployment):
+def test_control_token_lookalikes_are_only_text(embedded_deployment):
+    """Texts that look like control tokens are only text to the engine."""
     deployment = embedded_deployment(GPU, checks=PERMISSIVE)
     deployment.start("precis", "up")
-    names = {f"text_of_{name}" for name in ("special_tokens", "one_token", "closing_tags", "template_syntax", "byte_order_mark")}
-    poisoned(deployment, EmbeddedPublisher(deployment), [kind for kind in poison.kinds() if kind.name in names])
+    names = {
+        f"text_of_{name}"
+        for name in (
+            "special_tokens",
+            "one_token",
+            "closing_tags",
+            "template_syntax",
+            "byte_order_mark",
+        )
+    }
+    poisoned(
+        deployment,
+        EmbeddedPublisher(deployment),
+        [kind for kind in poison.kinds() if kind.name in names],
+    )

@@ -2,10 +2,9 @@
 
 import time
 
+import notes
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
-
-import notes
 from deployment import API, PERMISSIVE
 from oracle import first_outcomes, settled
 
@@ -39,9 +38,16 @@ def test_a_topic_made_again_is_settled_whole(kafka_deployment, llmock, running):
     # More than were read, then fewer.
     for first, count in ((100, 80), (200, 6)):
         recreate(deployment.kafka, "documents.acme")
-        published |= deployment.publish([notes.note(number) for number in range(first, first + count)])
-        published |= deployment.publish([notes.note(number, tenant="other") for number in range(first, first + 5)], tenant="other")
-        summaries.until(settled(len(published)), f"the outcomes of {count} in the new topic", SECONDS)
+        published |= deployment.publish(
+            [notes.note(number) for number in range(first, first + count)]
+        )
+        published |= deployment.publish(
+            [notes.note(number, tenant="other") for number in range(first, first + 5)],
+            tenant="other",
+        )
+        summaries.until(
+            settled(len(published)), f"the outcomes of {count} in the new topic", SECONDS
+        )
     assert router.is_running(), router.tail()
     # Restarts of the broker raise the leader epochs of the topic; those of the next one are lower.
     for _ in range(2):

@@ -33,7 +33,10 @@ def test_of_racing_creators_exactly_one_is_first(tmp_path):
     try:
         assert status(request(server.port, "/races", 0)) == 200
         for number in range(ROUNDS):
-            racing = [request(server.port, f"/races/key-{number}", 1, "If-None-Match: *\r\n") for _ in range(CREATORS)]
+            racing = [
+                request(server.port, f"/races/key-{number}", 1, "If-None-Match: *\r\n")
+                for _ in range(CREATORS)
+            ]
             for connection in racing:
                 connection.sendall(b".")
             assert sorted(map(status, racing)) == [200] + [412] * (CREATORS - 1), f"round {number}"
@@ -41,7 +44,8 @@ def test_of_racing_creators_exactly_one_is_first(tmp_path):
         server.stop()
 
 
-def test_creators_of_one_key_take_turns_where_looking_and_writing_are_two_steps():
+def test_creators_of_one_key_take_turns():
+    """Creators of one key take turns, although looking and writing are two steps."""
     written: set[str] = set()
     everybody_looked = threading.Barrier(CREATORS)
 

@@ -6,10 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 import notes
 import processes
+import pytest
 import servers
 from embedded import EmbeddedLog
 
@@ -30,11 +29,27 @@ class Summarize:
             path.write_text(notes.text(number))
 
     def start(self, *more: str, out: bool = True) -> subprocess.Popen:
-        command = [str(processes.binary("precis")), "--state", str(self.state), "summarize", "in", "--json", *more]
+        command = [
+            str(processes.binary("precis")),
+            "--state",
+            str(self.state),
+            "summarize",
+            "in",
+            "--json",
+            *more,
+        ]
         if out:
             command += ["--out", str(self.out)]
-        return subprocess.Popen(command, cwd=self.folder, env=processes.environment(), text=True, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=servers.end_with_parent)
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=processes.environment(),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=servers.end_with_parent,
+        )
 
     def run(self, *more: str) -> list[dict]:
         """Its rows, after it has ended in time with a summary for every document."""
@@ -53,7 +68,10 @@ class Summarize:
 
     def results(self) -> dict[str, dict]:
         """The JSON files of `--out` by document."""
-        return {row["document"]: row for row in map(json.loads, (path.read_text() for path in self.out.glob("*.json")))}
+        return {
+            row["document"]: row
+            for row in map(json.loads, (path.read_text() for path in self.out.glob("*.json")))
+        }
 
     def page(self) -> str:
         return (self.out / "summaries.md").read_text()
@@ -78,15 +96,21 @@ def ended(process: subprocess.Popen) -> tuple[list[dict], str, int]:
 
 
 def assert_all_from_the_store(first: list[dict], second: list[dict]) -> None:
-    assert all(row["from_store"] for row in second), [row["document"] for row in second if not row["from_store"]]
+    assert all(row["from_store"] for row in second), [
+        row["document"] for row in second if not row["from_store"]
+    ]
     kept = ("document", "document_id", "outcome", "summary", "settled_at")
-    assert [[row[key] for key in kept] for row in first] == [[row[key] for key in kept] for row in second]
+    assert [[row[key] for key in kept] for row in first] == [
+        [row[key] for key in kept] for row in second
+    ]
 
 
 def test_a_second_run_with_flagged_documents_ends_from_the_store(tmp_path):
     summarize = Summarize(tmp_path, documents=4)
     first = summarize.run("--max-words", FLAGGED_WORDS)
-    assert "flagged" in {row["outcome"] for row in first}, "no document is flagged: nothing is shown"
+    assert "flagged" in {row["outcome"] for row in first}, (
+        "no document is flagged: nothing is shown"
+    )
     page = summarize.page()
     for _ in range(2):
         with summarize.start("--max-words", FLAGGED_WORDS) as process:
@@ -96,7 +120,8 @@ def test_a_second_run_with_flagged_documents_ends_from_the_store(tmp_path):
     assert sections(summarize.page()) == sections(page)
 
 
-def test_one_new_file_beside_settled_ones_is_all_that_is_computed(tmp_path):
+def test_only_the_new_file_is_computed(tmp_path):
+    """One new file beside settled ones is all that is computed."""
     summarize = Summarize(tmp_path, documents=2)
     first = summarize.run("--max-words", FLAGGED_WORDS)
     (tmp_path / "in" / "note-99.txt").write_text(notes.text(99))
@@ -106,7 +131,8 @@ def test_one_new_file_beside_settled_ones_is_all_that_is_computed(tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_after_an_interrupted_one_ends_and_so_does_the_next(tmp_path, how):
+def test_runs_after_an_interrupted_one_end(tmp_path, how):
+    """A run after an interrupted one ends, and so does the next."""
     summarize = Summarize(tmp_path, documents=6)
     settings = tmp_path / "settings.toml"
     # Two at a time, so that some are settled and some wait when the run is stopped.
@@ -116,7 +142,9 @@ def test_a_run_after_an_interrupted_one_ends_and_so_does_the_next(tmp_path, how)
         summarize.until("summaries", 1)
         process.send_signal(how)
         _, told, code = ended(process)
-    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 2), f"stopped too late, or badly: {code}\n{told}"
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 2), (
+        f"stopped too late, or badly: {code}\n{told}"
+    )
     second = summarize.run(*arguments)
     assert any(row["from_store"] for row in second)
     assert_all_from_the_store(second, summarize.run(*arguments))
@@ -132,7 +160,9 @@ def test_a_stopped_run_leaves_better_results_in_out(tmp_path):
         _, told, code = ended(process)
     assert code in (0, 2), told
     now = summarize.results()
-    assert {row["document"]: row["summary"] for row in first} == {name: row.get("summary") for name, row in now.items()}
+    assert {row["document"]: row["summary"] for row in first} == {
+        name: row.get("summary") for name, row in now.items()
+    }
     assert "No summary" not in summarize.page()
 
 

@@ -6,15 +6,23 @@ The provider's stand-in and these tests read one clock, the machine's monotonic 
 import threading
 import time
 
-import pytest
-
 import notes
+import pytest
 import wire
 from deployment import PERMISSIVE, Tier
 from oracle import first_outcomes, settled
 
-MID = Tier("mid", "api", share=0.5, max_sensitivity="internal", provider="openai", model="gpt-5.4-nano")
-PREMIUM = Tier("premium", "api", share=0.5, max_sensitivity="internal", provider="anthropic", model="claude-haiku-4-5")
+MID = Tier(
+    "mid", "api", share=0.5, max_sensitivity="internal", provider="openai", model="gpt-5.4-nano"
+)
+PREMIUM = Tier(
+    "premium",
+    "api",
+    share=0.5,
+    max_sensitivity="internal",
+    provider="anthropic",
+    model="claude-haiku-4-5",
+)
 # The bounds that are promised.
 OFF_SECONDS = 5
 STALE_SECONDS = 10
@@ -37,7 +45,11 @@ def slow_premium(deployment, llmock, at_once: int) -> None:
 
 def asked(llmock, path: str = "", since: float = 0.0, until: float = float("inf")) -> list[float]:
     """When the provider's requests of this path arrived, of those within a time."""
-    return sorted(request["started_at"] for request in llmock.requests() if path in request["path"] and since < request["started_at"] <= until)
+    return sorted(
+        request["started_at"]
+        for request in llmock.requests()
+        if path in request["path"] and since < request["started_at"] <= until
+    )
 
 
 class Traffic:
@@ -75,8 +87,21 @@ class Traffic:
 
 
 def actions(deployment) -> list[tuple]:
-    records = [wire.schema("audit_record").decode(record.value) for record in deployment.kafka.read("audit")]
-    return [(record["by"], record["action"], record["target"], record["before"], record["after"], record["reason"]) for record in records]
+    records = [
+        wire.schema("audit_record").decode(record.value)
+        for record in deployment.kafka.read("audit")
+    ]
+    return [
+        (
+            record["by"],
+            record["action"],
+            record["target"],
+            record["before"],
+            record["after"],
+            record["reason"],
+        )
+        for record in records
+    ]
 
 
 def watch(summaries, seconds: float) -> None:
@@ -86,7 +111,8 @@ def watch(summaries, seconds: float) -> None:
         summaries.poll()
 
 
-def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(kafka_deployment, llmock):
+def test_switch_reaches_all_in_five_seconds_without_loss(kafka_deployment, llmock):
+    """A switch reaches every instance within five seconds and loses nothing."""
     deployment = kafka_deployment(MID, PREMIUM, llmock=llmock, checks=PERMISSIVE)
     slow_premium(deployment, llmock, at_once=1)
     for service, count in (("router", 3), ("api-worker", 2)):
@@ -104,12 +130,16 @@ def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(k
         watch(summaries, OFF_SECONDS + 4)
         still_off = time.monotonic()
         last = max(asked(llmock, PREMIUM_PATH, until=still_off))
-        print(f"\ntime to off: the last request arrived {last - off:+.2f} s after the command returned, {last - begun:+.2f} s after it was given")
+        print(
+            f"\ntime to off: the last request arrived {last - off:+.2f} s after the command returned, {last - begun:+.2f} s after it was given"
+        )
         assert last - off <= OFF_SECONDS
 
         deployment.cli("tier", "enable", "premium", "--by", "ada")
         on = time.monotonic()
-        summaries.until(lambda _: asked(llmock, PREMIUM_PATH, since=on), "requests after it is on again")
+        summaries.until(
+            lambda _: asked(llmock, PREMIUM_PATH, since=on), "requests after it is on again"
+        )
 
         traffic.burst(BURST // 2)
         watch(summaries, 2)
@@ -124,12 +154,18 @@ def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(k
 
     # What it had in hand when it was switched off went elsewhere, and nothing else was refused: not by the drain either.
     refused = {who: outcome for who, outcome in found.items() if outcome["trail"]}
-    assert refused and {(trial["tier"], trial["code"]) for outcome in refused.values() for trial in outcome["trail"]} == {("premium", "tier_off")}
+    assert refused and {
+        (trial["tier"], trial["code"]) for outcome in refused.values() for trial in outcome["trail"]
+    } == {("premium", "tier_off")}
     assert {outcome["tier"] for outcome in refused.values()} == {"mid"}
-    assert all(traffic.published[who] < off + OFF_SECONDS for who in refused), "a router still sent work to it"
+    assert all(traffic.published[who] < off + OFF_SECONDS for who in refused), (
+        "a router still sent work to it"
+    )
     print(f"re-routed: {len(refused)} of {len(found)} documents")
     late = traffic.between(drained + OFF_SECONDS, end)
-    assert late and {found[who]["decision"]["chosen"] for who in late} == {"mid"}, "new work went to it after the drain"
+    assert late and {found[who]["decision"]["chosen"] for who in late} == {"mid"}, (
+        "new work went to it after the drain"
+    )
     assert {outcome["status"] for outcome in found.values()} == {"answered"}
     assert {outcome["tier"] for outcome in found.values()} == {"mid", "premium"}
     assert actions(deployment) == [
@@ -139,7 +175,8 @@ def test_a_switch_reaches_every_instance_within_five_seconds_and_loses_nothing(k
     ]
 
 
-def test_operators_who_act_at_once_each_get_their_turn_and_their_record(kafka_deployment):
+def test_operators_acting_at_once_each_get_their_record(kafka_deployment):
+    """Operators who act at once each get their turn and their record."""
     deployment = kafka_deployment(MID, PREMIUM)
     deployment.cli("topics", "apply", "--by", "ada", "--reason", "a new deployment")
     reasons = [f"reason {number}" for number in range(3)]
@@ -158,12 +195,20 @@ def test_operators_who_act_at_once_each_get_their_turn_and_their_record(kafka_de
     assert created[:3] == ("ada", "topics_created", "topics")
     assert sorted(reason for *_, reason in switched) == reasons
     assert [before for *_, before, _, _ in switched] == ["on", "off", "off"]
-    control = [wire.schema("tier_switch").decode(record.value)["reason"] for record in deployment.kafka.read("control")]
+    control = [
+        wire.schema("tier_switch").decode(record.value)["reason"]
+        for record in deployment.kafka.read("control")
+    ]
     assert control == [reason for *_, reason in switched], "they stand in the same order"
 
 
-@pytest.mark.parametrize("way, switched", [("refused", False), ("stalled", True), ("unread", False), ("unread", True)])
-def test_a_worker_cut_off_from_kafka_sends_nothing_after_ten_seconds(linked_deployment, llmock, way, switched):
+@pytest.mark.parametrize(
+    "way, switched", [("refused", False), ("stalled", True), ("unread", False), ("unread", True)]
+)
+def test_worker_cut_off_from_kafka_sends_nothing_after_10_s(
+    linked_deployment, llmock, way, switched
+):
+    """A worker cut off from Kafka sends nothing after ten seconds."""
     deployment = linked_deployment(MID, PREMIUM, llmock=llmock, checks=PERMISSIVE)
     slow_premium(deployment, llmock, at_once=2)
     deployment.start("precis-router")
@@ -177,11 +222,15 @@ def test_a_worker_cut_off_from_kafka_sends_nothing_after_ten_seconds(linked_depl
     if switched:
         deployment.cli("tier", "disable", "premium", "--reason", "provider incident")
     watch(summaries, cut + STALE_SECONDS + 8 - time.monotonic())
-    assert len(first_outcomes(summaries.records)) < len(published), "nothing was left to send: this shows nothing"
+    assert len(first_outcomes(summaries.records)) < len(published), (
+        "nothing was left to send: this shows nothing"
+    )
     healed = time.monotonic()
     after = asked(llmock, since=cut, until=healed)
     deployment.link.heal()
-    print(f"\n{way}: {len(after)} requests after the cut, the last {max(after, default=cut) - cut:.2f} s after it")
+    print(
+        f"\n{way}: {len(after)} requests after the cut, the last {max(after, default=cut) - cut:.2f} s after it"
+    )
     if way == "unread":
         assert after, "it had nothing in hand: this shows nothing"
     assert all(at - cut <= STALE_SECONDS for at in after)

@@ -17,13 +17,19 @@ def test_rejected_answers_escalate_and_restricted_ones_stay(kafka_deployment, ll
         deployment.start(f"precis-{service}")
     public = [notes.note(number, max_words=WORDS) for number in range(6)]
     unlabelled = [notes.note(number, max_words=WORDS, sensitivity=None) for number in range(6, 9)]
-    restricted = [notes.note(number, max_words=WORDS, sensitivity="restricted") for number in range(9, 12)]
+    restricted = [
+        notes.note(number, max_words=WORDS, sensitivity="restricted") for number in range(9, 12)
+    ]
     published = deployment.publish(public + unlabelled + restricted)
     deployment.kafka.follow("summaries").until(settled(12), "12 outcomes")
     found = deployment.assert_settled(published)
     for document in public:
         outcome = found["acme", document["document_id"], 0]
-        assert (outcome["status"], outcome["tier"], outcome["summary"]) == ("answered", "api", SHORT)
+        assert (outcome["status"], outcome["tier"], outcome["summary"]) == (
+            "answered",
+            "api",
+            SHORT,
+        )
         assert [trial["tier"] for trial in outcome["trail"]] == ["gpu"]
         assert set(outcome["trail"][0]["failed_checks"]) & {"truncated", "length"}
         assert outcome["cost"] > 0 and outcome["price_digest"]
@@ -34,12 +40,18 @@ def test_rejected_answers_escalate_and_restricted_ones_stay(kafka_deployment, ll
     asked = [str(request["body"]) for request in llmock.requests()]
     assert len(asked) == len(public)
     assert all(sum(document["text"] in body for body in asked) == 1 for document in public)
-    assert not any(document["text"] in body for document in unlabelled + restricted for body in asked)
+    assert not any(
+        document["text"] in body for document in unlabelled + restricted for body in asked
+    )
 
 
-def test_a_throttled_provider_is_asked_again_and_each_document_is_paid_once(kafka_deployment, llmock):
+def test_throttled_provider_is_asked_again_and_paid_once(kafka_deployment, llmock):
+    """A throttled provider is asked again, and each document is paid once."""
     deployment = kafka_deployment(API.with_share(1.0), llmock=llmock)
-    llmock.behave({"type": "fail", "status": 429, "retry_after": 1, "times": 3}, {"type": "fail", "status": 503, "times": 2})
+    llmock.behave(
+        {"type": "fail", "status": 429, "retry_after": 1, "times": 3},
+        {"type": "fail", "status": 503, "times": 2},
+    )
     deployment.start("precis-router")
     deployment.start("precis-api-worker")
     published = deployment.publish([notes.note(number) for number in range(5)])

@@ -44,7 +44,8 @@ KEPT_BYTES, KEPT_FILES = 12 * 1024, 64
 # Compiled in a hurry, since every commit waits for it: at 1 the build takes twice as long. What has a level of its own in
 # Cargo.toml has it for its other tests. A panic says where it was without debug information.
 PROFILE = ["profile.dev.debug=false", "profile.dev.package.precis-quality.opt-level=1"] + [
-    f"profile.dev.package.precis-{name}.opt-level=0" for name in ("explore", "flow", "inference", "kernels", "policy")
+    f"profile.dev.package.precis-{name}.opt-level=0"
+    for name in ("explore", "flow", "inference", "kernels", "policy")
 ]
 
 
@@ -90,21 +91,41 @@ def packages() -> list[str]:
 
 def build() -> list[Binary]:
     selected = [word for name in packages() for word in ("--package", name)]
-    command = ["cargo", "test", "--locked", "--no-run", "--lib", "--test", "suite", "--message-format=json-render-diagnostics"]
+    command = [
+        "cargo",
+        "test",
+        "--locked",
+        "--no-run",
+        "--lib",
+        "--test",
+        "suite",
+        "--message-format=json-render-diagnostics",
+    ]
     command += ["--package", "precis-fuzz", "--features", "precis-fuzz/libfuzzer", *selected]
     command += [word for setting in PROFILE for word in ("--config", setting)]
-    env = os.environ | {"CARGO_TARGET_DIR": str(TARGET), "RUSTC_WORKSPACE_WRAPPER": str(HERE / "rustc.sh")}
+    env = os.environ | {
+        "CARGO_TARGET_DIR": str(TARGET),
+        "RUSTC_WORKSPACE_WRAPPER": str(HERE / "rustc.sh"),
+    }
     env["CARGO_INCREMENTAL"] = "0"
-    done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
     if done.returncode:
         sys.exit("build failed: nothing was tried")
     binaries = []
     for line in done.stdout.splitlines():
         message = json.loads(line)
-        if message["reason"] == "compiler-artifact" and message.get("executable") and message["profile"]["test"]:
+        if (
+            message["reason"] == "compiler-artifact"
+            and message.get("executable")
+            and message["profile"]["test"]
+        ):
             folder = Path(message["manifest_path"]).parent
             if folder != HERE:
-                name = re.search(r'^name = "(.*)"$', (folder / "Cargo.toml").read_text(), re.M).group(1)
+                name = re.search(
+                    r'^name = "(.*)"$', (folder / "Cargo.toml").read_text(), re.M
+                ).group(1)
                 binaries.append(Binary(Path(message["executable"]), name, folder))
     return binaries
 
@@ -117,7 +138,9 @@ def decoders(binaries: list[Binary]) -> list[Decoder]:
         shutil.rmtree(listed, ignore_errors=True)
         listed.mkdir(parents=True)
         env = environment() | {"PRECIS_FUZZ_LIST": str(listed)}
-        done = subprocess.run([binary.path, MARK], cwd=binary.folder, env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [binary.path, MARK], cwd=binary.folder, env=env, capture_output=True, text=True
+        )
         if done.returncode:
             sys.exit(f"{binary.package} could not list its decoders:\n{done.stdout}{done.stderr}")
         for folder in sorted(listed.iterdir()):
@@ -138,25 +161,57 @@ def environment() -> dict[str, str]:
 def fuzz(decoder: Decoder, seconds: int) -> None:
     found = decoder.folder / "found"
     found.mkdir(parents=True)
-    starts = [folder for folder in (decoder.folder / "valid", CORPUS / decoder.name) if folder.is_dir()]
-    limits = [f"-max_total_time={seconds}", f"-timeout={SECONDS_AN_INPUT}", f"-rss_limit_mb={MEGABYTES}"]
+    starts = [
+        folder for folder in (decoder.folder / "valid", CORPUS / decoder.name) if folder.is_dir()
+    ]
+    limits = [
+        f"-max_total_time={seconds}",
+        f"-timeout={SECONDS_AN_INPUT}",
+        f"-rss_limit_mb={MEGABYTES}",
+    ]
     artifacts = f"-artifact_prefix={decoder.folder}/"
-    arguments = [*limits, f"-max_len={LONGEST_INPUT}", "-print_final_stats=1", artifacts, str(found), *map(str, starts)]
+    arguments = [
+        *limits,
+        f"-max_len={LONGEST_INPUT}",
+        "-print_final_stats=1",
+        artifacts,
+        str(found),
+        *map(str, starts),
+    ]
     log = decoder.folder / "log"
     with log.open("w") as out:
-        env = environment() | {"PRECIS_FUZZ": decoder.name, "PRECIS_FUZZ_LAST": str(decoder.folder / "last-input")}
+        env = environment() | {
+            "PRECIS_FUZZ": decoder.name,
+            "PRECIS_FUZZ_LAST": str(decoder.folder / "last-input"),
+        }
         # libFuzzer keeps its limits itself, but for a decoder that keeps signals from it.
-        code = wait(decoder.command(arguments), decoder.binary.folder, env, out, seconds + 5 * SECONDS_AN_INPUT)
+        code = wait(
+            decoder.command(arguments),
+            decoder.binary.folder,
+            env,
+            out,
+            seconds + 5 * SECONDS_AN_INPUT,
+        )
     read(decoder, log.read_text(errors="replace"))
     if code:
         decoder.failure = failure(decoder, code, log)
     elif decoder.edges < 10:
-        decoder.failure = f"only {decoder.edges} edges were seen: is the code compiled with counters? see {log}"
+        decoder.failure = (
+            f"only {decoder.edges} edges were seen: is the code compiled with counters? see {log}"
+        )
 
 
 def wait(command: list[str], folder: Path, env: dict[str, str], out, limit: float) -> int:
     try:
-        return subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=limit).returncode
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            timeout=limit,
+        ).returncode
     except subprocess.TimeoutExpired:
         return 124
 
@@ -171,12 +226,20 @@ def read(decoder: Decoder, log: str) -> None:
 
 
 def failure(decoder: Decoder, code: int, log: Path) -> str:
-    inputs = [path for path in decoder.folder.iterdir() if re.match(r"(crash|timeout|oom|slow-unit|leak)-", path.name)]
+    inputs = [
+        path
+        for path in decoder.folder.iterdir()
+        if re.match(r"(crash|timeout|oom|slow-unit|leak)-", path.name)
+    ]
     inputs.sort(key=lambda path: path.stat().st_mtime)
     # A stack that overflowed, or a process that was killed: libFuzzer could write nothing.
     inputs = inputs or [path for path in [decoder.folder / "last-input"] if path.exists()]
     # Without what libFuzzer says of each input that reached something new.
-    told = [line for line in log.read_text(errors="replace").splitlines() if not re.match(r"#\d+\s", line)]
+    told = [
+        line
+        for line in log.read_text(errors="replace").splitlines()
+        if not re.match(r"#\d+\s", line)
+    ]
     tail = "\n".join(line[:200] for line in told[-20:])
     if not inputs:
         return f"exit code {code} and no input was kept; see {log}\n{tail}"
@@ -196,7 +259,9 @@ def keep(decoder: Decoder) -> int:
     arguments = [*limits, f"-timeout={SECONDS_AN_INPUT}", str(merged), *sources]
     with (decoder.folder / "merge-log").open("w") as out:
         if wait(decoder.command(arguments), decoder.binary.folder, env, out, 600):
-            sys.exit(f"{decoder.name}: its inputs could not be merged; see {decoder.folder}/merge-log")
+            sys.exit(
+                f"{decoder.name}: its inputs could not be merged; see {decoder.folder}/merge-log"
+            )
     # What broke a decoder once has a name that people gave it, and stays.
     named = [path for path in kept.glob("*") if not re.fullmatch(r"[0-9a-f]{40}", path.name)]
     held = {path.read_bytes() for path in named}
@@ -217,7 +282,9 @@ def keep(decoder: Decoder) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=int, default=60, help="for each decoder")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="decoders at once")
     parser.add_argument("--only", default="", help="names of decoders, by commas")
@@ -228,8 +295,12 @@ def main() -> int:
     built = time.monotonic() - begun
     only = {name for name in arguments.only.split(",") if name}
     if unknown := only - {decoder.name for decoder in found}:
-        sys.exit(f"no decoder is called {', '.join(sorted(unknown))}; there are {', '.join(d.name for d in found)}")
-    if strays := {path.name for path in CORPUS.iterdir() if path.is_dir()} - {decoder.name for decoder in found}:
+        sys.exit(
+            f"no decoder is called {', '.join(sorted(unknown))}; there are {', '.join(d.name for d in found)}"
+        )
+    if strays := {path.name for path in CORPUS.iterdir() if path.is_dir()} - {
+        decoder.name for decoder in found
+    }:
         sys.exit(f"corpus/ holds inputs of no decoder: {', '.join(sorted(strays))}")
     chosen = [decoder for decoder in found if not only or decoder.name in only]
     lock = threading.Lock()
@@ -244,14 +315,20 @@ def main() -> int:
                 flush=True,
             )
 
-    print(f"== {len(chosen)} decoders, {arguments.seconds} s each, {arguments.jobs} at once; built in {built:.0f} s", flush=True)
+    print(
+        f"== {len(chosen)} decoders, {arguments.seconds} s each, {arguments.jobs} at once; built in {built:.0f} s",
+        flush=True,
+    )
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for done in [pool.submit(one, decoder) for decoder in chosen]:
             done.result()
     failed = [decoder for decoder in chosen if decoder.failure]
     for decoder in failed:
         print(f"\n== {decoder.name} ({decoder.binary.package}, {decoder.test}): {decoder.failure}")
-    print(f"{time.monotonic() - begun:.0f} s\n{len(chosen) - len(failed)} decoders survived, {len(failed)} failed", flush=True)
+    print(
+        f"{time.monotonic() - begun:.0f} s\n{len(chosen) - len(failed)} decoders survived, {len(failed)} failed",
+        flush=True,
+    )
     return 1 if failed or not chosen else 0
 
 

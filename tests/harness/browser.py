@@ -73,9 +73,17 @@ def texts_in_browser(pages: dict[str, str]) -> dict[str, dict[str, str]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as profile:
         browser = subprocess.Popen(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-             "--remote-debugging-port=0", f"http://127.0.0.1:{server.server_port}/"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                f"--user-data-dir={profile}",
+                "--remote-debugging-port=0",
+                f"http://127.0.0.1:{server.server_port}/",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             if not arrived.wait(BROWSER_TIMEOUT_SECONDS):
@@ -105,7 +113,9 @@ def main(folder: pathlib.Path) -> int:
         findings = {
             "missing": sorted(set(theirs) - set(mine), key=int),
             "not shown": sorted(set(mine) - set(theirs), key=int),
-            "joined": sorted(pair for pair in joined(ours) - joined(shown[name]) if not optional & set(pair)),
+            "joined": sorted(
+                pair for pair in joined(ours) - joined(shown[name]) if not optional & set(pair)
+            ),
         }
         if not findings["missing"] and not findings["not shown"] and mine != theirs:
             findings["order"] = [mine, theirs]
@@ -113,7 +123,9 @@ def main(folder: pathlib.Path) -> int:
         failures += bool(findings)
         if findings:
             print(name, findings)
-    print(f"{len(pages)} pages, {sum(len(WORD.findall(text)) for text in shown.values())} words shown, {failures} pages differ")
+    print(
+        f"{len(pages)} pages, {sum(len(WORD.findall(text)) for text in shown.values())} words shown, {failures} pages differ"
+    )
     return 1 if failures or not pages else 0
 
 

@@ -27,7 +27,9 @@ def demo(folder: Path, seconds: int) -> dict[str, dict]:
     out = folder / "out"
     env = os.environ | {"PRECIS_STATE": str(folder / "state"), "DEMO_OUT": str(out)}
     # In a group of its own: what does not end in time ends whole, make's children included.
-    with subprocess.Popen(["make", "demo"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+    with subprocess.Popen(
+        ["make", "demo"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True
+    ) as process:
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -35,17 +37,26 @@ def demo(folder: Path, seconds: int) -> dict[str, dict]:
             sys.exit(f"make demo did not end within {seconds} s")
     if code:
         sys.exit(f"make demo ended with {code}")
-    return {row["document"]: row for row in map(json.loads, (path.read_text() for path in out.glob("*.json")))}
+    return {
+        row["document"]: row
+        for row in map(json.loads, (path.read_text() for path in out.glob("*.json")))
+    }
 
 
 def differences(first: dict[str, dict], second: dict[str, dict]) -> list[str]:
     """What is wrong with the second run's results, a line each."""
     found = [] if first else ["the first run left no results"]
-    found += [f"{name}: only one of the runs has it" for name in sorted(first.keys() ^ second.keys())]
+    found += [
+        f"{name}: only one of the runs has it" for name in sorted(first.keys() ^ second.keys())
+    ]
     for name in sorted(first.keys() & second.keys()):
         if not second[name]["from_store"]:
             found.append(f"{name}: not from the store")
-        found += [f"{name}: another {key}" for key in SAME if first[name].get(key) != second[name].get(key)]
+        found += [
+            f"{name}: another {key}"
+            for key in SAME
+            if first[name].get(key) != second[name].get(key)
+        ]
     if "flagged" not in {row["outcome"] for row in first.values()}:
         found.append("no document is flagged: the demo shows less than it should")
     return found
@@ -55,7 +66,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="precis-demo-") as folder:
         first = demo(Path(folder), FIRST_SECONDS)
         found = differences(first, demo(Path(folder), SECOND_SECONDS))
-    print("\n".join(found) or f"make demo twice: {len(first)} documents, the second time all from the store, with the same text")
+    print(
+        "\n".join(found)
+        or f"make demo twice: {len(first)} documents, the second time all from the store, with the same text"
+    )
     return 1 if found else 0
 
 

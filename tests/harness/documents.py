@@ -25,23 +25,48 @@ ACLSUM = "0.1.2"
 
 # Anthology id -> file stem, authors. Only 2016 and later: those are CC BY 4.0.
 PAPERS = {
-    "P18-1159": ("paper-reading-comprehension", "Zhen Wang, Jiachen Liu, Xinyan Xiao, Yajuan Lyu, Tian Wu"),
+    "P18-1159": (
+        "paper-reading-comprehension",
+        "Zhen Wang, Jiachen Liu, Xinyan Xiao, Yajuan Lyu, Tian Wu",
+    ),
     "D16-1213": ("paper-brainbench", "Haoyan Xu, Brian Murphy, Alona Fyshe"),
-    "D17-1220": ("paper-lyric-annotation", "Lucas Sterckx, Jason Naradowsky, Bill Byrne, Thomas Demeester, Chris Develder"),
-    "N19-1221": ("paper-abusive-language", "Pushkar Mishra, Marco Del Tredici, Helen Yannakoudakis, Ekaterina Shutova"),
-    "P18-1181": ("paper-deep-speare", "Jey Han Lau, Trevor Cohn, Timothy Baldwin, Julian Brooke, Adam Hammond"),
+    "D17-1220": (
+        "paper-lyric-annotation",
+        "Lucas Sterckx, Jason Naradowsky, Bill Byrne, Thomas Demeester, Chris Develder",
+    ),
+    "N19-1221": (
+        "paper-abusive-language",
+        "Pushkar Mishra, Marco Del Tredici, Helen Yannakoudakis, Ekaterina Shutova",
+    ),
+    "P18-1181": (
+        "paper-deep-speare",
+        "Jey Han Lau, Trevor Cohn, Timothy Baldwin, Julian Brooke, Adam Hammond",
+    ),
     "P17-1143": ("paper-malware-text", "Swee Kiat Lim, Aldrian Obaja Muis, Wei Lu, Chen Hui Ong"),
-    "2021.naacl-main.73": ("paper-clinical-notes", "Eric Lehman, Sarthak Jain, Karl Pichotta, Yoav Goldberg, Byron C. Wallace"),
+    "2021.naacl-main.73": (
+        "paper-clinical-notes",
+        "Eric Lehman, Sarthak Jain, Karl Pichotta, Yoav Goldberg, Byron C. Wallace",
+    ),
     "D19-1240": ("paper-text-anonymization", "Ahmadreza Mosallanezhad, Ghazaleh Beigi, Huan Liu"),
-    "D17-1323": ("paper-men-also-like-shopping", "Jieyu Zhao, Tianlu Wang, Mark Yatskar, Vicente Ordonez, Kai-Wei Chang"),
-    "E17-1004": ("paper-tor-illegal-activities", "Mhd Wesam Al Nabki, Eduardo Fidalgo, Enrique Alegre, Ivan de Paz"),
+    "D17-1323": (
+        "paper-men-also-like-shopping",
+        "Jieyu Zhao, Tianlu Wang, Mark Yatskar, Vicente Ordonez, Kai-Wei Chang",
+    ),
+    "E17-1004": (
+        "paper-tor-illegal-activities",
+        "Mhd Wesam Al Nabki, Eduardo Fidalgo, Enrique Alegre, Ivan de Paz",
+    ),
     "2022.acl-long.286": ("paper-compositionality", "Verna Dankers, Elia Bruni"),
     "2022.naacl-main.215": ("paper-ppl-mcts", "Antoine Chaffin, Vincent Claveau, Ewa Kijak"),
 }
 
 GPL2_PLUS = "GPL-2.0-or-later"
-HANDBOOK = ("debian-handbook", "11.20220922", "CC-BY-SA-3.0",
-            "Raphaël Hertzog, Roland Mas, Freexian SARL and translators (also offered under GPL-2.0-or-later)")
+HANDBOOK = (
+    "debian-handbook",
+    "11.20220922",
+    "CC-BY-SA-3.0",
+    "Raphaël Hertzog, Roland Mas, Freexian SARL and translators (also offered under GPL-2.0-or-later)",
+)
 FAQ_AUTHORS = "Software in the Public Interest, 1996-2003; Debian FAQ authors and translators"
 
 
@@ -61,58 +86,175 @@ class Page:
 
 HB = "usr/share/doc/debian-handbook/html"
 PAGES = [
-    Page("handbook-why-debian.md", HANDBOOK[0], HANDBOOK[1], f"{HB}/en-US/sect.why-debian.html",
-         "The Debian Administrator's Handbook: Why Debian?", HANDBOOK[2], HANDBOOK[3]),
-    Page("handbook-compromised-machine.txt", HANDBOOK[0], HANDBOOK[1],
-         f"{HB}/en-US/sect.dealing-with-compromised-machine.html",
-         "The Debian Administrator's Handbook: Dealing with a Compromised Machine", HANDBOOK[2], HANDBOOK[3]),
-    Page("faq-package-basics.html", "debian-faq", "11.1", "usr/share/doc/debian/FAQ/pkg-basics.en.html",
-         "The Debian GNU/Linux FAQ: Basics of the Debian package management system", "Debian-FAQ", FAQ_AUTHORS),
-    Page("policy-archive.txt", "debian-policy", "4.6.2.0",
-         "usr/share/doc/debian-policy/policy.html/_sources/ch-archive.rst.txt",
-         "Debian Policy Manual: The Debian Archive", GPL2_PLUS,
-         "Ian Jackson, Christian Schwarz and many other Debian contributors, 1996-2018"),
-    Page("developers-reference-duties.txt", "developers-reference", "12.18",
-         "usr/share/developers-reference/_sources/developer-duties.rst.txt",
-         "Debian Developer's Reference: Debian Developer's Duties", GPL2_PLUS,
-         "Developer's Reference Team, 1997-2023"),
-    Page("social-contract.txt", "doc-debian", "11.3+nmu1", "usr/share/doc/debian/social-contract.txt.gz",
-         "Debian Social Contract, version 1.2", "OPL-1.0",
-         "Copyright 1997-2004 Software in the Public Interest, Inc.; whole and unchanged"),
-    Page("bug-reporting.txt", "doc-debian", "11.3+nmu1", "usr/share/doc/debian/bug-reporting.txt.gz",
-         "How to report a bug in Debian", "GPL-2.0-or-later",
-         "Darren O. Benham, Ian Jackson, nCipher Corporation Ltd, Steven Brenner, 1994-1999 (\"available under the GPL\")"),
-    Page("guide-for-maintainers-preface.txt", "debmake-doc", "1.17-7",
-         "usr/share/doc/debmake-doc/html/pr01.en.html",
-         "Guide for Debian Maintainers: Preface", "MIT", "Osamu Aoki, 2015; Stéphane Blondon, 2015"),
-    Page("licence-gpl-2.txt", "base-files", "12.4+deb12u15", "usr/share/common-licenses/GPL-2",
-         "GNU General Public License, version 2", "verbatim-licence",
-         "Free Software Foundation, Inc., 1989, 1991; verbatim copies permitted by its own notice"),
-    Page("licence-lgpl-3.txt", "base-files", "12.4+deb12u15", "usr/share/common-licenses/LGPL-3",
-         "GNU Lesser General Public License, version 3", "verbatim-licence",
-         "Free Software Foundation, Inc., 2007; verbatim copies permitted by its own notice"),
-    Page("licence-gfdl-1.2.txt", "base-files", "12.4+deb12u15", "usr/share/common-licenses/GFDL-1.2",
-         "GNU Free Documentation License, version 1.2", "verbatim-licence",
-         "Free Software Foundation, Inc., 2000, 2001, 2002; verbatim copies permitted by its own notice"),
-    Page("fr-cahier-quotas.txt", HANDBOOK[0], HANDBOOK[1], f"{HB}/fr-FR/sect.quotas.html",
-         "Le cahier de l'administrateur Debian : Les quotas", HANDBOOK[2], HANDBOOK[3], "fr"),
-    Page("fr-cahier-sauvegarde.html", HANDBOOK[0], HANDBOOK[1], f"{HB}/fr-FR/sect.backup.html",
-         "Le cahier de l'administrateur Debian : Sauvegarde", HANDBOOK[2], HANDBOOK[3], "fr"),
-    Page("fr-cahier-gnu-linux.md", HANDBOOK[0], HANDBOOK[1], f"{HB}/fr-FR/sect.why-gnu-linux.html",
-         "Le cahier de l'administrateur Debian : Pourquoi GNU/Linux ?", HANDBOOK[2], HANDBOOK[3], "fr"),
-    Page("fr-cahier-etude-de-cas.txt", HANDBOOK[0], HANDBOOK[1], f"{HB}/fr-FR/existing-setup.html",
-         "Le cahier de l'administrateur Debian : Prise en compte de l'existant et migration", HANDBOOK[2], HANDBOOK[3], "fr"),
-    Page("fr-faq-redistribution.txt", "debian-faq-fr", "11.1",
-         "usr/share/doc/debian/FAQ/fr/redistributing.fr.html",
-         "FAQ Debian : Distribuer Debian GNU/Linux dans un produit commercial", "Debian-FAQ", FAQ_AUTHORS, "fr"),
-    Page("fr-histoire-introduction.txt", "debian-history", "2.28",
-         "usr/share/doc/debian-history/docs/intro.fr.html",
-         "Bref historique de Debian : Introduction", GPL2_PLUS,
-         "Bdale Garbee, 1999-2004; Debian Documentation Team, 1999-2019", "fr"),
-    Page("fr-reference-nouveau-responsable.txt", "developers-reference-fr", "12.18",
-         "usr/share/developers-reference/fr/new-maintainer.html",
-         "Guide de référence du développeur Debian : Candidater pour devenir membre du projet", GPL2_PLUS,
-         "Developer's Reference Team and translators, 1997-2023", "fr"),
+    Page(
+        "handbook-why-debian.md",
+        HANDBOOK[0],
+        HANDBOOK[1],
+        f"{HB}/en-US/sect.why-debian.html",
+        "The Debian Administrator's Handbook: Why Debian?",
+        HANDBOOK[2],
+        HANDBOOK[3],
+    ),
+    Page(
+        "handbook-compromised-machine.txt",
+        HANDBOOK[0],
+        HANDBOOK[1],
+        f"{HB}/en-US/sect.dealing-with-compromised-machine.html",
+        "The Debian Administrator's Handbook: Dealing with a Compromised Machine",
+        HANDBOOK[2],
+        HANDBOOK[3],
+    ),
+    Page(
+        "faq-package-basics.html",
+        "debian-faq",
+        "11.1",
+        "usr/share/doc/debian/FAQ/pkg-basics.en.html",
+        "The Debian GNU/Linux FAQ: Basics of the Debian package management system",
+        "Debian-FAQ",
+        FAQ_AUTHORS,
+    ),
+    Page(
+        "policy-archive.txt",
+        "debian-policy",
+        "4.6.2.0",
+        "usr/share/doc/debian-policy/policy.html/_sources/ch-archive.rst.txt",
+        "Debian Policy Manual: The Debian Archive",
+        GPL2_PLUS,
+        "Ian Jackson, Christian Schwarz and many other Debian contributors, 1996-2018",
+    ),
+    Page(
+        "developers-reference-duties.txt",
+        "developers-reference",
+        "12.18",
+        "usr/share/developers-reference/_sources/developer-duties.rst.txt",
+        "Debian Developer's Reference: Debian Developer's Duties",
+        GPL2_PLUS,
+        "Developer's Reference Team, 1997-2023",
+    ),
+    Page(
+        "social-contract.txt",
+        "doc-debian",
+        "11.3+nmu1",
+        "usr/share/doc/debian/social-contract.txt.gz",
+        "Debian Social Contract, version 1.2",
+        "OPL-1.0",
+        "Copyright 1997-2004 Software in the Public Interest, Inc.; whole and unchanged",
+    ),
+    Page(
+        "bug-reporting.txt",
+        "doc-debian",
+        "11.3+nmu1",
+        "usr/share/doc/debian/bug-reporting.txt.gz",
+        "How to report a bug in Debian",
+        "GPL-2.0-or-later",
+        'Darren O. Benham, Ian Jackson, nCipher Corporation Ltd, Steven Brenner, 1994-1999 ("available under the GPL")',
+    ),
+    Page(
+        "guide-for-maintainers-preface.txt",
+        "debmake-doc",
+        "1.17-7",
+        "usr/share/doc/debmake-doc/html/pr01.en.html",
+        "Guide for Debian Maintainers: Preface",
+        "MIT",
+        "Osamu Aoki, 2015; Stéphane Blondon, 2015",
+    ),
+    Page(
+        "licence-gpl-2.txt",
+        "base-files",
+        "12.4+deb12u15",
+        "usr/share/common-licenses/GPL-2",
+        "GNU General Public License, version 2",
+        "verbatim-licence",
+        "Free Software Foundation, Inc., 1989, 1991; verbatim copies permitted by its own notice",
+    ),
+    Page(
+        "licence-lgpl-3.txt",
+        "base-files",
+        "12.4+deb12u15",
+        "usr/share/common-licenses/LGPL-3",
+        "GNU Lesser General Public License, version 3",
+        "verbatim-licence",
+        "Free Software Foundation, Inc., 2007; verbatim copies permitted by its own notice",
+    ),
+    Page(
+        "licence-gfdl-1.2.txt",
+        "base-files",
+        "12.4+deb12u15",
+        "usr/share/common-licenses/GFDL-1.2",
+        "GNU Free Documentation License, version 1.2",
+        "verbatim-licence",
+        "Free Software Foundation, Inc., 2000, 2001, 2002; verbatim copies permitted by its own notice",
+    ),
+    Page(
+        "fr-cahier-quotas.txt",
+        HANDBOOK[0],
+        HANDBOOK[1],
+        f"{HB}/fr-FR/sect.quotas.html",
+        "Le cahier de l'administrateur Debian : Les quotas",
+        HANDBOOK[2],
+        HANDBOOK[3],
+        "fr",
+    ),
+    Page(
+        "fr-cahier-sauvegarde.html",
+        HANDBOOK[0],
+        HANDBOOK[1],
+        f"{HB}/fr-FR/sect.backup.html",
+        "Le cahier de l'administrateur Debian : Sauvegarde",
+        HANDBOOK[2],
+        HANDBOOK[3],
+        "fr",
+    ),
+    Page(
+        "fr-cahier-gnu-linux.md",
+        HANDBOOK[0],
+        HANDBOOK[1],
+        f"{HB}/fr-FR/sect.why-gnu-linux.html",
+        "Le cahier de l'administrateur Debian : Pourquoi GNU/Linux ?",
+        HANDBOOK[2],
+        HANDBOOK[3],
+        "fr",
+    ),
+    Page(
+        "fr-cahier-etude-de-cas.txt",
+        HANDBOOK[0],
+        HANDBOOK[1],
+        f"{HB}/fr-FR/existing-setup.html",
+        "Le cahier de l'administrateur Debian : Prise en compte de l'existant et migration",
+        HANDBOOK[2],
+        HANDBOOK[3],
+        "fr",
+    ),
+    Page(
+        "fr-faq-redistribution.txt",
+        "debian-faq-fr",
+        "11.1",
+        "usr/share/doc/debian/FAQ/fr/redistributing.fr.html",
+        "FAQ Debian : Distribuer Debian GNU/Linux dans un produit commercial",
+        "Debian-FAQ",
+        FAQ_AUTHORS,
+        "fr",
+    ),
+    Page(
+        "fr-histoire-introduction.txt",
+        "debian-history",
+        "2.28",
+        "usr/share/doc/debian-history/docs/intro.fr.html",
+        "Bref historique de Debian : Introduction",
+        GPL2_PLUS,
+        "Bdale Garbee, 1999-2004; Debian Documentation Team, 1999-2019",
+        "fr",
+    ),
+    Page(
+        "fr-reference-nouveau-responsable.txt",
+        "developers-reference-fr",
+        "12.18",
+        "usr/share/developers-reference/fr/new-maintainer.html",
+        "Guide de référence du développeur Debian : Candidater pour devenir membre du projet",
+        GPL2_PLUS,
+        "Developer's Reference Team and translators, 1997-2023",
+        "fr",
+    ),
 ]
 
 
@@ -120,11 +262,39 @@ class Extract(HTMLParser):
     """The body text of a manual's page: headings, paragraphs, list items and listings; no navigation."""
 
     SKIP_TAGS = {"head", "script", "style", "nav"}
-    SKIP_CLASSES = {"navheader", "navfooter", "docnav", "toc", "related", "sphinxsidebar", "footer", "headerlink"}
+    SKIP_CLASSES = {
+        "navheader",
+        "navfooter",
+        "docnav",
+        "toc",
+        "related",
+        "sphinxsidebar",
+        "footer",
+        "headerlink",
+    }
     SKIP_IDS = {"banner", "title"}
     VOID = {"br", "hr", "img", "meta", "link", "input", "col"}
-    BLOCKS = {"p", "div", "li", "dt", "dd", "tr", "table", "ul", "ol", "dl", "section", "pre", "hr",
-              "h1", "h2", "h3", "h4", "h5", "h6"}
+    BLOCKS = {
+        "p",
+        "div",
+        "li",
+        "dt",
+        "dd",
+        "tr",
+        "table",
+        "ul",
+        "ol",
+        "dl",
+        "section",
+        "pre",
+        "hr",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+    }
 
     def __init__(self, markdown: bool):
         super().__init__(convert_charrefs=True)
@@ -141,7 +311,9 @@ class Extract(HTMLParser):
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         classes = set((attrs.get("class") or "").split())
-        skip = tag in self.SKIP_TAGS or classes & self.SKIP_CLASSES or attrs.get("id") in self.SKIP_IDS
+        skip = (
+            tag in self.SKIP_TAGS or classes & self.SKIP_CLASSES or attrs.get("id") in self.SKIP_IDS
+        )
         if tag in self.BLOCKS:
             self.flush()
             if tag[0] == "h" and tag[1:].isdigit():
@@ -197,12 +369,25 @@ def paper(record: dict) -> str:
     for section, sentences in record["sentences"].items():
         parts.append(section.capitalize())
         cleaned = [sentence(s) for s in sentences]
-        parts += [" ".join(cleaned[i:i + 6]) for i in range(0, len(cleaned), 6)]
+        parts += [" ".join(cleaned[i : i + 6]) for i in range(0, len(cleaned), 6)]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def papers(work: Path) -> list[tuple]:
-    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", work, f"aclsum=={ACLSUM}"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "-d",
+            work,
+            f"aclsum=={ACLSUM}",
+        ],
+        check=True,
+    )
     archive = zipfile.ZipFile(next(work.glob("aclsum-*.whl")))
     records = {}
     for split in ("train", "val", "test"):
@@ -214,14 +399,27 @@ def papers(work: Path) -> list[tuple]:
         text = paper(records[identifier])
         (HERE / f"{stem}.txt").write_text(text, encoding="utf-8")
         title = records[identifier]["title"].strip(" *")
-        rows.append((f"{stem}.txt", len(text.split()), "en", f"{title} (ACL Anthology {identifier})",
-                     f"PyPI aclsum {ACLSUM}", "CC-BY-4.0", authors))
+        rows.append(
+            (
+                f"{stem}.txt",
+                len(text.split()),
+                "en",
+                f"{title} (ACL Anthology {identifier})",
+                f"PyPI aclsum {ACLSUM}",
+                "CC-BY-4.0",
+                authors,
+            )
+        )
     return rows
 
 
 def pages(work: Path) -> list[tuple]:
     for package, version in sorted({(p.package, p.version) for p in PAGES}):
-        subprocess.run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", f"{package}={version}"], cwd=work, check=True)
+        subprocess.run(
+            ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", f"{package}={version}"],
+            cwd=work,
+            check=True,
+        )
         target = work / package
         target.mkdir()
         deb = next(work.glob(f"{package}_*.deb"))
@@ -238,8 +436,17 @@ def pages(work: Path) -> list[tuple]:
         else:
             plain = shipped = text
         (HERE / page.file).write_text(shipped, encoding="utf-8")
-        rows.append((page.file, len(plain.split()), page.language, page.title,
-                     f"Debian {page.package} {page.version}, `{page.member}`", page.licence, page.attribution))
+        rows.append(
+            (
+                page.file,
+                len(plain.split()),
+                page.language,
+                page.title,
+                f"Debian {page.package} {page.version}, `{page.member}`",
+                page.licence,
+                page.attribution,
+            )
+        )
     return rows
 
 
@@ -276,10 +483,14 @@ the table; the licence of Précis itself (Apache-2.0) covers none of them. The w
 
 
 def notice(work: Path, package: str, start: str, end: str) -> str:
-    lines = (work / package / f"usr/share/doc/{package}/copyright").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (work / package / f"usr/share/doc/{package}/copyright")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     first = next(i for i, line in enumerate(lines) if start in line)
     last = next(i for i, line in enumerate(lines) if i >= first and end in line)
-    return "\n".join(lines[first:last + 1]) + "\n"
+    return "\n".join(lines[first : last + 1]) + "\n"
 
 
 def main() -> None:
@@ -289,15 +500,30 @@ def main() -> None:
         licences = ROOT / "LICENSES"
         licences.mkdir(exist_ok=True)
         (licences / "debian-faq.txt").write_text(
-            notice(work, "debian-faq", "Copyright (C) 1996-2003", "in the original English."), encoding="utf-8")
+            notice(work, "debian-faq", "Copyright (C) 1996-2003", "in the original English."),
+            encoding="utf-8",
+        )
         (licences / "debmake-doc.txt").write_text(
-            notice(work, "debmake-doc", "Copyright: 2015 Osamu", "SOFTWARE OR THE USE OR OTHER DEALINGS"), encoding="utf-8")
+            notice(
+                work,
+                "debmake-doc",
+                "Copyright: 2015 Osamu",
+                "SOFTWARE OR THE USE OR OTHER DEALINGS",
+            ),
+            encoding="utf-8",
+        )
     header = ("File", "Words", "Language", "Title", "Source", "Licence", "Authors or holders")
     lines = [header, tuple("---" for _ in header), *rows]
     table = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-    (ROOT / "tests" / "DOCUMENTS.md").write_text(NOTES.format(
-        table=table, count=len(rows), french=sum(row[2] == "fr" for row in rows), words=sum(row[1] for row in rows)),
-        encoding="utf-8")
+    (ROOT / "tests" / "DOCUMENTS.md").write_text(
+        NOTES.format(
+            table=table,
+            count=len(rows),
+            french=sum(row[2] == "fr" for row in rows),
+            words=sum(row[1] for row in rows),
+        ),
+        encoding="utf-8",
+    )
     outside = [row[:2] for row in rows if not 300 <= row[1] <= 4000]
     if outside:
         sys.exit(f"outside 300 to 4,000 words: {outside}")

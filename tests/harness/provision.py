@@ -27,8 +27,18 @@ def kafka_jars() -> Path:
     pom = TESTS / "harness" / "kafka" / "pom.xml"
 
     def fetch(target: Path) -> None:
-        run(["mvn", "--batch-mode", "--quiet", "--file", str(pom), "dependency:copy-dependencies",
-             "-DincludeScope=runtime", f"-DoutputDirectory={target}"])
+        run(
+            [
+                "mvn",
+                "--batch-mode",
+                "--quiet",
+                "--file",
+                str(pom),
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                f"-DoutputDirectory={target}",
+            ]
+        )
 
     return made_once(CACHE / f"kafka-{digest(pom.read_bytes())}", fetch)
 
@@ -45,8 +55,18 @@ def python_environment() -> Path:
 
     def build(target: Path) -> None:
         run([interpreter, "-m", "venv", str(target)])
-        run([str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-             "--requirement", str(requirements)])
+        run(
+            [
+                str(target / "bin" / "python"),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--requirement",
+                str(requirements),
+            ]
+        )
         # The scripts of an environment name its path, and this one is about to be renamed.
         for script in (target / "bin").iterdir():
             if script.is_file() and not script.is_symlink():

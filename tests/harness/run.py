@@ -36,7 +36,9 @@ class Totals:
     skipped: int = 0
 
     def __add__(self, other: "Totals") -> "Totals":
-        return Totals(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Totals(
+            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+        )
 
 
 def say(text: str) -> None:
@@ -46,7 +48,10 @@ def say(text: str) -> None:
 def build(env: dict[str, str]) -> None:
     """Everything the suites run, before any server waits for it."""
     say("build")
-    for command in (["cargo", "build", "--workspace", "--bins"], ["cargo", "test", "--workspace", "--no-run"]):
+    for command in (
+        ["cargo", "build", "--workspace", "--bins"],
+        ["cargo", "test", "--workspace", "--no-run"],
+    ):
         if servers.run_and_wait(command, env, cwd=ROOT):
             print("\nbuild failed: no test ran\n0 passed, 1 failed", flush=True)
             sys.exit(1)
@@ -60,7 +65,11 @@ def pull_model(env: dict[str, str]) -> None:
 
 def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
     say("unit and contract tests")
-    return cargo_tests(["--workspace", "--no-fail-fast", "--", "--include-ignored", *extra], list(servers.KINDS), env)
+    return cargo_tests(
+        ["--workspace", "--no-fail-fast", "--", "--include-ignored", *extra],
+        list(servers.KINDS),
+        env,
+    )
 
 
 def protocol_tests(env: dict[str, str], extra: list[str]) -> Totals:
@@ -77,7 +86,9 @@ def cargo_tests(arguments: list[str], kinds: list[str], env: dict[str, str]) -> 
     try:
         with servers.running(kinds) as started:
             env = env | servers.environment(started)
-            with servers.child(command, env, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+            with servers.child(
+                command, env, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace"
+            ) as process:
                 for line in process.stdout:
                     print(line, end="", flush=True)
                     if found := CARGO_RESULT.match(line):
@@ -93,14 +104,28 @@ def end_to_end_tests(env: dict[str, str], extra: list[str]) -> Totals:
     python = provision.python_environment() / "bin" / "python"
     with tempfile.TemporaryDirectory(prefix="precis-report-") as folder:
         report = Path(folder) / "report.xml"
-        command = [str(python), "-m", "pytest", "tests/e2e", "tests/chaos", "loadtest", f"--junit-xml={report}", *extra]
+        command = [
+            str(python),
+            "-m",
+            "pytest",
+            "tests/e2e",
+            "tests/chaos",
+            "loadtest",
+            f"--junit-xml={report}",
+            *extra,
+        ]
         code = servers.run_and_wait(command, env, cwd=ROOT)
         totals = Totals()
         if report.exists():
             for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-                count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
+                count = {
+                    key: int(suite.get(key, 0))
+                    for key in ("tests", "failures", "errors", "skipped")
+                }
                 failed = count["failures"] + count["errors"]
-                totals += Totals(count["tests"] - failed - count["skipped"], failed, count["skipped"])
+                totals += Totals(
+                    count["tests"] - failed - count["skipped"], failed, count["skipped"]
+                )
     return ended(code, totals)
 
 
@@ -113,7 +138,9 @@ SUITES = {"rust": rust_tests, "protocol": protocol_tests, "e2e": end_to_end_test
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", choices=SUITES, help="run one suite")
     parser.add_argument("extra", nargs="*", help="arguments for the test runners, after --")
     arguments = parser.parse_args()
@@ -128,7 +155,9 @@ def main() -> int:
         seconds[name] = time.monotonic() - begun
     say("totals")
     for name, totals in results.items():
-        print(f"{name}: {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped, {seconds[name]:.0f} s")
+        print(
+            f"{name}: {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped, {seconds[name]:.0f} s"
+        )
     total = sum(results.values(), Totals())
     if total.skipped:
         print(f"{total.skipped} skipped: a run with skipped tests is not a green run")

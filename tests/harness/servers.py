@@ -89,12 +89,20 @@ class Server:
         with self.log.open("ab") as log:
             self.started_at = log.tell()
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=end_with_parent, env={k: v for k, v in os.environ.items() if not k.startswith("PRECIS_")})
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+                env={k: v for k, v in os.environ.items() if not k.startswith("PRECIS_")},
+            )
         deadline = time.monotonic() + READY_SECONDS
         while not self.ready():
             if self.process.poll() is not None:
-                raise ServerFailed(f"{self.name} ended with {self.process.returncode}\n{self.tail()}")
+                raise ServerFailed(
+                    f"{self.name} ended with {self.process.returncode}\n{self.tail()}"
+                )
             if time.monotonic() > deadline:
                 raise ServerFailed(f"{self.name} not ready after {READY_SECONDS} s\n{self.tail()}")
             time.sleep(0.1)
@@ -149,42 +157,57 @@ class Kafka(Server):
         data = self.folder / "data"
         shutil.rmtree(data, ignore_errors=True)
         self.config = self.folder / "server.properties"
-        self.config.write_text("\n".join([
-            "process.roles=broker,controller",
-            "node.id=1",
-            f"controller.quorum.voters=1@{LOOPBACK}:{self.controller_port}",
-            f"listeners=PLAINTEXT://{LOOPBACK}:{self.port}{proxied},CONTROLLER://{LOOPBACK}:{self.controller_port}",
-            f"advertised.listeners=PLAINTEXT://{LOOPBACK}:{self.port}{advertised}",
-            "controller.listener.names=CONTROLLER",
-            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
-            "inter.broker.listener.name=PLAINTEXT",
-            f"log.dirs={data}",
-            "offsets.topic.replication.factor=1",
-            "offsets.topic.num.partitions=4",
-            "transaction.state.log.replication.factor=1",
-            "transaction.state.log.min.isr=1",
-            "transaction.state.log.num.partitions=4",
-            "share.coordinator.state.topic.replication.factor=1",
-            "share.coordinator.state.topic.min.isr=1",
-            "auto.create.topics.enable=false",
-            # Tests wait for what these delay; production keeps Kafka's defaults.
-            "group.initial.rebalance.delay.ms=0",
-            # What members of the older group protocol ask for themselves.
-            "group.consumer.min.session.timeout.ms=6000",
-            "group.consumer.session.timeout.ms=6000",
-            "group.consumer.min.heartbeat.interval.ms=1000",
-            "group.consumer.heartbeat.interval.ms=1000",
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
-            # A killed broker may come back when its last session is over.
-            "broker.session.timeout.ms=3000",
-            "broker.heartbeat.interval.ms=500",
-        ]) + "\n")
+        self.config.write_text(
+            "\n".join(
+                [
+                    "process.roles=broker,controller",
+                    "node.id=1",
+                    f"controller.quorum.voters=1@{LOOPBACK}:{self.controller_port}",
+                    f"listeners=PLAINTEXT://{LOOPBACK}:{self.port}{proxied},CONTROLLER://{LOOPBACK}:{self.controller_port}",
+                    f"advertised.listeners=PLAINTEXT://{LOOPBACK}:{self.port}{advertised}",
+                    "controller.listener.names=CONTROLLER",
+                    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
+                    "inter.broker.listener.name=PLAINTEXT",
+                    f"log.dirs={data}",
+                    "offsets.topic.replication.factor=1",
+                    "offsets.topic.num.partitions=4",
+                    "transaction.state.log.replication.factor=1",
+                    "transaction.state.log.min.isr=1",
+                    "transaction.state.log.num.partitions=4",
+                    "share.coordinator.state.topic.replication.factor=1",
+                    "share.coordinator.state.topic.min.isr=1",
+                    "auto.create.topics.enable=false",
+                    # Tests wait for what these delay; production keeps Kafka's defaults.
+                    "group.initial.rebalance.delay.ms=0",
+                    # What members of the older group protocol ask for themselves.
+                    "group.consumer.min.session.timeout.ms=6000",
+                    "group.consumer.session.timeout.ms=6000",
+                    "group.consumer.min.heartbeat.interval.ms=1000",
+                    "group.consumer.heartbeat.interval.ms=1000",
+                    "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000",
+                    # A killed broker may come back when its last session is over.
+                    "broker.session.timeout.ms=3000",
+                    "broker.heartbeat.interval.ms=500",
+                ]
+            )
+            + "\n"
+        )
         with self.log.open("ab") as log:
             self.started_at = log.tell()
             cluster = self.java("-cp", self.classpath(), "kafka.tools.StorageTool", "random-uuid")
-            uuid = subprocess.run(cluster, check=True, stdout=subprocess.PIPE, stderr=log, text=True).stdout.split()[-1]
-            format_ = self.java("-cp", self.classpath(), "kafka.tools.StorageTool", "format",
-                                "-t", uuid, "-c", str(self.config))
+            uuid = subprocess.run(
+                cluster, check=True, stdout=subprocess.PIPE, stderr=log, text=True
+            ).stdout.split()[-1]
+            format_ = self.java(
+                "-cp",
+                self.classpath(),
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                uuid,
+                "-c",
+                str(self.config),
+            )
             if subprocess.run(format_, stdout=log, stderr=log, check=False).returncode:
                 raise ServerFailed(f"kafka: storage not formatted\n{self.tail()}")
 
@@ -196,8 +219,16 @@ class Kafka(Server):
         return ["java", *arguments]
 
     def command(self) -> list[str]:
-        return self.java("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-                         "-cp", self.classpath(), "kafka.Kafka", str(self.config))
+        return self.java(
+            "-Xms256m",
+            "-Xmx768m",
+            "-XX:+UseSerialGC",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-cp",
+            self.classpath(),
+            "kafka.Kafka",
+            str(self.config),
+        )
 
     def ready(self) -> bool:
         # The log line comes last, once the broker is registered and unfenced; the request proves the protocol.
@@ -233,7 +264,9 @@ class HttpServer(Server):
 
     def ready(self) -> bool:
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.url + self.health, timeout=5):
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                self.url + self.health, timeout=5
+            ):
                 return True
         except urllib.error.HTTPError:
             return True
@@ -262,7 +295,16 @@ class LlMock(HttpServer):
     health = "/health"
 
     def command(self) -> list[str]:
-        return [self.script("llmock"), "serve", "--host", LOOPBACK, "--port", str(self.port), "--log-level", "warning"]
+        return [
+            self.script("llmock"),
+            "serve",
+            "--host",
+            LOOPBACK,
+            "--port",
+            str(self.port),
+            "--log-level",
+            "warning",
+        ]
 
     def environment(self) -> dict[str, str]:
         return {"PRECIS_TEST_LLMOCK": self.url}
@@ -293,8 +335,13 @@ def environment(servers: dict[str, Server]) -> dict[str, str]:
         env |= server.environment()
     env.setdefault("PRECIS_MODELS_DIR", str(provision.CACHE / "models"))
     # Any credentials do for moto, but the SDKs want some, and must not ask a cloud's metadata service for them.
-    env |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    env |= {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     env.pop("AWS_PROFILE", None)
     bypass = [part for part in (env.get("NO_PROXY"), LOOPBACK, "localhost") if part]
     env["NO_PROXY"] = env["no_proxy"] = ",".join(bypass)
@@ -303,6 +350,7 @@ def environment(servers: dict[str, Server]) -> dict[str, str]:
 
 def terminate_on_signals() -> None:
     """Turns SIGTERM and SIGHUP into the exception that unwinds `running`, as Ctrl-C already does."""
+
     def leave(number, _frame):
         sys.exit(128 + number)
 
@@ -333,8 +381,14 @@ def run_and_wait(command: list[str], env: dict[str, str], **options) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(KINDS), help="comma-separated servers to start (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only",
+        default=",".join(KINDS),
+        help="comma-separated servers to start (default: %(default)s)",
+    )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, after --")
     arguments = parser.parse_args()
     names = arguments.only.split(",")

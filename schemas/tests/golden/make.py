@@ -5,8 +5,8 @@ The values are those of tests/suite/samples.rs; the test suite holds the two aga
 """
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 HERE = Path(__file__).parent
 AVRO = HERE.parent.parent / "avro"
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AT = EPOCH + timedelta(milliseconds=1_764_000_000_123)
 
 
@@ -26,13 +26,22 @@ def later(milliseconds):
 ORIGIN = {"topic": "documents.acme", "partition": 7, "offset": 9_876_543_210}
 BODY = {"key": "bodies/acme/b1", "sha256": "00ff", "size_bytes": 3_000_000_000}
 TRIAL = {
-    "tier": "gpu", "result": "refused", "code": "switched_off", "answer_key": "cache/acme/a1",
-    "failed_checks": ["unsupported_numbers", "language"], "policy_digest": "p1", "at": AT,
+    "tier": "gpu",
+    "result": "refused",
+    "code": "switched_off",
+    "answer_key": "cache/acme/a1",
+    "failed_checks": ["unsupported_numbers", "language"],
+    "policy_digest": "p1",
+    "at": AT,
 }
 BARE_DECISION = {"score": 0.8125, "chosen": "gpu", "reason": "score", "policy_digest": "p1"}
 DECISION = BARE_DECISION | {
-    "eligible": ["gpu", "api"], "excluded": [{"tier": "far", "reason": "residency"}],
-    "features": {"tokens": 812.0}, "thresholds": {"gpu": 0.5}, "shadow_price": 0.25, "arm": "b",
+    "eligible": ["gpu", "api"],
+    "excluded": [{"tier": "far", "reason": "residency"}],
+    "features": {"tokens": 812.0},
+    "thresholds": {"gpu": 0.5},
+    "shadow_price": 0.25,
+    "arm": "b",
 }
 BARE_MODEL = {"provider": "local", "name": "smollm2-135m-instruct", "prompt_digest": "d1"}
 MODEL = BARE_MODEL | {"revision": "sha256:ab", "quantisation": "q4_k_m", "adapter": "legal"}
@@ -46,24 +55,52 @@ SAMPLES = {
     "document": (
         {"document_id": "d", "submitted_at": EPOCH},
         {
-            "document_id": "contract-42 é 中 🦀", "revision": 3, "submitted_at": AT, "tenant": "acme",
-            "deadline": later(60_000), "priority": -5, "sensitivity": "confidential", "residency": "eu",
-            "subject_ids": ["person-1", ""], "document_type": "contract", "critical": True,
-            "content_type": "text/html", "language": "fr", "title": "Contrat", "text": "Le présent contrat…",
-            "body": BODY, "instruction": "obligations only", "max_words": 120, "output_language": "en",
-            "format": "bullets", "reference": "A contract.", "purpose": "canary",
+            "document_id": "contract-42 é 中 🦀",
+            "revision": 3,
+            "submitted_at": AT,
+            "tenant": "acme",
+            "deadline": later(60_000),
+            "priority": -5,
+            "sensitivity": "confidential",
+            "residency": "eu",
+            "subject_ids": ["person-1", ""],
+            "document_type": "contract",
+            "critical": True,
+            "content_type": "text/html",
+            "language": "fr",
+            "title": "Contrat",
+            "text": "Le présent contrat…",
+            "body": BODY,
+            "instruction": "obligations only",
+            "max_words": 120,
+            "output_language": "en",
+            "format": "bullets",
+            "reference": "A contract.",
+            "purpose": "canary",
         },
     ),
     "routed_document": (
         {
-            "tenant": "acme", "document_id": "d", "revision": 3, "origin": ORIGIN, "request_digest": "r1",
-            "request_fingerprint": "f1", "document": b"", "tier": "gpu", "decision": BARE_DECISION,
-            "policy_digest": "p1", "routed_at": AT,
+            "tenant": "acme",
+            "document_id": "d",
+            "revision": 3,
+            "origin": ORIGIN,
+            "request_digest": "r1",
+            "request_fingerprint": "f1",
+            "document": b"",
+            "tier": "gpu",
+            "decision": BARE_DECISION,
+            "policy_digest": "p1",
+            "routed_at": AT,
         },
         {
-            "document": b"\xc3\x01\x00\xff", "decision": DECISION,
-            "trail": [TRIAL, TRIAL | {"result": "failed_checks"}], "purpose": "shadow", "priority": 9,
-            "deadline": AT, "replay": True,
+            "document": b"\xc3\x01\x00\xff",
+            "decision": DECISION,
+            "trail": [TRIAL, TRIAL | {"result": "failed_checks"}],
+            "purpose": "shadow",
+            "priority": 9,
+            "deadline": AT,
+            "replay": True,
         },
     ),
     "escalation": (
@@ -75,40 +112,95 @@ SAMPLES = {
     ),
     "answer": (
         {
-            "tenant": "acme", "request_fingerprint": "f1", "answer_fingerprint": "a1", "text": "A contract.",
-            "finish_reason": "stop", "model": BARE_MODEL, "accepted": True, "cost": Decimal(0), "created_at": AT,
+            "tenant": "acme",
+            "request_fingerprint": "f1",
+            "answer_fingerprint": "a1",
+            "text": "A contract.",
+            "finish_reason": "stop",
+            "model": BARE_MODEL,
+            "accepted": True,
+            "cost": Decimal(0),
+            "created_at": AT,
         },
         {
-            "model": MODEL, "input_tokens": 5_000_000_000, "cached_input_tokens": 100, "output_tokens": 70, "chunks": 4,
-            "checks": CHECKS, "cost": Decimal("0.00045"), "price_digest": "pr1", "generation_ms": 1234,
+            "model": MODEL,
+            "input_tokens": 5_000_000_000,
+            "cached_input_tokens": 100,
+            "output_tokens": 70,
+            "chunks": 4,
+            "checks": CHECKS,
+            "cost": Decimal("0.00045"),
+            "price_digest": "pr1",
+            "generation_ms": 1234,
             "subject_ids": ["person-1"],
         },
     ),
     "outcome": (
         {
-            "tenant": "acme", "document_id": "d", "revision": 3, "status": "failed", "cost": Decimal(0),
-            "critical": False, "origin": ORIGIN, "request_digest": "r1", "request_fingerprint": "f1",
-            "policy_digest": "p1", "submitted_at": AT, "settled_at": later(1),
+            "tenant": "acme",
+            "document_id": "d",
+            "revision": 3,
+            "status": "failed",
+            "cost": Decimal(0),
+            "critical": False,
+            "origin": ORIGIN,
+            "request_digest": "r1",
+            "request_fingerprint": "f1",
+            "policy_digest": "p1",
+            "submitted_at": AT,
+            "settled_at": later(1),
         },
         {
-            "status": "flagged", "summary": "A contract.", "code": "unsupported_numbers",
-            "message": "1 number is not in the source", "tier": "gpu", "model": MODEL, "language": "fr",
-            "format": "bullets", "words_in": 900, "words_out": 2, "input_tokens": 1200, "cached_input_tokens": 7,
-            "output_tokens": 5, "chunks": 2, "finish_reason": "stop", "checks": CHECKS, "decision": DECISION,
-            "trail": [TRIAL], "cost": Decimal("-12.5"), "price_digest": "pr1", "cache": "exact",
-            "purpose": "evaluation", "critical": True, "document_type": "contract", "subject_ids": ["person-1"],
-            "answer_key": "cache/acme/a1", "generation_ms": 1234,
+            "status": "flagged",
+            "summary": "A contract.",
+            "code": "unsupported_numbers",
+            "message": "1 number is not in the source",
+            "tier": "gpu",
+            "model": MODEL,
+            "language": "fr",
+            "format": "bullets",
+            "words_in": 900,
+            "words_out": 2,
+            "input_tokens": 1200,
+            "cached_input_tokens": 7,
+            "output_tokens": 5,
+            "chunks": 2,
+            "finish_reason": "stop",
+            "checks": CHECKS,
+            "decision": DECISION,
+            "trail": [TRIAL],
+            "cost": Decimal("-12.5"),
+            "price_digest": "pr1",
+            "cache": "exact",
+            "purpose": "evaluation",
+            "critical": True,
+            "document_type": "contract",
+            "subject_ids": ["person-1"],
+            "answer_key": "cache/acme/a1",
+            "generation_ms": 1234,
         },
     ),
     "dead_letter": (
         {
-            "id": "router/documents.acme/7/12", "stage": "router", "code": "malformed_record",
-            "topic": "documents.acme", "partition": 7, "offset": 12, "failed_at": AT,
+            "id": "router/documents.acme/7/12",
+            "stage": "router",
+            "code": "malformed_record",
+            "topic": "documents.acme",
+            "partition": 7,
+            "offset": 12,
+            "failed_at": AT,
         },
         {
-            "message": "it ends too early", "key": b"\x00", "value": b"\xff\x00\x80", "value_ref": BODY,
-            "headers": [{"name": "traceparent", "value": b"00-x"}, {"name": "traceparent", "value": b""}],
-            "attempts": 3, "tenant": "acme",
+            "message": "it ends too early",
+            "key": b"\x00",
+            "value": b"\xff\x00\x80",
+            "value_ref": BODY,
+            "headers": [
+                {"name": "traceparent", "value": b"00-x"},
+                {"name": "traceparent", "value": b""},
+            ],
+            "attempts": 3,
+            "tenant": "acme",
         },
     ),
     "dead_letter_action": (
@@ -118,8 +210,12 @@ SAMPLES = {
     "audit_record": (
         {"at": AT, "by": "ops", "action": "tier_off", "target": "tier/api"},
         {
-            "before": "on", "after": "off", "reason": "outage é", "details": {"count": "3"},
-            "host": "host-1", "program": "precis 0.1.0",
+            "before": "on",
+            "after": "off",
+            "reason": "outage é",
+            "details": {"count": "3"},
+            "host": "host-1",
+            "program": "precis 0.1.0",
         },
     ),
     "policy_applied": (
@@ -132,16 +228,34 @@ SAMPLES = {
     ),
     "ledger_attempt": (
         {
-            "attempt_id": "at1", "tenant": "acme", "document_id": "d", "revision": 3, "tier": "api",
-            "provider": "anthropic", "model": "m", "reserved": Decimal(0), "price_digest": "pr1", "at": AT,
+            "attempt_id": "at1",
+            "tenant": "acme",
+            "document_id": "d",
+            "revision": 3,
+            "tier": "api",
+            "provider": "anthropic",
+            "model": "m",
+            "reserved": Decimal(0),
+            "price_digest": "pr1",
+            "at": AT,
         },
         {"reserved": Decimal("999999999.999999999")},
     ),
     "ledger_settlement": (
-        {"attempt_id": "at1", "result": "billed", "cost": Decimal(0), "price_digest": "pr1", "at": AT},
         {
-            "result": "unknown", "input_tokens": 1, "cached_input_tokens": 2, "output_tokens": 3,
-            "cost": Decimal("0.000000001"), "provider_request_id": "req_1",
+            "attempt_id": "at1",
+            "result": "billed",
+            "cost": Decimal(0),
+            "price_digest": "pr1",
+            "at": AT,
+        },
+        {
+            "result": "unknown",
+            "input_tokens": 1,
+            "cached_input_tokens": 2,
+            "output_tokens": 3,
+            "cost": Decimal("0.000000001"),
+            "provider_request_id": "req_1",
         },
     ),
 }
@@ -160,7 +274,9 @@ def main():
         name, version = path.parent.name, int(path.stem[1:])
         schema = json.loads(path.read_text())
         fingerprints[name, version] = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-    lines = [f"{name}.v{version} {value}\n" for (name, version), value in sorted(fingerprints.items())]
+    lines = [
+        f"{name}.v{version} {value}\n" for (name, version), value in sorted(fingerprints.items())
+    ]
     (HERE / "fingerprints.txt").write_text("".join(lines))
 
     for name, (bare, more) in SAMPLES.items():

@@ -132,7 +132,7 @@ async fn hanging(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String>
     let places: Vec<String> = hanging.iter().map(ToString::to_string).collect();
     bail!(
         "nobody ends the transactions at {}, and what comes after them is not read; see \"stand still\" in the runbook of \
-         infra/GUARANTEE.md",
+         docs/operate/guarantees.md",
         places.join(", ")
     );
 }

@@ -19,9 +19,8 @@ import numpy as np
 import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
-from transformers import LlamaConfig, LlamaForCausalLM
-
 from tokens import hugging_face
+from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = Path(__file__).resolve().parent
 DOCUMENTS = HERE.parents[4] / "tests" / "documents"
@@ -31,7 +30,10 @@ TOP, ANSWER = 64, 64
 def model(reader: GGUFReader) -> LlamaForCausalLM:
     read = lambda key: reader.get_field("llama." + key).contents()
     heads, kv = read("attention.head_count"), read("attention.head_count_kv")
-    weights = {tensor.name: dequantize(tensor.data, tensor.tensor_type).astype(np.float32) for tensor in reader.tensors}
+    weights = {
+        tensor.name: dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        for tensor in reader.tensors
+    }
     vocabulary, width = weights["token_embd.weight"].shape
     assert "output.weight" not in weights, "the head is the embedding"
 
@@ -39,21 +41,44 @@ def model(reader: GGUFReader) -> LlamaForCausalLM:
         """GGUF has the pairs that rotate together side by side in a head; transformers has them half a head apart."""
         return matrix.reshape(heads, -1, 2, width).swapaxes(1, 2).reshape(matrix.shape)
 
-    names = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-             "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-    state = {"model.embed_tokens.weight": weights.pop("token_embd.weight"), "model.norm.weight": weights.pop("output_norm.weight")}
+    names = {
+        "attn_norm": "input_layernorm",
+        "ffn_norm": "post_attention_layernorm",
+        "attn_q": "self_attn.q_proj",
+        "attn_k": "self_attn.k_proj",
+        "attn_v": "self_attn.v_proj",
+        "attn_output": "self_attn.o_proj",
+        "ffn_gate": "mlp.gate_proj",
+        "ffn_up": "mlp.up_proj",
+        "ffn_down": "mlp.down_proj",
+    }
+    state = {
+        "model.embed_tokens.weight": weights.pop("token_embd.weight"),
+        "model.norm.weight": weights.pop("output_norm.weight"),
+    }
     for name, values in weights.items():
         _, layer, kind, _ = name.split(".")
         if kind in ("attn_q", "attn_k"):
             values = halves(values, heads if kind == "attn_q" else kv)
         state[f"model.layers.{layer}.{names[kind]}.weight"] = values
     config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=width, intermediate_size=read("feed_forward_length"), num_hidden_layers=read("block_count"),
-        num_attention_heads=heads, num_key_value_heads=kv, max_position_embeddings=read("context_length"), rope_theta=read("rope.freq_base"),
-        rms_norm_eps=read("attention.layer_norm_rms_epsilon"), tie_word_embeddings=True, attn_implementation="eager",
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=read("feed_forward_length"),
+        num_hidden_layers=read("block_count"),
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        max_position_embeddings=read("context_length"),
+        rope_theta=read("rope.freq_base"),
+        rms_norm_eps=read("attention.layer_norm_rms_epsilon"),
+        tie_word_embeddings=True,
+        attn_implementation="eager",
     )
     made = LlamaForCausalLM(config).eval()
-    missing, unexpected = made.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in state.items()}, strict=False)
+    missing, unexpected = made.load_state_dict(
+        {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in state.items()},
+        strict=False,
+    )
     assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)
     made.tie_weights()
     return made
@@ -61,8 +86,12 @@ def model(reader: GGUFReader) -> LlamaForCausalLM:
 
 def prompts() -> dict[str, str]:
     """As the model's template writes them, a default system prompt included."""
-    ask = lambda text: (f"<|im_start|>system\nYou summarise documents.<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n")
-    page = lambda path: path.read_text(encoding="utf-8").strip() + "\n\nSummarise this in three sentences."
+    ask = lambda text: (
+        f"<|im_start|>system\nYou summarise documents.<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    page = lambda path: (
+        path.read_text(encoding="utf-8").strip() + "\n\nSummarise this in three sentences."
+    )
     return {
         "short": ask("Name the capital of France."),
         "news": ask(page(HERE / "news.txt")),
@@ -74,7 +103,12 @@ def prompts() -> dict[str, str]:
 def row(logits: torch.Tensor, position: int) -> dict:
     top = torch.topk(logits, TOP)
     values = [round(value, 4) for value in top.values.tolist()]
-    return {"position": position, "ids": top.indices.tolist(), "logits": values, "logsumexp": round(torch.logsumexp(logits.double(), 0).item(), 5)}
+    return {
+        "position": position,
+        "ids": top.indices.tolist(),
+        "logits": values,
+        "logsumexp": round(torch.logsumexp(logits.double(), 0).item(), 5),
+    }
 
 
 @torch.no_grad()
@@ -97,8 +131,19 @@ def main() -> None:
             margins.append(round((best.values[0] - best.values[1]).item(), 4))
             out = network(torch.tensor([answer[-1:]]), past_key_values=cache, use_cache=True)
             cache, last = out.past_key_values, out.logits[0, -1]
-        cases.append({"name": name, "prompt": ids, "rows": kept, "nll": round(nll, 6), "answer": answer, "margins": margins})
-    versions = {name: version(name) for name in ("torch", "transformers", "gguf", "tokenizers", "numpy")}
+        cases.append(
+            {
+                "name": name,
+                "prompt": ids,
+                "rows": kept,
+                "nll": round(nll, 6),
+                "answer": answer,
+                "margins": margins,
+            }
+        )
+    versions = {
+        name: version(name) for name in ("torch", "transformers", "gguf", "tokenizers", "numpy")
+    }
     lines = ",\n".join(json.dumps(case) for case in cases)
     print(f'{{"versions": {json.dumps(versions)}, "cases": [\n{lines}\n]}}')
 

@@ -14,7 +14,19 @@ import numpy as np
 import regex
 
 GPT2_WORDS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 
 
 class Gguf:
@@ -84,8 +96,17 @@ class Tokenizer:
     def __init__(self, metadata):
         assert metadata["tokenizer.ggml.pre"] == "smollm"
         self.ids = {token: i for i, token in enumerate(metadata["tokenizer.ggml.tokens"])}
-        self.special = [t for t, kind in zip(metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]) if kind in (3, 4)]
-        self.ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(metadata["tokenizer.ggml.merges"])}
+        self.special = [
+            t
+            for t, kind in zip(
+                metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
+            )
+            if kind in (3, 4)
+        ]
+        self.ranks = {
+            tuple(merge.split(" ")): rank
+            for rank, merge in enumerate(metadata["tokenizer.ggml.merges"])
+        }
         self.letters = byte_letters()
 
     def text(self, text):
@@ -95,13 +116,17 @@ class Tokenizer:
         for part in regex.findall(r"\p{N}|\P{N}+", text):
             for word in regex.findall(GPT2_WORDS, part):
                 # Bytes that the vocabulary lacks are dropped before merging, as Hugging Face does without an unknown token.
-                letters = [self.letters[b] for b in word.encode("utf-8") if self.letters[b] in self.ids]
+                letters = [
+                    self.letters[b] for b in word.encode("utf-8") if self.letters[b] in self.ids
+                ]
                 ids += [self.ids[piece] for piece in self.merge(letters)]
         return ids
 
     def merge(self, pieces):
         while len(pieces) > 1:
-            rank, at = min((self.ranks.get(pair, 1 << 30), i) for i, pair in enumerate(zip(pieces, pieces[1:])))
+            rank, at = min(
+                (self.ranks.get(pair, 1 << 30), i) for i, pair in enumerate(zip(pieces, pieces[1:]))
+            )
             if rank == 1 << 30:
                 break
             # All places of the best pair, from the left, as GPT-2's encoder does.
@@ -128,12 +153,32 @@ class Tokenizer:
 class Model:
     def __init__(self, gguf, precision=np.float64):
         read = lambda key: gguf.metadata["llama." + key]
-        self.layers, self.heads, self.kv = read("block_count"), read("attention.head_count"), read("attention.head_count_kv")
+        self.layers, self.heads, self.kv = (
+            read("block_count"),
+            read("attention.head_count"),
+            read("attention.head_count_kv"),
+        )
         self.eps, self.base = read("attention.layer_norm_rms_epsilon"), read("rope.freq_base")
         tensor = lambda name: gguf.tensor(name).astype(precision)
-        self.embedding, self.norm, self.precision = tensor("token_embd.weight"), tensor("output_norm.weight"), precision
-        names = ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down")
-        self.blocks = [{n: tensor(f"blk.{i}.{n}.weight") for n in names} for i in range(self.layers)]
+        self.embedding, self.norm, self.precision = (
+            tensor("token_embd.weight"),
+            tensor("output_norm.weight"),
+            precision,
+        )
+        names = (
+            "attn_norm",
+            "attn_q",
+            "attn_k",
+            "attn_v",
+            "attn_output",
+            "ffn_norm",
+            "ffn_gate",
+            "ffn_up",
+            "ffn_down",
+        )
+        self.blocks = [
+            {n: tensor(f"blk.{i}.{n}.weight") for n in names} for i in range(self.layers)
+        ]
         self.dim = self.embedding.shape[1] // self.heads
         self.reset()
 
@@ -147,7 +192,10 @@ class Model:
         """Neighbouring pairs turned, as GGUF lays out the llama architecture. x: [tokens, heads, dim]"""
         positions = np.arange(self.position, self.position + x.shape[0])
         angle = positions[:, None] * self.base ** (-np.arange(0, self.dim, 2) / self.dim)
-        cos, sin = np.cos(angle)[:, None].astype(self.precision), np.sin(angle)[:, None].astype(self.precision)
+        cos, sin = (
+            np.cos(angle)[:, None].astype(self.precision),
+            np.sin(angle)[:, None].astype(self.precision),
+        )
         out = np.empty_like(x)
         out[..., ::2] = x[..., ::2] * cos - x[..., 1::2] * sin
         out[..., 1::2] = x[..., ::2] * sin + x[..., 1::2] * cos
@@ -164,7 +212,10 @@ class Model:
             if self.cache[i][0] is not None:
                 k, v = np.concatenate([self.cache[i][0], k]), np.concatenate([self.cache[i][1], v])
             self.cache[i] = (k, v)
-            seen = np.arange(len(k))[None, :] <= np.arange(self.position, self.position + count)[:, None]
+            seen = (
+                np.arange(len(k))[None, :]
+                <= np.arange(self.position, self.position + count)[:, None]
+            )
             heads = []
             for head in range(self.heads):
                 kv = head * self.kv // self.heads
@@ -194,12 +245,24 @@ def main():
             if first is None:
                 top = np.argsort(-logits)[:8]
                 log_sum = np.log(np.exp(logits - logits.max()).sum()) + logits.max()
-                first = {"ids": top.tolist(), "logits": [round(float(v), 5) for v in logits[top]], "logprob": round(float(logits[top[0]] - log_sum), 6)}
+                first = {
+                    "ids": top.tolist(),
+                    "logits": [round(float(v), 5) for v in logits[top]],
+                    "logprob": round(float(logits[top[0]] - log_sum), 6),
+                }
             answer.append(int(logits.argmax()))
             if answer[-1] in (0, 2):
                 break
             logits = model.forward(answer[-1:])
-        cases.append({"system": system, "user": user, "prompt_tokens": len(ids), "first": first, "answer": answer})
+        cases.append(
+            {
+                "system": system,
+                "user": user,
+                "prompt_tokens": len(ids),
+                "first": first,
+                "answer": answer,
+            }
+        )
     json.dump({"cases": cases}, sys.stdout, ensure_ascii=True, indent=1)
 
 

@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from gguf import GGUFReader
-
 from reference import byte_letters
 from tokens import TEXTS, llama_cpp
 
@@ -32,27 +31,47 @@ def reduced(pre: str, path: Path, program: str) -> dict:
     # The last line ends with a line break of the file, which is no part of the text.
     lines = Path(f"{path}.out").read_text(encoding="utf-8").split("\n")[: len(texts)]
     kept_ids = [[int(id) for id in line.split()] for line in lines]
-    differs = [text for text, ids, theirs in zip(texts, kept_ids, llama_cpp(program, str(path), texts)) if ids != theirs]
+    differs = [
+        text
+        for text, ids, theirs in zip(texts, kept_ids, llama_cpp(program, str(path), texts))
+        if ids != theirs
+    ]
     assert not differs, differs
     texts, all_ids = texts + TEXTS, kept_ids + llama_cpp(program, str(path), TEXTS)
 
     letters = byte_letters()
     corpus = "\n".join("".join(letters[byte] for byte in text.encode("utf-8")) for text in texts)
     used = {id for ids in all_ids for id in ids}
-    keep = [id for id, token in enumerate(tokens) if len(token) == 1 or token in corpus or id in used]
+    keep = [
+        id for id, token in enumerate(tokens) if len(token) == 1 or token in corpus or id in used
+    ]
     number = {id: i for i, id in enumerate(keep)}
     names = {tokens[id] for id in keep}
-    fit = [merge for merge in merges if merge.replace(" ", "", 1) in names and all(part in names for part in merge.split(" "))]
-    return {"pre": pre, "tokens": [tokens[id] for id in keep], "merges": fit, "texts": texts, "ids": [[number[id] for id in ids] for ids in all_ids]}
+    fit = [
+        merge
+        for merge in merges
+        if merge.replace(" ", "", 1) in names and all(part in names for part in merge.split(" "))
+    ]
+    return {
+        "pre": pre,
+        "tokens": [tokens[id] for id in keep],
+        "merges": fit,
+        "texts": texts,
+        "ids": [[number[id] for id in ids] for ids in all_ids],
+    }
 
 
 def main() -> None:
     models = Path(sys.argv[1]) / "models"
-    rules = [reduced(pre, models / f"ggml-vocab-{name}.gguf", sys.argv[2]) for pre, name in RULES.items()]
+    rules = [
+        reduced(pre, models / f"ggml-vocab-{name}.gguf", sys.argv[2]) for pre, name in RULES.items()
+    ]
     texts = [rule.pop("texts") for rule in rules]
     assert all(other == texts[0] for other in texts), "the texts of all rules are the same"
     lines = ",\n".join(json.dumps(rule) for rule in rules)
-    print(f'{{"origin": "llama.cpp b11434, models/ggml-vocab-*, MIT", "texts": {json.dumps(texts[0])}, "rules": [\n{lines}\n]}}')
+    print(
+        f'{{"origin": "llama.cpp b11434, models/ggml-vocab-*, MIT", "texts": {json.dumps(texts[0])}, "rules": [\n{lines}\n]}}'
+    )
 
 
 if __name__ == "__main__":
