@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import plan
+import publisher
+import recreation
 import servers
 from deployment import API, GPU, KafkaDeployment, Tier
 from fleet import Fleet, Life
@@ -70,6 +72,7 @@ class ChaosDeployment(KafkaDeployment):
     """Settings of the services: everything outside of them is reached through what fails, and patience is short."""
 
     profile = "chaos"
+    tenants = (publisher.TENANT, recreation.TENANT)
 
     def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, arena: "Arena"):
         self.arena = arena

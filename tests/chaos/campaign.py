@@ -16,6 +16,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from fleet import Exit
 from plan import Fault
 from publisher import KILLS, SHARES, Publisher
+from recreation import Recreation, without_ours
 from schedule import Schedule
 from verdict import Facts, Finding
 
@@ -49,6 +50,8 @@ class Campaign:
     standstill: float = STANDSTILL_SECONDS
     # How many documents that kill the process which summarises them are among the others.
     killers: int = 0
+    # Whether an operator deletes a topic and makes it again, time and again.
+    recreates: bool = False
 
 
 @dataclass
@@ -80,13 +83,19 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
         for _ in range(campaign.killers):
             publisher.publish(KILLS)
         publisher.stream(campaign.documents / campaign.seconds, campaign.documents)
+        operator = Recreation(arena.kafka, campaign.options.seed)
+        if campaign.recreates:
+            operator.start()
         try:
             report.figures["faults that met nobody"] = endure(arena, campaign, publisher, say)
         finally:
             publisher.stop()
-        settle(arena, publisher, report, say)
+            operator.stop()
+        settle(arena, publisher, operator, report, say)
         drain(arena, report)
         facts, uncommitted = gather(arena, publisher, open_for_long(arena))
+        report.findings += operator.judge(facts.summaries)
+        facts = without_ours(facts)
         report.findings += verdict.judge(facts)
         report.exits = arena.fleet.exits
         for one in (one for one in report.exits if one.is_finding()):
@@ -99,12 +108,13 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
                 )
             )
         report.counts = evidence.happened(arena, facts, uncommitted)
-        report.missing = evidence.missing(
-            report.counts,
-            evidence.promised(
-                campaign.faults, campaign.documents / campaign.seconds, campaign.full
-            ),
+        report.counts["topics made again"] = operator.recreated
+        wanted = evidence.promised(
+            campaign.faults, campaign.documents / campaign.seconds, campaign.full
         )
+        if campaign.recreates and campaign.full:
+            wanted |= {"topics made again", "partitions read again"}
+        report.missing = evidence.missing(report.counts, wanted)
         report.figures |= {
             "published": len(publisher.acknowledged),
             "not acknowledged": len(publisher.failed),
@@ -162,7 +172,7 @@ def go_wrong(arena: Arena, faults: list[Fault], seconds: float, publisher: Publi
     return len(schedule.in_vain)
 
 
-def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
+def settle(arena: Arena, publisher: Publisher, operator: Recreation, report: Report, say) -> None:
     """Ends all faults, times fresh documents, and waits until everything has its end or nothing moves any more."""
     arena.heal()
     for service in arena.options.services:
@@ -180,7 +190,7 @@ def settle(arena: Arena, publisher: Publisher, report: Report, say) -> None:
         if not done and fresh <= ends.firsts:
             done = time.monotonic() - healed
             say(f"fresh documents settled after {done:.1f} s")
-        now_left = ends.unfinished(publisher.acknowledged)
+        now_left = ends.unfinished(publisher.acknowledged) + operator.unfinished(ends.firsts)
         if now_left != left:
             left, moved = now_left, time.monotonic()
         if left == 0 and done or time.monotonic() - moved > report.campaign.standstill:

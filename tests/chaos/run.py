@@ -30,6 +30,8 @@ BINARIES = ("precis-router", "precis-gpu-worker", "precis-api-worker")
 PER_SECOND = 5.0
 # The real model is slow on a processor: it gets few documents and no more than this many a second.
 PER_SECOND_REAL = 0.5
+# What `--without` calls the operator who makes a topic again.
+RECREATE = "recreate"
 
 
 def in_environment() -> None:
@@ -126,7 +128,7 @@ def main() -> int:
     full = (
         given.minutes >= 2
         and tiers == ("gpu", "api")
-        and not (given.real_model or without - {"s3"})
+        and not (given.real_model or without - {"s3", RECREATE})
         and given.store == "s3"
     )
     campaign = Campaign(
@@ -137,6 +139,7 @@ def main() -> int:
         shares,
         full,
         killers=given.killers,
+        recreates=RECREATE not in without,
     )
     report = attempt(campaign, f"seed-{given.seed}")
     return 1 if report.findings or report.error else 2 if report.missing else 0

@@ -49,6 +49,9 @@ def test_a_topic_made_again_is_settled_whole(kafka_deployment, llmock, running):
             settled(len(published)), f"the outcomes of {count} in the new topic", SECONDS
         )
     assert router.is_running(), router.tail()
+    assert (
+        router.metric("precis_log_restarts_total", group="precis.router", reason="recreated") >= 2
+    ), router.get("/metrics")
     # Restarts of the broker raise the leader epochs of the topic; those of the next one are lower.
     for _ in range(2):
         running["kafka"].restart()

@@ -1,9 +1,9 @@
 //! A member of a group on Kafka: a poll thread that reads and a commit thread that writes
 //! transactions.
 //!
-//! They share the [`Ownership`] and nothing else; the commit thread asks the consumer for the
-//! group's metadata, fresh for every transaction (KIP-447), so that the broker refuses a member
-//! that it has given up.
+//! They share the [`Ownership`] and the ids of the topics that are read. The commit thread asks the
+//! consumer that there is at the moment for the group's metadata, fresh for every transaction
+//! (KIP-447), so that the broker refuses a member that it has given up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

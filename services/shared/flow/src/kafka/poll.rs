@@ -15,7 +15,6 @@ use tracing::{debug, error, warn};
 use super::client::{ASK_TIMEOUT, flow_error};
 use super::convert::{Records, partition_list};
 use super::rebalance::{Callbacks, MemberContext, lock};
-use super::restart::Reading;
 use crate::error::FlowError;
 use crate::member::{Intake, Load, MemberEvent};
 use crate::record::PartitionId;
@@ -71,7 +70,7 @@ pub(super) fn run(consumers: &Consumers, mut consumer: Arc<BaseConsumer<Callback
         );
         leave(&consumer, context);
         drop(consumer);
-        *context.reading() = Reading::default();
+        context.reading().begin_anew();
         consumer = match consumers.start() {
             Ok(consumer) => consumer,
             Err(error) => {

@@ -103,6 +103,11 @@ impl Reading {
         self.ids.get(topic).filter(|_| is_read).cloned()
     }
 
+    /// Forgets all that another client knew.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { is_gauge_raised: self.is_gauge_raised, ..Self::default() };
+    }
+
     /// Forgets partitions that went.
     pub(super) fn forget(&mut self, partitions: &[PartitionId]) {
         for partition in partitions {
@@ -145,7 +150,9 @@ impl MemberContext {
             // What was lost with an older topic hinders nobody from reading this one.
             let is_changed = |partition: &PartitionId| told.get(&*partition.topic).copied().unwrap_or_default();
             let again: Vec<_> = reading.stopped.extract_if(|partition, _| is_changed(partition)).collect();
-            again.into_iter().for_each(|(partition, _)| reading.start_later(partition));
+            for (partition, _) in again {
+                reading.start_later(partition);
+            }
             let told: Vec<_> =
                 told.into_keys().filter_map(|topic| reading.ids.get(&topic).cloned().map(|id| (topic, id))).collect();
             (told, std::mem::take(&mut reading.out_of_range))
@@ -214,7 +221,13 @@ impl MemberContext {
                     self.send(MemberEvent::Failed(error));
                     return;
                 }
-                warn!(group = self.group, partition = %restart.partition, code = error.code(), %error, "cannot tell where to start, trying again");
+                warn!(
+                    group = self.group,
+                    partition = %restart.partition,
+                    code = error.code(),
+                    %error,
+                    "cannot tell where to start, trying again"
+                );
                 restart.next_try = Instant::now() + RETRY_INTERVAL;
                 self.reading().restarts.push(restart);
             }

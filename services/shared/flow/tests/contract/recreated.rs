@@ -248,6 +248,10 @@ async fn a_partition_whose_records_expire_while_it_is_full_stops_alone() {
     publish(&world, &other, 1010..1020).await;
     until_copied(&log, &output, 1000..1020).await;
     until(|| async { copied(&log, &output).await.contains(&0) }).await;
+    // Of the new topic nothing expired.
+    recreate(&world, "in", 1).await;
+    publish(&world, &input, 500..510).await;
+    until_copied(&log, &output, 500..510).await;
     stage.stop().await.unwrap();
     let records = read_all(&log, &output).await;
     assert_eq!(numbers(&records, 1000..1020), (1000..1020).collect::<Vec<_>>());
