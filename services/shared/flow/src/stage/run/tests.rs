@@ -261,7 +261,7 @@ async fn an_abort_whose_partition_went_holds_up_no_other() {
     reply.send(Err(FlowError::Unavailable { doing: "sending offsets", detail })).unwrap();
     bench.events.send(MemberEvent::Lost(vec![id(0)])).unwrap();
     // Over the pause that follows an abort.
-    tokio::time::sleep(JOIN_BACKOFF * 2).await;
+    tokio::time::sleep(crate::stage::JOIN_BACKOFF * 2).await;
     let committed = Some(OwnerMark::Released);
     let assignment = Assignment { partition: id(1), epoch: 2, start: 0, end: 0, committed };
     bench.events.send(MemberEvent::Assigned(vec![assignment])).unwrap();
