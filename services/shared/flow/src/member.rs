@@ -1,4 +1,4 @@
-//! The door between the stage and a log: one member of a group.
+//! The interface between the stage and a log: one member of a group.
 //!
 //! The log pushes [`MemberEvent`]s, the stage answers with [`Transaction`]s. The protocol:
 //!
@@ -96,8 +96,9 @@ pub struct Assignment {
     pub start: i64,
     /// Where the partition ended when it came: one past the last stable offset.
     pub end: i64,
-    /// What was committed beside the offset at which reading starts. `None`: the group has no
-    /// offset there yet. It is to be committed, so that lag is known from the first moment on.
+    /// The mark that was committed beside the offset at which reading starts. `None`: the group has
+    /// no offset there yet. One is to be committed at once, so that lag is known from the
+    /// beginning.
     pub committed: Option<OwnerMark>,
 }
 
@@ -140,7 +141,7 @@ impl DrainGuard {
     }
 }
 
-/// One part of a transaction: what was done in one partition.
+/// One partition's share of a transaction.
 #[derive(Clone, Debug)]
 pub struct PartitionCommit<O = Arc<[Output]>> {
     /// The partition that was read.
@@ -149,7 +150,7 @@ pub struct PartitionCommit<O = Arc<[Output]>> {
     pub epoch: Epoch,
     /// The next offset to process: everything before it is done.
     pub next_offset: i64,
-    /// How the member stands to the partition: committed beside the offset.
+    /// The owner's mark: committed beside the offset.
     pub mark: OwnerMark,
     /// The outputs of each record, in order.
     pub outputs: Vec<O>,
@@ -158,7 +159,7 @@ pub struct PartitionCommit<O = Arc<[Output]>> {
 /// Outputs and the input offsets that they account for: visible together or never.
 #[derive(Clone, Debug, Default)]
 pub struct Transaction<O = Arc<[Output]>> {
-    /// At most one part a partition.
+    /// At most one for each partition.
     pub parts: Vec<PartitionCommit<O>>,
 }
 

@@ -2,22 +2,28 @@
 //! does the rest.
 //!
 //! ```text
-//!   member ──records──▶ tracker ──▶ lanes ──▶ work (process, retry, reject) ──▶ reorder buffer ──▶ transaction
-//!     ▲                (seen)     (key order)  (max_in_flight at once)        (in the tracker)      │ outputs and
-//!     └──────── intake: closed while too much is held, a dependency is away, or the stage drains ◀──┘ input offsets
+//!   member ──records──▶ machine ──▶ key queues ──▶ work (process, retry, reject)
+//!     ▲                 (tracked)   (key order)    (max_in_flight at once)
+//!     │                                              ▼
+//!     │                                            reorder buffer (in the machine's tracker)
+//!     │ intake: closed while too much is held, a     ▼
+//!     └ dependency is away, or the stage drains ◀─ transaction (outputs and input offsets)
 //! ```
+//!
+//! [`machine`] decides, and does nothing else; [`run`] brings it events and carries its commands
+//! out; [`work`] is the way of one record.
 //!
 //! What holds:
 //! - A record's outputs enter the log in the transaction that moves its offset, or not at all.
-//! - Only outputs at or below the contiguous watermark of their partition enter a transaction;
-//!   transactions are short, since all processing is over before they begin.
-//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. It is left without any
-//!   only when the partition goes or the stage stops, and is then read again by whoever comes next.
-//! - Nothing of a partition that went is committed, however late its processing ends: see
+//! - Only outputs at or below the contiguous watermark of their partition enter a transaction.
+//!   Transactions are short, since all processing is over before they begin.
+//! - A record ends as outputs, as a re-enqueued copy or as a dead letter. A record has no end only
+//!   when its partition goes or the stage stops; then the partition's next owner reads it again.
+//! - Nothing of a partition that was given away is committed, however late its processing ends: see
 //!   [`crate::member`].
-//! - A record cannot kill processes for ever. What two owners of a partition in a row died with
-//!   runs one at a time, each record under a marker that is stored before; one that
-//!   [`AttemptMarkers`] takes for a killer, since processes died while it was alone, ends as a dead
+//! - A record cannot kill processes for ever. The records with which two owners of a partition in a
+//!   row died run one at a time, each under a marker that is stored before. A record that
+//!   [`AttemptMarkers`] takes for deadly, since processes died while it ran alone, ends as a dead
 //!   letter `crash_suspect`. See [`crate::member::OwnerMark`].
 //! - No topic keeps the others out: room to hold records and places in process are shared, see
 //!   [`crate::member::Intake`], and topics take turns.
@@ -57,16 +63,16 @@ pub use work::CRASH_SUSPECT;
 
 /// How long the stage or the log's thread may be silent before the process counts as hung: well
 /// over the longest step, a revocation that waits for a transaction to end.
-const STALL_AFTER: Duration = Duration::from_secs(120);
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long to wait before a log that cannot be reached is asked again.
 const JOIN_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Runs a stage until `shutdown` is cancelled, and then drains it: no more intake, what is in
-/// process is finished within the drain budget, and committed; what waits for its next try is left
-/// to whoever comes next. Returns an error when the stage cannot go on; what was not committed by
-/// then is processed again by whoever comes next. A log that is unavailable is no such error: the
-/// stage waits for it.
+/// Runs a stage until `shutdown` is cancelled, and then drains it: nothing more is read, records in
+/// process are finished within the drain budget and committed, and records that wait for their next
+/// try are left to the next owner. Returns an error when the stage cannot go on; the next owner
+/// then processes again what was not committed. An unavailable log is no such error: the stage
+/// waits.
 ///
 /// Dropping the future stops the stage without draining it.
 pub async fn run_stage(
@@ -77,7 +83,7 @@ pub async fn run_stage(
     shutdown: CancellationToken,
 ) -> Result<(), FlowError> {
     config.check()?;
-    let component = health.register(format!("stage {}", config.name), STALL_AFTER);
+    let component = health.register(format!("stage {}", config.name), STALL_TIMEOUT);
     loop {
         component.tick();
         let error = match join_and_run(&log, &config, &processor, &component, &shutdown).await {

@@ -1,4 +1,4 @@
-//! How a stage runs: names, bounds, and patience.
+//! How a stage runs: names, bounds and times.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub struct StageConfig {
     /// thirds of these places.
     pub max_in_flight: usize,
     /// How many records are held in all: waiting for their key, in process, or finished and waiting
-    /// for an earlier one. Shared by topics as [`crate::member::Intake`] says: one alone among
-    /// several has two thirds.
+    /// for an earlier record. Shared by topics as [`crate::member::Intake`] says: of several
+    /// topics, one has two thirds at most.
     pub max_held: usize,
     /// How many bytes of records and outputs are held in all.
     pub max_in_flight_bytes: usize,

@@ -2,12 +2,14 @@
 //! [`run`](super::run) carries the commands out; the model explores the same machine.
 //!
 //! ```text
-//!   Assigned ──▶ owned                         Record ──▶ parked ──owner is in the log──▶ key queue
-//!                  │ Revoking, Stop                                                         │ Start
-//!                  ▼                                                                        ▼
-//!                drain ──nothing left──▶ forgotten, AcknowledgeRevoke       in process ──Processed──▶ finished
-//!                  ▲                                                                        │ BeginCommit
-//!   Lost ──▶ forgotten                                   finished ◀──Aborted── in transaction ──Committed──▶ settled
+//!   Assigned ─▶ owned                  Record ─▶ parked ──the log names the owner──▶ key queue
+//!                 │ Revoking, Stop                                                     │ Start
+//!                 ▼                                                                    ▼
+//!               drain ──nothing left──▶ forgotten                                 in process
+//!                                       AcknowledgeRevoke                              │ Processed
+//!   Lost ─▶ forgotten                                                                  ▼
+//!                              settled ◀──Committed── in transaction ◀──BeginCommit── finished
+//!                                                           └─────────Aborted──────────▶┘
 //! ```
 //!
 //! Between events, [`Machine::turn`] starts what may start, moves drains on, and begins a

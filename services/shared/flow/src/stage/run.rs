@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::STALL_AFTER;
+use super::STALL_TIMEOUT;
 use super::committing::Committing;
 use super::config::StageConfig;
 use super::live::{Deliveries, Live};
@@ -120,7 +120,7 @@ impl Stage {
             tokio::select! {
                 biased;
                 _ = reports.tick() => {
-                    if heartbeat.age() < STALL_AFTER {
+                    if heartbeat.age() < STALL_TIMEOUT {
                         component.tick();
                     }
                     self.reports.report(&self.context, &self.machine);

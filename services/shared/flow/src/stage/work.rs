@@ -1,6 +1,6 @@
-//! One record's way: process, try again, re-enqueue or reject. Runs as a task of its own beside the
-//! stage's loop, and ends with outputs, whatever happens: only a stopped stage or a partition that
-//! went leaves a record without any.
+//! The way of one record: process, try again, re-enqueue or reject. It runs as a task of its own
+//! beside the stage's loop, and ends with outputs, whatever happens: only a stopped stage or a
+//! partition that was given away leaves a record without outputs.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,8 +110,8 @@ impl Context {
         self.reject(delivery, rejection).await
     }
 
-    /// The same for a record that two processes died with, while no other of these runs: if this
-    /// one dies too, the next finds the marker.
+    /// Processes a record with which two processes died, while no other suspect runs. If this
+    /// process dies too, the next one finds the marker.
     pub(crate) async fn drive_alone(&self, delivery: &Arc<Delivery>) -> Result<Finish, FlowError> {
         match self.is_first(delivery, Attempt::Process).await {
             Ok(true) => {
@@ -150,7 +150,7 @@ impl Context {
     }
 
     /// Notes that the process lived on. Without the note, and without a commit, the record may
-    /// later be taken for a killer; waiting for the store would hold up what it led to.
+    /// later be taken for deadly; but waiting for the store would hold up the record's outputs.
     async fn survived(&self, delivery: &Arc<Delivery>, attempt: Attempt) {
         let Some(markers) = &self.config.attempt_markers else { return };
         if let Err(error) = markers.survived(&delivery.record, attempt).await {
@@ -195,7 +195,7 @@ impl Context {
         self.finish_rejected(delivery, rejection, outputs).await
     }
 
-    /// The record's end as a rejected one: what its rejection left, and its dead letter.
+    /// Ends a record as rejected: with the outputs of its rejection, and its dead letter.
     async fn finish_rejected(
         &self,
         delivery: &Arc<Delivery>,
@@ -269,9 +269,9 @@ impl Context {
         .await
     }
 
-    /// Tries until it succeeds, [`next_step`] says otherwise, or the partition leaves. Then nothing
-    /// is waited for, not even for the record's own sake: its waits may be as long as the drain
-    /// budget, and its next owner tries it as often as this one would have.
+    /// Tries until it succeeds, [`next_step`] says otherwise, or the partition leaves. From then on
+    /// no wait begins: waits may be as long as the drain budget, and the record's next owner tries
+    /// it as often as this owner would have.
     async fn retry_until_done<T, F>(
         &self,
         delivery: &Arc<Delivery>,
@@ -310,7 +310,8 @@ impl Context {
             match scope {
                 Scope::Dependency => {
                     tries.of_dependency += 1;
-                    // Held over the next try too: one success of one record opens the intake again.
+                    // Kept until after the next try: one success of one record opens the intake
+                    // again.
                     suspended.get_or_insert_with(|| self.intake.suspend());
                 }
                 Scope::Record => {

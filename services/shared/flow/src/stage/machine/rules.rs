@@ -29,14 +29,15 @@ pub(crate) enum Rule {
 }
 
 /// All rules, but for those that are broken on purpose.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// One bit for each broken rule.
     broken: u16,
 }
 
 impl Rules {
-    /// Every rule; in the chaos build without those that its controls switch off at this moment.
+    /// Every rule; in the chaos build without those that a control switches off at this time. The
+    /// stage asks once, when it joins its group.
     pub(crate) fn in_force() -> Self {
         let controls = [
             (Sabotage::EpochCheckOff, Rule::EpochCheck),

@@ -131,7 +131,9 @@ fn finished_records_of_a_full_topic_are_committed_at_once() {
         let _ = bench.turn();
         let started = bench.started();
         bench.full = full;
-        started.into_iter().for_each(|one| bench.publish(one));
+        for one in started {
+            bench.publish(one);
+        }
         let _ = bench.turn();
         assert_eq!(bench.machine.is_committing(), full);
         assert!(full || bench.commits_in_time());
@@ -169,7 +171,9 @@ fn a_revocation_waits_for_work_and_its_commit() {
     let acknowledged = |bench: &Bench| bench.commands.iter().any(|one| matches!(one, Command::AcknowledgeRevoke(_)));
     let _ = bench.turn();
     assert!(!acknowledged(&bench));
-    started.into_iter().for_each(|one| bench.publish(one));
+    for one in started {
+        bench.publish(one);
+    }
     let _ = bench.turn();
     assert!(bench.machine.is_committing() && !acknowledged(&bench));
     bench.on(Event::Committed { left_out: Vec::new() });
@@ -177,4 +181,10 @@ fn a_revocation_waits_for_work_and_its_commit() {
     assert!(acknowledged(&bench));
     bench.commands.clear();
     assert!(drained.try_recv().is_err(), "the guard is dropped with its command");
+}
+
+#[cfg(not(feature = "chaos"))]
+#[test]
+fn no_rule_is_broken_in_a_normal_build() {
+    assert_eq!(Rules::in_force(), Rules::default());
 }

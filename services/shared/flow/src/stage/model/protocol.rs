@@ -38,8 +38,7 @@ pub(super) struct Faults {
     pub(super) evictions: u8,
     pub(super) crashes: u8,
     pub(super) aborts: u8,
-    /// The poll thread's patience with a drain ends. That a drain's own deadline passes is no
-    /// fault.
+    /// The poll thread stops waiting for a drain. That a drain's own deadline passes is no fault.
     pub(super) delays: u8,
     /// A member is told to shut down.
     pub(super) stops: u8,
@@ -68,7 +67,7 @@ pub(super) enum Action {
         member: usize,
     },
     /// The poll thread does not wait for the stage any longer.
-    PatienceEnds {
+    RevokeTimesOut {
         member: usize,
     },
     DrainDeadline {
@@ -203,7 +202,7 @@ impl Model for Protocol {
         matches!(
             action,
             A::Revoke { .. }
-                | A::PatienceEnds { .. }
+                | A::RevokeTimesOut { .. }
                 | A::Evict { .. }
                 | A::Abort { .. }
                 | A::Crash { .. }
@@ -235,8 +234,8 @@ impl Protocol {
                 let owner = logs[partition].owner.ok_or("nobody owns it")?;
                 members[owner].on_revoke(partition);
             }
-            A::GiveAway { member } | A::PatienceEnds { member } => {
-                left.delays -= u8::from(matches!(action, A::PatienceEnds { .. }));
+            A::GiveAway { member } | A::RevokeTimesOut { member } => {
+                left.delays -= u8::from(matches!(action, A::RevokeTimesOut { .. }));
                 let Some(Waiting::Drain { partition, drained, late }) = members[member].waiting else { return Ok(()) };
                 if drained && !late && logs[partition].owner == Some(member) {
                     logs[partition].check_drained()?;
@@ -346,7 +345,7 @@ fn actions_of(left: Faults, number: usize, member: &Member, actions: &mut Vec<Ac
         // The lock waits for the open transaction.
         Some(Waiting::Drain { drained, .. }) => {
             when(drained && !member.is_open(), A::GiveAway { member: number });
-            when(!drained && left.delays > 0 && !member.is_open(), A::PatienceEnds { member: number });
+            when(!drained && left.delays > 0 && !member.is_open(), A::RevokeTimesOut { member: number });
         }
         Some(Waiting::Loss) => when(!member.is_open(), A::Lose { member: number }),
         None if member.is_open() => when(!member.in_group, A::NoticeLoss { member: number }),

@@ -149,28 +149,28 @@ fn a_commit_before_the_drain_is_found_out() {
 }
 
 #[test]
-fn a_record_that_starts_before_its_partition_is_opened_is_found_out() {
+fn a_record_that_starts_without_an_owner_is_found_out() {
     found("unopened", &broken(Rule::OwnedBeforeStart, moves()), "before that was opened");
 }
 
 #[test]
-fn a_partition_that_is_given_away_without_being_closed_is_found_out() {
+fn a_drained_partition_that_is_not_released_is_found_out() {
     found("closing", &broken(Rule::ReleasedWhenDrained, moves()), "given away in order, and marked");
 }
 
 #[test]
-fn an_aborted_transaction_that_counts_as_done_is_found_out() {
+fn an_abort_that_counts_as_a_commit_is_found_out() {
     found("abort is done", &broken(Rule::AbortKeepsRecords, aborts()), "is committed, and written are");
 }
 
 #[test]
-fn a_log_that_tells_an_offset_while_another_is_pending_is_found_out() {
+fn a_log_that_tells_unstable_offsets_is_found_out() {
     found("unstable offsets", &Protocol { stable_offsets: false, ..moves() }, "under an assignment that is over");
 }
 
 #[test]
-fn a_rejection_that_frees_its_lane_is_found_out() {
-    found("lane", &broken(Rule::RejectionBesideKeyQueue, keys()), "before an earlier record of its key ended");
+fn a_rejection_that_frees_its_key_queue_is_found_out() {
+    found("key queue", &broken(Rule::RejectionBesideKeyQueue, keys()), "before an earlier record of its key ended");
 }
 
 #[test]

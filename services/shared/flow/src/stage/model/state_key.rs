@@ -54,7 +54,9 @@ impl State {
             None => 0.hash(into),
             Some(Committing::Open { parts, left_out }) => {
                 (2, left_out).hash(into);
-                parts.iter().for_each(|part| part_key(part, age(&part.partition, part.epoch), into));
+                for part in parts {
+                    part_key(part, age(&part.partition, part.epoch), into);
+                }
             }
             Some(Committing::Ended(Ok(left_out))) => (3, left_out).hash(into),
             Some(Committing::Ended(Err(class))) => (4, *class == Class::Reject).hash(into),

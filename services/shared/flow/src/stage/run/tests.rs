@@ -94,7 +94,7 @@ impl Bench {
         let (events, received) = mpsc::unbounded_channel();
         let stage = Stage::new(log, config, notes.clone(), Arc::clone(&intake), Arc::new(Asks(asks)));
         let running: JoinHandle<()> = tokio::spawn(async move {
-            let component = Health::new().register("test", STALL_AFTER);
+            let component = Health::new().register("test", STALL_TIMEOUT);
             stage.run(received, &component, &Heartbeat::new(), &CancellationToken::new()).await.unwrap();
         });
         let stage = AbortOnDropHandle::new(running);
@@ -159,7 +159,7 @@ fn refused() -> Answer {
 }
 
 #[tokio::test]
-async fn the_rejection_of_a_refused_record_frees_nobody_of_its_key() {
+async fn a_refused_record_frees_no_other_of_its_key() {
     let mut bench = Bench::new().await;
     bench.assign(0, 1);
     bench.record(0, 0, 1, "go");
@@ -194,7 +194,7 @@ async fn what_is_left_of_a_refused_transaction_is_not_to_blame() {
 }
 
 #[tokio::test]
-async fn a_refused_record_whose_partition_went_is_left_to_the_next_owner() {
+async fn a_refused_record_of_a_lost_partition_is_left_alone() {
     let mut bench = Bench::new().await;
     bench.assign(0, 1);
     bench.assign(1, 2);
@@ -209,7 +209,7 @@ async fn a_refused_record_whose_partition_went_is_left_to_the_next_owner() {
 }
 
 #[tokio::test]
-async fn a_partition_that_comes_back_while_a_commit_holds_up_its_drain_is_processed() {
+async fn a_partition_that_comes_back_during_its_drain_is_processed() {
     let mut bench = Bench::new().await;
     bench.assign(0, 1);
     bench.record(0, 0, 1, "go");
@@ -217,7 +217,7 @@ async fn a_partition_that_comes_back_while_a_commit_holds_up_its_drain_is_proces
     let (guard, _drained) = DrainGuard::new();
     bench.events.send(MemberEvent::Revoking { partitions: vec![id(0)], guard }).unwrap();
     bench.settle().await;
-    // The log's patience ended, and the partition came back before the answer to the commit.
+    // The log waited no longer, and the partition came back before the answer to the commit.
     bench.assign(0, 2);
     bench.settle().await;
     reply.send(Ok(vec![id(0)])).unwrap();
@@ -228,7 +228,7 @@ async fn a_partition_that_comes_back_while_a_commit_holds_up_its_drain_is_proces
 }
 
 #[tokio::test]
-async fn a_revocation_waits_for_no_record_that_waits_for_its_next_try() {
+async fn a_revocation_waits_for_no_next_try() {
     let mut bench = Bench::new().await;
     bench.assign(0, 1);
     for (offset, value) in ["go", "away", "later", "go"].into_iter().enumerate() {
