@@ -10,7 +10,7 @@ use precis_config::Settings;
 use precis_flow::{Log, Output, ReadStart, Record};
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::Claim;
-use precis_pipeline::{Clearance, Denied, Runtime, Identity, PaidRequests, identity, now_ms, topics};
+use precis_pipeline::{Clearance, Denied, Identity, PaidRequests, Runtime, identity, now_ms, topics};
 use precis_policy::{Budget, DocumentFacts, TierKind};
 use precis_schemas::{
     Decision, Document, LedgerAttempt, LedgerSettlement, Origin, Purpose, RoutedDocument, Sensitivity, codec,
