@@ -51,9 +51,12 @@ load-routing: ## 10,000 documents through three tiers: mix, cost, escalations, r
 soak-engine: build ## whether the engine's memory stays flat over an hour, with low priority; minutes=10: shorter
 	python3 loadtest/engine/soak.py --minutes $(or $(minutes),60)
 
-check: ## format, lints, docs and alert rules, warnings denied
+check: ## format, lints, dependencies, licences, docs and alert rules, warnings denied
 	infra/setup.sh test
 	cargo fmt --all --check
+	python3 tools/wrap_comments.py --check
+	python3 tools/python.py
+	python3 tools/dependencies.py
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) --no-print-directory docs
 	infra/alerts-check.sh
