@@ -153,7 +153,10 @@ codes! {
         PROVIDER_AUTH = "provider_auth", "The provider does not accept the key.";
         PROVIDER_REFUSED = "provider_refused", "The provider's own filter refuses the document.";
         PROVIDER_BAD_REQUEST = "provider_bad_request", "The provider calls the request wrong.";
+        PROVIDER_UNREADABLE = "provider_unreadable", "The provider's answer cannot be read; at most one more request is made for the document.";
+        PAID_REQUESTS_EXHAUSTED = "paid_requests_exhausted", "As many requests for the document may have been billed as the tier's `max_paid_requests` allows.";
         NO_KEY = "no_key", "The API worker has no key for the tier's provider.";
+        KEY_UNUSABLE = "key_unusable", "The key of the tier's provider cannot be sent in a header.";
         PRICE_UNKNOWN = "price_unknown", "No price is known for the tier's model; a call at an unknown price is never made.";
         PRICE_OVERFLOW = "price_overflow", "The most that the request may cost is beyond what can be counted.";
         PROVIDER_UNKNOWN = "provider_unknown", "No provider has the name that the policy gives.";
@@ -203,6 +206,7 @@ codes! {
         CONFIG_SYNTAX = "config_syntax", "The settings file is no TOML.";
         CONFIG_INVALID = "config_invalid", "Settings break rules; all of them are named.";
         SECRET_UNREADABLE = "secret_unreadable", "A file or variable with a secret cannot be read.";
+        SECRET_UNUSABLE = "secret_unusable", "A secret has characters that cannot be sent; the message names its variable or file.";
         BAD_LOG_LEVEL = "bad_log_level", "The log level is not known.";
         CANNOT_LISTEN = "cannot_listen", "The telemetry address cannot be listened on.";
         NO_SIGNALS = "no_signals", "The system takes no signal handlers.";
@@ -223,6 +227,11 @@ codes! {
     }
     Input {
         NO_DOCUMENTS = "no_documents", "A folder holds nothing that is read.";
+        NOT_A_FILE = "not_a_file", "A pipe, socket or device in a folder; name it on the command line to read it.";
+        OWN_RESULT = "own_result", "The only input was written by precis itself.";
+        READER_PANICKED = "reader_panicked", "A bug: reading the file failed; the other files go on.";
+        NOT_JSON = "not_json", "A line or file is no JSON object.";
+        NO_TEXT_FIELD = "no_text_field", "A JSON object has no text in the field that `--text-field` names.";
         UNREADABLE = "unreadable", "A file cannot be read.";
         BINARY = "binary", "A file is a binary format.";
         TOO_LARGE = "too_large", "A file or line is over the limit.";
