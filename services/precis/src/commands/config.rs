@@ -65,7 +65,7 @@ pub fn run(globals: &Globals, args: &Args, out: &Output) -> anyhow::Result<Exit>
             Ok(Exit::Done)
         }
         Action::Codes => {
-            out.line(precis_schemas::codes::markdown().trim())?;
+            out.text(precis_schemas::codes::markdown().trim());
             Ok(Exit::Done)
         }
         Action::Check => check(globals, out),

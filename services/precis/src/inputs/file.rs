@@ -110,6 +110,22 @@ pub(super) fn text_of(stream: &mut dyn Read, kind: Kind, limit: u64) -> Result<T
     if bytes.contains(&0) {
         return Err(TextError::zeros());
     }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Legacy::default().error(error.as_bytes(), at)
+    })?;
+    if let Some(at) = ISO_2022_JP.iter().find_map(|shift| text.find(shift)) {
+        return Err(TextError::NotUtf8 { at, remedy: Remedy::From("iso-2022-jp") });
+    }
+    let text = if kind == Kind::Html { html::text_of(&text, limit)? } else { text };
+    let text = readable(text)?;
+    if text.text.len() as u64 > limit {
+        return Err(TextError::TooLarge { limit });
+    }
+    if source::words(&text.text) == 0 {
+        let marked_up = kind == Kind::Html || text.notes.contains(&Note::Images);
+        return Err(if marked_up { TextError::NoText } else { TextError::Empty });
+    }
     Ok(text)
 }
 
