@@ -122,7 +122,7 @@ async fn reasoning_and_a_fence_are_paid_for_and_not_published() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reasoning_without_end_is_a_cut_answer() {
     let deployment = house_for(&OPENAI, "").await;
-    let faults = Faults::start(Vec::new(), OPENAI.ok("<think>The user wants", "stop", 80, 0, 200)).await;
+    let faults = Faults::start(Vec::new(), OPENAI.ok(&format!("<think>{SUMMARY}"), "stop", 80, 0, 200)).await;
     let worker = start(&deployment, one_attempt(&deployment, &faults));
     deployment.route("one").await;
     let trial = escalations(&deployment, 1).await.remove(0).trial;

@@ -101,7 +101,8 @@ impl Engine {
                 done.map_err(|error| EngineError::Stopped { reason: format!("a part was lost: {error}") })?;
             let mut partial = result?;
             if let Some(text_of) = ask.text_of {
-                partial.text = text_of(&partial.text).to_owned();
+                let text = text_of(&partial.text).to_owned();
+                partial.text = text;
             }
             totals.add(&partial);
             answers[index] = partial.text;

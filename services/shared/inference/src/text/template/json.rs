@@ -17,6 +17,7 @@ struct Style {
 }
 
 /// `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+#[expect(clippy::needless_pass_by_value, reason = "filters of minijinja take their arguments by value")]
 pub(super) fn tojson(
     value: &Value,
     ensure_ascii: Option<Value>,

@@ -133,14 +133,14 @@ fn a_template_that_opens_reasoning_says_so() {
 #[test]
 fn the_date_of_a_template_never_changes() {
     let (tokenizer, ids) =
-        prompt("{{ strftime_now('%Y-%m-%d %H:%M') }} {{ messages[0]['content'] }}", None, "the text");
+        prompt("{{ strftime_now('%Y-%m-%d %H:%M') }} {{ messages[-1]['content'] }}", None, "the text");
     assert_eq!(tokenizer.detokeniser().text(&ids), "2024-07-26 00:00 the text");
 }
 
 #[test]
 fn names_set_in_a_generation_block_end_with_it() {
     let source =
-        "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ a }}{% endgeneration %}{{ a }}{{ messages[0]['content'] }}";
+        "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ a }}{% endgeneration %}{{ a }}{{ messages[-1]['content'] }}";
     let (tokenizer, ids) = prompt(source, None, "the text");
     assert_eq!(tokenizer.detokeniser().text(&ids), "21the text");
 }
