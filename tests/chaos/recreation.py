@@ -141,6 +141,8 @@ def judge(present: set[oracle.Identity], excused: set[oracle.Identity], summarie
     firsts: dict[oracle.Identity, int] = {}
     for outcome, record in oracle.outcomes(summaries):
         who = oracle.identity(outcome)
+        if who[0] != TENANT:
+            continue
         if who not in present | excused:
             findings.add("stranger", "outcome of a document that nobody published", who)
         if not oracle.is_repeat(record):

@@ -20,7 +20,12 @@ def names(summaries) -> list[str]:
 
 @pytest.mark.parametrize(
     "summaries",
-    [[settled(NEW)], [settled(NEW), settled(OLD)], [settled(NEW), settled(NEW, repeat=True)]],
+    [
+        [settled(NEW)],
+        [settled(NEW), settled(OLD)],
+        [settled(NEW), settled(NEW, repeat=True)],
+        [settled(NEW), *GOOD.summaries],
+    ],
 )
 def test_what_was_deleted_unread_is_excused(summaries):
     assert names(summaries) == []
