@@ -244,7 +244,7 @@ fn results_are_told_from_documents_by_what_they_hold() {
     at("mine/summaries.md", "# Summaries\n\nOf the meetings of May.");
     at("mine/copy.md", &page);
     let result = r#"{"document": "a", "document_id": "a-1", "revision": 0, "tenant": "local", "outcome": "answered", "from_store": true}"#;
-    let (result, other) = (at("a-1.json", result), at("b.json", r#"{"document": "a text of another program"}"#));
+    let (result, other) = (at("a-1.json", result), at("b.json", r#"{"text": "A record of another program."}"#));
 
     let inputs = collect_from(&[folder.path(), &result, &other], "", &ReadOptions::default());
 
