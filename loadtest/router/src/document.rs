@@ -69,7 +69,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     #[test]
-    fn a_document_has_the_size_asked_for_and_tells_its_number_and_time() {
+    fn a_document_has_its_size_and_tells_its_number_and_time() {
         for bytes in [1024, 10 * 1024] {
             let record = super::encoded(42, 1_700_000_000_123_456, bytes).unwrap();
             assert!(record.len().abs_diff(bytes) <= 2, "{}", record.len());

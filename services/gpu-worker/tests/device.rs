@@ -26,8 +26,9 @@ fn worker(folder: &TempDir, device: Option<&str>) -> Command {
     command
 }
 
+/// Without a CUDA device the worker says so in one line, and computes on the processor.
 #[test]
-fn without_a_device_it_says_so_in_one_line_and_computes_on_the_processor() {
+fn without_a_device_the_worker_computes_on_the_processor() {
     let folder = TempDir::new().unwrap();
     let mut child = worker(&folder, None).spawn().unwrap();
     let mut lines = Vec::new();
@@ -52,8 +53,9 @@ fn without_a_device_it_says_so_in_one_line_and_computes_on_the_processor() {
     assert!(lines.iter().all(|line| line.starts_with("20")), "every line is an event, none a backtrace's\n{all}");
 }
 
+/// A device that is configured and missing ends the start, with the reason.
 #[test]
-fn a_device_that_was_asked_for_and_is_not_there_ends_the_start_with_the_reason() {
+fn a_configured_device_that_is_missing_ends_the_start() {
     let folder = TempDir::new().unwrap();
     let output = worker(&folder, Some("cuda")).output().unwrap();
     let all = String::from_utf8(output.stderr).unwrap();

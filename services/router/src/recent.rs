@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_known_from_its_second_sight_on() {
+    fn an_identity_is_known_from_its_second_document_on() {
         let recent = Recent::default();
         assert!(!recent.saw(&identity("acme", "a", 0)));
         assert!(recent.saw(&identity("acme", "a", 0)));

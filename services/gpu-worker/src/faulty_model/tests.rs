@@ -74,7 +74,7 @@ fn harder_texts_are_got_wrong_more_often() {
 }
 
 #[test]
-fn what_is_no_rate_is_told() {
+fn a_malformed_rate_is_an_error() {
     for wrong in ["numbers", "numbers=often", "numbers=2", "names=0.1"] {
         assert!(Rates::parse(wrong).is_err(), "{wrong}");
     }

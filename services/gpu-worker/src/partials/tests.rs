@@ -17,7 +17,7 @@ fn partial(text: &str) -> Partial {
 }
 
 #[tokio::test]
-async fn parts_come_back_as_they_were_also_to_another_worker() {
+async fn partial_answers_come_back_unchanged_to_any_worker() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_path_buf();
     let config = StoreConfig { directory: DirectoryConfig { path }, ..StoreConfig::default() };
@@ -41,7 +41,7 @@ async fn parts_come_back_as_they_were_also_to_another_worker() {
 }
 
 #[test]
-fn broken_parts_are_survived() {
+fn broken_partial_answers_are_survived() {
     precis_fuzz::survives("partial", &[serde_json::to_vec(&partial("one")).unwrap()], |bytes| {
         if let Some(partial) = read(bytes) {
             assert_eq!(read(&serde_json::to_vec(&partial).unwrap()), Some(partial));

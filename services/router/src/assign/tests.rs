@@ -129,8 +129,9 @@ fn spread(index: usize) -> f64 {
     (index.wrapping_mul(2_654_435_761) % 100_003) as f64 / 100_003.0
 }
 
+/// Disjoint windows of 2,000 hold the mix through skew, bursts, drift, types and rules.
 #[test]
-fn disjoint_windows_hold_the_mix_through_skew_bursts_drift_types_and_rules() {
+fn disjoint_windows_hold_the_mix() {
     let skewed = worst_window(|at| (spread(at).powi(8), true));
     let bursts = worst_window(|at| (if at % 600 < 300 { 0.05 } else { 0.95 } + spread(at) * 0.01, true));
     let drifting = worst_window(|at| ((at as f64 / 1_500.0).sin().abs() * 0.8 + spread(at) * 0.2, true));
@@ -160,7 +161,7 @@ fn disjoint_windows_hold_the_mix_through_skew_bursts_drift_types_and_rules() {
 }
 
 #[test]
-fn where_a_rule_forbids_the_mix_the_house_takes_what_is_left() {
+fn internal_tiers_take_what_rules_keep_from_the_mix() {
     // A fifth may leave, so that the outside tiers cannot have their three tenths.
     let miss = worst_window(|at| (spread(at), at % 5 == 0));
     assert!((0.08..0.12).contains(&miss), "{miss}");
@@ -189,7 +190,7 @@ fn count(chosen: &BTreeMap<(String, String), usize>, tier: &str, reason: &str) -
 }
 
 #[test]
-fn a_tier_without_room_gives_to_cheaper_ones_and_never_to_dearer_ones() {
+fn a_tier_without_room_gives_only_to_cheaper_ones() {
     let found = chosen(&mut Assigner::default(), 0, |tier| tier == "gpu");
     assert_eq!(found.keys().filter(|(tier, _)| tier != "gpu").count(), 0, "{found:?}");
     assert!(count(&found, "gpu", "backlog") > 60, "{found:?}");
@@ -203,7 +204,7 @@ fn a_tier_without_room_gives_to_cheaper_ones_and_never_to_dearer_ones() {
 }
 
 #[test]
-fn a_tier_that_refused_for_want_of_money_gets_none_of_that_tenants_for_a_minute() {
+fn a_tier_out_of_money_gets_nothing_of_that_tenant_for_a_minute() {
     let refusal = |code: &str| Trial {
         tier: "mid".to_owned(),
         result: TrialResult::Refused,

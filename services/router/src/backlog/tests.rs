@@ -47,7 +47,7 @@ async fn waiting(backlog: &Backlog, documents: usize) {
 }
 
 #[tokio::test]
-async fn what_finds_no_room_waits_and_goes_by_turns_when_there_is_some() {
+async fn without_room_documents_wait_and_then_go_by_turns() {
     let effective = effective("max_backlog = 10");
     let backlog = measured(&effective, 9);
     assert!(backlog.has_room(&effective.policy, "gpu"));
@@ -104,8 +104,10 @@ async fn a_quota_holds_up_its_tenant_and_nobody_else() {
     assert_eq!(third.await.unwrap(), Wait::Admitted);
 }
 
+/// A document is decided anew when its tier is switched off, or its policy replaced, while the
+/// document waits.
 #[tokio::test]
-async fn who_waits_for_a_tier_that_is_switched_off_or_under_a_policy_that_was_replaced_is_decided_anew() {
+async fn a_waiting_document_is_decided_anew_under_new_rules() {
     let before = effective("max_backlog = 1");
     let backlog = measured(&before, 1);
     let document = spawn(&backlog, &before, "a");

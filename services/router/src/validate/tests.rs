@@ -22,7 +22,7 @@ fn asked(change: impl FnOnce(&mut Document)) -> &'static str {
 }
 
 #[test]
-fn wishes_are_judged_without_a_document() {
+fn options_are_judged_without_a_document() {
     let wished = |max_words, language: &str| Document {
         max_words: Some(max_words),
         output_language: Some(language.to_owned()),
@@ -118,7 +118,7 @@ fn texts_without_words_or_with_binary_in_them_are_refused() {
 }
 
 #[test]
-fn no_forbidden_character_gets_past_the_look_at_first_bytes() {
+fn no_forbidden_character_gets_past_the_first_byte_check() {
     for character in (char::MIN..=char::MAX).filter(|character| is_forbidden(*character)) {
         assert!(may_be_forbidden(character.encode_utf8(&mut [0; 4]).as_bytes()[0]), "U+{:04X}", u32::from(character));
     }

@@ -5,7 +5,7 @@
 //! document by document. Under the mix alone that loses nothing: what a stronger tier adds grows
 //! with the difficulty, so the optimum of a batch *is* a threshold for each tier on the score's
 //! rank, which the mix follows
-//! (`under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them`). A
+//! (`under_a_mix_alone_the_optimum_is_thresholds_on_the_score`). A
 //! micro-batch would add its wait to every document and give the same assignments. Every [`BATCH`]
 //! documents,
 //!

@@ -44,8 +44,9 @@ fn a_measurement_that_fails_leaves_what_is_known() {
     assert_eq!((depth.room(10, start + seconds(20)), depth.lag()), (5, 4));
 }
 
+/// Workers without progress get as many documents again each minute, and none once they move.
 #[test]
-fn workers_that_get_nowhere_get_as_much_again_each_minute_and_not_once_they_move() {
+fn each_minute_without_progress_opens_the_limit_once_more() {
     let (start, mut depth) = (Instant::now(), Depth::default());
     let at = |depth: &mut Depth, after: u64, lags: Option<&[PartitionLag]>| {
         let now = start + seconds(after);

@@ -42,8 +42,9 @@ async fn a_document_goes_to_a_tier_with_all_that_is_known_of_it() {
     assert!(decision.features.contains_key("length") && decision.features.contains_key("rank"));
 }
 
+/// A redelivered document gets its stored outcome; a repeat gets it with the repeat header.
 #[tokio::test]
-async fn a_redelivered_document_gets_its_stored_outcome_and_a_repeat_is_marked() {
+async fn a_redelivered_document_gets_its_stored_outcome() {
     let bench = Bench::with(THREE_TIERS).await;
     let stored = {
         let routed = bench.route(&document()).await;
@@ -58,8 +59,9 @@ async fn a_redelivered_document_gets_its_stored_outcome_and_a_repeat_is_marked()
     assert!(is_repeat(&repeated));
 }
 
+/// A document that was enqueued again keeps its origin, and no tenant can claim another one's.
 #[tokio::test]
-async fn a_re_enqueued_document_keeps_its_origin_and_nobody_can_claim_anothers() {
+async fn a_re_enqueued_document_keeps_its_origin() {
     let bench = Bench::with(THREE_TIERS).await;
     let mut copy = record("documents.acme", codec::encode(&document()).unwrap(), 20);
     copy.headers.push(ORIGIN_HEADER, "documents.acme/0/7");
@@ -69,8 +71,9 @@ async fn a_re_enqueued_document_keeps_its_origin_and_nobody_can_claim_anothers()
     assert_eq!((origin.topic.as_str(), origin.offset), ("documents.acme", 20));
 }
 
+/// Another request under a settled identity is a conflict; one of a higher revision is not.
 #[tokio::test]
-async fn another_request_under_a_settled_identity_is_a_conflict_and_a_higher_revision_is_not() {
+async fn another_request_under_a_settled_identity_is_a_conflict() {
     let bench = Bench::with(THREE_TIERS).await;
     let settled = bench.route(&document()).await;
     let stored = bench.settle(&settled).await;
@@ -83,7 +86,7 @@ async fn another_request_under_a_settled_identity_is_a_conflict_and_a_higher_rev
 }
 
 #[tokio::test]
-async fn what_is_settled_is_looked_up_before_anything_else_is_asked() {
+async fn a_settled_outcome_is_looked_up_before_any_rule_applies() {
     let bench = Bench::with(THREE_TIERS).await;
     let stored = {
         let routed = bench.route(&document()).await;
@@ -125,7 +128,7 @@ async fn a_record_without_owner_or_identity_leaves_only_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_served_ends_as_a_failed_outcome_that_says_why() {
+async fn a_request_that_cannot_be_served_fails_and_says_why() {
     let bench = Bench::with(THREE_TIERS).await;
     let text = |text: &str| Document { text: Some(text.to_owned()), ..document() };
     let requests = [
@@ -196,7 +199,7 @@ async fn a_body_by_reference_is_fetched_and_verified() {
 }
 
 #[tokio::test]
-async fn an_equal_request_of_the_same_tenant_is_answered_from_the_cache() {
+async fn an_equal_request_of_the_tenant_is_answered_from_the_cache() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = bench.route(&document()).await;
     let generation = bench.control.effective().cache_generation;
@@ -222,7 +225,7 @@ async fn an_equal_request_of_the_same_tenant_is_answered_from_the_cache() {
 }
 
 #[tokio::test]
-async fn a_cached_answer_that_cannot_be_read_or_may_not_be_used_is_none() {
+async fn an_unreadable_or_disabled_cache_entry_is_not_served() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = bench.route(&document()).await;
     let generation = bench.control.effective().cache_generation;
@@ -239,7 +242,7 @@ async fn a_cached_answer_that_cannot_be_read_or_may_not_be_used_is_none() {
 }
 
 #[tokio::test]
-async fn a_restricted_or_unlabelled_document_never_leaves_the_house() {
+async fn a_restricted_or_unlabelled_document_stays_internal() {
     let bench = Bench::with(THREE_TIERS).await;
     for (index, sensitivity) in [Some(Sensitivity::Restricted), None].into_iter().cycle().take(40).enumerate() {
         let document = Document { document_id: format!("d{index}"), sensitivity, ..document() };
@@ -250,7 +253,7 @@ async fn a_restricted_or_unlabelled_document_never_leaves_the_house() {
 }
 
 #[tokio::test]
-async fn a_document_that_no_tier_may_take_fails_with_every_tiers_reason() {
+async fn without_an_eligible_tier_the_failure_names_every_reason() {
     let bench = Bench::with(THREE_TIERS).await;
     bench.switch("gpu", SwitchState::Off).await;
     let document = Document { sensitivity: None, ..document() };
@@ -263,7 +266,7 @@ async fn a_document_that_no_tier_may_take_fails_with_every_tiers_reason() {
 }
 
 #[tokio::test]
-async fn a_document_that_comes_late_costs_nothing_unless_its_answer_is_there() {
+async fn a_late_document_is_served_from_the_cache_or_fails() {
     let bench = Bench::with(&THREE_TIERS.replace("on_late = \"run\"", "on_late = \"fail\"")).await;
     let late = Document { deadline: Some(1), ..document() };
     let failed = outcome(&bench.publish(&late, 7).await.unwrap());
@@ -277,7 +280,7 @@ async fn a_document_that_comes_late_costs_nothing_unless_its_answer_is_there() {
 }
 
 #[tokio::test]
-async fn a_switched_off_tier_gets_nothing_and_the_next_cheaper_one_takes_over() {
+async fn the_next_cheaper_tier_takes_over_from_one_switched_off() {
     let bench = Bench::with(THREE_TIERS).await;
     bench.switch("mid", SwitchState::Off).await;
     bench.switch("premium", SwitchState::Drain).await;

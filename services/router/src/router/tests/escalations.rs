@@ -14,7 +14,7 @@ async fn at_gpu(bench: &Bench) -> RoutedDocument {
 }
 
 #[tokio::test]
-async fn a_failed_answer_sends_the_document_to_the_next_tier_with_its_trail() {
+async fn after_a_failed_answer_the_next_tier_gets_document_and_trail() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = at_gpu(&bench).await;
     let trial = bench.failed(&first, "Wrong.", &["unsupported_numbers"]).await;
@@ -76,8 +76,9 @@ async fn the_policy_may_publish_a_failure_instead() {
     );
 }
 
+/// A restricted document's failed answer is flagged, and the document is never sent out.
 #[tokio::test]
-async fn a_restricted_documents_failed_answer_is_flagged_and_never_sent_out() {
+async fn a_restricted_documents_failed_answer_is_flagged() {
     let bench = Bench::with(THREE_TIERS).await;
     for sensitivity in [Some(Sensitivity::Restricted), Some(Sensitivity::Confidential), None] {
         let document = Document { document_id: format!("{sensitivity:?}"), sensitivity, ..document() };
@@ -105,7 +106,7 @@ async fn a_refusal_costs_no_hop_and_keeps_the_document_from_that_tier() {
 }
 
 #[tokio::test]
-async fn a_tier_that_refused_is_asked_again_under_another_policy() {
+async fn a_refusal_does_not_count_under_another_policy() {
     let bench = Bench::with(THREE_TIERS).await;
     let first = bench.route(&Document { sensitivity: None, ..document() }).await;
     bench.apply(&format!("{THREE_TIERS}\n[limits]\nmax_summary_words = 500\n")).await;
@@ -161,8 +162,9 @@ async fn a_document_settled_meanwhile_is_not_escalated() {
     assert_eq!(bench.escalate(&first, trial).await.value, Some(stored));
 }
 
+/// A late document ends as the policy says: flagged with the best answer at hand, or failed.
 #[tokio::test]
-async fn a_late_document_ends_as_the_policy_says_with_the_best_answer_at_hand() {
+async fn a_late_document_ends_as_the_policy_says() {
     for (on_late, expected) in [("flag", Status::Flagged), ("fail", Status::Failed)] {
         let policy = THREE_TIERS.replace("on_late = \"run\"", &format!("on_late = \"{on_late}\""));
         let bench = Bench::with(&policy).await;

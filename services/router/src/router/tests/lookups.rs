@@ -75,7 +75,7 @@ async fn a_new_document_is_routed_without_a_question_to_the_store() {
 }
 
 #[tokio::test]
-async fn a_repeat_that_looks_new_goes_to_a_tier_where_it_is_found_settled() {
+async fn a_repeat_unknown_here_is_found_settled_at_its_tier() {
     let (bench, stored) = settled_elsewhere(&uncached()).await;
     let work = routed(&bench.publish(&document(), 8).await.unwrap());
     // What a worker does first.
@@ -87,7 +87,7 @@ async fn a_repeat_that_looks_new_goes_to_a_tier_where_it_is_found_settled() {
 }
 
 #[tokio::test]
-async fn a_conflict_that_looks_new_goes_to_a_tier_where_it_is_found() {
+async fn a_conflict_unknown_here_is_found_at_its_tier() {
     let (bench, _) = settled_elsewhere(&uncached()).await;
     let changed = Document { text: Some("Something else.".to_owned()), ..document() };
     let work = routed(&bench.publish(&changed, 8).await.unwrap());
@@ -96,7 +96,7 @@ async fn a_conflict_that_looks_new_goes_to_a_tier_where_it_is_found() {
 }
 
 #[tokio::test]
-async fn a_repeat_that_todays_rules_refuse_gets_its_stored_outcome_all_the_same() {
+async fn a_repeat_gets_its_outcome_although_todays_rules_refuse_it() {
     let (bench, stored) = settled_elsewhere(&uncached()).await;
     bench.apply(&format!("{}\n[limits]\nmax_text_bytes = 10\n", uncached())).await;
     let repeat = bench.publish(&document(), 8).await.unwrap();
@@ -106,8 +106,9 @@ async fn a_repeat_that_todays_rules_refuse_gets_its_stored_outcome_all_the_same(
     assert_eq!((code, outputs.len()), ("text_too_large", 1), "one that is not settled is refused");
 }
 
+/// A repeat that no tier may take adopts its stored outcome; a conflict does not.
 #[tokio::test]
-async fn a_repeat_that_no_tier_may_take_adopts_its_stored_outcome_and_a_conflict_does_not() {
+async fn a_repeat_without_a_tier_adopts_its_outcome() {
     let (mut bench, stored) = settled_elsewhere(&uncached()).await;
     for tier in ["gpu", "mid", "premium"] {
         bench.switch(tier, SwitchState::Off).await;
@@ -133,7 +134,7 @@ async fn a_cached_repeat_adopts_its_stored_outcome() {
 }
 
 #[tokio::test]
-async fn a_replay_is_looked_up_although_it_looks_new() {
+async fn a_replay_is_looked_up_although_it_is_unknown_here() {
     let (bench, stored) = settled_elsewhere(&uncached()).await;
     let mut replay = record("documents.acme", codec::encode(&document()).unwrap(), 20);
     replay.headers.push(REPLAY_HEADER, "true");
@@ -143,7 +144,7 @@ async fn a_replay_is_looked_up_although_it_looks_new() {
 }
 
 #[tokio::test]
-async fn a_replay_that_is_delivered_again_is_still_the_first_publication() {
+async fn a_replay_delivered_again_is_still_the_first_publication() {
     let bench = Bench::with(&uncached()).await;
     // Rejected by the router: it settles the replay itself, and dies before its transaction.
     let late = Document { submitted_at: i64::MAX, ..document() };

@@ -88,8 +88,9 @@ async fn work(bench: &Bench, tier: &str, least: usize) -> Vec<String> {
     values.iter().map(|value| codec::decode::<RoutedDocument>(value).unwrap().document_id).collect()
 }
 
+/// A tier's topic is filled up to its limit; another tenant's documents come next.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tiers_topic_is_filled_to_its_limit_and_another_tenants_documents_come_next() {
+async fn a_full_tiers_next_documents_are_another_tenants() {
     let bench = Bench::with(&limited("run")).await;
     let router = Running::router(&bench).await;
     publish(&bench, "acme", 0..40, None).await;
@@ -111,7 +112,7 @@ async fn a_tiers_topic_is_filled_to_its_limit_and_another_tenants_documents_come
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_waits_for_a_tier_that_is_switched_off_goes_elsewhere() {
+async fn a_document_that_waits_for_a_tier_switched_off_goes_elsewhere() {
     let bench = Bench::with(&limited("run")).await;
     let router = Running::router(&bench).await;
     let public = |id: usize| {
@@ -130,7 +131,7 @@ async fn a_document_that_waits_for_a_tier_that_is_switched_off_goes_elsewhere() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_whose_deadline_passes_while_it_waits_settles_as_the_policy_says() {
+async fn a_deadline_that_passes_while_waiting_settles_by_the_policy() {
     let bench = Bench::with(&limited("fail")).await;
     let router = Running::router(&bench).await;
     publish(&bench, "acme", 0..20, Some(now_ms() + 3_000)).await;

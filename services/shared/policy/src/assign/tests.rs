@@ -111,8 +111,9 @@ fn linear_optimum(instance: &Instance) -> f64 {
     problem.solve().unwrap().into_solution().unwrap().objective()
 }
 
+/// A thousand random batches are within one percent of the optimum of the linear program.
 #[test]
-fn a_thousand_random_batches_are_within_one_percent_of_the_linear_programs_optimum() {
+fn random_batches_are_within_one_percent_of_the_optimum() {
     let mut worst: f64 = 0.0;
     for seed in 1..=1_000 {
         let instance = instance(seed);
@@ -156,8 +157,10 @@ fn scored(scores: impl Iterator<Item = f64>, strengths: &[f64]) -> Vec<Vec<Offer
     scores.map(|score| (0..strengths.len()).map(|tier| offer(score, tier)).collect()).collect()
 }
 
+/// Under a mix alone the hardest documents go to the strongest tier, as thresholds on the score
+/// would send them.
 #[test]
-fn under_a_mix_alone_the_hardest_go_to_the_strongest_as_thresholds_would_send_them() {
+fn under_a_mix_alone_the_optimum_is_thresholds_on_the_score() {
     let documents = scored((0..100).map(|at| f64::from(at) / 100.0), &[0.0, 0.5, 0.75]);
     let rooms = [70.0, 20.0, 10.0].map(|documents| Room { documents, ..Room::default() });
     let found = assign(&documents, &rooms, 0.0);

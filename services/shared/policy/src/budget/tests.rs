@@ -16,8 +16,9 @@ fn names<'a>(policy: &'a Policy, tier: &str, tenant: &str) -> Vec<&'a str> {
     budgets_for(&policy.budgets, tier, tenant).into_iter().map(|budget| budget.name.as_str()).collect()
 }
 
+/// A request must have room in every budget that names its tier and tenant, or names none.
 #[test]
-fn a_request_must_have_room_in_every_budget_that_names_its_tier_and_tenant_or_none() {
+fn every_budget_of_its_tier_and_tenant_limits_a_request() {
     let policy = with(
         &[
             budget("name = \"all\"\nwindow = \"month\"\nusd = 5000"),

@@ -80,7 +80,7 @@ proptest! {
     /// Whatever tiers there are, whichever may be asked and however they answer, a climb ends, and
     /// is a climb.
     #[test]
-    fn a_climb_asks_no_tier_twice_never_goes_down_from_a_failed_answer_and_pays_for_as_many_as_the_policy_says(
+    fn every_escalation_climbs_and_ends(
         count in 1_usize..6,
         max_hops in 0_u32..4,
         start in any::<prop::sample::Index>(),

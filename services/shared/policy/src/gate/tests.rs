@@ -28,7 +28,7 @@ fn trial(tier: &str, result: TrialResult, digest: &str) -> Trial {
 }
 
 #[test]
-fn a_document_without_a_label_stays_in_the_house() {
+fn a_document_without_a_label_stays_internal() {
     let gate = gate(&mix(), &Switches::default(), &facts(None, None), &[]);
     assert_eq!(gate.eligible, ["gpu"]);
     assert!(gate.excluded.iter().all(|(_, code)| code == "sensitivity"));
@@ -56,7 +56,7 @@ fn a_switched_off_tier_gets_nothing_and_a_draining_one_finishes() {
 }
 
 #[test]
-fn a_refusal_counts_until_the_policy_changes_and_a_failed_answer_for_ever() {
+fn a_refusal_counts_for_one_policy_a_failed_answer_for_ever() {
     let (policy, public) = (mix(), facts(Some(Sensitivity::Public), None));
     let trail = [
         trial("gpu", TrialResult::FailedChecks, "old"),
@@ -75,7 +75,7 @@ fn a_tier_that_the_policy_no_longer_names_does_nothing() {
 }
 
 #[test]
-fn a_worker_outside_sends_nothing_for_a_tier_that_the_policy_keeps_inside() {
+fn an_external_worker_sends_nothing_for_an_internal_tier() {
     let (switches, public) = (Switches::default(), facts(Some(Sensitivity::Public), None));
     assert_eq!(recheck(&mix(), &switches, &public, "gpu", TierKind::Api), Err(TIER_CHANGED));
     assert_eq!(recheck(&mix(), &switches, &public, "mid", TierKind::Gpu), Ok(()), "inside harms nobody");

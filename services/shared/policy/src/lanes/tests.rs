@@ -25,8 +25,9 @@ fn lanes(items: &[(&str, u32, i32)]) -> Lanes<usize> {
     lanes
 }
 
+/// The second tenant's first document goes second, however many of the first tenant's wait.
 #[test]
-fn the_second_tenants_first_goes_second_however_many_of_the_first_wait() {
+fn a_second_tenants_first_document_goes_second() {
     let mut items = vec![("a", 1, 0); 1_000];
     items.extend([("b", 1, 0); 3]);
     let order = order(lanes(&items));
@@ -42,14 +43,14 @@ fn a_weight_of_three_goes_three_times_a_turn() {
 }
 
 #[test]
-fn a_priority_goes_first_in_its_own_lane_and_moves_nothing_in_another() {
+fn a_priority_changes_the_order_of_its_own_tenant_alone() {
     let items = [("a", 1, 0), ("a", 1, 9), ("a", 1, 9), ("b", 1, -5)];
     let order: Vec<usize> = order(lanes(&items)).into_iter().map(|(_, number)| number).collect();
     assert_eq!(order, [1, 3, 2, 0]);
 }
 
 #[test]
-fn a_priority_goes_first_with_all_that_stands_before_it_in_its_partition() {
+fn a_priority_brings_forward_what_precedes_it_in_its_partition() {
     let mut lanes = Lanes::default();
     // Partition, offset and priority; the second came late for its offset.
     for (number, (partition, offset, priority)) in
@@ -62,7 +63,7 @@ fn a_priority_goes_first_with_all_that_stands_before_it_in_its_partition() {
 }
 
 #[test]
-fn who_may_not_go_holds_up_nobody() {
+fn a_barred_tenant_holds_up_nobody() {
     let mut waiting = lanes(&[("a", 5, 0), ("a", 5, 0), ("b", 1, 0)]);
     assert_eq!(waiting.pop(|tenant| tenant == "b"), Some(("b".to_owned(), 2)));
     assert_eq!(waiting.pop(|tenant| tenant == "b"), None);
@@ -94,7 +95,7 @@ proptest! {
     /// Against the plainest description of what waits: whoever may go does, each tenant in its
     /// order, and none waits for more than the others' turns.
     #[test]
-    fn whoever_may_go_goes_in_order_and_after_at_most_one_turn_of_each_other(steps in steps()) {
+    fn no_tenant_waits_longer_than_one_turn_of_each_other(steps in steps()) {
         let mut lanes = Lanes::default();
         let mut waiting: Vec<(usize, Place, usize)> = Vec::new();
         // How many others went since a tenant could have, and did not.

@@ -54,7 +54,7 @@ fn harder_documents_start_further_up() {
 }
 
 #[test]
-fn documents_forced_into_the_house_do_not_send_a_flood_away_afterwards() {
+fn documents_kept_internal_send_no_flood_to_providers_later() {
     let (policy, mut mix) = (policy(), Mix::default());
     for _ in 0..50_000 {
         mix.assigned(&policy, &policy.shares(), "gpu");

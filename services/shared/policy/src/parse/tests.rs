@@ -31,7 +31,7 @@ fn every_problem_is_told_at_once_and_says_how_to_mend_it() {
 }
 
 #[test]
-fn weights_of_unknown_features_and_of_absurd_size_are_told_with_their_place() {
+fn unknown_features_and_absurd_weights_are_told() {
     let weights = "[score]\nbias = 1.0\nweights = { colour = 1.0 }\n[score.types.table]\nbias = 0.0\nweights = { digits = 1e6, size = 1.0 }\n";
     let errors = Policy::parse(&format!("{LOCAL}\n{weights}")).unwrap_err();
     assert_eq!(errors.lines().len(), 3, "{errors}");

@@ -75,7 +75,7 @@ fn two_tiers_arms_and_two_tenants_arms_are_independent() {
 }
 
 #[test]
-fn a_type_and_a_tenant_may_have_shares_of_their_own_and_the_smaller_holds() {
+fn of_a_types_and_a_tenants_own_shares_the_smaller_holds() {
     let rollout = Rollout {
         share: 0.1,
         types: BTreeMap::from([("contract".to_owned(), 1.0), ("medical".to_owned(), 0.0)]),
@@ -96,8 +96,9 @@ fn a_type_and_a_tenant_may_have_shares_of_their_own_and_the_smaller_holds() {
     }
 }
 
+/// Outside of the arm the tier is excluded with that reason, and a revision changes nothing.
 #[test]
-fn outside_of_the_arm_the_tier_is_excluded_with_that_reason_and_a_revision_changes_nothing() {
+fn outside_of_the_arm_the_tier_is_excluded() {
     let policy = policy(&[("mid", to(0.0))]);
     let allowed = gate(&policy, &Switches::default(), &facts("acme", "a", ""), &[]);
     assert_eq!(allowed.excluded, [("mid".to_owned(), "rollout".to_owned())]);

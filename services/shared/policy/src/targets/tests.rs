@@ -51,8 +51,9 @@ fn assert_shares(found: &[f64], expected: [f64; 3]) {
     assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 0.02), "{found:?}");
 }
 
+/// Without a rate the policy's shares are the target, and places have their price.
 #[test]
-fn without_a_rate_the_policys_shares_are_the_target_and_places_have_their_price() {
+fn without_a_rate_the_policys_shares_are_the_target() {
     let policy = Policy::parse(MIX).unwrap();
     let mut targets = Targets::default();
     assert_shares(&run(&policy, &mut targets, 4_000, 1_000, alike).shares, [0.7, 0.2, 0.1]);
@@ -61,8 +62,9 @@ fn without_a_rate_the_policys_shares_are_the_target_and_places_have_their_price(
     assert!(prices[0] == 0.0 && prices[1] > 0.0 && prices[2] > prices[1], "{prices:?}");
 }
 
+/// A rate that binds lowers the share to what fits; the first tier takes the rest.
 #[test]
-fn a_rate_that_binds_takes_the_share_down_to_what_fits_and_the_house_takes_the_rest() {
+fn a_rate_that_binds_lowers_the_share_to_what_fits() {
     // 1,000 documents a minute of 1,000 tokens: a fifth would be 200,000 tokens.
     let mut targets = Targets::default();
     assert_shares(&run(&limited(100_000), &mut targets, 6_000, 1_000, alike).shares, [0.8, 0.1, 0.1]);
@@ -70,8 +72,9 @@ fn a_rate_that_binds_takes_the_share_down_to_what_fits_and_the_house_takes_the_r
     assert_shares(&run(&limited(300_000), &mut targets, 6_000, 1_000, alike).shares, [0.7, 0.2, 0.1]);
 }
 
+/// A rate holds for the documents that the tier is really sent, which are longer than usual.
 #[test]
-fn a_rate_holds_for_what_the_tier_is_really_sent_which_is_longer_than_the_usual_document() {
+fn a_rate_counts_the_documents_that_the_tier_is_really_sent() {
     // A tier that is sent the hard ones: those are four times as long as the easy ones.
     let mut targets = Targets::default();
     let found = run(&limited(100_000), &mut targets, 8_000, 1_000, |score| 2_000.0 - 1_500.0 * score);
@@ -119,8 +122,10 @@ fn run_with_a_topic(targets: &mut Targets, documents: usize, max_backlog: f64, p
     (shares, deepest)
 }
 
+/// A tier whose topic is full gets as much as its workers take out; the first tier takes the
+/// rest.
 #[test]
-fn a_tier_whose_topic_is_full_gets_what_its_workers_take_out_and_the_house_takes_the_rest() {
+fn a_full_topic_lowers_the_share_to_what_workers_take_out() {
     // A fifth would be 0.2 for each document that comes; its workers do half of that.
     let mut targets = Targets::default();
     let (shares, deepest) = run_with_a_topic(&mut targets, 20_000, 300.0, 0.1);
@@ -133,7 +138,7 @@ fn a_tier_whose_topic_is_full_gets_what_its_workers_take_out_and_the_house_takes
 }
 
 #[test]
-fn a_topic_that_is_worked_off_as_it_fills_takes_nothing_from_the_share() {
+fn a_topic_that_is_worked_off_leaves_the_share_alone() {
     let (shares, _) = run_with_a_topic(&mut Targets::default(), 20_000, 60.0, 0.3);
     assert_shares(&shares, [0.7, 0.2, 0.1]);
 }

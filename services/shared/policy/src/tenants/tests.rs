@@ -9,7 +9,7 @@ fn with(section: &str) -> Result<Policy, crate::PolicyErrors> {
 }
 
 #[test]
-fn a_tenant_has_its_own_rules_else_those_of_all_others_else_the_defaults() {
+fn a_tenants_rules_are_its_own_or_the_others_or_the_defaults() {
     let policy = with("[tenants.acme]\nweight = 4\n[tenants.\"*\"]\ndocuments_per_minute = 60\n").unwrap();
     assert_eq!(policy.tenant("acme"), Tenant { weight: 4, documents_per_minute: None });
     assert_eq!(policy.tenant("other"), Tenant { weight: 1, documents_per_minute: Some(60) });
@@ -33,7 +33,7 @@ fn every_problem_of_tenants_and_limits_is_told_with_its_place() {
 }
 
 #[test]
-fn a_policy_that_names_neither_tenants_nor_limits_keeps_its_digest() {
+fn a_policy_without_tenants_and_limits_keeps_its_digest() {
     let policy = Policy::local();
     assert_eq!(policy.tiers[0].max_backlog, 1_000);
     let written = serde_json::to_string(&policy).unwrap();
@@ -57,7 +57,7 @@ fn through(per_minute: u32, every_ms: i64, minutes: i64) -> u32 {
 }
 
 #[test]
-fn a_quota_lets_its_rate_through_and_a_tenth_of_a_minute_at_once() {
+fn a_quota_lets_through_its_rate_and_a_tenth_minute_at_once() {
     assert!((6_000..=6_060).contains(&through(600, 7, 10)), "{}", through(600, 7, 10));
     let mut quota = Quota::new(600, 0);
     let at_once = (0..1_000)

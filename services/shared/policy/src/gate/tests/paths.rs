@@ -149,7 +149,7 @@ fn sent(versions: &[Version], document: &Document, turns: &[Turn]) -> Vec<(Strin
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
-    fn a_restricted_or_unlabelled_document_never_reaches_an_api_tier(
+    fn restricted_or_unlabelled_documents_never_reach_an_api_tier(
         versions in prop::collection::vec(any_version(), 1..4),
         document in any_document(),
         turns in prop::collection::vec(any_turn(), 1..8),
@@ -167,7 +167,7 @@ proptest! {
 
     /// The router's own half: no worker has to save it.
     #[test]
-    fn the_gate_alone_keeps_restricted_documents_in_the_house(
+    fn the_gate_alone_keeps_restricted_documents_internal(
         version in any_version(),
         labelled in any::<bool>(),
         residency in prop::option::of(prop_oneof![Just("eu"), Just("us")]),
