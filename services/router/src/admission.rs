@@ -1,4 +1,4 @@
-//! Where a document starts, and when: a first assignment, and its place in the tier's topic.
+//! A document's first assignment, and its wait for a place in the tier's topic.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use precis_telemetry::metrics::Counter;
 use tokio::time::Instant;
 
 use crate::assign::{AssignInput, Assigner, Measured};
-use crate::backlog::{Backlog, INTERVAL, QueueRequest, Wait};
+use crate::backlog::{Backlog, MEASURE_INTERVAL, QueueRequest, Wait};
 
 /// First assignments of one router.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Admission {
     backlog: Backlog,
 }
 
-/// A document that no tier has seen.
+/// A document that has been at no tier.
 pub(crate) struct NewDocument<'a> {
     pub(crate) delivery: &'a Delivery,
     pub(crate) tenant: &'a str,
@@ -27,7 +27,7 @@ pub(crate) struct NewDocument<'a> {
     pub(crate) measured: &'a Measured,
 }
 
-/// What was decided, and under which rules.
+/// A decision, and the rules under which it was made.
 pub(crate) struct Admitted {
     pub(crate) effective: EffectivePolicy,
     pub(crate) gate: Eligibility,
@@ -35,10 +35,10 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    /// Decides where a document starts and waits until it may go there.
+    /// Decides where a document starts, and waits until it may go there.
     ///
     /// # Errors
-    /// `waiting_ended` when the stage wants no more waiting.
+    /// `waiting_ended` when the stage drains meanwhile.
     pub(crate) async fn first(
         &self,
         control: &Control,
@@ -47,20 +47,20 @@ impl Admission {
         let NewDocument { delivery, tenant, document, measured } = new_document;
         let facts = DocumentFacts::of(tenant, document);
         loop {
-            // What holds now: it may have waited.
+            // The rules of now: the document may have waited.
             let effective = control.effective();
             let policy = &*effective.policy;
             let gate = gate(policy, &effective.switches, &facts, &[]);
-            let asked =
+            let input =
                 AssignInput { gate: &gate, measured, tenant, document_id: &document.document_id, now_ms: now_ms() };
-            let chosen = if policy.is_late(document.deadline, asked.now_ms) {
+            let chosen = if policy.is_late(document.deadline, input.now_ms) {
                 Err(Exhausted::Late)
             } else {
                 let has_room = |tier: &str| self.backlog.has_room(policy, tier);
-                self.assigner().first(&effective, &asked, has_room).ok_or(Exhausted::NoTier)
+                self.assigner().first(&effective, &input, has_room).ok_or(Exhausted::NoTier)
             };
             let Ok(decision) = chosen else { return Ok(Admitted { effective, gate, chosen }) };
-            let asks = QueueRequest {
+            let request = QueueRequest {
                 tenant,
                 tier: &decision.chosen,
                 place: Place {
@@ -70,7 +70,7 @@ impl Admission {
                 },
                 until_ms: policy.late_after(document.deadline),
             };
-            match self.backlog.enter(&effective, asks, &delivery.draining).await {
+            match self.backlog.enter(&effective, request, &delivery.draining).await {
                 Wait::Admitted => {
                     Counter::RouterDocuments.increment(&[&decision.chosen, &decision.reason]);
                     return Ok(Admitted { effective, gate, chosen: Ok(decision) });
@@ -81,32 +81,32 @@ impl Admission {
         }
     }
 
-    /// Takes note of a tier's refusal.
+    /// Records a tier's refusal.
     pub(crate) fn refused(&self, tenant: &str, trial: &Trial) {
         self.assigner().refused(tenant, trial, now_ms());
     }
 
-    /// Measures what waits for each tier and lets in who may go, for as long as it is polled.
+    /// Measures each tier and admits waiting documents, for as long as the future is polled.
     pub(crate) async fn follow(&self, log: Arc<dyn Log>, control: Arc<Control>) {
         loop {
-            self.look(&*log, &control).await;
-            tokio::time::sleep(INTERVAL).await;
+            self.measure_and_serve(&*log, &control).await;
+            tokio::time::sleep(MEASURE_INTERVAL).await;
         }
     }
 
-    /// The same once.
-    pub(crate) async fn look(&self, log: &dyn Log, control: &Control) {
+    /// Measures each tier that is due, and admits the documents that it has room for.
+    pub(crate) async fn measure_and_serve(&self, log: &dyn Log, control: &Control) {
         let policy = control.effective().policy;
         for tier in policy.tier_names().filter(|tier| self.backlog.is_due(&policy, tier)) {
-            let asked = Instant::now();
+            let started_at = Instant::now();
             let lags = lags(log, tier).await;
-            self.backlog.measured(&policy, tier, &lags, asked);
+            self.backlog.measured(&policy, tier, &lags, started_at);
         }
         let effective = control.effective();
         let rooms = self.backlog.serve(&effective);
         let mut assigner = self.assigner();
         for (tier, documents) in rooms {
-            assigner.has_room(&effective.policy, &tier, documents);
+            assigner.take_room(&effective.policy, &tier, documents);
         }
     }
 
@@ -115,14 +115,14 @@ impl Admission {
     }
 }
 
-/// How far a tier's workers are behind in each partition of its topic. In one that none of them
-/// began all that is there waits.
+/// How far a tier's workers are behind in each partition of its topic. In a partition in which no
+/// worker has begun, all records wait.
 async fn lags(log: &dyn Log, tier: &str) -> Result<Vec<PartitionLag>, FlowError> {
     let topic = topics::work(tier);
     let mut lags = log.group_lag(&runtime::group(&topic)).await?;
     lags.retain(|lag| *lag.partition.topic == *topic);
     if lags.is_empty() {
-        // Only until the first worker came: this asks about every topic there is.
+        // Only until the first worker came, since this request covers every topic.
         let status = log.topics().await?.into_iter().filter(|status| status.name == topic);
         let partitions = status.flat_map(|status| status.partitions);
         lags.extend(partitions.map(|found| PartitionLag {

@@ -1,43 +1,41 @@
-//! Where a document starts: the mix's preference within what the gate allows.
+//! Where a document starts: the mix's preference within the gate's limits.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use precis_pipeline::EffectivePolicy;
-use precis_policy::{Eligibility, Features, Mix, Policy, Targets, TextFacts, features, score};
+use precis_policy::{BYTES_PER_TOKEN, Eligibility, Features, Mix, Policy, Targets, TextFacts, features, score};
 use precis_quality::{is_plainly_english, language_of};
 use precis_schemas::{Decision, Document, Exclusion, Trial, TrialResult};
 use precis_telemetry::metrics::{Counter, Gauge};
 
-use crate::shares::Shares;
+use crate::shares::RecentShares;
 
-/// Feature under which the decision record keeps the score's place among recent ones, 0 for the
+/// Feature under which the decision record keeps the score's rank among recent scores, 0 for the
 /// hardest.
-const RANK: &str = "rank";
-/// Codes of refusals for want of money.
-const OUT_OF_MONEY: [&str; 2] = ["budget_exhausted", "out_of_money"];
-/// How long a tier that refused a tenant's document for want of money gets no other one first that
-/// may go elsewhere, milliseconds: one a minute is enough to see whether there is money again.
-const MONEY_PAUSE_MS: i64 = 60_000;
-/// How often gauges are set.
+const RANK_FEATURE: &str = "rank";
+/// Codes of refusals for lack of money.
+const OUT_OF_MONEY_CODES: [&str; 2] = ["budget_exhausted", "out_of_money"];
+/// How long a tier that refused a tenant's document for lack of money gets no other document of
+/// that tenant that may go elsewhere, milliseconds. One document a minute is enough to notice that
+/// there is money again.
+const OUT_OF_MONEY_BACKOFF_MS: i64 = 60_000;
+/// Interval at which the gauges are set.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bytes of text that make a token, about, in the languages of the tokenizers' makers; a rate needs
-/// no more.
-const BYTES_A_TOKEN: f64 = 4.0;
-
-/// What of this router decides first assignments: the state of the target mix.
+/// The router's state that decides first assignments: target mix, recent shares, tiers out of
+/// money.
 #[derive(Debug, Default)]
 pub(crate) struct Assigner {
     targets: Targets,
     mix: Mix,
-    shares: Shares,
-    /// Tier and tenant → until when there is no money, Unix milliseconds.
-    moneyless: BTreeMap<(String, String), i64>,
+    shares: RecentShares,
+    /// Tier and tenant → until when the tier counts as out of money, Unix milliseconds.
+    out_of_money: BTreeMap<(String, String), i64>,
     reported: Option<Instant>,
 }
 
-/// A document that no tier has seen.
+/// A document that has been at no tier, and what its first assignment depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AssignInput<'a> {
     pub(crate) gate: &'a Eligibility,
@@ -48,7 +46,7 @@ pub(crate) struct AssignInput<'a> {
 }
 
 impl Assigner {
-    /// Sets the gauges, now and then: they are read every few seconds.
+    /// Sets the gauges, at most once an interval: they are scraped every few seconds.
     fn report(&mut self, effective: &EffectivePolicy) {
         if self.reported.is_some_and(|reported| reported.elapsed() < REPORT_INTERVAL) {
             return;
@@ -66,27 +64,28 @@ impl Assigner {
         }
     }
 
-    /// Chooses the tier of a document that no tier has seen. `None` if none is eligible; then
+    /// Chooses the tier of a document that has been at no tier. `None` if none is eligible; then
     /// nothing is counted.
     ///
-    /// Where the tier `has_room` for no more, the document goes to the nearest cheaper one that
-    /// does, and else waits: a rush is no reason to pay more than the mix says.
+    /// A tier without room (`has_room`) passes the document to the nearest cheaper one that has
+    /// room. Without such a tier the document waits: a full topic is no reason to pay more than the
+    /// mix says.
     pub(crate) fn first(
         &mut self,
         effective: &EffectivePolicy,
-        asked: &AssignInput<'_>,
+        input: &AssignInput<'_>,
         has_room: impl Fn(&str) -> bool,
     ) -> Option<Decision> {
-        let AssignInput { gate, measured, tenant, document_id, now_ms } = *asked;
+        let AssignInput { gate, measured, tenant, document_id, now_ms } = *input;
         if gate.eligible.is_empty() {
             return None;
         }
         let policy = &*effective.policy;
-        self.targets.saw(policy, gate, measured.score, measured.tokens, now_ms);
+        self.targets.track(policy, gate, measured.score, measured.tokens, now_ms);
         let targets = self.targets.shares(policy);
         let preference = self.mix.prefer(policy, targets, measured.score, document_id);
         let order: Vec<&str> = policy.tier_names().collect();
-        let may = with_money(&self.moneyless, &gate.eligible, tenant, now_ms);
+        let may = with_money(&self.out_of_money, &gate.eligible, tenant, now_ms);
         let (wanted, mut reason) = nearest(&order, &preference.tier, &may)?;
         let at = order.iter().position(|tier| *tier == wanted)?;
         let open = |tier: &&&str| may.contains(*tier) && has_room(tier);
@@ -106,58 +105,57 @@ impl Assigner {
         }
         self.mix.assigned(policy, targets, chosen);
         self.shares.count(chosen);
-        self.targets.sent(chosen, measured.tokens);
+        self.targets.assigned(chosen, measured.tokens);
         self.report(effective);
         let mut decision = decision(effective, gate, measured);
         if let Some((_, price)) = self.targets.prices().find(|(tier, _)| *tier == chosen) {
             decision.shadow_price = price;
         }
-        decision.features.insert(RANK.to_owned(), preference.rank);
+        decision.features.insert(RANK_FEATURE.to_owned(), preference.rank);
         decision.thresholds = preference.thresholds.into_iter().collect();
         chosen.clone_into(&mut decision.chosen);
         reason.clone_into(&mut decision.reason);
         Some(decision)
     }
 
-    /// Takes note of a tier's refusal: one for want of money holds for the tenant's other
-    /// documents, too.
+    /// Records a tier's refusal: one for lack of money holds for the tenant's other documents, too.
     pub(crate) fn refused(&mut self, tenant: &str, trial: &Trial, now_ms: i64) {
-        if trial.result == TrialResult::Refused && OUT_OF_MONEY.contains(&trial.code.as_str()) {
-            self.moneyless.retain(|_, until_ms| *until_ms > now_ms);
-            self.moneyless.insert((trial.tier.clone(), tenant.to_owned()), now_ms + MONEY_PAUSE_MS);
+        if trial.result == TrialResult::Refused && OUT_OF_MONEY_CODES.contains(&trial.code.as_str()) {
+            self.out_of_money.retain(|_, until_ms| *until_ms > now_ms);
+            self.out_of_money.insert((trial.tier.clone(), tenant.to_owned()), now_ms + OUT_OF_MONEY_BACKOFF_MS);
         }
     }
 
-    /// Takes note of how many more documents a tier's topic has room for.
-    pub(crate) fn has_room(&mut self, policy: &Policy, tier: &str, documents: f64) {
-        self.targets.has_room(policy, tier, documents);
+    /// Takes in how many more documents a tier's topic has room for; infinite for no limit.
+    pub(crate) fn take_room(&mut self, policy: &Policy, tier: &str, documents: f64) {
+        self.targets.take_room(policy, tier, documents);
     }
 }
 
 /// The eligible tiers that have money for the tenant; all of them where none has.
 fn with_money<'a>(
-    moneyless: &BTreeMap<(String, String), i64>,
+    out_of_money: &BTreeMap<(String, String), i64>,
     eligible: &'a [String],
     tenant: &str,
     now_ms: i64,
 ) -> Vec<&'a str> {
     let all = eligible.iter().map(String::as_str);
-    if moneyless.is_empty() {
+    if out_of_money.is_empty() {
         return all.collect();
     }
     let has = |tier: &&str| {
-        moneyless.get(&((*tier).to_owned(), tenant.to_owned())).is_none_or(|until_ms| *until_ms <= now_ms)
+        out_of_money.get(&((*tier).to_owned(), tenant.to_owned())).is_none_or(|until_ms| *until_ms <= now_ms)
     };
     let with: Vec<&str> = all.clone().filter(has).collect();
     if with.is_empty() { all.collect() } else { with }
 }
 
-/// The features and the score of a document.
+/// A document's features and score.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measured {
     pub(crate) features: Features,
     pub(crate) score: f64,
-    /// Estimated, for rates.
+    /// Tokens of the text, estimated; used for rates.
     pub(crate) tokens: f64,
 }
 
@@ -168,7 +166,7 @@ impl Measured {
         let language = labelled.as_deref().or_else(detected);
         let features = features(&TextFacts { text, language });
         let score = score(&features, &effective.policy.score, &document.document_type);
-        Self { features, score, tokens: text.len() as f64 / BYTES_A_TOKEN }
+        Self { features, score, tokens: text.len() as f64 / BYTES_PER_TOKEN as f64 }
     }
 }
 
@@ -192,11 +190,11 @@ pub(crate) fn decision(effective: &EffectivePolicy, gate: &Eligibility, measured
     }
 }
 
-/// The wished tier if it is eligible, else the nearest cheaper one, else the nearest dearer one;
-/// and why.
-fn nearest<'a>(order: &[&'a str], wished: &str, eligible: &[&str]) -> Option<(&'a str, &'static str)> {
+/// The preferred tier if it is eligible, else the nearest cheaper one, else the nearest dearer one;
+/// and the reason code.
+fn nearest<'a>(order: &[&'a str], preferred: &str, eligible: &[&str]) -> Option<(&'a str, &'static str)> {
     let may = |tier: &&&str| eligible.contains(*tier);
-    let at = order.iter().position(|tier| *tier == wished)?;
+    let at = order.iter().position(|tier| *tier == preferred)?;
     if may(&&order[at]) {
         return Some((order[at], "score"));
     }

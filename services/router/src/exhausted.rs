@@ -1,5 +1,6 @@
-//! The end of a document that no tier is left for, or no time: the best answer at hand, flagged, or
-//! a failure that says what was tried.
+//! The end of a document for which no tier, or no time, is left.
+//!
+//! The outcome is the best answer at hand, flagged, or a failure that says what was tried.
 
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::{Draft, own_answer_key};
@@ -7,8 +8,8 @@ use precis_pipeline::{EffectivePolicy, PipelineError};
 use precis_policy::{Eligibility, Exhausted};
 use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
 
-/// An answer that failed its checks.
-struct Kept<'a> {
+/// A stored answer that failed its checks, with its trial and its key.
+struct FailedAnswer<'a> {
     trial: &'a Trial,
     key: &'a str,
     answer: Answer,
@@ -40,43 +41,43 @@ pub(crate) async fn outcome(
     Ok(outcome)
 }
 
-/// The stored answers of a trail, oldest first. One whose object is gone is left out.
+/// The stored answers of a trail, oldest first. An answer whose object is gone is left out.
 async fn answers<'a>(
     store: &dyn ObjectStore,
     tenant: &str,
     trail: &'a [Trial],
-) -> Result<Vec<Kept<'a>>, PipelineError> {
+) -> Result<Vec<FailedAnswer<'a>>, PipelineError> {
     let mut kept = Vec::new();
     for trial in trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks) {
         let Some(key) = own_answer_key(tenant, trial) else { continue };
         if let Some(bytes) = store.get(key).await? {
-            kept.push(Kept { trial, key, answer: codec::decode(&bytes)? });
+            kept.push(FailedAnswer { trial, key, answer: codec::decode(&bytes)? });
         }
     }
     Ok(kept)
 }
 
-/// The one with the fewest failed checks; among equals the latest, which the strongest tier gave.
-/// An answer without text is none.
-fn best<'a, 'b>(kept: &'b [Kept<'a>]) -> Option<&'b Kept<'a>> {
+/// The answer with the fewest failed checks; among equals the latest, which came from the strongest
+/// tier. An answer without text does not count.
+fn best<'a, 'b>(kept: &'b [FailedAnswer<'a>]) -> Option<&'b FailedAnswer<'a>> {
     kept.iter()
         .rev()
         .filter(|kept| !kept.answer.text.trim().is_empty())
         .min_by_key(|kept| kept.trial.failed_checks.len())
 }
 
-/// What was tried, and why nothing else could be.
+/// What was tried, and why no other tier could be.
 fn message(trail: &[Trial], gate: &Eligibility, why: Exhausted) -> String {
     let tried = trail.iter().map(|trial| match trial.result {
         TrialResult::FailedChecks => format!("{} failed {}", trial.tier, trial.failed_checks.join(", ")),
         TrialResult::Refused => format!("{} refused ({})", trial.tier, trial.code),
     });
-    let closed = gate
+    let excluded = gate
         .excluded
         .iter()
         .filter(|(tier, _)| !trail.iter().any(|trial| trial.tier == *tier))
         .map(|(tier, reason)| format!("{tier} excluded ({reason})"));
-    let parts: Vec<String> = if why == Exhausted::Late { tried.collect() } else { tried.chain(closed).collect() };
+    let reasons: Vec<String> = if why == Exhausted::Late { tried.collect() } else { tried.chain(excluded).collect() };
     let what = if why == Exhausted::Late { "the deadline passed" } else { "no tier is left" };
-    if parts.is_empty() { what.to_owned() } else { format!("{what}: {}", parts.join("; ")) }
+    if reasons.is_empty() { what.to_owned() } else { format!("{what}: {}", reasons.join("; ")) }
 }

@@ -1,8 +1,8 @@
-//! The router: decides for every document which tier summarises it, or settles it at once. The only
-//! place that decides tiers.
+//! The router: decides which tier summarises a document, or settles the document at once. No other
+//! service decides tiers.
 //!
 //! ```text
-//!  documents.<tenant> ─▶ read ─▶ seen lately? ─no──▶ valid? ─▶ cached? ─▶ gate ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
+//!  documents.<tenant> ─▶ read ─▶ known here?  ─no──▶ valid? ─▶ cached? ─▶ gate ─▶ late? ─▶ score ─▶ mix ─▶ work.<tier>
 //!                         │        │ yes          ▲     │ no      │        │ yes    │ yes: failed
 //!                         │        ▼              │     ▼         ▼        │ none
 //!                         │     settled? ──no─────┘  summaries  summaries  ▼
@@ -16,16 +16,18 @@
 //!                                                  summaries (flagged with the best answer, or failed)
 //! ```
 //!
-//! - A document that looks new is not looked up: the store is asked once for each document, by the
-//!   tier's worker, before anything that costs money. So a repeat of an old document goes the way
-//!   of a new one (and counts in the mix as one), and the worker publishes the stored bytes, or
-//!   rejects another request under the same identity as `id_conflict`. The router asks where it is
-//!   cheap or it is the end: for an identity that it saw lately (`recent`), for a replay, for an
-//!   escalation, and before it rejects what may be settled. That is sound because every settlement,
-//!   here too, creates the result or adopts the one that is there; and because a document's way out
-//!   of the router enters the log with its offset: of a redelivered one nothing was published.
-//! - The hard gate comes before any score, and no fallback widens it ([`precis_policy::gate`]).
-//! - A record whose owner or identity cannot be told leaves a dead letter only. Every other
+//! - A document that the router does not know is not looked up in the store. The tier's worker
+//!   looks each document up once, before anything that costs money. So a repeat of an old document
+//!   takes the way of a new one (and counts in the mix as one): the worker publishes the stored
+//!   bytes, or rejects another request under the same identity as `id_conflict`.
+//! - The router looks a document up where that is cheap or final: for an identity that it had
+//!   recently (`recent`), for a replay, for an escalation, and before it rejects a document that
+//!   may be settled already. Leaving out the other look-ups is sound for two reasons. Every
+//!   settlement, here too, creates the result or adopts the stored one; and a document's output
+//!   enters the log together with its offset, so nothing was published of a document that is
+//!   delivered again.
+//! - The gate comes before any score, and no fallback widens the gate ([`precis_policy::gate`]).
+//! - A record whose owner or identity cannot be read leaves a dead letter only. Every other
 //!   document ends as exactly one outcome.
 
 mod admission;
@@ -54,7 +56,7 @@ pub use validate::{
     Verdict, check_options,
 };
 
-/// Name of the stage; its consumer group follows from it.
+/// Name of the stage; the consumer group is named after it.
 pub const STAGE: &str = "router";
 
 /// Runs the router until `shutdown`, then drains.
@@ -64,13 +66,13 @@ pub const STAGE: &str = "router";
 pub async fn run(runtime: &Runtime, settings: RouterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let router = Router::new(runtime.settler.clone(), runtime.control.clone());
     let (admission, log, control) = (router.admission().clone(), runtime.log.clone(), runtime.control.clone());
-    // Once before anything is let in, so that a restart does not fill what is full.
-    let _ = shutdown.run_until_cancelled(admission.look(&*log, &control)).await;
+    // Measured once before any document is admitted, so that a restart does not fill a full topic.
+    let _ = shutdown.run_until_cancelled(admission.measure_and_serve(&*log, &control)).await;
     let _following = AbortOnDropHandle::new(tokio::spawn(async move { admission.follow(log, control).await }));
     let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
     let stage = runtime.stage(STAGE, subscription, &settings.stage);
     let stage = run_stage(runtime.log.clone(), stage, Arc::new(router), runtime.health.clone(), shutdown);
-    // Among the tasks that it starts and waits for, not on the thread of main.
+    // A task of its own: the stage runs beside the tasks that it starts, not on the main thread.
     AbortOnDropHandle::new(tokio::spawn(stage))
         .await
         .context("the router's stage ended early")?

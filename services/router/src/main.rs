@@ -1,12 +1,12 @@
-//! `precis-router`: see the library.
+//! The binary `precis-router`; everything is in the library.
 
 use std::process::ExitCode;
 
 use precis_pipeline::runtime;
 use precis_router::{RouterSettings, run};
 
-/// A document's parts are allocated by the thread that reads the log, by one that processes, and
-/// freed by a third.
+/// mimalloc, since a document is freed by another thread than allocated it: one thread reads the
+/// log, another processes, a third frees.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Who asks for what: a `documents` record, read as far as its identity.
+//! A `documents` record, read as far as its tenant and identity.
 
 use precis_flow::{Delivery, Record};
 use precis_pipeline::settle::Claim;
@@ -10,12 +10,12 @@ use crate::validate;
 /// Largest value of a `documents` record, bytes.
 const MAX_VALUE_BYTES: usize = topics::MAX_DOCUMENT_RECORD_BYTES as usize;
 
-/// A document whose owner and identity are known.
+/// A document whose tenant and identity are known.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The publisher's record.
     pub(crate) document: Document,
-    /// Who asks to be settled.
+    /// The identity, origin and digest under which the document is settled.
     pub(crate) claim: Claim,
 }
 
@@ -23,17 +23,17 @@ impl Request {
     /// Reads a record of a `documents` topic.
     ///
     /// # Errors
-    /// Where this fails there is no identity to settle, and the dead letter is the record's end:
     /// `empty_record`, `record_too_large`, the codec's codes, `tenant_invalid`, `tenant_mismatch`,
-    /// `document_id_invalid`.
+    /// `document_id_invalid`. A record that fails here has no identity to settle, so it ends as a
+    /// dead letter.
     pub(crate) fn read(delivery: &Delivery) -> Result<Self, PipelineError> {
         let record = &delivery.record;
         let tenant = tenant(&record.topic)?;
         let value = record.value.as_deref().ok_or_else(|| {
             PipelineError::rejected("empty_record", "the record has no value; a document cannot be deleted this way")
         })?;
-        // The topic's own limit is held against compressed batches: what is within it there may be
-        // a hundred times as large here, too large for any record that has to carry it.
+        // The topic's own limit counts compressed batches: a record within it may be a hundred
+        // times as large uncompressed, too large for any record that has to carry it.
         if value.len() > MAX_VALUE_BYTES {
             return Err(PipelineError::rejected(
                 "record_too_large",
@@ -65,7 +65,7 @@ impl Request {
     }
 }
 
-/// The owner of a documents topic.
+/// The tenant that owns a `documents` topic.
 pub(crate) fn tenant(topic: &str) -> Result<&str, PipelineError> {
     topics::tenant_of(topic).filter(|tenant| topics::is_valid_name(tenant)).ok_or_else(|| {
         PipelineError::rejected(
@@ -75,8 +75,8 @@ pub(crate) fn tenant(topic: &str) -> Result<&str, PipelineError> {
     })
 }
 
-/// Where the record first stood. Publishers could write that header too, so it counts only within
-/// the tenant's own topic.
+/// The record's first place in the log. Publishers can write the header that says so, therefore it
+/// counts only within the tenant's own topic.
 fn origin(record: &Record, tenant: &str) -> Origin {
     let origin = identity::origin_of(record);
     if topics::tenant_of(&origin.topic) == Some(tenant) {

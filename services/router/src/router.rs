@@ -18,12 +18,12 @@ use precis_telemetry::metrics::Counter;
 
 use crate::admission::{Admission, Admitted, NewDocument};
 use crate::assign::{Measured, decision};
-use crate::recent::Recent;
+use crate::recent::RecentIdentities;
 use crate::request::Request;
 use crate::{exhausted, validate};
 
-/// Code of a request that disagrees with what is settled under its identity: the identity's outcome
-/// is another request's.
+/// Code of a request that disagrees with the outcome settled under its identity: that outcome
+/// belongs to another request.
 const ID_CONFLICT: &str = "id_conflict";
 
 /// The [`Processor`] of the router's stage.
@@ -31,31 +31,31 @@ pub struct Router {
     settler: Settler,
     control: Arc<Control>,
     admission: Arc<Admission>,
-    recent: Recent,
+    recent: RecentIdentities,
 }
 
 impl Router {
     /// A router that settles with `settler` under what `control` says.
     pub fn new(settler: Settler, control: Arc<Control>) -> Self {
-        Self { settler, control, admission: Arc::default(), recent: Recent::default() }
+        Self { settler, control, admission: Arc::default(), recent: RecentIdentities::default() }
     }
 
-    /// What decides first assignments: whoever runs the router lets it follow the log.
+    /// The state that decides first assignments; the caller lets it follow the log.
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
 
-    /// A record of a documents topic.
+    /// Processes a record of a `documents` topic.
     async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
         let request = Request::read(delivery)?;
-        // Two questions to the store are the price of a document that is known here, none that of a
-        // new one.
-        let known = self.recent.saw(&request.claim.identity) || request.claim.replay;
+        // Only a document that is known here is looked up in the store. A new one costs no request.
+        let known = self.recent.remember(&request.claim.identity) || request.claim.replay;
         if known && let Some(output) = self.settler.settled(&request.claim).await? {
             return Ok(output);
         }
         match self.routed(delivery, &request).await {
-            // What is settled stays so, whatever the rules of today say of it.
+            // A settled document keeps its outcome, even where the rules of today reject the
+            // document.
             Err(rejected @ PipelineError::Rejected { .. }) if !known => {
                 self.settler.settled(&request.claim).await?.ok_or(rejected)
             }
@@ -114,7 +114,7 @@ impl Router {
         })
     }
 
-    /// A document that a tier gave back.
+    /// Processes an escalation: a document that a tier gave back.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
         let (mut routed, trial) = read_escalation(delivery).map_err(|error| error.into_stage(None))?;
         let tenant = routed.tenant.clone();
@@ -123,10 +123,10 @@ impl Router {
         if let Some(output) = self.settler.settled(&claim).await.map_err(stage_error)? {
             return Ok(output);
         }
-        // The tier may know a newer policy than this router.
+        // The worker may have read a newer policy than this router.
         let effective = self.control.for_record(&trial.policy_digest, false).await?;
         let refused = trial.result == TrialResult::Refused;
-        // What the worker found late is late, whatever this machine's clock says.
+        // A document that the worker found late is late, whatever the clock of this machine says.
         let late = trial.code == DEADLINE_PASSED || effective.policy.is_late(routed.deadline, now_ms());
         self.admission.refused(&tenant, &trial);
         routed.trail.push(trial);
@@ -168,7 +168,7 @@ impl Router {
         }
     }
 
-    /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.
+    /// An accepted answer to an equal request of the same tenant: its tier, its key and the answer.
     async fn cached(
         &self,
         effective: &EffectivePolicy,
@@ -185,7 +185,7 @@ impl Router {
         let answer: Answer = match codec::decode(&bytes) {
             Ok(answer) => answer,
             Err(error) => {
-                // The cache saves work; it must not cost a document.
+                // The cache only saves work: a broken entry must not cost a document.
                 tracing::warn!(code = error.code(), key, "a cached answer cannot be read; computing anew");
                 return Ok(None);
             }
@@ -242,16 +242,16 @@ impl Processor for Router {
             return Ok(Vec::new());
         }
         match self.fail(delivery, rejection).await {
-            // Another request under this identity was settled meanwhile: the dead letter is this
-            // one's end.
+            // Another request under this identity was settled meanwhile: this request ends as its
+            // dead letter alone.
             Err(PipelineError::Rejected { code: ID_CONFLICT, .. }) => Ok(Vec::new()),
             other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
         }
     }
 }
 
-/// The work record of a routed document. Equal requests share a key, so that the second finds the
-/// first one's answer.
+/// The work record of a routed document. Equal requests share a key, so that the second one finds
+/// the answer to the first.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
     Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
@@ -266,8 +266,7 @@ fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), Pipel
     Ok((codec::decode(&escalation.routed)?, escalation.trial))
 }
 
-/// The tier of the policy that a model belongs to; the model's provider where no tier has it any
-/// more.
+/// The policy's tier for a model; where no tier has the model any more, the model's provider.
 fn tier_of(policy: &Policy, model: &ModelIdentity) -> String {
     let own = policy.tiers.iter().find(|tier| match tier.kind {
         TierKind::Gpu => model.provider == BUILT_IN_PROVIDER,

@@ -1,21 +1,20 @@
-//! The share of recent documents that each tier got first, for the gauge beside the target mix.
+//! The share of recent first assignments that each tier got: the gauge beside the target mix.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// How many documents are "recent": the window over which the mix holds its shares.
-const WINDOW: usize = 2_000;
+use precis_policy::MIX_WINDOW;
 
-/// The tiers of the last documents, and how many of them each got.
+/// The tiers of the last [`MIX_WINDOW`] documents, and how many each tier got.
 #[derive(Debug, Default)]
-pub(crate) struct Shares {
+pub(crate) struct RecentShares {
     recent: VecDeque<String>,
     counts: BTreeMap<String, usize>,
 }
 
-impl Shares {
+impl RecentShares {
     /// Counts a document.
     pub(crate) fn count(&mut self, tier: &str) {
-        if self.recent.len() == WINDOW
+        if self.recent.len() == MIX_WINDOW
             && let Some(oldest) = self.recent.pop_front()
             && let Some(count) = self.counts.get_mut(&oldest)
         {
@@ -38,12 +37,12 @@ mod tests {
 
     #[test]
     fn only_recent_documents_count() {
-        let mut shares = Shares::default();
+        let mut shares = RecentShares::default();
         assert!(shares.of("gpu").abs() < 1e-12);
         shares.count("gpu");
         shares.count("mid");
         assert!((shares.of("gpu") - 0.5).abs() < 1e-12);
-        for _ in 0..WINDOW {
+        for _ in 0..MIX_WINDOW {
             shares.count("mid");
         }
         assert!(shares.of("gpu").abs() < 1e-12);

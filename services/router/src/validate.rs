@@ -1,4 +1,4 @@
-//! What a document may ask for. Pure; the first fault found is the answer.
+//! The rules for a document's fields and text. Pure; the first violation is the result.
 //!
 //! | what | limit | code |
 //! | --- | --- | --- |
@@ -8,7 +8,7 @@
 //! | content type | `text/plain` or `text/markdown`, UTF-8 | `content_type_unsupported` |
 //! | submitted at, deadline | years 1 to 9999 | `time_out_of_range` |
 //! | text, body | exactly one of them | `body_missing`, `body_ambiguous` |
-//! | length asked for | 5 words to the policy's `max_summary_words` | `max_words_out_of_range` |
+//! | requested length | 5 words to the policy's `max_summary_words` | `max_words_out_of_range` |
 //! | title, instruction | 1,000 and 4,000 bytes | `title_too_long`, `instruction_too_long` |
 //! | other labels | 256 bytes each, 100 subjects | `label_too_long`, `too_many_subjects` |
 //! | language tags | letters, digits and hyphens | `language_invalid` |
@@ -21,34 +21,33 @@ use precis_pipeline::settle::VALID_TIMESTAMPS;
 use precis_policy::Limits;
 use precis_schemas::{Document, Purpose};
 
-/// Longest document id, bytes: it is part of a record's key.
+/// Longest document id, bytes: the id is part of a record's key.
 pub const MAX_DOCUMENT_ID_BYTES: usize = 512;
 /// Longest title, bytes.
 pub const MAX_TITLE_BYTES: usize = 1_000;
-/// Longest instruction, bytes: it stands in every prompt of the document.
+/// Longest instruction, bytes: it is repeated in every prompt of the document.
 pub const MAX_INSTRUCTION_BYTES: usize = 4_000;
 /// Longest of the other labels, bytes: document type, content type, residency, language tags,
 /// subjects.
 pub const MAX_LABEL_BYTES: usize = 256;
 /// Most subjects of one document.
 pub const MAX_SUBJECTS: usize = 100;
-/// Shortest summary that can be asked for, words.
+/// Shortest summary that may be requested, words.
 pub const MIN_SUMMARY_WORDS: i32 = 5;
 
-/// Nothing, or the first fault.
+/// Nothing, or the first violation.
 pub type Verdict = Result<(), PipelineError>;
 
-/// Whether what is asked of every summary could be served under a policy's limits, before there is
-/// a document.
+/// Checks the options for every summary against a policy's limits, before there is a document.
 ///
 /// # Errors
-/// `rejected`, with the code and the text that each document would end with.
-pub fn check_options(asked: &Document, limits: &Limits) -> Verdict {
-    length(asked, limits)?;
-    labels(asked)
+/// `rejected`, with the code and the text with which each document would end.
+pub fn check_options(options: &Document, limits: &Limits) -> Verdict {
+    length(options, limits)?;
+    labels(options)
 }
 
-/// Whether the document can be told from others at all.
+/// Checks the document id: without a valid one the document cannot be told from others.
 pub(crate) fn identity(document: &Document) -> Verdict {
     let id = &document.document_id;
     if id.is_empty() || id.len() > MAX_DOCUMENT_ID_BYTES || id.contains(char::is_control) {
@@ -63,7 +62,7 @@ pub(crate) fn identity(document: &Document) -> Verdict {
     Ok(())
 }
 
-/// Whether the request can be served, before its text is read.
+/// Checks whether the request can be served, before its text is read.
 pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
     if document.revision < 0 {
         return fault(
@@ -95,7 +94,7 @@ pub(crate) fn request(document: &Document, limits: &Limits) -> Verdict {
         (Some(_), Some(_)) => {
             return fault("body_ambiguous", "the document has both `text` and `body`; set one");
         }
-        // A negative size is the reference's fault, and told when it is followed.
+        // A negative size is a fault of the reference, reported when the reference is followed.
         (None, Some(body)) => size(u64::try_from(body.size_bytes).unwrap_or(0), limits)?,
         (Some(text), None) => size(text.len() as u64, limits)?,
     }
@@ -116,7 +115,7 @@ fn length(document: &Document, limits: &Limits) -> Verdict {
     Ok(())
 }
 
-/// Whether there is something to summarise.
+/// Checks whether there is something to summarise.
 pub(crate) fn text(text: &str, limits: &Limits) -> Verdict {
     size(text.len() as u64, limits)?;
     if !text.contains(char::is_alphanumeric) {
@@ -196,14 +195,14 @@ fn size(bytes: u64, limits: &Limits) -> Verdict {
     Ok(())
 }
 
-/// Tabs, line breaks and page breaks are text; other control characters are what binary formats
-/// look like.
+/// Tabs, line breaks and page breaks are text; any other control character suggests a binary
+/// format.
 fn is_forbidden(character: char) -> bool {
     character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}')
 }
 
-/// Whether a forbidden character may begin with this byte in UTF-8: all texts but a few are done
-/// with their bytes, many at once.
+/// Whether a forbidden character may begin with this byte in UTF-8. Nearly all texts pass by their
+/// bytes alone, many of which are tested at once.
 fn may_be_forbidden(byte: u8) -> bool {
     matches!(byte, 0..=8 | 14..=31 | 0x7F | 0xC2)
 }

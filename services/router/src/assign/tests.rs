@@ -40,12 +40,12 @@ fn first(
     has_room: impl Fn(&str) -> bool,
 ) -> Decision {
     let document_id = format!("d{index}");
-    let asked = AssignInput { gate, measured, tenant: "acme", document_id: &document_id, now_ms: index as i64 };
-    assigner.first(effective, &asked, has_room).unwrap()
+    let input = AssignInput { gate, measured, tenant: "acme", document_id: &document_id, now_ms: index as i64 };
+    assigner.first(effective, &input, has_room).unwrap()
 }
 
-/// Assigns documents of these scores, every `free`-th of them free to go anywhere and the others
-/// bound to internal tiers.
+/// Assigns documents of these scores: every `free`-th may go anywhere, the others to internal tiers
+/// alone. Returns each tier's share.
 fn shares(scores: impl Iterator<Item = f64>, free: usize) -> BTreeMap<String, f64> {
     let effective = effective();
     let mut assigner = Assigner::default();
@@ -56,7 +56,7 @@ fn shares(scores: impl Iterator<Item = f64>, free: usize) -> BTreeMap<String, f6
         let allowed = gate(&effective.policy, &effective.switches, &facts, &[]);
         let measured = Measured { features: BTreeMap::new(), score, tokens: 500.0 };
         let decision = first(&mut assigner, &effective, &allowed, &measured, index, |_| true);
-        // The first window also fills the mix's memory; the second is measured.
+        // The first window fills the mix's memory; the second one is measured.
         if index >= 2_000 {
             *counts.entry(decision.chosen).or_default() += 1.0 / 2_000.0;
         }
@@ -101,7 +101,7 @@ fn a_score_is_reproducible_from_its_record() {
 }
 
 /// The largest miss of any share over disjoint windows of 2,000 first assignments, the first
-/// included. `document` gives the score and whether the document may leave the network.
+/// included. `document` returns the score and whether the document may go to external tiers.
 fn worst_window(document: impl Fn(usize) -> (f64, bool)) -> f64 {
     let effective = effective();
     let mut assigner = Assigner::default();
@@ -145,7 +145,8 @@ fn disjoint_windows_hold_the_mix() {
         };
         (score, true)
     });
-    // More than half may not leave, in runs, and they are the easy ones; or the hard ones.
+    // More than half of the documents are bound to internal tiers, in runs: the easy ones, or the
+    // hard ones.
     let bound_easy = worst_window(|at| (if at % 90 < 50 { 0.9 } else { 0.4 } + spread(at) * 0.1, at % 90 >= 50));
     let bound_hard = worst_window(|at| (if at % 90 < 50 { 0.1 } else { 0.6 } + spread(at) * 0.1, at % 90 >= 50));
     for (name, miss) in [
@@ -162,13 +163,13 @@ fn disjoint_windows_hold_the_mix() {
 
 #[test]
 fn internal_tiers_take_what_rules_keep_from_the_mix() {
-    // A fifth may leave, so that the outside tiers cannot have their three tenths.
+    // Four fifths are bound to internal tiers, so the external ones cannot have their three tenths.
     let miss = worst_window(|at| (spread(at), at % 5 == 0));
     assert!((0.08..0.12).contains(&miss), "{miss}");
 }
 
-/// Where 400 documents go that may go anywhere, from the moment of this number on, and why those
-/// went elsewhere that did.
+/// Assigns 400 documents that may go anywhere, numbered from `from` on. Returns how many went to
+/// each tier, by reason.
 fn chosen(assigner: &mut Assigner, from: usize, has_room: impl Fn(&str) -> bool) -> BTreeMap<(String, String), usize> {
     let effective = effective();
     let facts = DocumentFacts::of(
@@ -194,11 +195,11 @@ fn a_tier_without_room_gives_only_to_cheaper_ones() {
     let found = chosen(&mut Assigner::default(), 0, |tier| tier == "gpu");
     assert_eq!(found.keys().filter(|(tier, _)| tier != "gpu").count(), 0, "{found:?}");
     assert!(count(&found, "gpu", "backlog") > 60, "{found:?}");
-    // What is for internal tiers waits for them, whatever room there is outside.
+    // Documents for internal tiers wait for these, whatever room external ones have.
     let found = chosen(&mut Assigner::default(), 0, |tier| tier != "gpu");
     assert!(count(&found, "gpu", "score") > 240, "{found:?}");
     assert_eq!(found.keys().filter(|(_, reason)| reason == "backlog").count(), 0, "{found:?}");
-    // Where nothing has room, each waits where it belongs.
+    // Where no tier has room, each document waits for the tier that it belongs to.
     let found = chosen(&mut Assigner::default(), 0, |_| false);
     assert!(count(&found, "gpu", "score") > 240 && count(&found, "mid", "score") > 40, "{found:?}");
 }
@@ -222,6 +223,6 @@ fn a_tier_out_of_money_gets_nothing_of_that_tenant_for_a_minute() {
     assigner.refused("acme", &refusal("budget_exhausted"), 400);
     let found = chosen(&mut assigner, 400, |_| true);
     assert!(count(&found, "mid", "score") == 0 && count(&found, "gpu", "budget") > 40, "{found:?}");
-    let found = chosen(&mut assigner, 400 + MONEY_PAUSE_MS as usize, |_| true);
+    let found = chosen(&mut assigner, 400 + OUT_OF_MONEY_BACKOFF_MS as usize, |_| true);
     assert!(count(&found, "mid", "score") > 40, "{found:?}");
 }

@@ -9,14 +9,14 @@ use super::*;
 
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 
-/// The shipped policy of one tier, with more about it, and about tenants, behind.
+/// The shipped policy of one tier, with more TOML at its end.
 fn effective(more: &str) -> EffectivePolicy {
     let policy = Arc::new(Policy::parse(&format!("{LOCAL}\n{more}")).unwrap());
     let (digest, cache_generation) = (policy.digest(), policy.cache_generation());
     EffectivePolicy { policy, digest, switches: Switches::default(), cache_generation }
 }
 
-/// A backlog whose tier was measured: so many documents wait.
+/// A backlog whose tier was measured: `waiting` documents wait there.
 fn measured(effective: &EffectivePolicy, waiting: i64) -> Arc<Backlog> {
     let backlog = Arc::new(Backlog::default());
     measure(&backlog, effective, waiting);
@@ -26,22 +26,22 @@ fn measured(effective: &EffectivePolicy, waiting: i64) -> Arc<Backlog> {
 fn measure(backlog: &Backlog, effective: &EffectivePolicy, waiting: i64) {
     let partition = PartitionId { topic: "work.gpu".into(), partition: 0 };
     let lag = PartitionLag { partition, committed: 100 - waiting, end: 100, lag: waiting };
-    // As if it had been asked for later: whatever was let in before is in the topic.
+    // Measured a second later, so that every document admitted before is in the topic.
     backlog.measured(&effective.policy, "gpu", &Ok(vec![lag]), Instant::now() + Duration::from_secs(1));
 }
 
-fn asks(tenant: &str) -> QueueRequest<'_> {
+fn request(tenant: &str) -> QueueRequest<'_> {
     QueueRequest { tenant, tier: "gpu", place: Place { partition: 0, offset: 0, priority: 0 }, until_ms: None }
 }
 
-/// A document that asks for its place, and has asked when this returns.
+/// Starts a document's request for its place.
 fn spawn(backlog: &Arc<Backlog>, effective: &EffectivePolicy, tenant: &'static str) -> tokio::task::JoinHandle<Wait> {
     let (backlog, effective) = (backlog.clone(), effective.clone());
-    tokio::spawn(async move { backlog.enter(&effective, asks(tenant), &CancellationToken::new()).await })
+    tokio::spawn(async move { backlog.enter(&effective, request(tenant), &CancellationToken::new()).await })
 }
 
 async fn waiting(backlog: &Backlog, documents: usize) {
-    while backlog.lock().door("gpu").lanes.len() != documents {
+    while backlog.lock().queue("gpu").waiting.len() != documents {
         tokio::task::yield_now().await;
     }
 }
@@ -78,9 +78,8 @@ async fn without_a_limit_or_a_measurement_nothing_waits() {
     let limited = effective("max_backlog = 1");
     let backlog = Arc::new(Backlog::default());
     assert!(backlog.is_due(&limited.policy, "gpu"));
-    let away = FlowError::Closed;
-    backlog.measured(&limited.policy, "gpu", &Err(away), Instant::now());
-    assert!(!backlog.is_due(&limited.policy, "gpu"), "a log that does not answer is not asked all the time");
+    backlog.measured(&limited.policy, "gpu", &Err(FlowError::Closed), Instant::now());
+    assert!(!backlog.is_due(&limited.policy, "gpu"), "a log that does not answer is not measured all the time");
     for _ in 0..3 {
         assert_eq!(spawn(&backlog, &limited, "a").await.unwrap(), Wait::Admitted);
     }
@@ -91,7 +90,11 @@ async fn a_quota_holds_up_its_tenant_and_nobody_else() {
     let effective = effective("max_backlog = 0\n[tenants.a]\ndocuments_per_minute = 20");
     let backlog = Arc::new(Backlog::default());
     for _ in 0..2 {
-        assert_eq!(spawn(&backlog, &effective, "a").await.unwrap(), Wait::Admitted, "a tenth of a minute's at once");
+        assert_eq!(
+            spawn(&backlog, &effective, "a").await.unwrap(),
+            Wait::Admitted,
+            "a tenth of a minute's quota at once"
+        );
     }
     let third = spawn(&backlog, &effective, "a");
     waiting(&backlog, 1).await;
@@ -129,11 +132,11 @@ async fn nobody_waits_beyond_a_deadline_or_for_a_stage_that_drains() {
     let effective = effective("max_backlog = 1");
     let backlog = measured(&effective, 1);
     let withdrawn = CancellationToken::new();
-    let late = QueueRequest { until_ms: Some(now_ms() + 30), ..asks("a") };
+    let late = QueueRequest { until_ms: Some(now_ms() + 30), ..request("a") };
     assert_eq!(backlog.enter(&effective, late, &withdrawn).await, Wait::DecideAgain);
     withdrawn.cancel();
-    assert_eq!(backlog.enter(&effective, asks("a"), &withdrawn).await, Wait::Withdrawn);
-    // Those that left take no place of those that wait.
+    assert_eq!(backlog.enter(&effective, request("a"), &withdrawn).await, Wait::Withdrawn);
+    // The two that left take no place.
     let document = spawn(&backlog, &effective, "b");
     waiting(&backlog, 3).await;
     measure(&backlog, &effective, 0);

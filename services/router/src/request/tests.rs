@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// What the router does with a document before it asks anybody: identity, limits, text.
+/// Everything that the router does with a document before its first request to another system:
+/// identity, limits, text.
 #[test]
 fn broken_documents_are_survived() {
     let document = Document {

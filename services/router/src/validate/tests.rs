@@ -15,7 +15,7 @@ fn document() -> Document {
     }
 }
 
-fn asked(change: impl FnOnce(&mut Document)) -> &'static str {
+fn request_code(change: impl FnOnce(&mut Document)) -> &'static str {
     let mut document = document();
     change(&mut document);
     code(request(&document, &Limits::default()))
@@ -23,33 +23,36 @@ fn asked(change: impl FnOnce(&mut Document)) -> &'static str {
 
 #[test]
 fn options_are_judged_without_a_document() {
-    let wished = |max_words, language: &str| Document {
+    let options = |max_words, language: &str| Document {
         max_words: Some(max_words),
         output_language: Some(language.to_owned()),
         ..Document::default()
     };
     let limits = Limits { max_summary_words: 50, ..Limits::default() };
-    assert_eq!(code(check_options(&wished(50, "fr"), &limits)), "");
-    assert_eq!(code(check_options(&wished(51, "fr"), &limits)), "max_words_out_of_range");
-    assert_eq!(code(check_options(&wished(50, "Français"), &limits)), "language_invalid");
+    assert_eq!(code(check_options(&options(50, "fr"), &limits)), "");
+    assert_eq!(code(check_options(&options(51, "fr"), &limits)), "max_words_out_of_range");
+    assert_eq!(code(check_options(&options(50, "Français"), &limits)), "language_invalid");
 }
 
 #[test]
 fn limits_hold_at_their_last_value_and_not_beyond() {
     let long = |bytes: usize| Some("x".repeat(bytes));
-    assert_eq!(asked(|document| document.title = long(MAX_TITLE_BYTES)), "");
-    assert_eq!(asked(|document| document.title = long(MAX_TITLE_BYTES + 1)), "title_too_long");
-    assert_eq!(asked(|document| document.instruction = long(MAX_INSTRUCTION_BYTES)), "");
-    assert_eq!(asked(|document| document.instruction = long(MAX_INSTRUCTION_BYTES + 1)), "instruction_too_long");
-    assert_eq!(asked(|document| document.residency = long(MAX_LABEL_BYTES + 1)), "label_too_long");
-    assert_eq!(asked(|document| document.document_type = "x".repeat(MAX_LABEL_BYTES + 1)), "label_too_long");
-    assert_eq!(asked(|document| document.subject_ids = vec!["s".to_owned(); MAX_SUBJECTS]), "");
-    assert_eq!(asked(|document| document.subject_ids = vec!["s".to_owned(); MAX_SUBJECTS + 1]), "too_many_subjects");
-    assert_eq!(asked(|document| document.max_words = Some(MIN_SUMMARY_WORDS)), "");
-    assert_eq!(asked(|document| document.max_words = Some(MIN_SUMMARY_WORDS - 1)), "max_words_out_of_range");
-    assert_eq!(asked(|document| document.max_words = Some(1_000)), "");
-    assert_eq!(asked(|document| document.max_words = Some(1_001)), "max_words_out_of_range");
-    assert_eq!(asked(|document| document.revision = -1), "revision_negative");
+    assert_eq!(request_code(|document| document.title = long(MAX_TITLE_BYTES)), "");
+    assert_eq!(request_code(|document| document.title = long(MAX_TITLE_BYTES + 1)), "title_too_long");
+    assert_eq!(request_code(|document| document.instruction = long(MAX_INSTRUCTION_BYTES)), "");
+    assert_eq!(request_code(|document| document.instruction = long(MAX_INSTRUCTION_BYTES + 1)), "instruction_too_long");
+    assert_eq!(request_code(|document| document.residency = long(MAX_LABEL_BYTES + 1)), "label_too_long");
+    assert_eq!(request_code(|document| document.document_type = "x".repeat(MAX_LABEL_BYTES + 1)), "label_too_long");
+    assert_eq!(request_code(|document| document.subject_ids = vec!["s".to_owned(); MAX_SUBJECTS]), "");
+    assert_eq!(
+        request_code(|document| document.subject_ids = vec!["s".to_owned(); MAX_SUBJECTS + 1]),
+        "too_many_subjects"
+    );
+    assert_eq!(request_code(|document| document.max_words = Some(MIN_SUMMARY_WORDS)), "");
+    assert_eq!(request_code(|document| document.max_words = Some(MIN_SUMMARY_WORDS - 1)), "max_words_out_of_range");
+    assert_eq!(request_code(|document| document.max_words = Some(1_000)), "");
+    assert_eq!(request_code(|document| document.max_words = Some(1_001)), "max_words_out_of_range");
+    assert_eq!(request_code(|document| document.revision = -1), "revision_negative");
     let id = |bytes: usize| code(identity(&Document { document_id: "x".repeat(bytes), ..document() }));
     assert_eq!((id(1), id(MAX_DOCUMENT_ID_BYTES)), ("", ""));
     assert_eq!((id(0), id(MAX_DOCUMENT_ID_BYTES + 1)), ("document_id_invalid", "document_id_invalid"));
@@ -60,11 +63,11 @@ fn plain_text_and_markdown_in_utf8_are_served() {
     for served in
         ["text/plain", "text/markdown", "Text/Plain; charset=UTF-8", "text/markdown;charset=\"utf-8\"; variant=GFM"]
     {
-        assert_eq!(asked(|document| document.content_type = served.to_owned()), "", "{served}");
+        assert_eq!(request_code(|document| document.content_type = served.to_owned()), "", "{served}");
     }
     for refused in ["", "text/html", "application/pdf", "text/plain; charset=latin1", "text/plaintext"] {
         assert_eq!(
-            asked(|document| document.content_type = refused.to_owned()),
+            request_code(|document| document.content_type = refused.to_owned()),
             "content_type_unsupported",
             "{refused}"
         );
@@ -74,10 +77,10 @@ fn plain_text_and_markdown_in_utf8_are_served() {
 #[test]
 fn exactly_one_of_text_and_body_is_wanted() {
     let body = || Some(precis_schemas::BodyReference { key: "k".into(), sha256: String::new(), size_bytes: 5 });
-    assert_eq!(asked(|document| document.text = None), "body_missing");
-    assert_eq!(asked(|document| document.body = body()), "body_ambiguous");
+    assert_eq!(request_code(|document| document.text = None), "body_missing");
+    assert_eq!(request_code(|document| document.body = body()), "body_ambiguous");
     let by_reference = |size_bytes| {
-        asked(|document| {
+        request_code(|document| {
             document.text = None;
             document.body = body().map(|body| precis_schemas::BodyReference { size_bytes, ..body });
         })
@@ -89,15 +92,15 @@ fn exactly_one_of_text_and_body_is_wanted() {
 #[test]
 fn only_production_is_the_publishers() {
     for purpose in [Purpose::Shadow, Purpose::Evaluation, Purpose::Canary] {
-        assert_eq!(asked(|document| document.purpose = purpose), "purpose_not_allowed");
+        assert_eq!(request_code(|document| document.purpose = purpose), "purpose_not_allowed");
     }
 }
 
 #[test]
 fn language_tags_are_tags() {
     for (tag, expected) in [("fr", ""), ("fr-CA", ""), ("", "language_invalid"), ("fr; drop", "language_invalid")] {
-        assert_eq!(asked(|document| document.language = Some(tag.to_owned())), expected);
-        assert_eq!(asked(|document| document.output_language = Some(tag.to_owned())), expected);
+        assert_eq!(request_code(|document| document.language = Some(tag.to_owned())), expected);
+        assert_eq!(request_code(|document| document.output_language = Some(tag.to_owned())), expected);
     }
 }
 

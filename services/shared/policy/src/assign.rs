@@ -1,41 +1,43 @@
-//! Assigns a batch of documents to tiers: the most quality for its price within what each tier has
-//! room for.
+//! Assigns a batch of documents to tiers: the most quality for its price within each tier's room.
 //!
 //! Maximises Σ (quality − λ · dollars) over the documents, each to one of its offers or to none,
 //! subject to every tier's room for documents (the target mix, a backlog), dollars (a budget) and
 //! tokens (a provider's rate, the engine's throughput). Its linear relaxation is nearly integral,
 //! because only as many documents are split as there are limits that bind.
 //!
-//! **Method**: Lagrangian relaxation. Each limit gets a price for a unit of its room; at given
-//! prices every document simply takes its best offer, and the prices are right where demand just
-//! fits. The dual function is convex. Along one price its minimum needs no search: each document
-//! leaves the tier at a price that is known, so the right one is where the sorted demand overflows,
-//! which a bisection would end at. Prices set in turn can come to rest at a kink of the dual that
-//! is not its minimum; a few subgradient steps (Polyak's length, towards the best assignment found)
-//! lead away from there. Documents then take their best offer that fits, those with the most to
-//! lose first, and exchanges fill what is left. The dual's value bounds every assignment from
-//! above, so [`Assignment::bound`] says how far from the best the result can be; the tests hold it
-//! against a linear program's optimum.
+//! **Method**: Lagrangian relaxation.
+//!
+//! - Each limit gets a price for a unit of its room. At given prices every document simply takes
+//!   its best offer, and the prices are right where demand just fits.
+//! - The dual function is convex. Along one price its minimum needs no search: each document leaves
+//!   the tier at a known price, so the right price is where the sorted demand overflows. A
+//!   bisection would end at the same price.
+//! - Prices set in turn can stop at a kink of the dual that is not its minimum. A few subgradient
+//!   steps (Polyak's length, towards the best assignment found) lead away from there.
+//! - Documents then take their best offer that fits, those with the most to lose first, and
+//!   exchanges fill the rest.
+//!
+//! The dual's value bounds every assignment from above, so [`Assignment::bound`] says how far from
+//! the best the result can be. The tests compare the result with a linear program's optimum.
 
 mod dual;
 mod fill;
 
-/// Kinds of room: documents, dollars, tokens.
-const ROOMS: usize = 3;
-/// What is assigned is good enough when no other assignment can be worth more by a larger share
-/// than this.
-const CLOSE: f64 = 0.002;
-/// What remains after exchanges is accepted up to this share; else it begins once more from the
-/// best prices.
-const ENOUGH: f64 = 0.005;
-/// Times that it begins.
-const STARTS: usize = 4;
-/// Rounds of setting the prices in turn, assigning, and stepping away.
-const ROUNDS: usize = 20;
+/// Number of kinds of room: documents, dollars, tokens.
+const ROOM_KINDS: usize = 3;
+/// Gap to the bound, as a share of it, at which an assignment is good enough to stop.
+const CLOSE_GAP: f64 = 0.002;
+/// Gap to the bound, as a share of it, that is accepted after exchanges. Beyond it the search
+/// starts once more from the best prices.
+const ACCEPTED_GAP: f64 = 0.005;
+/// Most starts of the search.
+const MAX_STARTS: usize = 4;
+/// Most rounds of one start: set the prices in turn, assign, step away.
+const MAX_ROUNDS: usize = 20;
 /// Subgradient steps of a round.
-const STEPS: usize = 20;
-/// What the steps of a round have of the length of those before.
-const SHORTER: f64 = 0.9;
+const STEPS_PER_ROUND: usize = 20;
+/// Factor by which steps get shorter from round to round.
+const STEP_LENGTH_FACTOR: f64 = 0.9;
 
 /// What a tier could do for a document.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,7 +52,7 @@ pub struct Offer {
     pub tokens: f64,
 }
 
-/// What a tier has room for in one batch; infinite for no limit.
+/// A tier's room in one batch; infinite for no limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Room {
     /// Documents.
@@ -67,18 +69,18 @@ impl Default for Room {
     }
 }
 
-/// Who goes where, and what room is worth.
+/// The tier of each document, and the prices of the tiers' room.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
-    /// For each document the tier, or `None`: there is no room, or nothing is worth its price.
+    /// For each document its tier. `None`: no tier has room, or no offer is worth its price.
     pub tiers: Vec<Option<usize>>,
     /// Σ (quality − λ · dollars).
     pub value: f64,
-    /// No assignment is worth more.
+    /// Upper bound of the value of every assignment.
     pub bound: f64,
     /// For each tier the shadow prices of its room: what one more document, dollar or token would
     /// add to the value.
-    pub prices: Vec<[f64; ROOMS]>,
+    pub prices: Vec<[f64; ROOM_KINDS]>,
 }
 
 /// Assigns `documents`, each a list of offers, within `rooms`, one a tier; `lambda` is the quality
@@ -86,38 +88,39 @@ pub struct Assignment {
 pub fn assign(documents: &[Vec<Offer>], rooms: &[Room], lambda: f64) -> Assignment {
     let rooms = rooms.iter().map(|room| [room.documents, room.dollars, room.tokens]).collect();
     let batch = Batch { documents, rooms, lambda };
-    let mut at = vec![[0.0; ROOMS]; batch.rooms.len()];
+    let mut at = vec![[0.0; ROOM_KINDS]; batch.rooms.len()];
     let mut best =
         Assignment { tiers: vec![None; documents.len()], value: 0.0, bound: batch.bound(&at), prices: at.clone() };
-    for _ in 0..STARTS {
+    for _ in 0..MAX_STARTS {
         best.descend(&batch, &mut at);
-        best.adopt(&batch, batch.exchange(best.tiers.clone()));
-        if best.is_close(ENOUGH) {
+        best.adopt_tiers(&batch, batch.exchange(best.tiers.clone()));
+        if best.is_close(ACCEPTED_GAP) {
             break;
         }
-        // A better assignment makes for better steps, and the least bound is the best place to
-        // begin.
+        // A better assignment makes for better steps, and the prices of the least bound are the
+        // best start.
         at.clone_from(&best.prices);
     }
     best
 }
 
 impl Assignment {
-    fn descend(&mut self, batch: &Batch<'_>, at: &mut [[f64; ROOMS]]) {
+    /// One start: looks for better prices and assignments until the gap is small.
+    fn descend(&mut self, batch: &Batch<'_>, at: &mut [[f64; ROOM_KINDS]]) {
         let mut length = 1.0;
-        for round in 0..ROUNDS {
-            batch.set_in_turn(at, round == 0);
-            self.learn(batch.bound(at), at);
-            self.adopt(batch, batch.fill(at));
-            if self.is_close(CLOSE) {
+        for round in 0..MAX_ROUNDS {
+            batch.sweep(at, round == 0);
+            self.adopt_bound(batch.bound(at), at);
+            self.adopt_tiers(batch, batch.fill(at));
+            if self.is_close(CLOSE_GAP) {
                 return;
             }
-            for _ in 0..STEPS {
+            for _ in 0..STEPS_PER_ROUND {
                 batch.step(at, length, self.value);
-                self.learn(batch.bound(at), at);
+                self.adopt_bound(batch.bound(at), at);
             }
-            self.adopt(batch, batch.fill(at));
-            length *= SHORTER;
+            self.adopt_tiers(batch, batch.fill(at));
+            length *= STEP_LENGTH_FACTOR;
         }
     }
 
@@ -125,7 +128,8 @@ impl Assignment {
         self.bound - self.value <= share * self.bound
     }
 
-    fn learn(&mut self, bound: f64, prices: &[[f64; ROOMS]]) {
+    /// Keeps the bound and its prices, if it is the least so far.
+    fn adopt_bound(&mut self, bound: f64, prices: &[[f64; ROOM_KINDS]]) {
         if bound < self.bound {
             self.bound = bound;
             self.prices.clear();
@@ -133,7 +137,8 @@ impl Assignment {
         }
     }
 
-    fn adopt(&mut self, batch: &Batch<'_>, tiers: Vec<Option<usize>>) {
+    /// Keeps the assignment, if it is the best so far.
+    fn adopt_tiers(&mut self, batch: &Batch<'_>, tiers: Vec<Option<usize>>) {
         let value = (0..tiers.len()).map(|at| batch.worth(batch.offer(at, tiers[at]))).sum();
         if value > self.value {
             self.value = value;
@@ -142,26 +147,26 @@ impl Assignment {
     }
 }
 
-/// The problem.
+/// The problem: documents with their offers, the tiers' room, and λ.
 struct Batch<'a> {
     documents: &'a [Vec<Offer>],
-    rooms: Vec<[f64; ROOMS]>,
+    rooms: Vec<[f64; ROOM_KINDS]>,
     lambda: f64,
 }
 
 impl<'a> Batch<'a> {
-    /// What an offer is worth before anyone pays for room.
+    /// The worth of an offer before the prices of its room.
     fn value(&self, offer: &Offer) -> f64 {
         offer.quality - self.lambda * offer.dollars
     }
 
-    /// The same, of no offer nothing.
+    /// The worth of an offer before prices; 0 without an offer.
     fn worth(&self, offer: Option<&Offer>) -> f64 {
         offer.map_or(0.0, |offer| self.value(offer))
     }
 
-    /// What it is worth after.
-    fn net(&self, offer: &Offer, prices: &[[f64; ROOMS]]) -> f64 {
+    /// The worth of an offer after the prices of its room.
+    fn net(&self, offer: &Offer, prices: &[[f64; ROOM_KINDS]]) -> f64 {
         let paid: f64 = uses(offer).iter().zip(&prices[offer.tier]).map(|(used, price)| used * price).sum();
         self.value(offer) - paid
     }
@@ -171,8 +176,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The room that an offer takes.
-fn uses(offer: &Offer) -> [f64; ROOMS] {
+/// The room that an offer takes, by kind.
+fn uses(offer: &Offer) -> [f64; ROOM_KINDS] {
     [1.0, offer.dollars, offer.tokens]
 }
 

@@ -5,7 +5,7 @@ use precis_schemas::{Trial, TrialResult};
 use crate::gate::Eligibility;
 use crate::policy::Policy;
 
-/// Code of a document that came too late, and of the refusal of a worker that found it so.
+/// Code of a document that is late, and of a worker's refusal for that reason.
 pub const DEADLINE_PASSED: &str = "deadline_passed";
 
 /// Why no tier comes next.
@@ -30,13 +30,13 @@ impl Exhausted {
     }
 }
 
-/// Answers that failed their checks. A refusal is none.
+/// Number of answers that failed their checks. A refusal costs no hop.
 pub fn hops(trail: &[Trial]) -> u32 {
     u32::try_from(trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks).count()).unwrap_or(u32::MAX)
 }
 
-/// The next tier: up the escalation order past every tier whose answer failed, never down from one;
-/// after refusals alone any eligible tier may serve, the nearest above first.
+/// The next tier. After a failed answer: up the escalation order, never to a tier at or below one
+/// that failed. After refusals alone: any eligible tier, the nearest above first.
 ///
 /// # Errors
 /// Why there is none.

@@ -1,4 +1,4 @@
-//! The hard rules. They come before any score and nothing widens them.
+//! The gate: the hard rules. They come before any score, and nothing widens them.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use precis_schemas::{Document, Trial, TrialResult};
 use crate::policy::{Policy, SensitivityName, Tier, TierKind};
 use crate::rollout;
 
-/// Code of a re-check that finds a worker of an external tier behind an internal one: its stage is
-/// about to start anew.
+/// Code of a re-check that finds a worker of an external tier at work for an internal one: its
+/// stage is about to start anew.
 pub const TIER_CHANGED: &str = "tier_changed";
 
-/// Whether an operator lets a tier work.
+/// The state of a tier that an operator has not left on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwitchState {
-    /// It gets nothing and does nothing.
+    /// The tier gets nothing and does nothing.
     Off,
-    /// It finishes what it has and gets nothing more.
+    /// The tier finishes what it has and gets nothing new.
     Drain,
 }
 
-/// The tiers that are not simply on.
+/// The tiers that are off or draining.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Switches(BTreeMap<String, (SwitchState, String)>);
 
 impl Switches {
-    /// Tier → state and the operator's reason.
+    /// Switches from tier → state and the operator's reason.
     pub fn new(switches: BTreeMap<String, (SwitchState, String)>) -> Self {
         Self(switches)
     }
@@ -36,12 +36,12 @@ impl Switches {
     }
 }
 
-/// What the gate asks of a document.
+/// The properties of a document that the gate depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentFacts {
     /// Its tenant.
     pub tenant: String,
-    /// The publisher's id: what a rollout's arms go by.
+    /// The publisher's id: it decides a rollout's arm.
     pub document_id: String,
     /// Its type, as labelled.
     pub document_type: String,
@@ -64,19 +64,19 @@ impl DocumentFacts {
     }
 }
 
-/// Where a document may go.
+/// The tiers that a document may go to, and why not to the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Eligibility {
-    /// Names of the tiers it may go to, in escalation order.
+    /// Names of the eligible tiers, in escalation order.
     pub eligible: Vec<String>,
-    /// The others, each with a stable code why not.
+    /// The other tiers, each with a stable code that says why.
     pub excluded: Vec<(String, String)>,
 }
 
-/// Where a document may go now, given what was tried before: a tier whose answer failed is not
-/// asked again; one that refused is, once the policy has changed.
+/// Where a document may go now, given its trail. A tier whose answer failed is excluded; a tier
+/// that refused is excluded until the policy changes.
 pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: &[Trial]) -> Eligibility {
-    // Only a refusal is held against it, and most documents come without a trail.
+    // Only refusals depend on the digest, and most documents come without a trail.
     let digest = if trail.is_empty() { String::new() } else { policy.digest() };
     let mut gate = Eligibility::default();
     for tier in &policy.tiers {
@@ -92,25 +92,28 @@ pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: 
     gate
 }
 
-/// Asks the hard rules again where a tier is about to act. Draining tiers finish what they have.
-/// `acts` is what the worker is, whatever the policy calls its tier by now: between two policies a
-/// tier may become external, and not all who read them do so at once.
+/// Applies the hard rules again for a worker that is about to act. Draining tiers finish what they
+/// have.
+///
+/// `worker_kind` is the kind of tier for which the worker was started, whatever the policy calls
+/// its tier by now: between two policies a tier may become external, and not every reader of
+/// `control` learns that at the same time.
 ///
 /// # Errors
-/// The code of the rule that forbids it; [`TIER_CHANGED`] where the worker would send out what the
-/// policy keeps on own machines.
+/// The code of the rule that forbids it; [`TIER_CHANGED`] where the worker would send out documents
+/// that the policy keeps on own machines.
 pub fn recheck(
     policy: &Policy,
     switches: &Switches,
     facts: &DocumentFacts,
     tier: &str,
-    acts: TierKind,
+    worker_kind: TierKind,
 ) -> Result<(), &'static str> {
     let Some(known) = policy.tier(tier) else { return Err("tier_unknown") };
     if let Some(code) = rules(known, facts) {
         return Err(code);
     }
-    if acts == TierKind::Api && known.kind != TierKind::Api {
+    if worker_kind == TierKind::Api && known.kind != TierKind::Api {
         return Err(TIER_CHANGED);
     }
     match switches.get(tier) {
@@ -124,7 +127,7 @@ fn rules(tier: &Tier, facts: &DocumentFacts) -> Option<&'static str> {
     if !tier.enabled {
         return Some("tier_disabled");
     }
-    // The parser refuses such a policy; asked again because this is the one rule that must never
+    // The parser refuses such a policy. Checked again, because this is the one rule that must never
     // fail.
     if tier.kind == TierKind::Api && facts.sensitivity == SensitivityName::Restricted {
         return Some("sensitivity");

@@ -1,38 +1,39 @@
-//! Holds the target shares: the harder a document is expected to be, the further up it starts, and
-//! the thresholds follow the scores.
+//! Holds the target shares: the harder a document is expected to be, the further up it starts.
 //!
-//! Every tier has a *deficit*: share × documents − documents it got. A document's rank is its place
-//! among the last [`WINDOW`] scores (ties are broken by a hash of its id, so that equal scores
+//! Every tier has a *deficit*: share × documents − documents that it got. A document's rank is its
+//! place among the last [`MIX_WINDOW`] scores (a hash of its id breaks ties, so that equal scores
 //! spread). The strongest tier takes the ranks from 0 up to its share, moved by its deficit divided
-//! by [`STIFFNESS`]; the tiers before it in escalation order follow, each with the deficits of all
-//! stronger ones. Because a tier's boundary reaches 0 or 1 once the deficit is off by `STIFFNESS`
-//! documents, it can never be off by much more: over *any* 2,000 documents in a row, whatever their
-//! scores, every share holds within (30 + 4) / 2,000 = 1.7 points.
+//! by [`FULL_SHIFT_DEFICIT`]. The tiers before it in escalation order follow, each with the
+//! deficits of all stronger ones.
 //!
-//! Documents that the gate sends elsewhere count, so the free ones make up for them; how far they
-//! are to be made up for is bounded (else a day of restricted documents would send a day of others
-//! away).
+//! A tier's boundary reaches 0 or 1 once the deficit is off by `FULL_SHIFT_DEFICIT` documents,
+//! therefore the deficit can never be off by much more: over *any* 2,000 documents in a row,
+//! whatever their scores, every share holds within (30 + 4) / 2,000 = 1.7 points.
+//!
+//! Documents that the gate sends elsewhere count, so documents that may go anywhere make up for
+//! them. How much they make up for is bounded; else a day of restricted documents would send a day
+//! of other documents to providers.
 
 use std::collections::VecDeque;
 
 use crate::policy::Policy;
 use crate::rollout::hash01;
 
-/// How many scores the quantiles are taken over.
-const WINDOW: usize = 2_000;
-/// Documents of deficit that move a threshold from its target to the end of the scale.
-const STIFFNESS: f64 = 30.0;
+/// Number of recent documents over which scores are ranked and shares are measured.
+pub const MIX_WINDOW: usize = 2_000;
+/// Deficit, documents, that moves a threshold from its target to the end of the scale.
+const FULL_SHIFT_DEFICIT: f64 = 30.0;
 
-/// The state of one router.
+/// The state of one router's mix.
 #[derive(Debug, Clone, Default)]
 pub struct Mix {
     recent: VecDeque<f64>,
     sorted: Vec<f64>,
-    /// Documents each tier should have had more of, by tier, in escalation order.
+    /// Deficit of each tier in documents, in escalation order.
     deficits: Vec<(String, f64)>,
 }
 
-/// What the mix says of one document.
+/// The mix's decision for one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preference {
     /// The tier it should start at.
@@ -44,8 +45,8 @@ pub struct Preference {
 }
 
 impl Mix {
-    /// Where a document of this score should start, the tiers' target shares being `shares` (in the
-    /// policy's order).
+    /// Where a document of this score should start. `shares` are the tiers' target shares, in the
+    /// policy's order.
     pub fn prefer(&mut self, policy: &Policy, shares: &[f64], score: f64, document_id: &str) -> Preference {
         self.follow(policy);
         let rank = self.rank(score, document_id);
@@ -55,10 +56,10 @@ impl Mix {
         for ((tier, share), (_, own)) in policy.tiers.iter().zip(shares).zip(&self.deficits).rev() {
             target += share;
             deficit += own;
-            floor = (target + deficit / STIFFNESS).clamp(floor, 1.0_f64.max(floor));
+            floor = (target + deficit / FULL_SHIFT_DEFICIT).clamp(floor, 1.0_f64.max(floor));
             thresholds.push((tier.name.clone(), floor));
         }
-        // The cheapest tier takes what is left, whatever rounding says.
+        // The cheapest tier takes the rest, whatever rounding says.
         let tier = thresholds.iter().find(|(_, boundary)| rank < *boundary).or(thresholds.last());
         let tier = tier.map_or_else(String::new, |(name, _)| name.clone());
         Preference { tier, rank, thresholds }
@@ -69,7 +70,8 @@ impl Mix {
         self.follow(policy);
         for (share, (name, deficit)) in shares.iter().zip(&mut self.deficits) {
             let got = if name == tier { 1.0 } else { 0.0 };
-            *deficit = (*deficit + share - got).clamp(-STIFFNESS * share - 2.0, STIFFNESS * (1.0 - share) + 2.0);
+            *deficit = (*deficit + share - got)
+                .clamp(-FULL_SHIFT_DEFICIT * share - 2.0, FULL_SHIFT_DEFICIT * (1.0 - share) + 2.0);
         }
     }
 
@@ -86,7 +88,7 @@ impl Mix {
     }
 
     fn remember(&mut self, score: f64) {
-        if self.recent.len() == WINDOW
+        if self.recent.len() == MIX_WINDOW
             && let Some(oldest) = self.recent.pop_front()
         {
             let at = self.sorted.partition_point(|other| *other < oldest);

@@ -1,4 +1,4 @@
-//! Reading a policy: every problem at once, each saying how to fix it.
+//! Reads a policy, and reports every problem at once, each with how to fix it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,24 +7,24 @@ use crate::features::FEATURE_NAMES;
 use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
 use crate::{budget, tenants};
 
-/// Shares may miss 1 by this much: decimal fractions do not add up exactly.
+/// How far the shares' sum may be from 1: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;
 
-/// The largest weight: a score of e^-100 is none.
+/// Largest weight: e^-100 is no score.
 const MAX_WEIGHT: f64 = 100.0;
 
-/// More requests for one document than this only repeat what fails.
+/// Most paid requests for one document: more would only repeat what fails.
 const MAX_PAID_REQUESTS: u32 = 100;
 
 /// Providers that the api-worker can speak to.
 const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
 
-/// Everything that is wrong with a policy.
+/// All problems of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyErrors(Vec<String>);
 
 impl PolicyErrors {
-    /// One line a problem.
+    /// The problems, one line each.
     pub fn lines(&self) -> &[String] {
         &self.0
     }
@@ -85,7 +85,7 @@ fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
             problem("the name must be 1 to 64 of a-z, 0-9, - and _: it becomes the topic `work.<name>`".to_owned());
         }
         if !seen.insert(name) {
-            problem("stands there twice; give each tier its own name".to_owned());
+            problem("is listed twice; give each tier its own name".to_owned());
         }
         if !(0.0..=1.0).contains(&tier.share) {
             problem(format!("share {} is not between 0 and 1", tier.share));

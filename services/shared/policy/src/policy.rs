@@ -13,21 +13,21 @@ use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
 use crate::tenants::Tenant;
 
-/// The policy of one GPU tier that may see everything.
+/// The built-in policy: one GPU tier that may have every document.
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 
-/// Enough that a provider which fails on every third request loses one document in seven hundred to
-/// another tier.
+/// Paid requests for one document unless the tier sets another number: at a provider that fails
+/// every third request, one document in seven hundred goes to another tier.
 const DEFAULT_PAID_REQUESTS: u32 = 6;
 
-/// Which tiers there are, who may see what, and what is good enough.
+/// The tiers, the documents that each may have, and when an answer is good enough.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Version of this file's format: 1.
     pub version: u32,
     /// What becomes of a document when no tier is left: `flag` publishes the best answer with the
-    /// checks it failed, `fail` publishes none.
+    /// checks that it failed, `fail` publishes none.
     #[serde(default)]
     pub on_exhausted: OnExhausted,
     /// What becomes of a document whose deadline has passed: `run` summarises it all the same,
@@ -35,7 +35,8 @@ pub struct Policy {
     /// already is published in any case.
     #[serde(default)]
     pub on_late: OnLate,
-    /// How often an answer that failed its checks may send a document to another tier.
+    /// How many answers that failed their checks may send a document to another tier: 0 to 8. At 0
+    /// the first failed answer ends the document.
     #[serde(default = "two")]
     pub max_hops: u32,
     /// The tiers, in the order in which documents escalate: cheapest first.
@@ -49,13 +50,13 @@ pub struct Policy {
     /// What the cache may serve.
     #[serde(default)]
     pub cache: Cache,
-    /// What a document may ask for.
+    /// The largest requests that are served.
     #[serde(default)]
     pub limits: Limits,
-    /// By tenant, `*` for all that are not named: weight and quota.
+    /// Weight and quota of each tenant by name; `*` is every tenant that is not named.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<String, Tenant>,
-    /// What may be spent at providers. Without any, nothing limits it.
+    /// What may be spent at providers. Without any budget nothing limits the spending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<Budget>,
 }
@@ -84,11 +85,11 @@ pub enum OnLate {
     Fail,
 }
 
-/// One way to get a summary.
+/// A place where documents are summarised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
-    /// Its name; its work is on the topic `work.<name>`.
+    /// The tier's name; its work is on the topic `work.<name>`.
     pub name: String,
     /// `gpu`: on your own machines; `api`: at a provider.
     pub kind: TierKind,
@@ -98,61 +99,62 @@ pub struct Tier {
     /// The provider's name of the model.
     #[serde(default)]
     pub model: Option<String>,
-    /// The share of documents that should come here first; all tiers' shares add up to 1.
+    /// The share of documents that should start at this tier, 0 to 1; the shares of all tiers add
+    /// up to 1. At 0 the tier gets escalations only.
     pub share: f64,
-    /// The share, 0 to 1, of the documents that the first tier would fail on which this one gets
-    /// right: what a place here is worth. Left out: half of what is missing for each step up the
-    /// order, so 0.5 for the second tier and 0.75 for the third.
+    /// Of the documents that the first tier would fail on, the share, 0 to 1, that this tier gets
+    /// right; it sets the worth of a place here. Left out: half of the missing share for each step
+    /// up the order, so 0.5 for the second tier and 0.75 for the third.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
-    /// The most tokens of documents that one router sends here first in a minute; its share gives
-    /// way, and the first tier takes the rest.
+    /// The most tokens of documents that one router sends to this tier first in a minute. Beyond it
+    /// the tier's share gives way, and the first tier takes the rest. Left out: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
-    /// The most documents that may wait in its topic; those beyond wait in their tenants' topics,
-    /// and tenants are let in by turns. 0: no limit.
-    #[serde(default = "max_backlog", skip_serializing_if = "is_usual_backlog")]
+    /// The most documents that may wait in the tier's topic. Further documents wait in their
+    /// tenants' topics, and tenants are admitted by turns. 0: no limit.
+    #[serde(default = "max_backlog", skip_serializing_if = "is_default_backlog")]
     pub max_backlog: u64,
     /// For an `api` tier: the most requests for one document that its provider may bill, over all
-    /// deliveries and restarts. Each that fails after it has left counts (no whole answer, an error
-    /// of the provider's, a crash meanwhile); what was throttled or not let in does not. Then the
-    /// document goes to another tier (code `paid_requests_exhausted`). Left out: 6. After an answer
-    /// that cannot be read one more request is sent, whatever stands here.
+    /// deliveries and restarts, 1 to 100. A request counts that fails after it was sent (no whole
+    /// answer, an error of the provider's, a crash meanwhile); one that was throttled or not
+    /// admitted does not. Beyond it the document goes to another tier (code
+    /// `paid_requests_exhausted`). Left out: 6. After an answer that cannot be read one more
+    /// request is sent, whatever this number is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_paid_requests: Option<u32>,
-    /// Which documents may come here while the tier is being introduced; left out, all that the
+    /// Which documents may come to the tier while it is being introduced. Left out: all that the
     /// other rules allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
-    /// The most sensitive documents that may come here. An `api` tier may have at most
+    /// The most sensitive documents that may come to the tier. An `api` tier may have at most
     /// `confidential`.
     pub max_sensitivity: SensitivityName,
-    /// The residencies whose documents may come here; `*` for all. A document without one may come
-    /// to every tier.
+    /// The residencies whose documents may come to the tier; `*` for all. A document without a
+    /// residency may come to every tier.
     #[serde(default = "all")]
     pub residency: Vec<String>,
-    /// The tenants whose documents may come here; `*` for all.
+    /// The tenants whose documents may come to the tier; `*` for all.
     #[serde(default = "all")]
     pub tenants: Vec<String>,
-    /// Whether the tier takes part at all; `precis tier` switches at run time, without a new
-    /// policy.
+    /// Whether the tier takes part at all. `precis tiers` switches a tier at run time, without a
+    /// new policy.
     #[serde(default = "yes")]
     pub enabled: bool,
 }
 
-/// Progressive migration: the part of the documents that may come to a tier, by a hash of tenant,
-/// document id and tier. Raising a share only adds documents, lowering it only takes some away, and
-/// one tier's part says nothing of another's.
+/// Progressive migration: the share of the documents that may come to a tier, chosen by a hash of
+/// tenant, document id and tier. Raising a share only adds documents, and lowering it only takes
+/// some away. The choices of two tiers are independent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
     /// The share of documents, 0 to 1.
     pub share: f64,
-    /// Shares of document types, in the place of `share`.
+    /// Shares of document types, in place of `share`.
     #[serde(default)]
     pub types: BTreeMap<String, f64>,
-    /// Shares of tenants, in the place of `share`; where type and tenant have one, the smaller
-    /// holds.
+    /// Shares of tenants, in place of `share`; where type and tenant have one, the smaller holds.
     #[serde(default)]
     pub tenants: BTreeMap<String, f64>,
 }
@@ -193,7 +195,7 @@ impl From<Sensitivity> for SensitivityName {
 }
 
 /// Weights of the logistic score: the probability that the first tier's answer passes is
-/// `1 / (1 + exp(-(bias + Σ weight · feature)))`. The defaults are judgement, not fit: longer,
+/// `1 / (1 + exp(-(bias + Σ weight · feature)))`. The defaults are judgement, not a fit: longer,
 /// denser and noisier documents are harder. `tools/fit-score.py` fits them from outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -201,9 +203,10 @@ pub struct Score {
     /// The constant term.
     pub bias: f64,
     /// Weight of each feature: `length`, `digits`, `names`, `noise`, `long_sentences`,
-    /// `not_english`, each between 0 and 1. One that is left out of this table counts nothing.
+    /// `not_english`, each between 0 and 1. A feature that is left out of this table has weight 0.
     pub weights: BTreeMap<String, f64>,
-    /// Weights of their own for documents of a type; nothing is taken over from the above.
+    /// Bias and weights of a document type, in place of the general ones; a feature left out there
+    /// has weight 0.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Weights>,
 }
@@ -244,11 +247,11 @@ impl Score {
     }
 }
 
-/// When an answer is good enough.
+/// The checks' thresholds: when an answer is good enough.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checks {
-    /// For every document whose type is not named below.
+    /// For every document whose type is not in `types`.
     pub default: Thresholds,
     /// By document type.
     pub types: BTreeMap<String, Thresholds>,
@@ -260,8 +263,8 @@ pub struct Checks {
 pub struct Cache {
     /// Serve equal requests of one tenant from an accepted answer.
     pub exact: bool,
-    /// Raise it to forget every answer accepted so far, for example after a change of prompt or
-    /// model.
+    /// Number of the cache's generation. Raise it to forget every answer accepted so far, for
+    /// example after a change of prompt or model.
     pub generation: u32,
 }
 
@@ -271,7 +274,7 @@ impl Default for Cache {
     }
 }
 
-/// What a document may ask for.
+/// The largest requests that are served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -291,17 +294,17 @@ impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with what to do.
+    /// All problems of the file, each with what to do.
     pub fn parse(toml: &str) -> Result<Self, PolicyErrors> {
         parse::parse(toml)
     }
 
-    /// The policy in force where none was given: one GPU tier that may see everything.
+    /// The policy in force where none was given: one GPU tier that may have every document.
     pub fn local() -> Self {
         Self::parse(LOCAL).expect("infra/policy/local.toml is parsed by this crate's tests")
     }
 
-    /// SHA-256 (hex) of what the policy says; comments and order of keys do not count.
+    /// SHA-256 (hex) of the policy's content; comments and the order of keys do not count.
     pub fn digest(&self) -> String {
         hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
     }
@@ -344,7 +347,8 @@ impl Policy {
         self.late_after(deadline).is_some_and(|deadline| now_ms > deadline)
     }
 
-    /// After which moment that is so; `None`: never.
+    /// The time after which a document with this deadline is late, Unix milliseconds; `None`:
+    /// never.
     pub fn late_after(&self, deadline: Option<i64>) -> Option<i64> {
         deadline.filter(|_| self.on_late != OnLate::Run)
     }
@@ -362,8 +366,8 @@ impl Policy {
         self.checks.types.get(document_type).unwrap_or(&self.checks.default)
     }
 
-    /// Names the set of answers the exact cache may serve: it changes with what an answer must
-    /// pass, and with the policy's own number.
+    /// Name of the set of answers that the exact cache may serve. It changes with the checks, and
+    /// with the policy's own number.
     pub fn cache_generation(&self) -> String {
         let what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
         hex(&Sha256::digest(what))[..16].to_owned()
@@ -386,14 +390,15 @@ fn yes() -> bool {
     true
 }
 
-/// Enough that no worker runs dry between two looks of the router, few enough to wait behind.
+/// The default: enough that no worker runs dry between two measurements of the router, few enough
+/// that the wait behind them is short.
 fn max_backlog() -> u64 {
     1_000
 }
 
-/// What is left out does not count in the digest, which older builds work out too.
+/// A default is not written: it does not count in the digest, which older builds compute, too.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_usual_backlog(documents: &u64) -> bool {
+fn is_default_backlog(documents: &u64) -> bool {
     *documents == max_backlog()
 }
 

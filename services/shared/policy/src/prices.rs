@@ -1,4 +1,4 @@
-//! What providers charge. One file that users edit; its digest stands on every bill.
+//! What providers charge: one file that users edit. Its digest is on every bill.
 
 use precis_schemas::Usd;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::policy::hex;
 /// The prices this build ships with.
 const BUILTIN: &str = include_str!("../../../../infra/prices.toml");
 
-/// Prices, with when and where they were read.
+/// Prices, with the date and the source of each reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceTable {
@@ -42,7 +42,7 @@ pub struct Price {
     pub output: Usd,
 }
 
-/// What a call used. The classes are disjoint.
+/// The tokens of one call, in disjoint classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tokens {
     /// Input tokens that no cache served.
@@ -61,7 +61,7 @@ pub enum PriceError {
     /// The file cannot be read.
     #[error("the price table cannot be read: {0}")]
     Malformed(String),
-    /// Nobody wrote down what this costs.
+    /// The price table has no entry for the model.
     #[error("no price for {provider} {model}; add it to the price table: an unknown price is never taken as 0")]
     Unknown {
         /// The provider.
@@ -69,7 +69,7 @@ pub enum PriceError {
         /// The model.
         model: String,
     },
-    /// More than a `Usd` can hold.
+    /// The cost is more than a `Usd` can hold.
     #[error("the cost does not fit: {0} tokens")]
     Overflow(u64),
 }
@@ -94,7 +94,7 @@ impl PriceTable {
     /// Reads a table.
     ///
     /// # Errors
-    /// [`PriceError::Malformed`]: syntax, a negative price, a model that stands there twice.
+    /// [`PriceError::Malformed`]: syntax, a negative price, a model that is listed twice.
     pub fn parse(toml: &str) -> Result<Self, PriceError> {
         let table: Self = toml::from_str(toml).map_err(|error| PriceError::Malformed(error.to_string()))?;
         for (index, price) in table.prices.iter().enumerate() {
@@ -105,13 +105,13 @@ impl PriceTable {
             }
             if table.prices[..index].iter().any(|other| other.provider == price.provider && other.model == price.model)
             {
-                return Err(PriceError::Malformed(format!("{what} stands there twice")));
+                return Err(PriceError::Malformed(format!("{what} is listed twice")));
             }
         }
         Ok(table)
     }
 
-    /// SHA-256 (hex) of what the table says.
+    /// SHA-256 (hex) of the table's content.
     pub fn digest(&self) -> String {
         hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
     }

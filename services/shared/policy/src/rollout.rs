@@ -1,18 +1,20 @@
 //! Progressive migration: which documents are in a tier's arm.
 //!
-//! A document's place is a hash of tier, tenant and document id, between 0 and 1; it is in the arm
-//! if its place is below the share. So an arm is stable (a document stays where it is, on every
-//! router, for every revision), grows and shrinks at its edge alone, and two tiers' arms are
-//! independent of each other and of the mix's own hash. It is a rule of the gate: outside of the
-//! arm neither score nor escalation brings a document to the tier. A worker does not ask again:
-//! what was on its way when a share was lowered is finished.
+//! A document's place is a hash of tier, tenant and document id, between 0 and 1. The document is
+//! in the arm if its place is below the share. So an arm is stable: a document stays in it, on
+//! every router and for every revision, and the arm grows and shrinks at its edge alone. The arms
+//! of two tiers are independent of each other and of the mix's own hash.
+//!
+//! The rollout is a rule of the gate: outside of the arm neither score nor escalation brings a
+//! document to the tier. A worker does not check the rollout again: documents that were on their
+//! way when a share was lowered are finished.
 
 use sha2::{Digest, Sha256};
 
 use crate::gate::DocumentFacts;
 use crate::policy::{Rollout, Tier};
 
-/// Whether the document may come to the tier as far as its rollout says.
+/// Whether the tier's rollout lets the document come to the tier.
 pub(crate) fn is_in(tier: &Tier, facts: &DocumentFacts) -> bool {
     let Some(rollout) = &tier.rollout else { return true };
     place(&tier.name, &facts.tenant, &facts.document_id) < share(rollout, facts)

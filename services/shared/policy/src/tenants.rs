@@ -1,5 +1,5 @@
-//! What a tenant may have: the section `[tenants]` of the policy, and the bucket that holds a
-//! tenant to its quota.
+//! What a tenant may have: the policy's section `[tenants]`, and the token bucket that enforces a
+//! quota.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,21 +7,22 @@ use serde::{Deserialize, Serialize};
 use crate::parse::is_valid_name;
 use crate::policy::Policy;
 
-/// Every tenant that is not named.
-const OTHERS: &str = "*";
-/// A larger one would let as many documents before another tenant's next.
+/// The name for every tenant that is not named.
+const OTHER_TENANTS: &str = "*";
+/// Largest weight: as many documents may go before another tenant's next one.
 const MAX_WEIGHT: u32 = 100;
-/// The part of a minute's quota that may come at once.
-const BURST: f64 = 0.1;
+/// The share of a minute's quota that may go at once.
+const BURST_SHARE: f64 = 0.1;
 
 /// The rules of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tenant {
-    /// How many documents go in one turn, where those of several tenants wait for a tier: 1 to 100.
+    /// How many documents of the tenant go in one turn where several tenants wait for a tier: 1 to
+    /// 100.
     pub weight: u32,
-    /// The most documents that one router sends to tiers for this tenant in a minute; the others
-    /// wait in the tenant's topic. Left out: no limit.
+    /// The most documents of the tenant that one router sends to tiers in a minute; the others wait
+    /// in the tenant's topic. A tenth of them may go at once. Left out: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents_per_minute: Option<u32>,
 }
@@ -35,15 +36,15 @@ impl Default for Tenant {
 impl Policy {
     /// The rules of this tenant: its own, else those of `*`, else the defaults.
     pub fn tenant(&self, name: &str) -> Tenant {
-        self.tenants.get(name).or_else(|| self.tenants.get(OTHERS)).cloned().unwrap_or_default()
+        self.tenants.get(name).or_else(|| self.tenants.get(OTHER_TENANTS)).cloned().unwrap_or_default()
     }
 }
 
-/// Adds what is wrong with a policy's tenants.
+/// Adds the problems of a policy's tenants.
 pub(crate) fn lint(policy: &Policy, problems: &mut Vec<String>) {
     for (name, tenant) in &policy.tenants {
         let mut problem = |text: String| problems.push(format!("tenants.{name}: {text}"));
-        if name != OTHERS && !is_valid_name(name) {
+        if name != OTHER_TENANTS && !is_valid_name(name) {
             problem("the name must be a tenant's, 1 to 64 of a-z, 0-9, - and _, or \"*\" for all others".to_owned());
         }
         if !(1..=MAX_WEIGHT).contains(&tenant.weight) {
@@ -61,8 +62,8 @@ pub(crate) fn lint(policy: &Policy, problems: &mut Vec<String>) {
     }
 }
 
-/// A token bucket: a tenth of a minute's documents, at least one, may come at once, and each leaves
-/// a gap that its rate fills.
+/// A token bucket: a tenth of a minute's documents, at least one, may go at once, and the tenant's
+/// rate refills it.
 #[derive(Debug, Clone)]
 pub struct Quota {
     tokens: f64,
@@ -70,7 +71,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A full one.
+    /// A full bucket.
     pub fn new(per_minute: u32, now_ms: i64) -> Self {
         Self { tokens: burst(per_minute), at_ms: now_ms }
     }
@@ -84,14 +85,14 @@ impl Quota {
         self.tokens >= 1.0
     }
 
-    /// A document went.
+    /// Takes the token of a document that goes.
     pub fn take(&mut self) {
         self.tokens -= 1.0;
     }
 }
 
 fn burst(per_minute: u32) -> f64 {
-    f64::max(f64::from(per_minute) * BURST, 1.0)
+    f64::max(f64::from(per_minute) * BURST_SHARE, 1.0)
 }
 
 #[cfg(test)]

@@ -18,16 +18,16 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn room_is_what_the_lag_and_those_on_their_way_leave() {
-    let (start, mut depth) = (Instant::now(), Depth::default());
+    let (start, mut depth) = (Instant::now(), TopicDepth::default());
     assert_eq!(depth.room(10, start), u64::MAX, "nothing is known yet");
-    depth.let_in(start);
+    depth.admit(start);
     depth.measured(Some(&lags(&[(5, 2), (7, 1)])), 10, start, start);
     assert_eq!(depth.room(10, start), 7);
     for _ in 0..7 {
-        depth.let_in(start);
+        depth.admit(start);
     }
     assert_eq!(depth.room(10, start), 0);
-    // They may be among the lag by now, or not yet: until that is sure they count twice.
+    // Until the admitted documents are surely in the lag, they count twice.
     depth.measured(Some(&lags(&[(5, 9), (7, 1)])), 20, start + DELIVERY_GRACE, start + DELIVERY_GRACE);
     assert_eq!(depth.room(20, start), 3);
     depth.measured(Some(&lags(&[(5, 9), (7, 1)])), 20, start + seconds(1), start + seconds(1));
@@ -36,9 +36,9 @@ fn room_is_what_the_lag_and_those_on_their_way_leave() {
 
 #[test]
 fn a_measurement_that_fails_leaves_what_is_known() {
-    let (start, mut depth) = (Instant::now(), Depth::default());
+    let (start, mut depth) = (Instant::now(), TopicDepth::default());
     depth.measured(Some(&lags(&[(0, 4)])), 10, start, start);
-    depth.let_in(start);
+    depth.admit(start);
     assert!(depth.measured(None, 10, start + seconds(20), start + seconds(20)), "this is news");
     assert!(!depth.measured(None, 10, start + seconds(20), start + seconds(20)));
     assert_eq!((depth.room(10, start + seconds(20)), depth.lag()), (5, 4));
@@ -47,8 +47,8 @@ fn a_measurement_that_fails_leaves_what_is_known() {
 /// Workers without progress get as many documents again each minute, and none once they move.
 #[test]
 fn each_minute_without_progress_opens_the_limit_once_more() {
-    let (start, mut depth) = (Instant::now(), Depth::default());
-    let at = |depth: &mut Depth, after: u64, lags: Option<&[PartitionLag]>| {
+    let (start, mut depth) = (Instant::now(), TopicDepth::default());
+    let at = |depth: &mut TopicDepth, after: u64, lags: Option<&[PartitionLag]>| {
         let now = start + seconds(after);
         depth.measured(lags, 10, now, now);
         depth.room(10, now)
@@ -59,10 +59,10 @@ fn each_minute_without_progress_opens_the_limit_once_more() {
     assert_eq!(at(&mut depth, 110, Some(&full)), 0);
     assert_eq!(at(&mut depth, 169, Some(&full)), 0);
     assert_eq!(at(&mut depth, 170, Some(&full)), 10);
-    // Nobody can say: that is no progress either.
+    // A measurement that fails shows no progress either.
     assert_eq!(at(&mut depth, 231, None), 20);
     assert_eq!(at(&mut depth, 240, Some(&lags(&[(4, 25)]))), 0);
-    // Full or not is what counts: a topic that nobody fills is none that stands still.
+    // Only a full topic can be stuck.
     assert_eq!(at(&mut depth, 400, Some(&lags(&[(4, 9)]))), 1);
     assert_eq!(at(&mut depth, 900, Some(&lags(&[(4, 9)]))), 1);
 }

@@ -2,10 +2,10 @@ use precis_schemas::{Document, RoutedDocument, Sensitivity, Status, SwitchState,
 
 use super::harness::*;
 
-/// A document that the gpu tier has; it may go anywhere.
-async fn at_gpu(bench: &Bench) -> RoutedDocument {
+/// A document that was routed to the gpu tier and may go to any tier.
+async fn at_gpu(deployment: &Deployment) -> RoutedDocument {
     for index in 0..200 {
-        let routed = bench.route(&Document { document_id: format!("minutes-{index}"), ..document() }).await;
+        let routed = deployment.route(&Document { document_id: format!("minutes-{index}"), ..document() }).await;
         if routed.tier == "gpu" {
             return routed;
         }
@@ -15,10 +15,10 @@ async fn at_gpu(bench: &Bench) -> RoutedDocument {
 
 #[tokio::test]
 async fn after_a_failed_answer_the_next_tier_gets_document_and_trail() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = at_gpu(&bench).await;
-    let trial = bench.failed(&first, "Wrong.", &["unsupported_numbers"]).await;
-    let second = routed(&bench.escalate(&first, trial.clone()).await);
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = at_gpu(&deployment).await;
+    let trial = deployment.failed(&first, "Wrong.", &["unsupported_numbers"]).await;
+    let second = routed(&deployment.escalate(&first, trial.clone()).await);
     assert_eq!((second.tier.as_str(), second.decision.reason.as_str()), ("mid", "escalation"));
     assert_eq!(second.trail, [trial]);
     assert_eq!(second.decision.excluded[0].reason, "tried");
@@ -29,15 +29,15 @@ async fn after_a_failed_answer_the_next_tier_gets_document_and_trail() {
 
 #[tokio::test]
 async fn after_two_hops_the_best_answer_is_published_as_flagged() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = at_gpu(&bench).await;
-    let trial = bench.failed(&first, "Wrong twice.", &["truncated", "unsupported_names"]).await;
-    let second = routed(&bench.escalate(&first, trial).await);
-    let trial = bench.failed(&second, "Wrong once.", &["unsupported_names"]).await;
-    let third = routed(&bench.escalate(&second, trial).await);
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = at_gpu(&deployment).await;
+    let trial = deployment.failed(&first, "Wrong twice.", &["truncated", "unsupported_names"]).await;
+    let second = routed(&deployment.escalate(&first, trial).await);
+    let trial = deployment.failed(&second, "Wrong once.", &["unsupported_names"]).await;
+    let third = routed(&deployment.escalate(&second, trial).await);
     assert_eq!(third.tier, "premium");
-    let trial = bench.failed(&third, "Wrong again.", &["truncated", "language"]).await;
-    let output = bench.escalate(&third, trial).await;
+    let trial = deployment.failed(&third, "Wrong again.", &["truncated", "language"]).await;
+    let output = deployment.escalate(&third, trial).await;
     let flagged = outcome(&output);
     assert_eq!(flagged.status, Status::Flagged);
     assert_eq!(flagged.summary.as_deref(), Some("Wrong once."), "the one with the fewest failed checks");
@@ -45,28 +45,28 @@ async fn after_two_hops_the_best_answer_is_published_as_flagged() {
     assert_eq!(flagged.trail.len(), 3);
     assert_eq!(flagged.cost, Usd::from_nanos(2_000).unwrap(), "both paid answers are on the bill");
     assert_eq!(flagged.decision.unwrap().reason, "hops_exhausted");
-    let stored = bench.store.list("results/", 10).await.unwrap();
-    assert_eq!(bench.store.get(&stored[0].key).await.unwrap(), output.value);
+    let stored = deployment.store.list("results/", 10).await.unwrap();
+    assert_eq!(deployment.store.get(&stored[0].key).await.unwrap(), output.value);
 }
 
 #[tokio::test]
 async fn among_equally_good_answers_the_strongest_tiers_is_published() {
-    let bench = Bench::with(&THREE_TIERS.replace("max_hops = 2", "max_hops = 1")).await;
-    let first = at_gpu(&bench).await;
-    let trial = bench.failed(&first, "From the small one.", &["language"]).await;
-    let second = routed(&bench.escalate(&first, trial).await);
-    let trial = bench.failed(&second, "From the larger one.", &["truncated"]).await;
-    let flagged = outcome(&bench.escalate(&second, trial).await);
+    let deployment = Deployment::with(&THREE_TIERS.replace("max_hops = 2", "max_hops = 1")).await;
+    let first = at_gpu(&deployment).await;
+    let trial = deployment.failed(&first, "From the small one.", &["language"]).await;
+    let second = routed(&deployment.escalate(&first, trial).await);
+    let trial = deployment.failed(&second, "From the larger one.", &["truncated"]).await;
+    let flagged = outcome(&deployment.escalate(&second, trial).await);
     assert_eq!(flagged.summary.as_deref(), Some("From the larger one."));
 }
 
 #[tokio::test]
 async fn the_policy_may_publish_a_failure_instead() {
-    let bench = Bench::with(&THREE_TIERS.replace("on_exhausted = \"flag\"", "on_exhausted = \"fail\"")).await;
+    let deployment = Deployment::with(&THREE_TIERS.replace("on_exhausted = \"flag\"", "on_exhausted = \"fail\"")).await;
     let restricted = Document { sensitivity: Some(Sensitivity::Restricted), ..document() };
-    let first = bench.route(&restricted).await;
-    let trial = bench.failed(&first, "Wrong.", &["repetition"]).await;
-    let failed = outcome(&bench.escalate(&first, trial).await);
+    let first = deployment.route(&restricted).await;
+    let trial = deployment.failed(&first, "Wrong.", &["repetition"]).await;
+    let failed = outcome(&deployment.escalate(&first, trial).await);
     assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("no_eligible_tier")));
     assert_eq!(failed.summary, None);
     let message = failed.message.unwrap();
@@ -79,87 +79,87 @@ async fn the_policy_may_publish_a_failure_instead() {
 /// A restricted document's failed answer is flagged, and the document is never sent out.
 #[tokio::test]
 async fn a_restricted_documents_failed_answer_is_flagged() {
-    let bench = Bench::with(THREE_TIERS).await;
+    let deployment = Deployment::with(THREE_TIERS).await;
     for sensitivity in [Some(Sensitivity::Restricted), Some(Sensitivity::Confidential), None] {
         let document = Document { document_id: format!("{sensitivity:?}"), sensitivity, ..document() };
-        let first = bench.route(&document).await;
-        let trial = bench.failed(&first, "Wrong.", &["unsupported_names"]).await;
-        let flagged = outcome(&bench.escalate(&first, trial).await);
+        let first = deployment.route(&document).await;
+        let trial = deployment.failed(&first, "Wrong.", &["unsupported_names"]).await;
+        let flagged = outcome(&deployment.escalate(&first, trial).await);
         assert_eq!((flagged.status, flagged.tier.as_deref()), (Status::Flagged, Some("gpu")));
     }
 }
 
 #[tokio::test]
 async fn a_refusal_costs_no_hop_and_keeps_the_document_from_that_tier() {
-    let bench = Bench::with(&THREE_TIERS.replace("max_hops = 2", "max_hops = 1")).await;
-    let first = at_gpu(&bench).await;
-    let trial = bench.failed(&first, "Wrong.", &["language"]).await;
-    let second = routed(&bench.escalate(&first, trial).await);
+    let deployment = Deployment::with(&THREE_TIERS.replace("max_hops = 2", "max_hops = 1")).await;
+    let first = at_gpu(&deployment).await;
+    let trial = deployment.failed(&first, "Wrong.", &["language"]).await;
+    let second = routed(&deployment.escalate(&first, trial).await);
     assert_eq!(second.tier, "mid");
-    let third = routed(&bench.escalate(&second, refused(&second, "no_key")).await);
+    let third = routed(&deployment.escalate(&second, refused(&second, "no_key")).await);
     assert_eq!((third.tier.as_str(), third.decision.reason.as_str()), ("premium", "refusal"));
     let reasons: Vec<_> = third.decision.excluded.iter().map(|exclusion| exclusion.reason.as_str()).collect();
     assert_eq!(reasons, ["tried", "refused"]);
-    let trial = bench.failed(&third, "Still wrong.", &["language"]).await;
-    let flagged = outcome(&bench.escalate(&third, trial).await);
+    let trial = deployment.failed(&third, "Still wrong.", &["language"]).await;
+    let flagged = outcome(&deployment.escalate(&third, trial).await);
     assert_eq!((flagged.status, flagged.trail.len()), (Status::Flagged, 3));
 }
 
 #[tokio::test]
 async fn a_refusal_does_not_count_under_another_policy() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
-    bench.apply(&format!("{THREE_TIERS}\n[limits]\nmax_summary_words = 500\n")).await;
-    let again = routed(&bench.escalate(&first, refused(&first, "engine_restarting")).await);
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = deployment.route(&Document { sensitivity: None, ..document() }).await;
+    deployment.apply(&format!("{THREE_TIERS}\n[limits]\nmax_summary_words = 500\n")).await;
+    let again = routed(&deployment.escalate(&first, refused(&first, "engine_restarting")).await);
     assert_eq!(again.tier, "gpu");
-    assert_eq!(again.policy_digest, bench.control.effective().digest);
+    assert_eq!(again.policy_digest, deployment.control.effective().digest);
     assert_ne!(again.policy_digest, first.policy_digest);
 }
 
 #[tokio::test]
 async fn refusals_alone_leave_nothing_to_flag() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
-    let failed = outcome(&bench.escalate(&first, refused(&first, "tier_off")).await);
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = deployment.route(&Document { sensitivity: None, ..document() }).await;
+    let failed = outcome(&deployment.escalate(&first, refused(&first, "tier_off")).await);
     assert_eq!((failed.status, failed.code.as_deref()), (Status::Failed, Some("no_eligible_tier")));
     assert_eq!(failed.message.as_deref().unwrap().matches("gpu").count(), 1);
 }
 
 #[tokio::test]
 async fn an_answer_whose_object_is_gone_or_empty_is_not_published() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
-    let mut trial = bench.failed(&first, "  ", &["empty"]).await;
-    let failed = outcome(&bench.escalate(&first, trial.clone()).await);
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = deployment.route(&Document { sensitivity: None, ..document() }).await;
+    let mut trial = deployment.failed(&first, "  ", &["empty"]).await;
+    let failed = outcome(&deployment.escalate(&first, trial.clone()).await);
     assert_eq!((failed.status, failed.summary), (Status::Failed, None));
 
-    let second = bench.route(&Document { document_id: "gone".to_owned(), sensitivity: None, ..document() }).await;
+    let second = deployment.route(&Document { document_id: "gone".to_owned(), sensitivity: None, ..document() }).await;
     trial.answer_key = Some("cache/acme/aa/gone".to_owned());
-    let failed = outcome(&bench.escalate(&second, trial).await);
+    let failed = outcome(&deployment.escalate(&second, trial).await);
     assert_eq!(failed.status, Status::Failed);
 }
 
 #[tokio::test]
 async fn an_answer_that_belongs_to_another_tenant_is_not_published() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = bench.route(&Document { sensitivity: None, ..document() }).await;
-    let mut trial = bench.failed(&first, "A secret.", &["language"]).await;
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = deployment.route(&Document { sensitivity: None, ..document() }).await;
+    let mut trial = deployment.failed(&first, "A secret.", &["language"]).await;
     let own = trial.answer_key.take().unwrap();
     let theirs = own.replace("cache/acme/", "cache/other/");
-    let bytes = bench.store.get(&own).await.unwrap().unwrap();
-    bench.store.put_if_absent(&theirs, bytes).await.unwrap();
+    let bytes = deployment.store.get(&own).await.unwrap().unwrap();
+    deployment.store.put_if_absent(&theirs, bytes).await.unwrap();
     trial.answer_key = Some(theirs);
-    let failed = outcome(&bench.escalate(&first, trial).await);
+    let failed = outcome(&deployment.escalate(&first, trial).await);
     assert_eq!((failed.status, failed.summary), (Status::Failed, None));
 }
 
 #[tokio::test]
 async fn a_document_settled_meanwhile_is_not_escalated() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = at_gpu(&bench).await;
-    let trial = bench.failed(&first, "Wrong.", &["language"]).await;
-    let stored = bench.settle(&first).await;
-    assert_eq!(bench.escalate(&first, trial).await.value, Some(stored));
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = at_gpu(&deployment).await;
+    let trial = deployment.failed(&first, "Wrong.", &["language"]).await;
+    let stored = deployment.settle(&first).await;
+    assert_eq!(deployment.escalate(&first, trial).await.value, Some(stored));
 }
 
 /// A late document ends as the policy says: flagged with the best answer at hand, or failed.
@@ -167,16 +167,17 @@ async fn a_document_settled_meanwhile_is_not_escalated() {
 async fn a_late_document_ends_as_the_policy_says() {
     for (on_late, expected) in [("flag", Status::Flagged), ("fail", Status::Failed)] {
         let policy = THREE_TIERS.replace("on_late = \"run\"", &format!("on_late = \"{on_late}\""));
-        let bench = Bench::with(&policy).await;
-        let first = at_gpu(&bench).await;
+        let deployment = Deployment::with(&policy).await;
+        let first = at_gpu(&deployment).await;
         let late = RoutedDocument { deadline: Some(1), ..first.clone() };
-        let trial = bench.failed(&late, "Wrong.", &["language"]).await;
-        let ended = outcome(&bench.escalate(&late, trial).await);
+        let trial = deployment.failed(&late, "Wrong.", &["language"]).await;
+        let ended = outcome(&deployment.escalate(&late, trial).await);
         assert_eq!((ended.status, ended.decision.unwrap().reason.as_str()), (expected, "deadline_passed"));
         assert!(ended.message.unwrap().starts_with("the deadline passed: gpu failed language"));
-        // A worker that found it late is believed, whatever this clock says.
-        let other = bench.route(&Document { document_id: "other".to_owned(), ..document() }).await;
-        let ended = outcome(&bench.escalate(&other, refused(&other, "deadline_passed")).await);
+        // A worker's finding that a document is late counts, whatever the clock of this machine
+        // says.
+        let other = deployment.route(&Document { document_id: "other".to_owned(), ..document() }).await;
+        let ended = outcome(&deployment.escalate(&other, refused(&other, "deadline_passed")).await);
         assert_eq!(
             (ended.status, ended.code.as_deref()),
             (Status::Failed, Some("deadline_passed")),
@@ -187,25 +188,25 @@ async fn a_late_document_ends_as_the_policy_says() {
 
 #[tokio::test]
 async fn a_late_document_is_run_where_the_policy_says_so() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = at_gpu(&bench).await;
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = at_gpu(&deployment).await;
     let late = RoutedDocument { deadline: Some(1), ..first };
-    let trial = bench.failed(&late, "Wrong.", &["language"]).await;
-    assert_eq!(routed(&bench.escalate(&late, trial).await).tier, "mid");
+    let trial = deployment.failed(&late, "Wrong.", &["language"]).await;
+    assert_eq!(routed(&deployment.escalate(&late, trial).await).tier, "mid");
 }
 
 #[tokio::test]
 async fn a_switched_off_tier_is_passed_over_in_an_escalation() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let first = at_gpu(&bench).await;
-    bench.switch("mid", SwitchState::Off).await;
-    let trial = bench.failed(&first, "Wrong.", &["language"]).await;
-    assert_eq!(routed(&bench.escalate(&first, trial).await).tier, "premium");
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = at_gpu(&deployment).await;
+    deployment.switch("mid", SwitchState::Off).await;
+    let trial = deployment.failed(&first, "Wrong.", &["language"]).await;
+    assert_eq!(routed(&deployment.escalate(&first, trial).await).tier, "premium");
 }
 
 #[tokio::test]
 async fn an_escalation_that_cannot_be_read_leaves_only_a_dead_letter() {
-    let bench = Bench::with(THREE_TIERS).await;
-    let found = bench.deliver(record("escalations", b"torn".to_vec(), 1)).await.unwrap_err();
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let found = deployment.deliver(record("escalations", b"torn".to_vec(), 1)).await.unwrap_err();
     assert_eq!(found, ("not_single_object", Vec::new()));
 }

@@ -1,4 +1,4 @@
-//! A deployment on a directory and the embedded log, and what publishers and tiers put into it.
+//! A deployment on a directory and the embedded log, with the inputs of publishers and tiers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Router;
 
-/// The policy of the tests: three tiers, two of them outside.
+/// The policy of the tests: three tiers, two of them external.
 pub(super) const THREE_TIERS: &str = include_str!("../../../../../infra/policy/70-20-10.toml");
 
 pub(super) const TEXT: &str = "The committee met on Monday and agreed to repair the bridge before the winter comes. Work \
     begins in May and ends in August; the town pays half of it.";
 
-pub(super) struct Bench {
+pub(super) struct Deployment {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) control: Arc<Control>,
@@ -35,7 +35,7 @@ pub(super) struct Bench {
     _directory: TempDir,
 }
 
-impl Bench {
+impl Deployment {
     pub(super) async fn with(policy: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = precis_flow::open(&LogConfig {
@@ -60,7 +60,7 @@ impl Bench {
         Self { log, store, control, router, _directory: directory }
     }
 
-    /// Another router takes over, which has seen nothing of what went before.
+    /// Replaces the router by one that knows no document yet.
     pub(super) fn replace_router(&mut self) {
         self.router = Router::new(Settler::new(self.store.clone()), self.control.clone());
     }
@@ -75,7 +75,7 @@ impl Bench {
     /// Switches a tier.
     pub(super) async fn switch(&self, tier: &str, state: SwitchState) {
         switch_tier(&*self.log, tier, state, "tests", "tests").await.unwrap();
-        // Any digest that is not in force makes it read to the end.
+        // A digest that is not in force makes the follower read to the end.
         self.control.for_record("another", false).await.unwrap();
     }
 
@@ -88,7 +88,8 @@ impl Bench {
                 Ok(outputs.into_iter().next().unwrap())
             }
             Err(StageError::Reject(rejection)) => Err(self.reject(&delivery, rejection).await),
-            // The stage tries it a few times more, and then rejects it with the same code.
+            // The stage would try the record a few times more, and then reject it with the same
+            // code.
             Err(StageError::Retry { scope: Scope::Record, code, message, .. }) => {
                 Err(self.reject(&delivery, Rejection::new(code, message).of_tenant("acme")).await)
             }
@@ -241,31 +242,35 @@ pub(super) fn is_repeat(output: &Output) -> bool {
     output.headers.get(REPEAT_HEADER).is_some()
 }
 
-/// A store that is away.
-pub(super) struct Away;
+/// A store that cannot be reached.
+pub(super) struct UnavailableStore;
 
 #[async_trait]
-impl ObjectStore for Away {
+impl ObjectStore for UnavailableStore {
     async fn put_if_absent(&self, _: &str, _: Vec<u8>) -> Result<Put, ObjectError> {
-        Err(away())
+        Err(unavailable())
     }
     async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, ObjectError> {
-        Err(away())
+        Err(unavailable())
     }
     async fn get_range(&self, _: &str, _: Range<u64>) -> Result<Option<Vec<u8>>, ObjectError> {
-        Err(away())
+        Err(unavailable())
     }
     async fn list(&self, _: &str, _: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
-        Err(away())
+        Err(unavailable())
     }
     async fn delete(&self, _: &str) -> Result<(), ObjectError> {
-        Err(away())
+        Err(unavailable())
     }
     fn describe(&self) -> String {
-        "away".to_owned()
+        "unavailable".to_owned()
     }
 }
 
-fn away() -> ObjectError {
-    ObjectError::Unavailable { operation: "ask", key: "any".to_owned(), detail: "the test took it away".to_owned() }
+fn unavailable() -> ObjectError {
+    ObjectError::Unavailable {
+        operation: "ask",
+        key: "any".to_owned(),
+        detail: "the store is down in this test".to_owned(),
+    }
 }

@@ -1,5 +1,5 @@
-//! When the router asks the store, and what becomes of a settled document that it does not ask
-//! about.
+//! When the router looks a document up in the store, and how a settled document ends that it does
+//! not look up.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,33 +20,33 @@ fn uncached() -> String {
     THREE_TIERS.replace("exact = true", "exact = false")
 }
 
-/// A deployment in which the document is settled, and a router that never saw it.
-async fn settled_elsewhere(policy: &str) -> (Bench, Vec<u8>) {
-    let mut bench = Bench::with(policy).await;
-    let first = bench.route(&document()).await;
-    let stored = bench.settle(&first).await;
-    bench.replace_router();
-    (bench, stored)
+/// A deployment in which the document is settled, and a router that does not know the document.
+async fn settled_elsewhere(policy: &str) -> (Deployment, Vec<u8>) {
+    let mut deployment = Deployment::with(policy).await;
+    let first = deployment.route(&document()).await;
+    let stored = deployment.settle(&first).await;
+    deployment.replace_router();
+    (deployment, stored)
 }
 
-/// A store that counts what it is asked.
-struct Counting {
+/// A store that counts the requests to it.
+struct CountingStore {
     store: Arc<dyn ObjectStore>,
-    asked: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
 }
 
 #[async_trait]
-impl ObjectStore for Counting {
+impl ObjectStore for CountingStore {
     async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, ObjectError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
         self.store.put_if_absent(key, bytes).await
     }
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, ObjectError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
         self.store.get(key).await
     }
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Vec<u8>>, ObjectError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
         self.store.get_range(key, range).await
     }
     async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
@@ -62,96 +62,96 @@ impl ObjectStore for Counting {
 
 #[tokio::test]
 async fn a_new_document_is_routed_without_a_question_to_the_store() {
-    let mut bench = Bench::with(&uncached()).await;
-    let asked = Arc::new(AtomicUsize::new(0));
-    let store = Counting { store: bench.store.clone(), asked: asked.clone() };
-    bench.router = Router::new(Settler::new(Arc::new(store)), bench.control.clone());
+    let mut deployment = Deployment::with(&uncached()).await;
+    let requests = Arc::new(AtomicUsize::new(0));
+    let store = CountingStore { store: deployment.store.clone(), requests: requests.clone() };
+    deployment.router = Router::new(Settler::new(Arc::new(store)), deployment.control.clone());
     for index in 0..20 {
-        bench.route(&Document { document_id: format!("d{index}"), ..document() }).await;
+        deployment.route(&Document { document_id: format!("d{index}"), ..document() }).await;
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
-    bench.route(&Document { document_id: "d7".to_owned(), ..document() }).await;
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "one that was seen may be settled by now");
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
+    deployment.route(&Document { document_id: "d7".to_owned(), ..document() }).await;
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "a document that is known here may be settled by now");
 }
 
 #[tokio::test]
 async fn a_repeat_unknown_here_is_found_settled_at_its_tier() {
-    let (bench, stored) = settled_elsewhere(&uncached()).await;
-    let work = routed(&bench.publish(&document(), 8).await.unwrap());
-    // What a worker does first.
-    let found = Settler::new(bench.store.clone()).settled(&Claim::of(&work)).await.unwrap().unwrap();
+    let (deployment, stored) = settled_elsewhere(&uncached()).await;
+    let work = routed(&deployment.publish(&document(), 8).await.unwrap());
+    // A worker looks the document up first.
+    let found = Settler::new(deployment.store.clone()).settled(&Claim::of(&work)).await.unwrap().unwrap();
     assert_eq!(found.value, Some(stored));
     assert!(is_repeat(&found));
     // From now on the router knows it.
-    assert!(is_repeat(&bench.publish(&document(), 9).await.unwrap()));
+    assert!(is_repeat(&deployment.publish(&document(), 9).await.unwrap()));
 }
 
 #[tokio::test]
 async fn a_conflict_unknown_here_is_found_at_its_tier() {
-    let (bench, _) = settled_elsewhere(&uncached()).await;
+    let (deployment, _) = settled_elsewhere(&uncached()).await;
     let changed = Document { text: Some("Something else.".to_owned()), ..document() };
-    let work = routed(&bench.publish(&changed, 8).await.unwrap());
-    let error = Settler::new(bench.store.clone()).settled(&Claim::of(&work)).await.unwrap_err();
+    let work = routed(&deployment.publish(&changed, 8).await.unwrap());
+    let error = Settler::new(deployment.store.clone()).settled(&Claim::of(&work)).await.unwrap_err();
     assert_eq!(error.code(), "id_conflict");
 }
 
 #[tokio::test]
 async fn a_repeat_gets_its_outcome_although_todays_rules_refuse_it() {
-    let (bench, stored) = settled_elsewhere(&uncached()).await;
-    bench.apply(&format!("{}\n[limits]\nmax_text_bytes = 10\n", uncached())).await;
-    let repeat = bench.publish(&document(), 8).await.unwrap();
+    let (deployment, stored) = settled_elsewhere(&uncached()).await;
+    deployment.apply(&format!("{}\n[limits]\nmax_text_bytes = 10\n", uncached())).await;
+    let repeat = deployment.publish(&document(), 8).await.unwrap();
     assert_eq!(repeat.value, Some(stored));
     assert!(is_repeat(&repeat));
-    let (code, outputs) = bench.publish(&Document { revision: 1, ..document() }, 9).await.unwrap_err();
-    assert_eq!((code, outputs.len()), ("text_too_large", 1), "one that is not settled is refused");
+    let (code, outputs) = deployment.publish(&Document { revision: 1, ..document() }, 9).await.unwrap_err();
+    assert_eq!((code, outputs.len()), ("text_too_large", 1), "a revision that is not settled is refused");
 }
 
 /// A repeat that no tier may take adopts its stored outcome; a conflict does not.
 #[tokio::test]
 async fn a_repeat_without_a_tier_adopts_its_outcome() {
-    let (mut bench, stored) = settled_elsewhere(&uncached()).await;
+    let (mut deployment, stored) = settled_elsewhere(&uncached()).await;
     for tier in ["gpu", "mid", "premium"] {
-        bench.switch(tier, SwitchState::Off).await;
+        deployment.switch(tier, SwitchState::Off).await;
     }
-    let repeat = bench.publish(&document(), 8).await.unwrap();
+    let repeat = deployment.publish(&document(), 8).await.unwrap();
     assert_eq!(repeat.value.as_ref(), Some(&stored));
     assert!(is_repeat(&repeat));
-    bench.replace_router();
+    deployment.replace_router();
     let changed = Document { text: Some("Something else.".to_owned()), ..document() };
-    assert_eq!(bench.publish(&changed, 9).await.unwrap_err(), ("id_conflict", Vec::new()));
-    assert_eq!(bench.result(&document()).await, Some(stored));
+    assert_eq!(deployment.publish(&changed, 9).await.unwrap_err(), ("id_conflict", Vec::new()));
+    assert_eq!(deployment.result(&document()).await, Some(stored));
 }
 
 #[tokio::test]
 async fn a_cached_repeat_adopts_its_stored_outcome() {
-    let (bench, stored) = settled_elsewhere(THREE_TIERS).await;
-    let other = bench.route(&Document { document_id: "minutes-2".to_owned(), ..document() }).await;
-    let key = keys::accepted("acme", &other.request_fingerprint, &bench.control.effective().cache_generation);
-    bench.store.put_if_absent(&key, codec::encode(&answer(&other, "It rains.")).unwrap()).await.unwrap();
-    let repeat = bench.publish(&document(), 8).await.unwrap();
+    let (deployment, stored) = settled_elsewhere(THREE_TIERS).await;
+    let other = deployment.route(&Document { document_id: "minutes-2".to_owned(), ..document() }).await;
+    let key = keys::accepted("acme", &other.request_fingerprint, &deployment.control.effective().cache_generation);
+    deployment.store.put_if_absent(&key, codec::encode(&answer(&other, "It rains.")).unwrap()).await.unwrap();
+    let repeat = deployment.publish(&document(), 8).await.unwrap();
     assert_eq!(repeat.value, Some(stored), "not an outcome of its own");
     assert!(is_repeat(&repeat));
 }
 
 #[tokio::test]
 async fn a_replay_is_looked_up_although_it_is_unknown_here() {
-    let (bench, stored) = settled_elsewhere(&uncached()).await;
+    let (deployment, stored) = settled_elsewhere(&uncached()).await;
     let mut replay = record("documents.acme", codec::encode(&document()).unwrap(), 20);
     replay.headers.push(REPLAY_HEADER, "true");
-    let output = bench.deliver(replay).await.unwrap();
+    let output = deployment.deliver(replay).await.unwrap();
     assert_eq!(output.value, Some(stored));
     assert!(is_repeat(&output));
 }
 
 #[tokio::test]
 async fn a_replay_delivered_again_is_still_the_first_publication() {
-    let bench = Bench::with(&uncached()).await;
-    // Rejected by the router: it settles the replay itself, and dies before its transaction.
+    let deployment = Deployment::with(&uncached()).await;
+    // The router rejects the document, settles the replay itself, and dies before its transaction.
     let late = Document { submitted_at: i64::MAX, ..document() };
     let mut replay = record("documents.acme", codec::encode(&late).unwrap(), 20);
     replay.headers.push(REPLAY_HEADER, "true");
-    let (_, first) = bench.deliver(replay.clone()).await.unwrap_err();
-    let again = bench.deliver(replay).await.unwrap();
+    let (_, first) = deployment.deliver(replay.clone()).await.unwrap_err();
+    let again = deployment.deliver(replay).await.unwrap();
     assert_eq!(again.value, first[0].value);
     assert!(!is_repeat(&first[0]) && !is_repeat(&again), "else readers that leave repeats out never see it");
 }

@@ -1,6 +1,7 @@
-//! The router itself, over random policies that take turns, random labels and random ends of each
-//! trial: what it writes to the work topic of a external tier is never a restricted document. What
-//! the worker does with it is tested where the worker is.
+//! Property test of the router: no restricted document is written to an external tier's topic.
+//!
+//! Policies that replace each other, labels and the ends of trials are drawn at random. The
+//! worker's half is tested with the worker.
 
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{Document, RoutedDocument, Sensitivity, SwitchState, codec};
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 
 use super::harness::*;
 
-/// A policy that the parser takes: three tiers of any kind, the shares in thirds.
+/// A policy that the parser accepts: three tiers of any kind, with shares of 0.4, 0.3 and 0.3.
 fn any_policy() -> impl Strategy<Value = String> {
     let tier = (any::<bool>(), 0_usize..4, prop_oneof![Just("*"), Just("eu"), Just("us")], any::<bool>());
     (prop::collection::vec(tier, 3), 0_u32..3, any::<bool>()).prop_map(|(tiers, hops, flag)| {
@@ -28,18 +29,19 @@ fn any_policy() -> impl Strategy<Value = String> {
     })
 }
 
-/// One step: the policy that comes into force before it (if any), a switch, and how the trial ends.
+/// One step: a policy that comes into force before it, a switch, and whether the trial ends as a
+/// refusal.
 type Step = (Option<String>, Option<(usize, bool)>, bool);
 
 fn any_step() -> impl Strategy<Value = Step> {
     (prop::option::weighted(0.3, any_policy()), prop::option::weighted(0.2, (0_usize..3, any::<bool>())), any::<bool>())
 }
 
-/// Every work record that a document became on its way.
+/// Every work record of one document, each with the policy under which it was routed.
 async fn way(first: &str, labels: &Document, steps: &[Step]) -> Vec<(RoutedDocument, Policy)> {
-    let bench = Bench::with(first).await;
+    let deployment = Deployment::with(first).await;
     let mut policy = Policy::parse(first).unwrap();
-    let mut output = bench.publish(labels, 7).await.unwrap();
+    let mut output = deployment.publish(labels, 7).await.unwrap();
     let mut seen = Vec::new();
     for (at, (next, switch, refuses)) in steps.iter().enumerate() {
         if !output.topic.starts_with("work.") {
@@ -49,18 +51,18 @@ async fn way(first: &str, labels: &Document, steps: &[Step]) -> Vec<(RoutedDocum
         seen.push((work.clone(), policy.clone()));
         if let Some((tier, on)) = switch {
             let state = if *on { SwitchState::On } else { SwitchState::Off };
-            bench.switch(["gpu", "mid", "premium"][*tier], state).await;
+            deployment.switch(["gpu", "mid", "premium"][*tier], state).await;
         }
         if let Some(toml) = next {
-            bench.apply(toml).await;
+            deployment.apply(toml).await;
             policy = Policy::parse(toml).unwrap();
         }
         let trial = if *refuses {
             refused(&work, "tier_off")
         } else {
-            bench.failed(&work, &format!("Wrong {at}."), &["language"]).await
+            deployment.failed(&work, &format!("Wrong {at}."), &["language"]).await
         };
-        output = bench.escalate(&work, trial).await;
+        output = deployment.escalate(&work, trial).await;
     }
     if output.topic.starts_with("work.") {
         seen.push((routed(&output), policy));
@@ -84,7 +86,7 @@ proptest! {
             let document: Document = codec::decode(&work.document).unwrap();
             prop_assert_eq!(document.sensitivity, label, "the label travels with the work");
             prop_assert!(tier.kind == TierKind::Gpu || label == Some(Sensitivity::Internal), "{} got it", work.tier);
-            // The decision is on record, and says of every tier why it may or may not have it.
+            // The decision record says for every tier why the document may or may not go there.
             prop_assert_eq!(&work.decision.policy_digest, &policy.digest());
             prop_assert!(work.decision.eligible.contains(&work.tier));
             prop_assert_eq!(work.decision.eligible.len() + work.decision.excluded.len(), policy.tiers.len());

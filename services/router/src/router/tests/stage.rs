@@ -1,4 +1,4 @@
-//! The router in its stage on the embedded log: what goes in comes out once, on the right topic.
+//! The router in its stage on the embedded log: each input has one output, on the right topic.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::harness::*;
 use crate::{Router, STAGE};
 
-/// All values of a topic, once it has at least this many.
-pub(super) async fn values(bench: &Bench, topic: &str, least: usize) -> Vec<Vec<u8>> {
-    let mut reader = bench.log.reader(topic, ReadStart::Beginning).await.unwrap();
+/// All values of a topic, once there are at least `least`.
+pub(super) async fn values(deployment: &Deployment, topic: &str, least: usize) -> Vec<Vec<u8>> {
+    let mut reader = deployment.log.reader(topic, ReadStart::Beginning).await.unwrap();
     let mut values = Vec::new();
     let read = async {
         while values.len() < least || !reader.caught_up() {
@@ -27,12 +27,12 @@ pub(super) async fn values(bench: &Bench, topic: &str, least: usize) -> Vec<Vec<
 
 #[tokio::test]
 async fn every_record_ends_as_work_an_outcome_or_a_dead_letter() {
-    let bench = Bench::with(THREE_TIERS).await;
+    let deployment = Deployment::with(THREE_TIERS).await;
     let stop = CancellationToken::new();
-    let router = Router::new(precis_pipeline::Settler::new(bench.store.clone()), bench.control.clone());
+    let router = Router::new(precis_pipeline::Settler::new(deployment.store.clone()), deployment.control.clone());
     let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
     let config = StageConfig::new(STAGE, "precis.router", subscription).with_dead_letters(topics::DEAD_LETTERS, None);
-    let stage = tokio::spawn(run_stage(bench.log.clone(), config, Arc::new(router), Health::new(), stop.clone()));
+    let stage = tokio::spawn(run_stage(deployment.log.clone(), config, Arc::new(router), Health::new(), stop.clone()));
 
     let publish = |topic: &str, value: Vec<u8>| Output::to(topic).key("k").value(value);
     let restricted = Document { sensitivity: None, ..document() };
@@ -44,16 +44,16 @@ async fn every_record_ends_as_work_an_outcome_or_a_dead_letter() {
         publish("documents.other", b"no avro".to_vec()),
         publish("documents.acme", codec::encode(&theirs).unwrap()),
     ];
-    bench.log.publish(outputs).await.unwrap();
+    deployment.log.publish(outputs).await.unwrap();
 
-    let work = values(&bench, "work.gpu", 1).await;
+    let work = values(&deployment, "work.gpu", 1).await;
     let routed: precis_schemas::RoutedDocument = codec::decode(&work[0]).unwrap();
     assert_eq!(routed.document_id, "minutes-1");
-    let summaries = values(&bench, topics::SUMMARIES, 1).await;
+    let summaries = values(&deployment, topics::SUMMARIES, 1).await;
     let failed: Outcome = codec::decode(&summaries[0]).unwrap();
     assert_eq!((failed.document_id.as_str(), failed.code.as_deref()), ("bad", Some("max_words_out_of_range")));
-    assert_eq!(bench.result(&invalid).await.as_ref(), Some(&summaries[0]), "topic and store agree byte for byte");
-    let letters = values(&bench, topics::DEAD_LETTERS, 3).await;
+    assert_eq!(deployment.result(&invalid).await.as_ref(), Some(&summaries[0]), "topic and store agree byte for byte");
+    let letters = values(&deployment, topics::DEAD_LETTERS, 3).await;
     let mut codes: Vec<String> =
         letters.iter().map(|letter| codec::decode::<DeadLetter>(letter).unwrap().code).collect();
     codes.sort();
@@ -62,6 +62,6 @@ async fn every_record_ends_as_work_an_outcome_or_a_dead_letter() {
     stop.cancel();
     stage.await.unwrap().unwrap();
     for (topic, count) in [("work.gpu", 1), (topics::SUMMARIES, 1), (topics::DEAD_LETTERS, 3), ("work.mid", 0)] {
-        assert_eq!(values(&bench, topic, count).await.len(), count, "{topic}");
+        assert_eq!(values(&deployment, topic, count).await.len(), count, "{topic}");
     }
 }

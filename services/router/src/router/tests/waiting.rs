@@ -16,45 +16,46 @@ use super::harness::*;
 use super::stage::values;
 use crate::{Router, STAGE};
 
-/// A transaction's end counts as a document, too.
-const LIMIT: usize = 4;
+/// The limit of each tier in these tests. A transaction's marker counts as a document, too.
+const MAX_BACKLOG: usize = 4;
 
-/// The tests' policy with so many places at each tier.
+/// The tests' policy with [`MAX_BACKLOG`] places at each tier.
 fn limited(on_late: &str) -> String {
     THREE_TIERS
         .replace("on_late = \"run\"", &format!("on_late = \"{on_late}\""))
-        .replace("\nshare =", &format!("\nmax_backlog = {LIMIT}\nshare ="))
+        .replace("\nshare =", &format!("\nmax_backlog = {MAX_BACKLOG}\nshare ="))
 }
 
 /// A stage that runs until it is told to stop.
-struct Running {
+struct RunningStage {
     stop: CancellationToken,
     stage: JoinHandle<Result<(), precis_flow::FlowError>>,
     _following: Option<tokio_util::task::AbortOnDropHandle<()>>,
 }
 
-impl Running {
-    fn start(bench: &Bench, name: &str, subscription: Subscription, processor: Arc<dyn Processor>) -> Self {
+impl RunningStage {
+    fn start(deployment: &Deployment, name: &str, subscription: Subscription, processor: Arc<dyn Processor>) -> Self {
         let stop = CancellationToken::new();
         let config = StageConfig::new(name, runtime::group(name), subscription);
-        let stage = tokio::spawn(run_stage(bench.log.clone(), config, processor, Health::new(), stop.clone()));
+        let stage = tokio::spawn(run_stage(deployment.log.clone(), config, processor, Health::new(), stop.clone()));
         Self { stop, stage, _following: None }
     }
 
-    async fn router(bench: &Bench) -> Self {
-        let router = Router::new(Settler::new(bench.store.clone()), bench.control.clone());
-        let (admission, log, control) = (router.admission().clone(), bench.log.clone(), bench.control.clone());
-        admission.look(&*log, &control).await;
+    async fn router(deployment: &Deployment) -> Self {
+        let router = Router::new(Settler::new(deployment.store.clone()), deployment.control.clone());
+        let (admission, log, control) =
+            (router.admission().clone(), deployment.log.clone(), deployment.control.clone());
+        admission.measure_and_serve(&*log, &control).await;
         let following = tokio::spawn(async move { admission.follow(log, control).await });
         let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
-        let running = Self::start(bench, STAGE, subscription, Arc::new(router));
+        let running = Self::start(deployment, STAGE, subscription, Arc::new(router));
         Self { _following: Some(tokio_util::task::AbortOnDropHandle::new(following)), ..running }
     }
 
-    /// A worker that finishes everything at once.
-    fn worker(bench: &Bench, tier: &str) -> Self {
+    /// A worker that finishes every record at once.
+    fn worker(deployment: &Deployment, tier: &str) -> Self {
         let topic = topics::work(tier);
-        Self::start(bench, &topic, Subscription::topics([topic.clone()]), Arc::new(Sink))
+        Self::start(deployment, &topic, Subscription::topics([topic.clone()]), Arc::new(DiscardingProcessor))
     }
 
     async fn stop(self) {
@@ -63,99 +64,99 @@ impl Running {
     }
 }
 
-struct Sink;
+struct DiscardingProcessor;
 
 #[async_trait]
-impl Processor for Sink {
+impl Processor for DiscardingProcessor {
     async fn process(&self, _: &Delivery) -> Result<Vec<Output>, StageError> {
         Ok(Vec::new())
     }
 }
 
 /// Documents that may not leave the network.
-async fn publish(bench: &Bench, tenant: &str, ids: std::ops::Range<usize>, deadline: Option<i64>) {
+async fn publish(deployment: &Deployment, tenant: &str, ids: std::ops::Range<usize>, deadline: Option<i64>) {
     let output = |id: usize| {
         let id = format!("{tenant}-{id}");
         let document = Document { document_id: id.clone(), sensitivity: None, deadline, ..document() };
         Output::to(topics::documents(tenant)).key(id).value(codec::encode(&document).unwrap())
     };
-    bench.log.publish(ids.map(output).collect()).await.unwrap();
+    deployment.log.publish(ids.map(output).collect()).await.unwrap();
 }
 
-/// The ids of the documents in a tier's topic, in order, once there are at least so many.
-async fn work(bench: &Bench, tier: &str, least: usize) -> Vec<String> {
-    let values = values(bench, &topics::work(tier), least).await;
+/// The ids of the documents in a tier's topic, in order, once there are at least `least`.
+async fn work(deployment: &Deployment, tier: &str, least: usize) -> Vec<String> {
+    let values = values(deployment, &topics::work(tier), least).await;
     values.iter().map(|value| codec::decode::<RoutedDocument>(value).unwrap().document_id).collect()
 }
 
 /// A tier's topic is filled up to its limit; another tenant's documents come next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_tiers_next_documents_are_another_tenants() {
-    let bench = Bench::with(&limited("run")).await;
-    let router = Running::router(&bench).await;
-    publish(&bench, "acme", 0..40, None).await;
-    work(&bench, "gpu", 1).await;
-    publish(&bench, "other", 0..2, None).await;
-    // Long enough for several looks at a topic that nobody works off.
+    let deployment = Deployment::with(&limited("run")).await;
+    let router = RunningStage::router(&deployment).await;
+    publish(&deployment, "acme", 0..40, None).await;
+    work(&deployment, "gpu", 1).await;
+    publish(&deployment, "other", 0..2, None).await;
+    // Long enough for several measurements of a topic that nobody works off.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // Of those that arrive together some go before their predecessors, and count again once these
-    // let them pass.
-    let waiting = work(&bench, "gpu", 1).await.len();
-    assert!(waiting <= 2 * LIMIT, "what is over the limit waits: {waiting}");
-    let worker = Running::worker(&bench, "gpu");
-    let order = work(&bench, "gpu", 42).await;
+    // Documents that arrive together may overtake their predecessors, and are admitted beyond the
+    // limit once these let them pass.
+    let waiting = work(&deployment, "gpu", 1).await.len();
+    assert!(waiting <= 2 * MAX_BACKLOG, "more than the limit were admitted: {waiting}");
+    let worker = RunningStage::worker(&deployment, "gpu");
+    let order = work(&deployment, "gpu", 42).await;
     assert_eq!(order.len(), 42);
     let last = order.iter().rposition(|id| id.starts_with("other")).unwrap();
-    assert!(last < 2 * LIMIT + 6, "the other tenant's two were let in with the first turns: {order:?}");
+    assert!(last < 2 * MAX_BACKLOG + 6, "the other tenant's two were let in with the first turns: {order:?}");
     worker.stop().await;
     router.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_waits_for_a_tier_switched_off_goes_elsewhere() {
-    let bench = Bench::with(&limited("run")).await;
-    let router = Running::router(&bench).await;
+    let deployment = Deployment::with(&limited("run")).await;
+    let router = RunningStage::router(&deployment).await;
     let public = |id: usize| {
         let document = Document { document_id: format!("public-{id}"), ..document() };
         Output::to("documents.acme").key(format!("public-{id}")).value(codec::encode(&document).unwrap())
     };
-    bench.log.publish((0..40).map(public).collect()).await.unwrap();
-    work(&bench, "gpu", 1).await;
-    bench.switch("gpu", SwitchState::Off).await;
-    bench.switch("premium", SwitchState::Off).await;
-    let worker = Running::worker(&bench, "mid");
-    // Its own share would be eight of them.
-    assert!(work(&bench, "mid", 20).await.len() >= 20);
+    deployment.log.publish((0..40).map(public).collect()).await.unwrap();
+    work(&deployment, "gpu", 1).await;
+    deployment.switch("gpu", SwitchState::Off).await;
+    deployment.switch("premium", SwitchState::Off).await;
+    let worker = RunningStage::worker(&deployment, "mid");
+    // The mid tier's own share would be eight documents.
+    assert!(work(&deployment, "mid", 20).await.len() >= 20);
     worker.stop().await;
     router.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_that_passes_while_waiting_settles_by_the_policy() {
-    let bench = Bench::with(&limited("fail")).await;
-    let router = Running::router(&bench).await;
-    publish(&bench, "acme", 0..20, Some(now_ms() + 3_000)).await;
-    let waiting = 20 - work(&bench, "gpu", 1).await.len();
-    // Some more came by their predecessors at first.
-    let outcomes = values(&bench, topics::SUMMARIES, waiting - 2 * LIMIT).await;
+    let deployment = Deployment::with(&limited("fail")).await;
+    let router = RunningStage::router(&deployment).await;
+    publish(&deployment, "acme", 0..20, Some(now_ms() + 3_000)).await;
+    let waiting = 20 - work(&deployment, "gpu", 1).await.len();
+    // A few more documents may have overtaken their predecessors at first.
+    let outcomes = values(&deployment, topics::SUMMARIES, waiting - 2 * MAX_BACKLOG).await;
     let late = |value: &Vec<u8>| codec::decode::<Outcome>(value).unwrap().code.as_deref() == Some("deadline_passed");
     assert!(outcomes.iter().all(late));
-    let (settled, sent) = (outcomes.len(), work(&bench, "gpu", 1).await.len());
+    let (settled, sent) = (outcomes.len(), work(&deployment, "gpu", 1).await.len());
     assert!(settled + sent <= 20, "{settled} settled and {sent} sent");
     router.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stage_that_drains_leaves_those_that_wait_to_the_next_one() {
-    let bench = Bench::with(&limited("run")).await;
-    let router = Running::router(&bench).await;
-    publish(&bench, "acme", 0..8, None).await;
-    work(&bench, "gpu", 1).await;
+    let deployment = Deployment::with(&limited("run")).await;
+    let router = RunningStage::router(&deployment).await;
+    publish(&deployment, "acme", 0..8, None).await;
+    work(&deployment, "gpu", 1).await;
     let began = std::time::Instant::now();
     router.stop().await;
     assert!(began.elapsed() < Duration::from_secs(20), "the drain budget is 30 s: {:?}", began.elapsed());
-    let (router, worker) = (Running::router(&bench).await, Running::worker(&bench, "gpu"));
-    let mut ids = work(&bench, "gpu", 8).await;
+    let (router, worker) = (RunningStage::router(&deployment).await, RunningStage::worker(&deployment, "gpu"));
+    let mut ids = work(&deployment, "gpu", 8).await;
     ids.sort();
     assert_eq!(ids, (0..8).map(|id| format!("acme-{id}")).collect::<Vec<_>>());
     worker.stop().await;

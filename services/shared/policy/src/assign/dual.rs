@@ -1,40 +1,41 @@
-//! The prices: where the dual function is least.
+//! The prices of room: where the dual function is least.
 
-use super::{Batch, Offer, ROOMS, uses};
+use super::{Batch, Offer, ROOM_KINDS, uses};
 
-/// Times that all prices are set in turn; they rest much earlier.
-const TURNS: usize = 60;
-/// Prices rest when a turn lowers the bound by a smaller share than this.
-const RESTS: f64 = 1e-6;
+/// Most sweeps over all prices; they converge much earlier.
+const MAX_SWEEPS: usize = 60;
+/// Prices have converged when a sweep lowers the bound by a smaller share than this.
+const CONVERGED_GAIN: f64 = 1e-6;
 
 impl Batch<'_> {
-    /// The dual function: what all documents are worth at these prices, and what all room is.
-    pub(super) fn bound(&self, prices: &[[f64; ROOMS]]) -> f64 {
+    /// The dual function: the net worth of all documents at these prices, and the worth of all
+    /// room.
+    pub(super) fn bound(&self, prices: &[[f64; ROOM_KINDS]]) -> f64 {
         let nets = self.documents.iter().map(|offers| self.best(offers, prices).map_or(0.0, |(_, net)| net));
         let rooms = self.rooms.iter().flatten().zip(prices.iter().flatten());
         nets.sum::<f64>() + rooms.filter(|(_, price)| **price > 0.0).map(|(room, price)| room * price).sum::<f64>()
     }
 
-    /// Sets each price to what its room is worth while the others stay; once, or until they rest.
-    pub(super) fn set_in_turn(&self, prices: &mut [[f64; ROOMS]], until_they_rest: bool) {
+    /// Sets each price to the worth of its room, the others given; once, or until they converge.
+    pub(super) fn sweep(&self, prices: &mut [[f64; ROOM_KINDS]], until_converged: bool) {
         let mut bound = self.bound(prices);
-        for _ in 0..if until_they_rest { TURNS } else { 1 } {
+        for _ in 0..if until_converged { MAX_SWEEPS } else { 1 } {
             for tier in 0..self.rooms.len() {
-                for kind in 0..ROOMS {
+                for kind in 0..ROOM_KINDS {
                     if self.rooms[tier][kind].is_finite() {
                         prices[tier][kind] = self.price(prices, tier, kind);
                     }
                 }
             }
             let before = std::mem::replace(&mut bound, self.bound(prices));
-            if before - bound <= RESTS * before.abs() {
+            if before - bound <= CONVERGED_GAIN * before.abs() {
                 return;
             }
         }
     }
 
     /// The least price at which demand for this room fits, the other prices given.
-    fn price(&self, prices: &[[f64; ROOMS]], tier: usize, kind: usize) -> f64 {
+    fn price(&self, prices: &[[f64; ROOM_KINDS]], tier: usize, kind: usize) -> f64 {
         // The price at which each document leaves, and the room that it then frees.
         let mut leaving: Vec<(f64, f64)> = Vec::with_capacity(self.documents.len());
         for offers in self.documents {
@@ -56,11 +57,11 @@ impl Batch<'_> {
         overflow.map_or(0.0, |(price, _)| *price)
     }
 
-    /// One step down the dual function: room in excess demand gets dearer, room to spare cheaper,
-    /// each by the share that is missing. The length is Polyak's, with the best known assignment's
-    /// value in the place of the unknown minimum.
-    pub(super) fn step(&self, prices: &mut [[f64; ROOMS]], length: f64, value: f64) {
-        let mut demand = vec![[0.0; ROOMS]; self.rooms.len()];
+    /// One step down the dual function: each price moves by its relative excess demand, up where
+    /// room is short and down where room is left. The length is Polyak's, with the value of the
+    /// best known assignment in place of the unknown minimum.
+    pub(super) fn step(&self, prices: &mut [[f64; ROOM_KINDS]], length: f64, value: f64) {
+        let mut demand = vec![[0.0; ROOM_KINDS]; self.rooms.len()];
         for offers in self.documents {
             if let Some((offer, _)) = self.best(offers, prices) {
                 demand[offer.tier].iter_mut().zip(uses(offer)).for_each(|(demand, used)| *demand += used);
@@ -80,8 +81,8 @@ impl Batch<'_> {
         }
     }
 
-    /// The offer that is worth most at these prices, if any is worth more than nothing.
-    fn best<'o>(&self, offers: &'o [Offer], prices: &[[f64; ROOMS]]) -> Option<(&'o Offer, f64)> {
+    /// The offer with the largest net worth at these prices, if it is above 0.
+    fn best<'o>(&self, offers: &'o [Offer], prices: &[[f64; ROOM_KINDS]]) -> Option<(&'o Offer, f64)> {
         let nets = offers.iter().map(|offer| (offer, self.net(offer, prices)));
         nets.filter(|(_, net)| *net > 0.0).max_by(|a, b| a.1.total_cmp(&b.1))
     }

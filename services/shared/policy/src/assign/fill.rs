@@ -1,23 +1,26 @@
-//! From prices to whole documents: who takes which offer where not all fit.
+//! From prices to whole documents: which document takes which offer where not all fit.
 
-use super::{Batch, Offer, ROOMS, uses};
+use super::{Batch, Offer, ROOM_KINDS, uses};
 
-/// Times that every document may move to a better offer that fits.
-const MOVES: usize = 4;
-/// Times that every document may take another's place.
-const EXCHANGES: usize = 3;
-/// Room is counted in sums of fractions.
-const ROUNDING: f64 = 1e-9;
-/// Gains below this are rounding.
-const GAIN: f64 = 1e-9;
+/// Most rounds in which every document may move to a better offer that fits.
+const MAX_MOVE_ROUNDS: usize = 4;
+/// Most rounds in which every document may take another one's place.
+const MAX_EXCHANGE_ROUNDS: usize = 3;
+/// Tolerance for sums of fractions when room is compared.
+const ROUNDING_TOLERANCE: f64 = 1e-9;
+/// Smallest gain that is not rounding.
+const MIN_GAIN: f64 = 1e-9;
 
-/// What is left of each tier's room.
+/// The room that is left at each tier.
 #[derive(Clone)]
-struct Left(Vec<[f64; ROOMS]>);
+struct RoomLeft(Vec<[f64; ROOM_KINDS]>);
 
-impl Left {
+impl RoomLeft {
     fn fits(&self, offer: &Offer) -> bool {
-        uses(offer).iter().zip(&self.0[offer.tier]).all(|(used, left)| *used <= left + ROUNDING * left.max(1.0))
+        uses(offer)
+            .iter()
+            .zip(&self.0[offer.tier])
+            .all(|(used, left)| *used <= left + ROUNDING_TOLERANCE * left.max(1.0))
     }
 
     fn take(&mut self, offer: Option<&Offer>) {
@@ -26,7 +29,7 @@ impl Left {
         }
     }
 
-    fn give(&mut self, offer: Option<&Offer>) {
+    fn give_back(&mut self, offer: Option<&Offer>) {
         if let Some(offer) = offer {
             self.0[offer.tier].iter_mut().zip(uses(offer)).for_each(|(left, used)| *left += used);
         }
@@ -34,10 +37,10 @@ impl Left {
 }
 
 impl Batch<'_> {
-    /// Every document takes its best offer that fits, those with the most to lose first; then each
+    /// Gives every document its best offer that fits, those with the most to lose first; then each
     /// moves up where room is left.
-    pub(super) fn fill(&self, prices: &[[f64; ROOMS]]) -> Vec<Option<usize>> {
-        let mut left = Left(self.rooms.clone());
+    pub(super) fn fill(&self, prices: &[[f64; ROOM_KINDS]]) -> Vec<Option<usize>> {
+        let mut left = RoomLeft(self.rooms.clone());
         let mut tiers = vec![None; self.documents.len()];
         let order = self.most_to_lose(prices);
         for at in &order {
@@ -46,14 +49,14 @@ impl Batch<'_> {
             left.take(best);
             tiers[*at] = best.map(|offer| offer.tier);
         }
-        for _ in 0..MOVES {
+        for _ in 0..MAX_MOVE_ROUNDS {
             let mut moved = false;
-            // Those that were nearly indifferent were put off: they come first now.
+            // Documents that were nearly indifferent were served last: they come first now.
             for at in order.iter().rev() {
                 let own = self.offer(*at, tiers[*at]);
-                left.give(own);
+                left.give_back(own);
                 let better = self.best_fitting(*at, &left, None);
-                let next = if self.worth(better) > self.worth(own) + GAIN { better } else { own };
+                let next = if self.worth(better) > self.worth(own) + MIN_GAIN { better } else { own };
                 left.take(next);
                 let tier = next.map(|offer| offer.tier);
                 moved |= tier != tiers[*at];
@@ -66,8 +69,8 @@ impl Batch<'_> {
         tiers
     }
 
-    /// Documents by what they lose where they do not get their best offer, the greatest loss first.
-    fn most_to_lose(&self, prices: &[[f64; ROOMS]]) -> Vec<usize> {
+    /// The documents, ordered by their loss without their best offer, the greatest loss first.
+    fn most_to_lose(&self, prices: &[[f64; ROOM_KINDS]]) -> Vec<usize> {
         let loss = |offers: &Vec<Offer>| {
             let (mut best, mut second) = (0.0_f64, 0.0_f64);
             for net in offers.iter().map(|offer| self.net(offer, prices)) {
@@ -82,23 +85,24 @@ impl Batch<'_> {
         order
     }
 
-    fn best_fitting(&self, document: usize, left: &Left, but: Option<usize>) -> Option<&Offer> {
-        let fitting = self.documents[document].iter().filter(|offer| Some(offer.tier) != but && left.fits(offer));
+    /// The best offer that fits into the room left, at any tier except `except`.
+    fn best_fitting(&self, document: usize, left: &RoomLeft, except: Option<usize>) -> Option<&Offer> {
+        let fitting = self.documents[document].iter().filter(|offer| Some(offer.tier) != except && left.fits(offer));
         let worth_it = fitting.filter(|offer| self.value(offer) > 0.0);
         worth_it.max_by(|a, b| self.value(a).total_cmp(&self.value(b)))
     }
 
-    /// Lets documents take others' places wherever both together gain by it.
+    /// Lets documents take others' places wherever both together gain.
     pub(super) fn exchange(&self, mut tiers: Vec<Option<usize>>) -> Vec<Option<usize>> {
-        let mut left = Left(self.rooms.clone());
+        let mut left = RoomLeft(self.rooms.clone());
         (0..tiers.len()).for_each(|at| left.take(self.offer(at, tiers[at])));
-        for _ in 0..EXCHANGES {
+        for _ in 0..MAX_EXCHANGE_ROUNDS {
             let mut moved = false;
             for at in 0..tiers.len() {
                 let own = self.offer(at, tiers[at]);
-                left.give(own);
+                left.give_back(own);
                 if let Some((wanted, other, next)) = self.best_exchange(at, own, &tiers, &left) {
-                    left.give(self.offer(other, tiers[other]));
+                    left.give_back(self.offer(other, tiers[other]));
                     left.take(Some(wanted));
                     left.take(next);
                     tiers[at] = Some(wanted.tier);
@@ -115,23 +119,23 @@ impl Batch<'_> {
         tiers
     }
 
-    /// The offer that the document should take, whose place, and where that one goes; `left` holds
-    /// the document's own room already.
+    /// The best exchange for a document: the offer that it takes, the document that gives its
+    /// place, and that document's next offer. `left` contains the document's own room already.
     fn best_exchange(
         &self,
         document: usize,
         own: Option<&Offer>,
         tiers: &[Option<usize>],
-        left: &Left,
+        left: &RoomLeft,
     ) -> Option<(&Offer, usize, Option<&Offer>)> {
         let mut best = None;
-        let mut most = GAIN;
+        let mut most = MIN_GAIN;
         let has = self.worth(own);
         for wanted in self.documents[document].iter().filter(|offer| self.value(offer) > has) {
             for other in (0..tiers.len()).filter(|other| *other != document && tiers[*other] == Some(wanted.tier)) {
                 let gives = self.offer(other, tiers[other]);
                 let mut free = left.clone();
-                free.give(gives);
+                free.give_back(gives);
                 if !free.fits(wanted) {
                     continue;
                 }

@@ -4,7 +4,7 @@ use microlp::{ComparisonOp, OptimizationDirection, Problem};
 
 use super::*;
 
-/// xorshift64*: the instances must be the same everywhere.
+/// xorshift64*: the instances must be equal on every machine.
 struct Random(u64);
 
 impl Random {
@@ -42,8 +42,9 @@ const SHARES: [f64; 4] = [0.7, 0.2, 0.1, 0.05];
 const DOLLARS_A_TOKEN: [f64; 4] = [0.0, 0.2e-6, 1.5e-6, 6e-6];
 const STRENGTHS: [f64; 4] = [0.0, 0.5, 0.75, 0.9];
 
-/// 150 to 300 documents, two to four tiers, easy or hard ones, a third bound to internal tiers,
-/// limits that bind by anything from not at all to a third of the demand.
+/// A random batch: 150 to 300 documents, two to four tiers, easy or hard documents, a third of them
+/// bound to internal tiers, and limits that bind by anything from not at all to a third of the
+/// demand.
 fn instance(seed: u64) -> Instance {
     let random = &mut Random::new(seed);
     let tiers = 2 + (random.unit() * 3.0) as usize;
@@ -84,10 +85,10 @@ fn instance(seed: u64) -> Instance {
     Instance { documents, rooms, lambda }
 }
 
-/// The optimum where documents may be split, which no assignment of whole ones exceeds.
+/// The optimum where documents may be split; no assignment of whole documents exceeds it.
 fn linear_optimum(instance: &Instance) -> f64 {
     let mut problem = Problem::new(OptimizationDirection::Maximize);
-    let mut limits: Vec<[Vec<(microlp::Variable, f64)>; ROOMS]> = vec![Default::default(); instance.rooms.len()];
+    let mut limits: Vec<[Vec<(microlp::Variable, f64)>; ROOM_KINDS]> = vec![Default::default(); instance.rooms.len()];
     for offers in &instance.documents {
         let mut one = Vec::new();
         for offer in offers {
@@ -130,7 +131,7 @@ fn random_batches_are_within_one_percent_of_the_optimum() {
 }
 
 fn assert_fits(seed: u64, instance: &Instance, found: &Assignment) {
-    let mut used = vec![[0.0; ROOMS]; instance.rooms.len()];
+    let mut used = vec![[0.0; ROOM_KINDS]; instance.rooms.len()];
     let mut value = 0.0;
     for (offers, tier) in instance.documents.iter().zip(&found.tiers) {
         let Some(tier) = tier else { continue };
@@ -146,7 +147,7 @@ fn assert_fits(seed: u64, instance: &Instance, found: &Assignment) {
     }
 }
 
-/// Documents of these scores, all free, that cost and weigh the same.
+/// Documents of these scores that may go anywhere, equally dear and equally long.
 fn scored(scores: impl Iterator<Item = f64>, strengths: &[f64]) -> Vec<Vec<Offer>> {
     let offer = |score: f64, tier: usize| Offer {
         tier,
@@ -176,8 +177,8 @@ fn the_shadow_price_is_what_one_more_document_of_room_adds() {
     let (found, more) = (with(10.0), with(11.0));
     assert!((found.prices[1][0] - (more.value - found.value)).abs() < 1e-9, "{:?}", found.prices);
     assert!((found.prices[1][0] - 0.45).abs() < 1e-9, "the eleventh hardest would gain half of what it lacks");
-    assert_eq!(found.prices[0], [0.0; ROOMS], "room without a limit has no price");
-    assert_eq!(with(100.0).prices[1], [0.0; ROOMS], "nor has room to spare");
+    assert_eq!(found.prices[0], [0.0; ROOM_KINDS], "room without a limit has no price");
+    assert_eq!(with(100.0).prices[1], [0.0; ROOM_KINDS], "nor has room that is left over");
 }
 
 #[test]

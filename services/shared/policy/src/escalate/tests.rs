@@ -70,15 +70,16 @@ fn a_deadline_counts_only_where_the_policy_says_what_to_do() {
         assert!(!policy.is_late(None, i64::MAX));
     }
     assert!(flag.flags(Exhausted::Late) && !fail.flags(Exhausted::Late));
-    assert!(fail.flags(Exhausted::NoTier), "what is exhausted in time is another matter");
+    assert!(fail.flags(Exhausted::NoTier), "a document that is exhausted in time follows on_exhausted");
     assert_eq!(run.digest(), Policy::parse(LOCAL).unwrap().digest());
 }
 
 const LOCAL: &str = include_str!("../../../../../infra/policy/local.toml");
 
 proptest! {
-    /// Whatever tiers there are, whichever may be asked and however they answer, a climb ends, and
-    /// is a climb.
+    /// Whatever tiers there are, whichever are open and however they answer: no tier gets the
+    /// document twice, no tier below a failed answer gets it, at most `max_hops` failed answers are
+    /// followed by another tier, and the escalation ends.
     #[test]
     fn every_escalation_climbs_and_ends(
         count in 1_usize..6,
@@ -98,7 +99,7 @@ proptest! {
             prop_assert!(failed.map(|trial| position(&trial.tier)).all(|failed| failed < position(&current)));
             let result = if refused { Refused } else { FailedChecks };
             trail.push(Trial { tier: current.clone(), result, code: "c".into(), answer_key: None, failed_checks: Vec::new(), policy_digest: "p".into(), at: 0 });
-            // As the gate does it: what was tried is out, and rules take others out.
+            // Like the gate: tiers that were tried are excluded, and rules exclude others.
             let tried = |name: &str| trail.iter().any(|trial| trial.tier == name);
             let names = policy.tier_names().zip(open).filter(|(name, open)| *open && !tried(name));
             let gate = Eligibility { eligible: names.map(|(name, _)| name.to_owned()).collect(), excluded: Vec::new() };

@@ -78,5 +78,9 @@ fn a_tier_that_the_policy_no_longer_names_does_nothing() {
 fn an_external_worker_sends_nothing_for_an_internal_tier() {
     let (switches, public) = (Switches::default(), facts(Some(Sensitivity::Public), None));
     assert_eq!(recheck(&mix(), &switches, &public, "gpu", TierKind::Api), Err(TIER_CHANGED));
-    assert_eq!(recheck(&mix(), &switches, &public, "mid", TierKind::Gpu), Ok(()), "inside harms nobody");
+    assert_eq!(
+        recheck(&mix(), &switches, &public, "mid", TierKind::Gpu),
+        Ok(()),
+        "a worker of an internal tier sends nothing out"
+    );
 }

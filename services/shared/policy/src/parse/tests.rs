@@ -71,7 +71,7 @@ fn rates_strengths_and_rollouts_are_checked() {
     }
 }
 
-/// Older builds work out the digest, too: what is left out does not count in it.
+/// The default is not written: it does not count in the digest, which older builds compute, too.
 #[test]
 fn the_bound_of_paid_requests_has_a_default() {
     let policy = Policy::parse(MIX).unwrap();

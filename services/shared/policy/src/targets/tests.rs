@@ -14,24 +14,32 @@ fn anywhere() -> Eligibility {
     Eligibility { eligible: ["gpu", "mid", "premium"].map(str::to_owned).to_vec(), excluded: Vec::new() }
 }
 
-/// What the last 2,000 documents became.
-struct Run {
+/// Shares and rates of the last 2,000 documents.
+struct RunResult {
     shares: Vec<f64>,
     tokens_per_minute: Vec<f64>,
 }
 
-/// Assigns documents, `rate` of them a minute, hard ones as long as `tokens` says of their score.
-fn run(policy: &Policy, targets: &mut Targets, documents: usize, rate: usize, tokens: impl Fn(f64) -> f64) -> Run {
+/// Assigns documents, `rate` of them a minute; `tokens` gives the length of a document by its
+/// score.
+fn run(
+    policy: &Policy,
+    targets: &mut Targets,
+    documents: usize,
+    rate: usize,
+    tokens: impl Fn(f64) -> f64,
+) -> RunResult {
     let mut mix = Mix::default();
-    let mut last = Run { shares: vec![0.0; policy.tiers.len()], tokens_per_minute: vec![0.0; policy.tiers.len()] };
+    let mut last =
+        RunResult { shares: vec![0.0; policy.tiers.len()], tokens_per_minute: vec![0.0; policy.tiers.len()] };
     for at in 0..documents {
         let score = (at * 7_919 % 997) as f64 / 997.0;
         let tokens = tokens(score);
-        targets.saw(policy, &anywhere(), score, tokens, (at * 60_000 / rate) as i64);
+        targets.track(policy, &anywhere(), score, tokens, (at * 60_000 / rate) as i64);
         let shares = targets.shares(policy).to_vec();
         let tier = mix.prefer(policy, &shares, score, &at.to_string()).tier;
         mix.assigned(policy, &shares, &tier);
-        targets.sent(&tier, tokens);
+        targets.assigned(&tier, tokens);
         if at + 2_000 >= documents {
             let tier = policy.tiers.iter().position(|known| known.name == tier).unwrap();
             last.shares[tier] += 1.0 / 2_000.0;
@@ -41,7 +49,7 @@ fn run(policy: &Policy, targets: &mut Targets, documents: usize, rate: usize, to
     last
 }
 
-/// Every document is as long as every other.
+/// All documents are equally long.
 fn alike(_: f64) -> f64 {
     1_000.0
 }
@@ -77,6 +85,7 @@ fn a_rate_that_binds_lowers_the_share_to_what_fits() {
 fn a_rate_counts_the_documents_that_the_tier_is_really_sent() {
     // A tier that is sent the hard ones: those are four times as long as the easy ones.
     let mut targets = Targets::default();
+    // The tier is sent the hard documents, which are four times as long as the easy ones.
     let found = run(&limited(100_000), &mut targets, 8_000, 1_000, |score| 2_000.0 - 1_500.0 * score);
     assert!((85_000.0..108_000.0).contains(&found.tokens_per_minute[1]), "{:?}", found.tokens_per_minute);
     assert!(found.shares[1] < 0.08, "{:?}", found.shares);
@@ -99,20 +108,20 @@ fn another_policy_is_followed_at_once() {
     assert_eq!(targets.shares(&other), other.shares());
 }
 
-/// A tier's topic: what is sent waits there, and `per_document` is worked off whenever a document
-/// comes in.
+/// Assigns documents to a tier with a topic: its documents wait there, and `per_document` of them
+/// are worked off whenever a document comes in.
 fn run_with_a_topic(targets: &mut Targets, documents: usize, max_backlog: f64, per_document: f64) -> (Vec<f64>, f64) {
     let (policy, mut mix) = (Policy::parse(MIX).unwrap(), Mix::default());
     let (mut backlog, mut deepest, mut shares) = (0.0_f64, 0.0_f64, vec![0.0; 3]);
     for at in 0..documents {
         let score = (at * 7_919 % 997) as f64 / 997.0;
-        targets.has_room(&policy, "mid", (max_backlog - backlog).max(0.0));
-        targets.saw(&policy, &anywhere(), score, 1_000.0, at as i64);
+        targets.take_room(&policy, "mid", (max_backlog - backlog).max(0.0));
+        targets.track(&policy, &anywhere(), score, 1_000.0, at as i64);
         let wanted = targets.shares(&policy).to_vec();
         let preference = mix.prefer(&policy, &wanted, score, &at.to_string()).tier;
         let tier = if preference == "mid" && backlog >= max_backlog { "gpu" } else { &preference };
         mix.assigned(&policy, &wanted, tier);
-        targets.sent(tier, 1_000.0);
+        targets.assigned(tier, 1_000.0);
         backlog = (backlog - per_document).max(0.0) + f64::from(u8::from(tier == "mid"));
         deepest = deepest.max(backlog);
         if at + 4_000 >= documents {
@@ -128,11 +137,12 @@ fn run_with_a_topic(targets: &mut Targets, documents: usize, max_backlog: f64, p
 fn a_full_topic_lowers_the_share_to_what_workers_take_out() {
     // A fifth would be 0.2 for each document that comes; its workers do half of that.
     let mut targets = Targets::default();
+    // A fifth would be 0.2 for each document that comes; the tier's workers do half of that.
     let (shares, deepest) = run_with_a_topic(&mut targets, 20_000, 300.0, 0.1);
     assert_shares(&shares, [0.8, 0.1, 0.1]);
     assert!(deepest <= 301.0, "{deepest}");
-    // The hardest still go there: the target came down with what arrives, and is no preference that
-    // the tier's door refuses.
+    // The target itself came down with the rate of the workers: the hardest documents still go to
+    // the tier, and are not turned away there.
     let target = targets.shares(&Policy::parse(MIX).unwrap())[1];
     assert!((target - 0.1).abs() < 0.05, "{target}");
 }

@@ -43,7 +43,7 @@ fn a_policy_without_tenants_and_limits_keeps_its_digest() {
     assert_ne!(policy.digest(), unlimited.digest());
 }
 
-/// How many documents a quota lets through when one asks every `every_ms` for `minutes`.
+/// How many documents a quota lets through in `minutes` when one comes every `every_ms`.
 fn through(per_minute: u32, every_ms: i64, minutes: i64) -> u32 {
     let mut quota = Quota::new(per_minute, 0);
     let mut through = 0;

@@ -1,9 +1,10 @@
-//! A document's whole way through routers and workers that each know another version of policy and
-//! switches: whatever the versions say and however stale they are, what may not leave the network
-//! does not.
+//! A document's whole way through routers and workers that each know another policy and switches.
 //!
-//! The way is drawn at random: first assignment (to *any* tier that the gate lets through, so that
-//! it holds for every way to choose one), work delivered again to a worker that has read on,
+//! Whatever these say and however stale they are, a document that may not leave the network does
+//! not.
+//!
+//! The way is drawn at random: a first assignment (to *any* tier that the gate allows, so that the
+//! property holds for every way to choose one), work delivered again to a worker that has read on,
 //! answers that fail their checks, refusals, escalations, a replay that begins anew. A cached
 //! answer is no step of its own: nothing is sent for it.
 
@@ -17,10 +18,10 @@ const NAMES: [&str; 4] = ["t0", "t1", "t2", "t3"];
 const SENSITIVITIES: [SensitivityName; 4] =
     [SensitivityName::Public, SensitivityName::Internal, SensitivityName::Confidential, SensitivityName::Restricted];
 
-/// What one reader of `control` may know: a policy, even one that the parser would refuse, and
+/// One reader's knowledge of `control`: a policy, even one that the parser would refuse, and
 /// switches.
 #[derive(Debug, Clone)]
-struct Version {
+struct KnownControl {
     policy: Policy,
     switches: Switches,
 }
@@ -45,46 +46,47 @@ prop_compose! {
     }
 }
 
-fn any_version() -> impl Strategy<Value = Version> {
+fn any_version() -> impl Strategy<Value = KnownControl> {
     let tiers = NAMES.map(any_tier).into_iter().collect::<Vec<_>>();
     let switches = prop::collection::btree_map(prop::sample::select(NAMES.to_vec()), any::<bool>(), 0..3);
     (tiers, prop::sample::subsequence(vec![0, 1, 2, 3], 1..=4), switches).prop_map(|(tiers, kept, switches)| {
         let state = |off| if off { SwitchState::Off } else { SwitchState::Drain };
         let switches = switches.into_iter().map(|(name, off)| (name.to_owned(), (state(off), String::new())));
-        Version {
+        KnownControl {
             policy: Policy { tiers: kept.into_iter().map(|at| tiers[at].clone()).collect(), ..Policy::local() },
             switches: Switches::new(switches.collect()),
         }
     })
 }
 
-/// One turn of the way: which version the router knows, which the worker does, as what the worker
-/// was started, and how it ends.
+/// One step of the way: what the router knows, what the worker knows, the policy under which the
+/// worker was started, and how the trial ends.
 #[derive(Debug, Clone)]
-struct Turn {
+struct Step {
     router: prop::sample::Index,
     worker: prop::sample::Index,
     started: prop::sample::Index,
     pick: prop::sample::Index,
-    end: End,
+    end: TrialEnd,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum TrialEnd {
     /// The answer fails its checks.
     Failed,
-    /// The tier has its own reasons.
+    /// The tier refuses for reasons of its own.
     Refused,
     /// The worker ended before it could commit: the same work is delivered again.
     Again,
-    /// The document is read from the dead letters once more.
+    /// The document is replayed from the dead letters.
     Replayed,
 }
 
-fn any_turn() -> impl Strategy<Value = Turn> {
+fn any_step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
-    let end = prop_oneof![Just(End::Failed), Just(End::Refused), Just(End::Again), Just(End::Replayed)];
-    (index(), index(), index(), index(), end).prop_map(|(router, worker, started, pick, end)| Turn {
+    let end =
+        prop_oneof![Just(TrialEnd::Failed), Just(TrialEnd::Refused), Just(TrialEnd::Again), Just(TrialEnd::Replayed)];
+    (index(), index(), index(), index(), end).prop_map(|(router, worker, started, pick, end)| Step {
         router,
         worker,
         started,
@@ -103,30 +105,30 @@ fn any_document() -> impl Strategy<Value = Document> {
     })
 }
 
-/// What was sent to a provider: the tier, and the version that the worker asked.
-fn sent(versions: &[Version], document: &Document, turns: &[Turn]) -> Vec<(String, Version)> {
+/// The requests that were sent to a provider: the tier, and what the worker knew.
+fn sent(versions: &[KnownControl], document: &Document, steps: &[Step]) -> Vec<(String, KnownControl)> {
     let mut sent = Vec::new();
     let mut trail: Vec<Trial> = Vec::new();
     let mut held: Option<String> = None;
-    for turn in turns {
-        let router = turn.router.get(versions);
+    for step in steps {
+        let router = step.router.get(versions);
         let facts = DocumentFacts::of("acme", document);
         let tier = held.take().or_else(|| {
             let allowed = gate(&router.policy, &router.switches, &facts, &trail);
             match trail.is_empty() {
                 true if allowed.eligible.is_empty() => None,
-                true => Some(turn.pick.get(&allowed.eligible).clone()),
+                true => Some(step.pick.get(&allowed.eligible).clone()),
                 false => next_tier(&router.policy, &allowed, &trail).ok().map(str::to_owned),
             }
         });
-        // Settled: flagged or failed. A replay may follow.
+        // The document is settled as flagged or failed. A replay may follow.
         let Some(tier) = tier else {
             trail.clear();
             continue;
         };
-        // The topic's worker is what the tier was when the worker started.
-        let started = turn.started.get(versions).policy.tier(&tier).map_or(TierKind::Api, |tier| tier.kind);
-        let worker = turn.worker.get(versions);
+        // The worker of the topic is of the kind that the tier had when the worker started.
+        let started = step.started.get(versions).policy.tier(&tier).map_or(TierKind::Api, |tier| tier.kind);
+        let worker = step.worker.get(versions);
         let code = match recheck(&worker.policy, &worker.switches, &facts, &tier, started) {
             Ok(()) => {
                 if started == TierKind::Api {
@@ -136,10 +138,10 @@ fn sent(versions: &[Version], document: &Document, turns: &[Turn]) -> Vec<(Strin
             }
             Err(code) => Some(code),
         };
-        match (code, turn.end) {
-            (_, End::Again) => held = Some(tier),
-            (_, End::Replayed) => trail.clear(),
-            (None, End::Failed) => trail.push(trial(&tier, TrialResult::FailedChecks, &worker.policy.digest())),
+        match (code, step.end) {
+            (_, TrialEnd::Again) => held = Some(tier),
+            (_, TrialEnd::Replayed) => trail.clear(),
+            (None, TrialEnd::Failed) => trail.push(trial(&tier, TrialResult::FailedChecks, &worker.policy.digest())),
             (_, _) => trail.push(trial(&tier, TrialResult::Refused, &worker.policy.digest())),
         }
     }
@@ -152,9 +154,9 @@ proptest! {
     fn restricted_or_unlabelled_documents_never_reach_an_api_tier(
         versions in prop::collection::vec(any_version(), 1..4),
         document in any_document(),
-        turns in prop::collection::vec(any_turn(), 1..8),
+        steps in prop::collection::vec(any_step(), 1..8),
     ) {
-        for (name, version) in sent(&versions, &document, &turns) {
+        for (name, version) in sent(&versions, &document, &steps) {
             let tier = version.policy.tier(&name).unwrap();
             prop_assert!(!matches!(document.sensitivity, None | Some(Sensitivity::Restricted)), "{name} got a restricted document");
             prop_assert_eq!(tier.kind, TierKind::Api);
@@ -165,7 +167,7 @@ proptest! {
         }
     }
 
-    /// The router's own half: no worker has to save it.
+    /// The router's half alone: it does not depend on the worker's re-check.
     #[test]
     fn the_gate_alone_keeps_restricted_documents_internal(
         version in any_version(),
@@ -191,11 +193,11 @@ proptest! {
 #[test]
 fn random_ways_do_send_what_may_be_sent() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let ways = (prop::collection::vec(any_version(), 1..4), any_document(), prop::collection::vec(any_turn(), 1..8));
+    let ways = (prop::collection::vec(any_version(), 1..4), any_document(), prop::collection::vec(any_step(), 1..8));
     let count = (0..300)
         .filter(|_| {
-            let (versions, document, turns) = ways.new_tree(&mut runner).unwrap().current();
-            !sent(&versions, &document, &turns).is_empty()
+            let (versions, document, steps) = ways.new_tree(&mut runner).unwrap().current();
+            !sent(&versions, &document, &steps).is_empty()
         })
         .count();
     assert!(count > 30, "only {count} of 300 ways left the network");

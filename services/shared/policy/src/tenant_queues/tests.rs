@@ -10,19 +10,19 @@ fn anyone(_: &str) -> bool {
     true
 }
 
-/// What goes, until none is left: tenant and number.
-fn order(mut lanes: Lanes<usize>) -> Vec<(String, usize)> {
-    std::iter::from_fn(|| lanes.pop(anyone)).collect()
+/// All items in the order in which they go: tenant and number.
+fn order(mut queues: TenantQueues<usize>) -> Vec<(String, usize)> {
+    std::iter::from_fn(|| queues.pop(anyone)).collect()
 }
 
-/// Tenant, weight and priority of documents that stand in this order, each in a partition of its
-/// own.
-fn lanes(items: &[(&str, u32, i32)]) -> Lanes<usize> {
-    let mut lanes = Lanes::default();
+/// Queues of documents that arrive in this order, given by tenant, weight and priority, each in a
+/// partition of its own.
+fn queues(items: &[(&str, u32, i32)]) -> TenantQueues<usize> {
+    let mut queues = TenantQueues::default();
     for (number, (tenant, weight, priority)) in items.iter().enumerate() {
-        lanes.push(tenant, *weight, Place { partition: number as i32, offset: 0, priority: *priority }, number);
+        queues.push(tenant, *weight, Place { partition: number as i32, offset: 0, priority: *priority }, number);
     }
-    lanes
+    queues
 }
 
 /// The second tenant's first document goes second, however many of the first tenant's wait.
@@ -30,7 +30,7 @@ fn lanes(items: &[(&str, u32, i32)]) -> Lanes<usize> {
 fn a_second_tenants_first_document_goes_second() {
     let mut items = vec![("a", 1, 0); 1_000];
     items.extend([("b", 1, 0); 3]);
-    let order = order(lanes(&items));
+    let order = order(queues(&items));
     let places: Vec<usize> = (0..order.len()).filter(|at| order[*at].0 == "b").collect();
     assert_eq!(places, [1, 3, 5]);
 }
@@ -38,33 +38,33 @@ fn a_second_tenants_first_document_goes_second() {
 #[test]
 fn a_weight_of_three_goes_three_times_a_turn() {
     let items: Vec<_> = [("a", 3, 0), ("b", 1, 0)].repeat(8);
-    let order: String = order(lanes(&items)).into_iter().map(|(tenant, _)| tenant).collect();
+    let order: String = order(queues(&items)).into_iter().map(|(tenant, _)| tenant).collect();
     assert_eq!(order, "aaabaaabaabbbbbb");
 }
 
 #[test]
 fn a_priority_changes_the_order_of_its_own_tenant_alone() {
     let items = [("a", 1, 0), ("a", 1, 9), ("a", 1, 9), ("b", 1, -5)];
-    let order: Vec<usize> = order(lanes(&items)).into_iter().map(|(_, number)| number).collect();
+    let order: Vec<usize> = order(queues(&items)).into_iter().map(|(_, number)| number).collect();
     assert_eq!(order, [1, 3, 2, 0]);
 }
 
 #[test]
 fn a_priority_brings_forward_what_precedes_it_in_its_partition() {
-    let mut lanes = Lanes::default();
-    // Partition, offset and priority; the second came late for its offset.
+    let mut queues = TenantQueues::default();
+    // Partition, offset and priority; the second document arrived late for its offset.
     for (number, (partition, offset, priority)) in
         [(0, 8, 0), (0, 7, 0), (1, 3, 0), (1, 4, 5), (1, 5, 0)].into_iter().enumerate()
     {
-        lanes.push("a", 1, Place { partition, offset, priority }, number);
+        queues.push("a", 1, Place { partition, offset, priority }, number);
     }
-    let order: Vec<usize> = order(lanes).into_iter().map(|(_, number)| number).collect();
+    let order: Vec<usize> = order(queues).into_iter().map(|(_, number)| number).collect();
     assert_eq!(order, [2, 3, 1, 0, 4]);
 }
 
 #[test]
 fn a_barred_tenant_holds_up_nobody() {
-    let mut waiting = lanes(&[("a", 5, 0), ("a", 5, 0), ("b", 1, 0)]);
+    let mut waiting = queues(&[("a", 5, 0), ("a", 5, 0), ("b", 1, 0)]);
     assert_eq!(waiting.pop(|tenant| tenant == "b"), Some(("b".to_owned(), 2)));
     assert_eq!(waiting.pop(|tenant| tenant == "b"), None);
     assert_eq!((waiting.len(), waiting.tenants()), (2, 1));
@@ -92,32 +92,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Against the plainest description of what waits: whoever may go does, each tenant in its
-    /// order, and none waits for more than the others' turns.
+    /// Against a plain model of the waiting items: a tenant that may go does, each in its order,
+    /// and none waits for more than one turn of each other tenant.
     #[test]
     fn no_tenant_waits_longer_than_one_turn_of_each_other(steps in steps()) {
-        let mut lanes = Lanes::default();
+        let mut queues = TenantQueues::default();
         let mut waiting: Vec<(usize, Place, usize)> = Vec::new();
-        // How many others went since a tenant could have, and did not.
+        // How many others went since a tenant could have gone, and did not.
         let mut passed: BTreeMap<usize, u32> = BTreeMap::new();
         for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Push { tenant, place } => {
                     let (name, weight) = TENANTS[tenant];
-                    lanes.push(name, weight, place, number);
+                    queues.push(name, weight, place, number);
                     waiting.push((tenant, place, number));
                 }
                 Step::Leave(at) => {
                     let Some((_, _, gone)) = (!waiting.is_empty()).then(|| waiting.remove(at % waiting.len())) else { continue };
-                    lanes.retain(|item| *item != gone);
-                    // Who comes again comes anew.
+                    queues.retain(|item| *item != gone);
+                    // A tenant that comes back begins anew.
                     passed.retain(|tenant, _| waiting.iter().any(|(of, ..)| of == tenant));
                 }
                 Step::Pop { barred } => {
                     let may = |tenant: usize| barred != Some(tenant);
-                    let went = lanes.pop(|name| TENANTS.iter().position(|(known, _)| *known == name).is_some_and(may));
+                    let went = queues.pop(|name| TENANTS.iter().position(|(known, _)| *known == name).is_some_and(may));
                     let Some((name, number)) = went else {
-                        prop_assert!(!waiting.iter().any(|(tenant, ..)| may(*tenant)), "somebody may go and none does");
+                        prop_assert!(!waiting.iter().any(|(tenant, ..)| may(*tenant)), "a tenant that may go waits, and none goes");
                         continue;
                     };
                     let tenant = TENANTS.iter().position(|(known, _)| *known == name).unwrap();
@@ -141,24 +141,24 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(lanes.len(), waiting.len());
-            prop_assert_eq!(lanes.is_empty(), waiting.is_empty());
+            prop_assert_eq!(queues.len(), waiting.len());
+            prop_assert_eq!(queues.is_empty(), waiting.is_empty());
         }
     }
 
-    /// Of lanes that stay full each gets its weight's share within a turn, after any number of
+    /// Of queues that stay full, each gets its weight's share within a turn, after any number of
     /// rounds.
     #[test]
     fn weights_hold_within_a_turn(weights in proptest::collection::vec(1..6_u32, 2..5), taken in 1..120_usize) {
-        let mut lanes = Lanes::default();
+        let mut queues = TenantQueues::default();
         for _ in 0..taken {
             for (tenant, weight) in weights.iter().enumerate() {
-                lanes.push(&tenant.to_string(), *weight, Place { partition: 0, offset: 0, priority: 0 }, ());
+                queues.push(&tenant.to_string(), *weight, Place { partition: 0, offset: 0, priority: 0 }, ());
             }
         }
         let mut got = vec![0.0; weights.len()];
         for _ in 0..taken {
-            got[lanes.pop(anyone).unwrap().0.parse::<usize>().unwrap()] += 1.0;
+            got[queues.pop(anyone).unwrap().0.parse::<usize>().unwrap()] += 1.0;
         }
         let all: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
         for (got, weight) in got.iter().zip(&weights) {
