@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use precis_flow::Scope;
 use precis_inference::models::{self, Manifest};
-use precis_inference::{Engine, EngineConfig, EngineError, ErrorClass, Prompt as Around, Prompts, SummaryRequest};
+use precis_inference::{
+    Engine, EngineConfig, EngineError, ErrorClass, Prompt as EnginePrompt, Prompts, SummaryRequest,
+};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, answer_text};
 use precis_schemas::{Format, ModelIdentity, Usd};
@@ -14,15 +16,15 @@ use precis_schemas::{Format, ModelIdentity, Usd};
 use crate::ModelSettings;
 use crate::partials::StoredPartials;
 
-/// Summaries from the batched engine in this process. They cost nothing per token and leave nothing
-/// outside.
+/// Summaries from the batched engine in this process. They cost nothing per token, and no text
+/// leaves the process.
 pub struct EngineSummariser {
     engine: Engine,
     decoding: String,
 }
 
 impl EngineSummariser {
-    /// Answers with this engine, started with this configuration.
+    /// A summariser on this engine, which was started with this configuration.
     pub fn new(engine: Engine, config: &EngineConfig) -> Self {
         let EngineConfig { window_tokens, repetition_penalty, .. } = config;
         let decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
@@ -53,7 +55,7 @@ impl Summariser for EngineSummariser {
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
-        let after = |instruction: &str| Around { before: String::new(), after: format!("\n\n{instruction}") };
+        let after = |instruction: &str| EnginePrompt { before: String::new(), after: format!("\n\n{instruction}") };
         let request = SummaryRequest {
             prompts: Prompts {
                 system: Some(job.prompt.system.clone()),
@@ -63,7 +65,7 @@ impl Summariser for EngineSummariser {
             },
             document: job.text.to_owned(),
             max_new_tokens: job.prompt.max_output_tokens() as usize,
-            // What a small model writes after the first paragraph is mostly that paragraph again.
+            // After the first paragraph a small model mostly writes the same paragraph again.
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
             cancel: job.shutdown.child_token(),
@@ -72,8 +74,8 @@ impl Summariser for EngineSummariser {
         };
         let summary = tokio::select! {
             summary = self.engine.summarise(request) => summary.map_err(|error| generate_error(&error))?,
-            // Nothing is paid for: what was switched off is dropped where it stands, and the engine
-            // goes on with others.
+            // Nothing is paid for: a document whose tier was switched off is dropped at once, and
+            // the engine goes on with others.
             denied = job.clearance.lost() => return Err(denied.into()),
         };
         Ok(Generated {
@@ -95,22 +97,21 @@ fn count(tokens: usize) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
-/// What an engine's error means for the document that met it.
+/// The meaning of an engine's error for the document.
 fn generate_error(error: &EngineError) -> GenerateError {
     let (code, message) = (error.code(), error.to_string());
     match error.class() {
-        // Another tier may have the context or the tokenizer that this one lacks.
+        // Another tier may have a larger context or another tokenizer.
         ErrorClass::Reject => GenerateError::Refused { code, message },
         ErrorClass::Retry => GenerateError::Retry { scope: Scope::Record, code, message, after: None },
         ErrorClass::Fatal => GenerateError::Fatal { code, message },
     }
 }
 
-/// Finds the model that the settings name, fetching it if its file is not there yet, and starts an
-/// engine on it.
+/// Finds the configured model, fetches its file if that is missing, and starts an engine on it.
 ///
 /// # Errors
-/// An unknown name, a file that cannot be had or has the wrong digest, a pool that does not fit
+/// An unknown name, a file that cannot be fetched or has the wrong digest, a pool that does not fit
 /// into memory.
 pub async fn load_engine(settings: &ModelSettings, config: EngineConfig) -> anyhow::Result<Engine> {
     let settings = settings.clone();

@@ -1,8 +1,8 @@
-//! A [`Summariser`] for load tests of routing: no model, and wrong at stated rates.
+//! A [`Summariser`] for load tests of routing: no model, and wrong answers at stated rates.
 //!
-//! A good answer is the beginning of its document. The others are what small models do wrong,
-//! written out: nothing says that they are, the checks have to find it. Which documents those are
-//! is a function of their text and nothing else, so every run, worker and retry agrees.
+//! A good answer is the beginning of its document. A wrong one has a typical error of small models
+//! and is not marked: the checks have to find it. The document's text alone decides which error its
+//! answer has, so every run, worker and retry agrees.
 //!
 //! | environment | |
 //! | --- | --- |
@@ -28,21 +28,19 @@ use async_trait::async_trait;
 use precis_pipeline::identity::sha256_hex;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{GenerateError, Generated, Job, Summariser};
-use precis_policy::{Features, TextFacts, features};
+use precis_policy::{BYTES_PER_TOKEN, Features, TextFacts, features};
 use precis_quality::language_of;
 use precis_schemas::ModelIdentity;
 
 use crate::stand_in;
 use crate::unique_answers::{beginning, delay_from_environment};
 
-const REFUSAL: &str = "I'm sorry, but I cannot summarise this text without more context.";
-const ENGLISH: &str = "The text describes what was agreed between the parties, and how they want to work together in the months that follow.";
-/// Words that the sentence with the invented number has, about.
+const REFUSAL_ANSWER: &str = "I'm sorry, but I cannot summarise this text without more context.";
+const ENGLISH_ANSWER: &str = "The text describes what was agreed between the parties, and how they want to work together in the months that follow.";
+/// Words of the sentence with the invented number, about.
 const INVENTION_WORDS: usize = 8;
-/// Bytes of text that make a token, about: as the router counts, and stand-ins for providers do.
-const BYTES_A_TOKEN: usize = 4;
 
-/// What an answer can have wrong.
+/// An error that an answer can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Truncated,
@@ -65,7 +63,7 @@ impl Fault {
         }
     }
 
-    /// What a rate is multiplied by for a text with these features.
+    /// The factor of a fault's rate for a text with these features.
     fn weight(self, features: &Features) -> f64 {
         let feature = |name: &str| features.get(name).copied().unwrap_or_default();
         match self {
@@ -77,11 +75,11 @@ impl Fault {
     }
 }
 
-/// How often what is wrong.
+/// The rate of each fault.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Rates(Vec<(Fault, f64)>);
+struct FaultRates(Vec<(Fault, f64)>);
 
-impl Rates {
+impl FaultRates {
     fn parse(text: &str) -> anyhow::Result<Self> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let rate = |entry: &str| -> anyhow::Result<(Fault, f64)> {
@@ -95,8 +93,7 @@ impl Rates {
         Ok(Self(entries.map(rate).collect::<anyhow::Result<_>>()?))
     }
 
-    /// What is wrong with the answer to a text, if anything: `chance` is between 0 and 1, and the
-    /// text's own.
+    /// The fault of the answer to a text, if any. `chance` is a hash of the text, between 0 and 1.
     fn pick(&self, features: &Features, chance: f64) -> Option<Fault> {
         let mut upto = 0.0;
         self.0.iter().find_map(|(fault, rate)| {
@@ -106,24 +103,24 @@ impl Rates {
     }
 }
 
-/// See the module.
+/// The summariser; the module says how it answers.
 #[derive(Debug)]
-pub(crate) struct CarelessSummariser {
-    rates: Rates,
+pub(crate) struct FaultyModel {
+    rates: FaultRates,
     delay: Duration,
 }
 
-impl CarelessSummariser {
-    /// The one that the environment describes.
+impl FaultyModel {
+    /// The summariser that the environment describes.
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
         let errors = std::env::var("PRECIS_CHAOS_ERRORS").unwrap_or_default();
-        let rates = Rates::parse(&errors).context("PRECIS_CHAOS_ERRORS")?;
+        let rates = FaultRates::parse(&errors).context("PRECIS_CHAOS_ERRORS")?;
         let delay = delay_from_environment()?;
-        tracing::warn!(errors, ?delay, "answers are beginnings, some of them spoilt: there is no model");
+        tracing::warn!(errors, ?delay, "no model: answers are the beginnings of their documents, some with an error");
         Ok(Self { rates, delay })
     }
 
-    /// The answer to a text, and why it ends.
+    /// The answer to a text, and its finish reason.
     fn answer(&self, text: &str, language: Option<&str>, max_words: usize) -> (String, &'static str) {
         let digest = sha256_hex(text.as_bytes());
         let number = u64::from_str_radix(&digest[..12], 16).expect("a digest is hexadecimal");
@@ -131,7 +128,7 @@ impl CarelessSummariser {
         match self.rates.pick(&features(&TextFacts { text, language }), chance) {
             None => (beginning(text, max_words), "stop"),
             Some(Fault::Truncated) => (cut(&beginning(text, max_words)), "length"),
-            Some(Fault::Refusal) => (REFUSAL.to_owned(), "stop"),
+            Some(Fault::Refusal) => (REFUSAL_ANSWER.to_owned(), "stop"),
             Some(Fault::Repetition) => {
                 let sentence = beginning(text, (max_words / 3).max(1));
                 (format!("{sentence} {sentence} {sentence}"), "stop")
@@ -145,27 +142,28 @@ impl CarelessSummariser {
                 };
                 (format!("{start} {end}"), "stop")
             }
-            Some(Fault::Language) => (ENGLISH.to_owned(), "stop"),
+            Some(Fault::Language) => (ENGLISH_ANSWER.to_owned(), "stop"),
         }
     }
 }
 
-/// The first half of a text's words, without an end.
+/// The first half of a text's words, without its sentence's end.
 fn cut(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let half = words[..words.len().div_ceil(2)].join(" ");
     half.trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
-/// A number of five digits that a text does not have, nor one that it could be rounded from.
+/// A number of five digits that is not in the text, and from which no number there could be
+/// rounded.
 fn absent_number(text: &str, seed: u64) -> String {
-    // No text of the tests has all of them.
+    // No text of the tests contains all of the candidates.
     let mut candidates = (0..9_000).map(|step| ((1_000 + (seed + step) % 9_000) * 10 + 7).to_string());
     candidates.find(|number| !text.contains(number)).unwrap_or_default()
 }
 
 #[async_trait]
-impl Summariser for CarelessSummariser {
+impl Summariser for FaultyModel {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
         stand_in::identity("faulty_model", prompt)
     }
@@ -182,7 +180,7 @@ impl Summariser for CarelessSummariser {
         tokio::time::sleep(self.delay).await;
         let language = job.document.language.as_deref().or_else(|| language_of(job.text));
         let (text, finish_reason) = self.answer(job.text, language, job.prompt.max_words as usize);
-        Ok(stand_in::generated(job.text, text, finish_reason, |text| text.len() / BYTES_A_TOKEN))
+        Ok(stand_in::generated(job.text, text, finish_reason, |text| text.len() / BYTES_PER_TOKEN))
     }
 }
 

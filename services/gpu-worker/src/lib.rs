@@ -1,9 +1,9 @@
-//! The GPU worker: consumes `work.<tier>`, batches documents through the engine in this process,
-//! checks its own answers, and settles them or sends them back to the router.
+//! The GPU worker: consumes `work.<tier>` and summarises with the engine in this process.
 //!
-//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the engine
-//! ([`EngineSummariser`]), its model and its settings. Batching is the engine's: the stage keeps up
-//! to `max_in_flight` documents in flight, and whatever is in flight shares the batch.
+//! It checks its own answers, and settles them or sends the documents back to the router. What
+//! happens to a document is in [`precis_pipeline::worker`]; this crate adds the engine
+//! ([`EngineSummariser`]), its model and its settings. The engine forms the batches: the stage
+//! keeps up to `max_in_flight` documents in flight, and all of these share the batch.
 
 mod engine;
 #[cfg(feature = "chaos")]
@@ -40,10 +40,10 @@ pub async fn run(
     #[cfg(feature = "chaos")]
     match std::env::var("PRECIS_CHAOS_BACKEND").as_deref() {
         Ok("unique_answers") => {
-            return serve(runtime, settings, unique_answers::SaltedSummariser::from_environment()?, shutdown).await;
+            return serve(runtime, settings, unique_answers::UniqueAnswers::from_environment()?, shutdown).await;
         }
         Ok("faulty_model") => {
-            return serve(runtime, settings, faulty_model::CarelessSummariser::from_environment()?, shutdown).await;
+            return serve(runtime, settings, faulty_model::FaultyModel::from_environment()?, shutdown).await;
         }
         Ok(other) => anyhow::bail!("PRECIS_CHAOS_BACKEND: there is no {other}; known: unique_answers, faulty_model"),
         Err(_) => {}
@@ -52,8 +52,8 @@ pub async fn run(
     run_with(runtime, settings, engine, shutdown).await
 }
 
-/// As [`run`], with an engine that the caller started (and watches: `precis summarize` shows its
-/// token rates).
+/// As [`run`], with an engine that the caller started and observes: `precis summarize` shows its
+/// token rates.
 ///
 /// # Errors
 /// The stage's fatal errors.

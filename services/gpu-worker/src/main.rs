@@ -1,4 +1,4 @@
-//! `precis-gpu-worker`: see the library.
+//! The binary `precis-gpu-worker`; everything is in the library.
 
 use std::process::ExitCode;
 

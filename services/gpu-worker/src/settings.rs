@@ -9,13 +9,13 @@ use precis_pipeline::topics;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[gpu_worker]`
+/// The section `[gpu_worker]`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GpuWorkerSettings {
-    /// The tier whose work this worker takes; a name from the policy.
+    /// The tier whose work this worker takes: the name of a tier of the policy.
     pub tier: String,
-    /// How much is in flight and how it is committed.
+    /// How many records are in flight, and how they are committed.
     pub stage: StageSettings,
     /// The engine's batch and memory.
     pub engine: EngineConfig,
@@ -37,13 +37,14 @@ impl Validate for GpuWorkerSettings {
     }
 }
 
-/// `[model]`
+/// The section `[model]`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSettings {
-    /// Name of an entry in the manifest.
+    /// Name of the model: an entry of the manifest.
     pub name: String,
-    /// A manifest of your own (TOML); its entries come before the built-in ones.
+    /// A manifest of your own (TOML), whose entries come before the built-in ones. Left out: the
+    /// built-in ones alone.
     pub manifest: Option<PathBuf>,
     /// Where model files are kept. Default: `$PRECIS_MODELS_DIR`, else `~/.cache/precis/models`.
     pub directory: Option<PathBuf>,

@@ -1,10 +1,10 @@
-//! What the chaos build's backends without a model have in common.
+//! What the backends without a model share; the chaos build alone has such backends.
 
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{BUILT_IN_PROVIDER, Generated};
 use precis_schemas::{ModelIdentity, Usd};
 
-/// The identity under which the answers of such a backend are kept.
+/// The model identity under which the answers of such a backend are stored.
 pub(crate) fn identity(name: &str, prompt: &Prompt) -> ModelIdentity {
     ModelIdentity {
         provider: BUILT_IN_PROVIDER.to_owned(),
@@ -16,7 +16,7 @@ pub(crate) fn identity(name: &str, prompt: &Prompt) -> ModelIdentity {
     }
 }
 
-/// An answer in one piece, free, of as many tokens as `tokens` counts in what was read and written.
+/// A free answer of one chunk; `tokens` counts the tokens of the text read and of the text written.
 pub(crate) fn generated(read: &str, written: String, finish_reason: &str, tokens: impl Fn(&str) -> usize) -> Generated {
     let tokens = |text: &str| i64::try_from(tokens(text)).unwrap_or(i64::MAX);
     Generated {

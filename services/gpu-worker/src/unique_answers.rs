@@ -1,8 +1,8 @@
 //! A [`Summariser`] for the chaos tests: no model, and never the same answer twice.
 //!
-//! An answer is the beginning of its document and a salt, `[INSTANCE-N]`: the process and its Nth
-//! answer. Whatever was generated twice and published twice therefore differs, and no duplicate can
-//! hide behind equal bytes.
+//! An answer is the beginning of its document and a suffix, `[INSTANCE-N]`: the process and the
+//! number of its answer. So two answers to one document differ, and no duplicate can hide behind
+//! equal bytes.
 //!
 //! | environment | |
 //! | --- | --- |
@@ -22,24 +22,28 @@ use precis_schemas::ModelIdentity;
 
 use crate::stand_in;
 
-/// A document that says this kills the process that reads it.
-const KILLS: &str = "chaos-kill-the-process";
+/// A document that contains this text kills the process that reads it.
+const KILL_MARKER: &str = "chaos-kill-the-process";
 const DEFAULT_DELAY_MS: u64 = 20;
 
-/// See the module.
+/// The summariser; the module says how it answers.
 #[derive(Debug)]
-pub(crate) struct SaltedSummariser {
+pub(crate) struct UniqueAnswers {
     instance: String,
     delay: Duration,
     answers: AtomicU64,
 }
 
-impl SaltedSummariser {
-    /// The one that the environment describes.
+impl UniqueAnswers {
+    /// The summariser that the environment describes.
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
         let instance = std::env::var("PRECIS_CHAOS_INSTANCE").unwrap_or_else(|_| std::process::id().to_string());
         let delay = delay_from_environment()?;
-        tracing::warn!(instance, ?delay, "answers are unique_answers beginnings: there is no model");
+        tracing::warn!(
+            instance,
+            ?delay,
+            "no model: answers are the beginnings of their documents, each with a suffix of its own"
+        );
         Ok(Self::new(instance, delay))
     }
 
@@ -47,14 +51,14 @@ impl SaltedSummariser {
         Self { instance, delay, answers: AtomicU64::new(0) }
     }
 
-    /// The beginning of a text, unique_answers.
+    /// The beginning of a text, with the suffix of this answer.
     async fn answer(&self, text: &str, max_words: usize) -> String {
         let number = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
         tokio::time::sleep(self.delay_of(number)).await;
         format!("{} [{}-{number}]", beginning(text, max_words), self.instance)
     }
 
-    /// Between one and two delays, the same for the same answer of the same instance.
+    /// Between one and two delays; the same for the same answer of the same instance.
     fn delay_of(&self, number: u64) -> Duration {
         let mut hasher = DefaultHasher::new();
         (&self.instance, number).hash(&mut hasher);
@@ -63,12 +67,12 @@ impl SaltedSummariser {
 }
 
 #[async_trait]
-impl Summariser for SaltedSummariser {
+impl Summariser for UniqueAnswers {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
         stand_in::identity("unique_answers", prompt)
     }
 
-    /// The same for all instances: they compete for one key.
+    /// The same for all instances, so that they compete for one key.
     fn decoding(&self) -> String {
         "unique_answers".to_owned()
     }
@@ -78,7 +82,7 @@ impl Summariser for SaltedSummariser {
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
-        if job.text.contains(KILLS) {
+        if job.text.contains(KILL_MARKER) {
             tracing::warn!("a document kills this process");
             std::process::abort();
         }
@@ -96,8 +100,8 @@ pub(crate) fn delay_from_environment() -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(delay_ms))
 }
 
-/// The first sentences that have at most `max_words` words together; where the first is longer, its
-/// first words.
+/// The first sentences with at most `max_words` words together; the first words, where the first
+/// sentence is longer.
 pub(crate) fn beginning(text: &str, max_words: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().take(max_words.max(1)).collect();
     let ends = words.iter().rposition(|word| word.ends_with(['.', '!', '?']));

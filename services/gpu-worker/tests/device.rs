@@ -1,5 +1,5 @@
-//! What the worker says and does where no CUDA device is to be had: in a build without CUDA, and,
-//! by `make cuda`, in one with it.
+//! What the worker says and does where no CUDA device is available: in a build without CUDA and, by
+//! `make cuda`, in one with it.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, BufReader};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// The worker's binary on a log and a store of its own, with `device` as configured, or left out.
+/// The worker's binary on a log and a store of its own, with the configured `device`, if any.
 fn worker(folder: &TempDir, device: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_precis-gpu-worker"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRECIS_") && name != "PRECIS_MODELS_DIR") {
@@ -34,7 +34,7 @@ fn without_a_device_the_worker_computes_on_the_processor() {
     let mut lines = Vec::new();
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         lines.push(line.unwrap());
-        // Asked to stop as soon as it can work; the loop then reads to the end of what it says.
+        // Stopped as soon as it is ready; the loop then reads all of its output.
         if lines.last().is_some_and(|line| line.contains("the engine is ready")) {
             Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
         }

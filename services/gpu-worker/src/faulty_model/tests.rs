@@ -5,7 +5,7 @@ use std::time::Duration;
 use precis_policy::{TextFacts, features};
 use precis_quality::{Input, Thresholds, check, failed};
 
-use super::{CarelessSummariser, Fault, Rates};
+use super::{Fault, FaultRates, FaultyModel};
 
 const TEXT: &str = "The harbour board met on Monday and heard the engineers. It agreed to rebuild the old ferry terminal for 4,200 dollars, \
     because the roof leaks. Work begins in spring, after the last boats have left for the islands.";
@@ -13,14 +13,13 @@ const FRENCH: &str = "Le conseil du port s'est réuni lundi et il a entendu les 
     parce que le toit fuit. Les travaux commencent au printemps, quand les derniers bateaux sont partis vers les îles.";
 const MAX_WORDS: u32 = 40;
 
-fn faulty_model(rates: &str) -> CarelessSummariser {
-    CarelessSummariser { rates: Rates::parse(rates).unwrap(), delay: Duration::ZERO }
+fn model(rates: &str) -> FaultyModel {
+    FaultyModel { rates: FaultRates::parse(rates).unwrap(), delay: Duration::ZERO }
 }
 
-/// What the checks say of the answer to a text of 100 pages with figures everywhere, or as long as
-/// it is.
+/// The checks that the answer to a text fails, at these rates.
 fn failed_of(rates: &str, text: &str, language: &str) -> Vec<&'static str> {
-    let (summary, finish_reason) = faulty_model(rates).answer(text, Some(language), MAX_WORDS as usize);
+    let (summary, finish_reason) = model(rates).answer(text, Some(language), MAX_WORDS as usize);
     let expected_language = Some(language);
     let max_words = Some(MAX_WORDS);
     let input =
@@ -28,7 +27,7 @@ fn failed_of(rates: &str, text: &str, language: &str) -> Vec<&'static str> {
     failed(&check(&input, &Thresholds::default()), &Thresholds::default())
 }
 
-/// A long text of figures whose beginning is `TEXT`.
+/// A long text of figures that begins with `text`.
 fn long(text: &str) -> String {
     let lines = (0..3_000).map(|number| format!(" Berth {number} was painted."));
     lines.fold(text.to_owned(), |all, line| all + &line)
@@ -54,8 +53,8 @@ fn without_an_error_an_answer_passes() {
 
 #[test]
 fn the_same_text_always_has_the_same_answer_and_rates_are_kept() {
-    let faulty_model = faulty_model("refusal=0.25");
-    let answer = |number: usize| faulty_model.answer(&format!("{TEXT} Number {number}."), Some("en"), 40).0;
+    let model = model("refusal=0.25");
+    let answer = |number: usize| model.answer(&format!("{TEXT} Number {number}."), Some("en"), 40).0;
     let refused = (0..4_000).filter(|number| answer(*number).contains("cannot")).count();
     assert!((900..1_100).contains(&refused), "{refused} of 4,000");
     assert_eq!(answer(7), answer(7));
@@ -63,7 +62,7 @@ fn the_same_text_always_has_the_same_answer_and_rates_are_kept() {
 
 #[test]
 fn harder_texts_are_got_wrong_more_often() {
-    let rates = Rates::parse("truncated=0.2,numbers=0.3").unwrap();
+    let rates = FaultRates::parse("truncated=0.2,numbers=0.3").unwrap();
     let wrong = |text: &str| {
         let features = features(&TextFacts { text, language: Some("en") });
         (0..1_000).filter(|step| rates.pick(&features, f64::from(*step) / 1_000.0).is_some()).count()
@@ -76,7 +75,7 @@ fn harder_texts_are_got_wrong_more_often() {
 #[test]
 fn a_malformed_rate_is_an_error() {
     for wrong in ["numbers", "numbers=often", "numbers=2", "names=0.1"] {
-        assert!(Rates::parse(wrong).is_err(), "{wrong}");
+        assert!(FaultRates::parse(wrong).is_err(), "{wrong}");
     }
-    assert_eq!(Rates::parse(" refusal=0.5, ").unwrap(), Rates(vec![(Fault::Refusal, 0.5)]));
+    assert_eq!(FaultRates::parse(" refusal=0.5, ").unwrap(), FaultRates(vec![(Fault::Refusal, 0.5)]));
 }

@@ -32,10 +32,10 @@ async fn partial_answers_come_back_unchanged_to_any_worker() {
     let second = answers(store.clone(), "a");
     assert_eq!(second.get(0).await, Some(partial("one")));
     assert_eq!(second.get(1).await, Some(partial("two")));
-    assert_eq!(second.get(2).await, None, "what cannot be read is generated again");
-    assert_eq!(answers(store, "b").get(0).await, None, "another answer has parts of its own");
+    assert_eq!(second.get(2).await, None, "an unreadable partial answer is generated again");
+    assert_eq!(answers(store, "b").get(0).await, None, "another answer has partial answers of its own");
     second.put(0, &partial("other")).await;
-    assert_eq!(second.get(0).await, Some(partial("one")), "the first stays");
+    assert_eq!(second.get(0).await, Some(partial("one")), "the first one stays");
     second.0.clear().await;
     assert_eq!(first.get(1).await, None);
 }

@@ -3,18 +3,18 @@ use std::time::Duration;
 
 use precis_pipeline::Summariser;
 
-use super::{SaltedSummariser, beginning};
+use super::{UniqueAnswers, beginning};
 
 const TEXT: &str = "The harbour board met on Monday. It agreed to rebuild the old ferry terminal, because the roof leaks. \
     Work begins in spring.";
 
-fn unique_answers(instance: &str) -> SaltedSummariser {
-    SaltedSummariser::new(instance.to_owned(), Duration::ZERO)
+fn instance(name: &str) -> UniqueAnswers {
+    UniqueAnswers::new(name.to_owned(), Duration::ZERO)
 }
 
 #[tokio::test]
 async fn no_two_answers_are_alike_and_all_compete_for_one_key() {
-    let (first, second) = (unique_answers("a"), unique_answers("b"));
+    let (first, second) = (instance("a"), instance("b"));
     let mut answers = BTreeSet::new();
     for _ in 0..10 {
         answers.insert(first.answer(TEXT, 30).await);
