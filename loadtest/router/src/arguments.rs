@@ -1,15 +1,15 @@
-//! `--name value` pairs: the only caller is `run.py`.
+//! Arguments as `--name value` pairs: the only caller is `run.py`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use anyhow::Context as _;
 
-/// What was asked for.
+/// The options, by name.
 pub(crate) struct Arguments(BTreeMap<String, String>);
 
 impl Arguments {
-    /// The command, and its options.
+    /// The command and its options.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<(String, Self)> {
         let command = words.next().context("no command; known: fill, raw, count, latency")?;
         let mut options = BTreeMap::new();

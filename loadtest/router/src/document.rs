@@ -1,21 +1,22 @@
-//! Documents as a publisher writes them: valid records of an exact size, all different, in
-//! sentences of common English words. Each begins with a mark, its number and when it was sent,
-//! that a reader finds in the bytes of whatever the document became.
+//! Documents as a publisher writes them: valid records of an exact size, all different.
+//!
+//! Their sentences are of common English words. Each text begins with a mark: its number, and when
+//! it was sent. A reader finds the mark in the bytes of any record that the document became.
 
 use std::sync::LazyLock;
 
 use precis_schemas::{Document, Sensitivity, codec};
 
-/// Stands before number and time.
-const MARK: &[u8] = b"Benchmark item ";
+/// The mark's first bytes, before number and time.
+const MARK_PREFIX: &[u8] = b"Benchmark item ";
 const NUMBER_DIGITS: usize = 9;
 const TIME_DIGITS: usize = 16;
 
-/// Words as English has them: each document is a random draw from this text, so that common words
-/// are common and nothing else is alike.
-const ENGLISH: &str = include_str!("../../../tests/documents/bug-reporting.txt");
+/// The source of words: each document is a random draw from this text, so that common words are
+/// common and nothing else is alike.
+const ENGLISH_TEXT: &str = include_str!("../../../tests/documents/bug-reporting.txt");
 
-/// A record of exactly `bytes` bytes, where that is possible; its number and its time of sending
+/// A record of exactly `bytes` bytes, where that is possible. Its number and its time of sending
 /// can be read back from it.
 pub(crate) fn encoded(number: u64, sent_us: u64, bytes: usize) -> anyhow::Result<Vec<u8>> {
     let mut document = Document {
@@ -32,8 +33,8 @@ pub(crate) fn encoded(number: u64, sent_us: u64, bytes: usize) -> anyhow::Result
 }
 
 fn text(number: u64, sent_us: u64, bytes: usize) -> String {
-    static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| ENGLISH.split_whitespace().collect());
-    let mark = str::from_utf8(MARK).expect("the mark is ASCII");
+    static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| ENGLISH_TEXT.split_whitespace().collect());
+    let mark = str::from_utf8(MARK_PREFIX).expect("the mark is ASCII");
     let mut text = format!("{mark}{number:0NUMBER_DIGITS$} {sent_us:0TIME_DIGITS$}.");
     // xorshift64*: the same documents in every run, without two alike.
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -59,7 +60,7 @@ fn text(number: u64, sent_us: u64, bytes: usize) -> String {
 
 /// Number and time of sending of the document within `record`.
 pub(crate) fn mark(record: &[u8]) -> Option<(u64, u64)> {
-    let at = record.windows(MARK.len()).position(|window| window == MARK)? + MARK.len();
+    let at = record.windows(MARK_PREFIX.len()).position(|window| window == MARK_PREFIX)? + MARK_PREFIX.len();
     let digits = |from: usize, count: usize| str::from_utf8(record.get(from..from + count)?).ok()?.parse().ok();
     Some((digits(at, NUMBER_DIGITS)?, digits(at + NUMBER_DIGITS + 1, TIME_DIGITS)?))
 }

@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
         .set("acks", "all")
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random")
-        // At a constant rate what counts is when a record leaves; else how full a batch is.
+        // At a constant rate the time of sending counts; else a full batch does.
         .set("linger.ms", if rate.is_some() { "1" } else { "20" })
         .set("queue.buffering.max.messages", "20000")
         .set("delivery.report.only.error", "true")
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
     for index in 0..records {
         if let Some(rate) = rate {
             let due = began + Duration::from_secs_f64(index as f64 / rate);
-            // Many sleeps of less than a tick would be late ones.
+            // Sleeps of less than a tick would all end late.
             if due > Instant::now() + Duration::from_millis(1) {
                 std::thread::sleep(due - Instant::now());
             }

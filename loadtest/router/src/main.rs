@@ -1,6 +1,6 @@
-//! What `run.py` measures the router with, on Apache Kafka and outside of Précis: a publisher, the
-//! raw loop that is the limit, and two readers. Nothing of `flow` is used here, so that a fault
-//! there cannot hide.
+//! The programs with which `run.py` measures the router, on Apache Kafka and outside of Précis: a
+//! publisher, the raw loop that is the limit, and two readers. They use nothing of `flow`, so that
+//! a fault there cannot hide.
 //!
 //! ```text
 //! precis-bench-router fill    --brokers B --topic T --records N --bytes N [--rate N]
@@ -9,7 +9,7 @@
 //! precis-bench-router latency --brokers B --topic T --records N
 //! ```
 //!
-//! Each but `raw`, which runs until it is ended, prints one line of JSON.
+//! Each prints one line of JSON, except `raw`, which runs until it is killed.
 
 mod arguments;
 mod document;

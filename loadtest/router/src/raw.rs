@@ -1,5 +1,5 @@
-//! The limit: librdkafka's consume → produce loop with transactions, and nothing in between. One
-//! thread, records forwarded as they are, with the settings of the router's clients.
+//! The limit of the measurement: librdkafka's consume → produce loop with transactions, and nothing
+//! in between. One thread forwards records unchanged, with the settings of the router's clients.
 //!
 //! ```text
 //!   poll ─▶ (first: begin) ─▶ produce ─▶ … ─▶ N records or the interval ─▶ send offsets ─▶ commit (which waits for delivery)
@@ -19,7 +19,8 @@ use serde_json::Value;
 
 use crate::arguments::Arguments;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the broker may take to answer the first request of the producer.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
     let (brokers, output) = (arguments.text("brokers")?, arguments.text("output")?);
@@ -47,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Value> {
         .set("partitioner", "murmur2_random")
         .set("delivery.report.only.error", "true")
         .create()?;
-    producer.init_transactions(PATIENCE)?;
+    producer.init_transactions(BROKER_TIMEOUT)?;
     consumer.subscribe(&[arguments.text("input")?])?;
     loop {
         let mut next: HashMap<i32, i64> = HashMap::new();

@@ -1,5 +1,7 @@
-//! The readers, of committed records only: one counts what came out and when it was written, one
-//! measures how long after its sending a record can be read.
+//! The readers, of committed records only.
+//!
+//! `count` counts the output and says when it was written; `latency` measures how long after its
+//! sending a record can be read.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +16,15 @@ use serde_json::{Value, json};
 use crate::arguments::Arguments;
 use crate::{document, now_us};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-/// So long does a reader that has all it waits for listen for more: a record too many is a fault,
-/// too.
-const QUIET: Duration = Duration::from_millis(500);
-/// The first records of a paced run find clients that still connect, caches and branches that are
-/// cold.
-const WARM_UP: f64 = 0.2;
+/// How long a reader waits for metadata, and for the next record.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a reader that has all its records waits for more: a surplus record is a fault, too.
+const QUIET_PERIOD: Duration = Duration::from_millis(500);
+/// Share of the records of a paced run that is not measured: clients still connect then, and caches
+/// and branches are cold.
+const WARM_UP_SHARE: f64 = 0.2;
 
-/// Reads the topic up to its end, and holds it against the numbers 0 to `records`.
+/// Reads the topic to its end, and compares it with the numbers 0 to `records`.
 pub(crate) fn count(arguments: &Arguments) -> anyhow::Result<Value> {
     let records: usize = arguments.number("records")?;
     let mut seen = vec![0_u32; records];
@@ -47,7 +49,7 @@ pub(crate) fn count(arguments: &Arguments) -> anyhow::Result<Value> {
     )
 }
 
-/// Reads as records are committed, until `records` of them were there: how long after its sending
+/// Reads records as they are committed, until `records` of them came: how long after its sending
 /// each could be read.
 pub(crate) fn latency(arguments: &Arguments) -> anyhow::Result<Value> {
     let records: usize = arguments.number("records")?;
@@ -59,7 +61,7 @@ pub(crate) fn latency(arguments: &Arguments) -> anyhow::Result<Value> {
         }
         found.len() < records
     })?;
-    let from = (records as f64 * WARM_UP) as u64;
+    let from = (records as f64 * WARM_UP_SHARE) as u64;
     let mut latencies: Vec<u64> = found.into_iter().filter(|(number, _)| *number >= from).map(|(_, us)| us).collect();
     latencies.sort_unstable();
     let ms = |share: f64| {
@@ -71,8 +73,8 @@ pub(crate) fn latency(arguments: &Arguments) -> anyhow::Result<Value> {
     Ok(json!({"records": latencies.len(), "p50_ms": ms(0.5), "p99_ms": ms(0.99), "max_ms": ms(1.0)}))
 }
 
-/// Hands over the committed records of a topic from its beginning, until the caller has enough and
-/// nothing more comes.
+/// Passes on the committed records of a topic from its beginning, until the caller has enough and
+/// no more come.
 fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> bool) -> anyhow::Result<()> {
     let topic = arguments.text("topic")?;
     let consumer: BaseConsumer = ClientConfig::new()
@@ -83,7 +85,7 @@ fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> boo
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "5")
         .create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let metadata = consumer.fetch_metadata(Some(topic), BROKER_TIMEOUT)?;
     let found = metadata.topics().first().context("no such topic")?;
     let mut partitions = TopicPartitionList::new();
     for partition in found.partitions() {
@@ -98,9 +100,9 @@ fn read(arguments: &Arguments, mut take: impl FnMut(&BorrowedMessage<'_>) -> boo
                 enough = !take(&message);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
-            None if enough && last.elapsed() > QUIET => return Ok(()),
-            // What is missing is told by who counts.
-            None if last.elapsed() > PATIENCE => return Ok(()),
+            None if enough && last.elapsed() > QUIET_PERIOD => return Ok(()),
+            // Missing records are reported by the caller.
+            None if last.elapsed() > BROKER_TIMEOUT => return Ok(()),
             // Errors that are not fatal pass by themselves.
             Some(Err(_)) | None => {}
         }
