@@ -1,20 +1,18 @@
-//! What a service says about itself: metrics, health, logs, trace context; and when it is told to
-//! stop.
+//! Metrics, health, logs and trace context of a service, and the signal to stop.
 //!
-//! * [`metrics`]: every metric is a variant of an enum with its labels, its help and, for
-//!   histograms, its buckets. Services name variants, never strings; the reference table is
-//!   generated from the same enums.
-//! * [`health`]: components tick and say when they are ready. Liveness is about this process alone:
-//!   a broker, a store or a provider that cannot be reached never fails it, for a restart would not
-//!   bring it back.
+//! * [`metrics`]: every metric is a constant whose type knows the number of labels. Services name
+//!   constants, never strings; the reference table is generated from the same catalogue.
+//! * [`health`]: components tick and say when they are ready. Liveness is about this process alone.
+//!   A broker, a store or a provider that cannot be reached never fails it, since a restart would
+//!   not bring them back.
 //! * [`serve`]: `/metrics`, `/livez`, `/readyz` and `/info` over HTTP.
 //! * [`init_logging`]: human-readable or JSON lines on standard error.
-//! * [`Troubles`]: the warnings with a code, for a command that has to say what it waits for.
+//! * [`Troubles`]: the warnings with a code, for a command that shows why it waits.
 //! * [`trace`]: W3C trace context, carried in Kafka headers.
 //! * [`Shutdown`]: SIGTERM and SIGINT as a cancellation token.
 //!
-//! Everything here may be called more than once in a process: one process may run several services,
-//! and tests do.
+//! Everything here may be called more than once in a process, since one process may run several
+//! services.
 
 mod config;
 mod error;

@@ -1,11 +1,19 @@
 //! Every metric, by name.
 //!
-//! One event is one call here, with label values in the order of [`Counter::labels`]:
+//! One event is one call here, with label values in the order in which the catalogue names the
+//! labels:
 //!
 //! ```
 //! use precis_telemetry::metrics::{Counter, Histogram};
 //! Counter::Outcomes.increment(&["answered", "gpu"]);
 //! Histogram::StageProcessSeconds.record(0.25, &["router"]);
+//! ```
+//!
+//! A metric's type knows how many labels it has, so a call with one too few does not compile:
+//!
+//! ```compile_fail,E0308
+//! use precis_telemetry::metrics::Counter;
+//! Counter::Outcomes.increment(&["answered"]);
 //! ```
 //!
 //! Label sets are shared on purpose: metrics that are divided by each other describe the same
@@ -19,49 +27,69 @@ use ::metrics::{Key, KeyName, Label, Level, Metadata, SharedString, Unit, with_r
 
 mod catalogue;
 
-pub use catalogue::{Counter, Gauge, Histogram};
+pub use catalogue::{COUNTERS, Description, GAUGES, HISTOGRAMS};
 
 static METADATA: Metadata<'static> = Metadata::new("precis", Level::INFO, None);
 
+/// A metric that only ever grows.
+#[derive(Debug, Clone, Copy)]
+pub struct Counter<const LABELS: usize> {
+    name: &'static str,
+    labels: [&'static str; LABELS],
+}
+
+/// A metric that goes up and down.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauge<const LABELS: usize> {
+    name: &'static str,
+    labels: [&'static str; LABELS],
+}
+
+/// A metric of many measurements: seconds, tokens or shares of one, as its name says last.
+#[derive(Debug, Clone, Copy)]
+pub struct Histogram<const LABELS: usize> {
+    name: &'static str,
+    labels: [&'static str; LABELS],
+}
+
 /// The key of a metric with these label values.
-fn key(name: &'static str, labels: &'static [&'static str], values: &[&str]) -> Key {
-    debug_assert_eq!(labels.len(), values.len(), "{name} takes the labels {labels:?}");
+fn key<const LABELS: usize>(name: &'static str, labels: [&'static str; LABELS], values: &[&str; LABELS]) -> Key {
     let labels: Vec<Label> =
-        labels.iter().zip(values).map(|(&label, &value)| Label::new(label, value.to_owned())).collect();
+        labels.into_iter().zip(values).map(|(label, &value)| Label::new(label, value.to_owned())).collect();
     Key::from_parts(name, labels)
 }
 
-impl Counter {
-    /// One more.
-    pub fn increment(self, values: &[&str]) {
+impl<const LABELS: usize> Counter<LABELS> {
+    /// Adds one.
+    pub fn increment(self, values: &[&str; LABELS]) {
         self.add(1, values);
     }
 
-    /// `count` more.
-    pub fn add(self, count: u64, values: &[&str]) {
-        let key = key(self.name(), self.labels(), values);
+    /// Adds `count`.
+    pub fn add(self, count: u64, values: &[&str; LABELS]) {
+        let key = key(self.name, self.labels, values);
         with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(count));
     }
 }
 
-impl Gauge {
-    /// It is `value` now.
-    pub fn set(self, value: f64, values: &[&str]) {
-        let key = key(self.name(), self.labels(), values);
+impl<const LABELS: usize> Gauge<LABELS> {
+    /// Replaces the value.
+    pub fn set(self, value: f64, values: &[&str; LABELS]) {
+        let key = key(self.name, self.labels, values);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
     }
 
-    /// It is `delta` more than before; less when negative.
-    pub fn add(self, delta: f64, values: &[&str]) {
-        let key = key(self.name(), self.labels(), values);
+    /// Adds `delta`, which may be negative.
+    pub fn add(self, delta: f64, values: &[&str; LABELS]) {
+        let key = key(self.name, self.labels, values);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).increment(delta));
     }
 }
 
-impl Histogram {
-    /// One more observation.
-    pub fn record(self, value: f64, values: &[&str]) {
-        let key = key(self.name(), self.labels(), values);
+impl<const LABELS: usize> Histogram<LABELS> {
+    /// Adds one measurement.
+    pub fn record(self, value: f64, values: &[&str; LABELS]) {
+        let key = key(self.name, self.labels, values);
         with_recorder(|recorder| recorder.register_histogram(&key, &METADATA).record(value));
     }
 }
@@ -72,31 +100,30 @@ pub fn describe_all() {
     with_recorder(|recorder| {
         let name = |name: &'static str| KeyName::from_const_str(name);
         let help = |help: &'static str| SharedString::const_str(help);
-        for metric in Counter::ALL {
-            recorder.describe_counter(name(metric.name()), Some(Unit::Count), help(metric.help()));
+        for metric in COUNTERS {
+            recorder.describe_counter(name(metric.name), Some(Unit::Count), help(metric.help));
         }
-        for metric in Gauge::ALL {
-            recorder.describe_gauge(name(metric.name()), None, help(metric.help()));
+        for metric in GAUGES {
+            recorder.describe_gauge(name(metric.name), None, help(metric.help));
         }
-        for metric in Histogram::ALL {
-            let unit = metric.name().ends_with("_seconds").then_some(Unit::Seconds);
-            recorder.describe_histogram(name(metric.name()), unit, help(metric.help()));
+        for metric in HISTOGRAMS {
+            let unit = metric.name.ends_with("_seconds").then_some(Unit::Seconds);
+            recorder.describe_histogram(name(metric.name), unit, help(metric.help));
         }
     });
-    for metric in Counter::ALL.iter().filter(|metric| metric.labels().is_empty()) {
-        metric.add(0, &[]);
+    for metric in COUNTERS.iter().filter(|metric| metric.labels.is_empty()) {
+        Counter { name: metric.name, labels: [] }.add(0, &[]);
     }
 }
 
 /// The reference of all metrics as a Markdown table, by name.
 pub fn markdown() -> String {
-    let counters = Counter::ALL.iter().map(|m| (m.name(), "counter", m.labels(), m.help()));
-    let gauges = Gauge::ALL.iter().map(|m| (m.name(), "gauge", m.labels(), m.help()));
-    let histograms = Histogram::ALL.iter().map(|m| (m.name(), "histogram", m.labels(), m.help()));
-    let mut rows: Vec<_> = counters.chain(gauges).chain(histograms).collect();
-    rows.sort_unstable();
+    let kinds = [("counter", COUNTERS), ("gauge", GAUGES), ("histogram", HISTOGRAMS)];
+    let rows = kinds.into_iter().flat_map(|(kind, metrics)| metrics.iter().map(move |metric| (kind, metric)));
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_unstable_by_key(|(_, metric)| metric.name);
     let head = ["| metric | type | labels | meaning |".to_owned(), "| --- | --- | --- | --- |".to_owned()];
-    let row = |(name, kind, labels, help): (&str, &str, &[&str], &str)| {
+    let row = |(kind, Description { name, labels, help, .. }): (&str, &Description)| {
         let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         format!("| `{name}` | {kind} | {labels} | {help} |")
     };

@@ -7,7 +7,7 @@ use std::{fs, thread};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::metrics::{self, Gauge, Histogram};
+use crate::metrics::{self, Gauge, HISTOGRAMS};
 
 /// How often observations are moved into buckets when nobody scrapes; until then each takes memory.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -46,9 +46,9 @@ impl Recorder {
 }
 
 fn with_buckets(builder: PrometheusBuilder) -> PrometheusBuilder {
-    Histogram::ALL.iter().fold(builder, |builder, histogram| {
+    HISTOGRAMS.iter().fold(builder, |builder, histogram| {
         builder
-            .set_buckets_for_metric(Matcher::Full(histogram.name().to_owned()), histogram.buckets())
+            .set_buckets_for_metric(Matcher::Full(histogram.name.to_owned()), histogram.buckets)
             .expect("no histogram has an empty list of buckets: metrics/tests.rs")
     })
 }

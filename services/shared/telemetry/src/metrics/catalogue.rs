@@ -4,46 +4,62 @@
 //! Money is counted in nano-dollars: counters are whole numbers, and a sum of rounded dollars would
 //! drift.
 
-/// Declares an enum of metrics with its accessors; the help is the variant's documentation too.
+use super::{Counter, Gauge, Histogram};
+
+/// What the reference and the exporter know of a metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// Name in Prometheus.
+    pub name: &'static str,
+    /// Labels, in the order in which their values are given.
+    pub labels: &'static [&'static str],
+    /// What the metric counts or measures.
+    pub help: &'static str,
+    /// Upper bounds of a histogram's buckets, in its own unit; empty for other metrics.
+    pub buckets: &'static [f64],
+}
+
+/// Declares metrics as associated constants, and the list of their descriptions. The help is the
+/// constant's documentation too.
 macro_rules! catalogue {
-    ($(#[$doc:meta])* $kind:ident { $($variant:ident, $name:literal, [$($label:literal),*], $help:literal;)* }) => {
+    (
+        $(#[$doc:meta])* $list:ident, $kind:ident {
+            $($metric:ident, $name:literal, [$($label:literal),*], $help:literal $(, $buckets:expr)?;)*
+        }
+    ) => {
+        $(
+            impl $kind<{ count(&[$($label),*]) }> {
+                #[doc = $help]
+                #[expect(non_upper_case_globals, reason = "read like an enum's variant where it is used")]
+                pub const $metric: Self = Self { name: $name, labels: [$($label),*] };
+            }
+        )*
+
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $kind {
-            $(#[doc = $help] $variant,)*
-        }
-
-        impl $kind {
-            /// Every one there is.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// Its name in Prometheus.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// Its labels, in the order in which their values are given.
-            pub const fn labels(self) -> &'static [&'static str] {
-                match self {
-                    $(Self::$variant => &[$($label),*],)*
-                }
-            }
-
-            /// What it counts or measures.
-            pub const fn help(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $help,)*
-                }
-            }
-        }
+        pub const $list: &[Description] = &[$(Description {
+            name: $name,
+            labels: &[$($label),*],
+            help: $help,
+            buckets: first_of!($($buckets,)? &[]),
+        }),*];
     };
 }
 
+/// The first of several values.
+macro_rules! first_of {
+    ($first:expr $(, $others:expr)*) => {
+        $first
+    };
+}
+
+/// How many labels a metric has.
+const fn count(labels: &[&str]) -> usize {
+    labels.len()
+}
+
 catalogue! {
-    /// What only ever grows.
-    Counter {
+    /// Every counter.
+    COUNTERS, Counter {
         StageRecords, "precis_stage_records_total", ["stage", "result"],
             "Records that a stage finished: published, rejected (a dead letter) or requeued (at the tail of its own topic)";
         StageRetries, "precis_stage_retries_total", ["stage", "code"], "Attempts that failed and are tried again, by reason";
@@ -96,8 +112,8 @@ catalogue! {
 }
 
 catalogue! {
-    /// What goes up and down.
-    Gauge {
+    /// Every gauge.
+    GAUGES, Gauge {
         StageInFlight, "precis_stage_in_flight", ["stage"], "Records read whose outputs are not committed yet";
         StageLag, "precis_stage_lag_records", ["stage"], "Records between what a stage committed and the end of its partitions";
         StageOldestIncompleteSeconds, "precis_stage_oldest_incomplete_seconds", ["stage"],
@@ -145,46 +161,33 @@ catalogue! {
     }
 }
 
-catalogue! {
-    /// What is measured many times: seconds, tokens or shares of one, as the name says last.
-    Histogram {
-        StageProcessSeconds, "precis_stage_process_seconds", ["stage"], "Time to process one record, without waiting for its commit";
-        StageCommitSeconds, "precis_stage_commit_seconds", ["stage"], "Time of one transaction, from begin to acknowledged";
-        RouterWaitSeconds, "precis_router_wait_seconds", ["tier"],
-            "Time that a document waited in a router for room in its tier's topic, or in its tenant's quota; those that waited only";
-        OutcomeSeconds, "precis_outcome_seconds", ["tier"], "Time from submission to outcome; tier none when no tier answered";
-        EngineStepSeconds, "precis_engine_step_seconds", ["phase"],
-            "Time of one step of the engine's whole batch: decode (answers only), prefill (prompts only) or mixed";
-        EngineStepTokens, "precis_engine_step_tokens", ["phase"], "Tokens that one step of the engine computed";
-        EngineBatchFill, "precis_engine_batch_fill_ratio", [],
-            "Sequences in one step of the engine, as a share of the most that may run together";
-        ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart";
-    }
-}
+/// From a lookup of a millisecond to a long document on a small machine.
+const PROCESS_SECONDS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+const COMMIT_SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Up to a day: queues make it hours, and deadlines are in hours.
+const DOCUMENT_SECONDS: &[f64] =
+    &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
+const STEP_SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// From one sequence that decodes to a full step of a large device.
+const STEP_TOKENS: &[f64] =
+    &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0];
+const SHARES: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+const REQUEST_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
 
-impl Histogram {
-    /// Upper bounds of its buckets, in its own unit.
-    pub const fn buckets(self) -> &'static [f64] {
-        match self {
-            // From a lookup of a millisecond to a long document on a small machine.
-            Self::StageProcessSeconds => {
-                &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0]
-            }
-            Self::StageCommitSeconds => {
-                &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
-            }
-            // Queues make this hours, and deadlines are in hours.
-            Self::OutcomeSeconds | Self::RouterWaitSeconds => &[
-                0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0,
-                86_400.0,
-            ],
-            Self::EngineStepSeconds => &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
-            // From one sequence that decodes to a full step of a large device.
-            Self::EngineStepTokens => {
-                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0]
-            }
-            Self::EngineBatchFill => &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
-            Self::ApiLatencySeconds => &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0],
-        }
+catalogue! {
+    /// Every histogram.
+    HISTOGRAMS, Histogram {
+        StageProcessSeconds, "precis_stage_process_seconds", ["stage"], "Time to process one record, without waiting for its commit", PROCESS_SECONDS;
+        StageCommitSeconds, "precis_stage_commit_seconds", ["stage"], "Time of one transaction, from begin to acknowledged", COMMIT_SECONDS;
+        RouterWaitSeconds, "precis_router_wait_seconds", ["tier"],
+            "Time that a document waited in a router for room in its tier's topic, or in its tenant's quota; those that waited only", DOCUMENT_SECONDS;
+        OutcomeSeconds, "precis_outcome_seconds", ["tier"], "Time from submission to outcome; tier none when no tier answered", DOCUMENT_SECONDS;
+        EngineStepSeconds, "precis_engine_step_seconds", ["phase"],
+            "Time of one step of the engine's whole batch: decode (answers only), prefill (prompts only) or mixed", STEP_SECONDS;
+        EngineStepTokens, "precis_engine_step_tokens", ["phase"], "Tokens that one step of the engine computed", STEP_TOKENS;
+        EngineBatchFill, "precis_engine_batch_fill_ratio", [],
+            "Sequences in one step of the engine, as a share of the most that may run together", SHARES;
+        ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart", REQUEST_SECONDS;
     }
 }
