@@ -1,9 +1,9 @@
-//! Bodies too large for a message: the body goes to the store, the record carries its key, digest
-//! and size.
+//! Claim check: a body too large for a message goes to the store, and the record carries its key,
+//! digest and size.
 //!
-//! Put before publish; digest and size are verified on every read. A reference comes from a
-//! publisher, so it is not trusted: it must lie among the bodies of the publisher's own tenant,
-//! else one tenant could have another's objects summarised.
+//! The body is put before the record is published. Digest and size are verified on every read. A
+//! reference comes from a publisher, so it is not trusted. Its key must lie among the bodies of the
+//! publisher's own tenant, else one tenant could have another tenant's objects summarised.
 
 use precis_schemas::BodyReference;
 
@@ -11,8 +11,8 @@ use crate::error::ObjectError;
 use crate::keys;
 use crate::store::{ObjectStore, check_key};
 
-/// Stores a body under a key made of its digest and returns the reference to publish. Storing it
-/// again is harmless.
+/// Stores a body under a key made of its digest, and returns the reference to publish. Storing the
+/// same body again changes nothing.
 ///
 /// # Errors
 /// Those of the store.

@@ -1,4 +1,4 @@
-//! Settings of the store: section `store`.
+//! Settings of the object store: section `store`.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,8 @@ use crate::store::check_key;
 pub struct StoreConfig {
     /// `directory` for one machine, `s3` for any S3-compatible endpoint.
     pub kind: StoreKind,
-    /// Largest object in bytes; a larger one is refused. Objects are held in memory whole.
+    /// Largest object in bytes, at least 1; a larger object is refused. Objects are held in memory
+    /// whole.
     pub max_object_bytes: u64,
     /// Used with `kind = "directory"`.
     pub directory: DirectoryConfig,
@@ -48,8 +49,8 @@ pub enum StoreKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DirectoryConfig {
-    /// The directory; created (readable by its owner only) where missing. Its file system must know
-    /// hard links.
+    /// The directory of the objects. A missing one is created, readable by its owner only. Its file
+    /// system must know hard links.
     pub path: PathBuf,
 }
 
@@ -66,8 +67,8 @@ impl Default for DirectoryConfig {
 pub struct S3Config {
     /// The bucket; it must exist.
     pub bucket: String,
-    /// Put before every key, followed by a slash, so that several installations can share a bucket.
-    /// Empty for none.
+    /// Text before every key, followed by a slash, so that several installations can share a
+    /// bucket. Empty for none.
     pub prefix: String,
     /// URL of the endpoint, for stores other than AWS. It must be `https://`, except for a loopback
     /// host.
@@ -75,23 +76,24 @@ pub struct S3Config {
     /// Accept an `http://` endpoint that is not loopback: documents and results then cross the
     /// network in clear.
     pub allow_http: bool,
-    /// Region; left out, it comes from the environment or profile, else `us-east-1`.
+    /// Region of the bucket. Left out: the region of the environment or profile, else `us-east-1`.
     pub region: Option<String>,
     /// Address objects as `endpoint/bucket/key` instead of `bucket.endpoint/key`. Most stores other
-    /// than AWS want it.
+    /// than AWS need this.
     pub force_path_style: bool,
     /// A PEM file with further certificate authorities to trust, for an endpoint with a private
     /// one.
     pub ca_file: Option<PathBuf>,
-    /// Encryption at rest to ask for: `none` (the bucket's own default), `aes256` or `kms`.
+    /// Encryption at rest that each write requests: `none` (the bucket's own default), `aes256` or
+    /// `kms`.
     pub sse: Sse,
-    /// The KMS key for `sse = "kms"`; left out, the account's default key.
+    /// The KMS key for `sse = "kms"`. Left out: the account's default key.
     pub kms_key_id: Option<String>,
-    /// Time to establish a connection in milliseconds.
+    /// Time to establish a connection, milliseconds, at least 1.
     pub connect_timeout_ms: u64,
-    /// Time for one attempt of one request in milliseconds, body included.
+    /// Time for one attempt of one request, body included, milliseconds, at least 1.
     pub attempt_timeout_ms: u64,
-    /// Attempts of a request before the store counts as down.
+    /// Attempts of a request before the store counts as down, 1 to 20.
     pub max_attempts: u32,
 }
 
@@ -118,7 +120,7 @@ impl Default for S3Config {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sse {
-    /// Ask for nothing: the bucket's default applies.
+    /// No request for encryption: the bucket's default applies.
     #[default]
     None,
     /// Keys managed by the store.
@@ -209,7 +211,7 @@ impl Endpoint {
             _ => return Self::Invalid,
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // A user part is no place for credentials, and `http://127.0.0.1@elsewhere` must not pass
+        // Credentials do not belong before an `@`, and `http://127.0.0.1@elsewhere` must not pass
         // for loopback.
         if authority.contains('@') || authority.chars().any(char::is_whitespace) {
             return Self::Invalid;

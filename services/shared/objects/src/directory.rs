@@ -1,13 +1,13 @@
 //! Objects as files under one directory, for one machine and any number of processes.
 //!
 //! A create writes a temporary file, flushes it, and hard-links it to its name. `link` fails when
-//! the name exists, so the kernel decides the race, and a name never shows part of an object. Then
-//! the directory that holds the name is flushed. Whoever finds an object that another made flushes
-//! that directory as well before acting on it: the maker may not have come so far, and a power cut
-//! must not take back what somebody was told.
+//! the name exists, so the kernel decides the race, and a name never shows half an object. Then the
+//! directory that holds the name is flushed. A process that finds another's object flushes that
+//! directory too before it acts on the object. The writer may not have flushed yet, and a power cut
+//! must not undo an answer that a caller was given.
 //!
 //! ```text
-//! <root>/results/acme/3f/…    objects, file name = last part of the key
+//! <root>/results/acme/3f/…    objects, file name = last segment of the key
 //! <root>/.tmp/…               half-written objects; those older than a day are removed at start
 //! ```
 
@@ -27,12 +27,12 @@ use async_trait::async_trait;
 use crate::error::ObjectError;
 use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
 
-/// Where half-written objects lie. No key can name it: segments do not start with a dot.
-const TEMPORARY: &str = ".tmp";
-/// A temporary file this old has no writer any more.
-const ABANDONED_AFTER: Duration = Duration::from_hours(24);
-/// How often a create starts over because a directory vanished under it (someone tidied up).
-const CREATE_ROUNDS: usize = 4;
+/// The directory of half-written objects. No key can name it: segments do not start with a dot.
+const TEMPORARY_DIRECTORY: &str = ".tmp";
+/// Age beyond which a temporary file has no writer any more.
+const MAX_WRITE_TIME: Duration = Duration::from_hours(24);
+/// Attempts at a create whose directory vanishes meanwhile, because somebody tidied up.
+const MAX_CREATE_ATTEMPTS: usize = 4;
 
 /// An object store in a directory.
 #[derive(Debug, Clone)]
@@ -45,8 +45,8 @@ struct Inner {
     root: PathBuf,
     max_object_bytes: u64,
     next_temporary: AtomicU64,
-    /// Tells the temporary files of this store from those of other processes, also in containers
-    /// that share a directory and number alike.
+    /// Random number in the names of this store's temporary files. Containers that share a
+    /// directory may have equal process ids.
     instance: u64,
 }
 
@@ -140,7 +140,7 @@ impl ObjectStore for DirectoryStore {
 impl Inner {
     fn prepare(&self) -> io::Result<()> {
         create_private(&self.root)?;
-        let temporary = self.root.join(TEMPORARY);
+        let temporary = self.root.join(TEMPORARY_DIRECTORY);
         create_private(&temporary)?;
         for entry in fs::read_dir(&temporary)? {
             let entry = entry?;
@@ -148,8 +148,8 @@ impl Inner {
                 .metadata()
                 .and_then(|meta| meta.modified())
                 .map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
-            // Another process may have taken it away meanwhile, which is as good.
-            if age.is_ok_and(|age| age > ABANDONED_AFTER) && fs::remove_file(entry.path()).is_ok() {
+            // Another process may have removed the file meanwhile.
+            if age.is_ok_and(|age| age > MAX_WRITE_TIME) && fs::remove_file(entry.path()).is_ok() {
                 tracing::info!(file = %entry.path().display(), "removed a half-written object of a process that ended");
             }
         }
@@ -161,15 +161,14 @@ impl Inner {
         if overwrites(key) {
             return self.overwrite(&target, bytes);
         }
-        // The common loss costs one look instead of a flushed copy; the link below decides all the
-        // same.
+        // Saves the flushed copy in the usual case of a lost race; the link below decides anyway.
         if target.is_file() {
             flush_directory_of(&target)?;
             return Ok(Put::Exists);
         }
-        let mut round = 0;
+        let mut attempt = 0;
         loop {
-            round += 1;
+            attempt += 1;
             let temporary = Temporary::write(self.temporary_path(), bytes)?;
             match fs::hard_link(&temporary.path, &target) {
                 Ok(()) => {
@@ -183,7 +182,7 @@ impl Inner {
                     flush_directory_of(&target)?;
                     return Ok(Put::Exists);
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound && round < CREATE_ROUNDS => {
+                Err(error) if error.kind() == ErrorKind::NotFound && attempt < MAX_CREATE_ATTEMPTS => {
                     create_directories(&self.root, &target)?;
                 }
                 Err(error) => return Err(error),
@@ -228,7 +227,7 @@ impl Inner {
         match fs::remove_file(&path) {
             Ok(()) => flush_directory_of(&path),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
-            // What lies there are other objects' files, so this object is not there.
+            // The path is a directory of other objects, so this object does not exist.
             Err(_) if path.is_dir() => Ok(()),
             Err(error) => Err(error),
         }
@@ -236,12 +235,11 @@ impl Inner {
 
     fn temporary_path(&self) -> PathBuf {
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        self.root.join(TEMPORARY).join(format!("{:016x}-{number}", self.instance))
+        self.root.join(TEMPORARY_DIRECTORY).join(format!("{:016x}-{number}", self.instance))
     }
 }
 
-/// A flushed file that is removed when it goes out of scope, whatever became of it. Its link, if
-/// one was made, stays.
+/// A flushed temporary file, removed when it goes out of scope. A hard link to it stays.
 struct Temporary {
     path: PathBuf,
 }
@@ -284,8 +282,7 @@ fn flush_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// Creates a directory that only its owner may enter: documents and results are nobody else's
-/// business. One that exists keeps its mode.
+/// Creates a directory that only its owner may enter. An existing directory keeps its mode.
 fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -1,6 +1,6 @@
-//! What can go wrong with an object, and what the caller should do about it.
+//! Errors of the object store, each with a class that tells the caller what to do.
 
-/// What a failure asks of the caller. A stage maps it onto its own error classes.
+/// What a caller should do about a failure. A stage maps it onto its own error classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// This record can never succeed.
@@ -13,8 +13,8 @@ pub enum Class {
     Fatal,
 }
 
-/// Everything the stores and the claim check report. Texts name keys (which hold hashes, not ids)
-/// and numbers, never content.
+/// Failures of the stores and the claim check. Texts name keys (which hold hashes, not ids) and
+/// numbers, never content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectError {
     /// The store did not answer, or answered that it cannot now.
@@ -27,8 +27,8 @@ pub enum ObjectError {
         /// What the store or the operating system said.
         detail: String,
     },
-    /// The store refused our credentials or permissions. Waits like an outage, since tokens expire
-    /// and are renewed, but is an alarm.
+    /// The store refused our credentials or permissions. Callers wait as for an outage, since
+    /// tokens expire and are renewed, but an operator should hear of it.
     #[error("object store denied {operation} {key}: {detail}; check credentials, bucket policy and file permissions")]
     Denied {
         /// What was tried.
@@ -48,7 +48,7 @@ pub enum ObjectError {
         store: String,
         /// How many writers were told that they created the object.
         created: usize,
-        /// How many took part.
+        /// How many writers raced.
         writers: usize,
     },
     /// Settings that cannot work.
@@ -132,7 +132,7 @@ impl ObjectError {
         }
     }
 
-    /// What the failure asks of the caller.
+    /// What the caller should do about the failure.
     pub fn class(&self) -> Class {
         match self {
             Self::Unavailable { .. } | Self::Denied { .. } => Class::RetryDependency,

@@ -1,20 +1,20 @@
-//! The layout: which object lies under which key.
+//! Layout of the store: the key of each kind of object.
 //!
 //! Any tenant, any document id, any fingerprint makes a valid key: document ids are hashed, names
 //! are escaped. Different inputs make different keys, also on file systems that do not tell upper
-//! from lower case. No key is a directory of another, and no document gets a directory of its own:
-//! a new directory costs two more flushes to disk. There is no clock and no chance in a key, so a
-//! redelivered record finds what its first delivery left. The one exception are the slices of a
-//! budget: a budget is for a day or a month, so that is part of its keys.
+//! from lower case. No key is a directory of another. No document has a directory of its own, since
+//! a new directory costs two more flushes to disk. A key holds no clock and no random id, so a
+//! redelivered record finds the objects of its first delivery. The slices of a budget are the one
+//! exception: their keys hold the day or the month of the budget.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// Longest escaped name; longer ones are hashed.
+/// Longest escaped name; a longer name is hashed.
 const MAX_NAME_BYTES: usize = 80;
 
-/// The one outcome of a document: the arbiter.
+/// Result object of a document. Whoever creates it decides the outcome.
 pub fn result(tenant: &str, document_id: &str, revision: i64) -> String {
     let id = hash(document_id);
     format!("results/{}/{}/{id}.r{revision}", name(tenant), fan_out(&id))
@@ -30,18 +30,18 @@ pub fn answer(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str)
     format!("{}.answer.{}", request(tenant, request_fingerprint), name(answer_fingerprint))
 }
 
-/// Which answer to a request other documents may use. The generation is part of the policy's idea
-/// of acceptable: raising it forgets every earlier choice.
+/// Names the answer to a request that other documents may use. The generation comes from the
+/// policy: raising it forgets every earlier choice.
 pub fn accepted(tenant: &str, request_fingerprint: &str, generation: &str) -> String {
     format!("{}.accepted.{}", request(tenant, request_fingerprint), name(generation))
 }
 
-/// One chunk of a long document's answer, kept while the whole is not done.
+/// A partial answer: the answer to one chunk of a long document, kept until the whole is done.
 pub fn partial(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str, chunk: u32) -> String {
     format!("{}{chunk}", partials_of(tenant, request_fingerprint, answer_fingerprint))
 }
 
-/// Prefix of all chunks of one long document's answer.
+/// Prefix of all partial answers of one long document.
 pub fn partials_of(tenant: &str, request_fingerprint: &str, answer_fingerprint: &str) -> String {
     format!("{}.partial.{}.", request(tenant, request_fingerprint), name(answer_fingerprint))
 }
@@ -70,15 +70,15 @@ pub fn dead_letter(tenant: Option<&str>, sha256: &str) -> String {
     format!("dead-letters/{owner}/{}/{sha256}", fan_out(&sha256))
 }
 
-/// Says that a stage was about to do this with one record while no other ran beside it. The digest
-/// names the record and where it lies.
+/// Marker of a stage that is about to process one record while no other runs beside it. The digest
+/// covers the record and its position.
 pub fn attempt(stage: &str, record_sha256: &str, attempt: &str) -> String {
     let record = name(record_sha256);
     format!("attempts/{}/{}/{record}.{}", name(stage), fan_out(&record), name(attempt))
 }
 
 /// Prefix of the markers of requests that a provider may have billed for one document. The digest
-/// names the request and the tier.
+/// covers the request and the tier.
 pub fn paid_requests_of(tenant: &str, document_id: &str, revision: i64, sha256: &str) -> String {
     let id = hash(document_id);
     format!("requests/{}/{}/{id}.r{revision}.{}.", name(tenant), fan_out(&id), name(sha256))
@@ -125,15 +125,15 @@ fn request(tenant: &str, request_fingerprint: &str) -> String {
     format!("{}{}/{fingerprint}", cache_of(tenant), fan_out(&fingerprint))
 }
 
-/// The first two characters: at most a few hundred directories under one, and request rates spread
-/// over S3's partitions.
+/// The first two characters of a digest. A directory has at most a few hundred others below it, and
+/// requests spread over S3's partitions.
 fn fan_out(hex: &str) -> &str {
     hex.get(..2).unwrap_or(hex)
 }
 
-/// Lower-case letters, digits and inner hyphens stay readable; every other byte becomes `_` and two
-/// hex digits, and what is long `~` and its hash. `_` and `~` never stand for themselves and upper
-/// case is escaped, so no two names meet.
+/// Escapes a name so that no two names become equal. Lower-case letters, digits and hyphens stay.
+/// Every other byte, `_`, `~` and upper case included, becomes `_` and two hex digits. A name that
+/// is too long then becomes `~` and its hash.
 fn name(text: &str) -> String {
     if text.is_empty() {
         return "_".to_owned();

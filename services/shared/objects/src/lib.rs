@@ -1,16 +1,15 @@
-//! Where results, answers, bodies and policies lie: objects by key, created once and never
-//! overwritten.
+//! The object store of results, answers, bodies and policies: created once, never overwritten.
 //!
-//! What a store guarantees, whichever it is:
+//! Every store guarantees:
 //! - [`ObjectStore::put_if_absent`] is **atomic over every process and machine**: of any number of
-//!   writers of one key exactly one is told [`Put::Created`], and no reader ever sees part of an
+//!   writers of one key exactly one is told [`Put::Created`], and no reader ever sees half an
 //!   object.
-//! - What a caller has been told is there survives a crash of the machine.
+//! - An object that a caller was told of survives a crash of the machine.
 //! - [`open`] refuses a store on which the first guarantee does not hold: it races writers for a
 //!   fresh key and counts the winners (see [`probe`]). Some S3-compatible endpoints ignore
 //!   `If-None-Match` without a word; on those every other promise would be empty.
 //!
-//! Settling rests on this: whoever loses a create publishes the winner's bytes
+//! Settling rests on these guarantees: the loser of a create publishes the winner's bytes
 //! ([`create_or_adopt`]).
 //!
 //! Two stores implement the trait: [`DirectoryStore`] (one machine, any number of processes) and

@@ -1,12 +1,12 @@
-//! The proof, at start, that a store creates an object at most once.
+//! Probe at start: shows that a store creates an object at most once.
 //!
 //! Writers race for a key that nobody used before, each with bytes of its own. Exactly one may be
 //! told that it created the object, the object must hold that writer's bytes, and a later create
 //! must find it there. A store that ignores the condition fails at once; one that checks and then
 //! writes (two steps) fails because the writers start together.
 //!
-//! This key is the only one that chance belongs into: services that start together must not race
-//! each other's proof.
+//! The probe's key is the only one with a random id: services that start together must not race
+//! in each other's probe.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::store::{ObjectStore, Put};
 
 /// Writers for an S3 endpoint: enough that a check-then-write store lets several win.
 pub const S3_WRITERS: usize = 16;
-/// Writers for a directory: it shows that the file system knows hard links; that `link` is atomic
-/// is the kernel's promise.
+/// Writers for a directory: enough to show that the file system knows hard links. The kernel
+/// promises that `link` is atomic.
 pub const DIRECTORY_WRITERS: usize = 2;
 
-/// What the keys of the proof start with.
+/// Prefix of the probe's keys.
 pub(crate) const PREFIX: &str = "probes/";
 
 /// Races `writers` creates for one fresh key.

@@ -10,12 +10,12 @@
 //! | 403, no bucket | denied: nothing was written |
 //! | 5xx, time-out, broken connection | **ambiguous**: it may have been written |
 //!
-//! An ambiguous attempt is repeated under the same condition, so it can do no harm; but then a 412
-//! may be our own first attempt. Whenever an attempt was ambiguous the object is read, and the
-//! bytes decide. Nothing is ever deleted on an ambiguous failure.
+//! An ambiguous attempt is repeated under the same condition, which can do no harm. A 412 may then
+//! come from our own first attempt, so the object is read and its bytes decide. Nothing is ever
+//! deleted after an ambiguous failure.
 //!
-//! Only creates are retried here; the SDK retries what repeats harmlessly (reads, listings,
-//! deletes).
+//! Only creates are retried here. The SDK retries reads, listings and deletes, which are safe to
+//! repeat.
 
 mod client;
 mod fault;
@@ -35,12 +35,12 @@ use crate::error::ObjectError;
 use crate::store::{MAX_KEY_BYTES, ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
 use fault::Fault;
 
-/// Pause before the second attempt of a create; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause between attempts of a create.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Most keys that S3 lists in one answer.
-const LIST_PAGE: usize = 1000;
+/// Wait before the second attempt of a create; it doubles with each further attempt.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// Longest backoff between attempts of a create.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// Keys that S3 lists in one answer at most.
+const LIST_PAGE_SIZE: usize = 1000;
 
 /// An object store in an S3 bucket.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub struct S3Store {
 
 impl S3Store {
     /// Builds the client: TLS by ring, the platform's and the configured certificate authorities,
-    /// credentials from the usual places. Asks nothing of the endpoint yet.
+    /// credentials from the usual places. Sends nothing to the endpoint yet.
     ///
     /// # Errors
     /// [`ObjectError::Misconfigured`] when the certificate file cannot be read,
@@ -122,14 +122,14 @@ impl S3Store {
 
     async fn fetch(&self, key: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>, ObjectError> {
         let full_key = self.full_key(key)?;
-        // HTTP has no way to ask for nothing; the object must still be looked for.
-        let asked = range.as_ref().map(|range| (range.start, range.end.max(range.start + 1)));
+        // HTTP cannot request an empty range, and the object's absence must still be noticed.
+        let requested = range.as_ref().map(|range| (range.start, range.end.max(range.start + 1)));
         let request = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .key(full_key)
-            .set_range(asked.map(|(start, end)| format!("bytes={start}-{}", end - 1)));
+            .set_range(requested.map(|(start, end)| format!("bytes={start}-{}", end - 1)));
         let output = match request.send().await {
             Ok(output) => output,
             Err(error) => {
@@ -181,10 +181,10 @@ impl ObjectStore for S3Store {
                     tracing::debug!(key, attempt, ?fault, "a create is tried again");
                 }
             }
-            tokio::time::sleep(pause(attempt)).await;
+            tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
         };
-        // An earlier attempt may have been the one that created the object: what it holds tells.
+        // An earlier attempt may have created the object: its bytes tell.
         if ambiguous {
             match self.fetch(key, None).await? {
                 Some(stored) if stored == bytes => return Ok(Put::Created),
@@ -214,7 +214,7 @@ impl ObjectStore for S3Store {
                 .list_objects_v2()
                 .bucket(&self.bucket)
                 .prefix(format!("{}{prefix}", self.prefix))
-                .max_keys((limit - found.len()).min(LIST_PAGE) as i32)
+                .max_keys((limit - found.len()).min(LIST_PAGE_SIZE) as i32)
                 .set_continuation_token(next.take())
                 .send()
                 .await
@@ -249,7 +249,7 @@ impl ObjectStore for S3Store {
 
 /// Doubling pauses with full jitter over their upper half, so that writers that failed together do
 /// not come back together.
-fn pause(attempt: u32) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+fn backoff(attempt: u32) -> Duration {
+    let ceiling = FIRST_BACKOFF.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(MAX_BACKOFF);
     ceiling.mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }

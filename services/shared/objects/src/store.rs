@@ -1,4 +1,4 @@
-//! The trait, and the rules for keys that hold on every store.
+//! The trait of an object store, and the rules for keys on every store.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use precis_chaos::{Sabotage, sabotaged};
 
 use crate::error::ObjectError;
 
-/// Longest key, with whatever prefix a store puts before it, in bytes (S3's limit).
+/// Longest key in bytes, the store's own prefix included (S3's limit).
 pub const MAX_KEY_BYTES: usize = 1024;
-/// Longest part between slashes in bytes: file systems allow 255, and a store may add a suffix.
+/// Longest segment between slashes in bytes: file systems allow 255, and a store may add a suffix.
 pub const MAX_SEGMENT_BYTES: usize = 200;
 
-/// What became of a create-only write.
+/// Result of a create-only write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// The object was not there and now holds the caller's bytes.
@@ -40,8 +40,8 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// returns.
     ///
     /// After a failure that may have reached the store the object is read back: [`Put::Created`]
-    /// then means that it holds exactly these bytes. Whoever needs to know *who* created it puts
-    /// the writer's name into the bytes.
+    /// then means that it holds exactly these bytes. A caller that must know *who* created the
+    /// object puts the writer's name into the bytes.
     async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, ObjectError>;
 
     /// The object's bytes, or `None` if there is none.
@@ -58,11 +58,11 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// Removes the object. Removing what is not there succeeds.
     async fn delete(&self, key: &str) -> Result<(), ObjectError>;
 
-    /// What and where the store is, for people: no secrets.
+    /// Kind and place of the store, for people; no secrets.
     fn describe(&self) -> String;
 }
 
-/// Holds a key against the rules that make it valid on every store: at most [`MAX_KEY_BYTES`],
+/// Checks a key against the rules that make it valid on every store: at most [`MAX_KEY_BYTES`],
 /// segments of 1 to [`MAX_SEGMENT_BYTES`] of `A-Z a-z 0-9 . _ ~ = -` separated by single slashes,
 /// none starting with a dot.
 ///
@@ -93,13 +93,13 @@ pub fn check_key(key: &str) -> Result<(), ObjectError> {
     Ok(())
 }
 
-/// Whether a put of this key overwrites, against its rule. The proof at start is spared, which
-/// would end the process.
+/// Whether a put of this key overwrites, against its rule. The probe at start is exempt, since its
+/// failure would end the process.
 pub(crate) fn overwrites(key: &str) -> bool {
     sabotaged(Sabotage::PlainPut) && !key.starts_with(crate::probe::PREFIX)
 }
 
-/// Refuses what is over the store's limit.
+/// Refuses an object over the store's limit.
 pub(crate) fn check_size(key: &str, size: u64, limit: u64) -> Result<(), ObjectError> {
     if size > limit {
         return Err(ObjectError::TooLarge { key: key.to_owned(), size, limit });
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_the_house_are_accepted() {
+    fn our_own_keys_are_accepted() {
         for key in ["a", "results/acme/3f/00ff.r0", "cache/_/ab/A-Z_~=.9"] {
             assert_eq!(check_key(key), Ok(()), "{key}");
         }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_some_store_would_take_differently_are_refused() {
+    fn keys_that_stores_would_read_differently_are_refused() {
         let long_segment = "a".repeat(MAX_SEGMENT_BYTES + 1);
         let long_key = "a/".repeat(512) + "a";
         for key in

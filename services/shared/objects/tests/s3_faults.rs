@@ -165,9 +165,10 @@ async fn a_create_that_lost_while_its_answer_was_lost_is_not_ours() {
     assert_eq!(store.get("a").await.unwrap().unwrap(), b"another's");
 }
 
+/// The last attempt landed, its answer was lost, and no attempt is left.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs credentials in the environment: make test sets them"]
-async fn a_create_whose_last_attempt_landed_unseen_is_found_by_reading() {
+async fn a_create_that_landed_unseen_is_found_by_reading() {
     let down = Fault::Status(500, "InternalError");
     let (_endpoint, store) = facing(&[down, down, Fault::WritesThenFails]).await;
     assert_eq!(store.put_if_absent("a", b"ours".to_vec()).await.unwrap(), Put::Created);

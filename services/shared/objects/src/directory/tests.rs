@@ -22,8 +22,9 @@ async fn no_temporary_file_is_left_behind() {
     assert_eq!(files_under(&root.path().join(TEMPORARY)), 0);
 }
 
+/// Half-written objects of dead processes go at start; younger ones may have a writer and stay.
 #[tokio::test]
-async fn half_written_objects_of_dead_processes_go_at_start_and_younger_ones_stay() {
+async fn only_old_half_written_objects_are_removed_at_start() {
     let root = tempfile::tempdir().unwrap();
     let temporary = root.path().join(TEMPORARY);
     fs::create_dir_all(&temporary).unwrap();
@@ -76,8 +77,8 @@ async fn a_path_that_is_a_file_is_a_clear_error() {
     assert!(error.to_string().contains("file"), "{error}");
 }
 
-/// The loser of a race may be told before the winner has flushed: both must see the same bytes,
-/// from two stores as from two processes.
+/// The loser of a race may have its answer before the winner has flushed. Both must see the same
+/// bytes, from two stores as from two processes.
 #[tokio::test]
 async fn two_stores_on_one_directory_agree() {
     let root = tempfile::tempdir().unwrap();

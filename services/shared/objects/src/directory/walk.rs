@@ -1,5 +1,4 @@
-//! Listing a directory store in the byte order of its keys, without reading more of it than the
-//! limit asks for.
+//! Lists a directory store in the byte order of its keys, and stops at the limit.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -30,7 +29,7 @@ fn visit(root: &Path, parent: &str, prefix: &str, limit: usize, found: &mut Vec<
     for entry in entries {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        // Not an object of ours: the temporary directory, or a file that someone put there.
+        // No object: the temporary directory, or a file that somebody put there.
         if check_key(&name).is_err() {
             continue;
         }

@@ -13,11 +13,11 @@ use crate::store::ObjectInfo;
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
     None,
-    /// Overwrites and says that it created, as endpoints do that do not know the header.
+    /// Overwrites and reports a create, as endpoints do that do not know the header.
     IgnoresTheCondition,
-    /// Looks, lets others run, then writes.
+    /// Checks, lets others run, then writes.
     ChecksThenWrites,
-    /// Answers as it should and overwrites all the same.
+    /// Answers correctly, and overwrites anyway.
     AnswersButOverwrites,
 }
 

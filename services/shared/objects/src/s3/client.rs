@@ -1,6 +1,7 @@
-//! The SDK's client, with every part that it would otherwise take from default features chosen
-//! here: TLS by ring (the default's aws-lc would add minutes to each cold build), certificate
-//! authorities, time-outs, retries.
+//! Builds the SDK's client without its default features.
+//!
+//! TLS (by ring: the default's aws-lc would add minutes to each cold build), certificate
+//! authorities, time-outs and retries are chosen here.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) async fn build(config: &S3Config) -> Result<Client, ObjectError> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
         .operation_attempt_timeout(attempt)
-        // All attempts, and the pauses between them.
+        // All attempts, and the waits between them.
         .operation_timeout(attempt.saturating_mul(config.max_attempts.saturating_add(1)))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -52,8 +53,7 @@ pub(super) async fn build(config: &S3Config) -> Result<Client, ObjectError> {
     Ok(Client::from_conf(builder.build()))
 }
 
-/// Looks for credentials before the first request does: the request would only say that it could
-/// not be sent.
+/// Fetches credentials before the first request, whose error would not say that they are missing.
 async fn prove_credentials(shared: &aws_config::SdkConfig, bucket: &str) -> Result<(), ObjectError> {
     let Some(provider) = shared.credentials_provider() else { return Ok(()) };
     let found = provider.provide_credentials().await;

@@ -1,10 +1,10 @@
-//! What an S3 answer, or the lack of one, means for us.
+//! Sorts failed S3 requests by what may be done about them.
 
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::error::ObjectError;
 
-/// A failed request, sorted by what may be done about it.
+/// Kind of a failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
     /// 412: the object exists.
@@ -40,7 +40,7 @@ impl Fault {
             (_, "NoSuchBucket") => {
                 Self::Denied { detail: "the bucket does not exist; create it or correct store.s3.bucket".to_owned() }
             }
-            // Clocks and tokens: as transient as an expired role.
+            // A wrong clock or an expired token is as transient as an expired role.
             (Some(401 | 403), _)
             | (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" | "InvalidAccessKeyId") => {
                 Self::Denied { detail: detail() }
@@ -54,8 +54,8 @@ impl Fault {
             }
             (Some(400..=499), _) => Self::Refused { detail: detail() },
             _ => match error {
-                // Nothing left this machine: no credentials to be had, or a request that could not
-                // be built.
+                // Nothing left this machine: there are no credentials, or the request could not be
+                // built.
                 SdkError::ConstructionFailure(_) => Self::Denied { detail: detail() },
                 SdkError::DispatchFailure(failure) if failure.is_user() => Self::Denied { detail: detail() },
                 _ => Self::Unavailable { detail: detail(), may_have_landed: true },

@@ -11,7 +11,7 @@ use crate::places::MAX_OBJECT_BYTES;
 
 type Store = Arc<dyn ObjectStore>;
 
-/// Starts `writers` tasks at the same moment and collects what they return.
+/// Starts `writers` tasks at the same time and collects their results.
 async fn race<T, F>(writers: usize, work: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
