@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::schema::{self, Shape};
 
-/// What every environment variable of Précis starts with.
+/// Prefix of every environment variable of Précis.
 pub const ENV_PREFIX: &str = "PRECIS_";
 
-const STEP: &str = "__";
+const TABLE_SEPARATOR: &str = "__";
 
 /// One variable that sets one key.
 #[derive(Clone)]
@@ -24,10 +24,10 @@ impl Override {
     /// The variable as a setting, or `None` when it is not meant as one.
     pub(crate) fn parse(variable: String, text: String) -> Option<Self> {
         let rest = variable.strip_prefix(ENV_PREFIX)?;
-        if !rest.contains(STEP) {
+        if !rest.contains(TABLE_SEPARATOR) {
             return None;
         }
-        let path = rest.split(STEP).map(str::to_lowercase).collect();
+        let path = rest.split(TABLE_SEPARATOR).map(str::to_lowercase).collect();
         Some(Self { variable, path, text })
     }
 
@@ -46,7 +46,7 @@ impl Override {
 
 /// The variable that sets `key`, such as `PRECIS_LOG__KAFKA__BROKERS` for `log.kafka.brokers`.
 pub(crate) fn variable(key: &str) -> String {
-    format!("{ENV_PREFIX}{}", key.replace('.', STEP).to_uppercase())
+    format!("{ENV_PREFIX}{}", key.replace('.', TABLE_SEPARATOR).to_uppercase())
 }
 
 fn set(table: &mut toml::Table, path: &[String], value: toml::Value) {
@@ -67,8 +67,8 @@ fn set(table: &mut toml::Table, path: &[String], value: toml::Value) {
     }
 }
 
-/// Reads `text` as the schema asks. What does not read as anything else stays a text: the check
-/// that follows says which type was wanted.
+/// Reads `text` as the schema's type. Other text stays a string, and the check that follows names
+/// the expected type.
 fn read(schema: Option<&Value>, text: &str) -> toml::Value {
     let as_text = || toml::Value::String(text.to_owned());
     match schema.map_or(Shape::Anything, Shape::of) {

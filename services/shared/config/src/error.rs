@@ -1,5 +1,5 @@
-//! Errors of this crate. All are fatal: a service does not start on a configuration that it does
-//! not understand.
+//! Errors of this crate. All are fatal: a service does not start on settings that it does not
+//! understand.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub enum ConfigError {
     Syntax {
         /// The file, for people.
         file: String,
-        /// Where and what, as the parser says; no content of the file.
+        /// Place and problem, in the parser's words; no content of the file.
         problem: String,
     },
     /// Keys or values are wrong.

@@ -1,4 +1,4 @@
-//! Configuration: one TOML file, the environment over it, one typed struct for each section.
+//! Settings: one TOML file, the environment over it, one typed struct for each section.
 //!
 //! ```text
 //! [log.kafka]                                   file
@@ -7,18 +7,18 @@
 //! PRECIS_LOG__KAFKA__BROKERS=kafka-1:9092       environment: wins; two underscores step into a table
 //! ```
 //!
-//! What this crate guarantees:
+//! Guarantees:
 //! * **Nothing is ignored.** A section or key that nobody knows is an error, in the file and in the
 //!   environment.
-//! * **All problems at once.** Unknown keys, wrong types and everything that [`Validate`] finds
-//!   come in one list, each with its key, what is wrong, what to do and, where it came from the
+//! * **All problems at once.** Unknown keys, wrong types and the findings of [`Validate`] come in
+//!   one list. Each entry names the key, the problem, the remedy and, for a value from the
 //!   environment, the variable.
 //! * **Secrets are never shown**: [`Secret`] prints and serialises as `[redacted]`.
-//! * **The reference is the code**: [`reference::markdown`] makes it from the types' documentation
-//!   and defaults.
+//! * **The reference comes from the code**: [`reference::markdown`] makes it from the types'
+//!   documentation and defaults.
 //!
-//! A variable is configuration when it starts with [`ENV_PREFIX`] and has two underscores after it;
-//! others, such as `PRECIS_TEST_KAFKA`, are left alone. Its value is read as the key's type asks:
+//! A variable is a setting when it starts with [`ENV_PREFIX`] and has two underscores after that.
+//! Others, such as `PRECIS_TEST_KAFKA`, are ignored. The key's type decides how the value is read:
 //! text as it is, lists as `a,b` or `["a", "b"]`, everything else as in TOML, tables as
 //! `{ a = 1 }`.
 

@@ -1,5 +1,4 @@
-//! The configuration reference, made from the types: documentation comments, defaults and names
-//! cannot go stale.
+//! The reference of settings, made from the types: texts, defaults and names cannot go stale.
 
 use serde_json::Value;
 
@@ -15,10 +14,10 @@ pub fn markdown<T: Section>(name: &str) -> String {
         "| key | type | default | meaning | environment variable |".to_owned(),
         "| --- | --- | --- | --- | --- |".to_owned(),
     ];
-    head.into_iter().chain(rows.into_iter().map(Row::markdown)).map(|line| line + "\n").collect()
+    head.into_iter().chain(rows.into_iter().map(KeyRow::markdown)).map(|line| line + "\n").collect()
 }
 
-struct Row {
+struct KeyRow {
     key: String,
     kind: String,
     default: Option<String>,
@@ -26,7 +25,7 @@ struct Row {
     variable: Option<String>,
 }
 
-impl Row {
+impl KeyRow {
     fn markdown(self) -> String {
         let code = |text: Option<String>| text.map_or_else(String::new, |text| format!("`{text}`"));
         let cells = [code(Some(self.key)), self.kind, code(self.default), self.meaning, code(self.variable)];
@@ -34,9 +33,8 @@ impl Row {
     }
 }
 
-/// The keys at and below `key`. `default` is the value there when nothing is set, where it is
-/// known.
-fn rows(key: &str, schema: &Value, default: Option<&Value>) -> Vec<Row> {
+/// The keys at and below `key`. `default` is the value of an unset key, where that is known.
+fn rows(key: &str, schema: &Value, default: Option<&Value>) -> Vec<KeyRow> {
     let default = default.or_else(|| schema.get("default")).filter(|default| !default.is_null());
     match Shape::of(schema) {
         Shape::Table { keys: Some(keys), .. } => keys
@@ -52,10 +50,10 @@ fn rows(key: &str, schema: &Value, default: Option<&Value>) -> Vec<Row> {
     }
 }
 
-fn row(key: &str, schema: &Value, default: Option<&Value>) -> Row {
-    // A list's items have no variable of their own: the list is set as a whole.
+fn row(key: &str, schema: &Value, default: Option<&Value>) -> KeyRow {
+    // A list's items have no variable of their own, since a variable sets the whole list.
     let variable = (!key.contains("[]")).then(|| variable(key));
-    Row { key: key.to_owned(), kind: kind(schema), default: default.map(plain), meaning: meaning(schema), variable }
+    KeyRow { key: key.to_owned(), kind: kind(schema), default: default.map(plain), meaning: meaning(schema), variable }
 }
 
 fn is_table(schema: &Value) -> bool {

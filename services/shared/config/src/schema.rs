@@ -1,9 +1,7 @@
-//! A section's JSON schema, read as far as configuration needs it: which keys there are, of which
-//! type.
+//! Checks a section against its JSON schema: keys and their types.
 //!
-//! serde stops at the first mistake. Walking the schema beside the values finds all of them, and
-//! names keys instead of Rust types. What the walk cannot judge (patterns, custom formats) it
-//! leaves to serde.
+//! serde stops at the first mistake. A walk over schema and values finds all mistakes, and names
+//! keys instead of Rust types. Patterns and custom formats are left to serde.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -17,11 +15,11 @@ pub(crate) fn of<T: JsonSchema>() -> Value {
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// What a schema asks for. `null` is left out everywhere: in TOML an absent key says it.
+/// What a schema allows. `null` is left out everywhere, since TOML says it by an absent key.
 pub(crate) enum Shape<'a> {
-    /// A table: its keys, and the schema of further ones where any are allowed.
+    /// A table: its keys, and the schema of other keys where these are allowed.
     Table { keys: Option<&'a Map<String, Value>>, others: Option<&'a Value> },
-    /// A list of what the schema says.
+    /// A list, with the schema of its items.
     List(Option<&'a Value>),
     /// One of these texts.
     Choice(Vec<&'a str>),
@@ -46,8 +44,8 @@ impl<'a> Shape<'a> {
             ["object"] => {
                 let keys = schema.get("properties").and_then(Value::as_object);
                 let others = match schema.get("additionalProperties") {
-                    // Without a word about others, a struct's keys are all there are; a map without
-                    // keys takes any.
+                    // A schema that does not mention other keys allows none to a struct, and any to
+                    // a map, which has no keys of its own.
                     None => keys.is_none().then_some(&Value::Bool(true)),
                     Some(Value::Bool(false)) => None,
                     Some(others) => Some(others),
@@ -84,8 +82,8 @@ pub(crate) fn at<'a>(schema: &'a Value, path: &[String]) -> Vec<&'a Value> {
     }
 }
 
-/// Reports what in `value` does not follow `schema` and takes it out, so that the rest can still be
-/// read and judged. False when `value` itself has to go.
+/// Reports the parts of `value` that do not follow `schema` and removes them, so that the rest can
+/// still be read and checked. False when `value` itself does not follow it.
 pub(crate) fn prune(schema: &Value, value: &mut toml::Value, key: &str, out: &mut Violations) -> bool {
     let before = out.len();
     match Shape::of(schema) {
@@ -168,8 +166,8 @@ fn prune_scalar(schema: &Value, types: &[&str], value: &toml::Value, key: &str, 
     }
 }
 
-/// The branch that the table's own tag chooses, such as `kind = "kafka"`. Without a tag, or with
-/// several branches that it fits, the choice is serde's.
+/// The branch that the table's own tag chooses, such as `kind = "kafka"`. Without a tag, or where
+/// the tag fits several branches, serde chooses.
 fn branch<'a>(branches: &[&'a Value], value: &toml::Value, key: &str, out: &mut Violations) -> Option<&'a Value> {
     let table = value.as_table()?;
     let tag = branches.iter().find_map(|branch| tags(branch).next().map(|(name, _)| name))?;
@@ -218,7 +216,8 @@ fn quoted(texts: &[&str]) -> String {
     texts.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ")
 }
 
-/// A value's type with its article; never the value, which may be a secret in the wrong place.
+/// A value's type with its article. The value itself is never told: it may be a secret in the wrong
+/// place.
 fn a(value: &toml::Value) -> &'static str {
     match value {
         toml::Value::String(_) => "a string",

@@ -1,4 +1,4 @@
-//! Secrets: they come from the environment or from files, and are never shown.
+//! Secrets from the environment or from files, which are never shown.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -12,8 +12,8 @@ use crate::ConfigError;
 
 const REDACTED: &str = "[redacted]";
 
-/// A password or key. It prints and serialises as `[redacted]`; [`Secret::expose`] is the one way
-/// to it.
+/// A password or key. It prints and serialises as `[redacted]`. Only [`Secret::expose`] gives the
+/// text.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -37,7 +37,7 @@ impl Secret {
     }
 
     fn resolve(variable: &str, value: Option<OsString>, file: Option<&Path>) -> Result<Option<Self>, ConfigError> {
-        // What is not Unicode stays wrong in this form.
+        // Text that is not Unicode stays wrong after this conversion.
         let value = value.map(|value| value.to_string_lossy().into_owned());
         if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
             return Self::carried_by_header(value.trim(), || format!("the variable {variable}")).map(Some);

@@ -1,4 +1,4 @@
-//! The configuration of a process, read section by section.
+//! The settings of a process, read section by section.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::environment::Override;
 use crate::{ConfigError, Validate, Violations, schema};
 
-/// The sections of the settings. One file may configure every service: each reads its own sections,
-/// and none is surprised by another's.
+/// The sections of the settings. One file may configure every service, so each service accepts the
+/// sections of the others.
 pub const SECTIONS: [&str; 9] =
     ["log", "store", "telemetry", "topics", "policy", "model", "router", "gpu_worker", "api_worker"];
 
@@ -26,7 +26,7 @@ impl<T: Serialize + DeserializeOwned + JsonSchema + Validate + Default> Section 
 pub struct Settings {
     sections: BTreeMap<String, toml::Value>,
     overrides: Vec<Override>,
-    /// What is wrong whoever reads: unknown sections.
+    /// Problems whatever section is read: unknown sections.
     violations: Violations,
     /// Sections as they were read, redacted.
     rendered: Mutex<BTreeMap<String, String>>,
@@ -36,7 +36,7 @@ impl Settings {
     /// Reads the file, if one is given, and this process's environment.
     ///
     /// # Errors
-    /// [`ConfigError::Unreadable`] and [`ConfigError::Syntax`]; everything else is told when
+    /// [`ConfigError::Unreadable`] and [`ConfigError::Syntax`]. Other problems are reported when
     /// sections are read.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let (file, text) = match path {
@@ -47,7 +47,7 @@ impl Settings {
             }
             None => (String::new(), String::new()),
         };
-        // A variable that is not Unicode cannot be ours: all our names and values are text.
+        // A variable that is not Unicode is none of ours, whose names and values are text.
         let environment =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self::parse(&file, &text, environment)
@@ -85,8 +85,8 @@ impl Settings {
     /// The section `name`, defaults where nothing is set.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with everything that is wrong with it, and with unknown sections.
-    /// To have the problems of several sections at once, use [`Settings::read`].
+    /// [`ConfigError::Invalid`] with every problem of the section, and with unknown sections. For
+    /// the problems of several sections at once, use [`Settings::read`].
     pub fn section<T: Section>(&self, name: &str) -> Result<T, ConfigError> {
         let mut reader = self.read();
         let section = reader.section(name);
@@ -98,8 +98,8 @@ impl Settings {
         Reader { settings: self, violations: self.violations.clone() }
     }
 
-    /// Every section that was read, as it is in force: file, environment and defaults, with secrets
-    /// redacted.
+    /// Every section that was read, with the values in force (of file, environment and defaults)
+    /// and secrets redacted.
     pub fn render_redacted(&self) -> String {
         let rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         rendered.values().cloned().collect::<Vec<_>>().join("\n")
@@ -132,8 +132,8 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The section `name`. Where something is wrong with it the value is not to be used, and
-    /// [`Reader::finish`] fails.
+    /// The section `name`. A section with problems must not be used, and [`Reader::finish`] then
+    /// fails.
     pub fn section<T: Section>(&mut self, name: &str) -> T {
         let mut violations = Violations::default();
         let section = self.settings.typed(name, &mut violations);
@@ -146,15 +146,15 @@ impl Reader<'_> {
     /// Says whether all is well.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with everything that is wrong with any section read.
+    /// [`ConfigError::Invalid`] with every problem of every section that was read.
     pub fn finish(self) -> Result<(), ConfigError> {
         if self.violations.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(self.violations)) }
     }
 }
 
 impl Settings {
-    /// The section as its type, as far as it can be read. Wrong keys are reported and taken out
-    /// first, so that the rules of [`Validate`] are checked on the rest of it, too.
+    /// The section as its type. Wrong keys are reported and removed first, so that the rules of
+    /// [`Validate`] are checked on the rest.
     fn typed<T: Section>(&self, name: &str, out: &mut Violations) -> T {
         let schema = schema::of::<T>();
         let mut value = self.sections.get(name).cloned().unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
@@ -172,7 +172,7 @@ impl Settings {
                 section
             }
             Err(error) => {
-                // What was pruned may be missed here; that it is wrong has been said.
+                // A removed key may be missing here; its problem has been reported.
                 if out.is_empty() {
                     out.push(name, format!("cannot be read: {}", error.message()));
                 }
@@ -191,7 +191,8 @@ fn variable_of(key: &str, overrides: &[Override]) -> Option<String> {
     setting.map(|setting| setting.variable.clone())
 }
 
-/// What the parser says with its line, but without the line's text, which may hold a secret.
+/// The parser's message with the number of its line, without the line's text, which may hold a
+/// secret.
 fn position(text: &str, error: &toml::de::Error) -> String {
     match error.span() {
         Some(span) => {

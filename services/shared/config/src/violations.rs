@@ -1,15 +1,14 @@
-//! What is wrong with a configuration, all of it.
+//! The list of all problems of the settings.
 
 use std::fmt;
 
 /// Types that know rules beyond their fields' types.
 pub trait Validate {
-    /// Adds every rule that `self` breaks to `out`. `at` is the key under which `self` stands, such
-    /// as `log.kafka`.
+    /// Adds every rule that `self` breaks to `out`. `at` is the key of `self`, such as `log.kafka`.
     fn validate(&self, at: &str, out: &mut Violations);
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The key, such as `log.kafka.brokers`.
@@ -20,7 +19,7 @@ pub struct Violation {
     pub variable: Option<String>,
 }
 
-/// All that is wrong, in the order in which it was found.
+/// All problems, in the order in which they were found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Violations(Vec<Violation>);
 
@@ -30,8 +29,8 @@ impl Violations {
         self.0.push(Violation { at: at.into(), problem: problem.into(), variable: None });
     }
 
-    /// Adds problems that are written as `field: what is wrong`, with fields relative to `at`;
-    /// without a field a line is about `at` itself.
+    /// Adds problems that are written as `field: what is wrong`, with fields relative to `at`. A
+    /// line without a field is about `at` itself.
     pub fn extend_lines(&mut self, at: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
         for line in lines {
             match line.as_ref().split_once(": ").filter(|(field, _)| is_key(field)) {
@@ -41,22 +40,22 @@ impl Violations {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many things are wrong.
+    /// Number of problems.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Each of them.
+    /// Each problem.
     pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
         self.0.iter()
     }
 
-    /// Notes the variable behind each violation, as `variable_of` finds it by the key.
+    /// Notes the environment variable of each violation, which `variable_of` finds by its key.
     pub(crate) fn attribute(&mut self, variable_of: impl Fn(&str) -> Option<String>) {
         for violation in &mut self.0 {
             violation.variable = variable_of(&violation.at);

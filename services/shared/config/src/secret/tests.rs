@@ -32,8 +32,8 @@ fn an_empty_variable_is_none() {
     assert_eq!(resolve(Some(""), Some(&file("fallback", "key"))).unwrap(), Some("key".to_owned()));
 }
 
-/// Editors end files with a line break, and `VARIABLE=$(command)` or a secret store brings what
-/// stood around the key.
+/// Editors end files with a line break. `VARIABLE=$(command)` or a secret store adds blanks around
+/// the key.
 #[test]
 fn blanks_and_line_breaks_around_a_key_are_dropped() {
     for text in ["key\n", " key", "\tkey \r\n\n", "key\r"] {

@@ -183,8 +183,7 @@ brokers = [1]
     assert_eq!(wrong.len(), 6, "{all}");
 }
 
-/// Rules that only typed values can be held against are checked on what remains without the wrong
-/// keys.
+/// Wrong keys are removed, and rules over typed values are checked on the rest.
 #[test]
 fn rules_are_checked_beside_wrong_keys() {
     let wrong = wrong::<Log>("log", "[log]\nkind = \"kafka\"\nratio = 7.5\npth = 1\n", &[]);
