@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Address for `/metrics`, `/livez`, `/readyz` and `/info`, such as `0.0.0.0:9464`. Not served
-    /// when left out.
+    /// Address for `/metrics`, `/livez`, `/readyz` and `/info`, such as `0.0.0.0:9464`. Left out:
+    /// they are not served.
     pub listen: Option<SocketAddr>,
     /// `human` for people at a terminal, `json` for machines: one object a line.
     pub log_format: LogFormat,
-    /// Least severe level to log: `error`, `warn`, `info`, `debug` or `trace`; by target as
+    /// Least severe level to log: `error`, `warn`, `info`, `debug` or `trace`. For single targets:
     /// `info,precis_flow=debug`.
     pub log_level: String,
 }
@@ -34,7 +34,7 @@ impl Validate for TelemetryConfig {
     }
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {

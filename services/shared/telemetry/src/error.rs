@@ -1,5 +1,5 @@
-//! Errors of this crate. All are fatal: they happen at start, and a service that cannot be watched
-//! does not start.
+//! Errors of this crate. All happen at start and are fatal: a service that cannot be monitored does
+//! not start.
 
 use std::net::SocketAddr;
 

@@ -1,13 +1,13 @@
-//! Is this process alive, and is it ready?
+//! Liveness and readiness of a process, as its components report them.
 //!
-//! A service registers its components. A component that loops *ticks*; when it has not for longer
-//! than it promised, it hangs and the process is not live: an orchestrator restarts it. A component
-//! says *ready* when it can do its work, and *unready* with a reason while it cannot. The process
-//! is ready when all its components are, and there is at least one.
+//! A service registers its components. A component that loops *ticks*. A component that has not
+//! ticked for longer than it promised hangs: the process is not live, and an orchestrator restarts
+//! it. A component says *ready* when it can do its work, and *unready* with a reason while it
+//! cannot. The process is ready when it has components and all of them are ready.
 //!
 //! ```text
 //!              set_ready                    finish
-//! starting ──────────────▶ ready ─────────────────▶ finished: live, and no longer asked for readiness
+//! starting ──────────────▶ ready ─────────────────▶ finished: live, and counts as ready
 //!     ▲  set_unready         │ drop without finish
 //!     └──────────────────────┴───────────────────▶ lost: not live
 //! ```
@@ -21,18 +21,18 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// The health of a process: what its components report. Cheap to clone.
+/// Health of a process, made of its components' reports. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Health(Arc<Registry>);
 
 #[derive(Debug)]
 struct Registry {
     epoch: Instant,
-    components: Mutex<Vec<Arc<State>>>,
+    components: Mutex<Vec<Arc<ComponentState>>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ComponentState {
     name: String,
     stall_after: Option<Duration>,
     last_tick_ms: AtomicU64,
@@ -50,7 +50,7 @@ enum Phase {
 /// One component's end of a [`Health`]. Share it in an [`Arc`] where several tasks report.
 #[derive(Debug)]
 pub struct Component {
-    state: Arc<State>,
+    state: Arc<ComponentState>,
     epoch: Instant,
 }
 
@@ -91,18 +91,19 @@ impl Health {
     }
 
     /// Adds a component that promises to [`Component::tick`] more often than every `stall_after`.
-    /// Choose that well above its longest step: failing it restarts the process. It starts unready.
+    /// Choose a time well above its longest step, since a late tick restarts the process. The
+    /// component starts unready.
     pub fn register(&self, name: impl Into<String>, stall_after: Duration) -> Component {
         self.add(name.into(), Some(stall_after))
     }
 
-    /// Adds a component that does not tick: it is live until it is dropped without
+    /// Adds a component that does not tick. It is live until it is dropped without
     /// [`Component::finish`].
     pub fn register_without_ticks(&self, name: impl Into<String>) -> Component {
         self.add(name.into(), None)
     }
 
-    /// What every component says now.
+    /// The present report of every component.
     pub fn report(&self) -> Report {
         self.report_at(Instant::now())
     }
@@ -118,7 +119,7 @@ impl Health {
     }
 
     fn add(&self, name: String, stall_after: Option<Duration>) -> Component {
-        let state = Arc::new(State {
+        let state = Arc::new(ComponentState {
             name,
             stall_after,
             last_tick_ms: AtomicU64::new(milliseconds(self.0.epoch.elapsed())),
@@ -130,22 +131,22 @@ impl Health {
 }
 
 impl Component {
-    /// Says that the loop turns. Cheap: one atomic store.
+    /// Says that the component's loop still runs. Cheap: one atomic store.
     pub fn tick(&self) {
         self.state.last_tick_ms.store(milliseconds(self.epoch.elapsed()), Ordering::Relaxed);
     }
 
-    /// Says that it can do its work.
+    /// Says that the component can do its work.
     pub fn set_ready(&self) {
         *lock(&self.state.phase) = Phase::Ready;
     }
 
-    /// Says that it cannot do its work for now, and why, in a few words without secrets.
+    /// Says that the component cannot do its work now. The reason is short and holds no secret.
     pub fn set_unready(&self, reason: impl Into<String>) {
         *lock(&self.state.phase) = Phase::Unready(reason.into());
     }
 
-    /// Says that its work is over and well ended: nothing more is expected of it.
+    /// Says that the component's work ended well. Nothing more is expected of it.
     pub fn finish(self) {
         *lock(&self.state.phase) = Phase::Finished;
     }
@@ -160,7 +161,7 @@ impl Drop for Component {
     }
 }
 
-impl State {
+impl ComponentState {
     fn report(&self, now_ms: u64) -> ComponentReport {
         let phase = lock(&self.phase).clone();
         let (live, ready, reason) = match (phase, self.stalled_for(now_ms)) {
@@ -172,7 +173,7 @@ impl State {
         ComponentReport { name: self.name.clone(), live, ready, reason }
     }
 
-    /// How long it has been silent, when that is longer than it promised.
+    /// Milliseconds since the last tick, where these are more than the component promised.
     fn stalled_for(&self, now_ms: u64) -> Option<u64> {
         let silent_ms = now_ms.saturating_sub(self.last_tick_ms.load(Ordering::Relaxed));
         self.stall_after.filter(|limit| silent_ms > milliseconds(*limit)).map(|_| silent_ms)
@@ -183,8 +184,8 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A thread that panicked while it held the lock leaves plain data behind: still true, still
-/// readable.
+/// Takes a lock. A thread that panicked while it held the lock leaves plain data behind, which is
+/// still true.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Logs on standard error: standard output belongs to what a command was asked for.
+//! Logging to standard error: standard output belongs to a command's results.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -41,14 +41,14 @@ fn start(config: &TelemetryConfig, troubles: Option<Troubles>) -> Result<(), Tel
             registry.with(lines.with_filter(filter)).try_init()
         }
     };
-    // The only error is that a subscriber is set: a second service of this process, or a second
-    // test.
+    // The only possible error is a subscriber that is set already: by another service of this
+    // process, or another test.
     drop(first);
     Ok(())
 }
 
-/// Whether log lines have colours: on a terminal that has them, unless <https://no-color.org> says
-/// otherwise.
+/// Whether log lines have colours. They do on a terminal with colours, unless `NO_COLOR` is set
+/// (<https://no-color.org>).
 pub(crate) fn wants_colours(variable: &dyn Fn(&str) -> Option<OsString>, is_terminal: bool) -> bool {
     let is_refused = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
     let has_none = variable("TERM").is_none_or(|term| term.is_empty() || term == "dumb");

@@ -1,4 +1,4 @@
-//! The one recorder of a process: it keeps what [`crate::metrics`] counts and renders it for
+//! The one recorder of a process: it keeps the values of [`crate::metrics`] and renders them for
 //! Prometheus.
 
 use std::sync::OnceLock;
@@ -9,8 +9,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::metrics::{self, Gauge, HISTOGRAMS};
 
-/// How often observations are moved into buckets when nobody scrapes; until then each takes memory.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often measurements are moved into buckets when nobody scrapes. Until then each of them takes
+/// memory.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Handle to the process's metrics. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct Recorder(PrometheusHandle);
 /// Installs the process's recorder; every further call returns the same one.
 ///
 /// # Panics
-/// When another recorder was installed in this process, which only this function does.
+/// When this process has another recorder. Only this function installs one.
 pub fn install_recorder() -> Recorder {
     static RECORDER: OnceLock<Recorder> = OnceLock::new();
     RECORDER
@@ -53,11 +54,12 @@ fn with_buckets(builder: PrometheusBuilder) -> PrometheusBuilder {
     })
 }
 
-/// Runs as long as the process. Without the thread a scrape does the same work, only later.
+/// Starts the upkeep thread, which runs as long as the process. Without it a scrape does the same
+/// work, only later.
 fn start_upkeep(handle: PrometheusHandle) {
     let upkeep = move || {
         loop {
-            thread::sleep(UPKEEP);
+            thread::sleep(UPKEEP_INTERVAL);
             handle.run_upkeep();
         }
     };
@@ -66,13 +68,13 @@ fn start_upkeep(handle: PrometheusHandle) {
     }
 }
 
-/// Seconds since 1970. The recorder is installed first thing, so now is when the process started.
+/// Start of the process in seconds since 1970: the present, since the recorder is installed first.
 fn started_at() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
-/// Reads this process's size from `/proc`; elsewhere than on Linux there is none, and the gauges
-/// stay absent.
+/// Measures this process by `/proc`. Other systems than Linux have none, and the gauges stay
+/// absent.
 fn measure_process() {
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
         let number = |field: &str| -> Option<f64> {

@@ -1,7 +1,7 @@
-//! The door for operators: `/metrics`, `/livez`, `/readyz`, `/info` over HTTP.
+//! HTTP server for operators: `/metrics`, `/livez`, `/readyz`, `/info`.
 //!
 //! Health answers 200 or 503 with the components' reasons as JSON, for probes and for people alike.
-//! Nothing here asks anything of a broker, a store or a provider.
+//! No page here sends a request to a broker, a store or a provider.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub struct Info {
     pub service: String,
     /// Its version.
     pub version: String,
-    /// What else is worth knowing, such as the model or the log it runs on; no secrets.
+    /// Further facts, such as the model or the log that the service runs on; no secrets.
     pub details: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,7 @@ impl Info {
     }
 }
 
-/// A running server. Dropping it stops it, in the middle of an answer if need be.
+/// A running server. Dropping it stops it, even in the middle of an answer.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -50,16 +50,17 @@ pub struct Server {
 }
 
 #[derive(Clone)]
-struct Shared {
+struct ServerState {
     recorder: Recorder,
     health: Health,
     info: Info,
 }
 
-/// Serves health and metrics on `address`; port 0 takes a free one. Returns once it listens.
+/// Serves health and metrics on `address`; port 0 takes a free port. Returns once the server
+/// listens.
 ///
 /// # Errors
-/// [`TelemetryError::Listen`] when the address cannot be had.
+/// [`TelemetryError::Listen`] when the address cannot be listened on.
 pub async fn serve(
     address: SocketAddr,
     recorder: Recorder,
@@ -74,7 +75,7 @@ pub async fn serve(
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/info", get(info_page))
-        .with_state(Shared { recorder, health, info });
+        .with_state(ServerState { recorder, health, info });
     let task = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, %address, "metrics and health are no longer served");
@@ -92,7 +93,7 @@ impl Server {
     /// Stops listening; when this returns the port is free.
     pub async fn stop(mut self) {
         self.task.abort();
-        // The task ends as cancelled, which is what was asked for.
+        // The task ends as cancelled, as intended.
         drop((&mut self.task).await);
     }
 }
@@ -103,21 +104,21 @@ impl Drop for Server {
     }
 }
 
-async fn metrics(State(shared): State<Shared>) -> Response {
+async fn metrics(State(shared): State<ServerState>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.recorder.render()).into_response()
 }
 
-async fn livez(State(shared): State<Shared>) -> Response {
+async fn livez(State(shared): State<ServerState>) -> Response {
     let report = shared.health.report();
     (status(report.live), Json(report)).into_response()
 }
 
-async fn readyz(State(shared): State<Shared>) -> Response {
+async fn readyz(State(shared): State<ServerState>) -> Response {
     let report = shared.health.report();
     (status(report.ready), Json(report)).into_response()
 }
 
-async fn info_page(State(shared): State<Shared>) -> Response {
+async fn info_page(State(shared): State<ServerState>) -> Response {
     Json(shared.info).into_response()
 }
 

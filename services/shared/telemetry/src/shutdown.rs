@@ -5,18 +5,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::TelemetryError;
 
-/// Exit status of a process that SIGINT ended, as shells have it.
+/// Exit status of a process that SIGINT ended, by the convention of shells.
 const INTERRUPTED: i32 = 130;
 
-/// How a service learns that it shall stop.
+/// Source of the signal to stop.
 #[derive(Debug, Clone, Copy)]
 pub struct Shutdown;
 
 impl Shutdown {
-    /// A token that the first SIGTERM or SIGINT cancels: stop taking work in, finish or give back
-    /// what is in flight, exit. A second SIGINT, that is Ctrl-C from someone who has waited long
-    /// enough, ends the process at once; that is safe at any point, as kill -9 is. Needs a Tokio
-    /// runtime.
+    /// A token that the first SIGTERM or SIGINT cancels. A service then takes no more work in,
+    /// finishes or gives back the work in flight, and exits. A second SIGINT (Ctrl-C by a person
+    /// who has waited long enough) ends the process at once, which is as safe as kill -9. Needs a
+    /// Tokio runtime.
     ///
     /// # Errors
     /// [`TelemetryError::Signals`] when the handlers cannot be installed.
@@ -30,7 +30,7 @@ impl Shutdown {
     }
 }
 
-#[expect(clippy::exit, reason = "a second Ctrl-C asks for just that")]
+#[expect(clippy::exit, reason = "a second Ctrl-C ends the process at once")]
 async fn watch(mut terminate: Signal, mut interrupt: Signal, token: CancellationToken) {
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",

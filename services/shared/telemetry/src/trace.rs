@@ -1,8 +1,8 @@
 //! W3C trace context: one trace from the publisher's request to the outcome, carried in the Kafka
 //! header [`TRACEPARENT`].
 //!
-//! Follows <https://www.w3.org/TR/trace-context/> level 1: a header of a later version is read as
-//! far as it is known and written on as version 00; a malformed one is dropped, and a new trace
+//! Follows <https://www.w3.org/TR/trace-context/> level 1. The known fields of a later version's
+//! header are read, and written as version 00. A malformed header is dropped, and a new trace
 //! begins.
 
 use std::fmt;
@@ -14,7 +14,7 @@ const SAMPLED: u8 = 1;
 /// `00-` + 32 + `-` + 16 + `-` + 2.
 const LENGTH: usize = 55;
 
-/// Where in which trace something happens.
+/// A trace, and a span in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {
     trace_id: [u8; 16],
@@ -35,7 +35,7 @@ impl TraceContext {
         Self { span_id: non_zero(), ..*self }
     }
 
-    /// Reads a `traceparent` header; `None` when it is malformed and must be ignored.
+    /// Reads a `traceparent` header; `None` for a malformed one, which must be ignored.
     pub fn parse(header: &str) -> Option<Self> {
         let header = header.trim();
         let (known, rest) = header.split_at_checked(LENGTH)?;
@@ -53,8 +53,8 @@ impl TraceContext {
         valid.then_some(Self { trace_id, span_id, sampled: flags & SAMPLED != 0 })
     }
 
-    /// The context of work that came with `header`: a child of it, or a new trace without a valid
-    /// one.
+    /// The context of work that came with `header`: a child span of it. Without a valid header, a
+    /// new trace.
     pub fn continue_from(header: Option<&str>) -> Self {
         header.and_then(Self::parse).map_or_else(Self::new, |parent| parent.child())
     }

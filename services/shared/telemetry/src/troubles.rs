@@ -1,9 +1,8 @@
-//! The warnings of this process that carry a code, for a command that waits and must say what it
-//! waits for.
+//! Warnings of this process that carry a code, for a command that shows why it waits.
 //!
-//! They are collected whatever level is logged: a person at a terminal wants no log, and still has
-//! to learn that the disk is full. Texts are those of the log, so they hold neither document text
-//! nor secrets.
+//! Warnings are collected at every log level: a person at a terminal wants no log, and must still
+//! learn that the disk is full. Texts are those of the log, so they hold neither document text nor
+//! secrets.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -14,7 +13,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Warnings that are kept until somebody takes them; older ones go.
+/// Warnings that are kept until somebody takes them. The oldest go first.
 const MAX_KEPT: usize = 64;
 
 /// A warning or an error that the process logged with a code.
@@ -26,12 +25,12 @@ pub struct Trouble {
     pub message: String,
 }
 
-/// What was logged with a code and not taken yet. Clones share it.
+/// Warnings with a code that nobody has taken yet. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Troubles(Arc<Mutex<VecDeque<Trouble>>>);
 
 impl Troubles {
-    /// What was logged since the last call, oldest first.
+    /// Takes the warnings since the last call, oldest first.
     pub fn take(&self) -> Vec<Trouble> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
@@ -47,9 +46,9 @@ impl Troubles {
 
 impl<S: Subscriber> Layer<S> for Troubles {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = EventFields::default();
         event.record(&mut fields);
-        let Fields { code, error, message } = fields;
+        let EventFields { code, error, message } = fields;
         if !code.is_empty() {
             self.keep(Trouble { code, message: if error.is_empty() { message } else { error } });
         }
@@ -58,13 +57,13 @@ impl<S: Subscriber> Layer<S> for Troubles {
 
 /// The fields of an event that make a [`Trouble`].
 #[derive(Default)]
-struct Fields {
+struct EventFields {
     code: String,
     error: String,
     message: String,
 }
 
-impl Visit for Fields {
+impl Visit for EventFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use precis_telemetry::Shutdown;
 
-/// Set for the process that helps, so that the helper ends at once when all ignored tests are run.
+/// Set for the helper process alone, so that the helper ends at once in a run of all ignored tests.
 const HELPER: &str = "PRECIS_TEST_SHUTDOWN_HELPER";
 
-const GIVE_UP: Duration = Duration::from_secs(30);
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Run by the tests below in a process of its own: says when it listens, when it was told to stop,
 /// and stays.
@@ -27,8 +27,8 @@ async fn service() {
         println!("\ncancelled");
         std::future::pending::<()>().await;
     };
-    // Where signals are not heard, the tests shall fail and not wait for ever.
-    drop(tokio::time::timeout(GIVE_UP, stay).await);
+    // Without the signals, the tests shall fail and not wait for ever.
+    drop(tokio::time::timeout(SIGNAL_TIMEOUT, stay).await);
 }
 
 struct Service(Child, BufReader<std::process::ChildStdout>);

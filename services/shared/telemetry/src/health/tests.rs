@@ -72,7 +72,7 @@ fn a_component_that_does_not_tick_never_stalls() {
 }
 
 #[test]
-fn a_finished_component_is_expected_of_nothing() {
+fn nothing_more_is_expected_of_a_finished_component() {
     let health = Health::new();
     let consumer = health.register("consumer", LIMIT);
     let engine = health.register_without_ticks("engine");
