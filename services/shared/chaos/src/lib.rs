@@ -1,14 +1,14 @@
-//! Places where the chaos tests make a process die or wait, and rules that they switch off to see
-//! whether anyone notices.
+//! Failpoints where the chaos tests make a process die or wait, and rules that the tests switch off
+//! to show that the violation is noticed.
 //!
-//! **Invariant.** Without the feature `chaos` nothing of this exists: [`sabotaged`] is a constant
+//! **Invariant.** Without the feature `chaos` this crate does nothing: [`sabotaged`] is a constant
 //! `false`, [`pass`] and [`pass_async`] are empty, and nothing reads the environment. No crate has
 //! the feature among its defaults.
 //!
-//! In a chaos build the environment variable `FAILPOINTS` says what happens where, in the words of
-//! the crate `fail`: `before_commit=1%return;hold_completion=5%sleep(3000)`. Of a [`Point`],
-//! `return` ends the process on the spot, as `kill -9` would; of a [`Sabotage`], `return` breaks
-//! its rule. What each control breaks, and how to provoke it, is in `tests/chaos/CONTROLS.md`.
+//! In a chaos build the environment variable `FAILPOINTS` sets them, in the syntax of the crate
+//! `fail`: `before_commit=1%return;hold_completion=5%sleep(3000)`. At a [`Point`], `return` ends
+//! the process at once, as `kill -9` would. At a [`Sabotage`], `return` breaks its rule. What each
+//! control breaks, and how to provoke it, is in `tests/chaos/CONTROLS.md`.
 
 #[cfg_attr(feature = "chaos", path = "on.rs")]
 #[cfg_attr(not(feature = "chaos"), path = "off.rs")]
@@ -33,7 +33,7 @@ pub enum Point {
     AfterCommit,
     /// Partitions are being taken away, and the stage has not heard of it.
     InRevoke,
-    /// A record is processed, and the stage has not heard of it: for `sleep`, `return` does
+    /// A record is processed, and the stage has not heard of it. For `sleep` alone: `return` does
     /// nothing.
     HoldCompletion,
 }
@@ -66,22 +66,21 @@ impl Point {
     }
 }
 
-/// A rule that can be broken on purpose: a negative control of the chaos tests, which must catch
-/// each.
+/// A rule that can be broken on purpose: a negative control, which the chaos tests must catch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// A member goes on with partitions that it gave away, and commits what comes of them.
     EpochCheckOff,
-    /// A revocation commits the offsets of everything that was handed out, whatever is still in
+    /// A revocation commits the offsets of every record that was delivered, even one still in
     /// process.
     CommitBeforeDrain,
-    /// A create-only put overwrites, and says that it created.
+    /// A create-only put overwrites, and reports a create.
     PlainPut,
     /// Input offsets are committed after the transaction instead of in it.
     OffsetsOutside,
-    /// The committed offset is one record further than what is done.
+    /// The committed offset is one record beyond the finished ones.
     WatermarkPlus2,
-    /// Whoever loses a create goes on with its own bytes.
+    /// The loser of a create goes on with its own bytes.
     AdoptNothing,
 }
 

@@ -1,4 +1,4 @@
-//! Every build but the chaos build: nothing.
+//! Every build but the chaos build: nothing happens.
 
 use crate::{Point, Sabotage};
 

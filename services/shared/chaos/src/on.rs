@@ -1,4 +1,4 @@
-//! The chaos build: what `FAILPOINTS` says.
+//! The chaos build: failpoints as `FAILPOINTS` sets them.
 
 use fail::{FailScenario, fail_point};
 use tracing::warn;
@@ -13,10 +13,10 @@ pub struct Running {
     _scenario: FailScenario<'static>,
 }
 
-/// Reads `FAILPOINTS` and says in the log what build this is and what is set.
+/// Reads `FAILPOINTS`, and logs that this is a chaos build and what is set.
 ///
 /// # Errors
-/// A name that is none: a test that sets it would test nothing.
+/// An unknown name: a test that sets it would test nothing.
 ///
 /// # Panics
 /// On an action that the crate `fail` cannot read.
@@ -39,7 +39,7 @@ pub(crate) fn check_names(set: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Waits or dies here, if that is set. Blocks: for threads that may.
+/// Waits or dies here, if that is set. Blocks its thread.
 pub fn pass(point: Point) {
     if fires(point.name()) && point != Point::HoldCompletion {
         warn!(failpoint = point.name(), "dying here");
@@ -47,9 +47,9 @@ pub fn pass(point: Point) {
     }
 }
 
-/// The same for tasks: others go on meanwhile.
+/// The same for a task: other tasks go on meanwhile.
 pub async fn pass_async(point: Point) {
-    // Only a runtime that is going away ends this early, and then nobody waits for the task either.
+    // Only a runtime that shuts down ends this early, and then nobody waits for the task.
     let _ = tokio::task::spawn_blocking(move || pass(point)).await;
 }
 
@@ -58,7 +58,7 @@ pub fn sabotaged(rule: Sabotage) -> bool {
     fires(rule.name())
 }
 
-/// Carries out what is set for this name, and tells whether that was a `return`.
+/// Carries out the action that is set for this name. Whether the action was a `return`.
 fn fires(name: &str) -> bool {
     fail_point!(name, |_| true);
     false

@@ -1,12 +1,12 @@
-//! Explores every state that a small system can reach: for tests only, of protocols whose faults
-//! come from order.
+//! Explores every state that a small system can reach. For tests of protocols whose faults come
+//! from the order of events.
 //!
-//! Breadth first, so that the first violation found has the shortest trace. A state is known by the
-//! 64-bit hash of its key; two of a million states share one by chance once in 10⁷ runs. What must
-//! hold:
+//! The search is breadth first, so that the first violation found has the shortest trace. A state
+//! is identified by the 64-bit hash of its key; two of a million states share a hash by chance once
+//! in 10⁷ runs. What must hold:
 //! - [`Model::check`] in every state, and [`Model::next`] at every step;
-//! - from every state the system gets [done](Model::is_done) by steps alone that are no
-//!   [faults](Model::is_fault): when faults stop, nothing is stuck.
+//! - From every state, steps that are no [faults](Model::is_fault) lead to a state that is
+//!   [done](Model::is_done): when faults stop, nothing is stuck.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -15,28 +15,28 @@ use std::hash::Hasher;
 
 /// A system that can be explored.
 pub trait Model {
-    /// All that decides what can happen next.
+    /// Everything that decides which actions are possible.
     type State: Clone;
     /// One step.
     type Action: Clone + fmt::Debug;
 
-    /// Where everything starts.
+    /// The first state.
     fn initial(&self) -> Self::State;
-    /// What tells this state from others. States of equal keys must behave alike.
+    /// Hashes the key of a state. States of equal keys must behave alike.
     fn key(&self, state: &Self::State, into: &mut DefaultHasher);
-    /// What can happen now.
+    /// The actions that are possible in a state.
     fn actions(&self, state: &Self::State) -> Vec<Self::Action>;
-    /// The state after an action; an error is a violation by the step itself.
+    /// The state after an action. An error means that the step itself is a violation.
     fn next(&self, state: &Self::State, action: &Self::Action) -> Result<Self::State, String>;
     /// What must hold in every state.
     fn check(&self, state: &Self::State) -> Result<(), String>;
-    /// Whether the system may be spared this action when it is left alone.
+    /// Whether the action is a fault, without which the system must still get done.
     fn is_fault(&self, action: &Self::Action) -> bool;
     /// Whether everything is done.
     fn is_done(&self, state: &Self::State) -> bool;
 }
 
-/// What was explored.
+/// Result of a complete search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explored {
     /// Different states.
@@ -56,7 +56,7 @@ impl fmt::Display for Explored {
     }
 }
 
-/// What does not hold, and the shortest way there.
+/// A rule that does not hold, and the shortest trace to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// What does not hold.
@@ -75,7 +75,7 @@ impl fmt::Display for Violation {
 /// Explores all states.
 ///
 /// # Errors
-/// The violation with the shortest trace; also when there are more than `limit` states, since a
+/// The violation with the shortest trace. More than `limit` states are a violation too, since a
 /// search that was cut short proves nothing.
 pub fn explore<M: Model>(model: &M, limit: usize) -> Result<Explored, Violation> {
     let mut search = Search::default();
@@ -93,7 +93,7 @@ pub fn explore<M: Model>(model: &M, limit: usize) -> Result<Explored, Violation>
                 let (to, new) = search.add(model, &next, Some((from, action)));
                 search.steps += 1;
                 if !fault {
-                    search.left_alone.push((to, from));
+                    search.faultless.push((to, from));
                 }
                 if new {
                     found.push((to, next));
@@ -114,8 +114,8 @@ pub fn explore<M: Model>(model: &M, limit: usize) -> Result<Explored, Violation>
 struct Search<A> {
     known: HashMap<u64, usize>,
     reached: Vec<Reached<A>>,
-    /// Steps that are no faults, backwards.
-    left_alone: Vec<(usize, usize)>,
+    /// Steps that are no faults, as (to, from).
+    faultless: Vec<(usize, usize)>,
     steps: usize,
 }
 
@@ -126,12 +126,12 @@ struct Reached<A> {
 
 impl<A> Default for Search<A> {
     fn default() -> Self {
-        Self { known: HashMap::new(), reached: Vec::new(), left_alone: Vec::new(), steps: 0 }
+        Self { known: HashMap::new(), reached: Vec::new(), faultless: Vec::new(), steps: 0 }
     }
 }
 
 impl<A: Clone + fmt::Debug> Search<A> {
-    /// Notes a state: its number, and whether it is new.
+    /// Records a state; returns its number, and whether it is new.
     fn add<M: Model<Action = A>>(&mut self, model: &M, state: &M::State, by: Option<(usize, A)>) -> (usize, bool) {
         let mut hasher = DefaultHasher::new();
         model.key(state, &mut hasher);
@@ -156,14 +156,14 @@ impl<A: Clone + fmt::Debug> Search<A> {
         Violation { what, trace }
     }
 
-    /// Walks back from what is done.
+    /// Walks back from every state that is done, and finds those that no walk reaches.
     fn nothing_is_stuck(&mut self) -> Result<(), Violation> {
-        self.left_alone.sort_unstable();
+        self.faultless.sort_unstable();
         let mut can: Vec<bool> = self.reached.iter().map(|reached| reached.done).collect();
         let mut ends: Vec<usize> = (0..can.len()).filter(|number| can[*number]).collect();
         while let Some(to) = ends.pop() {
-            let first = self.left_alone.partition_point(|step| step.0 < to);
-            for (_, from) in self.left_alone[first..].iter().take_while(|step| step.0 == to) {
+            let first = self.faultless.partition_point(|step| step.0 < to);
+            for (_, from) in self.faultless[first..].iter().take_while(|step| step.0 == to) {
                 if !std::mem::replace(&mut can[*from], true) {
                     ends.push(*from);
                 }

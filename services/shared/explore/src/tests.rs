@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use super::*;
 
-/// Two counters that are stepped up to `top`; a fault takes one step back, once.
+/// Two counters that are stepped up to `top`. A fault takes one step back, once.
 struct Counters {
     top: u8,
     forbidden: Option<(u8, u8)>,
