@@ -1,10 +1,10 @@
-//! A schema's parsing canonical form and its fingerprint, as the Avro specification has them.
+//! Parsing canonical form of a schema and its fingerprint, by the Avro specification.
 //!
-//! Implementations disagree on one point: what remains of a primitive type with a logical type. The
-//! specification strips every other attribute and then writes primitives in their simple form,
-//! `"long"`; so do Java, the reference, and fastavro. Apache's Rust and Python libraries stop
-//! half-way at `{"type": "long"}`, and compute other fingerprints for most of our schemas. Hence
-//! this module; `tests/golden/fingerprints.txt` holds it against fastavro.
+//! Implementations disagree on the form of a primitive type with a logical type. The specification
+//! strips every other attribute and then writes primitives in their simple form, `"long"`; so do
+//! Java, the reference, and fastavro. Apache's Rust and Python libraries stop half-way at
+//! `{"type": "long"}`, and compute other fingerprints for most of our schemas. Hence this module,
+//! which `tests/golden/fingerprints.txt` compares with fastavro.
 //!
 //! <https://avro.apache.org/docs/1.12.0/specification/#parsing-canonical-form-for-schemas>
 
@@ -57,7 +57,7 @@ fn full_name(name: &str, namespace: &str) -> String {
     if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
-/// Names are of letters, digits, underscores and dots: nothing to escape.
+/// Quotes a name. Names are of letters, digits, underscores and dots, so nothing is escaped.
 fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }

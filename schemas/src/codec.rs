@@ -5,14 +5,14 @@
 //! ```
 //!
 //! **Decoding** finds the writer's schema by its fingerprint and reads the datum straight into the
-//! newest Rust type. What an older version lacks takes the field's default, what the newest no
-//! longer has is skipped. That is Avro's schema resolution under the rule that
+//! newest Rust type. A field that an older version lacks takes its default, and a field that the
+//! newest version lacks is skipped. That is Avro's schema resolution under the rule that
 //! `tests/suite/compatibility.rs` enforces: between versions a field is added or removed, with a
 //! default, and never changes its type.
 //!
-//! Bytes come from anyone who may write to a topic, so they are hostile until decoded. Decoding
-//! never panics, reads no length on trust ([`MAX_ALLOCATION_BYTES`]), takes no byte beyond the
-//! datum (a longer input is malformed), and says what is wrong without repeating what it read.
+//! Anyone who may write to a topic can send any bytes, so input is hostile until decoded. Decoding
+//! never panics, trusts no length ([`MAX_ALLOCATION_BYTES`]), takes no byte beyond the datum (a
+//! longer input is malformed), and names the fault without repeating its input.
 
 use std::sync::Once;
 
@@ -24,21 +24,21 @@ use crate::registry::{self, Parsed};
 
 /// A record with a schema of its own.
 ///
-/// Sealed in effect: only records whose `.avsc` files this crate holds can be encoded.
+/// Only records whose `.avsc` files this crate holds can be encoded.
 pub trait AvroRecord: Serialize + DeserializeOwned + 'static {
     /// Name of the record, such as `document`: its folder under `schemas/avro`.
     const NAME: &'static str;
     /// The newest version of its schema, which [`encode`] writes.
     const VERSION: u32;
 
-    /// How many bytes it takes encoded, about: room that [`encode`] begins with.
+    /// Approximate size when encoded, bytes: the room that [`encode`] begins with.
     fn size_hint(&self) -> usize {
         512
     }
 }
 
-/// Name of the Kafka header that says which schema a value was written with. It is for people and
-/// tools: decoding goes by the fingerprint alone.
+/// Name of the Kafka header with the schema of a value, for people and tools. Decoding goes by the
+/// fingerprint alone.
 pub const SCHEMA_HEADER: &str = "precis-schema";
 
 /// Content of [`SCHEMA_HEADER`] for values that [`encode`] writes, such as `document.v1`.
@@ -54,10 +54,10 @@ pub const MAX_ALLOCATION_BYTES: usize = 64 * 1024 * 1024;
 const MAGIC: [u8; 2] = [0xC3, 0x01];
 const HEADER_BYTES: usize = 10;
 
-/// Why bytes are not a record. Every variant is the sender's fault and no retry mends it.
+/// Reason why bytes are no record. Every variant is the sender's fault, and no retry helps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// The bytes do not start as a single object does.
+    /// The bytes do not start like a single object.
     #[error(
         "not an avro single object: a {record} must start with the bytes c3 01 and its schema's fingerprint; see \
          schemas/README.md"
@@ -77,7 +77,7 @@ pub enum CodecError {
         /// The fingerprint found, hexadecimal in the order of the bytes.
         fingerprint: String,
     },
-    /// A record, but another one.
+    /// The bytes are another record.
     #[error("wrong record: expected a {expected}, found a {found}; check which topic it was sent to")]
     WrongRecord {
         /// Name of the record expected.
@@ -90,7 +90,7 @@ pub enum CodecError {
     Malformed {
         /// Record and version, such as `document.v1`.
         schema: String,
-        /// What is wrong; never content of the record.
+        /// The fault; never content of the record.
         problem: &'static str,
     },
 }
@@ -146,7 +146,7 @@ pub fn decode<T: AvroRecord>(bytes: &[u8]) -> Result<T, CodecError> {
     if datum.is_empty() { Ok(record) } else { Err(malformed(schema, "bytes are left over after its last field")) }
 }
 
-/// Avro's own limit is 512 MiB and process-wide; the first caller sets it for good.
+/// Sets the allocation limit of the process, once. Avro's own limit is 512 MiB.
 fn limit_allocations() {
     static LIMIT: Once = Once::new();
     LIMIT.call_once(|| {
@@ -158,7 +158,7 @@ fn malformed(schema: &Parsed, problem: &'static str) -> CodecError {
     CodecError::Malformed { schema: format!("{}.v{}", schema.file.name, schema.file.version), problem }
 }
 
-/// A fixed text for each kind of failure: the library's own texts may quote what was read.
+/// A fixed text for each kind of failure, since the library's own texts may quote the input.
 fn problem(details: &Details) -> &'static str {
     match details {
         Details::ReadBytes(_)

@@ -1,10 +1,10 @@
-//! Codes: the stable names of what can happen to a record, a document, a tier or a process.
+//! Codes: stable names of events of a record, a document, a tier or a process.
 //!
-//! A code is metric label, header of a dead letter, field of an outcome and row of the runbook.
-//! Codes that services say to each other are used from here; a library that knows no schemas spells
-//! its own, and a test of the command line holds all sources against this list.
+//! A code is a metric label, a header of a dead letter, a field of an outcome and a row of the
+//! runbook. Codes between services are used from here. A library that knows no schemas spells its
+//! own codes, and a test of the command line compares all sources with this list.
 
-/// Where a code is met.
+/// Where a code occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Met {
     /// A dead letter alone: the record has no identity that could be settled.
@@ -28,7 +28,7 @@ pub enum Met {
 }
 
 impl Met {
-    /// Every one, in the order of the reference.
+    /// Every place, in the order of the reference.
     pub const ALL: [Self; 9] = [
         Self::DeadLetter,
         Self::Failed,
@@ -41,7 +41,7 @@ impl Met {
         Self::Replay,
     ];
 
-    /// The heading of its part of the reference.
+    /// Heading of the reference's section on these codes.
     pub fn title(self) -> &'static str {
         match self {
             Self::DeadLetter => "Dead letters: records without an identity to settle",
@@ -62,9 +62,9 @@ impl Met {
 pub struct Code {
     /// The code.
     pub name: &'static str,
-    /// Where it is met.
+    /// Where the code occurs.
     pub met: Met,
-    /// What it means, and what to do.
+    /// What the code means, and what to do.
     pub meaning: &'static str,
 }
 
@@ -245,7 +245,7 @@ codes! {
     }
 }
 
-/// The reference as Markdown: one table for each place where codes are met.
+/// The reference as Markdown: one table for each place where codes occur.
 pub fn markdown() -> String {
     let mut page = String::new();
     for met in Met::ALL {

@@ -1,5 +1,5 @@
-//! The records, one module for each part of a document's way. Field names and defaults are those of
-//! the `.avsc` files; `tests/` holds the two against each other.
+//! The records, one module for each stretch of a document's way. Field names and defaults are those
+//! of the `.avsc` files, and `tests/` compares the two.
 
 mod answer;
 mod audit;

@@ -1,4 +1,4 @@
-//! Money, exactly.
+//! Exact amounts of money.
 
 use std::fmt;
 use std::str::FromStr;
@@ -50,7 +50,7 @@ impl Usd {
         Self::from_nanos(self.0 - other.0)
     }
 
-    /// What `tokens` cost at `per_million` dollars a million tokens. Computed exactly and rounded
+    /// The cost of `tokens` at `per_million` dollars a million tokens. Computed exactly and rounded
     /// up to the nano-dollar once, so that a sum of costs never falls short of the bill. `None`
     /// beyond [`Usd::MAX`] or for a negative price.
     pub fn for_tokens(per_million: Self, tokens: u64) -> Option<Self> {
@@ -157,7 +157,7 @@ impl Visitor<'_> for UsdVisitor {
         self.visit_str(&dollars.to_string())
     }
 
-    /// The shortest text that reads back as this number is the one that was written.
+    /// The shortest text that reads back as this number is the text that was written.
     fn visit_f64<E: de::Error>(self, dollars: f64) -> Result<Usd, E> {
         self.visit_str(&dollars.to_string())
     }

@@ -9,7 +9,7 @@ use crate::{AvroRecord, Millis, Usd};
 pub struct Answer {
     /// Owner of the document.
     pub tenant: String,
-    /// Digest of what was asked.
+    /// Digest of the request.
     pub request_fingerprint: String,
     /// Digest of who answered and how: model, prompt, decoding parameters.
     pub answer_fingerprint: String,
@@ -28,7 +28,7 @@ pub struct Answer {
     /// Tokens generated, over all chunks.
     #[serde(default)]
     pub output_tokens: i64,
-    /// Parts in which a long document was read; 1 when it was read whole.
+    /// Chunks in which a long document was read; 1 when it was read whole.
     #[serde(default = "one")]
     pub chunks: i32,
     /// Measurements against the source.
@@ -52,7 +52,7 @@ pub struct Answer {
     pub subject_ids: Vec<String>,
 }
 
-/// All that determines which model answered, and how it was asked.
+/// The model that answered, with everything that identifies it, and its prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Who ran it: precis for the built-in engine, otherwise the provider's name.

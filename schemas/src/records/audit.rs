@@ -1,4 +1,4 @@
-//! What somebody did as an operator.
+//! Audit record: an operator's action.
 
 use std::collections::BTreeMap;
 

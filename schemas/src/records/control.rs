@@ -1,4 +1,4 @@
-//! What is published on `control`: the policy in force and the tiers' switches.
+//! Records on `control`: the policy in force and the tiers' switches.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct PolicyApplied {
 pub struct TierSwitch {
     /// Name of the tier.
     pub tier: String,
-    /// The state asked for.
+    /// The requested state.
     pub state: SwitchState,
     /// Stable code or the operator's words.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What could not be processed, and what was done about it.
+//! Dead letters, and operators' actions on them.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +30,13 @@ pub struct DeadLetter {
     /// Its value, byte for byte; `None` when it had none or when `value_ref` is set.
     #[serde(default, with = "serde_bytes")]
     pub value: Option<Vec<u8>>,
-    /// Where its value lies, when too large for this message.
+    /// Reference to its value, when too large for this message.
     #[serde(default)]
     pub value_ref: Option<BodyReference>,
     /// Its headers in order.
     #[serde(default)]
     pub headers: Vec<RecordHeader>,
-    /// How often it was tried.
+    /// Attempts at the record.
     #[serde(default = "one")]
     pub attempts: i32,
     /// Owner, when it could be told.

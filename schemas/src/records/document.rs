@@ -1,4 +1,4 @@
-//! What a publisher writes: the document, and the small types that describe it.
+//! The document that a publisher writes, and the small types that describe it.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub struct Document {
     /// The text itself, when it fits the message.
     #[serde(default)]
     pub text: Option<String>,
-    /// Where the text lies, when it does not fit the message.
+    /// Reference to the text, when it does not fit the message.
     #[serde(default)]
     pub body: Option<BodyReference>,
     /// What the summary should attend to, in the publisher's words.
@@ -76,7 +76,7 @@ pub struct Document {
     pub purpose: Purpose,
 }
 
-/// Where bytes lie that are too large for a message.
+/// Reference to bytes that are too large for a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyReference {
     /// Key of the object in the object store.
@@ -135,8 +135,8 @@ impl Format {
     }
 }
 
-/// Why the work is done. production settles the document; shadow, evaluation and canary look
-/// nothing up and settle nothing.
+/// Why the work is done. production settles the document; shadow, evaluation and canary do no
+/// lookups and settle nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -145,7 +145,7 @@ pub enum Purpose {
     Production,
     /// Computed beside a cache hit, to measure false hits.
     Shadow,
-    /// Asks an evaluator model about an answer.
+    /// Has an evaluator model judge an answer.
     Evaluation,
     /// Tries a new model or prompt beside the one in force.
     Canary,

@@ -1,4 +1,4 @@
-//! What leaves the network for money, and what it cost.
+//! The ledger's records of a paid request: attempt and settlement.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct LedgerAttempt {
     pub tier: String,
     /// Provider it goes to.
     pub provider: String,
-    /// Model asked for, as the provider names it.
+    /// Requested model, as the provider names it.
     pub model: String,
     /// Upper bound of what the request may cost, US dollars.
     pub reserved: Usd,

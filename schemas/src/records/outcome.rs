@@ -1,4 +1,4 @@
-//! How a document ended.
+//! Outcome: how a document ended.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Outcome {
     /// Language as a BCP 47 tag of the source, as labelled or detected.
     #[serde(default)]
     pub language: Option<String>,
-    /// Shape asked for.
+    /// Requested shape.
     #[serde(default)]
     pub format: Format,
     /// Words of the source.
@@ -55,7 +55,7 @@ pub struct Outcome {
     /// Tokens generated, over all chunks.
     #[serde(default)]
     pub output_tokens: i64,
-    /// Parts in which a long document was read; 0 when nothing was read.
+    /// Chunks in which a long document was read; 0 when nothing was read.
     #[serde(default)]
     pub chunks: i32,
     /// Why generation ended: stop, length, repetition or refusal.
@@ -90,9 +90,9 @@ pub struct Outcome {
     /// Identifiers of the persons the text is about, for erasure.
     #[serde(default)]
     pub subject_ids: Vec<String>,
-    /// The record that asked for this work.
+    /// The record that requested this work.
     pub origin: Origin,
-    /// Digest of all that the publisher asked for; tells a repeat from a conflict.
+    /// Digest of the publisher's whole request; tells a repeat from a conflict.
     pub request_digest: String,
     /// Digest of what determines an answer.
     pub request_fingerprint: String,

@@ -1,4 +1,4 @@
-//! What the router and the workers say to each other about a document.
+//! Records between the router and the workers: routed documents and escalations.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ pub struct RoutedDocument {
     pub document_id: String,
     /// Version of the document.
     pub revision: i64,
-    /// The record that asked for this work.
+    /// The record that requested this work.
     pub origin: Origin,
-    /// Digest of all that the publisher asked for; tells a repeat from a conflict.
+    /// Digest of the publisher's whole request; tells a repeat from a conflict.
     pub request_digest: String,
     /// Digest of what determines an answer: tenant, residency, text, instruction, length, language,
     /// format.
@@ -51,8 +51,8 @@ pub struct RoutedDocument {
     pub routed_at: Millis,
 }
 
-/// The first record on a documents topic that asked for this work. Redeliveries and re-enqueued
-/// records keep it.
+/// The first record on a documents topic that requested this work. Redeliveries and re-enqueued
+/// records keep this origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Topic of that record.
@@ -104,7 +104,7 @@ pub struct Exclusion {
     pub reason: String,
 }
 
-/// One tier's attempt at a document that did not settle it.
+/// A trial: one tier's go at a document that did not settle it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// The tier tried.

@@ -77,7 +77,7 @@ fn every_record_enum_and_field_has_a_doc() {
 }
 
 #[test]
-fn a_type_that_stands_in_several_files_is_the_same_in_all() {
+fn a_type_in_several_files_is_the_same_in_all() {
     let mut seen: BTreeMap<String, (&str, Value)> = BTreeMap::new();
     for file in all().iter().filter(|file| schema_json(file.name) == Some(file.json)) {
         let schema: Value = serde_json::from_str(file.json).unwrap();

@@ -122,7 +122,7 @@ fn an_amount_that_is_no_decimal_of_18_digits_is_malformed() {
     assert_eq!(code::<Outcome>(&with(&[&[40][..], &[0; 20]].concat())), "malformed_record");
 }
 
-/// Whatever is still read is a record that can be written and read again.
+/// A damaged record that is still read can be written and read again.
 #[test]
 fn every_record_survives_broken_copies_of_itself() {
     fn check<T: Sample>() {

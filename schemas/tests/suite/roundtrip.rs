@@ -1,4 +1,5 @@
-//! What is encoded is decoded again; what an older version lacks takes the schema's default.
+//! Encoded records decode to themselves; fields that an older version lacks take the schema's
+//! default.
 
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
@@ -13,8 +14,9 @@ use serde_json::Value;
 
 use crate::samples::{Sample, for_each_record};
 
+/// Full: every field set. Bare: every optional field left out.
 #[test]
-fn every_record_survives_with_everything_set_and_with_nothing_set() {
+fn every_record_survives_full_and_bare() {
     fn check<T: Sample>() {
         for record in [T::full(), T::bare()] {
             let bytes = encode(&record).unwrap();
@@ -66,7 +68,7 @@ fn fields_that_a_writer_does_not_know_take_the_schemas_defaults() {
     for_each_record!(check);
 }
 
-/// The other way round: what has no default in the schema has none in Rust.
+/// A field without a default in the schema has none in Rust.
 #[test]
 fn fields_without_a_default_are_required() {
     fn check<T: Sample>() {
