@@ -1,24 +1,24 @@
-//! How long to wait before a request is sent again: doubling, cut off, jittered, and never shorter
-//! than the provider asks.
+//! Wait before the next attempt of a request: doubling, bounded, jittered, and never shorter than
+//! the provider demands.
 
 use std::time::Duration;
 
-/// Before the second attempt, at most.
-const FIRST: Duration = Duration::from_millis(500);
-/// Before any attempt, unless the provider asks for more.
-const LONGEST: Duration = Duration::from_secs(20);
-/// What is added to a provider's wait at most, so that those who were throttled together do not
-/// come back together.
-const SPREAD: Duration = Duration::from_secs(1);
+/// Longest wait before the second attempt.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// Longest wait before any attempt, unless the provider demands more.
+const MAX_BACKOFF: Duration = Duration::from_secs(20);
+/// Longest addition to a provider's wait. Requests that were throttled together then do not come
+/// back together.
+const MAX_EXTRA_WAIT: Duration = Duration::from_secs(1);
 
-/// The pause after failed attempt number `attempt` (from 1). `random` is uniform in 0..1: half of
-/// the wait is jitter. A provider's wait is a floor: coming back earlier is refused again and, at
-/// some, prolongs the wait.
+/// The wait after failed attempt number `attempt` (from 1). `random` is uniform in 0..1, and half
+/// of the wait is jitter. A provider's wait is a floor: a request that comes earlier is refused
+/// again and, at some providers, prolongs the wait.
 pub fn pause(attempt: u32, floor: Option<Duration>, random: f64) -> Duration {
-    let ceiling = FIRST.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(LONGEST);
+    let ceiling = FIRST_BACKOFF.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(MAX_BACKOFF);
     let wait = ceiling.mul_f64(0.5 + random / 2.0);
     match floor {
-        Some(floor) => wait.max(floor + floor.mul_f64(random / 10.0).min(SPREAD)),
+        Some(floor) => wait.max(floor + floor.mul_f64(random / 10.0).min(MAX_EXTRA_WAIT)),
         None => wait,
     }
 }
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_limit() {
         assert_eq!([1, 2, 3, 4].map(|attempt| millis(attempt, 1.0)), [500, 1000, 2000, 4000]);
-        assert_eq!(pause(60, None, 1.0), LONGEST);
+        assert_eq!(pause(60, None, 1.0), MAX_BACKOFF);
     }
 
     #[test]
@@ -51,6 +51,6 @@ mod tests {
                 }
             }
         }
-        assert!(pause(1, Some(Duration::from_mins(10)), 0.999) <= Duration::from_mins(10) + SPREAD);
+        assert!(pause(1, Some(Duration::from_mins(10)), 0.999) <= Duration::from_mins(10) + MAX_EXTRA_WAIT);
     }
 }

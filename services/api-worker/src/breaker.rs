@@ -1,4 +1,4 @@
-//! Keeps requests away from a provider's model that fails, and lets it back in with one request.
+//! Circuit breaker: holds requests to a failing model back, and probes the model with one request.
 //!
 //! ```text
 //!            enough requests, enough of them failed,
@@ -9,17 +9,17 @@
 //!      └──────────────────────────────── half open: one request ┘
 //! ```
 //!
-//! What one document can cause (a broken answer, none in time) counts against the provider only if
-//! several documents have it: one document that a provider fails on must not stop the others. What
-//! none can cause (no connection, too much to do, a key that is refused) always counts.
+//! Some failures may be one document's fault: a broken answer, or none in time. They count against
+//! the provider only if several documents have them, since one document must not stop the others.
+//! Failures that no document can cause always count: no connection, an overloaded provider, a
+//! refused key.
 //!
-//! A provider whose answers cannot be read answers: it is not down, and documents whose answers can
-//! be read go on. Only where so many in a row cannot that no other seems to come, a second such
-//! state machine holds requests back, since each is paid for.
+//! A provider with unreadable answers is not down, and documents whose answers can be read go on.
+//! After many unreadable answers in a row a second circuit holds requests back, since each request
+//! is paid for.
 //!
-//! While one of the two is not closed, documents wait for the dependency; after a bound they go
-//! back to the router instead, which picks another tier, and only the one request that probes is
-//! still sent.
+//! While one of the two circuits is not closed, documents wait. After a bound they go back to the
+//! router, which picks another tier, and only the probing request is still sent.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -31,200 +31,208 @@ use tokio::time::Instant;
 
 use crate::provider::{Failure, Kind};
 
-/// So many different documents must fail.
-const DOCUMENTS: usize = 3;
-/// So many results are kept; a window with more is judged by the last of them.
-const RESULTS: usize = 1_000;
-/// So many answers in a row, of [`DOCUMENTS`] documents at least, that cannot be read hold requests
-/// back.
+/// Different documents that must have failed before the circuit opens.
+const MIN_DOCUMENTS: usize = 3;
+/// Results that are kept. A window with more is judged by the last of them.
+const MAX_RESULTS: usize = 1_000;
+/// Unreadable answers in a row, of [`MIN_DOCUMENTS`] documents at least, that hold requests back.
 const MAX_UNREADABLE: usize = 20;
-/// How soon to ask again while the one request that probes is under way.
-const PROBE_LOOK: Duration = Duration::from_secs(1);
+/// How often a document asks for admission while the probing request is in flight.
+const PROBE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When it opens and for how long.
+/// When a circuit opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// How far back results count.
     pub window: Duration,
-    /// Fewer requests in the window say nothing.
+    /// Requests in the window below which the circuit stays closed.
     pub min_requests: usize,
-    /// Share of them that must have failed, 0 to 1.
+    /// Share of the window's requests that must have failed, 0 to 1.
     pub failure_share: f64,
-    /// How long nothing is sent.
+    /// How long nothing is sent after the circuit opened.
     pub open: Duration,
 }
 
-/// What a request says about its provider.
+/// Result of a request, as far as it says something about the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was answered, if only to say that the request is wrong.
+pub enum CallResult {
+    /// The provider answered, if only to say that the request is wrong.
     Answered,
-    /// It failed; the document that may be why, where one may.
+    /// The request failed. The document is given where it may be the cause.
     Failed(Option<u64>),
-    /// It was answered, and the answer to this document cannot be read.
+    /// The provider answered, and the answer to this document cannot be read.
     Unreadable(u64),
-    /// Nothing: it was throttled, or never sent.
+    /// Nothing is known: the request was throttled, or never sent.
     Nothing,
 }
 
-/// The state machine. Pure: the time comes in as a value.
+/// The breaker's state machine. Pure: the time is a value.
 #[derive(Debug)]
 pub struct Circuit {
     limits: Limits,
-    /// Whether an answer makes the failures before it count no more.
+    /// Whether an answer clears the failures before it.
     in_a_row: bool,
-    state: State,
-    /// Results since it was last closed, in the window: those that say something.
-    results: VecDeque<(Instant, Outcome)>,
-    /// Changes with the state: what was let through in another one says nothing any more.
+    state: CircuitState,
+    /// Results in the window since the circuit was last closed, without [`CallResult::Nothing`].
+    results: VecDeque<(Instant, CallResult)>,
+    /// Number of the present state. Results of requests from an earlier period are ignored.
     period: u64,
     down_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CircuitState {
     Closed,
     Open { until: Instant },
     HalfOpen { probing: bool },
 }
 
-/// Nothing is sent to this model now.
+/// State of a circuit that is not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Down {
-    /// Until one request may probe again.
+    /// Time until one request may probe again.
     pub wait: Duration,
-    /// For how long it has been like that.
+    /// How long the circuit has not been closed.
     pub lasted: Duration,
 }
 
-/// Whether a request may leave.
+/// Answer of a circuit to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It may; its result is told with this.
+    /// The request may leave. Its result is recorded with this pass.
     Go(Pass),
-    /// It may not.
+    /// The request may not leave.
     Wait(Down),
 }
 
-/// The period in which a request was let through.
+/// Proof that a request was admitted, with the period.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pass {
     period: u64,
 }
 
 impl Circuit {
-    /// A closed one.
+    /// A closed circuit.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, in_a_row: false, state: State::Closed, results: VecDeque::new(), period: 0, down_since: None }
+        Self {
+            limits,
+            in_a_row: false,
+            state: CircuitState::Closed,
+            results: VecDeque::new(),
+            period: 0,
+            down_since: None,
+        }
     }
 
-    /// A closed one that opens when so many failures follow each other, however long that takes.
+    /// A closed circuit that opens after so many failures in a row, however long they take.
     pub fn in_a_row(failures: usize, open: Duration) -> Self {
         let limits = Limits { window: Duration::MAX, min_requests: failures, failure_share: 1.0, open };
         Self { in_a_row: true, ..Self::new(limits) }
     }
 
-    /// Asks for a request.
+    /// Decides whether a request may leave.
     pub fn admit(&mut self, now: Instant) -> Admission {
         match self.state {
-            State::Closed => Admission::Go(Pass { period: self.period }),
-            State::Open { until } if now < until => Admission::Wait(self.standing(until - now, now)),
-            State::HalfOpen { probing: true } => Admission::Wait(self.standing(PROBE_LOOK, now)),
-            State::Open { .. } | State::HalfOpen { probing: false } => {
-                self.state = State::HalfOpen { probing: true };
+            CircuitState::Closed => Admission::Go(Pass { period: self.period }),
+            CircuitState::Open { until } if now < until => Admission::Wait(self.down_now(until - now, now)),
+            CircuitState::HalfOpen { probing: true } => Admission::Wait(self.down_now(PROBE_POLL_INTERVAL, now)),
+            CircuitState::Open { .. } | CircuitState::HalfOpen { probing: false } => {
+                self.state = CircuitState::HalfOpen { probing: true };
                 Admission::Go(Pass { period: self.period })
             }
         }
     }
 
-    /// Tells what became of a request that was let through.
+    /// Records the result of an admitted request.
     #[expect(clippy::needless_pass_by_value, reason = "one pass, one result")]
-    pub fn record(&mut self, pass: Pass, outcome: Outcome, now: Instant) {
+    pub fn record(&mut self, pass: Pass, outcome: CallResult, now: Instant) {
         if pass.period != self.period {
             return;
         }
         match (self.state, outcome) {
-            (State::Closed, Outcome::Nothing) | (State::Open { .. }, _) => {}
-            (State::Closed, Outcome::Answered) if self.in_a_row => self.results.clear(),
-            (State::Closed, _) => {
+            (CircuitState::Closed, CallResult::Nothing) | (CircuitState::Open { .. }, _) => {}
+            (CircuitState::Closed, CallResult::Answered) if self.in_a_row => self.results.clear(),
+            (CircuitState::Closed, _) => {
                 self.results.push_back((now, outcome));
                 self.forget(now);
-                if outcome != Outcome::Answered && self.fails() {
+                if outcome != CallResult::Answered && self.fails() {
                     self.down_since = Some(now);
                     self.open(now);
                 }
             }
-            (State::HalfOpen { .. }, Outcome::Nothing) => self.state = State::HalfOpen { probing: false },
-            (State::HalfOpen { .. }, Outcome::Failed(_) | Outcome::Unreadable(_)) => self.open(now),
-            (State::HalfOpen { .. }, Outcome::Answered) => {
+            (CircuitState::HalfOpen { .. }, CallResult::Nothing) => {
+                self.state = CircuitState::HalfOpen { probing: false }
+            }
+            (CircuitState::HalfOpen { .. }, CallResult::Failed(_) | CallResult::Unreadable(_)) => self.open(now),
+            (CircuitState::HalfOpen { .. }, CallResult::Answered) => {
                 self.period += 1;
-                self.state = State::Closed;
+                self.state = CircuitState::Closed;
                 self.down_since = None;
             }
         }
     }
 
-    /// How it stands, unless it is closed.
+    /// The circuit's state, unless it is closed.
     pub fn down(&self, now: Instant) -> Option<Down> {
         match self.state {
-            State::Closed => None,
-            State::Open { until } => Some(self.standing(until.saturating_duration_since(now), now)),
-            State::HalfOpen { .. } => Some(self.standing(PROBE_LOOK, now)),
+            CircuitState::Closed => None,
+            CircuitState::Open { until } => Some(self.down_now(until.saturating_duration_since(now), now)),
+            CircuitState::HalfOpen { .. } => Some(self.down_now(PROBE_POLL_INTERVAL, now)),
         }
     }
 
-    fn standing(&self, wait: Duration, now: Instant) -> Down {
+    fn down_now(&self, wait: Duration, now: Instant) -> Down {
         Down { wait, lasted: self.down_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)) }
     }
 
-    /// Drops results that lie before the window.
+    /// Drops results from before the window.
     fn forget(&mut self, now: Instant) {
         let is_old = |at: Instant| now.saturating_duration_since(at) > self.limits.window;
-        while self.results.len() > RESULTS || self.results.front().is_some_and(|(at, _)| is_old(*at)) {
+        while self.results.len() > MAX_RESULTS || self.results.front().is_some_and(|(at, _)| is_old(*at)) {
             self.results.pop_front();
         }
     }
 
-    /// Whether the results of the window are the provider's fault.
+    /// Whether the window's results show that the provider fails.
     fn fails(&self) -> bool {
-        let (mut failed, mut documents, mut of_nobody) = (0, HashSet::new(), 0);
+        let (mut failed, mut documents, mut without_document) = (0, HashSet::new(), 0);
         for (_, outcome) in &self.results {
             match outcome {
-                Outcome::Failed(Some(document)) | Outcome::Unreadable(document) => {
+                CallResult::Failed(Some(document)) | CallResult::Unreadable(document) => {
                     documents.insert(document);
                     failed += 1;
                 }
-                Outcome::Failed(None) => {
-                    of_nobody += 1;
+                CallResult::Failed(None) => {
+                    without_document += 1;
                     failed += 1;
                 }
-                Outcome::Answered | Outcome::Nothing => {}
+                CallResult::Answered | CallResult::Nothing => {}
             }
         }
         let requests = self.results.len();
         requests >= self.limits.min_requests
             && f64::from(failed) >= self.limits.failure_share * requests as f64
-            && documents.len() + of_nobody >= DOCUMENTS.min(self.limits.min_requests)
+            && documents.len() + without_document >= MIN_DOCUMENTS.min(self.limits.min_requests)
     }
 
     fn open(&mut self, now: Instant) {
         self.period += 1;
         self.results.clear();
-        self.state = State::Open { until: now + self.limits.open };
+        self.state = CircuitState::Open { until: now + self.limits.open };
     }
 
-    /// As the gauge tells it.
+    /// The state as the gauge's value.
     fn level(&self) -> f64 {
         match self.state {
-            State::Closed => 0.0,
-            State::HalfOpen { .. } => 1.0,
-            State::Open { .. } => 2.0,
+            CircuitState::Closed => 0.0,
+            CircuitState::HalfOpen { .. } => 1.0,
+            CircuitState::Open { .. } => 2.0,
         }
     }
 }
 
-impl Outcome {
-    /// What a failure of this document says.
+impl CallResult {
+    /// What a failure says about the provider.
     pub fn of(failure: &Failure, document: &str) -> Self {
         match failure.kind {
             Kind::Transient => Self::Failed(Some(hash(document))),
@@ -245,13 +253,13 @@ fn hash(document: &str) -> u64 {
 /// Why nothing is sent to a model now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldBack {
-    /// It looks down.
+    /// The model fails.
     Down(Down),
-    /// It answers, and too many answers in a row could not be read.
+    /// The model answers, and too many answers in a row could not be read.
     Unreadable(Down),
 }
 
-/// The [`Circuit`]s that tasks share, of one model of one provider.
+/// The two circuits of one model of one provider, shared by tasks.
 #[derive(Debug)]
 pub struct Breaker {
     labels: [String; 2],
@@ -260,13 +268,13 @@ pub struct Breaker {
 
 #[derive(Debug)]
 struct Circuits {
-    /// Whether it answers.
+    /// Opens while the model does not answer.
     answers: Circuit,
-    /// Whether its answers can be read.
+    /// Opens while the model's answers cannot be read.
     readable: Circuit,
 }
 
-/// One request that was let through. Dropped without a result it says nothing.
+/// One admitted request. Dropped without a result it says nothing about the provider.
 #[derive(Debug)]
 pub struct Admitted<'a> {
     breaker: &'a Breaker,
@@ -283,7 +291,7 @@ impl Breaker {
         breaker
     }
 
-    /// Lets one request through.
+    /// Admits one request.
     ///
     /// # Errors
     /// [`HeldBack`] while the provider's model is down or its answers cannot be read.
@@ -295,8 +303,8 @@ impl Breaker {
             Admission::Go(readable) => match circuits.answers.admit(now) {
                 Admission::Go(answers) => Ok(Admitted { breaker: self, passes: Some((answers, readable)) }),
                 Admission::Wait(down) => {
-                    // Nothing is sent: whoever would have probed did not.
-                    circuits.readable.record(readable, Outcome::Nothing, now);
+                    // Nothing is sent, so the readable circuit must not wait for a probe.
+                    circuits.readable.record(readable, CallResult::Nothing, now);
                     Err(HeldBack::Down(down))
                 }
             },
@@ -305,7 +313,7 @@ impl Breaker {
         admission
     }
 
-    /// How it stands, unless it answers.
+    /// The state of a model that does not answer.
     pub fn down(&self) -> Option<Down> {
         self.circuits().answers.down(Instant::now())
     }
@@ -322,16 +330,16 @@ impl Breaker {
 }
 
 impl Circuits {
-    /// Whether it looks down, and whether its answers cannot be read.
+    /// Whether the model does not answer, and whether its answers cannot be read.
     fn are_open(&self, now: Instant) -> (bool, bool) {
         (self.answers.down(now).is_some(), self.readable.down(now).is_some())
     }
 
-    fn record(&mut self, (answers, readable): (Pass, Pass), outcome: Outcome, now: Instant) {
+    fn record(&mut self, (answers, readable): (Pass, Pass), outcome: CallResult, now: Instant) {
         let (answered, was_read) = match outcome {
-            Outcome::Unreadable(_) => (Outcome::Answered, outcome),
-            Outcome::Failed(_) => (outcome, Outcome::Nothing),
-            Outcome::Answered | Outcome::Nothing => (outcome, outcome),
+            CallResult::Unreadable(_) => (CallResult::Answered, outcome),
+            CallResult::Failed(_) => (outcome, CallResult::Nothing),
+            CallResult::Answered | CallResult::Nothing => (outcome, outcome),
         };
         self.answers.record(answers, answered, now);
         self.readable.record(readable, was_read, now);
@@ -339,12 +347,12 @@ impl Circuits {
 }
 
 impl Admitted<'_> {
-    /// Tells what became of it.
-    pub fn record(mut self, outcome: Outcome) {
+    /// Records the request's result.
+    pub fn record(mut self, outcome: CallResult) {
         self.finish(outcome);
     }
 
-    fn finish(&mut self, outcome: Outcome) {
+    fn finish(&mut self, outcome: CallResult) {
         let Some(passes) = self.passes.take() else { return };
         let mut circuits = self.breaker.circuits();
         let now = Instant::now();
@@ -355,7 +363,7 @@ impl Admitted<'_> {
         drop(circuits);
         let [provider, model] = &self.breaker.labels;
         match (before.0, after.0) {
-            (false, true) => tracing::warn!(provider, model, "the provider looks down: requests are held back"),
+            (false, true) => tracing::warn!(provider, model, "the provider seems down: requests are held back"),
             (true, false) => tracing::info!(provider, model, "the provider answers again"),
             _ => {}
         }
@@ -374,7 +382,7 @@ impl Admitted<'_> {
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        self.finish(Outcome::Nothing);
+        self.finish(CallResult::Nothing);
     }
 }
 

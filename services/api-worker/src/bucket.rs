@@ -1,24 +1,24 @@
-//! A token bucket with reserve-then-settle: what a request may use is taken before it leaves and
-//! corrected by what it did use. Pure: the time comes in as a value.
+//! Token bucket with reserve and settle: an upper bound is taken before a request leaves, and
+//! corrected by the real use. Pure: the time is a value.
 //!
-//! Refilled continuously, as the providers' own are. It holds ten seconds' worth, not a minute's:
-//! two minutes' worth within one minute would be throttled, and some providers enforce a limit of
-//! 60 a minute as one a second. A request larger than that goes when the bucket is full and leaves
-//! a debt.
+//! The bucket refills continuously, as the providers' own do. It holds ten seconds' worth, not a
+//! minute's. A full minute's burst would allow two minutes' worth within one minute, which is
+//! throttled, and some providers enforce a limit of 60 a minute as one a second. A request larger
+//! than the bucket goes when the bucket is full, and leaves a debt.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much of a minute may go at once.
-const BURST: f64 = 10.0 / 60.0;
+/// Share of a minute's limit that may go at once.
+const MAX_BURST: f64 = 10.0 / 60.0;
 
-/// A limit a minute.
+/// A limit for each minute.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     capacity: f64,
     per_second: f64,
-    /// Below 0: a debt.
+    /// What may be taken; below 0 a debt.
     level: f64,
     at: Instant,
 }
@@ -26,28 +26,29 @@ pub struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub fn per_minute(limit: u32, now: Instant) -> Self {
-        let capacity = (f64::from(limit) * BURST).max(1.0);
+        let capacity = (f64::from(limit) * MAX_BURST).max(1.0);
         Self { capacity, per_second: f64::from(limit) / 60.0, level: capacity, at: now }
     }
 
-    /// How long it takes until `amount` may be taken; nothing: now.
+    /// How long it takes until `amount` may be taken; zero for now.
     pub fn wait(&self, amount: f64, now: Instant) -> Duration {
         let missing = amount.min(self.capacity) - self.level_at(now);
         if missing <= 0.0 {
             return Duration::ZERO;
         }
-        // Rounded up, so that after the wait it is there.
+        // Rounded up, so that the amount is there after the wait.
         let wait = Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX);
         wait.saturating_add(Duration::from_micros(1))
     }
 
-    /// Takes `amount`, or, below 0, gives it back: a request that used less than was taken for it.
+    /// Takes `amount`. A negative amount is given back, for a request that used less than was
+    /// taken.
     pub fn take(&mut self, amount: f64, now: Instant) {
         self.level = self.level_at(now) - amount;
         self.at = now;
     }
 
-    /// Takes note that the provider says this much is left: others use the same key.
+    /// Lowers the level to what the provider says is left, since others use the same key.
     pub fn at_most(&mut self, remaining: f64, now: Instant) {
         self.level = self.level_at(now).min(remaining);
         self.at = now;

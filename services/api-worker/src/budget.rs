@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!  reserve (upper bound, in every budget that applies)
-//!     │ own slices cover it ──▶ Reservation ──leaves──▶ request ──▶ settle (what it came to)
+//!     │ own slices cover it ──▶ Reservation ──leaves──▶ request ──▶ settle (real cost)
 //!     │ they do not                 │ dropped before: given back    │ dropped after: counts as spent
 //!     ▼
 //!  create slice n in the store, or learn whose it is and try n + 1 ── no money left ──▶ exhausted
 //! ```
 //!
-//! Whoever creates `budgets/…/{n}` owns that slice and nobody else ever will: the store creates a
-//! key once. Slice n is created only by one who has read slice n − 1, and begins where that ends,
-//! so the slices of a window together are never more than its limit.
+//! The instance that creates `budgets/…/{n}` owns that slice for good, since the store creates a
+//! key once. An instance creates slice n only after it has read slice n − 1, and slice n begins
+//! where slice n − 1 ends. So the slices of a window together never exceed its limit.
 //!
-//! **Guarantees.** What is billed in a window is over its limit by at most what requests in flight
+//! **Guarantees.** A window's bill exceeds its limit by at most the amount that requests in flight
 //! are billed beyond their reservation. An instance that crashes or restarts leaves the rest of its
 //! slices unspent. Without the store only slices already owned are spent.
 
@@ -29,34 +29,34 @@ use time::OffsetDateTime;
 
 use account::{Account, Slice};
 
-/// No window is cut into more: the policy sees to that, but for slices that single large requests
-/// need.
-const MOST_SLICES: usize = 100_000;
-const NANOS: f64 = 1e9;
+/// Slices of a window that are listed at most. The policy allows fewer, except for slices that
+/// single large requests need.
+const MAX_SLICES: usize = 100_000;
+const NANOS_PER_DOLLAR: f64 = 1e9;
 
 /// All budgets, as one instance spends from them.
 pub struct Budgets {
     store: Arc<dyn ObjectStore>,
-    accounts: Mutex<HashMap<Scope, Arc<Shared>>>,
+    accounts: Mutex<HashMap<WindowScope, Arc<SharedAccount>>>,
 }
 
-/// Whose money, and when.
+/// Tier, tenant and window of a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Scope {
+struct WindowScope {
     tier: Option<String>,
     tenant: Option<String>,
     window: String,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    /// One task at a time creates slices; whether it is known how many there are.
-    taking: tokio::sync::Mutex<bool>,
+struct SharedAccount {
+    state: Mutex<AccountState>,
+    /// Held by the task that creates slices. True once the number of existing slices is known.
+    slices_known: tokio::sync::Mutex<bool>,
 }
 
-struct State {
+struct AccountState {
     account: Account,
-    /// Name and limit of the budget, as the policy in force had them when it was last asked for.
+    /// Name and limit of the budget, in the policy of the last reservation.
     budget: String,
     limit: Usd,
 }
@@ -64,18 +64,18 @@ struct State {
 /// Why nothing may be spent.
 #[derive(Debug, thiserror::Error)]
 pub enum BudgetError {
-    /// The window's money is gone, or what is left does not cover the request.
+    /// The window's money is gone, or the rest does not cover the request.
     #[error("the budget {budget} has no room for a request of up to {amount}")]
     Exhausted {
         /// The budget's name.
         budget: String,
-        /// What the request may cost.
+        /// Upper bound of the request's cost.
         amount: Usd,
     },
-    /// Nobody can tell what is left.
+    /// The store does not say what is left.
     #[error("no slice of a budget can be taken, so nothing is spent: {0}")]
     Store(#[from] ObjectError),
-    /// The same: an object that is no slice.
+    /// An object is no slice, so nobody knows what is left.
     #[error("{key} is no slice of a budget; nothing is spent before it is one or gone")]
     Unreadable {
         /// The object.
@@ -97,7 +97,7 @@ impl BudgetError {
 /// Money set aside for one request, in every budget that applies to it.
 #[must_use]
 pub struct Reservation {
-    parts: Vec<Arc<Shared>>,
+    accounts: Vec<Arc<SharedAccount>>,
     amount: Usd,
     /// Whether the request may have left.
     left: bool,
@@ -121,9 +121,9 @@ impl Budgets {
         amount: Usd,
         now: OffsetDateTime,
     ) -> Result<Reservation, BudgetError> {
-        let mut reservation = Reservation { parts: Vec::new(), amount, left: false };
+        let mut reservation = Reservation { accounts: Vec::new(), amount, left: false };
         for budget in budgets_for(budgets, tier, tenant) {
-            let scope = Scope {
+            let scope = WindowScope {
                 tier: budget.tier.clone(),
                 tenant: budget.tenant_scope(tenant).map(str::to_owned),
                 window: window(budget.window, now),
@@ -135,19 +135,25 @@ impl Budgets {
                     return Err(error);
                 }
             }
-            reservation.parts.push(shared);
+            reservation.accounts.push(shared);
             self.show(budget);
         }
         Ok(reservation)
     }
 
-    /// Creates slices until this instance's cover `amount`, if they do not already, thanks to
-    /// another task.
-    async fn take(&self, scope: &Scope, shared: &Shared, budget: &Budget, amount: Usd) -> Result<(), BudgetError> {
-        let mut known = shared.taking.lock().await;
-        if !*known {
+    /// Creates slices until this instance's slices cover `amount`. Another task may have done so
+    /// already.
+    async fn take(
+        &self,
+        scope: &WindowScope,
+        shared: &SharedAccount,
+        budget: &Budget,
+        amount: Usd,
+    ) -> Result<(), BudgetError> {
+        let mut are_known = shared.slices_known.lock().await;
+        if !*are_known {
             self.find_last(scope, shared).await?;
-            *known = true;
+            *are_known = true;
         }
         loop {
             let wanted = {
@@ -164,16 +170,16 @@ impl Budgets {
             let bytes = serde_json::to_vec(&slice).map_err(|_| BudgetError::Unreadable { key: key.clone() })?;
             let slice = match self.store.put_if_absent(&key, bytes).await? {
                 Put::Created => slice,
-                // Somebody else's, or our own, from a create whose answer was lost.
+                // Another instance's slice, or our own from a create whose answer was lost.
                 Put::Exists => self.read(&key).await?,
             };
             shared.state().account.learn(number, &slice);
         }
     }
 
-    /// Learns how much of the window is taken already.
-    async fn find_last(&self, scope: &Scope, shared: &Shared) -> Result<(), BudgetError> {
-        let slices = self.store.list(&scope.prefix(), MOST_SLICES).await?;
+    /// Reads how much of the window is taken already.
+    async fn find_last(&self, scope: &WindowScope, shared: &SharedAccount) -> Result<(), BudgetError> {
+        let slices = self.store.list(&scope.prefix(), MAX_SLICES).await?;
         let Some(last) = slices.last() else { return Ok(()) };
         let number = account::number_of(&last.key).ok_or_else(|| BudgetError::Unreadable { key: last.key.clone() })?;
         let slice = self.read(&last.key).await?;
@@ -186,13 +192,12 @@ impl Budgets {
         bytes.as_deref().and_then(Slice::read).ok_or_else(|| BudgetError::Unreadable { key: key.to_owned() })
     }
 
-    fn account(&self, scope: &Scope, budget: &Budget) -> Arc<Shared> {
+    fn account(&self, scope: &WindowScope, budget: &Budget) -> Arc<SharedAccount> {
         let mut accounts = self.accounts();
-        // Windows that are over go; requests of theirs that are still under way hold them
-        // themselves.
-        let is_over = |other: &Scope| other.window.len() == scope.window.len() && other.window < scope.window;
+        // Ended windows are dropped; requests in flight keep the accounts that they need.
+        let is_over = |other: &WindowScope| other.window.len() == scope.window.len() && other.window < scope.window;
         accounts.retain(|other, _| !is_over(other));
-        let shared = accounts.entry(scope.clone()).or_insert_with(|| Arc::new(Shared::new()));
+        let shared = accounts.entry(scope.clone()).or_insert_with(|| Arc::new(SharedAccount::new()));
         let mut state = shared.state();
         state.budget.clone_from(&budget.name);
         state.limit = budget.usd;
@@ -200,40 +205,39 @@ impl Budgets {
         Arc::clone(shared)
     }
 
-    /// Shows what is left of a budget; of one that each tenant has for itself, the least that any
-    /// has.
+    /// Shows what is left of a budget. Of a budget for each tenant, the smallest rest is shown.
     fn show(&self, budget: &Budget) {
         let accounts = self.accounts();
-        let left = |shared: &Arc<Shared>| {
+        let left = |shared: &Arc<SharedAccount>| {
             let state = shared.state();
             (state.budget == budget.name).then(|| state.account.left(state.limit))
         };
         if let Some(least) = accounts.values().filter_map(left).min() {
-            Gauge::BudgetLeftDollars.set(least as f64 / NANOS, &[&budget.name]);
-            Gauge::BudgetLimitDollars.set(budget.usd.nanos() as f64 / NANOS, &[&budget.name]);
+            Gauge::BudgetLeftDollars.set(least as f64 / NANOS_PER_DOLLAR, &[&budget.name]);
+            Gauge::BudgetLimitDollars.set(budget.usd.nanos() as f64 / NANOS_PER_DOLLAR, &[&budget.name]);
         }
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<Scope, Arc<Shared>>> {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<WindowScope, Arc<SharedAccount>>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shared {
+impl SharedAccount {
     fn new() -> Self {
-        // A name of its own for each account: one that is opened again must not take an older one's
-        // slices for its own.
+        // A new name for each account: an account that is opened again must not take its
+        // predecessor's slices for its own.
         let account = Account::new(&format!("{:032x}", rand::random::<u128>()));
-        let state = State { account, budget: String::new(), limit: Usd::ZERO };
-        Self { state: Mutex::new(state), taking: tokio::sync::Mutex::new(false) }
+        let state = AccountState { account, budget: String::new(), limit: Usd::ZERO };
+        Self { state: Mutex::new(state), slices_known: tokio::sync::Mutex::new(false) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AccountState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Scope {
+impl WindowScope {
     fn key(&self, slice: u32) -> String {
         keys::budget_slice(self.tier.as_deref(), self.tenant.as_deref(), &self.window, slice)
     }
@@ -244,18 +248,18 @@ impl Scope {
 }
 
 impl Reservation {
-    /// The request is about to leave: from now on it counts as spent unless it is settled.
+    /// Marks that the request leaves now. The amount then counts as spent unless it is settled.
     pub fn leaves(&mut self) {
         self.left = true;
     }
 
-    /// Replaces the reservation by what it came to.
+    /// Replaces the reservation by the real cost.
     pub fn settle(mut self, actual: Usd) {
         self.finish(actual);
     }
 
     fn finish(&mut self, actual: Usd) {
-        for shared in self.parts.drain(..) {
+        for shared in self.accounts.drain(..) {
             shared.state().account.settle(self.amount, actual);
         }
     }
@@ -267,7 +271,7 @@ impl Drop for Reservation {
     }
 }
 
-/// The name of the window in which a moment lies.
+/// Name of the window that `now` lies in.
 fn window(of: Window, now: OffsetDateTime) -> String {
     let (year, month) = (now.year(), u8::from(now.month()));
     match of {

@@ -1,5 +1,5 @@
-//! One paid call: as many attempts as it takes and the limits allow, each in the ledger before it
-//! leaves and after it is over.
+//! One paid call: attempts until an answer or a limit, each in the ledger before it leaves and
+//! after it is over.
 //!
 //! ```text
 //!  pacer, breaker ─▶ budgets: reserve ─▶ document's marker ─▶ ledger: attempt ─▶ clearance ─▶ request
@@ -12,14 +12,13 @@
 //! ```
 //!
 //! A document's requests that may be billed are counted in the store ([`PaidRequests`]), over all
-//! calls for it: when there were as many as the policy allows, the call ends, whatever the
-//! provider's failures would otherwise suggest. After an answer that cannot be read one more
-//! request leaves at most.
+//! calls for the document. At the policy's limit the call ends, even after a failure that could be
+//! retried. After an unreadable answer at most one more request leaves.
 //!
-//! A request that has left is always let finish, whatever is cancelled meanwhile: its answer is
-//! paid for. Only waiting is cut short, also by a switch or a policy that no longer lets the
-//! document go. The last question before a request leaves is whether it still may
-//! ([`SendPermission`]): each of the steps before it may take longer than that may be unknown.
+//! A request that has left always finishes, whatever is cancelled meanwhile, since its answer is
+//! paid for. Only waits are cut short, also by a switch or a policy that forbids the document to
+//! go. The last step before a request leaves is to check its [`SendPermission`]: each step before
+//! it may take longer than the permission stays valid.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,26 +33,27 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff;
-use crate::breaker::{Breaker, Down, HeldBack, Outcome};
+use crate::breaker::{Breaker, CallResult, Down, HeldBack};
 use crate::budget::{BudgetError, Budgets, Reservation};
 use crate::ledger::Ledger;
-use crate::pacer::{Closed, Pacer};
+use crate::pacer::{NoMoney, Pacer};
 use crate::provider::{Billing, Failure, Kind, Provider, Reply, Request};
 
-/// A longer pause than this is the stage's: it stops taking documents in meanwhile.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The code of a model that looks down.
+/// Longest pause between attempts. The stage makes longer pauses, and takes no documents in
+/// meanwhile.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// Code of a model that seems down.
 pub const PROVIDER_DOWN: &str = "provider_down";
-/// The code of a document that had as many requests as the policy allows.
+/// Code of a document that had as many requests as the policy allows.
 pub const PAID_REQUESTS_EXHAUSTED: &str = "paid_requests_exhausted";
-/// Tokens that a provider's own template adds to a prompt, at most.
-const TEMPLATE_TOKENS: usize = 256;
+/// Tokens that a provider's own template adds to a prompt at most.
+const MAX_TEMPLATE_TOKENS: usize = 256;
 
 /// Sends requests of one tier to its provider.
 pub struct Caller {
     /// The tier, for the ledger and the metrics.
     pub tier: String,
-    /// Where requests go.
+    /// The provider that requests go to.
     pub provider: Arc<dyn Provider>,
     /// Shared by all tiers of the provider.
     pub pacer: Arc<Pacer>,
@@ -61,17 +61,17 @@ pub struct Caller {
     pub breaker: Arc<Breaker>,
     /// How long documents wait for a model that is down before another tier gets them.
     pub refuse_after: Duration,
-    /// What may be spent. Shared by all tiers.
+    /// The budgets. Shared by all tiers.
     pub budgets: Arc<Budgets>,
-    /// Where attempts and settlements go.
+    /// The ledger of attempts and settlements.
     pub ledger: Ledger,
     /// What the model costs.
     pub price: Price,
     /// Digest of the table behind `price`.
     pub price_digest: String,
-    /// Attempts in a row before the stage takes over.
+    /// Attempts in a row before the document goes back to the stage.
     pub max_attempts: u32,
-    /// Ends all waiting: the stage drains.
+    /// Ends all waits when the stage drains.
     pub draining: CancellationToken,
 }
 
@@ -86,7 +86,7 @@ pub struct Subject<'a> {
     pub revision: i64,
 }
 
-/// What a call may cost.
+/// Limits on the cost of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Spending<'a> {
     /// Every budget of the policy.
@@ -95,15 +95,15 @@ pub struct Spending<'a> {
     pub requests: &'a PaidRequests,
 }
 
-/// Whether a document may go to its tier.
+/// Permission of a document to go to its tier.
 #[async_trait]
 pub trait SendPermission: Send + Sync {
-    /// Asked right before a request leaves.
+    /// Checks the permission, right before a request leaves.
     ///
     /// # Errors
-    /// See [`Denied`]: it must not.
+    /// See [`Denied`]: the request must not leave.
     fn check(&self) -> Result<(), Denied>;
-    /// Ends when it may not go any more.
+    /// Ends when the document may not go any more.
     async fn lost(&self) -> Denied;
 }
 
@@ -123,8 +123,8 @@ impl SendPermission for Clearance {
 pub struct Paid {
     /// The answer.
     pub reply: Reply,
-    /// What the attempt that gave it cost; failed attempts that may have been billed stand in the
-    /// ledger alone.
+    /// Cost of the attempt that gave the answer. Failed attempts that may have been billed are in
+    /// the ledger alone.
     pub cost: Usd,
 }
 
@@ -134,27 +134,27 @@ pub enum ApiError {
     /// The provider's last failure.
     #[error("{failure}")]
     Provider {
-        /// What it said.
+        /// The failure.
         failure: Failure,
-        /// How the provider stands, where it looks down.
+        /// The breaker's state, where the provider seems down.
         down: Option<Down>,
     },
-    /// The provider looks down: nothing was sent.
-    #[error("the provider looks down since {} s: nothing is sent", .0.lasted.as_secs())]
+    /// The provider seems down: nothing was sent.
+    #[error("the provider has seemed down for {} s: nothing is sent", .0.lasted.as_secs())]
     Down(Down),
     /// The provider answers, and too many answers in a row could not be read: nothing was sent.
-    #[error("answers of the provider cannot be read since {} s: nothing is sent", .0.lasted.as_secs())]
+    #[error("the provider's answers have been unreadable for {} s: nothing is sent", .0.lasted.as_secs())]
     Unreadable(Down),
-    /// The document had its requests: nothing was sent.
+    /// The document has had all its requests: nothing was sent.
     #[error("{} requests for this document may have been billed without an answer that can be read: no other is sent", .0.requests)]
     Spent(Spent),
     /// The request could not be marked in the store, so nothing was sent.
     #[error("a request cannot be marked in the store, so nothing is sent: {0}")]
     Unmarked(#[from] ObjectError),
-    /// The provider said a moment ago that there is no money.
+    /// The provider said recently that there is no money.
     #[error("nothing is sent for now: the provider said that the account has no money or its limit is reached")]
-    Closed,
-    /// A budget does not allow it, or cannot be asked.
+    NoMoney,
+    /// A budget does not allow the request, or cannot be read.
     #[error(transparent)]
     Budget(#[from] BudgetError),
     /// The attempt could not be recorded, so nothing was sent.
@@ -163,7 +163,7 @@ pub enum ApiError {
     /// The cost cannot be computed.
     #[error(transparent)]
     Price(#[from] PriceError),
-    /// The document may not go to this tier any more, or nobody knows whether it may: nothing was
+    /// The document may not go to this tier any more, or its permission is unknown: nothing was
     /// sent.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -173,8 +173,7 @@ pub enum ApiError {
 }
 
 impl Caller {
-    /// Sends the request until it is answered, within what may be spent and as long as it has its
-    /// `clearance`.
+    /// Sends the request until it is answered, within `spending` and as long as `clearance` lasts.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -187,15 +186,15 @@ impl Caller {
         stop: &CancellationToken,
     ) -> Result<Paid, ApiError> {
         let Spending { budgets, requests } = spending;
-        let most = upper_bound(&request);
-        let reserved = self.price.cost(most)?;
+        let bound = upper_bound(&request);
+        let reserved = self.price.cost(bound)?;
         let mut request = request;
         let mut attempt = 0;
         loop {
             attempt += 1;
             let permit = tokio::select! {
                 biased;
-                permit = self.pacer.enter(most.total()) => permit.map_err(|Closed| ApiError::Closed)?,
+                permit = self.pacer.enter(bound.total()) => permit.map_err(|NoMoney| ApiError::NoMoney)?,
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
                 denied = clearance.lost() => return Err(denied.into()),
             };
@@ -222,18 +221,18 @@ impl Caller {
             let result = self.send(&request, reserved, reservation).await;
             let failure = match result {
                 Ok(paid) => {
-                    admitted.record(Outcome::Answered);
+                    admitted.record(CallResult::Answered);
                     permit.succeeded(paid.reply.usage.map(Tokens::total), paid.reply.remaining);
                     return Ok(paid);
                 }
                 Err(failure) => failure,
             };
-            admitted.record(Outcome::of(&failure, subject.document_id));
+            admitted.record(CallResult::of(&failure, subject.document_id));
             permit.failed(&failure);
             let may_repeat = may_repeat(requests, number, &failure).await;
             let down = self.breaker.down();
             let pause = backoff::pause(attempt, failure.retry_after, rand::random());
-            let enough = attempt >= self.max_attempts || pause > LONGEST_PAUSE || down.is_some();
+            let enough = attempt >= self.max_attempts || pause > MAX_PAUSE || down.is_some();
             if !may_repeat || enough {
                 return Err(ApiError::Provider { failure, down });
             }
@@ -247,7 +246,7 @@ impl Caller {
         }
     }
 
-    /// Ends when waiting has no sense any more.
+    /// Ends when the stage drains or the worker stops.
     async fn stopped(&self, stop: &CancellationToken) {
         tokio::select! {
             () = self.draining.cancelled() => {}
@@ -283,7 +282,7 @@ impl Caller {
                 Counter::ApiRequests.increment(&[name, "ok"]);
                 let request_id = reply.request_id.clone();
                 let usage = reply.usage;
-                // What cannot be counted or priced counts as the most that it can be.
+                // An answer without usage or price counts as its upper bound.
                 let cost = usage.and_then(|usage| self.price.cost(usage).ok());
                 let result = if cost.is_some() { SettlementResult::Billed } else { SettlementResult::Unknown };
                 let cost = cost.unwrap_or(reserved);
@@ -304,13 +303,13 @@ impl Caller {
         };
         self.count(&settlement);
         reservation.settle(settlement.cost);
-        // The answer is paid for: it counts, whether or not the bill can be written. An open
-        // attempt counts as billed.
+        // The answer is paid for, so it counts even if its settlement cannot be written. An open
+        // attempt counts as possibly billed.
         self.close(&settlement).await;
         paid
     }
 
-    /// Settles an attempt whose request did not leave after all.
+    /// Settles an attempt whose request did not leave.
     async fn withdraw(&self, request: &Request) {
         let result = SettlementResult::NotBilled;
         self.close(&self.settlement(request, result, Tokens::default(), Usd::ZERO, None)).await;
@@ -344,7 +343,7 @@ impl Caller {
         }
     }
 
-    /// Counts what is on the bill for certain.
+    /// Counts tokens and cost that are certainly on the bill.
     fn count(&self, settlement: &LedgerSettlement) {
         if settlement.result != SettlementResult::Billed {
             return;
@@ -360,8 +359,8 @@ impl Caller {
     }
 }
 
-/// Counts the failed request for its document, if it may be billed. Whether the same request may
-/// leave once more.
+/// Counts the failed request for its document, if it may be billed. Returns whether the same
+/// request may leave once more.
 async fn may_repeat(requests: &PaidRequests, number: u32, failure: &Failure) -> bool {
     if failure.billing == Billing::NotBilled {
         requests.withdraw(number).await;
@@ -375,9 +374,9 @@ async fn may_repeat(requests: &PaidRequests, number: u32, failure: &Failure) -> 
     })
 }
 
-/// The most tokens that a request can be billed: a token is at least a byte of the prompt.
+/// Upper bound of the tokens that a request is billed: a token is at least one byte of the prompt.
 fn upper_bound(request: &Request) -> Tokens {
-    let (shared, own) = (request.system.len() as u64, (request.user.len() + TEMPLATE_TOKENS) as u64);
+    let (shared, own) = (request.system.len() as u64, (request.user.len() + MAX_TEMPLATE_TOKENS) as u64);
     let cache_write = if request.shares_a_prefix() { shared } else { 0 };
     let output = u64::from(request.max_output_tokens);
     Tokens { input: shared - cache_write + own, cached_input: 0, cache_write, output }
@@ -405,7 +404,7 @@ impl ApiError {
             Self::Unreadable(_) | Self::Spent(Spent { unreadable: true, .. }) => Kind::Unreadable.code(),
             Self::Spent(_) => PAID_REQUESTS_EXHAUSTED,
             Self::Unmarked(error) => error.code(),
-            Self::Closed => Kind::OutOfMoney.code(),
+            Self::NoMoney => Kind::OutOfMoney.code(),
             Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",
             Self::Price(error) => error.code(),

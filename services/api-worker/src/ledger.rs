@@ -1,13 +1,13 @@
-//! The record of every request that may cost money.
+//! Ledger of every request that may cost money.
 //!
 //! ```text
 //!   attempt ──acknowledged──▶ request leaves ──▶ answer or failure ──▶ settlement
 //! ```
 //!
-//! The attempt is durable before the request leaves, so nothing is ever billed that the ledger does
-//! not know. An attempt without a settlement (a kill, a log that was down) was *possibly billed*,
-//! for up to what it reserved. Both are plain records, not part of the stage's transaction: a
-//! transaction that is aborted takes no bill back.
+//! The attempt is durable before the request leaves, so the ledger knows everything that is ever
+//! billed. An attempt without a settlement (a kill, a log that was down) was *possibly billed*, for
+//! up to its reserved amount. Both are plain records outside of the stage's transaction, since an
+//! aborted transaction takes no bill back.
 
 pub mod spend;
 
@@ -30,7 +30,7 @@ impl Ledger {
         Self { log }
     }
 
-    /// Records that a request is about to leave. Once this returns, it may.
+    /// Records that a request is about to leave. The request may leave once this returns.
     ///
     /// # Errors
     /// The log's: the request must not leave.
@@ -40,7 +40,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records what became of it.
+    /// Records whether and what the request cost.
     ///
     /// # Errors
     /// The log's: the attempt stays possibly billed.

@@ -1,12 +1,12 @@
-//! The API worker: consumes `work.<tier>` of every tier at a provider, asks the provider's model,
-//! checks the answer as the GPU worker checks its own, and settles the document or sends it back to
-//! the router. The only crate that holds providers' keys.
+//! The API worker: takes `work.<tier>` of every tier at a provider through the provider's model.
 //!
-//! What happens to a document is [`precis_pipeline::worker`]; this crate adds the way to providers:
+//! Answers are checked as the GPU worker's are; a document is settled, or sent back to the router.
+//! This is the only crate that holds providers' keys. The protocol of a document is
+//! [`precis_pipeline::worker`]; this crate adds the way to providers:
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`provider`] | one request, one answer or one failure, told apart by what it means |
+//! | [`provider`] | one request, one answer or one failure, sorted by its meaning |
 //! | [`pacer`] | how fast, and whether at all, requests may go to a provider |
 //! | [`bucket`] | requests and tokens a minute |
 //! | [`breaker`] | keeps requests away from a model that fails |
@@ -14,13 +14,13 @@
 //! | [`budget`] | room for a request in every budget, before it leaves |
 //! | [`ledger`] | attempt before a request leaves, settlement after it is over |
 //! | [`ledger::spend`] | what the ledger says was spent |
-//! | [`caller`] | all of these together: one paid call |
+//! | [`caller`] | one paid call, made of all these |
 //! | [`summariser`] | a tier at a provider, as the pipeline sees it |
 //! | [`tiers`] | which tiers, and whether they can be served |
 //!
-//! **Invariants.** Nothing is sent that the ledger does not know, that has no known price, or in
-//! clear text to another machine. A tier that cannot be served (no key, no price) is switched off
-//! in `control`, and what still arrives for it goes back to the router: nothing waits for a key.
+//! **Invariants.** No request leaves without a ledger record and a known price, or in clear text to
+//! another machine. A tier that cannot be served (no key, no price) is switched off in `control`,
+//! and its documents go back to the router: nothing waits for a key.
 
 pub mod backoff;
 pub mod breaker;
@@ -48,15 +48,15 @@ use providers::Providers;
 pub use settings::{ApiWorkerSettings, BreakerSettings, ProviderSettings};
 use tiers::{ApiTier, announce, api_tiers};
 
-/// How often the policy in force is looked at for other tiers or models.
-const POLICY_LOOK: Duration = Duration::from_secs(1);
+/// How often the effective policy is checked for other tiers or models.
+const POLICY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs one stage for each tier until `shutdown`, then drains: requests in flight are let finish
-/// within the drain budget. When another policy changes the tiers or their models, the stages are
-/// drained and started anew.
+/// Runs one stage for each tier until `shutdown`, then drains: requests in flight may finish within
+/// the drain budget. When a policy changes the tiers or their models, the stages are drained and
+/// started anew.
 ///
 /// # Errors
-/// The stages' fatal errors; settings that name what cannot be read.
+/// The stages' fatal errors; settings that name a file that cannot be read.
 pub async fn run(runtime: &Runtime, settings: ApiWorkerSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let providers = Providers::new(runtime, &settings)?;
     while !shutdown.is_cancelled() {
@@ -72,11 +72,11 @@ fn current(runtime: &Runtime, settings: &ApiWorkerSettings) -> Vec<ApiTier> {
     api_tiers(&runtime.control.effective().policy, &settings.tiers)
 }
 
-/// Ends when the policy in force says something else about the tiers.
+/// Ends when the effective policy changes the tiers or their models.
 async fn policy_changes(runtime: &Runtime, settings: &ApiWorkerSettings, tiers: &[ApiTier]) {
-    let mut look = tokio::time::interval(POLICY_LOOK);
+    let mut poll = tokio::time::interval(POLICY_POLL_INTERVAL);
     while current(runtime, settings) == tiers {
-        look.tick().await;
+        poll.tick().await;
     }
     tracing::info!("the policy changed the tiers or their models: the stages start anew");
 }
@@ -105,8 +105,8 @@ async fn start(
     Ok(stages)
 }
 
-/// Waits for the stages. The first that ends, by an error or because it was told to, takes the
-/// others along; so does a change.
+/// Waits for the stages. When one ends, by an error or as it was told, or when `change` ends, all
+/// stages are stopped.
 async fn drive(mut stages: Stages, stop: &CancellationToken, change: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::select! {
         // Without a stage there is nothing to wait for but a change.

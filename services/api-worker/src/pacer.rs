@@ -1,19 +1,19 @@
-//! How fast, and whether at all, requests may go to one provider under one key.
+//! Pace of requests to one provider under one key.
 //!
-//! - **Bound**: never more in flight than the configured ceiling.
+//! - **Bound**: never more requests in flight than the configured ceiling.
 //! - **Adaptive**: a throttled or overloaded answer halves the bound, once for all requests that
-//!   were in flight together; each success wins a little back (additive increase, multiplicative
+//!   were in flight together; each success raises it a little (additive increase, multiplicative
 //!   decrease).
 //! - **A minute's limits**: requests and tokens have a [`Bucket`] each where the settings know the
-//!   provider's limits. A request takes an upper bound of its tokens and gives back what it did not
-//!   use.
-//! - **Hold**: a provider's `Retry-After` concerns the key, not the document: nobody sends before
-//!   it has passed.
-//! - **Closed**: out of money, nothing is sent for a while; documents go to another tier at once
-//!   instead of being refused one by one.
+//!   provider's limits. A request takes an upper bound of its tokens and gives the unused rest
+//!   back.
+//! - **Hold**: a provider's `Retry-After` is about the key, not the document: nobody sends before
+//!   that time has passed.
+//! - **No money**: nothing is sent for a while, and documents go to another tier at once instead of
+//!   being refused one by one.
 //!
-//! Requests go in the order in which they came: a large one would wait for ever behind small ones
-//! that need less.
+//! Requests go in the order in which they came. Otherwise a large request would wait for ever
+//! behind small ones, which need less.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,9 +25,9 @@ use crate::bucket::Bucket;
 use crate::provider::{Billing, Failure, Kind, Remaining};
 
 /// How long nothing is sent after the provider said that there is no money.
-pub const MONEY_HOLD: Duration = Duration::from_mins(5);
+pub const OUT_OF_MONEY_PAUSE: Duration = Duration::from_mins(5);
 
-/// What a provider allows.
+/// Limits of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// Requests at once.
@@ -42,30 +42,31 @@ pub struct Pace {
 #[derive(Debug)]
 pub struct Pacer {
     ceiling: u32,
-    state: Mutex<State>,
+    state: Mutex<PacerState>,
     changed: Notify,
-    /// Who waits for a place: the first in it asks, the others stand behind.
+    /// Queue for a place: its holder is first, the others wait for the lock.
     queue: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-struct State {
+struct PacerState {
     limit: f64,
     in_flight: u32,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
-    /// When the limit was last halved: requests that were sent before say nothing new.
+    /// When the limit was last halved. Failures of requests that were sent before do not count
+    /// again.
     cut_at: Option<Instant>,
     not_before: Option<Instant>,
     closed_until: Option<Instant>,
 }
 
-/// Nothing may be sent now: there is no money.
+/// Nothing may be sent now, since the account has no money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed;
+pub struct NoMoney;
 
-/// The right to send one request. Dropping it frees its place; without a result nothing was sent
-/// and all is given back.
+/// The right to send one request. Dropping the permit frees its place. A permit without a result
+/// gives everything back, since nothing was sent.
 #[derive(Debug)]
 pub struct Permit<'a> {
     pacer: &'a Pacer,
@@ -74,14 +75,14 @@ pub struct Permit<'a> {
     over: bool,
 }
 
-/// What a request took of a minute's limits.
+/// Use of a minute's limits.
 #[derive(Debug, Clone, Copy)]
 struct Used {
     requests: f64,
     tokens: f64,
 }
 
-enum Turn {
+enum Entry {
     Now,
     After(Duration),
     WhenChanged,
@@ -93,7 +94,7 @@ impl Pacer {
         let ceiling = pace.concurrency.max(1);
         let now = Instant::now();
         let bucket = |limit: Option<u32>| limit.map(|limit| Bucket::per_minute(limit, now));
-        let state = State {
+        let state = PacerState {
             limit: f64::from(ceiling),
             in_flight: 0,
             requests: bucket(pace.requests_per_minute),
@@ -105,61 +106,61 @@ impl Pacer {
         Self { ceiling, state: Mutex::new(state), changed: Notify::new(), queue: tokio::sync::Mutex::default() }
     }
 
-    /// Waits for a place for a request of up to so many tokens. Dropping the future gives it up.
+    /// Waits for a place for a request of up to `tokens`. Dropping the future gives the place up.
     ///
     /// # Errors
-    /// [`Closed`] at once while there is no money.
-    pub async fn enter(&self, tokens: u64) -> Result<Permit<'_>, Closed> {
+    /// [`NoMoney`] at once while there is no money.
+    pub async fn enter(&self, tokens: u64) -> Result<Permit<'_>, NoMoney> {
         let tokens = tokens as f64;
         let _first = self.queue.lock().await;
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Registered before the look, so that a place freed in between is not missed.
+            // Registered before the attempt, so that a place freed in between is not missed.
             changed.as_mut().enable();
-            match self.turn(tokens)? {
-                Turn::Now => return Ok(Permit { pacer: self, sent_at: Instant::now(), tokens, over: false }),
-                Turn::After(wait) => {
+            match self.try_enter(tokens)? {
+                Entry::Now => return Ok(Permit { pacer: self, sent_at: Instant::now(), tokens, over: false }),
+                Entry::After(wait) => {
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         () = changed => {}
                     }
                 }
-                Turn::WhenChanged => changed.await,
+                Entry::WhenChanged => changed.await,
             }
         }
     }
 
-    fn turn(&self, tokens: f64) -> Result<Turn, Closed> {
+    fn try_enter(&self, tokens: f64) -> Result<Entry, NoMoney> {
         let now = Instant::now();
         let mut state = self.state();
         if state.closed_until.is_some_and(|until| now < until) {
-            return Err(Closed);
+            return Err(NoMoney);
         }
-        if let Some(moment) = state.not_before.filter(|moment| now < *moment) {
-            return Ok(Turn::After(moment - now));
+        if let Some(until) = state.not_before.filter(|until| now < *until) {
+            return Ok(Entry::After(until - now));
         }
-        // At least one: else nothing would ever tell that it is over.
+        // At least one: without a request nothing would show that the throttling is over.
         if f64::from(state.in_flight) >= state.limit.floor().max(1.0) {
-            return Ok(Turn::WhenChanged);
+            return Ok(Entry::WhenChanged);
         }
         let wait = |bucket: &Option<Bucket>, amount| bucket.as_ref().map_or(Duration::ZERO, |it| it.wait(amount, now));
         let wait = wait(&state.requests, 1.0).max(wait(&state.tokens, tokens));
         if !wait.is_zero() {
-            return Ok(Turn::After(wait));
+            return Ok(Entry::After(wait));
         }
         state.in_flight += 1;
         state.use_up(Used { requests: 1.0, tokens }, now);
-        Ok(Turn::Now)
+        Ok(Entry::Now)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PacerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Takes from the buckets; below 0 it gives back.
+impl PacerState {
+    /// Takes from the buckets; negative amounts are given back.
     fn use_up(&mut self, used: Used, now: Instant) {
         for (bucket, amount) in [(&mut self.requests, used.requests), (&mut self.tokens, used.tokens)] {
             if let Some(bucket) = bucket {
@@ -170,15 +171,15 @@ impl State {
 }
 
 impl Permit<'_> {
-    /// The request was answered and used so many tokens, if the provider said how many, and left so
-    /// much.
+    /// Records an answer: the tokens that it used, where the provider counted them, and what is
+    /// left of the limits.
     pub fn succeeded(mut self, tokens: Option<u64>, remaining: Remaining) {
         let now = Instant::now();
         self.used(Used { requests: 1.0, tokens: tokens.map_or(self.tokens, |tokens| tokens as f64) });
         let mut state = self.pacer.state();
         state.limit = (state.limit + 1.0 / state.limit).min(f64::from(self.pacer.ceiling));
-        // After the correction: the provider has counted this request already.
-        let State { requests, tokens, .. } = &mut *state;
+        // After the correction, since the provider has counted this request already.
+        let PacerState { requests, tokens, .. } = &mut *state;
         for (bucket, left) in [(requests, remaining.requests), (tokens, remaining.tokens)] {
             if let (Some(bucket), Some(left)) = (bucket, left) {
                 bucket.at_most(left as f64, now);
@@ -186,7 +187,7 @@ impl Permit<'_> {
         }
     }
 
-    /// The request failed.
+    /// Records a failure.
     pub fn failed(mut self, failure: &Failure) {
         let now = Instant::now();
         let tokens = match failure.billing {
@@ -206,12 +207,12 @@ impl Permit<'_> {
                     state.not_before = Some(state.not_before.map_or(until, |earlier| earlier.max(until)));
                 }
             }
-            Kind::OutOfMoney => state.closed_until = Some(now + MONEY_HOLD),
+            Kind::OutOfMoney => state.closed_until = Some(now + OUT_OF_MONEY_PAUSE),
             _ => {}
         }
     }
 
-    /// Corrects what was taken by what was used.
+    /// Replaces the taken amounts by the used ones.
     fn used(&mut self, used: Used) {
         self.over = true;
         let correction = Used { requests: used.requests - 1.0, tokens: used.tokens - self.tokens };
@@ -225,7 +226,7 @@ impl Drop for Permit<'_> {
             self.used(Used { requests: 0.0, tokens: 0.0 });
         }
         self.pacer.state().in_flight -= 1;
-        // Whoever waits must hear of the place, and of there being no money.
+        // Waiting requests must learn of the free place, or that there is no money.
         self.pacer.changed.notify_waiters();
     }
 }

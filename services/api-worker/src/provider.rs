@@ -1,14 +1,14 @@
-//! Providers of models over HTTP: one request, one answer or one failure. Nothing here retries,
-//! waits, counts money or keeps records; that is [`crate::caller`]'s.
+//! Providers of models over HTTP: one request, one answer or one failure. Retries, waits, money and
+//! records belong to [`crate::caller`].
 //!
 //! A provider is a transport ([`HttpProvider`]) and a wire format ([`Wire`]): Anthropic's Messages
 //! or OpenAI's Chat Completions, which many other servers speak too. A wire format is pure: values
 //! to JSON, bytes to values.
 //!
-//! The official clients look at the status alone. This is not enough: 429 means *slow down* or *no
+//! The official clients go by the status alone, which is not enough. 429 means *slow down* or *no
 //! money left*, and 400 means *wrong request*, *too long*, or *no money left* again. [`Kind`] tells
-//! them apart, because the first waits, the second must not be tried elsewhere under the same key,
-//! and the rest go to another tier.
+//! them apart: a throttled request waits, one without money must not be tried elsewhere under the
+//! same key, and the rest go to another tier.
 
 mod anthropic;
 mod http;
@@ -39,7 +39,7 @@ pub trait Provider: Send + Sync + 'static {
     async fn complete(&self, request: &Request) -> Result<Reply, Failure>;
 }
 
-/// What one wire format knows: pure translation.
+/// A wire format: pure translation.
 pub trait Wire: Send + Sync + 'static {
     /// The provider's name.
     fn name(&self) -> &'static str;
@@ -59,10 +59,10 @@ pub trait Wire: Send + Sync + 'static {
     fn problem(&self, status: u16, body: &[u8]) -> Problem;
 }
 
-/// Shorter system messages are in no provider's cache: the least that any caches is 1,024 tokens,
-/// and a token is seldom fewer than four bytes of English. Where a model's own minimum is higher,
-/// asking costs nothing.
-const CACHED_FROM_BYTES: usize = 4 * 1_024;
+/// Shortest system message that a provider may cache. No provider caches fewer than 1,024 tokens,
+/// and a token is seldom fewer than four bytes of English. Where a model's own minimum is higher, a
+/// request for the cache costs nothing.
+const MIN_CACHED_BYTES: usize = 4 * 1_024;
 
 /// One request for one answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +73,7 @@ pub struct Request {
     pub system: String,
     /// The user's message: document and instruction.
     pub user: String,
-    /// Most tokens to generate.
+    /// Upper bound of the tokens to generate.
     pub max_output_tokens: u32,
     /// Sampling temperature; `None` leaves it to the provider, since some models refuse any.
     pub temperature: Option<f64>,
@@ -84,43 +84,42 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether its system message, which documents share, is long enough for a provider's prompt
+    /// Whether the system message, which documents share, is long enough for a provider's prompt
     /// cache.
     pub fn shares_a_prefix(&self) -> bool {
-        self.system.len() >= CACHED_FROM_BYTES
+        self.system.len() >= MIN_CACHED_BYTES
     }
 }
 
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// What the model said.
+    /// The model's text.
     pub text: String,
-    /// Why it stopped.
+    /// Why the model stopped.
     pub finish: Finish,
-    /// What the provider counted, in disjoint classes whatever its own fields mean; `None` where it
-    /// said nothing that adds up.
+    /// Tokens that the provider counted, in disjoint classes whatever its own fields mean; `None`
+    /// where its numbers are missing or do not add up.
     pub usage: Option<Tokens>,
     /// The provider's identifier of the request, for disputes.
     pub request_id: Option<String>,
-    /// What the provider says is left of its limits.
+    /// The rest of the provider's limits, by its own count.
     pub remaining: Remaining,
 }
 
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// It was done.
+    /// The answer is complete.
     Stop,
-    /// It ran out of tokens, or stopped for a reason that this build does not know: the answer
-    /// counts as cut.
+    /// The tokens ran out, or this build does not know the reason: the answer counts as cut.
     Length,
-    /// It would not answer.
+    /// The model refused to answer.
     Refusal,
 }
 
 impl Finish {
-    /// As answers and outcomes spell it.
+    /// The spelling in answers and outcomes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -133,24 +132,24 @@ impl Finish {
 /// Why the body of a 200 is not an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoReply {
-    /// No answer can be found in it.
+    /// The body holds no answer.
     Unreadable(&'static str),
-    /// It is an error. Gateways send one with 200 where the answer had begun before the error was
-    /// known.
+    /// The body is an error. Gateways send an error with 200 when the answer had begun before the
+    /// error was known.
     Problem(Problem),
 }
 
 /// What a provider's error body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What it means for us.
+    /// What the error means for us.
     pub kind: Kind,
     /// The provider's own code, reduced to letters, digits and underscores. Messages are never
     /// kept: they may quote the document.
     pub code: String,
 }
 
-/// What a failure means.
+/// Meaning of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Too many requests or tokens: slow down.
@@ -159,14 +158,14 @@ pub enum Kind {
     Overloaded,
     /// The provider cannot be reached: no connection was made.
     Unreachable,
-    /// An error of theirs, a broken answer, or none in time.
+    /// An error of the provider's, a broken answer, or none in time.
     Transient,
-    /// A complete answer in which no text can be found: it is paid for, and another would most
-    /// likely be the same.
+    /// A complete answer without a text that can be found. It is paid for, and another answer would
+    /// most likely be the same.
     Unreadable,
     /// The account has no money or its spending limit is reached.
     OutOfMoney,
-    /// The key is wrong or may not do this.
+    /// The key is wrong, or lacks the permission.
     Auth,
     /// The prompt is longer than the model reads.
     TooLong,
@@ -202,7 +201,7 @@ impl Kind {
 /// Whether a failed request may stand on the bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Billing {
-    /// It was refused before any work.
+    /// The request was refused before any work.
     NotBilled,
     /// The work may have been done and the answer lost.
     Unknown,
@@ -212,32 +211,32 @@ pub enum Billing {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{provider}: {} ({detail})", .kind.code())]
 pub struct Failure {
-    /// Whose.
+    /// The provider's name.
     pub provider: &'static str,
     /// What it means.
     pub kind: Kind,
     /// Status and the provider's code, or what the connection did. No text of the provider's, no
     /// document text, no key.
     pub detail: String,
-    /// Not before this time has passed.
+    /// How long to wait before the next request.
     pub retry_after: Option<Duration>,
-    /// Whether it may have been billed.
+    /// Whether the request may have been billed.
     pub billing: Billing,
     /// The provider's identifier of the request.
     pub request_id: Option<String>,
 }
 
-/// What a provider counted for an answer; `None` where the numbers cannot be those of this answer.
-/// A server that does not count says 0, and no prompt has no tokens.
+/// A provider's count of tokens; `None` where the numbers cannot be those of this answer. A server
+/// that does not count says 0, and every prompt has tokens.
 fn plausible(usage: Tokens, text: &str) -> Option<Tokens> {
     let counted = usage.read() > 0 && (usage.output > 0 || text.is_empty());
     counted.then_some(usage)
 }
 
-/// A provider's error code if it looks like one, else nothing: what is not a plain word may be text
-/// of the document.
+/// A provider's error code, or nothing where it is no plain word: other text may quote the
+/// document.
 fn plain_code(code: &str) -> String {
-    const LONGEST: usize = 48;
-    let is_plain = code.len() <= LONGEST && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    const MAX_CODE_BYTES: usize = 48;
+    let is_plain = code.len() <= MAX_CODE_BYTES && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if is_plain { code.to_owned() } else { String::new() }
 }

@@ -1,4 +1,4 @@
-//! The providers that this worker holds keys for.
+//! The providers that this worker can reach, with all that their tiers share.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,21 +21,21 @@ use crate::settings::{ANTHROPIC_KEY, ApiWorkerSettings, OPENAI_KEY, ProviderSett
 use crate::summariser::{ApiSummariser, Decoding};
 use crate::tiers::{ApiTier, UnusableTier};
 
-/// Everything that tiers share.
+/// Transports, prices, ledger, budgets and breakers of all tiers.
 pub(crate) struct Providers {
-    known: Vec<Known>,
+    known: Vec<KnownProvider>,
     prices: PriceTable,
     ledger: Ledger,
     budgets: Arc<Budgets>,
     control: Arc<Control>,
-    /// By provider and model: they outlive a policy that changes who uses them.
+    /// By provider and model. Breakers outlive a change of policy.
     breakers: Mutex<BTreeMap<(&'static str, String), Arc<Breaker>>>,
 }
 
 /// A provider that this build speaks to.
-struct Known {
+struct KnownProvider {
     name: &'static str,
-    /// Or why it cannot be asked.
+    /// The transport, or why it cannot be used.
     provider: Result<Arc<dyn Provider>, UnusableTier>,
     pacer: Arc<Pacer>,
     breaker: breaker::Limits,
@@ -48,8 +48,8 @@ impl Providers {
     pub(crate) fn new(runtime: &Runtime, settings: &ApiWorkerSettings) -> anyhow::Result<Self> {
         let openai = OpenAi { token_limit: settings.openai.token_limit };
         let known = vec![
-            Known::new(Anthropic, &settings.anthropic, ANTHROPIC_KEY, "https://api.anthropic.com")?,
-            Known::new(openai, &settings.openai, OPENAI_KEY, "https://api.openai.com/v1")?,
+            KnownProvider::new(Anthropic, &settings.anthropic, ANTHROPIC_KEY, "https://api.anthropic.com")?,
+            KnownProvider::new(openai, &settings.openai, OPENAI_KEY, "https://api.openai.com/v1")?,
         ];
         Ok(Self {
             known,
@@ -61,17 +61,17 @@ impl Providers {
         })
     }
 
-    /// Shows what a token costs at the last of these tiers, which is the dearest: tiers stand in
-    /// the order of escalation.
+    /// Shows the price of a token at the last of these tiers. Tiers are in the order of escalation,
+    /// so the last is the dearest.
     pub(crate) fn show_premium(&self, tiers: &[ApiTier]) {
         let price = tiers.iter().rev().find_map(|tier| self.prices.price(&tier.provider, &tier.model).ok());
         for (kind, price) in price.iter().flat_map(|price| [("input", price.input), ("output", price.output)]) {
-            // Dollars a million tokens are a thousand times as many billionths a token.
+            // One dollar a million tokens is a thousand billionths a token.
             Gauge::PremiumPrice.set(price.nanos() as f64 / 1e6, &[kind]);
         }
     }
 
-    /// The summariser of a tier; `draining` ends its waits.
+    /// The summariser of a tier. `draining` ends its waits.
     pub(crate) fn summariser(
         &self,
         tier: &ApiTier,
@@ -87,7 +87,7 @@ impl Providers {
 
     fn caller(
         &self,
-        known: &Known,
+        known: &KnownProvider,
         tier: &ApiTier,
         settings: &ApiWorkerSettings,
         draining: &CancellationToken,
@@ -109,14 +109,14 @@ impl Providers {
         })
     }
 
-    fn breaker(&self, known: &Known, model: &str) -> Arc<Breaker> {
+    fn breaker(&self, known: &KnownProvider, model: &str) -> Arc<Breaker> {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = || Arc::new(Breaker::new(known.name, model, known.breaker));
         breakers.entry((known.name, model.to_owned())).or_insert_with(breaker).clone()
     }
 }
 
-impl Known {
+impl KnownProvider {
     fn new<W: Wire>(wire: W, settings: &ProviderSettings, variable: &str, default_url: &str) -> anyhow::Result<Self> {
         let name = wire.name();
         let provider = match settings.key(variable) {
@@ -127,8 +127,7 @@ impl Known {
                     .with_context(|| format!("api_worker.{name}.base_url {}", http.base_url))?;
                 Ok(Arc::new(transport) as Arc<dyn Provider>)
             }
-            // The tiers of other providers are served: this one's are off, as they are without a
-            // key.
+            // This provider's tiers are off, as without a key; those of other providers are served.
             Err(error @ ConfigError::SecretCharacters { .. }) => {
                 tracing::error!(provider = name, code = error.code(), "{error}");
                 Err(UnusableTier::KeyUnusable)

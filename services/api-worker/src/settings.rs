@@ -17,30 +17,30 @@ use crate::pacer::Pace;
 use crate::provider::{HttpSettings, TokenLimit};
 use crate::summariser::Decoding;
 
-/// More attempts in a row than this amplify the outage that they try to survive.
+/// Attempts in a row that settings may allow. More would amplify an outage.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// Variable with the key for Anthropic.
+/// Environment variable with the key for Anthropic.
 pub(crate) const ANTHROPIC_KEY: &str = "ANTHROPIC_API_KEY";
-/// Variable with the key for OpenAI and servers like it.
+/// Environment variable with the key for OpenAI and compatible servers.
 pub(crate) const OPENAI_KEY: &str = "OPENAI_API_KEY";
 
 /// `[api_worker]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiWorkerSettings {
-    /// Tiers whose work this worker takes. Empty: every `api` tier of the policy in force.
+    /// Tiers whose work this worker takes. Empty: every `api` tier of the effective policy.
     pub tiers: Vec<String>,
-    /// The price table (TOML). Left out: the one that this build ships with.
+    /// File with the price table (TOML). Left out: the table of this build.
     pub prices: Option<PathBuf>,
-    /// Largest document that is sent, bytes of text; larger ones go back to the router. The default
-    /// is about 150,000 tokens of English.
+    /// Largest document that is sent, bytes of text, at least 1. Larger documents go back to the
+    /// router. The default is about 150,000 tokens of English.
     pub max_document_bytes: usize,
-    /// Attempts in a row at a request that may succeed later, before the document goes back to the
-    /// stage, which waits longer.
+    /// Attempts in a row at a request that may succeed later, 1 to 10. After the last one the
+    /// document goes back to the stage, which waits longer.
     pub max_attempts: u32,
-    /// How much is in flight and how it is committed. The drain budget should be at least the
-    /// providers' `timeout_ms`: a request in flight is paid for and is let finish.
+    /// Work in flight and its commits. The drain budget should be at least the providers'
+    /// `timeout_ms`, since a request in flight is paid for and may finish.
     pub stage: StageSettings,
     /// Tiers with the provider `anthropic`. The key is in `ANTHROPIC_API_KEY` or in `key_file`.
     pub anthropic: ProviderSettings,
@@ -63,38 +63,40 @@ impl Default for ApiWorkerSettings {
     }
 }
 
-/// A provider.
+/// Connection, limits and decoding of one provider.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSettings {
-    /// Start of the provider's URLs: `https://api.anthropic.com`, `https://api.openai.com/v1` where
-    /// left out. `http://` is taken for loopback hosts only.
+    /// Start of the provider's URLs. Left out: `https://api.anthropic.com` or
+    /// `https://api.openai.com/v1`. `http://` is allowed for loopback hosts only.
     pub base_url: Option<String>,
-    /// A file with the key and nothing else; the environment variable wins.
+    /// A file that holds the key alone. The environment variable wins over the file.
     pub key_file: Option<PathBuf>,
-    /// The endpoint needs no key: a server of your own. Otherwise no key means that the provider's
-    /// tiers are off.
+    /// Whether the endpoint needs no key, as a server of your own. False: without a key the
+    /// provider's tiers are off.
     pub keyless: bool,
-    /// Requests at once, over all tiers of the provider. Throttling lowers it for a while.
+    /// Requests in flight at once over all tiers of the provider, at least 1. Throttling lowers the
+    /// number for a while.
     pub max_concurrency: u32,
-    /// Requests a minute that this instance may send: with several, each gets its share of what the
-    /// key allows. Left out: nothing but throttling limits them.
+    /// Requests a minute that this instance may send. Give each of several instances its share of
+    /// the key's limit. Left out: only throttling limits requests.
     pub requests_per_minute: Option<u32>,
-    /// Tokens a minute that this instance may use, read and generated together. Left out: nothing
-    /// but throttling limits them.
+    /// Tokens a minute that this instance may use, read and generated together. Left out: only
+    /// throttling limits tokens.
     pub tokens_per_minute: Option<u32>,
-    /// When the provider counts as down, for each of its models.
+    /// When a model of the provider counts as down.
     pub breaker: BreakerSettings,
-    /// Time to establish a connection, at most 5000 milliseconds.
+    /// Time to establish a connection, 1 to 5000 milliseconds.
     pub connect_timeout_ms: u64,
     /// Time until an answer begins, milliseconds. Left out: `timeout_ms`, since most providers send
-    /// nothing before all is generated.
+    /// nothing before the whole answer is generated.
     pub first_byte_timeout_ms: Option<u64>,
-    /// Time for one request, answer included, milliseconds.
+    /// Time for one request, answer included, milliseconds, at least 1.
     pub timeout_ms: u64,
-    /// Sampling temperature. Left out: the provider's default; some models take no other.
+    /// Sampling temperature, 0 to 2. Left out: the provider's default, which is the only one that
+    /// some models accept.
     pub temperature: Option<f64>,
-    /// Tokens that the model may generate beyond those of the summary: room for models that reason
+    /// Tokens that the model may generate beyond those of the summary, for models that reason
     /// before they answer.
     pub extra_output_tokens: u32,
     /// Further fields of every request, such as `reasoning_effort = "low"`.
@@ -125,21 +127,21 @@ impl Default for ProviderSettings {
     }
 }
 
-/// When a provider's model counts as down: then nothing is sent for a while, and after it one
-/// request probes.
+/// When a provider's model counts as down. Then nothing is sent for a while, and one request probes
+/// after that.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerSettings {
-    /// How far back requests count, milliseconds.
+    /// How far back requests count, milliseconds, at least 1.
     pub window_ms: u64,
-    /// Fewer requests within that say nothing.
+    /// Requests within `window_ms` below which a model never counts as down, at least 1.
     pub min_requests: u32,
-    /// Share of them that must have failed, above 0 and at most 1.
+    /// Share of the requests within `window_ms` that must have failed, above 0 and at most 1.
     pub failure_share: f64,
-    /// How long nothing is sent, milliseconds.
+    /// How long nothing is sent to a model that is down, milliseconds, at least 1.
     pub open_ms: u64,
-    /// How long documents wait for a provider that is down before they go back to the router, which
-    /// picks another tier, milliseconds.
+    /// How long documents wait for a model that is down, milliseconds. After that they go back to
+    /// the router, which picks another tier.
     pub refuse_after_ms: u64,
 }
 
@@ -150,7 +152,7 @@ impl Default for BreakerSettings {
 }
 
 impl BreakerSettings {
-    /// When it opens and for how long.
+    /// When the breaker opens, and for how long.
     pub fn limits(&self) -> breaker::Limits {
         breaker::Limits {
             window: Duration::from_millis(self.window_ms),
@@ -162,8 +164,7 @@ impl BreakerSettings {
 }
 
 impl ApiWorkerSettings {
-    /// Whether the providers' keys that are there can be read and sent; a provider without a key is
-    /// no error.
+    /// Checks that the providers' keys can be read and sent. A provider without a key is no error.
     ///
     /// # Errors
     /// A key file that cannot be read; a key that a header cannot carry. Each names its variable or
@@ -178,7 +179,7 @@ impl ApiWorkerSettings {
     /// The prices in force.
     ///
     /// # Errors
-    /// A file that cannot be read or is no price table.
+    /// A file that cannot be read, or is no price table.
     pub fn load_prices(&self) -> anyhow::Result<PriceTable> {
         let Some(path) = &self.prices else { return Ok(PriceTable::builtin()) };
         let text = std::fs::read_to_string(path)
@@ -207,7 +208,7 @@ impl ProviderSettings {
         }
     }
 
-    /// What the key allows.
+    /// The limits of the key.
     pub fn pace(&self) -> Pace {
         Pace {
             concurrency: self.max_concurrency,
@@ -266,13 +267,11 @@ impl Validate for ProviderSettings {
                 out.push(format!("{at}.{name}"), "must be at least 1");
             }
         }
-        let longest = control::SEND_TIME_BUDGET.as_millis();
-        if u128::from(self.connect_timeout_ms) > longest {
+        let max_ms = control::SEND_TIME_BUDGET.as_millis();
+        if u128::from(self.connect_timeout_ms) > max_ms {
             out.push(
                 format!("{at}.connect_timeout_ms"),
-                format!(
-                    "must be at most {longest}: what was allowed to leave must have left before that is too long ago"
-                ),
+                format!("must be at most {max_ms}: a permission to send expires after that time"),
             );
         }
         if !(self.breaker.failure_share > 0.0 && self.breaker.failure_share <= 1.0) {
@@ -281,7 +280,7 @@ impl Validate for ProviderSettings {
         if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
             out.push(format!("{at}.temperature"), "must be between 0 and 2");
         }
-        // What decides who is asked, for what and how much is not the body's to change.
+        // The worker sets the fields that decide on model, content and cost.
         for field in
             ["model", "messages", "system", "stream", "max_tokens", "max_completion_tokens", "n", "temperature"]
         {

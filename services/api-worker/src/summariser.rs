@@ -1,7 +1,7 @@
 //! A tier at a provider as the pipeline's [`Summariser`].
 //!
-//! The document stands in a tag of its own before the instruction, as it does for the engine. There
-//! is no map-reduce here: providers' models read long documents whole, and what is too long even
+//! The document is in a tag of its own before the instruction, as it is for the engine. There is no
+//! map-reduce here: providers' models read long documents whole, and a document that is too long
 //! for them goes back to the router.
 
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Spending, Subject, count};
 use crate::provider::{Kind, Request};
 use crate::tiers::{ApiTier, UnusableTier};
 
-/// How the user's message is put together; part of every answer's fingerprint.
+/// Layout of the user's message; included in every answer's fingerprint.
 const MESSAGE_LAYOUT: &str = "document-instruction.v1";
-/// How long documents wait where the provider does not take the key, before the next one tries.
-const AUTH_PAUSE: Duration = Duration::from_secs(30);
+/// How often a document tries a provider that does not accept the key.
+const AUTH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Decoding parameters of a provider.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,7 +36,7 @@ pub struct Decoding {
     pub extra_body: Map<String, Value>,
 }
 
-/// Summaries from a provider. Documents leave the network on this way.
+/// Summaries from a provider. Documents leave the network here.
 pub struct ApiSummariser {
     tier: ApiTier,
     decoding: Decoding,
@@ -46,8 +46,8 @@ pub struct ApiSummariser {
 }
 
 impl ApiSummariser {
-    /// A summariser of this tier; one that is unfit refuses every document. `control` says whether
-    /// the tier still is what it was.
+    /// A summariser of this tier. Without a `caller` it refuses every document. `control` says
+    /// whether the policy still has the tier unchanged.
     pub fn new(
         tier: ApiTier,
         decoding: Decoding,
@@ -58,14 +58,14 @@ impl ApiSummariser {
         Self { tier, decoding, max_document_bytes, caller, control }
     }
 
-    /// Whether documents can be served at all.
+    /// Whether the tier can be served at all.
     pub fn fitness(&self) -> Result<(), UnusableTier> {
         self.caller.as_ref().map(|_| ()).map_err(|unfit| *unfit)
     }
 }
 
 impl Decoding {
-    /// All of it in a stable spelling: part of every answer's fingerprint.
+    /// All parameters in a stable spelling, which is included in every answer's fingerprint.
     fn spelling(&self) -> String {
         let temperature = self.temperature.map_or_else(|| "default".to_owned(), |value| value.to_string());
         let extra_body = Value::Object(self.extra_body.clone());
@@ -116,9 +116,9 @@ impl Summariser for ApiSummariser {
         let policy = self.control.effective().policy;
         if !self.tier.is_in(&policy) {
             let message = format!("the policy changed the tier {}: its stage starts anew", self.tier.name);
-            // Long enough for the stage to be told to drain meanwhile; the document then waits at
-            // the tail for the new one.
-            let after = Some(crate::POLICY_LOOK);
+            // Long enough for the stage to drain. The document then waits at the tail of its topic
+            // for the new stage.
+            let after = Some(crate::POLICY_POLL_INTERVAL);
             return Err(GenerateError::Retry { scope: Scope::Record, code: "tier_changed", message, after });
         }
         if job.text.len() > self.max_document_bytes {
@@ -149,12 +149,12 @@ impl Summariser for ApiSummariser {
     }
 }
 
-/// What a call's end means for the document.
+/// The meaning of a failed call for the document.
 fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
     let (code, message) = (error.code(), error.to_string());
     let retry = |scope, after| GenerateError::Retry { scope, code, message: message.clone(), after };
-    // A provider that fails on all must not use up each document's attempts: they wait, for a
-    // while.
+    // A provider that fails on all documents must not use up their deliveries: documents wait, up
+    // to a bound.
     let wait_for = |code, down: Down, after: Option<Duration>| {
         if down.lasted >= refuse_after {
             return GenerateError::Refused { code, message: message.clone() };
@@ -172,19 +172,19 @@ fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
             }
             // One document that a provider fails on must not stop the others.
             (Kind::Transient, None) => retry(Scope::Record, failure.retry_after),
-            // Keys expire and are replaced: documents wait for it, as they wait for a broker.
-            (Kind::Auth, None) => retry(Scope::Dependency, Some(AUTH_PAUSE)),
-            // It had its second request, or had none left.
+            // Keys expire and are replaced, so documents wait, as they do for a broker.
+            (Kind::Auth, None) => retry(Scope::Dependency, Some(AUTH_RETRY_INTERVAL)),
+            // The second request was made, or none was left.
             (Kind::Unreadable | Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest, _) => {
                 GenerateError::Refused { code, message }
             }
         },
-        ApiError::Closed
+        ApiError::NoMoney
         | ApiError::Spent(_)
         | ApiError::Price(_)
         | ApiError::Budget(BudgetError::Exhausted { .. }) => GenerateError::Refused { code, message },
         ApiError::Denied(denied) => denied.into(),
-        // None is the document's fault: they must not cost one of its deliveries.
+        // None of these is the document's fault, so none costs a delivery.
         ApiError::Ledger(_) | ApiError::Unmarked(_) | ApiError::Budget(_) | ApiError::Stopping => {
             retry(Scope::Dependency, None)
         }

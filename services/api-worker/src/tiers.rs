@@ -1,4 +1,4 @@
-//! Which tiers this worker serves, and whether it can.
+//! The tiers that this worker serves, and their switches.
 
 use precis_flow::Log;
 use precis_pipeline::control::switch_tier_if;
@@ -6,29 +6,29 @@ use precis_pipeline::{Control, PipelineError};
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{SwitchState, TierSwitch};
 
-/// Who switched, in `control`.
+/// Name of this worker as the author of switches in `control`.
 const SWITCHED_BY: &str = "api-worker";
 
-/// A tier at a provider, as the policy in force says.
+/// A tier at a provider, as the effective policy describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiTier {
-    /// Its name; its work is on `work.<name>`.
+    /// Name of the tier, whose work is on `work.<name>`.
     pub name: String,
-    /// Its provider's name.
+    /// Name of the provider.
     pub provider: String,
     /// The provider's name of its model.
     pub model: String,
 }
 
 impl ApiTier {
-    /// Whether this policy has the tier, with this very model.
+    /// Whether this policy has the tier, with the same model.
     pub fn is_in(&self, policy: &Policy) -> bool {
         api_tiers(policy, std::slice::from_ref(&self.name)).first() == Some(self)
     }
 }
 
-/// Why this worker cannot serve a tier. The tier is switched off with this as the reason, and what
-/// still arrives goes back to the router.
+/// Reason why this worker cannot serve a tier. The tier is switched off with this reason, and its
+/// documents go back to the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableTier {
     /// There is no key for the provider.
@@ -54,7 +54,7 @@ pub enum UnusableTier {
 impl UnusableTier {
     const ALL: [Self; 4] = [Self::NoKey, Self::KeyUnusable, Self::PriceUnknown, Self::ProviderUnknown];
 
-    /// Stable code: the reason in `control` and in trials.
+    /// Stable code, which is the reason in `control` and in trials.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoKey => "no_key",
@@ -65,7 +65,7 @@ impl UnusableTier {
     }
 }
 
-/// The policy's tiers at providers; only those in `wanted`, if it names any.
+/// The policy's tiers at providers. A non-empty `wanted` selects among them.
 pub fn api_tiers(policy: &Policy, wanted: &[String]) -> Vec<ApiTier> {
     let is_ours = |name: &String| wanted.is_empty() || wanted.contains(name);
     policy
@@ -80,8 +80,8 @@ pub fn api_tiers(policy: &Policy, wanted: &[String]) -> Vec<ApiTier> {
         .collect()
 }
 
-/// Tells the router whether this tier can be served: off with the reason, or on again where it was
-/// off for such a reason. A switch that someone set by hand is left alone.
+/// Switches a tier off that cannot be served, and on again once it can. A switch that somebody set
+/// by hand is left alone.
 ///
 /// # Errors
 /// The log's.
@@ -92,7 +92,7 @@ pub async fn announce(
     fitness: Result<(), UnusableTier>,
 ) -> Result<(), PipelineError> {
     let decide = |current: Option<&TierSwitch>| wanted(current, fitness);
-    // Most starts find everything as it should be: they need not ask for the right to change it.
+    // At most starts the switch is right already, and needs no write access to `control`.
     let known = control.switches().into_iter().find(|switch| switch.tier == tier);
     match (decide(known.as_ref()), fitness) {
         (None, _) => return Ok(()),
@@ -104,7 +104,7 @@ pub async fn announce(
     switch_tier_if(log, tier, SWITCHED_BY, decide).await
 }
 
-/// How a worker of this fitness switches a tier whose switch stands so; `None`: not at all.
+/// The state and reason that a worker of this fitness sets; `None` to leave the switch alone.
 fn wanted(current: Option<&TierSwitch>, fitness: Result<(), UnusableTier>) -> Option<(SwitchState, String)> {
     let off_because = current.filter(|switch| switch.state != SwitchState::On).map(|switch| switch.reason.as_str());
     match (fitness, off_because) {

@@ -70,14 +70,14 @@ fn read(usage: Option<Tokens>) -> (u64, u64, u64) {
 }
 
 #[tokio::test]
-async fn an_answer_comes_with_the_tokens_that_the_servers_tokenizer_counts() {
+async fn tokens_are_those_that_the_servers_tokenizer_counts() {
     let request = request(DOCUMENT, 200);
     let reply = provider(&settings()).complete(&request).await.unwrap();
     assert!(reply.text.split_whitespace().count() > 5, "{}", reply.text);
     let (input, cached, output) = read(reply.usage);
     assert_eq!(input + cached, prompt_tokens(&request).await);
     let written = ask("/tokenize", &json!({ "content": reply.text })).await["tokens"].as_array().unwrap().len() as u64;
-    // The token that ends the answer is counted and no part of its text. A small model may go in
+    // The token that ends the answer is counted, but is not in the text. A small model may go in
     // circles until its limit.
     assert!((written..=written + 1).contains(&output), "{written} and {reply:?}");
 }

@@ -18,8 +18,8 @@ fn waits(wait: Duration, lasted: Duration) -> Admission {
     Admission::Wait(Down { wait, lasted })
 }
 
-/// Lets requests through, one after the other, with these outcomes; whether it is open then.
-fn opens(outcomes: impl IntoIterator<Item = Outcome>) -> bool {
+/// Admits requests one after the other with these results. Whether the circuit is open then.
+fn opens(outcomes: impl IntoIterator<Item = CallResult>) -> bool {
     let (mut circuit, now) = (Circuit::new(LIMITS), Instant::now());
     for outcome in outcomes {
         let Admission::Go(pass) = circuit.admit(now) else { return true };
@@ -31,21 +31,22 @@ fn opens(outcomes: impl IntoIterator<Item = Outcome>) -> bool {
 #[test]
 fn enough_failures_of_enough_documents_open_it() {
     let failures =
-        |documents: &[u64]| documents.iter().map(|document| Outcome::Failed(Some(*document))).collect::<Vec<_>>();
+        |documents: &[u64]| documents.iter().map(|document| CallResult::Failed(Some(*document))).collect::<Vec<_>>();
     assert!(opens(failures(&[1, 2, 3, 1, 2, 3])));
     assert!(!opens(failures(&[1, 2, 3, 1, 2])), "five say nothing yet");
     assert!(!opens(failures(&[1, 2, 1, 2, 1, 2, 1, 2])), "two documents may be their own fault");
-    assert!(opens(vec![Outcome::Failed(None); 6]), "no document can cause these");
+    assert!(opens(vec![CallResult::Failed(None); 6]), "no document can cause these");
 }
 
+/// Requests that say nothing about the provider do not count.
 #[test]
-fn half_of_the_requests_must_fail_and_those_that_say_nothing_do_not_count() {
+fn half_of_the_requests_must_fail() {
     let mix = |answered: usize, failed: usize| {
-        std::iter::repeat_n(Outcome::Answered, answered).chain(std::iter::repeat_n(Outcome::Failed(None), failed))
+        std::iter::repeat_n(CallResult::Answered, answered).chain(std::iter::repeat_n(CallResult::Failed(None), failed))
     };
     assert!(!opens(mix(8, 7)));
     assert!(opens(mix(8, 8)));
-    assert!(!opens(std::iter::repeat_n(Outcome::Nothing, 50).chain(mix(0, 5))));
+    assert!(!opens(std::iter::repeat_n(CallResult::Nothing, 50).chain(mix(0, 5))));
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn what_lies_before_the_window_is_forgotten() {
     for second in 0..20 {
         let now = start + Duration::from_secs(second * 13);
         let pass = go(&mut circuit, now);
-        circuit.record(pass, Outcome::Failed(None), now);
+        circuit.record(pass, CallResult::Failed(None), now);
     }
     assert_eq!(circuit.down(start), None, "five a minute are too few");
 }
@@ -65,20 +66,20 @@ fn one_request_probes_and_decides() {
     let late = go(&mut circuit, start);
     for _ in 0..6 {
         let pass = go(&mut circuit, start);
-        circuit.record(pass, Outcome::Failed(None), start);
+        circuit.record(pass, CallResult::Failed(None), start);
     }
     assert_eq!(circuit.admit(start), waits(LIMITS.open, Duration::ZERO));
     let then = start + LIMITS.open;
     let probe = go(&mut circuit, then);
-    assert_eq!(circuit.admit(then), waits(PROBE_LOOK, LIMITS.open));
-    circuit.record(late, Outcome::Answered, then);
-    assert_eq!(circuit.admit(then), waits(PROBE_LOOK, LIMITS.open), "a late answer is no probe");
-    circuit.record(probe, Outcome::Nothing, then);
+    assert_eq!(circuit.admit(then), waits(PROBE_POLL_INTERVAL, LIMITS.open));
+    circuit.record(late, CallResult::Answered, then);
+    assert_eq!(circuit.admit(then), waits(PROBE_POLL_INTERVAL, LIMITS.open), "a late answer is no probe");
+    circuit.record(probe, CallResult::Nothing, then);
     let probe = go(&mut circuit, then);
-    circuit.record(probe, Outcome::Failed(None), then);
+    circuit.record(probe, CallResult::Failed(None), then);
     assert_eq!(circuit.admit(then), waits(LIMITS.open, LIMITS.open));
     let probe = go(&mut circuit, then + LIMITS.open);
-    circuit.record(probe, Outcome::Answered, then + LIMITS.open);
+    circuit.record(probe, CallResult::Answered, then + LIMITS.open);
     assert_eq!(circuit.down(then), None);
     for _ in 0..3 {
         go(&mut circuit, then + LIMITS.open);
@@ -89,14 +90,14 @@ fn one_request_probes_and_decides() {
 async fn a_probe_that_was_never_sent_leaves_its_place_to_the_next() {
     let breaker = Breaker::new("openai", "m", LIMITS);
     for _ in 0..6 {
-        breaker.admit().unwrap().record(Outcome::Failed(None));
+        breaker.admit().unwrap().record(CallResult::Failed(None));
     }
     assert_eq!(breaker.admit().unwrap_err(), HeldBack::Down(Down { wait: LIMITS.open, lasted: Duration::ZERO }));
     tokio::time::advance(LIMITS.open).await;
     drop(breaker.admit().unwrap());
     let probe = breaker.admit().unwrap();
-    assert_eq!(breaker.admit().unwrap_err(), HeldBack::Down(Down { wait: PROBE_LOOK, lasted: LIMITS.open }));
-    probe.record(Outcome::Answered);
+    assert_eq!(breaker.admit().unwrap_err(), HeldBack::Down(Down { wait: PROBE_POLL_INTERVAL, lasted: LIMITS.open }));
+    probe.record(CallResult::Answered);
     assert_eq!(breaker.down(), None);
 }
 
@@ -104,15 +105,15 @@ async fn a_probe_that_was_never_sent_leaves_its_place_to_the_next() {
 enum Step {
     Pass(u64),
     Ask,
-    Tell(usize, Outcome),
+    Tell(usize, CallResult),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let outcome = prop_oneof![
-        2 => Just(Outcome::Answered),
-        3 => (0..4_u64).prop_map(|document| Outcome::Failed(Some(document))),
-        1 => Just(Outcome::Failed(None)),
-        1 => Just(Outcome::Nothing),
+        2 => Just(CallResult::Answered),
+        3 => (0..4_u64).prop_map(|document| CallResult::Failed(Some(document))),
+        1 => Just(CallResult::Failed(None)),
+        1 => Just(CallResult::Nothing),
     ];
     let step = prop_oneof![
         1 => (0..20_000_u64).prop_map(Step::Pass),
@@ -123,13 +124,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    /// Whatever happens, a circuit opens for a reason, lets one request probe and stays open as
+    /// long as it says.
     #[test]
-    fn whatever_happens_it_opens_for_a_reason_lets_one_probe_and_stays_open_as_long_as_it_says(steps in steps()) {
+    fn it_opens_for_a_reason_and_lets_one_request_probe(steps in steps()) {
         let mut circuit = Circuit::new(LIMITS);
         let mut now = Instant::now();
         let mut under_way: Vec<(Pass, bool)> = Vec::new();
-        // What was told since it was last closed, by hand.
-        let mut told: Vec<(Instant, Outcome)> = Vec::new();
+        // Results since the circuit was last closed, kept by hand.
+        let mut told: Vec<(Instant, CallResult)> = Vec::new();
         let mut open_until = None;
         for step in steps {
             match step {
@@ -150,24 +153,24 @@ proptest! {
                     let (pass, _) = under_way.swap_remove(which % under_way.len());
                     let (was_down, counts) = (circuit.down(now).is_some(), pass.period == circuit.period);
                     circuit.record(pass, outcome, now);
-                    if counts && !was_down && outcome != Outcome::Nothing {
+                    if counts && !was_down && outcome != CallResult::Nothing {
                         told.push((now, outcome));
                     }
                     match (was_down, circuit.down(now).is_some()) {
                         (false, true) => {
                             let recent: Vec<_> = told.iter().filter(|(at, _)| now - *at <= LIMITS.window).collect();
-                            let failed = recent.iter().filter(|(_, outcome)| *outcome != Outcome::Answered).count();
+                            let failed = recent.iter().filter(|(_, outcome)| *outcome != CallResult::Answered).count();
                             let culprits: HashSet<_> = recent.iter().enumerate().filter_map(|(number, (_, outcome))| match outcome {
-                                Outcome::Failed(Some(document)) => Some((*document, 0)),
-                                Outcome::Failed(None) => Some((u64::MAX, number)),
+                                CallResult::Failed(Some(document)) => Some((*document, 0)),
+                                CallResult::Failed(None) => Some((u64::MAX, number)),
                                 _ => None,
                             }).collect();
                             prop_assert!(recent.len() >= 6 && failed * 2 >= recent.len() && culprits.len() >= 3);
                             open_until = Some(now + LIMITS.open);
                         }
-                        (true, true) if counts && matches!(outcome, Outcome::Failed(_)) => open_until = Some(now + LIMITS.open),
+                        (true, true) if counts && matches!(outcome, CallResult::Failed(_)) => open_until = Some(now + LIMITS.open),
                         (true, false) => {
-                            prop_assert!(counts && outcome == Outcome::Answered);
+                            prop_assert!(counts && outcome == CallResult::Answered);
                             told.clear();
                             open_until = None;
                         }
@@ -176,12 +179,12 @@ proptest! {
                 }
             }
         }
-        // However it stands: when everything is answered, it closes.
+        // From any state: when everything is answered, the circuit closes.
         drop(under_way);
         if circuit.down(now).is_some() {
             now += LIMITS.open;
             if let Admission::Go(pass) = circuit.admit(now) {
-                circuit.record(pass, Outcome::Answered, now);
+                circuit.record(pass, CallResult::Answered, now);
                 prop_assert_eq!(circuit.down(now), None);
             }
         }
@@ -190,7 +193,7 @@ proptest! {
 
 fn unreadable(breaker: &Breaker, documents: std::ops::Range<u64>) -> Result<(), HeldBack> {
     for document in documents {
-        breaker.admit()?.record(Outcome::Unreadable(document));
+        breaker.admit()?.record(CallResult::Unreadable(document));
     }
     Ok(())
 }
@@ -208,7 +211,7 @@ fn one_answer_that_can_be_read_lets_others_go_on() {
     let breaker = Breaker::new("p", "m", LIMITS);
     for _ in 0..5 {
         unreadable(&breaker, 0..19).unwrap();
-        breaker.admit().unwrap().record(Outcome::Answered);
+        breaker.admit().unwrap().record(CallResult::Answered);
     }
     assert!(breaker.admit().is_ok());
 }
@@ -229,9 +232,9 @@ async fn one_readable_answer_opens_the_way_again() {
     tokio::time::advance(LIMITS.open).await;
     let probe = breaker.admit().unwrap();
     assert!(matches!(breaker.admit(), Err(HeldBack::Unreadable(_))), "one probes");
-    probe.record(Outcome::Unreadable(1));
+    probe.record(CallResult::Unreadable(1));
     tokio::time::advance(LIMITS.open).await;
-    breaker.admit().unwrap().record(Outcome::Answered);
+    breaker.admit().unwrap().record(CallResult::Answered);
     unreadable(&breaker, 0..19).unwrap();
     assert!(breaker.admit().is_ok());
 }

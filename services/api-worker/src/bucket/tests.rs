@@ -15,7 +15,7 @@ fn what_is_taken_comes_back_continuously() {
 }
 
 #[test]
-fn what_was_not_used_is_given_back_and_what_was_used_beyond_is_owed() {
+fn unused_amounts_come_back_and_excess_is_owed() {
     let start = Instant::now();
     let mut bucket = Bucket::per_minute(600, start);
     bucket.take(100.0, start);
@@ -45,7 +45,7 @@ fn the_providers_own_count_wins_where_it_is_lower() {
 }
 
 proptest! {
-    /// Whoever keeps to `wait` uses, over any time, no more than the limit allows for it, ten
+    /// A caller that keeps to `wait` never uses more than the limit allows for the time, plus ten
     /// seconds' worth and one request.
     #[test]
     fn no_more_goes_than_the_limit_allows(limit in 1_u32..10_000, amounts in prop::collection::vec(0.0_f64..3_000.0, 1..60)) {

@@ -1,9 +1,8 @@
-//! The arithmetic of one budget's window, as one instance sees it. Pure: what the store says comes
-//! in as values.
+//! Arithmetic of one budget's window in one instance. Pure: the store's answers are values.
 //!
 //! The window's money is a line from 0 to the limit, cut into slices that lie end to end. Each
-//! slice says where it begins and ends, so that a limit or a slice size that changes within the
-//! window changes nothing of what was taken:
+//! slice says where it begins and ends. A limit or a slice size that changes within the window
+//! therefore changes no slice that was taken:
 //!
 //! ```text
 //!  0         2         4     5                       limit
@@ -17,26 +16,27 @@
 use precis_schemas::Usd;
 use serde::{Deserialize, Serialize};
 
-/// A part of a window's money and who owns it: what stands in the store.
+/// A slice of a window's money with its owner, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
-    /// The instance that may spend it.
+    /// The instance that may spend the slice.
     pub owner: String,
-    /// Where it begins: the end of the slice before it.
+    /// Where the slice begins: the end of the slice before it.
     pub from: Usd,
-    /// Where it ends.
+    /// Where the slice ends.
     pub upto: Usd,
 }
 
 impl Slice {
-    /// Reads what stands in the store; `None` for what is no slice of a window's money.
+    /// Reads a stored slice; `None` for bytes that are no slice of a window's money.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok().filter(|slice: &Self| Usd::ZERO <= slice.from && slice.from <= slice.upto)
     }
 }
 
-/// The number of the slice under this key. The last one there is could have no slice after it.
+/// The number of the slice under this key; `None` for the largest number, which no slice can
+/// follow.
 pub fn number_of(key: &str) -> Option<u32> {
     key.rsplit('/').next().and_then(|number| number.parse().ok()).filter(|number| *number < u32::MAX)
 }
@@ -45,9 +45,9 @@ pub fn number_of(key: &str) -> Option<u32> {
 #[derive(Debug)]
 pub struct Account {
     owner: String,
-    /// Number of the first slice that is not known to exist.
+    /// Number of the first slice that this instance has not read.
     next: u32,
-    /// End of the last slice that is known. Nano-dollars, like all that follows.
+    /// End of the last slice read, in nano-dollars, like all amounts below.
     taken: i64,
     owned: i64,
     reserved: i64,
@@ -55,7 +55,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of an instance that owns nothing yet, of a window of which nothing is known.
+    /// The account of an instance that owns and knows no slice yet.
     pub fn new(owner: &str) -> Self {
         Self { owner: owner.to_owned(), next: 0, taken: 0, owned: 0, reserved: 0, settled: 0 }
     }
@@ -69,14 +69,14 @@ impl Account {
         covered
     }
 
-    /// Replaces a reservation by what it came to.
+    /// Replaces a reservation by the real cost.
     pub fn settle(&mut self, reserved: Usd, actual: Usd) {
         self.reserved -= reserved.nanos();
         self.settled = self.settled.saturating_add(actual.nanos());
     }
 
-    /// The slice to create so that `amount` is covered, and its number; `None` when the window does
-    /// not have it.
+    /// The slice to create so that `amount` is covered, and its number; `None` when too little of
+    /// the window is left.
     pub fn wanted(&self, amount: Usd, limit: Usd, slice: Usd) -> Option<(u32, Slice)> {
         let rest = limit.nanos() - self.taken;
         let missing = amount.nanos().saturating_sub(self.balance());
@@ -93,8 +93,7 @@ impl Account {
         self.balance() >= amount.nanos()
     }
 
-    /// Takes note of a slice that exists: the next one, or, where nothing is known yet, the last
-    /// one there is.
+    /// Records a slice that exists: the next one, or the last of all where none is known yet.
     pub fn learn(&mut self, number: u32, slice: &Slice) {
         debug_assert!(number == self.next || self.next == 0, "slices are learned in order");
         if slice.owner == self.owner {
@@ -104,13 +103,12 @@ impl Account {
         self.next = number.saturating_add(1);
     }
 
-    /// What this instance could still spend if it were alone: its own money, and what nobody has
-    /// taken.
+    /// What this instance could spend if it were alone: its own balance, and the untaken rest.
     pub fn left(&self, limit: Usd) -> i64 {
         (limit.nanos() - self.taken).max(0).saturating_add(self.balance())
     }
 
-    /// What own slices hold beyond what is spent and reserved; below 0 a debt.
+    /// Own slices less the spent and the reserved amount; below 0 a debt.
     fn balance(&self) -> i64 {
         self.owned.saturating_sub(self.settled).saturating_sub(self.reserved)
     }

@@ -1,12 +1,12 @@
-//! What the ledger says was spent: records in, totals out.
+//! Totals of the ledger: what was spent, and what may have been.
 //!
 //! ```text
 //!  billed  ≤  what the provider counts  ≤  billed + possibly billed
 //! ```
 //!
-//! *Billed* is what providers reported. *Possibly billed* is the rest that may stand on a bill:
-//! answers that were lost, and attempts without a settlement (in flight now, or of a process that
-//! was killed), each for up to what it reserved.
+//! *Billed* is what providers reported. *Possibly billed* is the rest that may be on a bill: lost
+//! answers, and attempts without a settlement (in flight now, or of a process that was killed),
+//! each for up to its reserved amount.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 /// Reads a ledger, record by record.
 #[derive(Debug, Default)]
 pub struct Spend {
-    /// By attempt: a record that was written twice counts once.
+    /// By attempt id, so that a record that was written twice counts once.
     attempts: HashMap<String, Attempt>,
 }
 
@@ -28,12 +28,12 @@ struct Attempt {
     settlement: Option<LedgerSettlement>,
 }
 
-/// What totals are made by.
+/// Key of the totals: day, tier and tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     /// The day on which the request left, UTC, `YYYY-MM-DD`.
     pub day: String,
-    /// Its tier.
+    /// Tier that sent the request.
     pub tier: String,
     /// The document's tenant.
     pub tenant: String,
@@ -42,13 +42,13 @@ pub struct Group {
 /// Sums over requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Requests that left, or were about to.
+    /// Requests that left, or were about to leave.
     pub requests: u64,
-    /// Those without a settlement.
+    /// Requests without a settlement.
     pub open: u64,
-    /// What providers reported.
+    /// Cost that providers reported.
     pub billed: Usd,
-    /// What may stand on a bill beyond that.
+    /// Cost that may be on a bill beyond `billed`.
     pub possibly_billed: Usd,
     /// Tokens read, as providers reported them.
     pub input_tokens: u64,
@@ -57,10 +57,10 @@ pub struct Totals {
 }
 
 impl Spend {
-    /// Takes a record of the topic. One of a schema that is none of the ledger's is an error.
+    /// Takes a record of the topic.
     ///
     /// # Errors
-    /// The codec's.
+    /// The codec's, also for a record of another schema than the ledger's.
     pub fn read(&mut self, record: &Record) -> Result<(), CodecError> {
         let value = record.value.as_deref().unwrap_or_default();
         let is = |schema: String| record.headers.get_str(codec::SCHEMA_HEADER) == Some(schema.as_str());
@@ -79,8 +79,8 @@ impl Spend {
         entry.reserved = attempt.reserved;
     }
 
-    /// Takes a settlement. One whose attempt is not in the ledger any more counts for no tier and
-    /// no tenant.
+    /// Takes a settlement. A settlement whose attempt is not in the ledger any more counts for no
+    /// tier and no tenant.
     pub fn settlement(&mut self, settlement: LedgerSettlement) {
         let attempt = self.attempts.entry(settlement.attempt_id.clone()).or_default();
         attempt.settlement = Some(settlement);
@@ -97,7 +97,7 @@ impl Spend {
         groups
     }
 
-    /// The totals of all together.
+    /// The totals over all groups.
     pub fn total(&self) -> Totals {
         let mut total = Totals::default();
         for attempt in self.attempts.values() {

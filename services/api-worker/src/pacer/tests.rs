@@ -62,8 +62,9 @@ async fn throttling_halves_once_for_all_that_were_in_flight_together() {
     assert_eq!(room(&pacer).await, 8);
 }
 
+/// The limit rises up to the ceiling, and never falls below one.
 #[tokio::test(start_paused = true)]
-async fn successes_win_the_room_back_up_to_the_ceiling_and_one_place_is_always_left() {
+async fn successes_raise_the_limit_and_one_place_always_remains() {
     let pacer = pacer(4);
     for _ in 0..10 {
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -85,8 +86,9 @@ async fn nobody_sends_before_retry_after_has_passed() {
     assert_eq!(throttled_at.elapsed(), Duration::from_secs(7));
 }
 
+/// Requests that wait and requests that come are refused alike.
 #[tokio::test(start_paused = true)]
-async fn out_of_money_refuses_those_who_wait_and_those_who_come_until_the_hold_is_over() {
+async fn out_of_money_refuses_everybody_until_the_pause_is_over() {
     let pacer = Arc::new(pacer(1));
     let permit = pacer.enter(1).await.unwrap();
     let waiting = tokio::spawn({
@@ -95,9 +97,9 @@ async fn out_of_money_refuses_those_who_wait_and_those_who_come_until_the_hold_i
     });
     tokio::task::yield_now().await;
     permit.failed(&failure(Kind::OutOfMoney, None));
-    assert_eq!(waiting.await.unwrap(), Err(Closed));
-    assert_eq!(pacer.enter(1).await.err(), Some(Closed));
-    tokio::time::advance(MONEY_HOLD).await;
+    assert_eq!(waiting.await.unwrap(), Err(NoMoney));
+    assert_eq!(pacer.enter(1).await.err(), Some(NoMoney));
+    tokio::time::advance(OUT_OF_MONEY_PAUSE).await;
     assert!(pacer.enter(1).await.is_ok());
 }
 

@@ -1,8 +1,9 @@
 //! Anthropic's Messages API, version 2023-06-01: <https://docs.anthropic.com/en/api/messages>,
 //! errors: <https://docs.anthropic.com/en/api/errors>.
 //!
-//! `cache_control` is sent for the system message alone, since documents share nothing else, and
-//! only where that is long enough to be cached at all: a written entry costs more than plain input.
+//! `cache_control` is sent for the system message alone, since documents share nothing else. It is
+//! sent only for a message that is long enough for the cache, since a written entry costs more than
+//! plain input.
 
 use precis_policy::Tokens;
 use serde_json::{Value, json};
@@ -65,8 +66,8 @@ impl Wire for Anthropic {
         let finish = match message["stop_reason"].as_str() {
             Some("end_turn" | "stop_sequence") => Finish::Stop,
             Some("refusal") => Finish::Refusal,
-            // `max_tokens`, `model_context_window_exceeded`, none at all, and whatever comes to be:
-            // not known to be whole.
+            // `max_tokens`, `model_context_window_exceeded`, no reason at all, or a reason of the
+            // future: the answer may be cut.
             _ => Finish::Length,
         };
         let usage = usage(&message["usage"]).and_then(|usage| plausible(usage, &text));
@@ -78,9 +79,9 @@ impl Wire for Anthropic {
     }
 }
 
-/// What a message says; `None` where that cannot be read. Blocks of another kind than text
-/// (reasoning, calls of tools, and whatever comes to be) say nothing, and so does a message without
-/// blocks that tells why it ended.
+/// The text of a message; `None` where no text can be read. Blocks of another kind than text
+/// (reasoning, calls of tools, kinds of the future) add nothing. A message without blocks that
+/// tells why it ended is empty.
 fn text_of(message: &Value) -> Option<String> {
     match &message["content"] {
         Value::String(text) => Some(text.clone()),
@@ -105,8 +106,7 @@ fn usage(usage: &Value) -> Option<Tokens> {
     })
 }
 
-/// The status that an error would have come with, had it not come with 200: where its type alone
-/// does not tell.
+/// The status that belongs to an error with status 200 whose type alone does not tell its meaning.
 fn status_of(error: &Value) -> u16 {
     if matches!(error["type"].as_str(), Some("invalid_request_error" | "not_found_error")) { 400 } else { 500 }
 }
@@ -116,8 +116,8 @@ fn problem(status: u16, error: &Value) -> Problem {
     let code = error["type"].as_str().unwrap_or_default();
     let message = error["message"].as_str().unwrap_or_default().to_ascii_lowercase();
     let says = |words: &str| message.contains(words);
-    // The type of a spent account is `invalid_request_error`, like that of any wrong request; only
-    // the message tells.
+    // An account without credit has the type `invalid_request_error`, as any wrong request has;
+    // only the message tells them apart.
     let kind = match (status, code) {
         (402, _) | (_, "billing_error") => Kind::OutOfMoney,
         (400 | 403, _) if says("usage limits") || says("credit balance") => Kind::OutOfMoney,

@@ -37,13 +37,13 @@ pub struct HttpSettings {
     pub timeout: Duration,
 }
 
-/// Why a provider cannot be set up.
+/// Reason why a provider cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Not a URL with a host.
     #[error("is no http:// or https:// URL with a host and without user or password")]
     Invalid,
-    /// Documents and the key would be readable on the way.
+    /// Documents and the key would cross the network in clear text.
     #[error("is http:// to another machine: documents and the key would cross the network in clear; use https://")]
     ClearText,
     /// The key has characters that no header takes, or the platform's certificates cannot be read.
@@ -64,7 +64,7 @@ impl<W: Wire> HttpProvider<W> {
     /// Sets the transport up; sends nothing.
     ///
     /// # Errors
-    /// A URL that is none, or not safe; a key that fits into no header.
+    /// An invalid or unsafe URL; a key that a header cannot carry.
     pub fn new(wire: W, settings: &HttpSettings) -> Result<Self, UrlError> {
         let base = check_url(&settings.base_url)?;
         let path = format!("{}{}", base.path().trim_end_matches('/'), wire.path());
@@ -79,7 +79,7 @@ impl<W: Wire> HttpProvider<W> {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        // The process may have a provider already; any will do.
+        // The process may have a TLS provider already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(concat!("precis/", env!("CARGO_PKG_VERSION")))
@@ -101,8 +101,8 @@ impl<W: Wire> HttpProvider<W> {
         Failure { provider: self.wire.name(), kind, detail, retry_after: None, billing, request_id: None }
     }
 
-    /// What became of a request that got no complete answer.
-    fn broken(&self, error: &reqwest::Error) -> Failure {
+    /// The failure of a request without a complete answer.
+    fn connection_failure(&self, error: &reqwest::Error) -> Failure {
         if error.is_connect() {
             return self.failure(Kind::Unreachable, Billing::NotBilled, "no connection");
         }
@@ -110,8 +110,8 @@ impl<W: Wire> HttpProvider<W> {
         self.failure(Kind::Transient, Billing::Unknown, what)
     }
 
-    /// A 200 without an answer. It may be billed even where it is an error: what comes with 200 had
-    /// been let in.
+    /// The failure of a 200 without an answer. Even an error may be billed here, since the provider
+    /// had accepted the request.
     fn no_reply(&self, none: NoReply) -> Failure {
         match none {
             NoReply::Unreadable(why) => self.failure(Kind::Unreadable, Billing::Unknown, why),
@@ -123,8 +123,8 @@ impl<W: Wire> HttpProvider<W> {
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
         let Problem { kind, code } = self.wire.problem(status.as_u16(), body);
-        // Refused requests are not billed; of these four the work may have been done behind a
-        // gateway that lost it.
+        // Refused requests are not billed. With these four, a gateway may have lost a finished
+        // answer.
         let billing = match status.as_u16() {
             408 | 500 | 502 | 504 => Billing::Unknown,
             _ => Billing::NotBilled,
@@ -148,7 +148,7 @@ impl<W: Wire> Provider for HttpProvider<W> {
             post = post.header(name, value);
         }
         let response = match tokio::time::timeout(self.first_byte_timeout, post.send()).await {
-            Ok(response) => response.map_err(|error| self.broken(&error))?,
+            Ok(response) => response.map_err(|error| self.connection_failure(&error))?,
             Err(_) => return Err(self.failure(Kind::Transient, Billing::Unknown, "no answer began in time")),
         };
         let status = response.status();
@@ -160,8 +160,10 @@ impl<W: Wire> Provider for HttpProvider<W> {
             // The status of an error says enough, even where its body broke off.
             body if !status.is_success() => Err(self.refused(status, &headers, &body.unwrap_or_default())),
             Ok(body) => self.wire.reply(&body).map_err(|none| self.no_reply(none)),
-            Err(Broken::TooLarge) => Err(self.failure(Kind::Unreadable, Billing::Unknown, "the answer is too large")),
-            Err(Broken::Connection(error)) => Err(self.broken(&error)),
+            Err(BodyFailure::TooLarge) => {
+                Err(self.failure(Kind::Unreadable, Billing::Unknown, "the answer is too large"))
+            }
+            Err(BodyFailure::Connection(error)) => Err(self.connection_failure(&error)),
         };
         match result {
             Ok(reply) => Ok(Reply { request_id, remaining: Remaining::from_headers(&headers), ..reply }),
@@ -170,32 +172,31 @@ impl<W: Wire> Provider for HttpProvider<W> {
     }
 }
 
-/// The provider's identifier of a request, if it looks like one: what does not may be text of the
-/// document.
+/// The provider's identifier of a request, if it is plain: other text may quote the document.
 pub(super) fn request_id(value: &HeaderValue) -> Option<String> {
-    const LONGEST: usize = 128;
+    const MAX_ID_BYTES: usize = 128;
     let is_plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
-    value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= LONGEST).filter(is_plain).map(str::to_owned)
+    value.to_str().ok().filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES).filter(is_plain).map(str::to_owned)
 }
 
-enum Broken {
+enum BodyFailure {
     TooLarge,
     Connection(reqwest::Error),
 }
 
 /// Reads a body of at most `limit` bytes.
-async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Broken> {
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyFailure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Broken::Connection)? {
+    while let Some(chunk) = response.chunk().await.map_err(BodyFailure::Connection)? {
         if body.len() + chunk.len() > limit {
-            return Err(Broken::TooLarge);
+            return Err(BodyFailure::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-/// Holds a base URL against what is safe.
+/// Checks that a base URL is safe.
 ///
 /// # Errors
 /// [`UrlError::Invalid`] and [`UrlError::ClearText`].

@@ -1,11 +1,10 @@
-//! Reads a provider's JSON as far as it can be read: an answer that was paid for is not thrown away
-//! for a comma.
+//! Lenient reader of a provider's JSON: an answer that was paid for is not lost to a small mistake.
 //!
-//! What the strict reader takes is taken as it is. What it does not is read once more, with what
-//! servers are known to get wrong set right: half of a surrogate pair (a model's token may end in
-//! the middle of a character), bytes that are no UTF-8, line ends and other control characters in a
-//! string, escapes that JSON does not have, `NaN` and `Infinity`, a byte order mark, the prefix of
-//! an event stream, and whatever stands behind the first value. Time is linear.
+//! A body is read strictly first. Where that fails, it is read once more with the known mistakes of
+//! servers corrected: half of a surrogate pair (a model's token may end in the middle of a
+//! character), bytes that are no UTF-8, line ends and other control characters in a string, escapes
+//! that JSON does not have, `NaN` and `Infinity`, a byte order mark, the prefix of an event stream,
+//! and bytes after the first value. Time is linear.
 
 use serde_json::Value;
 
@@ -21,7 +20,7 @@ pub(super) fn read(body: &[u8]) -> Option<Value> {
     values.next().and_then(Result::ok).map(first_of_list)
 }
 
-/// A number of tokens, whether it is written as an integer, as a float or as text.
+/// A number of tokens, written as an integer, as a float or as text.
 pub(super) fn tokens(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
@@ -30,12 +29,13 @@ pub(super) fn tokens(value: &Value) -> Option<u64> {
     }
 }
 
-/// The same of a field that may be left out or null, and is 0 then.
+/// The same for a field that may be missing or null, which counts as 0.
 pub(super) fn tokens_or_none(value: &Value) -> Option<u64> {
     if value.is_null() { Some(0) } else { tokens(value) }
 }
 
-/// Rounded up, since a part of a token is billed too. Beyond 2^53 a float is no count.
+/// A float as a count, rounded up, since a fraction of a token is billed too. Beyond 2^53 a float
+/// is no count.
 fn whole(number: f64) -> Option<u64> {
     const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range of exact integers")]
@@ -50,7 +50,7 @@ fn first_of_list(value: Value) -> Value {
     }
 }
 
-/// The text as strict JSON, where it only has the faults of the module's text.
+/// The text as strict JSON, if it has no other mistakes than the module lists.
 fn mend(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -66,7 +66,7 @@ fn mend(text: &str) -> String {
     out
 }
 
-/// Copies the string that `text` begins with; what comes after it.
+/// Copies the string that `text` begins with; returns the text after it.
 fn string<'a>(text: &'a str, out: &mut String) -> &'a str {
     out.push('"');
     let mut rest = &text[1..];
@@ -87,7 +87,7 @@ fn string<'a>(text: &'a str, out: &mut String) -> &'a str {
     rest
 }
 
-/// Copies the escape that `text` begins with; how many bytes it took.
+/// Copies the escape that `text` begins with; returns its length in bytes.
 fn escape(text: &str, out: &mut String) -> usize {
     const REPLACEMENT: &str = "\\ufffd";
     match text[1..].chars().next() {

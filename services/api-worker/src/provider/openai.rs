@@ -1,7 +1,7 @@
 //! OpenAI's Chat Completions: <https://platform.openai.com/docs/api-reference/chat>. Many servers
 //! speak it (vLLM, llama.cpp, Mistral, Gemini's compatibility endpoint …), each with small
-//! differences, so reading is lenient and sending is plain. Prompts are cached there unasked, by
-//! their beginning: what documents share stands first.
+//! differences, so reading is lenient and sending is plain. Providers cache prompts by their
+//! beginning without a request, so the text that documents share comes first.
 
 use precis_policy::Tokens;
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ pub struct OpenAi {
     pub token_limit: TokenLimit,
 }
 
-/// The field that limits generated tokens. OpenAI's newer models take only the first, some
+/// Name of the field that limits generated tokens. OpenAI's newer models take only the first, some
 /// compatible servers only the second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -90,7 +90,8 @@ impl Wire for OpenAi {
             Some("content_filter") => Finish::Refusal,
             _ if refused => Finish::Refusal,
             Some("stop") => Finish::Stop,
-            // `length`, `tool_calls`, none at all, and whatever comes to be: not known to be whole.
+            // `length`, `tool_calls`, no reason at all, or a reason of the future: the answer may
+            // be cut.
             _ => Finish::Length,
         };
         let usage = usage(&completion["usage"]).and_then(|usage| plausible(usage, &text));
@@ -104,14 +105,14 @@ impl Wire for OpenAi {
     }
 }
 
-/// Of several choices the first that has a text; one is asked for.
+/// The first of several choices that has a text. A request is for one choice.
 fn choice(choices: &Value) -> Option<&Value> {
     let choices = choices.as_array()?;
     let has_text = |choice: &&Value| text_of(choice).is_some_and(|text| !text.is_empty());
     choices.iter().find(has_text).or_else(|| choices.first())
 }
 
-/// What a choice says; `None` where that cannot be read. A message that says nothing (`null`, or no
+/// The text of a choice; `None` where no text can be read. A message without content (`null`, or no
 /// content beside the reason of its end) is empty.
 fn text_of(choice: &Value) -> Option<String> {
     let message = &choice["message"];
@@ -125,22 +126,21 @@ fn text_of(choice: &Value) -> Option<String> {
     }
 }
 
-/// The text of a part of a message; of parts of another kind (reasoning, images, calls of tools)
-/// there is none.
+/// The text of a content part; parts of another kind (reasoning, images, calls of tools) have none.
 fn part(part: &Value) -> Option<&str> {
     let is_text = part["type"].as_str().is_none_or(|kind| kind == "text" || kind == "output_text");
     part.as_str().or_else(|| part["text"].as_str().filter(|_| is_text))
 }
 
-/// `prompt_tokens` includes the cached ones here. `None` where a number is missing or does not fit
-/// the others.
+/// The usage, whose `prompt_tokens` include the cached ones. `None` where a number is missing or
+/// does not fit the others.
 fn usage(usage: &Value) -> Option<Tokens> {
     let cached_input = json::tokens_or_none(&usage["prompt_tokens_details"]["cached_tokens"])?;
     let input = json::tokens(&usage["prompt_tokens"])?.checked_sub(cached_input)?;
     Some(Tokens { input, cached_input, cache_write: 0, output: json::tokens(&usage["completion_tokens"])? })
 }
 
-/// The status that an error would have come with, had it not come with 200.
+/// The status that belongs to an error with status 200.
 fn status_of(error: &Value) -> u16 {
     let told = |field: &str| json::tokens(&error[field]).and_then(|status| u16::try_from(status).ok());
     if let Some(status) = told("code").or_else(|| told("status")).filter(|status| (400..600).contains(status)) {
@@ -160,7 +160,7 @@ fn status_of(error: &Value) -> u16 {
 /// What an error means.
 fn problem(status: u16, error: &Value) -> Problem {
     let kind_of_error = error["type"].as_str().unwrap_or_default();
-    // A word at OpenAI, a number elsewhere.
+    // OpenAI sends a word here, other servers a number.
     let code = error["code"].as_str().unwrap_or(kind_of_error);
     let message = error["message"].as_str().or(error.as_str()).unwrap_or_default().to_ascii_lowercase();
     let names = |name: &str| code == name || kind_of_error == name;

@@ -1,18 +1,18 @@
-//! What is left of a provider's limits, as its answers say.
+//! The rest of a provider's limits, by the headers of its answers.
 
 use reqwest::header::HeaderMap;
 
-/// What is left of the limits of one key.
+/// The rest of the limits of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Remaining {
-    /// Requests.
+    /// Requests that are left.
     pub requests: Option<u64>,
-    /// Tokens.
+    /// Tokens that are left.
     pub tokens: Option<u64>,
 }
 
 impl Remaining {
-    /// Reads Anthropic's and OpenAI's headers; of several limits of a kind the least counts.
+    /// Reads Anthropic's and OpenAI's headers. Of several limits of a kind the lowest counts.
     pub fn from_headers(headers: &HeaderMap) -> Self {
         let least = |names: &[&str]| {
             let number = |name: &&str| headers.get(*name)?.to_str().ok()?.trim().parse().ok();

@@ -1,4 +1,4 @@
-//! How long a provider asks us to wait.
+//! The wait that a provider demands.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-/// Longer than this is taken as this: a header must not be able to stop a tier for ever.
-const LONGEST: Duration = Duration::from_hours(24);
+/// Longest wait that a header can demand: no header may stop a tier for ever.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// RFC 9110's preferred date format. The two obsolete ones no provider sends.
+/// RFC 9110's preferred date format. No provider sends the two obsolete ones.
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// The wait that the headers ask for: `retry-after-ms` (OpenAI's, milliseconds) before
-/// `Retry-After` (seconds or a date, RFC 9110 §10.2.3).
+/// The wait that the headers demand: `retry-after-ms` (OpenAI's, milliseconds) before `Retry-After`
+/// (seconds or a date, RFC 9110 §10.2.3).
 ///
-/// A date is held against the answer's own `Date`, not against this machine's clock, which may be
-/// wrong; `now` is for answers without one.
+/// A date is compared with the answer's own `Date`, not with this machine's clock, which may be
+/// wrong; `now` serves for answers without one.
 pub fn retry_after(headers: &HeaderMap, now: PrimitiveDateTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(wait) = text("retry-after-ms").and_then(|value| seconds(value, 1e-3)) {
@@ -30,13 +30,14 @@ pub fn retry_after(headers: &HeaderMap, now: PrimitiveDateTime) -> Option<Durati
     }
     let until = PrimitiveDateTime::parse(value, HTTP_DATE).ok()?;
     let sent = text(DATE.as_str()).and_then(|value| PrimitiveDateTime::parse(value, HTTP_DATE).ok()).unwrap_or(now);
-    // A date that has passed asks for no wait.
-    Some(Duration::try_from(until - sent).unwrap_or_default().min(LONGEST))
+    // A date that has passed means no wait.
+    Some(Duration::try_from(until - sent).unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 fn seconds(value: &str, unit: f64) -> Option<Duration> {
     let number: f64 = value.parse().ok()?;
-    (number.is_finite() && number >= 0.0).then(|| Duration::from_secs_f64((number * unit).min(LONGEST.as_secs_f64())))
+    (number.is_finite() && number >= 0.0)
+        .then(|| Duration::from_secs_f64((number * unit).min(MAX_RETRY_AFTER.as_secs_f64())))
 }
 
 #[cfg(test)]

@@ -44,16 +44,18 @@ fn what_another_tier_could_do_is_refused() {
     assert_eq!(wait(&end(unreadable.into())).0, Scope::Dependency);
 }
 
+/// The intake stops for as long as the provider demands.
 #[test]
-fn a_provider_that_is_away_stops_the_intake_for_as_long_as_it_asks() {
+fn a_provider_that_is_away_stops_the_intake() {
     for kind in [Kind::Throttled, Kind::Overloaded, Kind::Unreachable] {
         assert_eq!(wait(&end_of(kind, None)), (Scope::Dependency, Some(Duration::from_secs(9))), "{kind:?}");
     }
     assert_eq!(wait(&end_of(Kind::Auth, None)).0, Scope::Dependency);
 }
 
+/// In an outage documents wait up to a bound; then another tier gets them.
 #[test]
-fn one_documents_failures_are_bounded_and_everybodys_are_waited_out_until_another_tier_gets_them() {
+fn one_documents_failures_are_bounded_and_outages_waited_out() {
     assert_eq!(wait(&end_of(Kind::Transient, None)).0, Scope::Record);
     let just_under = REFUSE_AFTER.checked_sub(Duration::from_millis(1)).unwrap();
     for kind in [Kind::Transient, Kind::Overloaded, Kind::Unreachable, Kind::Auth] {
@@ -84,7 +86,7 @@ fn whatever_changes_the_answer_changes_the_decoding() {
 }
 
 #[test]
-fn the_document_stands_whole_before_the_instruction() {
+fn the_whole_document_comes_before_the_instruction() {
     let prompt = Prompt::for_document(&precis_schemas::Document::default(), Some("en"));
     let request =
         Decoding { extra_output_tokens: 1000, ..Decoding::default() }.request("m", "The text.\nAll of it.", &prompt);

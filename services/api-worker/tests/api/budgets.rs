@@ -46,7 +46,7 @@ fn windows(store: &MemoryStore) -> BTreeMap<String, Vec<Slice>> {
     windows
 }
 
-/// What the requesters and the provider saw.
+/// Record of the requesters and the provider.
 #[derive(Default)]
 struct Seen {
     billed: i64,
@@ -157,7 +157,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn fifty_requesters_overshoot_by_no_more_than_bills_above_their_reservation(
+    fn fifty_requesters_overshoot_only_by_bills_above_reservations(
         seed: u64,
         instances in 1_usize..6,
         trouble in prop_oneof![Just(0.0), Just(0.3)],
@@ -191,7 +191,7 @@ async fn a_slice_has_one_owner_however_many_want_it() {
 }
 
 #[tokio::test]
-async fn every_budget_that_applies_must_have_room_and_nothing_is_held_where_one_has_none() {
+async fn every_budget_must_have_room_or_nothing_is_reserved() {
     let budgets_of = Budgets::new(MemoryStore::new());
     let small = "name = \"acme\"\nwindow = \"day\"\nusd = 1\ntenant = \"acme\"";
     let limits = budgets(&[DAILY, small]);
@@ -259,10 +259,10 @@ async fn a_slice_whose_creation_seemed_to_fail_is_not_lost() {
         let budgets_of = Budgets::new(store.clone());
         let limits = budgets(&[MONTHLY]);
         store.fail(0.5);
-        let mut tries = 0;
+        let mut attempts = 0;
         while budgets_of.reserve(&limits, "api", TENANT, usd("0.5"), NOON).await.is_err() {
-            tries += 1;
-            assert!(tries < 1_000);
+            attempts += 1;
+            assert!(attempts < 1_000);
         }
         let slices = windows(&store).into_values().next().unwrap();
         assert_eq!(slices.len(), 1, "{seed}: it is found again and taken for one's own");

@@ -165,7 +165,7 @@ async fn every_attempt_is_settled_at_its_price() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_cannot_be_priced_counts_as_the_most_that_it_can_cost() {
+async fn an_answer_without_a_price_counts_as_its_upper_bound() {
     let deployment = deployment().await;
     let provider = Scripted(|_| async { Ok(answered(None)) });
     let paid = call(&caller(&ANTHROPIC, Arc::new(provider), Ledger::new(deployment.log())), &ANTHROPIC).await.unwrap();
@@ -289,7 +289,7 @@ async fn waiting_ends_when_the_stage_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_down_is_left_alone_and_let_back_in_by_one_request() {
+async fn a_provider_that_is_down_is_probed_by_one_request() {
     let deployment = deployment().await;
     let down = vec![ANTHROPIC.problem((529, "overloaded_error", "")); 3];
     let faults = Faults::start(down, ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
@@ -332,8 +332,9 @@ fn budget(usd: &str) -> Vec<Budget> {
     Policy::parse(&(policy("anthropic", "claude-haiku-4-5") + &budget)).unwrap().budgets
 }
 
+/// The attempt stays open in the ledger.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_given_up_in_flight_counts_as_spent_and_stays_open_in_the_ledger() {
+async fn a_call_given_up_in_flight_counts_as_spent_and_stays_open() {
     let deployment = deployment().await;
     let faults = Faults::start(vec![Answer::Hangs], ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
     let caller = Arc::new(caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log())));

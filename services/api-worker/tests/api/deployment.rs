@@ -162,7 +162,7 @@ impl TestDeployment {
         records
     }
 
-    /// All that a topic holds now.
+    /// Every record of a topic.
     pub(crate) async fn all_records(&self, topic: &str) -> Vec<Record> {
         let mut reader = self.log().reader(topic, ReadStart::Beginning).await.unwrap();
         let mut records = Vec::new();

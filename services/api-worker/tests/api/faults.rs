@@ -25,7 +25,7 @@ pub(crate) enum Answer {
     Hangs,
     /// Says nothing and closes the connection.
     Closes,
-    /// Answers, a while later.
+    /// Answers after a delay.
     Late(Duration, Box<Self>),
 }
 
@@ -56,23 +56,23 @@ impl Seen {
     }
 }
 
-/// The server: scripted answers first, then the standing one.
+/// The server: scripted answers first, then the default one.
 pub(crate) struct Faults {
     pub(crate) url: String,
     script: Mutex<VecDeque<Answer>>,
-    standing: Answer,
+    default_answer: Answer,
     seen: Mutex<Vec<Seen>>,
     billed: AtomicU64,
 }
 
 impl Faults {
-    pub(crate) async fn start(script: Vec<Answer>, standing: Answer) -> Arc<Self> {
+    pub(crate) async fn start(script: Vec<Answer>, default_answer: Answer) -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let faults = Arc::new(Self {
             url,
             script: Mutex::new(script.into()),
-            standing,
+            default_answer,
             seen: Mutex::default(),
             billed: AtomicU64::new(0),
         });
@@ -119,7 +119,7 @@ async fn answer(State(faults): State<Arc<Faults>>, uri: Uri, headers: HeaderMap,
     let body = serde_json::from_slice(&body).unwrap();
     faults.seen.lock().unwrap().push(Seen { path: uri.path().to_owned(), headers, body });
     let next = faults.script.lock().unwrap().pop_front();
-    let mut answer = next.unwrap_or_else(|| faults.standing.clone());
+    let mut answer = next.unwrap_or_else(|| faults.default_answer.clone());
     let mut status = &answer;
     while let Answer::Late(_, late) = status {
         status = &**late;

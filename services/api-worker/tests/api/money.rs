@@ -27,12 +27,12 @@ const ORDERS: &str = "PRECIS_TEST_SPENDER";
 const USED: Tokens = Tokens { input: 80, cached_input: 0, cache_write: 0, output: 20 };
 const BUDGET: &str = "[[budgets]]\nname = \"daily\"\nwindow = \"day\"\nusd = \"0.01\"\nslice_usd = \"0.0005\"\n";
 
-async fn house_for(wire: &Wire) -> TestDeployment {
+async fn deployment_for(wire: &Wire) -> TestDeployment {
     TestDeployment::open(&policy(wire.name, wire.model)).await
 }
 
-/// Calls with a document of its own each, `width` at a time, until one is refused by a budget or
-/// all are made.
+/// Calls with a document of its own each, `width` at a time, until a budget refuses one or all are
+/// made.
 async fn calls(caller: Arc<Caller>, wire: &'static Wire, budgets: Vec<Budget>, width: usize, count: usize) {
     let budgets = Arc::new(budgets);
     let lanes: Vec<_> = (0..width)
@@ -66,7 +66,7 @@ async fn calls(caller: Arc<Caller>, wire: &'static Wire, budgets: Vec<Budget>, w
 #[tokio::test(flavor = "multi_thread")]
 async fn without_crashes_the_ledger_says_what_the_provider_counts() {
     for wire in [&ANTHROPIC, &OPENAI] {
-        let deployment = house_for(wire).await;
+        let deployment = deployment_for(wire).await;
         let prices = PriceTable::builtin();
         let price = prices.price(wire.name, wire.model).unwrap();
         let (mut script, mut owed, mut answers) = (Vec::new(), Usd::ZERO, 0);
@@ -98,7 +98,7 @@ async fn without_crashes_the_ledger_says_what_the_provider_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_lost_on_the_way_are_possibly_billed() {
     for wire in [&ANTHROPIC, &OPENAI] {
-        let deployment = house_for(wire).await;
+        let deployment = deployment_for(wire).await;
         let Answer::Http { body, .. } = wire.ok("A summary.", "stop", 80, 0, 20) else { unreachable!() };
         let script = vec![Answer::Half(body), Answer::Closes, wire.ok("A summary.", "stop", 80, 0, 20)];
         let faults = Faults::start(script, wire.problem(wire.bad_request)).await;
@@ -127,7 +127,7 @@ struct Orders {
     url: String,
 }
 
-/// No test of its own: the part of the process that is killed.
+/// No test of its own: the process that is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
@@ -150,9 +150,10 @@ fn start(orders: &Orders) -> Child {
         .unwrap()
 }
 
+/// With kills, the provider counts no more than what is billed and possibly billed.
 #[tokio::test(flavor = "multi_thread")]
-async fn with_kills_the_provider_counts_no_more_than_what_is_billed_and_possibly_billed() {
-    let deployment = house_for(&OPENAI).await;
+async fn with_kills_the_count_is_within_billed_and_possibly_billed() {
+    let deployment = deployment_for(&OPENAI).await;
     let answer = OPENAI.ok("A summary.", "stop", USED.input, 0, USED.output);
     let faults = Faults::start(Vec::new(), Answer::Late(Duration::from_millis(15), Box::new(answer))).await;
     let mut log = LogConfig::default();

@@ -1,5 +1,5 @@
-//! How often a document is paid for: answers that only look broken are read, and what cannot be
-//! read or never comes costs a bounded number of requests, over attempts, tries, deliveries and
+//! Bounds on how often a document is paid for. Answers in an unusual shape are read. An answer that
+//! cannot be read or never comes costs a bounded number of requests, over attempts, deliveries and
 //! processes. The provider counts.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn garbled() -> Answer {
     Answer::Http { status: 200, headers: Vec::new(), body: b"<html>hello</html>".to_vec() }
 }
 
-/// Settings whose every failure goes back to the stage at once: each try and delivery makes one
+/// Settings whose every failure goes back to the stage at once: each attempt of the stage makes one
 /// request.
 fn one_attempt(deployment: &TestDeployment, faults: &Faults) -> ApiWorkerSettings {
     let mut settings = settings(deployment, &faults.url, true);
@@ -32,7 +32,7 @@ fn one_attempt(deployment: &TestDeployment, faults: &Faults) -> ApiWorkerSetting
     settings
 }
 
-async fn house_for(wire: &Wire, tier: &str) -> Arc<TestDeployment> {
+async fn deployment_for(wire: &Wire, tier: &str) -> Arc<TestDeployment> {
     Arc::new(TestDeployment::open(&(policy(wire.name, wire.model) + tier)).await)
 }
 
@@ -49,7 +49,7 @@ async fn outcome(deployment: &TestDeployment) -> Outcome {
 async fn a_document_whose_answers_cannot_be_read_is_paid_for_twice() {
     for wire in [&ANTHROPIC, &OPENAI] {
         for max_attempts in [1, 4] {
-            let deployment = house_for(wire, "").await;
+            let deployment = deployment_for(wire, "").await;
             let faults = Faults::start(Vec::new(), garbled()).await;
             let worker = start(&deployment, ApiWorkerSettings { max_attempts, ..one_attempt(&deployment, &faults) });
             deployment.route("one").await;
@@ -87,7 +87,7 @@ async fn an_answer_in_an_unusual_shape_is_paid_for_once() {
             true,
         ),
     ] {
-        let deployment = house_for(&OPENAI, "").await;
+        let deployment = deployment_for(&OPENAI, "").await;
         let answer = Answer::Http { status: 200, headers: Vec::new(), body: body.clone().into_bytes() };
         let faults = Faults::start(vec![answer], OPENAI.problem(OPENAI.bad_request)).await;
         let worker = start(&deployment, one_attempt(&deployment, &faults));
@@ -109,7 +109,7 @@ async fn reasoning_and_a_fence_are_paid_for_and_not_published() {
         format!("Okay, a harbour.\n</think>\n\n{SUMMARY}"),
         format!("```markdown\n{SUMMARY}\n```"),
     ] {
-        let deployment = house_for(&OPENAI, "").await;
+        let deployment = deployment_for(&OPENAI, "").await;
         let faults = Faults::start(Vec::new(), OPENAI.ok(&text, "stop", 80, 0, 200)).await;
         let worker = start(&deployment, one_attempt(&deployment, &faults));
         deployment.route("one").await;
@@ -121,7 +121,7 @@ async fn reasoning_and_a_fence_are_paid_for_and_not_published() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reasoning_without_end_is_a_cut_answer() {
-    let deployment = house_for(&OPENAI, "").await;
+    let deployment = deployment_for(&OPENAI, "").await;
     let faults = Faults::start(Vec::new(), OPENAI.ok(&format!("<think>{SUMMARY}"), "stop", 80, 0, 200)).await;
     let worker = start(&deployment, one_attempt(&deployment, &faults));
     deployment.route("one").await;
@@ -137,7 +137,7 @@ async fn the_policy_bounds_what_one_document_may_cost() {
     let Answer::Http { body, .. } = OPENAI.ok(SUMMARY, "stop", 80, 0, 20) else { unreachable!() };
     let error = Answer::json(200, &json!({ "error": { "code": 429, "message": "upstream" } }));
     for failure in [OPENAI.problem((500, "server_error", "")), Answer::Half(body), Answer::Closes, error] {
-        let deployment = house_for(&OPENAI, "max_paid_requests = 3\n").await;
+        let deployment = deployment_for(&OPENAI, "max_paid_requests = 3\n").await;
         let faults = Faults::start(Vec::new(), failure.clone()).await;
         let worker = start(&deployment, one_attempt(&deployment, &faults));
         deployment.route("one").await;
@@ -153,7 +153,7 @@ async fn the_policy_bounds_what_one_document_may_cost() {
 /// A server that speaks another format is not paid for every document twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_answers_in_a_row_end_the_spending() {
-    let deployment = house_for(&OPENAI, "").await;
+    let deployment = deployment_for(&OPENAI, "").await;
     let faults = Faults::start(Vec::new(), garbled()).await;
     let mut settings = one_attempt(&deployment, &faults);
     settings.openai.max_concurrency = 1;
@@ -180,7 +180,7 @@ async fn call(caller: &Caller, requests: &PaidRequests) -> Result<(), ApiError> 
 /// A process that dies with a request in flight has paid for it: the next process knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_its_process_died_with_counts() {
-    let deployment = house_for(&OPENAI, "").await;
+    let deployment = deployment_for(&OPENAI, "").await;
     let store = MemoryStore::new();
     let faults = Faults::start(vec![Answer::Hangs, Answer::Hangs], OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let caller = Arc::new(caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log())));
@@ -200,7 +200,7 @@ async fn a_request_that_its_process_died_with_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_surely_not_billed_does_not_count() {
-    let deployment = house_for(&OPENAI, "").await;
+    let deployment = deployment_for(&OPENAI, "").await;
     let throttled = OPENAI.problem(OPENAI.throttled).with("retry-after-ms", "1");
     let faults = Faults::start(vec![throttled; 3], OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log()));
@@ -214,7 +214,7 @@ async fn what_was_surely_not_billed_does_not_count() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_that_the_store_cannot_mark() {
-    let deployment = house_for(&OPENAI, "").await;
+    let deployment = deployment_for(&OPENAI, "").await;
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log()));
     let store = MemoryStore::new();

@@ -1,4 +1,4 @@
-//! What every provider keeps, whatever its wire format.
+//! Contract of every provider, whatever its wire format.
 
 use std::time::Duration;
 

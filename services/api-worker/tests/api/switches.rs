@@ -63,7 +63,7 @@ async fn a_request_that_waits_for_its_place_goes_back_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_waits_for_its_next_try_goes_back_at_once() {
+async fn a_request_that_waits_for_its_next_attempt_goes_back_at_once() {
     let deployment = deployment().await;
     let throttled = ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "25");
     let faults = Faults::start(Vec::new(), throttled).await;
@@ -94,8 +94,9 @@ async fn a_draining_tier_finishes_what_it_has() {
     assert_eq!(faults.seen().len(), 2);
 }
 
+/// The last check comes after the ledger, and a request that does not leave costs nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_word_is_spoken_after_the_ledger_and_what_does_not_leave_costs_nothing() {
+async fn permission_is_checked_after_the_ledger_record() {
     let deployment = deployment().await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok("A summary.", "stop", 1, 0, 1)).await;
     let slow = Arc::new(SlowLedger(Arc::clone(&deployment)));

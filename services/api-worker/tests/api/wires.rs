@@ -1,4 +1,4 @@
-//! How each provider spells the same things.
+//! The same requests and answers in the spelling of each provider.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -45,7 +45,7 @@ impl Running {
     }
 }
 
-async fn house_for(wire: &Wire) -> Arc<TestDeployment> {
+async fn deployment_for(wire: &Wire) -> Arc<TestDeployment> {
     Arc::new(TestDeployment::open(&policy(wire.name, wire.model)).await)
 }
 
@@ -61,7 +61,7 @@ async fn escalation(deployment: &TestDeployment) -> Escalation {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_is_answered_checked_paid_and_settled() {
     for wire in [&ANTHROPIC, &OPENAI] {
-        let deployment = house_for(wire).await;
+        let deployment = deployment_for(wire).await;
         let faults =
             Faults::start(vec![wire.problem((500, "api_error", ""))], wire.ok(SUMMARY, "stop", 80, 0, 20)).await;
         let worker = start(&deployment, settings(&deployment, &faults.url, true));
@@ -82,7 +82,7 @@ async fn a_document_is_answered_checked_paid_and_settled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_fails_its_checks_goes_back_and_is_kept() {
-    let deployment = house_for(&OPENAI).await;
+    let deployment = deployment_for(&OPENAI).await;
     let faults = Faults::start(Vec::new(), OPENAI.ok("In 1899 the harbour had 17 basins.", "length", 80, 0, 20)).await;
     let worker = start(&deployment, settings(&deployment, &faults.url, true));
     deployment.route("one").await;
@@ -93,9 +93,10 @@ async fn an_answer_that_fails_its_checks_goes_back_and_is_kept() {
     worker.stop().await;
 }
 
+/// Until there is a key.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_key_the_tier_is_off_and_documents_go_back_until_there_is_one() {
-    let deployment = house_for(&ANTHROPIC).await;
+async fn without_a_key_the_tier_is_off_and_documents_go_back() {
+    let deployment = deployment_for(&ANTHROPIC).await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let worker = start(&deployment, settings(&deployment, &faults.url, false));
     deployment.route("one").await;
@@ -119,7 +120,7 @@ async fn without_a_key_the_tier_is_off_and_documents_go_back_until_there_is_one(
 /// others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_sent_switches_its_tier_off() {
-    let deployment = house_for(&ANTHROPIC).await;
+    let deployment = deployment_for(&ANTHROPIC).await;
     let faults = Faults::start(Vec::new(), ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let mut settings = settings(&deployment, &faults.url, true);
     let key_file = deployment.root.path().join("two-lines");
@@ -136,7 +137,7 @@ async fn a_key_that_cannot_be_sent_switches_its_tier_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_an_operator_set_is_left_alone() {
-    let deployment = house_for(&OPENAI).await;
+    let deployment = deployment_for(&OPENAI).await;
     switch_tier(&*deployment.log(), "api", SwitchState::Off, "maintenance", "someone").await.unwrap();
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let worker = start(&deployment, settings(&deployment, &faults.url, true));
@@ -160,7 +161,7 @@ async fn a_model_without_a_price_is_never_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_room_in_a_budget_documents_go_back_and_nothing_is_sent() {
+async fn without_budget_documents_go_back_and_nothing_is_sent() {
     let budget = "[[budgets]]\nname = \"tiny\"\nwindow = \"day\"\nusd = \"0.00000001\"\ntenant = \"*\"\n";
     let deployment = Arc::new(TestDeployment::open(&(policy(OPENAI.name, OPENAI.model) + budget)).await);
     let faults = Faults::start(Vec::new(), OPENAI.ok(SUMMARY, "stop", 80, 0, 20)).await;
@@ -174,9 +175,10 @@ async fn without_room_in_a_budget_documents_go_back_and_nothing_is_sent() {
     assert!(metrics.contains("precis_budget_left_dollars{budget=\"tiny\"}"), "{metrics}");
 }
 
+/// They go to other tiers until the provider answers again.
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_of_a_provider_that_stays_down_go_to_other_tiers_until_it_answers_again() {
-    let deployment = house_for(&ANTHROPIC).await;
+async fn documents_leave_a_provider_that_stays_down() {
+    let deployment = deployment_for(&ANTHROPIC).await;
     let down = vec![ANTHROPIC.problem((529, "overloaded_error", "")); 3];
     let faults = Faults::start(down, ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let mut settings = settings(&deployment, &faults.url, true);
@@ -203,8 +205,8 @@ async fn documents_of_a_provider_that_stays_down_go_to_other_tiers_until_it_answ
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_policys_model_is_asked_without_a_restart() {
-    let deployment = house_for(&OPENAI).await;
+async fn another_policys_model_is_used_without_a_restart() {
+    let deployment = deployment_for(&OPENAI).await;
     let faults =
         Faults::start(vec![OPENAI.ok(SUMMARY, "stop", 80, 0, 20)], ANTHROPIC.ok(SUMMARY, "stop", 80, 0, 20)).await;
     let worker = start(&deployment, settings(&deployment, &faults.url, true));

@@ -31,7 +31,7 @@ fn only_own_slices_are_spent() {
 }
 
 #[test]
-fn a_slice_is_as_large_as_the_request_needs_and_never_past_the_limit() {
+fn a_slice_covers_the_request_and_ends_at_the_limit() {
     let mut account = Account::new("us");
     assert_eq!(span(&take(&mut account, "2.5", "4").unwrap()), (Usd::ZERO, usd("2.5")));
     assert!(account.reserve(usd("2.5")));
@@ -80,7 +80,7 @@ fn broken_slices_are_survived() {
         let mut account = Account::new("us");
         for (number, slice) in (number..u32::MAX).zip(lines.map_while(Slice::read)) {
             account.learn(number, &slice);
-            // As its caller does: only what own slices do not cover is taken.
+            // As `Budgets` does: a slice is taken only when own slices do not cover the amount.
             if !account.covers(usd("1"))
                 && let Some((_, slice)) = account.wanted(usd("1"), usd("1000"), usd("2"))
             {
@@ -92,7 +92,7 @@ fn broken_slices_are_survived() {
 }
 
 #[test]
-fn a_slice_whose_number_is_the_last_there_is_or_that_lies_below_zero_is_unreadable() {
+fn a_slice_below_zero_or_of_the_largest_number_is_unreadable() {
     assert_eq!(number_of("budgets/2026-11/00000007"), Some(7));
     assert_eq!(number_of("budgets/2026-11/4294967295"), None);
     assert!(Slice::read(br#"{ "owner": "us", "from": "0", "upto": "1" }"#).is_some());

@@ -52,8 +52,9 @@ fn what_is_billed_and_what_may_be_are_told_apart() {
     assert_eq!((total.input_tokens, total.output_tokens), (30, 6));
 }
 
+/// The day is the one on which the request left.
 #[test]
-fn totals_are_by_the_day_on_which_the_request_left_tier_and_tenant() {
+fn totals_are_by_day_tier_and_tenant() {
     let mut spend = Spend::default();
     for (id, tier, tenant, at) in [
         ("a", "mid", "acme", DAY - 1),
@@ -91,7 +92,7 @@ fn a_record_that_was_written_twice_counts_once() {
     assert_eq!((spend.total().requests, spend.total().billed, spend.total().open), (1, usd("1"), 0));
 }
 
-/// Attempts and settlements behind each other, each behind its length in two bytes.
+/// Attempts and settlements in a row, each after its length in two bytes.
 #[test]
 fn broken_ledgers_are_survived() {
     let record = |bytes: Vec<u8>| [&(bytes.len() as u16).to_le_bytes()[..], &bytes].concat();

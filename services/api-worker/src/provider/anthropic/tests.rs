@@ -44,7 +44,7 @@ fn configured_fields_reach_the_body() {
 }
 
 #[test]
-fn a_long_system_message_is_asked_to_be_cached_and_a_short_one_is_not() {
+fn only_a_long_system_message_is_marked_for_the_cache() {
     let mut request = request();
     assert!(Anthropic.body(&request)["system"].is_string());
     request.system = "Only what the text says. ".repeat(200);

@@ -53,7 +53,7 @@ fn the_wires_path_is_put_after_the_base_urls() {
 }
 
 #[test]
-fn a_key_is_in_no_debug_output_and_one_that_fits_no_header_is_refused() {
+fn a_key_is_in_no_debug_output_and_must_fit_a_header() {
     let provider = provider("https://example.org", "sk-very-secret");
     assert!(!format!("{provider:?}").contains("very-secret"));
     let error = super::tests::provider("https://example.org", "sk-very-\nsecret").unwrap_err();
