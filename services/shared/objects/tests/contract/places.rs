@@ -8,7 +8,7 @@ use precis_objects::{DirectoryConfig, ObjectStore, S3Config, StoreConfig, StoreK
 /// Largest object in these tests.
 pub(crate) const MAX_OBJECT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A directory that goes with the value.
+/// A temporary directory, removed with the value.
 pub(crate) struct Directory {
     root: tempfile::TempDir,
 }
