@@ -4,10 +4,10 @@ use super::*;
 use crate::provider::{Billing, Failure};
 
 const REFUSE_AFTER: Duration = Duration::from_mins(2);
-const WAIT: Duration = Duration::from_secs(15);
+const PROBE_WAIT: Duration = Duration::from_secs(15);
 
 fn down_for(lasted: Duration) -> Down {
-    Down { wait: WAIT, lasted }
+    Down { wait: PROBE_WAIT, lasted }
 }
 
 fn end_of(kind: Kind, down: Option<Down>) -> GenerateError {
@@ -59,15 +59,15 @@ fn one_documents_failures_are_bounded_and_outages_waited_out() {
     assert_eq!(wait(&end_of(Kind::Transient, None)).0, Scope::Record);
     let just_under = REFUSE_AFTER.checked_sub(Duration::from_millis(1)).unwrap();
     for kind in [Kind::Transient, Kind::Overloaded, Kind::Unreachable, Kind::Auth] {
-        assert_eq!(wait(&end_of(kind, Some(down_for(just_under)))), (Scope::Dependency, Some(WAIT)), "{kind:?}");
+        assert_eq!(wait(&end_of(kind, Some(down_for(just_under)))), (Scope::Dependency, Some(PROBE_WAIT)), "{kind:?}");
         let refused = end_of(kind, Some(down_for(REFUSE_AFTER)));
         assert!(matches!(refused, GenerateError::Refused { code: "provider_down", .. }), "{kind:?}");
     }
     let unreadable = |lasted| generate_error(ApiError::Unreadable(down_for(lasted)), REFUSE_AFTER);
-    assert_eq!(wait(&unreadable(just_under)), (Scope::Dependency, Some(WAIT)));
+    assert_eq!(wait(&unreadable(just_under)), (Scope::Dependency, Some(PROBE_WAIT)));
     assert!(matches!(unreadable(REFUSE_AFTER), GenerateError::Refused { code: "provider_unreadable", .. }));
     let nothing_sent = |lasted| generate_error(ApiError::Down(down_for(lasted)), REFUSE_AFTER);
-    assert_eq!(wait(&nothing_sent(just_under)), (Scope::Dependency, Some(WAIT)));
+    assert_eq!(wait(&nothing_sent(just_under)), (Scope::Dependency, Some(PROBE_WAIT)));
     assert!(matches!(nothing_sent(REFUSE_AFTER), GenerateError::Refused { code: "provider_down", .. }));
 }
 

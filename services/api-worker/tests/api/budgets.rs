@@ -50,7 +50,7 @@ fn windows(store: &MemoryStore) -> BTreeMap<String, Vec<Slice>> {
 #[derive(Default)]
 struct Seen {
     billed: i64,
-    /// By instance: requests under way, and what was under way when it was last granted one.
+    /// By instance: requests in flight, and their number at the last grant.
     under_way: HashMap<usize, HashSet<usize>>,
     at_last_grant: HashMap<usize, HashSet<usize>>,
     excess: HashMap<usize, i64>,
@@ -73,7 +73,7 @@ impl World {
         (seen.instances, Arc::new(Budgets::new(self.store.clone())))
     }
 
-    /// Asks until there is no money left, from an instance that is started anew now and then.
+    /// Reserves until there is no money left, from an instance that is restarted now and then.
     async fn spend(&self, place: usize, mut random: StdRng) {
         loop {
             tokio::time::sleep(Duration::from_millis(random.random_range(0..50))).await;

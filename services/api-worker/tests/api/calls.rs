@@ -24,7 +24,7 @@ const SUBJECT: Subject<'_> = Subject { tenant: TENANT, document_id: "document", 
 
 pub(crate) const PACE: Pace = Pace { concurrency: 4, requests_per_minute: None, tokens_per_minute: None };
 
-/// What goes down after three failures, for half a second.
+/// A breaker that opens after three failures, for half a second.
 const SOON_DOWN: breaker::Limits = breaker::Limits {
     window: Duration::from_secs(60),
     min_requests: 3,
@@ -32,7 +32,7 @@ const SOON_DOWN: breaker::Limits = breaker::Limits {
     open: Duration::from_millis(500),
 };
 
-/// So many failures as no test has.
+/// A breaker that never opens: no test has so many failures.
 const NEVER_DOWN: breaker::Limits = breaker::Limits { min_requests: 100_000, ..SOON_DOWN };
 
 pub(crate) fn caller(wire: &Wire, provider: Arc<dyn Provider>, ledger: Ledger) -> Caller {
@@ -60,7 +60,7 @@ async fn call(caller: &Caller, wire: &Wire) -> Result<Paid, ApiError> {
     caller.call(wire.request(), SUBJECT, spending(&[], &unlimited()), &Always, &CancellationToken::new()).await
 }
 
-/// A provider in this process that does what it is told, after looking around.
+/// A provider in this process that runs a script for each request.
 struct Scripted<F>(F);
 
 #[async_trait]
@@ -172,8 +172,8 @@ async fn an_answer_without_a_price_counts_as_its_upper_bound() {
     let (attempts, settlements) = deployment.ledger().await;
     assert_eq!((settlements[0].result, settlements[0].cost), (SettlementResult::Unknown, attempts[0].reserved));
     assert_eq!(paid.cost, attempts[0].reserved);
-    // Every byte a token, and every token that may be generated: 276 at 1 dollar, 100 at 5 dollars
-    // a million.
+    // The upper bound: each byte a token, 276 at 1 dollar, and 100 generated at 5 dollars a
+    // million.
     let bytes = ANTHROPIC.request().system.len() + ANTHROPIC.request().user.len() + 256;
     assert_eq!(attempts[0].reserved.nanos(), bytes as i64 * 1_000 + 100 * 5_000);
 }

@@ -60,7 +60,7 @@ pub(crate) fn paid_requests(store: Arc<dyn ObjectStore>, document_id: &str, max:
     PaidRequests::new(store, &claim, "api", max)
 }
 
-/// The requests of a document that had none yet, more than any test makes.
+/// The requests of a new document, more than any test makes.
 pub(crate) fn unlimited() -> PaidRequests {
     paid_requests(MemoryStore::new(), "document", 1_000)
 }
@@ -98,7 +98,7 @@ impl TestDeployment {
         Self { runtime, root }
     }
 
-    /// What the worker of `api` asks about a public document.
+    /// Clearance of a public document at the tier `api`.
     pub(crate) fn clearance(&self) -> Clearance {
         let document = Document { sensitivity: Some(Sensitivity::Public), ..Document::new("document", 0) };
         let facts = DocumentFacts::of(TENANT, &document);
@@ -175,7 +175,7 @@ impl TestDeployment {
         }
     }
 
-    /// What the ledger's reader makes of it.
+    /// The ledger's totals.
     pub(crate) async fn spend(&self) -> Spend {
         let mut spend = Spend::default();
         for record in self.all_records(topics::LEDGER).await {

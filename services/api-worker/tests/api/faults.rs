@@ -1,4 +1,4 @@
-//! A provider that answers as it is told to, in this process.
+//! A scripted provider in this process.
 
 use std::collections::VecDeque;
 use std::io;
@@ -81,7 +81,7 @@ impl Faults {
         faults
     }
 
-    /// Requests that the provider has done the work for, whether or not the answer arrived.
+    /// Number of requests whose work the provider has done, whether or not the answer arrived.
     pub(crate) fn billed(&self) -> u64 {
         self.billed.load(Ordering::SeqCst)
     }

@@ -1,5 +1,5 @@
 //! The API worker against providers that misbehave: one contract suite for both wire formats, paid
-//! calls with their ledger, the whole worker, and the manners that an independent stand-in for
+//! calls with their ledger, the whole worker, and manners that an independent stand-in for
 //! providers judges.
 #![allow(clippy::unwrap_used)]
 

@@ -18,7 +18,7 @@ pub(crate) struct MemoryStore {
 
 struct Trouble {
     random: StdRng,
-    /// Of calls that fail, 0 to 1; half of them do their work first.
+    /// Share of calls that fail, 0 to 1; half of them do their work first.
     share: f64,
     slowest: Duration,
 }

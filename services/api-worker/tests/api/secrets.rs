@@ -1,6 +1,6 @@
-//! What the process says about itself while providers misbehave in every way, and repeat key and
-//! document as they do: logs at their loudest, metrics, headers and keys of records, the ledger and
-//! what goes back to the router.
+//! No output of the process holds the key or the document, while providers misbehave in every way
+//! and repeat both: logs at level trace, metrics, headers and keys of records, the ledger and
+//! escalations.
 //!
 //! Results, answers, work, escalations' documents and dead letters hold text by design.
 
@@ -83,7 +83,7 @@ fn bytes(record: &Record) -> String {
     headers.collect::<String>() + &key
 }
 
-/// Everything about a deployment that may be shown to people who may see no document.
+/// Everything of a deployment that people without access to documents may see.
 async fn show(deployment: &TestDeployment) -> String {
     let mut shown = deployment.runtime.recorder.render();
     let work = topics::work("api");
@@ -104,7 +104,7 @@ async fn show(deployment: &TestDeployment) -> String {
     shown
 }
 
-/// No test of its own: the process that is listened to.
+/// No test of its own: the process whose output is read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
 async fn child() {

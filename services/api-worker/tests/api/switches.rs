@@ -1,4 +1,4 @@
-//! A tier that is switched off while a request of its waits: the request does not leave.
+//! A tier that is switched off while one of its requests waits: the request does not leave.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +108,7 @@ async fn permission_is_checked_after_the_ledger_record() {
     assert_eq!(settlements[0].result, SettlementResult::NotBilled);
 }
 
-/// Takes so long to write an attempt that the tier is off, and known to be, before it is done.
+/// A ledger that writes an attempt only after the tier is known to be off.
 struct SlowLedger(Arc<TestDeployment>);
 
 #[async_trait]

@@ -93,7 +93,7 @@ async fn an_answer_that_fails_its_checks_goes_back_and_is_kept() {
     worker.stop().await;
 }
 
-/// Until there is a key.
+/// Documents go back until there is a key.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_the_tier_is_off_and_documents_go_back() {
     let deployment = deployment_for(&ANTHROPIC).await;
@@ -116,7 +116,7 @@ async fn without_a_key_the_tier_is_off_and_documents_go_back() {
     worker.stop().await;
 }
 
-/// A key that cannot be sent is like none: what needs it is off, and the worker goes on for the
+/// A key that cannot be sent counts as no key. Its tiers are off, and the worker goes on for the
 /// others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_sent_switches_its_tier_off() {
