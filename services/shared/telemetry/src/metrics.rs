@@ -9,7 +9,7 @@
 //! Histogram::StageProcessSeconds.record(0.25, &["router"]);
 //! ```
 //!
-//! A metric's type knows how many labels it has, so a call with one too few does not compile:
+//! A metric's type knows how many labels it has, so a call with a wrong number does not compile:
 //!
 //! ```compile_fail,E0308
 //! use precis_telemetry::metrics::Counter;
