@@ -29,7 +29,7 @@ use std::time::Duration;
 use precis_telemetry::metrics::Gauge;
 use tokio::time::Instant;
 
-use crate::provider::{Failure, Kind};
+use crate::provider::{Failure, FailureKind};
 
 /// Different documents that must have failed before the circuit opens.
 const MIN_DOCUMENTS: usize = 3;
@@ -235,11 +235,11 @@ impl CallResult {
     /// What a failure says about the provider.
     pub fn of(failure: &Failure, document: &str) -> Self {
         match failure.kind {
-            Kind::Transient => Self::Failed(Some(hash(document))),
-            Kind::Unreadable => Self::Unreadable(hash(document)),
-            Kind::Overloaded | Kind::Unreachable | Kind::Auth => Self::Failed(None),
-            Kind::Throttled | Kind::OutOfMoney => Self::Nothing,
-            Kind::TooLong | Kind::Refused | Kind::BadRequest => Self::Answered,
+            FailureKind::Transient => Self::Failed(Some(hash(document))),
+            FailureKind::Unreadable => Self::Unreadable(hash(document)),
+            FailureKind::Overloaded | FailureKind::Unreachable | FailureKind::Auth => Self::Failed(None),
+            FailureKind::Throttled | FailureKind::OutOfMoney => Self::Nothing,
+            FailureKind::TooLong | FailureKind::Refused | FailureKind::BadRequest => Self::Answered,
         }
     }
 }

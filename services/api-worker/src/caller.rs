@@ -37,7 +37,7 @@ use crate::breaker::{Breaker, CallResult, Down, HeldBack};
 use crate::budget::{BudgetError, Budgets, Reservation};
 use crate::ledger::Ledger;
 use crate::pacer::{NoMoney, Pacer};
-use crate::provider::{Billing, Failure, Kind, Provider, Reply, Request};
+use crate::provider::{Billing, Failure, FailureKind, Provider, Reply, Request};
 
 /// Longest pause between attempts. The stage makes longer pauses, and takes no documents in
 /// meanwhile.
@@ -365,7 +365,7 @@ async fn may_repeat(requests: &PaidRequests, number: u32, failure: &Failure) -> 
     if failure.billing == Billing::NotBilled {
         requests.withdraw(number).await;
     }
-    if failure.kind != Kind::Unreadable {
+    if failure.kind != FailureKind::Unreadable {
         return failure.kind.is_retryable();
     }
     requests.unreadable(number).await.unwrap_or_else(|error| {
@@ -401,10 +401,10 @@ impl ApiError {
         match self {
             Self::Provider { failure, .. } => failure.kind.code(),
             Self::Down(_) => PROVIDER_DOWN,
-            Self::Unreadable(_) | Self::Spent(Spent { unreadable: true, .. }) => Kind::Unreadable.code(),
+            Self::Unreadable(_) | Self::Spent(Spent { unreadable: true, .. }) => FailureKind::Unreadable.code(),
             Self::Spent(_) => PAID_REQUESTS_EXHAUSTED,
             Self::Unmarked(error) => error.code(),
-            Self::NoMoney => Kind::OutOfMoney.code(),
+            Self::NoMoney => FailureKind::OutOfMoney.code(),
             Self::Budget(error) => error.code(),
             Self::Ledger(_) => "ledger_unavailable",
             Self::Price(error) => error.code(),

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::bucket::Bucket;
-use crate::provider::{Billing, Failure, Kind, Remaining};
+use crate::provider::{Billing, Failure, FailureKind, Remaining};
 
 /// How long nothing is sent after the provider said that there is no money.
 pub const OUT_OF_MONEY_PAUSE: Duration = Duration::from_mins(5);
@@ -197,7 +197,7 @@ impl Permit<'_> {
         self.used(Used { requests: 1.0, tokens });
         let mut state = self.pacer.state();
         match failure.kind {
-            Kind::Throttled | Kind::Overloaded => {
+            FailureKind::Throttled | FailureKind::Overloaded => {
                 if state.cut_at.is_none_or(|cut| self.sent_at > cut) {
                     state.limit = (state.limit / 2.0).max(1.0);
                     state.cut_at = Some(now);
@@ -207,7 +207,7 @@ impl Permit<'_> {
                     state.not_before = Some(state.not_before.map_or(until, |earlier| earlier.max(until)));
                 }
             }
-            Kind::OutOfMoney => state.closed_until = Some(now + OUT_OF_MONEY_PAUSE),
+            FailureKind::OutOfMoney => state.closed_until = Some(now + OUT_OF_MONEY_PAUSE),
             _ => {}
         }
     }

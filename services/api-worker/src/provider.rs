@@ -6,9 +6,9 @@
 //! to JSON, bytes to values.
 //!
 //! The official clients go by the status alone, which is not enough. 429 means *slow down* or *no
-//! money left*, and 400 means *wrong request*, *too long*, or *no money left* again. [`Kind`] tells
-//! them apart: a throttled request waits, one without money must not be tried elsewhere under the
-//! same key, and the rest go to another tier.
+//! money left*, and 400 means *wrong request*, *too long*, or *no money left* again.
+//! [`FailureKind`] tells them apart: a throttled request waits, one without money must not be tried
+//! elsewhere under the same key, and the rest go to another tier.
 
 mod anthropic;
 mod http;
@@ -143,7 +143,7 @@ pub enum NoReply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// What the error means for us.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// The provider's own code, reduced to letters, digits and underscores. Messages are never
     /// kept: they may quote the document.
     pub code: String,
@@ -151,7 +151,7 @@ pub struct Problem {
 
 /// Meaning of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FailureKind {
     /// Too many requests or tokens: slow down.
     Throttled,
     /// The provider has too much to do.
@@ -175,7 +175,7 @@ pub enum Kind {
     BadRequest,
 }
 
-impl Kind {
+impl FailureKind {
     /// Stable code for metrics, trials and the runbook.
     pub fn code(self) -> &'static str {
         match self {
@@ -214,7 +214,7 @@ pub struct Failure {
     /// The provider's name.
     pub provider: &'static str,
     /// What it means.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// Status and the provider's code, or what the connection did. No text of the provider's, no
     /// document text, no key.
     pub detail: String,

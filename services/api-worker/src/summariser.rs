@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::breaker::Down;
 use crate::budget::BudgetError;
 use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Spending, Subject, count};
-use crate::provider::{Kind, Request};
+use crate::provider::{FailureKind, Request};
 use crate::tiers::{ApiTier, UnusableTier};
 
 /// Layout of the user's message; included in every answer's fingerprint.
@@ -125,7 +125,7 @@ impl Summariser for ApiSummariser {
             let (size, limit) = (job.text.len(), self.max_document_bytes);
             let message =
                 format!("the document has {size} bytes, this tier takes {limit} (api_worker.max_document_bytes)");
-            return Err(GenerateError::Refused { code: Kind::TooLong.code(), message });
+            return Err(GenerateError::Refused { code: FailureKind::TooLong.code(), message });
         }
         let subject =
             Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
@@ -164,20 +164,26 @@ fn generate_error(error: ApiError, refuse_after: Duration) -> GenerateError {
     match error {
         ApiError::Down(down) | ApiError::Unreadable(down) => wait_for(code, down, None),
         ApiError::Provider { failure, down } => match (failure.kind, down) {
-            (Kind::Overloaded | Kind::Unreachable | Kind::Transient | Kind::Auth, Some(down)) => {
-                wait_for(PROVIDER_DOWN, down, failure.retry_after)
-            }
-            (Kind::Throttled | Kind::Overloaded | Kind::Unreachable, _) => {
+            (
+                FailureKind::Overloaded | FailureKind::Unreachable | FailureKind::Transient | FailureKind::Auth,
+                Some(down),
+            ) => wait_for(PROVIDER_DOWN, down, failure.retry_after),
+            (FailureKind::Throttled | FailureKind::Overloaded | FailureKind::Unreachable, _) => {
                 retry(Scope::Dependency, failure.retry_after)
             }
             // One document that a provider fails on must not stop the others.
-            (Kind::Transient, None) => retry(Scope::Record, failure.retry_after),
+            (FailureKind::Transient, None) => retry(Scope::Record, failure.retry_after),
             // Keys expire and are replaced, so documents wait, as they do for a broker.
-            (Kind::Auth, None) => retry(Scope::Dependency, Some(AUTH_RETRY_INTERVAL)),
+            (FailureKind::Auth, None) => retry(Scope::Dependency, Some(AUTH_RETRY_INTERVAL)),
             // The second request was made, or none was left.
-            (Kind::Unreadable | Kind::OutOfMoney | Kind::TooLong | Kind::Refused | Kind::BadRequest, _) => {
-                GenerateError::Refused { code, message }
-            }
+            (
+                FailureKind::Unreadable
+                | FailureKind::OutOfMoney
+                | FailureKind::TooLong
+                | FailureKind::Refused
+                | FailureKind::BadRequest,
+                _,
+            ) => GenerateError::Refused { code, message },
         },
         ApiError::NoMoney
         | ApiError::Spent(_)

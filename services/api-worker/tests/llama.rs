@@ -9,7 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use precis_api_worker::provider::{Billing, Finish, HttpProvider, HttpSettings, Kind, OpenAi, Provider, Request};
+use precis_api_worker::provider::{
+    Billing, FailureKind, Finish, HttpProvider, HttpSettings, OpenAi, Provider, Request,
+};
 use precis_config::Secret;
 use precis_policy::Tokens;
 use serde_json::{Value, json};
@@ -92,14 +94,14 @@ async fn a_cut_answer_says_so_and_is_billed_to_its_last_token() {
 async fn a_document_that_exceeds_the_context_is_too_long() {
     let context: usize = std::env::var("PRECIS_TEST_LLAMA_CONTEXT").unwrap().parse().unwrap();
     let failure = provider(&settings()).complete(&request(&"word ".repeat(context), 50)).await.unwrap_err();
-    assert_eq!((failure.kind, failure.billing), (Kind::TooLong, Billing::NotBilled), "{failure:?}");
+    assert_eq!((failure.kind, failure.billing), (FailureKind::TooLong, Billing::NotBilled), "{failure:?}");
 }
 
 #[tokio::test]
 async fn another_key_is_refused() {
     let settings = HttpSettings { key: Some(Secret::new("sk-of-somebody-else")), ..settings() };
     let failure = provider(&settings).complete(&request(DOCUMENT, 7)).await.unwrap_err();
-    assert_eq!((failure.kind, failure.billing), (Kind::Auth, Billing::NotBilled), "{failure:?}");
+    assert_eq!((failure.kind, failure.billing), (FailureKind::Auth, Billing::NotBilled), "{failure:?}");
 }
 
 #[tokio::test]
@@ -107,12 +109,12 @@ async fn a_field_of_the_wrong_type_is_our_fault() {
     let mut request = request(DOCUMENT, 7);
     request.extra.insert("messages".to_owned(), json!("not a list"));
     let failure = provider(&settings()).complete(&request).await.unwrap_err();
-    assert_eq!((failure.kind, failure.billing), (Kind::BadRequest, Billing::NotBilled), "{failure:?}");
+    assert_eq!((failure.kind, failure.billing), (FailureKind::BadRequest, Billing::NotBilled), "{failure:?}");
 }
 
 #[tokio::test]
 async fn an_answer_that_takes_too_long_may_have_been_billed() {
     let settings = HttpSettings { first_byte_timeout: Duration::from_millis(5), ..settings() };
     let failure = provider(&settings).complete(&request(DOCUMENT, 200)).await.unwrap_err();
-    assert_eq!((failure.kind, failure.billing), (Kind::Transient, Billing::Unknown), "{failure:?}");
+    assert_eq!((failure.kind, failure.billing), (FailureKind::Transient, Billing::Unknown), "{failure:?}");
 }

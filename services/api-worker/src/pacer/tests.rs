@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 
-fn failure(kind: Kind, retry_after: Option<Duration>) -> Failure {
+fn failure(kind: FailureKind, retry_after: Option<Duration>) -> Failure {
     Failure {
         provider: "openai",
         kind,
@@ -57,7 +57,7 @@ async fn throttling_halves_once_for_all_that_were_in_flight_together() {
         permits.push(pacer.enter(1).await.unwrap());
     }
     for permit in permits {
-        permit.failed(&failure(Kind::Throttled, None));
+        permit.failed(&failure(FailureKind::Throttled, None));
     }
     assert_eq!(room(&pacer).await, 8);
 }
@@ -68,7 +68,7 @@ async fn successes_raise_the_limit_and_one_place_always_remains() {
     let pacer = pacer(4);
     for _ in 0..10 {
         tokio::time::advance(Duration::from_millis(1)).await;
-        pacer.enter(1).await.unwrap().failed(&failure(Kind::Overloaded, None));
+        pacer.enter(1).await.unwrap().failed(&failure(FailureKind::Overloaded, None));
     }
     assert_eq!(room(&pacer).await, 1);
     for _ in 0..100 {
@@ -81,7 +81,7 @@ async fn successes_raise_the_limit_and_one_place_always_remains() {
 async fn nobody_sends_before_retry_after_has_passed() {
     let pacer = pacer(4);
     let throttled_at = Instant::now();
-    pacer.enter(1).await.unwrap().failed(&failure(Kind::Throttled, Some(Duration::from_secs(7))));
+    pacer.enter(1).await.unwrap().failed(&failure(FailureKind::Throttled, Some(Duration::from_secs(7))));
     drop(pacer.enter(1).await.unwrap());
     assert_eq!(throttled_at.elapsed(), Duration::from_secs(7));
 }
@@ -96,7 +96,7 @@ async fn out_of_money_refuses_everybody_until_the_pause_is_over() {
         async move { pacer.enter(1).await.map(drop) }
     });
     tokio::task::yield_now().await;
-    permit.failed(&failure(Kind::OutOfMoney, None));
+    permit.failed(&failure(FailureKind::OutOfMoney, None));
     assert_eq!(waiting.await.unwrap(), Err(NoMoney));
     assert_eq!(pacer.enter(1).await.err(), Some(NoMoney));
     tokio::time::advance(OUT_OF_MONEY_PAUSE).await;
@@ -131,7 +131,7 @@ async fn tokens_that_were_not_used_are_given_back() {
     let pace = Pace { concurrency: 100, requests_per_minute: Some(6_000), tokens_per_minute: Some(6_000) };
     let pacer = Pacer::new(pace);
     pacer.enter(1_000).await.unwrap().succeeded(Some(100), Remaining::default());
-    pacer.enter(900).await.unwrap().failed(&failure(Kind::Transient, None));
+    pacer.enter(900).await.unwrap().failed(&failure(FailureKind::Transient, None));
     drop(pacer.enter(900).await.unwrap());
     let started = Instant::now();
     drop(pacer.enter(900).await.unwrap());

@@ -8,7 +8,7 @@
 use precis_policy::Tokens;
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, NoReply, Problem, Remaining, Reply, Request, Wire, json, plain_code, plausible};
+use super::{FailureKind, Finish, NoReply, Problem, Remaining, Reply, Request, Wire, json, plain_code, plausible};
 
 /// The wire format of Anthropic's Messages.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,16 +119,18 @@ fn problem(status: u16, error: &Value) -> Problem {
     // An account without credit has the type `invalid_request_error`, as any wrong request has;
     // only the message tells them apart.
     let kind = match (status, code) {
-        (402, _) | (_, "billing_error") => Kind::OutOfMoney,
-        (400 | 403, _) if says("usage limits") || says("credit balance") => Kind::OutOfMoney,
-        (401 | 403, _) | (_, "authentication_error" | "permission_error") => Kind::Auth,
-        (413, _) | (_, "request_too_large") => Kind::TooLong,
-        (400, _) if says("prompt is too long") || says("context limit") || says("context window") => Kind::TooLong,
-        (529, _) | (_, "overloaded_error") => Kind::Overloaded,
-        (429, _) | (_, "rate_limit_error") => Kind::Throttled,
-        (503, _) => Kind::Overloaded,
-        (408 | 409 | 500.., _) => Kind::Transient,
-        _ => Kind::BadRequest,
+        (402, _) | (_, "billing_error") => FailureKind::OutOfMoney,
+        (400 | 403, _) if says("usage limits") || says("credit balance") => FailureKind::OutOfMoney,
+        (401 | 403, _) | (_, "authentication_error" | "permission_error") => FailureKind::Auth,
+        (413, _) | (_, "request_too_large") => FailureKind::TooLong,
+        (400, _) if says("prompt is too long") || says("context limit") || says("context window") => {
+            FailureKind::TooLong
+        }
+        (529, _) | (_, "overloaded_error") => FailureKind::Overloaded,
+        (429, _) | (_, "rate_limit_error") => FailureKind::Throttled,
+        (503, _) => FailureKind::Overloaded,
+        (408 | 409 | 500.., _) => FailureKind::Transient,
+        _ => FailureKind::BadRequest,
     };
     Problem { kind, code: plain_code(code) }
 }

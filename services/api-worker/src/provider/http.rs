@@ -15,7 +15,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::{Billing, Failure, Kind, NoReply, Problem, Provider, Remaining, Reply, Request, Wire, retry_after};
+use super::{Billing, Failure, FailureKind, NoReply, Problem, Provider, Remaining, Reply, Request, Wire, retry_after};
 
 /// Largest answer that is read. A summary has a few kilobytes.
 const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
@@ -96,7 +96,7 @@ impl<W: Wire> HttpProvider<W> {
         Ok(Self { wire, client, url, first_byte_timeout: settings.first_byte_timeout })
     }
 
-    fn failure(&self, kind: Kind, billing: Billing, detail: impl Into<String>) -> Failure {
+    fn failure(&self, kind: FailureKind, billing: Billing, detail: impl Into<String>) -> Failure {
         let detail = detail.into();
         Failure { provider: self.wire.name(), kind, detail, retry_after: None, billing, request_id: None }
     }
@@ -104,17 +104,17 @@ impl<W: Wire> HttpProvider<W> {
     /// The failure of a request without a complete answer.
     fn connection_failure(&self, error: &reqwest::Error) -> Failure {
         if error.is_connect() {
-            return self.failure(Kind::Unreachable, Billing::NotBilled, "no connection");
+            return self.failure(FailureKind::Unreachable, Billing::NotBilled, "no connection");
         }
         let what = if error.is_timeout() { "no complete answer in time" } else { "the connection broke" };
-        self.failure(Kind::Transient, Billing::Unknown, what)
+        self.failure(FailureKind::Transient, Billing::Unknown, what)
     }
 
     /// The failure of a 200 without an answer. Even an error may be billed here, since the provider
     /// had accepted the request.
     fn no_reply(&self, none: NoReply) -> Failure {
         match none {
-            NoReply::Unreadable(why) => self.failure(Kind::Unreadable, Billing::Unknown, why),
+            NoReply::Unreadable(why) => self.failure(FailureKind::Unreadable, Billing::Unknown, why),
             NoReply::Problem(Problem { kind, code }) => {
                 self.failure(kind, Billing::Unknown, format!("HTTP 200 with an error {code}").trim_end())
             }
@@ -149,7 +149,7 @@ impl<W: Wire> Provider for HttpProvider<W> {
         }
         let response = match tokio::time::timeout(self.first_byte_timeout, post.send()).await {
             Ok(response) => response.map_err(|error| self.connection_failure(&error))?,
-            Err(_) => return Err(self.failure(Kind::Transient, Billing::Unknown, "no answer began in time")),
+            Err(_) => return Err(self.failure(FailureKind::Transient, Billing::Unknown, "no answer began in time")),
         };
         let status = response.status();
         let headers = response.headers().clone();
@@ -161,7 +161,7 @@ impl<W: Wire> Provider for HttpProvider<W> {
             body if !status.is_success() => Err(self.refused(status, &headers, &body.unwrap_or_default())),
             Ok(body) => self.wire.reply(&body).map_err(|none| self.no_reply(none)),
             Err(BodyFailure::TooLarge) => {
-                Err(self.failure(Kind::Unreadable, Billing::Unknown, "the answer is too large"))
+                Err(self.failure(FailureKind::Unreadable, Billing::Unknown, "the answer is too large"))
             }
             Err(BodyFailure::Connection(error)) => Err(self.connection_failure(&error)),
         };

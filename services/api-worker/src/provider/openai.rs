@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Finish, Kind, NoReply, Problem, Remaining, Reply, Request, Wire, json, plain_code, plausible};
+use super::{FailureKind, Finish, NoReply, Problem, Remaining, Reply, Request, Wire, json, plain_code, plausible};
 
 /// The wire format of Chat Completions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -165,22 +165,22 @@ fn problem(status: u16, error: &Value) -> Problem {
     let message = error["message"].as_str().or(error.as_str()).unwrap_or_default().to_ascii_lowercase();
     let names = |name: &str| code == name || kind_of_error == name;
     let kind = match status {
-        402 => Kind::OutOfMoney,
+        402 => FailureKind::OutOfMoney,
         400 | 403 | 429
             if names("insufficient_quota") || names("billing_hard_limit_reached") || names("billing_not_active") =>
         {
-            Kind::OutOfMoney
+            FailureKind::OutOfMoney
         }
-        401 | 403 => Kind::Auth,
-        413 => Kind::TooLong,
-        400 if names("context_length_exceeded") || names("exceed_context_size_error") => Kind::TooLong,
+        401 | 403 => FailureKind::Auth,
+        413 => FailureKind::TooLong,
+        400 if names("context_length_exceeded") || names("exceed_context_size_error") => FailureKind::TooLong,
         // vLLM's wording; it has no code of its own.
-        400 if message.contains("maximum context length") => Kind::TooLong,
-        400 if names("content_filter") || names("content_policy_violation") => Kind::Refused,
-        429 => Kind::Throttled,
-        503 | 529 => Kind::Overloaded,
-        408 | 409 | 500.. => Kind::Transient,
-        _ => Kind::BadRequest,
+        400 if message.contains("maximum context length") => FailureKind::TooLong,
+        400 if names("content_filter") || names("content_policy_violation") => FailureKind::Refused,
+        429 => FailureKind::Throttled,
+        503 | 529 => FailureKind::Overloaded,
+        408 | 409 | 500.. => FailureKind::Transient,
+        _ => FailureKind::BadRequest,
     };
     Problem { kind, code: plain_code(code) }
 }

@@ -10,7 +10,7 @@ fn down_for(lasted: Duration) -> Down {
     Down { wait: PROBE_WAIT, lasted }
 }
 
-fn end_of(kind: Kind, down: Option<Down>) -> GenerateError {
+fn end_of(kind: FailureKind, down: Option<Down>) -> GenerateError {
     let retry_after = Some(Duration::from_secs(9));
     let failure = Failure {
         provider: "openai",
@@ -30,7 +30,13 @@ fn wait(error: &GenerateError) -> (Scope, Option<Duration>) {
 
 #[test]
 fn what_another_tier_could_do_is_refused() {
-    for kind in [Kind::OutOfMoney, Kind::TooLong, Kind::Refused, Kind::BadRequest, Kind::Unreadable] {
+    for kind in [
+        FailureKind::OutOfMoney,
+        FailureKind::TooLong,
+        FailureKind::Refused,
+        FailureKind::BadRequest,
+        FailureKind::Unreadable,
+    ] {
         assert!(matches!(end_of(kind, None), GenerateError::Refused { code, .. } if code == kind.code()), "{kind:?}");
     }
     let end = |error| generate_error(error, REFUSE_AFTER);
@@ -47,18 +53,18 @@ fn what_another_tier_could_do_is_refused() {
 /// The intake stops for as long as the provider demands.
 #[test]
 fn a_provider_that_is_away_stops_the_intake() {
-    for kind in [Kind::Throttled, Kind::Overloaded, Kind::Unreachable] {
+    for kind in [FailureKind::Throttled, FailureKind::Overloaded, FailureKind::Unreachable] {
         assert_eq!(wait(&end_of(kind, None)), (Scope::Dependency, Some(Duration::from_secs(9))), "{kind:?}");
     }
-    assert_eq!(wait(&end_of(Kind::Auth, None)).0, Scope::Dependency);
+    assert_eq!(wait(&end_of(FailureKind::Auth, None)).0, Scope::Dependency);
 }
 
 /// In an outage documents wait up to a bound; then another tier gets them.
 #[test]
 fn one_documents_failures_are_bounded_and_outages_waited_out() {
-    assert_eq!(wait(&end_of(Kind::Transient, None)).0, Scope::Record);
+    assert_eq!(wait(&end_of(FailureKind::Transient, None)).0, Scope::Record);
     let just_under = REFUSE_AFTER.checked_sub(Duration::from_millis(1)).unwrap();
-    for kind in [Kind::Transient, Kind::Overloaded, Kind::Unreachable, Kind::Auth] {
+    for kind in [FailureKind::Transient, FailureKind::Overloaded, FailureKind::Unreachable, FailureKind::Auth] {
         assert_eq!(wait(&end_of(kind, Some(down_for(just_under)))), (Scope::Dependency, Some(PROBE_WAIT)), "{kind:?}");
         let refused = end_of(kind, Some(down_for(REFUSE_AFTER)));
         assert!(matches!(refused, GenerateError::Refused { code: "provider_down", .. }), "{kind:?}");

@@ -9,7 +9,7 @@ use precis_api_worker::budget::Budgets;
 use precis_api_worker::caller::{ApiError, Caller, Paid, Subject};
 use precis_api_worker::ledger::Ledger;
 use precis_api_worker::pacer::{Pace, Pacer};
-use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Provider, Remaining, Reply, Request};
+use precis_api_worker::provider::{Billing, Failure, FailureKind, Finish, Provider, Remaining, Reply, Request};
 use precis_flow::LogConfig;
 use precis_policy::{Budget, Policy, PriceTable, Tokens};
 use precis_schemas::{SettlementResult, Usd};
@@ -88,7 +88,7 @@ fn answered(usage: Option<Tokens>) -> Reply {
     }
 }
 
-fn failed(kind: Kind, retry_after: Option<Duration>) -> Failure {
+fn failed(kind: FailureKind, retry_after: Option<Duration>) -> Failure {
     Failure {
         provider: "anthropic",
         kind,
@@ -182,11 +182,11 @@ async fn an_answer_without_a_price_counts_as_its_upper_bound() {
 async fn attempts_end_and_what_never_succeeds_is_sent_once() {
     let deployment = deployment().await;
     for (answer, kind, requests) in [
-        (ANTHROPIC.problem((500, "api_error", "")), Kind::Transient, 2),
-        (ANTHROPIC.problem(ANTHROPIC.bad_request), Kind::BadRequest, 1),
-        (ANTHROPIC.problem(ANTHROPIC.too_long), Kind::TooLong, 1),
-        (ANTHROPIC.problem(ANTHROPIC.wrong_key), Kind::Auth, 1),
-        (ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "120"), Kind::Throttled, 1),
+        (ANTHROPIC.problem((500, "api_error", "")), FailureKind::Transient, 2),
+        (ANTHROPIC.problem(ANTHROPIC.bad_request), FailureKind::BadRequest, 1),
+        (ANTHROPIC.problem(ANTHROPIC.too_long), FailureKind::TooLong, 1),
+        (ANTHROPIC.problem(ANTHROPIC.wrong_key), FailureKind::Auth, 1),
+        (ANTHROPIC.problem(ANTHROPIC.throttled).with("retry-after", "120"), FailureKind::Throttled, 1),
     ] {
         let faults = Faults::start(Vec::new(), answer).await;
         let mut caller = caller(&ANTHROPIC, ANTHROPIC.at(&faults.url), Ledger::new(deployment.log()));
@@ -195,7 +195,7 @@ async fn attempts_end_and_what_never_succeeds_is_sent_once() {
             panic!("{kind:?}")
         };
         assert_eq!((failure.kind, faults.seen().len()), (kind, requests));
-        if kind == Kind::Throttled {
+        if kind == FailureKind::Throttled {
             assert_eq!(failure.retry_after, Some(Duration::from_mins(2)), "a long wait is left to the stage");
         }
     }
@@ -253,7 +253,7 @@ async fn waiting_ends_when_the_worker_stops() {
         move |_| {
             stop.cancel();
             *requests.lock().unwrap() += 1;
-            async { Err(failed(Kind::Throttled, Some(Duration::from_secs(20)))) }
+            async { Err(failed(FailureKind::Throttled, Some(Duration::from_secs(20)))) }
         }
     });
     let caller = caller(&ANTHROPIC, Arc::new(provider), Ledger::new(deployment.log()));
@@ -298,7 +298,7 @@ async fn a_provider_that_is_down_is_probed_by_one_request() {
     let ApiError::Provider { failure, down } = call(&caller, &ANTHROPIC).await.unwrap_err() else { panic!() };
     assert_eq!(
         (failure.kind, down.is_some(), faults.seen().len()),
-        (Kind::Overloaded, true, 3),
+        (FailureKind::Overloaded, true, 3),
         "and not a fourth time"
     );
     let ApiError::Down(down) = call(&caller, &ANTHROPIC).await.unwrap_err() else { panic!() };

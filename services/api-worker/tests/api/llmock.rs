@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use precis_api_worker::caller::{ApiError, Subject};
 use precis_api_worker::ledger::Ledger;
-use precis_api_worker::provider::Kind;
+use precis_api_worker::provider::FailureKind;
 use precis_policy::Tokens;
 use precis_schemas::SettlementResult;
 use serde_json::{Value, json};
@@ -75,9 +75,9 @@ async fn an_independent_judge_finds_no_fault_in_our_manners() {
             (json!([throttle(1.0), throttle(0.3)]), Ok(())),
             (json!([fail(503, 1), fail(500, 2)]), Ok(())),
             (json!([fail(529, 1)]), Ok(())),
-            (json!([fail(400, 1)]), Err(Kind::BadRequest)),
-            (json!([fail(401, 1)]), Err(Kind::Auth)),
-            (json!([fail(500, 4)]), Err(Kind::Transient)),
+            (json!([fail(400, 1)]), Err(FailureKind::BadRequest)),
+            (json!([fail(401, 1)]), Err(FailureKind::Auth)),
+            (json!([fail(500, 4)]), Err(FailureKind::Transient)),
         ]
         .into_iter()
         .enumerate()
@@ -132,7 +132,7 @@ fn tokens_read(body: &Value) -> i64 {
     messages.sum::<i64>() + body.get("system").map_or(0, tokens)
 }
 
-async fn ask(wire: &Wire, caller: &precis_api_worker::caller::Caller, number: usize) -> Result<(), Kind> {
+async fn ask(wire: &Wire, caller: &precis_api_worker::caller::Caller, number: usize) -> Result<(), FailureKind> {
     let mut request = wire.request();
     request.user = format!("{TEXT} Number {number}.");
     let document_id = format!("document-{number}");

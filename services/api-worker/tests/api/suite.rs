@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use precis_api_worker::provider::{Billing, Failure, Finish, Kind, Remaining, Reply};
+use precis_api_worker::provider::{Billing, Failure, FailureKind, Finish, Remaining, Reply};
 use precis_policy::Tokens;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +18,7 @@ async fn ask(wire: &Wire, answer: Answer) -> Result<Reply, Failure> {
     result
 }
 
-fn summary(failure: &Failure) -> (Kind, Billing) {
+fn summary(failure: &Failure) -> (FailureKind, Billing) {
     (failure.kind, failure.billing)
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn throttling_carries_the_wait_it_asks_for(wire: &Wire) {
         ),
     ] {
         let failure = ask(wire, answer).await.unwrap_err();
-        assert_eq!((summary(&failure), failure.retry_after), ((Kind::Throttled, Billing::NotBilled), wait));
+        assert_eq!((summary(&failure), failure.retry_after), ((FailureKind::Throttled, Billing::NotBilled), wait));
         assert_eq!(failure.request_id.as_deref(), Some("req_1"));
     }
 }
@@ -77,7 +77,7 @@ pub(crate) async fn throttling_carries_the_wait_it_asks_for(wire: &Wire) {
 pub(crate) async fn out_of_money_is_not_throttling(wire: &Wire) {
     for problem in wire.out_of_money {
         let failure = ask(wire, wire.problem(*problem)).await.unwrap_err();
-        assert_eq!(summary(&failure), (Kind::OutOfMoney, Billing::NotBilled), "{problem:?}");
+        assert_eq!(summary(&failure), (FailureKind::OutOfMoney, Billing::NotBilled), "{problem:?}");
         assert!(!failure.kind.is_retryable());
     }
 }
@@ -85,12 +85,12 @@ pub(crate) async fn out_of_money_is_not_throttling(wire: &Wire) {
 pub(crate) async fn overload_and_errors_of_theirs_may_be_tried_again(wire: &Wire) {
     let page = |status| Answer::Http { status, headers: Vec::new(), body: b"<html>sorry</html>".to_vec() };
     for (status, expected) in [
-        (529, (Kind::Overloaded, Billing::NotBilled)),
-        (503, (Kind::Overloaded, Billing::NotBilled)),
-        (500, (Kind::Transient, Billing::Unknown)),
-        (502, (Kind::Transient, Billing::Unknown)),
-        (504, (Kind::Transient, Billing::Unknown)),
-        (408, (Kind::Transient, Billing::Unknown)),
+        (529, (FailureKind::Overloaded, Billing::NotBilled)),
+        (503, (FailureKind::Overloaded, Billing::NotBilled)),
+        (500, (FailureKind::Transient, Billing::Unknown)),
+        (502, (FailureKind::Transient, Billing::Unknown)),
+        (504, (FailureKind::Transient, Billing::Unknown)),
+        (408, (FailureKind::Transient, Billing::Unknown)),
     ] {
         let failure = ask(wire, page(status)).await.unwrap_err();
         assert_eq!(summary(&failure), expected, "{status}");
@@ -99,9 +99,11 @@ pub(crate) async fn overload_and_errors_of_theirs_may_be_tried_again(wire: &Wire
 }
 
 pub(crate) async fn what_never_succeeds_is_told_apart(wire: &Wire) {
-    for (problem, kind) in
-        [(wire.too_long, Kind::TooLong), (wire.wrong_key, Kind::Auth), (wire.bad_request, Kind::BadRequest)]
-    {
+    for (problem, kind) in [
+        (wire.too_long, FailureKind::TooLong),
+        (wire.wrong_key, FailureKind::Auth),
+        (wire.bad_request, FailureKind::BadRequest),
+    ] {
         let failure = ask(wire, wire.problem(problem)).await.unwrap_err();
         assert_eq!(summary(&failure), (kind, Billing::NotBilled));
         assert!(!failure.kind.is_retryable(), "{kind:?}");
@@ -111,25 +113,29 @@ pub(crate) async fn what_never_succeeds_is_told_apart(wire: &Wire) {
 pub(crate) async fn a_garbled_answer_may_have_been_billed(wire: &Wire) {
     for body in [&b"<html>hello</html>"[..], b"", b"{}", b"null", b"{\"choices\": [], \"content\": []}", b"\xff\xfe"] {
         let answer = Answer::Http { status: 200, headers: Vec::new(), body: body.to_vec() };
-        assert_eq!(summary(&ask(wire, answer).await.unwrap_err()), (Kind::Unreadable, Billing::Unknown), "{body:?}");
+        assert_eq!(
+            summary(&ask(wire, answer).await.unwrap_err()),
+            (FailureKind::Unreadable, Billing::Unknown),
+            "{body:?}"
+        );
     }
 }
 
 pub(crate) async fn half_an_answer_may_have_been_billed(wire: &Wire) {
     let Answer::Http { body, .. } = wire.ok("A summary.", "stop", 120, 0, 30) else { unreachable!() };
     let failure = ask(wire, Answer::Half(body)).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert_eq!(summary(&failure), (FailureKind::Transient, Billing::Unknown));
 }
 
 pub(crate) async fn no_answer_in_time_may_have_been_billed(wire: &Wire) {
     let failure = ask(wire, Answer::Hangs).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert_eq!(summary(&failure), (FailureKind::Transient, Billing::Unknown));
     assert!(failure.to_string().contains("time"), "{failure}");
 }
 
 pub(crate) async fn a_connection_closed_without_a_word_may_have_been_billed(wire: &Wire) {
     let failure = ask(wire, Answer::Closes).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert_eq!(summary(&failure), (FailureKind::Transient, Billing::Unknown));
 }
 
 pub(crate) async fn an_answer_that_begins_too_late_may_have_been_billed(wire: &Wire) {
@@ -139,7 +145,7 @@ pub(crate) async fn an_answer_that_begins_too_late_may_have_been_billed(wire: &W
     };
     assert!(ask(wire, late(50)).await.is_ok());
     let failure = ask(wire, late(600)).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert_eq!(summary(&failure), (FailureKind::Transient, Billing::Unknown));
     assert!(failure.to_string().contains("no answer began in time"), "{failure}");
 }
 
@@ -155,7 +161,7 @@ pub(crate) async fn an_answer_that_stops_half_way_may_have_been_billed(wire: &Wi
         while connection.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
     });
     let failure = wire.at(&url).complete(&wire.request()).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Transient, Billing::Unknown));
+    assert_eq!(summary(&failure), (FailureKind::Transient, Billing::Unknown));
     assert!(failure.to_string().contains("no complete answer in time"), "{failure}");
     server.await.unwrap();
 }
@@ -171,19 +177,19 @@ pub(crate) async fn what_is_left_of_the_limits_is_read(wire: &Wire) {
 pub(crate) async fn an_answer_without_end_is_cut_off(wire: &Wire) {
     let answer = wire.ok(&"x".repeat(5 * 1024 * 1024), "stop", 1, 0, 1);
     let failure = ask(wire, answer).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Unreadable, Billing::Unknown));
+    assert_eq!(summary(&failure), (FailureKind::Unreadable, Billing::Unknown));
 }
 
 pub(crate) async fn no_connection_is_not_billed(wire: &Wire) {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let failure = wire.at(&format!("http://{free}")).complete(&wire.request()).await.unwrap_err();
-    assert_eq!(summary(&failure), (Kind::Unreachable, Billing::NotBilled));
+    assert_eq!(summary(&failure), (FailureKind::Unreachable, Billing::NotBilled));
 }
 
 pub(crate) async fn redirects_are_not_followed(wire: &Wire) {
     let elsewhere = Faults::start(Vec::new(), wire.ok("A summary.", "stop", 1, 0, 1)).await;
     let there = Answer::json(307, &json!({})).with("location", &format!("{}{}", elsewhere.url, wire.path));
-    assert_eq!(ask(wire, there).await.unwrap_err().kind, Kind::BadRequest);
+    assert_eq!(ask(wire, there).await.unwrap_err().kind, FailureKind::BadRequest);
     assert!(elsewhere.seen().is_empty(), "key and document went elsewhere");
 }
 

@@ -18,7 +18,7 @@ fn reply(body: &Value) -> Result<Reply, NoReply> {
     Anthropic.reply(body.to_string().as_bytes())
 }
 
-fn problem(status: u16, kind: &str, message: &str) -> Kind {
+fn problem(status: u16, kind: &str, message: &str) -> FailureKind {
     let body = json!({ "type": "error", "error": { "type": kind, "message": message } });
     Anthropic.problem(status, body.to_string().as_bytes()).kind
 }
@@ -121,12 +121,12 @@ fn tokens_are_counted_however_they_are_written() {
 #[test]
 fn an_error_with_200_is_told_as_the_error_it_is() {
     for (code, kind) in [
-        ("rate_limit_error", Kind::Throttled),
-        ("overloaded_error", Kind::Overloaded),
-        ("authentication_error", Kind::Auth),
-        ("billing_error", Kind::OutOfMoney),
-        ("invalid_request_error", Kind::BadRequest),
-        ("api_error", Kind::Transient),
+        ("rate_limit_error", FailureKind::Throttled),
+        ("overloaded_error", FailureKind::Overloaded),
+        ("authentication_error", FailureKind::Auth),
+        ("billing_error", FailureKind::OutOfMoney),
+        ("invalid_request_error", FailureKind::BadRequest),
+        ("api_error", FailureKind::Transient),
     ] {
         let body = json!({ "type": "error", "error": { "type": code, "message": 7 } });
         let Err(NoReply::Problem(problem)) = reply(&body) else { panic!("{body}") };
@@ -138,25 +138,25 @@ fn an_error_with_200_is_told_as_the_error_it_is() {
 fn errors_are_told_apart_by_what_they_mean() {
     let invalid = "invalid_request_error";
     for (status, kind, message, expected) in [
-        (400, invalid, "max_tokens: Field required", Kind::BadRequest),
-        (400, invalid, "prompt is too long: 210000 tokens > 200000 maximum", Kind::TooLong),
-        (400, invalid, "input length and `max_tokens` exceed context limit", Kind::TooLong),
-        (413, "request_too_large", "", Kind::TooLong),
-        (400, invalid, "Your credit balance is too low to access the Anthropic API.", Kind::OutOfMoney),
+        (400, invalid, "max_tokens: Field required", FailureKind::BadRequest),
+        (400, invalid, "prompt is too long: 210000 tokens > 200000 maximum", FailureKind::TooLong),
+        (400, invalid, "input length and `max_tokens` exceed context limit", FailureKind::TooLong),
+        (413, "request_too_large", "", FailureKind::TooLong),
+        (400, invalid, "Your credit balance is too low to access the Anthropic API.", FailureKind::OutOfMoney),
         (
             400,
             invalid,
             "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
-            Kind::OutOfMoney,
+            FailureKind::OutOfMoney,
         ),
-        (402, "billing_error", "", Kind::OutOfMoney),
-        (401, "authentication_error", "invalid x-api-key", Kind::Auth),
-        (403, "permission_error", "", Kind::Auth),
-        (404, "not_found_error", "model: claude-x", Kind::BadRequest),
-        (429, "rate_limit_error", "", Kind::Throttled),
-        (500, "api_error", "", Kind::Transient),
-        (504, "timeout_error", "", Kind::Transient),
-        (529, "overloaded_error", "", Kind::Overloaded),
+        (402, "billing_error", "", FailureKind::OutOfMoney),
+        (401, "authentication_error", "invalid x-api-key", FailureKind::Auth),
+        (403, "permission_error", "", FailureKind::Auth),
+        (404, "not_found_error", "model: claude-x", FailureKind::BadRequest),
+        (429, "rate_limit_error", "", FailureKind::Throttled),
+        (500, "api_error", "", FailureKind::Transient),
+        (504, "timeout_error", "", FailureKind::Transient),
+        (529, "overloaded_error", "", FailureKind::Overloaded),
     ] {
         assert_eq!(problem(status, kind, message), expected, "{status} {kind} {message}");
     }
@@ -165,13 +165,13 @@ fn errors_are_told_apart_by_what_they_mean() {
 #[test]
 fn a_body_that_is_no_error_leaves_the_status_to_tell() {
     for (status, expected) in [
-        (400, Kind::BadRequest),
-        (401, Kind::Auth),
-        (402, Kind::OutOfMoney),
-        (429, Kind::Throttled),
-        (503, Kind::Overloaded),
-        (502, Kind::Transient),
-        (529, Kind::Overloaded),
+        (400, FailureKind::BadRequest),
+        (401, FailureKind::Auth),
+        (402, FailureKind::OutOfMoney),
+        (429, FailureKind::Throttled),
+        (503, FailureKind::Overloaded),
+        (502, FailureKind::Transient),
+        (529, FailureKind::Overloaded),
     ] {
         assert_eq!(Anthropic.problem(status, b"<html>busy</html>").kind, expected, "{status}");
     }

@@ -22,7 +22,7 @@ fn completion(content: &Value, refusal: &Value, finish_reason: &str, usage: &Val
     WIRE.reply(body.to_string().as_bytes())
 }
 
-fn problem(status: u16, body: &Value) -> Kind {
+fn problem(status: u16, body: &Value) -> FailureKind {
     WIRE.problem(status, body.to_string().as_bytes()).kind
 }
 
@@ -139,18 +139,18 @@ fn what_has_no_text_anywhere_cannot_be_read() {
 #[test]
 fn an_error_with_200_is_told_as_the_error_it_is() {
     for (error, kind) in [
-        (json!({ "code": 429, "message": "upstream rate limited" }), Kind::Throttled),
-        (json!({ "code": "429" }), Kind::Throttled),
-        (json!({ "code": "rate_limit_exceeded", "type": "requests" }), Kind::Throttled),
-        (json!({ "code": 402, "message": "credits" }), Kind::OutOfMoney),
-        (json!({ "type": "insufficient_quota" }), Kind::OutOfMoney),
-        (json!({ "code": 503 }), Kind::Overloaded),
-        (json!({ "type": "overloaded_error" }), Kind::Overloaded),
-        (json!({ "code": "invalid_api_key" }), Kind::Auth),
-        (json!({ "type": "invalid_request_error", "code": "context_length_exceeded" }), Kind::TooLong),
-        (json!({ "type": "invalid_request_error", "code": "invalid_value" }), Kind::BadRequest),
-        (json!({ "message": "x" }), Kind::Transient),
-        (json!("something went wrong"), Kind::Transient),
+        (json!({ "code": 429, "message": "upstream rate limited" }), FailureKind::Throttled),
+        (json!({ "code": "429" }), FailureKind::Throttled),
+        (json!({ "code": "rate_limit_exceeded", "type": "requests" }), FailureKind::Throttled),
+        (json!({ "code": 402, "message": "credits" }), FailureKind::OutOfMoney),
+        (json!({ "type": "insufficient_quota" }), FailureKind::OutOfMoney),
+        (json!({ "code": 503 }), FailureKind::Overloaded),
+        (json!({ "type": "overloaded_error" }), FailureKind::Overloaded),
+        (json!({ "code": "invalid_api_key" }), FailureKind::Auth),
+        (json!({ "type": "invalid_request_error", "code": "context_length_exceeded" }), FailureKind::TooLong),
+        (json!({ "type": "invalid_request_error", "code": "invalid_value" }), FailureKind::BadRequest),
+        (json!({ "message": "x" }), FailureKind::Transient),
+        (json!("something went wrong"), FailureKind::Transient),
     ] {
         for body in [
             json!({ "error": error }),
@@ -191,28 +191,32 @@ fn errors_are_told_apart_by_what_they_mean() {
     let error =
         |code: &str, kind: &str| json!({ "error": { "message": "m", "type": kind, "param": null, "code": code } });
     for (status, body, expected) in [
-        (429, error("rate_limit_exceeded", "tokens"), Kind::Throttled),
-        (429, error("insufficient_quota", "insufficient_quota"), Kind::OutOfMoney),
-        (429, json!({ "error": { "type": "insufficient_quota" } }), Kind::OutOfMoney),
-        (400, error("billing_hard_limit_reached", "invalid_request_error"), Kind::OutOfMoney),
-        (402, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), Kind::OutOfMoney),
-        (400, error("context_length_exceeded", "invalid_request_error"), Kind::TooLong),
-        (400, json!({ "error": { "code": 400, "type": "exceed_context_size_error", "message": "m" } }), Kind::TooLong),
+        (429, error("rate_limit_exceeded", "tokens"), FailureKind::Throttled),
+        (429, error("insufficient_quota", "insufficient_quota"), FailureKind::OutOfMoney),
+        (429, json!({ "error": { "type": "insufficient_quota" } }), FailureKind::OutOfMoney),
+        (400, error("billing_hard_limit_reached", "invalid_request_error"), FailureKind::OutOfMoney),
+        (402, json!({ "error": { "code": 402, "message": "Insufficient credits" } }), FailureKind::OutOfMoney),
+        (400, error("context_length_exceeded", "invalid_request_error"), FailureKind::TooLong),
+        (
+            400,
+            json!({ "error": { "code": 400, "type": "exceed_context_size_error", "message": "m" } }),
+            FailureKind::TooLong,
+        ),
         (
             400,
             json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens.", "type": "BadRequestError", "code": 400 }),
-            Kind::TooLong,
+            FailureKind::TooLong,
         ),
-        (413, json!({}), Kind::TooLong),
-        (400, error("content_filter", "invalid_request_error"), Kind::Refused),
-        (400, error("invalid_value", "invalid_request_error"), Kind::BadRequest),
-        (404, error("model_not_found", "invalid_request_error"), Kind::BadRequest),
-        (401, error("invalid_api_key", "invalid_request_error"), Kind::Auth),
-        (403, error("unsupported_country_region_territory", "request_forbidden"), Kind::Auth),
-        (409, json!({}), Kind::Transient),
-        (500, error("server_error", "server_error"), Kind::Transient),
-        (503, error("overloaded", "server_error"), Kind::Overloaded),
-        (529, json!(null), Kind::Overloaded),
+        (413, json!({}), FailureKind::TooLong),
+        (400, error("content_filter", "invalid_request_error"), FailureKind::Refused),
+        (400, error("invalid_value", "invalid_request_error"), FailureKind::BadRequest),
+        (404, error("model_not_found", "invalid_request_error"), FailureKind::BadRequest),
+        (401, error("invalid_api_key", "invalid_request_error"), FailureKind::Auth),
+        (403, error("unsupported_country_region_territory", "request_forbidden"), FailureKind::Auth),
+        (409, json!({}), FailureKind::Transient),
+        (500, error("server_error", "server_error"), FailureKind::Transient),
+        (503, error("overloaded", "server_error"), FailureKind::Overloaded),
+        (529, json!(null), FailureKind::Overloaded),
     ] {
         assert_eq!(problem(status, &body), expected, "{status} {body}");
     }
