@@ -42,20 +42,11 @@ impl Attempts {
                 return Ok(Some(key));
             }
             deaths += u32::from(self.store.get(&survived(&key)).await?.is_none());
-            if deaths == deadly(attempt) {
+            if deaths == attempt.max_deaths() {
                 return Ok(None);
             }
         }
         unreachable!("a record is not attempted four thousand million times")
-    }
-}
-
-/// So many processes may die with a record that runs alone before it is taken for their killer: one
-/// may have been killed by somebody else.
-fn deadly(attempt: Attempt) -> u32 {
-    match attempt {
-        Attempt::Process => 2,
-        Attempt::Reject => 1,
     }
 }
 

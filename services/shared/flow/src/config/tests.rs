@@ -32,8 +32,9 @@ fn a_message_may_not_outlive_its_transaction() {
     );
 }
 
+/// Properties that exactly once rests on are refused with their reason.
 #[test]
-fn properties_that_exactly_once_rests_on_are_refused_with_their_reason() {
+fn properties_of_exactly_once_are_refused_with_a_reason() {
     for name in [
         "isolation.level",
         "enable.auto.commit",

@@ -8,8 +8,9 @@ fn a_dropped_guard_releases_whoever_waits_for_the_drain() {
     assert_eq!(drained.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
 }
 
+/// A start without a committed offset needs a log that starts at 0.
 #[test]
-fn a_start_without_a_committed_offset_needs_a_log_that_starts_at_0() {
+fn start_without_an_offset_needs_a_log_from_0() {
     let partition = PartitionId { topic: "work.gpu".into(), partition: 1 };
     assert_eq!(start_offset("g", &partition, None, 0).ok(), Some(0));
     assert_eq!(start_offset("g", &partition, Some(7), 5).ok(), Some(7));

@@ -205,6 +205,15 @@ pub enum Attempt {
 }
 
 impl Attempt {
+    /// How many processes may die with a record that runs alone before the record counts as their
+    /// killer. One process may have been killed from outside; a rejection runs no processor.
+    pub const fn max_deaths(self) -> u32 {
+        match self {
+            Self::Process => 2,
+            Self::Reject => 1,
+        }
+    }
+
     /// Its name in a key.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -16,11 +16,11 @@ use crate::support::{
 };
 
 contract! {
-    a_record_that_kills_its_process_at_once_ends_as_a_dead_letter_after_three_deaths,
-    kills_from_outside_convict_nobody_as_long_as_the_partition_moves_on,
-    a_record_that_kills_again_when_it_is_rejected_ends_as_a_dead_letter_all_the_same,
-    what_two_owners_died_with_runs_one_at_a_time_until_it_is_done,
-    a_slow_record_that_is_given_away_in_order_again_and_again_is_not_suspected,
+    deadly_record_ends_as_a_dead_letter,
+    kills_from_outside_convict_nobody_while_records_move_on,
+    record_that_kills_when_rejected_ends_as_a_dead_letter,
+    suspects_of_two_crashes_run_one_at_a_time,
+    slow_record_given_away_in_order_is_not_suspected,
 }
 
 /// Starts the child again as often as it dies, until every record has its end; says how often it
@@ -49,7 +49,7 @@ async fn run_until_done(log: &Arc<dyn Log>, copying: &Copying, total: usize) -> 
     }
 }
 
-async fn a_record_that_kills_its_process_at_once_ends_as_a_dead_letter_after_three_deaths(world: World) {
+async fn deadly_record_ends_as_a_dead_letter(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 2).await, world.topic(&log, "out", 1).await);
     let markers = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ async fn a_record_that_kills_its_process_at_once_ends_as_a_dead_letter_after_thr
     // The first of its partition: it kills before anything is committed there.
     let deadly = Some(("0".to_owned(), 0));
     let copying = Copying { deadly, ..Copying::of(&world, &input, &output, Some(markers.path())).await };
-    assert_eq!(run_until_done(&log, &copying, 60).await, 3);
+    assert_eq!(run_until_done(&log, &copying, 60).await, 4, "two deaths in company, two alone");
     let letters = read_all(&log, &copying.dead_letters).await;
     assert_eq!(letters[0].headers.get_str(CODE_HEADER), Some(CRASH_SUSPECT));
     let letter: DeadLetter = codec::decode(letters[0].value.as_ref().unwrap()).unwrap();
@@ -66,7 +66,7 @@ async fn a_record_that_kills_its_process_at_once_ends_as_a_dead_letter_after_thr
     assert_eq!(copies, (1..60).map(|n| (n, 1)).collect(), "all others, each once");
 }
 
-async fn a_record_that_kills_again_when_it_is_rejected_ends_as_a_dead_letter_all_the_same(world: World) {
+async fn record_that_kills_when_rejected_ends_as_a_dead_letter(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     let markers = tempfile::tempdir().unwrap();
@@ -77,14 +77,14 @@ async fn a_record_that_kills_again_when_it_is_rejected_ends_as_a_dead_letter_all
         deadly_rejection: true,
         ..Copying::of(&world, &input, &output, Some(markers.path())).await
     };
-    assert_eq!(run_until_done(&log, &copying, 20).await, 4);
+    assert_eq!(run_until_done(&log, &copying, 20).await, 5, "and one with the rejection");
     let letters = read_all(&log, &copying.dead_letters).await;
     assert_eq!(letters[0].headers.get_str(CODE_HEADER), Some(CRASH_SUSPECT));
     let copies = counts(&read_all(&log, &output).await);
     assert_eq!(copies, (0..20).filter(|n| *n != 7).map(|n| (n, 1)).collect(), "all others, each once");
 }
 
-async fn kills_from_outside_convict_nobody_as_long_as_the_partition_moves_on(world: World) {
+async fn kills_from_outside_convict_nobody_while_records_move_on(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     let markers = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ async fn dead_letters(world: &World, log: &Arc<dyn Log>, input: &str) -> StageCo
     world.stage(input).with_dead_letters(dead, None)
 }
 
-async fn what_two_owners_died_with_runs_one_at_a_time_until_it_is_done(world: World) {
+async fn suspects_of_two_crashes_run_one_at_a_time(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     let config = dead_letters(&world, &log, &input).await;
@@ -176,7 +176,7 @@ async fn what_two_owners_died_with_runs_one_at_a_time_until_it_is_done(world: Wo
     assert!(read_all(&log, &world.name("dead")).await.is_empty());
 }
 
-async fn a_slow_record_that_is_given_away_in_order_again_and_again_is_not_suspected(world: World) {
+async fn slow_record_given_away_in_order_is_not_suspected(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     let config = StageConfig { drain_budget: Duration::from_millis(200), ..dead_letters(&world, &log, &input).await };

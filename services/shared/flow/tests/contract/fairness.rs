@@ -11,7 +11,7 @@ use crate::support::{FromFn, Running, World, assert_each_once, copy, read_all, r
 
 contract! {
     a_topic_whose_records_never_finish_leaves_room_for_another,
-    a_flooded_topic_delays_another_by_a_bounded_number_of_its_records,
+    flooded_topic_delays_another_by_a_bounded_number,
 }
 
 /// Two inputs and an output.
@@ -63,7 +63,7 @@ async fn a_topic_whose_records_never_finish_leaves_room_for_another(world: World
     assert_each_once(&read_all(&log, &output).await, 500);
 }
 
-async fn a_flooded_topic_delays_another_by_a_bounded_number_of_its_records(world: World) {
+async fn flooded_topic_delays_another_by_a_bounded_number(world: World) {
     const FLOOD: usize = 8_000;
     // What is held of the flood; on Kafka also what is processed of it, at most 600 a second, until
     // it has to make way.

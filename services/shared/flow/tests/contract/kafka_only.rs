@@ -41,9 +41,10 @@ fn slow_copy(topic: &str, milliseconds: u64) -> (Arc<dyn Processor>, Arc<AtomicU
     (Arc::new(processor), processed)
 }
 
+/// Services that start together all find the topics that one of them makes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn services_that_start_together_all_find_the_topics_that_one_of_them_makes() {
+async fn services_starting_together_all_find_the_topics() {
     let world = World::kafka();
     let specs: Vec<_> = (0..8).map(|number| world.spec(&format!("new-{number}"), 4)).collect();
     let mut starting = tokio::task::JoinSet::new();
@@ -116,9 +117,10 @@ async fn a_revocation_waits_for_work_in_process_and_commits_it() {
     assert_each_once(&read_all(&log, &output).await, 12);
 }
 
+/// A revocation while a dependency is away ends at once and loses nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn a_revocation_while_a_dependency_is_away_ends_at_once_and_loses_nothing() {
+async fn revocation_during_an_outage_is_prompt_and_loses_nothing() {
     let mut world = World::kafka();
     let input = world.name("in");
     let config = patient(&mut world, &input);
@@ -144,9 +146,10 @@ async fn a_revocation_while_a_dependency_is_away_ends_at_once_and_loses_nothing(
     assert_each_once(&read_all(&log, &output).await, 40);
 }
 
+/// A partition that was not read when it left is read when it comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn a_partition_that_was_not_read_when_it_left_is_read_when_it_comes_back() {
+async fn paused_partition_is_read_when_it_comes_back() {
     let world = World::kafka();
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 4).await, world.topic(&log, "out", 1).await);
@@ -174,9 +177,10 @@ async fn a_partition_that_was_not_read_when_it_left_is_read_when_it_comes_back()
     first.stop().await.unwrap();
 }
 
+/// A member that takes too long to drain commits nothing of what it gave away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn a_member_that_takes_too_long_to_drain_commits_nothing_of_what_it_gave_away() {
+async fn late_drain_commits_nothing_of_what_was_given_away() {
     let world = World::kafka();
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 2).await, world.topic(&log, "out", 1).await);
@@ -208,9 +212,10 @@ async fn a_member_that_takes_too_long_to_drain_commits_nothing_of_what_it_gave_a
     assert_each_once(&read_all(&log, &output).await, 8);
 }
 
+/// An instance with a name that starts again fences its older self.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn an_instance_with_a_name_that_starts_again_fences_its_older_self() {
+async fn restarted_named_instance_fences_its_older_self() {
     let world = World::kafka();
     let named = KafkaConfig { instance_id: Some(world.name("pod-0")), ..world.config.kafka.clone() };
     let config = LogConfig { kafka: named, ..world.config.clone() };
@@ -242,9 +247,10 @@ async fn a_header_whose_name_is_not_text_does_not_stop_the_stage() {
     stage.stop().await.unwrap();
 }
 
+/// Brokers that cannot be reached are waited for and do not hang a shutdown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn brokers_that_cannot_be_reached_are_waited_for_and_do_not_hang_a_shutdown() {
+async fn unreachable_brokers_are_waited_for_without_hanging() {
     let mut world = World::kafka();
     world.config.kafka.brokers = "127.0.0.1:9".to_owned();
     let log = world.open().await;

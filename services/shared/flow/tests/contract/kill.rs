@@ -19,7 +19,7 @@ use crate::support::{
 const ORDERS: &str = "PRECIS_TEST_CHILD";
 
 contract! {
-    a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing,
+    stage_killed_repeatedly_loses_and_repeats_nothing,
     what_was_acknowledged_before_a_kill_is_there_after_it,
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-async fn a_stage_that_is_killed_again_and_again_loses_and_repeats_nothing(world: World) {
+async fn stage_killed_repeatedly_loses_and_repeats_nothing(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 3).await, world.topic(&log, "out", 2).await);
     let mut total = 0;

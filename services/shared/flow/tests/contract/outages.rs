@@ -62,8 +62,9 @@ async fn an_hour_without_a_dependency_rejects_and_re_enqueues_nothing() {
     assert!(asked > 60 && asked <= config.max_in_flight * tries_each, "{asked} tries in an hour");
 }
 
+/// An hour without the log rejects nothing and holds no more than its bound.
 #[tokio::test(start_paused = true)]
-async fn an_hour_without_the_log_rejects_nothing_and_holds_no_more_than_its_bound() {
+async fn hour_without_the_log_rejects_nothing_within_its_bound() {
     let config = stage();
     let total = 3 * config.max_held;
     let log = Timeless::with(total, HOUR);

@@ -11,7 +11,7 @@ use crate::stage_failures::{dead_letters, letter};
 use crate::support::{FromFn, Running, World, lag, read_count};
 
 contract! {
-    a_value_that_no_store_takes_leaves_a_dead_letter_that_says_so,
+    value_that_no_store_takes_leaves_a_dead_letter,
     a_key_and_headers_too_large_for_a_dead_letter_are_left_out,
 }
 
@@ -32,7 +32,7 @@ fn rejecting() -> Arc<dyn Processor> {
     Arc::new(FromFn(|_: Delivery| async { Err(StageError::reject("bad", "it is bad")) }))
 }
 
-async fn a_value_that_no_store_takes_leaves_a_dead_letter_that_says_so(world: World) {
+async fn value_that_no_store_takes_leaves_a_dead_letter(world: World) {
     let log = world.open().await;
     let input = world.topic(&log, "in", 1).await;
     let (config, dead) = dead_letters(&world, &log, &input).await;

@@ -129,7 +129,7 @@ async fn a_topic_made_again_while_the_stage_was_down_is_read_whole() {
 /// the new one's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn an_offset_committed_after_the_topic_was_made_again_is_the_old_ones() {
+async fn offset_committed_after_a_recreation_is_the_old_topics() {
     let world = World::kafka();
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
@@ -229,7 +229,7 @@ async fn a_partition_that_lost_records_unread_stops_alone() {
 /// The same while the stage runs: what it has read is still finished.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn a_partition_whose_records_expire_while_it_is_full_stops_alone() {
+async fn full_partition_whose_records_expire_stops_alone() {
     let world = World::kafka();
     let log = world.open().await;
     let (input, other) = (world.topic(&log, "in", 1).await, world.topic(&log, "other", 1).await);

@@ -18,7 +18,7 @@ use crate::support::{
 contract! {
     every_record_leads_to_its_output_once_and_no_lag_is_left,
     a_restart_goes_on_where_the_last_run_committed,
-    what_was_not_committed_is_delivered_again_and_its_output_appears_once,
+    uncommitted_records_come_again_and_appear_once,
     one_key_is_processed_in_order_and_keys_beside_each_other,
     a_slow_record_holds_back_the_outputs_behind_it,
     at_most_max_in_flight_records_are_processed_at_once,
@@ -113,7 +113,7 @@ async fn a_full_intake_is_committed_without_waiting_for_more(world: World) {
     stage.stop().await.unwrap();
 }
 
-async fn what_was_not_committed_is_delivered_again_and_its_output_appears_once(world: World) {
+async fn uncommitted_records_come_again_and_appear_once(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 2).await, world.topic(&log, "out", 1).await);
     publish_numbers(&log, &input, 20, 20).await;

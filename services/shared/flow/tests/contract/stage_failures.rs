@@ -20,15 +20,15 @@ use crate::support::{
 contract! {
     a_rejected_record_becomes_a_dead_letter_with_its_raw_bytes,
     what_a_rejection_leaves_comes_with_its_dead_letter,
-    a_rejection_that_cannot_be_settled_still_leaves_a_dead_letter,
+    rejection_that_cannot_settle_leaves_a_dead_letter,
     a_record_that_fails_for_a_while_succeeds_in_place,
     a_record_that_goes_on_failing_is_requeued_and_then_rejected,
-    a_requeued_record_stays_in_its_partition_and_keeps_its_origin,
-    a_dependency_that_is_away_pauses_the_intake_and_loses_nothing,
-    a_stage_that_stops_while_a_dependency_is_away_stops_at_once_and_loses_nothing,
-    a_processor_that_panics_loses_its_record_to_the_dead_letters_only,
+    requeued_record_keeps_its_partition_and_origin,
+    outage_pauses_the_intake_and_loses_nothing,
+    stop_during_an_outage_is_prompt_and_loses_nothing,
+    panicking_processor_leaves_a_dead_letter,
     nearly_everything_rejected_stops_the_stage,
-    a_fatal_error_stops_the_stage_and_commits_nothing_of_its_record,
+    fatal_error_stops_the_stage_and_commits_nothing,
     one_bad_record_does_not_hold_up_the_others,
 }
 
@@ -109,7 +109,7 @@ async fn what_a_rejection_leaves_comes_with_its_dead_letter(world: World) {
     assert_eq!((read_all(&log, &dead).await.len(), read_all(&log, &output).await.len()), (1, 1));
 }
 
-async fn a_rejection_that_cannot_be_settled_still_leaves_a_dead_letter(world: World) {
+async fn rejection_that_cannot_settle_leaves_a_dead_letter(world: World) {
     let log = world.open().await;
     let input = world.topic(&log, "in", 1).await;
     let (config, dead) = dead_letters(&world, &log, &input).await;
@@ -176,7 +176,7 @@ async fn a_record_that_goes_on_failing_is_requeued_and_then_rejected(world: Worl
     assert_eq!(lag(&log, &world.name("group")).await, 0);
 }
 
-async fn a_requeued_record_stays_in_its_partition_and_keeps_its_origin(world: World) {
+async fn requeued_record_keeps_its_partition_and_origin(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 4).await, world.topic(&log, "out", 1).await);
     // Where no partitioner of ours would put it.
@@ -213,7 +213,7 @@ async fn a_requeued_record_stays_in_its_partition_and_keeps_its_origin(world: Wo
     assert!(copies.iter().all(|copy| text(copy) == copy.partition.to_string()), "each in its own partition");
 }
 
-async fn a_dependency_that_is_away_pauses_the_intake_and_loses_nothing(world: World) {
+async fn outage_pauses_the_intake_and_loses_nothing(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     let (config, dead) = dead_letters(&world, &log, &input).await;
@@ -250,7 +250,7 @@ pub(crate) fn patient(world: &mut World, input: &str) -> StageConfig {
     StageConfig { drain_budget: hour, backoff: hour, max_backoff: hour, ..world.stage(input) }
 }
 
-async fn a_stage_that_stops_while_a_dependency_is_away_stops_at_once_and_loses_nothing(mut world: World) {
+async fn stop_during_an_outage_is_prompt_and_loses_nothing(mut world: World) {
     let input = world.name("in");
     let config = patient(&mut world, &input);
     let log = world.open().await;
@@ -297,7 +297,7 @@ async fn a_stage_that_stops_while_a_dependency_is_away_stops_at_once_and_loses_n
     assert_each_once(&read_all(&log, &output).await, 20);
 }
 
-async fn a_processor_that_panics_loses_its_record_to_the_dead_letters_only(world: World) {
+async fn panicking_processor_leaves_a_dead_letter(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     let (config, dead) = dead_letters(&world, &log, &input).await;
@@ -341,7 +341,7 @@ async fn nearly_everything_rejected_stops_the_stage(world: World) {
     stage.stop().await.unwrap();
 }
 
-async fn a_fatal_error_stops_the_stage_and_commits_nothing_of_its_record(world: World) {
+async fn fatal_error_stops_the_stage_and_commits_nothing(world: World) {
     let log = world.open().await;
     let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
     publish_numbers(&log, &input, 3, 3).await;

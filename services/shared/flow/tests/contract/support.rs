@@ -154,28 +154,29 @@ impl FileMarkers {
         Self { folder: folder.to_owned(), process: format!("{:016x}", rand::random::<u64>()) }
     }
 
-    fn path(&self, record: &Record, attempt: Attempt) -> PathBuf {
-        self.folder.join(format!("{}.{}", record.position().to_string().replace('/', "~"), attempt.as_str()))
+    /// This process's marker, made if need be; none: as many processes as may died with the record.
+    fn open(&self, record: &Record, attempt: Attempt) -> Option<PathBuf> {
+        let position = record.position().to_string().replace('/', "~");
+        (0..attempt.max_deaths()).find_map(|number| {
+            let path = self.folder.join(format!("{position}.{}-{number}", attempt.as_str()));
+            match std::fs::File::create_new(&path) {
+                Ok(_) => std::fs::write(&path, &self.process).unwrap(),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("a marker: {error}"),
+            }
+            (std::fs::read_to_string(&path).unwrap() == self.process).then_some(path)
+        })
     }
 }
 
 #[async_trait]
 impl AttemptMarkers for FileMarkers {
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
-        let path = self.path(record, attempt);
-        match std::fs::File::create_new(&path) {
-            Ok(_) => std::fs::write(path, &self.process).unwrap(),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Ok(std::fs::read_to_string(path).unwrap() == self.process);
-            }
-            Err(error) => panic!("a marker: {error}"),
-        }
-        Ok(true)
+        Ok(self.open(record, attempt).is_some())
     }
 
     async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError> {
-        let path = self.path(record, attempt);
-        if std::fs::read_to_string(&path).is_ok_and(|process| process == self.process) {
+        if let Some(path) = self.open(record, attempt) {
             std::fs::remove_file(path).unwrap();
         }
         Ok(())

@@ -18,8 +18,9 @@ fn partition(partition: i32) -> PartitionId {
     PartitionId { topic: "t".into(), partition }
 }
 
+/// Giving away waits for the open transaction and losing asks it to abort.
 #[test]
-fn giving_away_waits_for_the_open_transaction_and_losing_asks_it_to_abort() {
+fn giving_away_waits_for_the_transaction_losing_aborts_it() {
     for losing in [false, true] {
         let ownership = Ownership::default();
         ownership.gain(&[partition(0), partition(1)]);

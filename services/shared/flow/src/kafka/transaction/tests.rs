@@ -95,8 +95,9 @@ fn a_client_that_cannot_be_replaced_yet_is_asked_for_again() {
     write(renewed.ready().unwrap()).unwrap();
 }
 
+/// A transaction that cannot be aborted is left to the next client.
 #[test]
-fn a_transaction_that_cannot_be_aborted_is_left_to_the_next_client() {
+fn unabortable_transaction_is_left_to_the_next_client() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, 1, 1).unwrap();
     let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();
@@ -110,8 +111,9 @@ fn a_transaction_that_cannot_be_aborted_is_left_to_the_next_client() {
     write(renewed.ready().unwrap()).unwrap();
 }
 
+/// A transaction that may be committed and cannot be aborted is not tried again.
 #[test]
-fn a_transaction_that_may_be_committed_and_cannot_be_aborted_is_not_tried_again() {
+fn possibly_committed_transaction_is_not_tried_again() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, 1, 1).unwrap();
     let mut renewed = Renewed::start(config(&cluster), TRANSACTION_TIMEOUT).unwrap();

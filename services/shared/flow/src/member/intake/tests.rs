@@ -143,8 +143,9 @@ fn the_intake_stays_closed_until_the_last_suspension_ends() {
 }
 
 proptest! {
+    /// No topic is shut out and the limit holds but for one record a topic.
     #[test]
-    fn no_topic_is_shut_out_and_the_limit_holds_but_for_one_record_a_topic(
+    fn no_topic_is_shut_out_and_the_limit_holds(
         steps in prop::collection::vec((0..5_usize, 1..20_usize, any::<bool>()), 0..200),
         assigned in 1..6_usize,
     ) {

@@ -4,8 +4,9 @@ use super::*;
 
 const WINDOW: usize = 8;
 
+/// Two deaths in a row without progress make the next owner careful.
 #[test]
-fn two_deaths_in_a_row_without_progress_make_the_next_owner_careful() {
+fn two_crashes_without_progress_lead_to_quarantine() {
     let first = OwnerMark::Released.taken_over(5, 100, WINDOW);
     let second = first.taken_over(5, 100, WINDOW);
     let third = second.taken_over(5, 100, WINDOW);
@@ -16,8 +17,9 @@ fn two_deaths_in_a_row_without_progress_make_the_next_owner_careful() {
     assert_eq!(third.taken_over(5, 200, WINDOW), third, "what came later was not there");
 }
 
+/// Progress clears a partition but for what was there when the owners died.
 #[test]
-fn progress_clears_a_partition_but_for_what_was_there_when_the_owners_died() {
+fn progress_clears_all_but_what_was_there_at_the_crashes() {
     assert_eq!(OwnerMark::AfterOneCrash.after(1, 6), OwnerMark::Owned);
     let careful = OwnerMark::Quarantine { records: 3, until: 100 };
     assert_eq!(careful.after(0, 5), careful);

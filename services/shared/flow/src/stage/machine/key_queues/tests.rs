@@ -259,8 +259,9 @@ impl Model for Turns {
     }
 }
 
+/// In every order of events each has its turn and no queue is left.
 #[test]
-fn in_every_order_of_events_each_has_its_turn_and_no_queue_is_left() {
+fn every_order_of_events_serves_all_and_leaves_no_queue() {
     if let Err(violation) = explore(&Turns, 100_000) {
         panic!("{violation}");
     }

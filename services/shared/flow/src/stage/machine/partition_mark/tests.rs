@@ -28,8 +28,9 @@ fn a_start_without_an_offset_is_committed_without_any_record() {
     assert_eq!(mark.start_rule(), StartRule::None);
 }
 
+/// No record starts before the log holds that somebody works here.
 #[test]
-fn no_record_starts_before_the_log_holds_that_somebody_works_here() {
+fn no_record_starts_before_the_owner_mark_is_committed() {
     let mut mark = mark(Some(OwnerMark::Owned));
     assert!(!mark.ready(IDLE), "an idle partition costs nothing");
     assert!(mark.ready(BUSY));
@@ -55,8 +56,9 @@ fn what_the_log_holds_already_is_not_written_again() {
     assert_eq!(mark.start_rule(), StartRule::All);
 }
 
+/// Giving away takes a transaction of its own only when there is none to join.
 #[test]
-fn giving_away_takes_a_transaction_of_its_own_only_when_there_is_none_to_join() {
+fn giving_away_joins_a_transaction_that_is_due() {
     let mut alone = mark(Some(OwnerMark::Released));
     assert!(!alone.ready(LAST), "it never worked here");
     commit(&mut alone, 0, None, BUSY);
@@ -69,8 +71,9 @@ fn giving_away_takes_a_transaction_of_its_own_only_when_there_is_none_to_join() 
     assert!(!joined.ready(LAST));
 }
 
+/// A record that runs alone when its partition is given away is slow and not deadly.
 #[test]
-fn a_record_that_runs_alone_when_its_partition_is_given_away_is_slow_and_not_deadly() {
+fn record_alone_in_a_partition_given_away_is_not_deadly() {
     let careful = OwnerMark::Quarantine { records: 2, until: 100 };
     let mut mark = mark(Some(careful));
     assert!(!mark.ready(LAST), "the suspects stay suspect");
