@@ -85,7 +85,7 @@ impl Summariser for EngineSummariser {
             cached_input_tokens: 0,
             output_tokens: count(summary.output_tokens),
             chunks: i32::try_from(summary.chunks).unwrap_or(i32::MAX),
-            cut_chunks: i32::try_from(summary.cut_parts).unwrap_or(i32::MAX),
+            cut_chunks: i32::try_from(summary.cut_chunks).unwrap_or(i32::MAX),
             cost: Usd::ZERO,
             price_digest: None,
             logprob: summary.logprob_quantiles.map(|[_, tenth, _]| tenth),

@@ -1,11 +1,12 @@
-//! What a decoder needs from the machine that computes it.
+//! The interface between a decoder and the device that computes it.
 //!
-//! A dozen operations over a packed, ragged batch: rows of all sequences one below the other, no
-//! padding. What is written once above this trait (the decoder, the scheduler, the tests of both)
-//! holds for every backend below it.
+//! A dozen operations over a packed, ragged batch: the rows of all sequences one below the other,
+//! without padding. The decoder, the scheduler and their tests are written once, above this trait,
+//! and hold for every backend below it.
 //!
-//! Two backends: `cpu` on our own kernels, whose bits depend on nothing but a sequence's own ids,
-//! and `candle`, the way to CUDA, which also runs on the processor, where it is tested.
+//! There are two backends. `cpu` computes with our own kernels, and its bits depend on nothing but
+//! a sequence's own ids. `candle` is the way to CUDA; it also runs on the processor, where it is
+//! tested.
 
 pub(crate) mod candle;
 mod candle_kv;
@@ -16,34 +17,34 @@ use candle_core::quantized::QTensor;
 
 /// The operations of a decoder.
 ///
-/// Results are handles: a backend may keep what they name in memory of its own, which the next
-/// result of the same operation takes over. The decoder uses each before it asks for another one.
+/// Results are handles: a backend may keep the numbers in memory of its own, which the next result
+/// of the same operation overwrites. So the decoder uses each result before it asks for another.
 pub(crate) trait Backend: Send + 'static {
     /// The residual stream, `[tokens, width]`.
     type Stream;
-    /// What a matrix is multiplied with: normed, attended or gated rows.
+    /// The rows that a matrix is multiplied with: normed, attended or gated.
     type Input;
     /// Queries, keys and values of each token side by side.
     type Heads;
     /// Rotated, scaled queries of each token.
     type Queries;
-    /// `[wanted rows, vocabulary]`.
+    /// Logits, `[wanted rows, vocabulary]`.
     type Logits;
     /// A weight matrix from `in` to `out` values.
     type Matrix: Send;
-    /// One row for each id of the vocabulary: rows are looked up for embedding, and multiplied with
-    /// for logits.
+    /// A table with one row for each id of the vocabulary. Embedding looks rows up in it, and
+    /// logits are products with it.
     type Table: Send;
     /// A weight vector.
     type Vector: Send;
-    /// A batch as the device needs it, made once a step and used by every layer.
+    /// A batch in the form that the device needs. It is made once a step and used by every layer.
     type Step;
 
-    /// Takes matrices of equal width, one below the other, as one.
+    /// Loads matrices of equal width, one below the other, as one matrix.
     fn matrix(&self, parts: &[QTensor]) -> Result<Self::Matrix, BackendError>;
-    /// Takes a table.
+    /// Loads a table.
     fn table(&self, source: &QTensor) -> Result<Self::Table, BackendError>;
-    /// Takes a vector.
+    /// Loads a vector.
     fn vector(&self, source: &QTensor) -> Result<Self::Vector, BackendError>;
 
     /// Brings ids, positions, key-value places and masks of a step to the device.
@@ -73,8 +74,8 @@ pub(crate) trait Backend: Send + 'static {
     fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
     /// Overwrites the keys and values of blocks with NaN, in every layer.
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
-    /// Causal attention of each span's queries to everything its sequence has in the pool of
-    /// `layer`, its own keys included.
+    /// Causal attention of each span's queries to all keys and values of its sequence in the pool
+    /// of `layer`, the span's own included.
     fn attention(
         &mut self,
         layer: usize,
@@ -87,8 +88,8 @@ pub(crate) trait Backend: Send + 'static {
     fn select(&mut self, rows: Self::Stream, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Logits: each row's product with every row of the table.
     fn head(&mut self, table: &Self::Table, rows: &Self::Input) -> Result<Self::Logits, BackendError>;
-    /// Makes the ids in `written[i]` less likely in row `i`: positive logits are divided by
-    /// `penalty`, negative ones multiplied (Keskar et al. 2019, CTRL, §4.1).
+    /// Makes the ids in `written[i]` less likely in row `i`, each once: positive logits are divided
+    /// by `penalty`, negative ones multiplied (Keskar et al. 2019, CTRL, §4.1).
     fn penalise(
         &mut self,
         logits: Self::Logits,
@@ -100,6 +101,14 @@ pub(crate) trait Backend: Send + 'static {
     /// Logits as numbers, row by row.
     #[cfg(test)]
     fn to_host(&self, logits: &Self::Logits) -> Vec<Vec<f32>>;
+}
+
+/// The ids of an answer in ascending order, each once: a repeated id is penalised once.
+fn distinct(written: &[u32]) -> Vec<u32> {
+    let mut ids = written.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Cosines and sines of `positions` positions times every frequency (Su et al. 2021, `RoFormer`),

@@ -1,15 +1,15 @@
 //! Measures an engine: how fast, for how much processor time, in how much memory.
 //!
 //! All figures come from the engine as workers use it, through its queue and its scheduler. Prompts
-//! are token ids, so that another engine can be given the very same work, and answers have exactly
-//! the tokens asked for unless [`End`] says otherwise.
+//! are token ids, so that another engine can be given the very same work. Answers have exactly the
+//! requested number of tokens unless [`End`] says otherwise.
 //!
-//! - [`documents`] submits all prompts at once and waits for all answers: what batch work sees,
-//!   prefill and decode mixed. With one token an answer it measures prefill.
+//! - [`documents`] submits all prompts at once and waits for all answers, as in batch work: prefill
+//!   and decode are mixed. With one token an answer it measures prefill.
 //! - [`decode`] measures decoding alone. An engine without a prefill phase starts to decode its
-//!   first sequences while it reads the prompts of the last ones; so prompts get lengths
-//!   (`lengths`) with which all sequences stand at the same context when the last one joins, and
-//!   only steps count in which every sequence decoded and nothing else was computed.
+//!   first sequences while it reads the prompts of the last ones. So prompts get lengths
+//!   (`lengths`) with which all sequences stand at the same context when the last one joins, and a
+//!   step counts only if every sequence decoded in it and nothing else was computed.
 
 mod prompts;
 
@@ -27,7 +27,7 @@ use crate::error::EngineError;
 use crate::request::{Completion, End, TokenRequest};
 pub use crate::system::{cpu_seconds, peak_rss_bytes};
 
-/// What one run of some work took.
+/// The cost of one run of some work.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measurement {
     /// Answers.
@@ -88,11 +88,10 @@ pub async fn documents(
 }
 
 /// Decodes with `batch` sequences together, whose contexts grow from `context` by about
-/// `new_tokens`. `text` is what their prompts are cut from. `step_tokens` is the engine's own
-/// setting.
+/// `new_tokens`. Their prompts are cut from `text`. `step_tokens` is the engine's own setting.
 ///
-/// Fails when no step decoded all sequences, which a key-value pool or a batch limit that is too
-/// small for them leads to.
+/// Fails when no step decoded all sequences: then the key-value pool or the batch limit is too
+/// small for them.
 pub async fn decode(
     engine: &Engine,
     text: &[u32],
@@ -124,8 +123,8 @@ fn request(prompt: Vec<u32>, max_new_tokens: usize, end: End) -> TokenRequest {
     TokenRequest { prompt, max_new_tokens, end, ..TokenRequest::default() }
 }
 
-/// All answers, in no order; the first error ends the others. Requests reach the engine in the
-/// order given.
+/// All answers, in no order. The first error ends the other requests. Requests reach the engine in
+/// the order given.
 async fn answers(
     engine: &Engine,
     requests: impl Iterator<Item = TokenRequest>,
@@ -134,7 +133,8 @@ async fn answers(
     for request in requests {
         let engine = engine.clone();
         let mut answer = Box::pin(async move { engine.submit_tokens(request).await });
-        // Its first poll takes its place in the queue; tasks are polled in any order.
+        // The first poll of a request takes its place in the queue; the task set polls in any
+        // order.
         match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
             Poll::Ready(answer) => answers.push(answer?),
             Poll::Pending => drop(tasks.spawn(answer)),
@@ -152,7 +152,8 @@ async fn answers(
 /// decode first.
 pub(crate) fn lengths(batch: usize, context: usize, step_tokens: usize) -> Vec<usize> {
     let mut lengths = vec![context; batch];
-    // Shorter prompts end sooner: a few rounds settle it.
+    // With shorter prompts sequences start sooner, so the lengths are computed again; a few rounds
+    // settle them.
     for _ in 0..8 {
         let starts = starts(&lengths, step_tokens);
         let last = starts.last().copied().unwrap_or(0);
@@ -172,7 +173,7 @@ fn starts(lengths: &[usize], step_tokens: usize) -> Vec<usize> {
         while left > room {
             left -= room;
             step += 1;
-            // Whose prompt was complete decodes one token a step.
+            // A sequence whose prompt was complete decodes one token a step.
             room = step_tokens.saturating_sub(starts.len()).max(1);
         }
         room -= left;
@@ -182,8 +183,8 @@ fn starts(lengths: &[usize], step_tokens: usize) -> Vec<usize> {
 }
 
 /// The steps that decoded one token for each of `batch` sequences and nothing else, as one
-/// measurement: from the end of the first to the end of the last, so that what happens between
-/// steps counts.
+/// measurement. It lasts from the end of the first step to the end of the last, so that the time
+/// between steps counts.
 fn full_steps(steps: &[StepRecord], batch: usize) -> Option<Measurement> {
     let is_full = |step: &StepRecord| step.prefilled == 0 && step.decoded == batch;
     let first = steps.iter().position(is_full)?;

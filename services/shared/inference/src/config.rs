@@ -1,4 +1,4 @@
-//! What an operator may set about the engine.
+//! The engine's settings.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,30 +52,36 @@ impl IsaKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
-    /// Where the model is computed. `auto`: on the first CUDA device if this build can
-    /// (`--features cuda`) and one is usable, else on the processor, with a warning. `cpu` never
-    /// looks for a device, `cuda` does not start without one.
+    /// The device that computes the model. `auto` takes the first CUDA device if this build has the
+    /// feature `cuda` and the device is usable, and else the processor, with a warning. `cpu` never
+    /// looks for a CUDA device. `cuda` does not start without one.
     pub device: DeviceKind,
-    /// Which instructions the processor's kernels use: `auto` takes the fastest that it has;
-    /// `avx512`, `avx2` and `portable` ask for one. Answers do not depend on it.
+    /// Instruction set of the processor's kernels. `auto` takes the fastest that the processor has;
+    /// `avx512`, `avx2` and `portable` name one, and the engine does not start where the processor
+    /// has not got it. Answers do not depend on it.
     pub isa: IsaKind,
-    /// Threads the engine may keep busy; 0 takes one for each available core.
+    /// Threads that the engine may keep busy. 0 takes one for each available core.
     pub threads: usize,
-    /// The most sequences that are computed together in one step.
+    /// Sequences that one step computes together, at most; at least 1. With more of them the
+    /// weights are read less often for each token, and each sequence holds tokens of the key-value
+    /// pool.
     pub max_sequences: usize,
-    /// The most tokens that one step computes: decoded tokens first, then pieces of prompts.
+    /// Tokens that one step computes, at most: first one for each sequence that decodes, then
+    /// chunks of prompts. At least `max_sequences`. A large number reads prompts faster and lets
+    /// running answers wait longer for their next token.
     pub step_tokens: usize,
-    /// Tokens the key-value pool holds for all running sequences together; also bounds the longest
-    /// one.
+    /// Tokens that the key-value pool holds for all running sequences together, at least 64. The
+    /// memory for them is taken at start. The pool also bounds the longest sequence, prompt and
+    /// answer together.
     pub kv_tokens: usize,
-    /// Tokens (prompt and answer) of requests that may wait inside the engine; more requests wait
-    /// at its door.
+    /// Tokens (prompt and answer) of the requests that may wait inside the engine, at least 1.
+    /// While it is full, further requests wait outside in the caller.
     pub queue_tokens: usize,
-    /// The most tokens of a document that are read in one piece; a longer one is summarised by map
-    /// and reduce. 0 takes the model's own, from the manifest: small models read long texts badly
-    /// long before their context ends.
+    /// Tokens of a document that are read in one request, at most, and at least 64. A longer
+    /// document is cut into chunks, which are summarised by map and reduce. 0 takes the model's own
+    /// number from the manifest: small models read long texts badly long before their context ends.
     pub window_tokens: usize,
-    /// How strongly a token that was already written is made less likely: 1 leaves the model alone,
+    /// Divisor of the logits of tokens that the answer already has, from 1 to 2. 1 changes nothing,
     /// 1.1 is mild.
     pub repetition_penalty: f32,
 }

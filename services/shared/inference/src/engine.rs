@@ -6,15 +6,15 @@
 //!                                                       └──────────────────────────────────┘
 //! ```
 //!
-//! One turn of that loop, and the module that knows about it:
+//! One round of that loop, and the module of each stage:
 //!
 //! | what | where |
 //! | --- | --- |
-//! | requests that were cancelled give back what they have | `core` |
-//! | which sequences compute how many tokens, and who is let in: numbers in, numbers out | `scheduler` |
-//! | who is let in gets all blocks it can ever need, and starts after what it shares | `blocks`, `prefix` |
+//! | cancelled requests give their blocks back | `core` |
+//! | which sequences compute how many tokens, and which are admitted: numbers in, numbers out | `scheduler` |
+//! | an admitted sequence gets all blocks it can ever need, and starts after the tokens it shares | `blocks`, `prefix` |
 //! | the tokens of all sequences become rows, one below the other, without padding | `batch` |
-//! | the model computes the rows; what fails is halved until the culprit is alone | `worker`, `isolate` |
+//! | the model computes the rows; a batch that fails is halved until the culprit is alone | `worker`, `isolate` |
 //! | each sequence takes its token and ends by the rules of [`crate::decode`] | `sequence` |
 //!
 //! The arithmetic of a step, for `SmolLM2`-135M (106 million weights in 30 layers, 28 million in
@@ -50,17 +50,17 @@ use self::metrics::{Counters, StepRecord};
 use self::sequence::{Generated, Job};
 use self::worker::Message;
 use crate::decode::logprob::{mean, quantiles};
-use crate::decode::stop::Limits;
+use crate::decode::stop::AnswerLimits;
 use crate::error::EngineError;
 use crate::request::{Completion, End, Request, TokenRequest};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
-/// A document that begins like hardly any other: what a prompt has in common with one about it is
-/// not the document's.
+/// A document that begins like hardly any other. The tokens that a prompt has in common with a
+/// prompt about it do not depend on the document.
 const OTHER_DOCUMENT: &str = "\u{2042}";
 
-/// What the answers of an engine depend on besides the request.
+/// The model and the settings that an engine's answers depend on, besides the request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelInfo {
     /// Name in the manifest.
@@ -71,7 +71,7 @@ pub struct ModelInfo {
     pub quantisation: String,
     /// SHA-256 of the model's file.
     pub sha256: String,
-    /// Tokens one sequence may hold here, prompt and answer: the smaller of the model's context and
+    /// Tokens that one sequence may hold, prompt and answer: the smaller of the model's context and
     /// the key-value pool.
     pub limit_tokens: usize,
     /// The repetition penalty in force; 1 is none.
@@ -108,8 +108,8 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Generates the answer to one request.
     ///
-    /// Waits while the queue is full. Dropping the future cancels the request and frees what it
-    /// holds before the next step.
+    /// Waits while the queue is full. Dropping the future cancels the request, and its blocks are
+    /// free before the next step.
     pub async fn submit(&self, request: Request) -> Result<Completion, EngineError> {
         let cancel = request.cancel.clone();
         tokio::select! {
@@ -130,7 +130,7 @@ impl Engine {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(EngineError::Cancelled),
-            result = self.compute(prompt, 0, Limits { max_new_tokens, end }, 0) => result,
+            result = self.compute(prompt, 0, AnswerLimits { max_new_tokens, end }, 0) => result,
         }
     }
 
@@ -143,14 +143,14 @@ impl Engine {
         let Request { max_new_tokens, one_paragraph, priority, .. } = request;
         let end = if one_paragraph { End::Paragraph } else { End::Natural };
         let (prompt, common_tokens) = self.off_thread(move |shared| shared.prompt(&request)).await?;
-        self.compute(prompt, common_tokens, Limits { max_new_tokens, end }, priority).await
+        self.compute(prompt, common_tokens, AnswerLimits { max_new_tokens, end }, priority).await
     }
 
     async fn compute(
         &self,
         prompt: Vec<u32>,
         common_tokens: usize,
-        limits: Limits,
+        limits: AnswerLimits,
         priority: i32,
     ) -> Result<Completion, EngineError> {
         let (input_tokens, max_new_tokens) = (prompt.len(), limits.max_new_tokens);
@@ -164,12 +164,13 @@ impl Engine {
         let job = Job { prompt, common_tokens, limits, priority, reply, place };
         let stopped = || EngineError::Stopped { reason: "it was shut down".into() };
         self.shared.inbox.send(Message::Job(job)).map_err(|_| stopped())?;
-        let generated =
-            answer.await.map_err(|_| EngineError::Stopped { reason: "its thread ended without a word".into() })??;
+        let generated = answer
+            .await
+            .map_err(|_| EngineError::Stopped { reason: "its thread ended without an answer".into() })??;
         Ok(self.shared.completion(input_tokens, &generated))
     }
 
-    /// Runs work that takes milliseconds where it does not hold up other tasks.
+    /// Runs work that takes milliseconds on a thread where it does not delay other tasks.
     async fn off_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, EngineError> + Send + 'static,
@@ -189,7 +190,7 @@ impl Engine {
         self.shared.kv_bytes
     }
 
-    /// Starts to write down every step.
+    /// Starts to record every step.
     pub(crate) fn record_steps(&self) {
         self.shared.counters.record_steps();
     }
@@ -199,7 +200,7 @@ impl Engine {
         self.shared.counters.recorded_steps()
     }
 
-    /// What the answers depend on besides the request.
+    /// The model and the settings that the answers depend on, besides the request.
     pub fn identity(&self) -> &ModelInfo {
         &self.shared.info
     }
@@ -212,7 +213,7 @@ impl Engine {
     /// Stops the engine: requests inside it get [`EngineError::Stopped`]. Returns when its thread
     /// takes nothing any more.
     pub async fn shutdown(&self) {
-        // Not sent: it has stopped already.
+        // A message that cannot be sent means that the engine has stopped already.
         let _ = self.shared.inbox.send(Message::Stop);
         self.shared.inbox.closed().await;
     }
@@ -221,20 +222,20 @@ impl Engine {
 impl Shared {
     /// The prompt, and how many of its first tokens do not depend on the document.
     fn prompt(&self, request: &Request) -> Result<(Vec<u32>, usize), EngineError> {
-        // One text, so that the words at the seams are cut as in the texts the model was trained
-        // on.
+        // Encoded as one text, so that words at the edges of the document are cut as in the texts
+        // that the model was trained on.
         let about = |document: &str| {
             let user = format!("{}{document}{}", request.before, request.after);
             self.template.prompt(&self.tokenizer, request.system.as_deref(), &user)
         };
         let prompt = about(&request.document)?;
-        // The last word before the document can be cut in another way because of what follows it,
-        // so the tokens are compared.
+        // The text after the last word before the document can change how that word is cut, so
+        // tokens are compared and not texts.
         let common = about(OTHER_DOCUMENT)?.iter().zip(&prompt).take_while(|(other, own)| other == own).count();
         Ok((prompt, common))
     }
 
-    /// Refuses at once what could never be computed.
+    /// Refuses a request at once if it could never be computed.
     fn admit(&self, prompt_tokens: usize, max_new_tokens: usize) -> Result<(), EngineError> {
         if max_new_tokens == 0 {
             return Err(EngineError::InvalidRequest { reason: "`max_new_tokens` is 0".into() });
@@ -249,7 +250,7 @@ impl Shared {
     fn completion(&self, input_tokens: usize, generated: &Generated) -> Completion {
         let text = self.tokenizer.detokeniser().text(&generated.ids);
         let text = match self.template.opening() {
-            // Else nobody could tell that the answer begins within reasoning.
+            // Without the tag no reader could tell that the answer begins within reasoning.
             Some(opening) => format!("{opening}{text}"),
             None => text,
         };

@@ -1,20 +1,20 @@
 //! The one error type of this crate.
 //!
-//! Every variant has a class, which says what a caller may sensibly do, and a stable code, which is
-//! the metric label and the dead-letter header. No text carries words of a document.
+//! Every variant has a class, which says how a caller may react, and a stable code, which is the
+//! metric label and the dead-letter header. No text carries words of a document.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What a caller may do about an error.
+/// How a caller may react to an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The request itself is at fault: asking again gives the same error.
+    /// The request itself is at fault: sending it again gives the same error.
     Reject,
-    /// The request was not served for a reason outside it: asking again later may work.
+    /// The request was not served for a reason outside it: sending it again later may work.
     Retry,
-    /// The process cannot serve anybody until an operator or a restart changes something.
+    /// The process cannot serve any request until an operator or a restart changes something.
     Fatal,
 }
 
@@ -25,15 +25,15 @@ pub enum EngineError {
     /// Prompt and answer together can never fit.
     #[error(
         "the prompt has {prompt_tokens} tokens and the answer may have {max_new_tokens}, but one sequence may hold {limit_tokens}: \
-         shorten the text or summarise it in parts"
+         shorten the text or summarise it in chunks"
     )]
     PromptTooLong {
         /// Tokens of the rendered prompt.
         prompt_tokens: usize,
         /// Tokens the answer was allowed.
         max_new_tokens: usize,
-        /// The most tokens one sequence may hold here: the smaller of the model's context and the
-        /// key-value pool.
+        /// Tokens that one sequence may hold: the smaller of the model's context and the key-value
+        /// pool.
         limit_tokens: usize,
     },
     /// A request that makes no sense as it stands.
@@ -51,8 +51,7 @@ pub enum EngineError {
         /// Why it stopped.
         reason: String,
     },
-    /// Computing this very request failed even when it was alone in a step; its neighbours were not
-    /// harmed.
+    /// Computing this very request failed, even alone in a step. Its neighbours were not harmed.
     #[error("computing the request failed: {reason}")]
     StepFailed {
         /// What the backend said.
@@ -78,10 +77,10 @@ pub enum EngineError {
         pool_mib: u64,
         /// Activations of the largest step.
         work_mib: u64,
-        /// What the machine, or its control group, has to give.
+        /// Memory that the machine, or its control group, has free.
         available_mib: u64,
     },
-    /// The device asked for cannot be used.
+    /// The configured device cannot be used.
     #[error("the device `{device}` cannot be used: {reason}")]
     NoDevice {
         /// The device as configured.
@@ -89,7 +88,7 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
-    /// The model file cannot be read as what it should be.
+    /// The model file is not a sound GGUF file of this kind.
     #[error("the model {} cannot be used: {reason}", file.display())]
     BadModel {
         /// The file.
@@ -103,8 +102,8 @@ pub enum EngineError {
         /// `general.architecture`, or the feature of it that is missing here.
         architecture: String,
     },
-    /// A tokenizer whose exact rules are not known. Guessing gives fluent nonsense, so it is
-    /// refused.
+    /// A tokenizer whose exact rules are not known. It is refused, since guessed rules give fluent
+    /// nonsense.
     #[error("the tokenizer `{tokenizer}` is not supported: known are {known}")]
     UnsupportedTokenizer {
         /// `tokenizer.ggml.model` and `tokenizer.ggml.pre`.
@@ -121,9 +120,9 @@ pub enum EngineError {
     /// The manifest has no entry of that name.
     #[error("there is no model `{name}` in the manifest: known are {known}")]
     UnknownModel {
-        /// The name asked for.
+        /// The unknown name.
         name: String,
-        /// The names there are.
+        /// The known names.
         known: String,
     },
     /// The manifest cannot be read.
@@ -158,7 +157,7 @@ pub enum EngineError {
         /// What each source said.
         reason: String,
     },
-    /// The file system said no.
+    /// An operation of the file system failed.
     #[error("{action} {} failed: {reason}", path.display())]
     Io {
         /// What was tried.
@@ -195,7 +194,7 @@ impl EngineError {
         }
     }
 
-    /// What a caller may do about it.
+    /// How a caller may react to it.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::PromptTooLong { .. } | Self::InvalidRequest { .. } | Self::StepFailed { .. } => ErrorClass::Reject,

@@ -1,4 +1,4 @@
-//! Reading a GGUF file's header and the values of its metadata, with errors that name the key.
+//! Readers of a GGUF file's header and metadata, with errors that name the key.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,15 +7,15 @@ use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 
 use crate::error::EngineError;
 
-/// An error about the file as such; the path is filled in where it is known.
+/// An error about the file; callers that know its path fill it in.
 pub(crate) fn broken(reason: &str) -> EngineError {
     EngineError::BadModel { file: std::path::PathBuf::new(), reason: reason.to_owned() }
 }
 
-/// Reads the header: metadata, and where each tensor lies, which must be within the file.
+/// Reads the header: the metadata, and the place of each tensor, which must be within the file.
 pub(crate) fn header(reader: &mut (impl Read + Seek)) -> Result<Content, EngineError> {
-    // The parser is Candle's. A header that it panics at, such as an alignment of 0, is as broken
-    // as one that it refuses.
+    // The parser is Candle's. It panics at some headers, such as an alignment of 0; they are as
+    // broken as those that it refuses.
     let content = catch_unwind(AssertUnwindSafe(|| Content::read(reader)))
         .map_err(|_| broken("the header makes no sense"))?
         .map_err(|error| broken(&error.to_string()))?;
@@ -31,7 +31,7 @@ pub(crate) fn header(reader: &mut (impl Read + Seek)) -> Result<Content, EngineE
     Ok(content)
 }
 
-/// Bytes of a tensor as it is stored; none for a shape that cannot be.
+/// Bytes of a tensor as it is stored; `None` for an impossible shape.
 pub(crate) fn tensor_bytes(info: &TensorInfo) -> Option<u64> {
     let values = info.shape.dims().iter().try_fold(1_usize, |values, size| values.checked_mul(*size))?;
     let block = info.ggml_dtype.block_size();

@@ -1,14 +1,15 @@
 //! Batched text generation, for summaries: on the processor by our own kernels, on a CUDA device by
 //! Candle.
 //!
-//! [`Engine::submit`] answers one request and computes many together; [`Engine::summarise`]
-//! summarises a document of any length with it. [`models`] brings pinned model files onto the
-//! machine, [`mod@bench`] measures an engine. Nothing here knows Kafka, S3 or a policy.
+//! [`Engine::submit`] answers one request, and many requests are computed together.
+//! [`Engine::summarise`] summarises a document of any length with such requests. [`models`] brings
+//! pinned model files onto the machine, and [`mod@bench`] measures an engine. This crate knows
+//! nothing of Kafka, S3 or a policy.
 //!
 //! Layers, each knowing only those below it: `engine` (which sequences compute what, and when),
-//! `model` (one decoder), `backend` (its dozen operations on a device), `step` (what the three say
-//! to each other). Beside them `text` (between text and tokens) and `decode` (from logits to an
-//! answer); `bench` stands on the engine, and nothing stands on `bench`.
+//! `model` (one decoder), `backend` (its dozen operations on a device), `step` (the values that the
+//! three exchange). Beside them stand `text` (between text and tokens) and `decode` (from logits to
+//! an answer). `bench` stands on the engine, and nothing stands on `bench`.
 
 // Named only for its feature: see the workspace's Cargo.toml.
 use gemm as _;

@@ -1,4 +1,4 @@
-//! The model: its shape, its weights, and one forward pass for every family of it.
+//! The model: its weights, and one forward pass for every family.
 
 pub(crate) mod decoder;
 pub(crate) mod weights;

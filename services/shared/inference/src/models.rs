@@ -1,8 +1,9 @@
-//! Models: the manifest that pins them, and the way their files come onto this machine.
+//! Models: the manifest that pins their files, and the download of the files.
 //!
-//! A model's file lies at `models_dir/<name>/<revision>/<file>`. It gets there by one atomic rename
-//! after its SHA-256 was found to be the pinned one, so a file that is there was right when it
-//! came; [`verify`] looks again. Of a wheel both are checked, the wheel and the file inside.
+//! A model's file lies at `models_dir/<name>/<revision>/<file>`. An atomic rename puts it there
+//! after its SHA-256 was found to be the pinned one. So a file that is there was right when it
+//! came; [`verify`] checks it again. Of a wheel two digests are checked: the wheel's and that of
+//! the file inside.
 
 mod manifest;
 mod pull;

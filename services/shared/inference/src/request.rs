@@ -1,4 +1,4 @@
-//! What goes into the engine and what comes out of it.
+//! The requests and answers of the engine.
 
 use std::sync::Arc;
 
@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-/// One piece of text to be generated from. The engine renders the model's chat template around it;
-/// nothing in these strings can act as a control token, a literal `<|im_end|>` stays text.
+/// One request: a message around a document, and what to generate. The engine renders the model's
+/// chat template around it. Nothing in these strings can act as a control token: a literal
+/// `<|im_end|>` stays text.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The system message; `None` leaves it to the template, which may have a default of its own.
@@ -31,26 +32,26 @@ pub struct Request {
 /// What ends an answer before its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum End {
-    /// The model's word for it, or its going in circles.
+    /// The model's own end, or a loop.
     #[default]
     Natural,
-    /// That, or the first blank line after some text.
+    /// The natural end, or the first blank line after some text.
     Paragraph,
-    /// Nothing: exactly as many tokens are generated as were allowed. For measurements, in which
-    /// every engine must do the same work.
+    /// Nothing: exactly the allowed number of tokens is generated. For measurements, in which every
+    /// engine must do the same work.
     AtLimit,
 }
 
-/// A prompt that is token ids already, control tokens included. For measurements and for comparing
-/// engines token by token; a document's text belongs into a [`Request`], where it cannot act as a
-/// control token.
+/// A request whose prompt is token ids, control tokens included. It is for measurements, and for
+/// comparing engines token by token. A document's text belongs into a [`Request`], where it cannot
+/// act as a control token.
 #[derive(Debug, Clone, Default)]
 pub struct TokenRequest {
     /// The whole prompt.
     pub prompt: Vec<u32>,
     /// The most tokens of the answer.
     pub max_new_tokens: usize,
-    /// What else ends it.
+    /// What ends the answer before that.
     pub end: End,
     /// Cancels the request; so does dropping the future of [`crate::Engine::submit_tokens`].
     pub cancel: CancellationToken,
@@ -60,11 +61,11 @@ pub struct TokenRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model said that it is done, or the paragraph asked for was.
+    /// The model ended the answer, or the requested paragraph ended.
     Stop,
     /// `max_new_tokens` were reached first.
     Length,
-    /// The model was going in circles and was stopped; the repeats are cut off.
+    /// The model repeated itself and was stopped; the repeats are cut off.
     Repetition,
 }
 
@@ -82,16 +83,16 @@ impl FinishReason {
 /// The answer to one [`Request`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    /// The text, valid UTF-8 whatever the model wrote, surrounding whitespace trimmed.
+    /// The text, trimmed of white space; valid UTF-8 whatever the model wrote.
     pub text: String,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// Tokens of the rendered prompt.
     pub input_tokens: usize,
-    /// Tokens generated, the closing one included.
+    /// Generated tokens, the closing one included.
     pub output_tokens: usize,
-    /// The 5 %, 10 % and 50 % quantiles of the chosen tokens' log-probabilities: how sure the model
-    /// was where it was least sure. `None` when nothing was generated.
+    /// The 5 %, 10 % and 50 % quantiles of the chosen tokens' log-probabilities: low ones show
+    /// where the model was unsure. `None` when nothing was generated.
     pub logprob_quantiles: Option<[f64; 3]>,
     /// The mean of the same log-probabilities: minus the logarithm of the answer's perplexity.
     pub logprob_mean: Option<f64>,
@@ -100,33 +101,33 @@ pub struct Completion {
 /// A user message around a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prompt {
-    /// What stands before the document.
+    /// The text before the document.
     pub before: String,
-    /// What stands after it.
+    /// The text after the document.
     pub after: String,
 }
 
-/// The prompts of a summary: of a document read whole, and of one read in parts.
+/// The prompts of a summary: for a document read whole, and for one read in chunks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prompts {
     /// The system message of every request.
     pub system: Option<String>,
     /// For a document that fits into one request.
     pub whole: Prompt,
-    /// For each part of a longer one.
+    /// For each chunk of a longer document.
     pub map: Prompt,
-    /// For the summaries of the parts, put together.
+    /// For the summaries of the chunks, put together.
     pub reduce: Prompt,
 }
 
 /// A document to be summarised, of any length.
 #[derive(Debug, Clone, Default)]
 pub struct SummaryRequest {
-    /// What to ask the model.
+    /// The prompts.
     pub prompts: Prompts,
     /// The document.
     pub document: String,
-    /// The most tokens of the summary, and of the summary of each part.
+    /// The most tokens of the summary, and of each partial answer.
     pub max_new_tokens: usize,
     /// Whether the first blank line after some text ends an answer.
     pub one_paragraph: bool,
@@ -134,20 +135,20 @@ pub struct SummaryRequest {
     pub priority: i32,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
-    /// What of an answer about a part is its text, where not all of it is: a model's reasoning is
-    /// no part of what the next request reads. `None`: all of it. The summary itself comes as the
-    /// model wrote it.
+    /// Selects the text of a partial answer: a model's reasoning must not go into the next request.
+    /// `None` takes the whole answer. The summary itself is returned as the model wrote it.
     pub text_of: Option<fn(&str) -> &str>,
-    /// Keeps the answers about parts of a long document, so that after an interruption they are not
-    /// generated again. `None` keeps nothing.
+    /// Keeps the partial answers of a long document, so that they are not generated again after an
+    /// interruption. `None` keeps nothing.
     pub partials: Option<Arc<dyn Partials>>,
 }
 
-/// The answer about one part of a long document, or to one reduction of such answers.
+/// The partial answer about one chunk of a long document, or to one reduction of such answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
-    /// SHA-256 (hex) over everything that was asked. With other settings a document is cut
-    /// elsewhere; what was stored about other parts is then not taken for an answer.
+    /// SHA-256 (hex) over everything that the request contains. With other settings a document is
+    /// cut elsewhere; this digest keeps an answer about another chunk from being taken for this
+    /// one's.
     pub asked: String,
     /// The text.
     pub text: String,
@@ -159,16 +160,16 @@ pub struct Partial {
     pub output_tokens: usize,
 }
 
-/// Keeps [`Partial`]s of one summary. Losing one costs time and changes nothing, so its failures
-/// are its own to report.
+/// Keeps the partial answers of one summary. A lost one costs time and changes nothing, so an
+/// implementation reports its own failures.
 ///
-/// The same document and settings ask for the same parts under the same numbers: parts in order
+/// The same document and settings give the same requests under the same numbers: chunks in order
 /// from 0, then the reductions, level after level.
 #[async_trait]
 pub trait Partials: std::fmt::Debug + Send + Sync {
-    /// What was kept under this number.
+    /// The partial answer kept under this number.
     async fn get(&self, number: u32) -> Option<Partial>;
-    /// Keeps this under that number; what is there already may stay.
+    /// Keeps a partial answer under this number; one that is there already may stay.
     async fn put(&self, number: u32, partial: &Partial);
 }
 
@@ -179,14 +180,14 @@ pub struct Summary {
     pub text: String,
     /// Why it ended.
     pub finish_reason: FinishReason,
-    /// Prompt tokens of all requests it took.
+    /// Prompt tokens of all requests of the summary.
     pub input_tokens: usize,
-    /// Generated tokens of all requests it took.
+    /// Generated tokens of all requests of the summary.
     pub output_tokens: usize,
-    /// Parts the document was read in: 1 when it was read whole.
+    /// Chunks that the document was read in: 1 when it was read whole.
     pub chunks: usize,
-    /// Requests before the last one whose answer was cut, at its limit or as a loop, or was empty.
-    pub cut_parts: usize,
+    /// Partial answers that were cut, at their limit or as a loop, or that were empty.
+    pub cut_chunks: usize,
     /// As in [`Completion`], of the request that wrote the text.
     pub logprob_quantiles: Option<[f64; 3]>,
     /// As in [`Completion`], of the request that wrote the text.

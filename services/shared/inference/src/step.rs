@@ -1,7 +1,7 @@
-//! What engine, model and backend say to each other: one step's work, and what comes of it.
+//! The values that engine, model and backend exchange: one step's work and its results.
 //!
-//! The lowest layer: a [`Batch`] of rows goes down to the backend, a [`Choice`] for each row that
-//! wants one comes back up. Nothing here computes.
+//! The lowest layer: a [`Batch`] of rows goes down to the backend, and a [`Choice`] for each wanted
+//! row comes back up. Nothing here computes.
 
 mod batch;
 mod config;
@@ -11,14 +11,14 @@ use thiserror::Error;
 pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Span};
 pub(crate) use self::config::ModelConfig;
 
-/// A model as the engine drives it; the tests have one that computes nothing.
+/// A model as the engine drives it; the tests have one without arithmetic.
 pub(crate) trait StepModel {
     /// Computes all rows of a batch; one choice for each of its `logit_rows`.
     fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError>;
     /// Copies the keys and values of a whole block, in every layer.
     fn copy_block(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
-    /// Overwrites blocks that no sequence owns any more with NaN, so that a read of one shows.
-    /// Only builds with debug assertions ask for this.
+    /// Overwrites blocks that no sequence owns any more with NaN, so that a read of one is noticed.
+    /// Only builds with debug assertions do this.
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
 }
 
@@ -40,19 +40,19 @@ impl StepModel for Box<dyn StepModel + Send> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) id: u32,
-    /// Natural logarithm of the token's probability under the whole distribution. Not finite when
-    /// the row was not.
+    /// Natural logarithm of the token's probability under the whole distribution. Not finite when a
+    /// logit of the row was not.
     pub(crate) logprob: f32,
 }
 
-/// A computation that failed; the engine finds out which sequence it failed for.
+/// A computation that failed; the engine finds the sequence that caused it.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(crate) struct BackendError(pub(crate) String);
 
 impl From<candle_core::Error> for BackendError {
     fn from(error: candle_core::Error) -> Self {
-        // The message alone: candle's backtraces are for its own authors.
+        // Only the message: Candle's backtraces are for its own authors.
         Self(error.to_string().lines().next().unwrap_or("unknown").to_owned())
     }
 }

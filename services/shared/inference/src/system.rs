@@ -1,4 +1,4 @@
-//! What the system says about this process. Linux only; elsewhere it says nothing.
+//! Figures of the system about this process. Linux only; `None` elsewhere.
 
 use std::fs;
 
@@ -10,13 +10,13 @@ pub fn cpu_seconds() -> Option<f64> {
     stat_cpu_seconds(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
-/// The most memory that this process has had at once.
+/// The most memory, in bytes, that this process has had at once.
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// User and system time are fields 14 and 15 (proc(5)); the second, in parentheses, may hold
-/// anything.
+/// Processor seconds from `/proc/self/stat`. User and system time are fields 14 and 15 (proc(5));
+/// the second field, in parentheses, may hold any characters.
 pub(crate) fn stat_cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! What tests of several modules share: a tiny vocabulary, a tiny model, and the real one.
+//! Helpers that tests of several modules share: a tiny vocabulary, a tiny model, and the real one.
 #![allow(clippy::unwrap_used)]
 
 pub(crate) mod golden;

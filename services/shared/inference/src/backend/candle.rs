@@ -1,13 +1,13 @@
-//! The decoder's operations on Candle tensors: the CUDA path, which also runs on `Device::Cpu`,
-//! where it is tested.
+//! The decoder's operations on Candle tensors: the CUDA path. It also runs on `Device::Cpu`, where
+//! it is tested.
 //!
-//! Weights are dequantised to one dense type at load, since Candle's quantised CPU kernels gain
-//! nothing from a batch for widths that are no multiple of 256 (candle issue 3707). Attention
-//! gathers a sequence's keys and values and multiplies, a tile of queries at a time, the query
-//! heads that share a key-value head together, so that keys are read once for them.
+//! Weights are dequantised to one dense type at load: Candle's quantised CPU kernels gain nothing
+//! from a batch for widths that are no multiple of 256 (candle issue 3707). Attention gathers a
+//! sequence's keys and values and multiplies them with a tile of queries at a time. The query heads
+//! that share a key-value head are multiplied together, so that keys are read once for all of them.
 //!
-//! Results depend on the batch only by the rounding of the matrix library, which picks its
-//! summation order by shape: ids agree, bits need not.
+//! Results depend on the batch only by rounding: the matrix library picks its summation order by
+//! shape. So ids agree, and bits need not.
 //!
 //! Unverified: no GPU has run this. It is compiled and linked for CUDA and tested on `Device::Cpu`.
 //! Paged flash attention is left out: candle-flash-attn takes hours to compile and wants the pool
@@ -19,18 +19,18 @@ use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
 use rayon::prelude::*;
 
-use super::{Backend, rotations};
-use crate::backend::candle_kv::{KvPool, Places, SpanKeys};
+use super::{Backend, distinct, rotations};
+use crate::backend::candle_kv::{KvPool, SlotIndices, SpanKeys};
 use crate::step::{BackendError, Batch, Choice, ModelConfig, Span};
 
-/// Queries that are attended to at once: bounds the scores and the masks kept at a time.
+/// Queries that are attended to at once. It bounds the memory of the scores and masks.
 pub(crate) const QUERY_TILE: usize = 128;
 
 /// A Candle device with the key-value pool on it.
 pub(crate) struct CandleBackend {
     device: Device,
     dtype: DType,
-    shape: Shape,
+    shape: HeadShape,
     /// `[context, head_dim / 2]` each.
     cosines: Tensor,
     sines: Tensor,
@@ -38,19 +38,19 @@ pub(crate) struct CandleBackend {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+struct HeadShape {
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
 }
 
 /// A batch on the device.
-pub(crate) struct Step {
+pub(crate) struct CandleStep {
     ids: Tensor,
     /// Rotation of each row, `[tokens, 1, head_dim / 2]`.
     cosines: Tensor,
     sines: Tensor,
-    places: Places,
+    slots: SlotIndices,
     spans: Vec<StepSpan>,
     logit_rows: Tensor,
 }
@@ -58,18 +58,18 @@ pub(crate) struct Step {
 struct StepSpan {
     start: usize,
     keys: SpanKeys,
-    tiles: Vec<Tile>,
+    tiles: Vec<QueryTile>,
 }
 
 /// Some consecutive queries of a span.
-struct Tile {
+struct QueryTile {
     /// Rows, counted from the span's first.
     start: usize,
     len: usize,
-    /// Positions that its last query sees.
+    /// Positions that the tile's last query sees.
     visible: usize,
-    /// Minus infinity where a query must not look, `[len, visible]`; `None` for a single query,
-    /// which sees all.
+    /// Minus infinity at the positions that a query must not see, `[len, visible]`; `None` for a
+    /// single query, which sees all positions.
     mask: Option<Tensor>,
 }
 
@@ -82,7 +82,7 @@ impl CandleBackend {
         context: usize,
         blocks: usize,
     ) -> Result<Self, BackendError> {
-        let shape = Shape { heads: config.heads, kv_heads: config.kv_heads, head_dim: config.head_dim };
+        let shape = HeadShape { heads: config.heads, kv_heads: config.kv_heads, head_dim: config.head_dim };
         let (cosines, sines) = rotations(config, context);
         let half = config.head_dim / 2;
         let table = |values: Vec<f32>| Tensor::from_vec(values, (context, half), &device)?.to_dtype(dtype);
@@ -98,11 +98,11 @@ impl CandleBackend {
 
     fn step_span(&self, span: &Span) -> Result<StepSpan, BackendError> {
         let before = span.context - span.len;
-        let tile = |start: usize| -> Result<Tile, BackendError> {
+        let tile = |start: usize| -> Result<QueryTile, BackendError> {
             let len = QUERY_TILE.min(span.len - start);
             let visible = before + start + len;
             let mask = if len == 1 { None } else { Some(self.mask(len, visible)?) };
-            Ok(Tile { start, len, visible, mask })
+            Ok(QueryTile { start, len, visible, mask })
         };
         let tiles = (0..span.len).step_by(QUERY_TILE).map(tile).collect::<Result<_, _>>()?;
         Ok(StepSpan { start: span.start, keys: SpanKeys::new(span, &self.device)?, tiles })
@@ -115,9 +115,9 @@ impl CandleBackend {
         Ok(Tensor::from_iter(values, &self.device)?.reshape((len, visible))?.to_dtype(self.dtype)?)
     }
 
-    /// Attention of one span; its rows of the result.
+    /// Attention of one span: the span's rows of the result.
     fn attend(&self, layer: usize, queries: &Tensor, span: &StepSpan) -> Result<Vec<Tensor>, BackendError> {
-        let Shape { heads, kv_heads, head_dim } = self.shape;
+        let HeadShape { heads, kv_heads, head_dim } = self.shape;
         let group = heads / kv_heads;
         let (keys, values) = self.pool.read(layer, &span.keys)?;
         let mut results = Vec::with_capacity(span.tiles.len());
@@ -154,12 +154,12 @@ impl Backend for CandleBackend {
     type Matrix = Tensor;
     type Table = Tensor;
     type Vector = Tensor;
-    type Step = Step;
+    type Step = CandleStep;
 
     fn matrix(&self, parts: &[QTensor]) -> Result<Tensor, BackendError> {
         let dense: Vec<Tensor> =
             parts.iter().map(|part| part.dequantize(&Device::Cpu)?.to_dtype(self.dtype)).collect::<Result<_, _>>()?;
-        // [in, out]: at every number of rows above one the product reads it in this order, and need
+        // [in, out]: for two rows and more the product reads the matrix in this order, so it need
         // not repack it.
         Ok(Tensor::cat(&dense, 0)?.t()?.contiguous()?.to_device(&self.device)?)
     }
@@ -172,25 +172,25 @@ impl Backend for CandleBackend {
         Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
     }
 
-    fn begin(&mut self, batch: &Batch) -> Result<Step, BackendError> {
+    fn begin(&mut self, batch: &Batch) -> Result<CandleStep, BackendError> {
         let rows = batch.ids.len();
         let device = &self.device;
         let vector = |values: &[u32]| Tensor::from_slice(values, values.len(), device);
         let positions = vector(&batch.positions)?;
         let half = self.shape.head_dim / 2;
         let rotation = |table: &Tensor| table.index_select(&positions, 0)?.reshape((rows, 1, half));
-        let Shape { kv_heads, head_dim, .. } = self.shape;
-        Ok(Step {
+        let HeadShape { kv_heads, head_dim, .. } = self.shape;
+        Ok(CandleStep {
             ids: vector(&batch.ids)?,
             cosines: rotation(&self.cosines)?,
             sines: rotation(&self.sines)?,
-            places: Places::new(&batch.slots, kv_heads, head_dim, device)?,
+            slots: SlotIndices::new(&batch.slots, kv_heads, head_dim, device)?,
             spans: batch.spans.iter().map(|span| self.step_span(span)).collect::<Result<_, _>>()?,
             logit_rows: vector(&batch.logit_rows)?,
         })
     }
 
-    fn embed(&mut self, table: &Tensor, step: &Step) -> Result<Tensor, BackendError> {
+    fn embed(&mut self, table: &Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
         Ok(table.index_select(&step.ids, 0)?)
     }
 
@@ -206,18 +206,18 @@ impl Backend for CandleBackend {
         Ok((rows.matmul(matrix)? + stream)?)
     }
 
-    fn rope_write_kv(&mut self, layer: usize, qkv: Tensor, step: &Step) -> Result<Tensor, BackendError> {
-        let Shape { heads, kv_heads, head_dim } = self.shape;
+    fn rope_write_kv(&mut self, layer: usize, qkv: Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
+        let HeadShape { heads, kv_heads, head_dim } = self.shape;
         let rows = qkv.dim(0)?;
         let turned = heads + kv_heads;
-        // GGUF keeps the pairs of a llama head side by side, which is what `rope_i` turns. One row
-        // is one batch of length 1.
+        // GGUF stores the pairs of a llama head side by side, and `rope_i` turns such pairs. One
+        // row is one batch of length 1.
         let queries_keys = qkv.narrow(1, 0, turned * head_dim)?.contiguous()?.reshape((rows, turned, 1, head_dim))?;
         let queries_keys = rope_i(&queries_keys, &step.cosines, &step.sines)?.reshape((rows, turned, head_dim))?;
         let keys = queries_keys.narrow(1, heads, kv_heads)?.permute((1, 2, 0))?.contiguous()?;
         let values = qkv.narrow(1, turned * head_dim, kv_heads * head_dim)?.reshape((rows, kv_heads, head_dim))?;
-        self.pool.write(layer, &step.places, &keys, &values.transpose(0, 1)?.contiguous()?)?;
-        // Scaled here, where there are fewest numbers to scale.
+        self.pool.write(layer, &step.slots, &keys, &values.transpose(0, 1)?.contiguous()?)?;
+        // Queries are scaled, since there are fewer of them than scores.
         Ok((queries_keys.narrow(1, 0, heads)? * (1.0 / (head_dim as f64).sqrt()))?)
     }
 
@@ -229,11 +229,11 @@ impl Backend for CandleBackend {
         self.pool.forget(blocks)
     }
 
-    fn attention(&mut self, layer: usize, queries: Tensor, step: &Step) -> Result<Tensor, BackendError> {
+    fn attention(&mut self, layer: usize, queries: Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
         let this = &*self;
         let attend = |span: &StepSpan| this.attend(layer, &queries, span);
-        // On the processor the products of one sequence are too small to be shared among threads,
-        // so sequences are.
+        // On the processor the products of one sequence are too small to be shared among threads.
+        // So each thread takes sequences.
         let spans: Vec<Vec<Tensor>> = if this.device.is_cpu() {
             step.spans.par_iter().map(attend).collect::<Result<_, _>>()?
         } else {
@@ -248,12 +248,13 @@ impl Backend for CandleBackend {
         Ok((silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?)
     }
 
-    fn select(&mut self, rows: Tensor, step: &Step) -> Result<Tensor, BackendError> {
+    fn select(&mut self, rows: Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
         Ok(rows.index_select(&step.logit_rows, 0)?)
     }
 
     fn head(&mut self, table: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        // The large factor stands left, where its rows are read as they lie.
+        // The table is the left factor: the product then reads its rows in the order in which they
+        // lie.
         Ok(table.matmul(&rows.t()?)?.t()?.contiguous()?)
     }
 
@@ -261,9 +262,7 @@ impl Backend for CandleBackend {
         let rows = logits.dim(0)?;
         let mut penalised = Vec::with_capacity(rows);
         for (row, ids) in written.iter().enumerate() {
-            let mut ids = ids.clone();
-            ids.sort_unstable();
-            ids.dedup();
+            let ids = distinct(ids);
             let row = logits.narrow(0, row, 1)?;
             if ids.is_empty() {
                 penalised.push(row);
@@ -282,9 +281,10 @@ impl Backend for CandleBackend {
         let logits = logits.to_dtype(DType::F32)?;
         let ids = logits.argmax(D::Minus1)?;
         let highest = logits.max_keepdim(D::Minus1)?;
-        // log softmax of the highest: its own exponent is 0.
+        // The log softmax of the highest logit; its own exponent is 0.
         let logprobs = logits.broadcast_sub(&highest)?.exp()?.sum(D::Minus1)?.log()?.neg()?;
-        // Ids are below 2^24, so they pass through f32 unharmed and both come in one copy.
+        // Ids are below 2^24, so f32 holds them exactly, and ids and log-probabilities come in one
+        // copy.
         let both = Tensor::stack(&[ids.to_dtype(DType::F32)?, logprobs], 1)?.to_vec2::<f32>()?;
         Ok(both.into_iter().map(|pair| Choice { id: pair[0] as u32, logprob: pair[1] }).collect())
     }

@@ -1,16 +1,17 @@
 //! The key-value pool on a Candle device.
 //!
 //! Keys of a layer lie as `[kv_heads, head_dim, slots]` and values as
-//! `[kv_heads, slots, head_dim]`: as the right-hand factors of the two products of attention, which
-//! are read in that order where they lie. The block pool hands out neighbouring blocks while it
-//! can; then reading is a view. Only a sequence with scattered blocks is copied together.
+//! `[kv_heads, slots, head_dim]`. These are the orders in which the two products of attention read
+//! their right-hand factors. The block pool hands out neighbouring blocks while it can, and then
+//! reading is a view. Only the keys and values of a sequence with scattered blocks are copied
+//! together.
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::step::{BLOCK_TOKENS, BackendError, ModelConfig, Span};
 
-/// Slots that are never used: with rows of a power of two the rows of a key matrix would fight for
-/// the same cache lines.
+/// Slots that are never used. If rows had a power of two of slots, the rows of a key matrix would
+/// compete for the same cache lines.
 const PADDING: usize = 16;
 
 /// Keys and values of all layers and all sequences, allocated once.
@@ -19,26 +20,26 @@ pub(crate) struct KvPool {
     values: Vec<Tensor>,
 }
 
-/// Where a sequence's keys and values are.
+/// The place of a sequence's keys and values.
 pub(crate) enum SpanKeys {
     /// In neighbouring slots.
     Run {
-        /// The first of them.
+        /// The first slot.
         first: usize,
-        /// How many.
+        /// The number of slots.
         len: usize,
     },
     /// In the slots of this list.
     Scattered(Tensor),
 }
 
-/// Where the rows of a step go, in the shapes `scatter_set` wants.
-pub(crate) struct Places {
+/// The slots that the rows of a step are written to, in the shapes that `scatter_set` needs.
+pub(crate) struct SlotIndices {
     keys: Tensor,
     values: Tensor,
 }
 
-impl Places {
+impl SlotIndices {
     pub(crate) fn new(slots: &[u32], kv_heads: usize, head_dim: usize, device: &Device) -> Result<Self, BackendError> {
         let rows = slots.len();
         let slots = Tensor::from_slice(slots, rows, device)?;
@@ -80,17 +81,17 @@ impl KvPool {
         })
     }
 
-    /// Puts keys `[kv_heads, head_dim, rows]` and values `[kv_heads, rows, head_dim]` to their
-    /// places.
+    /// Writes keys `[kv_heads, head_dim, rows]` and values `[kv_heads, rows, head_dim]` to their
+    /// slots.
     pub(crate) fn write(
         &mut self,
         layer: usize,
-        places: &Places,
+        slots: &SlotIndices,
         keys: &Tensor,
         values: &Tensor,
     ) -> Result<(), BackendError> {
-        self.keys[layer].scatter_set(&places.keys, keys, 2)?;
-        Ok(self.values[layer].scatter_set(&places.values, values, 1)?)
+        self.keys[layer].scatter_set(&slots.keys, keys, 2)?;
+        Ok(self.values[layer].scatter_set(&slots.values, values, 1)?)
     }
 
     /// Copies a block, in every layer.
@@ -98,7 +99,7 @@ impl KvPool {
         let [from, to] = [from, to].map(|block| block as usize * BLOCK_TOKENS);
         for (pool, slots) in self.keys.iter().map(|keys| (keys, 2)).chain(self.values.iter().map(|values| (values, 1)))
         {
-            // A copy in between: a tensor cannot be written from a view of itself.
+            // The copy in between is needed: a tensor cannot be written from a view of itself.
             let block = pool.narrow(slots, from, BLOCK_TOKENS)?.force_contiguous()?;
             pool.slice_set(&block, slots, to)?;
         }

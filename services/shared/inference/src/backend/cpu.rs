@@ -1,8 +1,8 @@
 //! The decoder's operations on the processor, by our own kernels.
 //!
-//! All memory is taken at start: weights packed once into the kernels' tiles, the key-value pool,
-//! and one arena of activations for the largest step. Handles only say how many rows of the arena
-//! are meant.
+//! All memory is taken at start: the weights, packed once into the kernels' tiles, the key-value
+//! pool, and one arena of activations for the largest step. Handles only say how many rows of the
+//! arena are meant.
 //!
 //! ```text
 //! stream f32 ──norm──▶ input 8 bits ──qkv──▶ heads f32 ──rotate, write──▶ queries bf16 ──attend──▶ input 8 bits ──output──▶ + stream
@@ -10,9 +10,9 @@
 //!            ──select, norm──▶ input 8 bits ──head──▶ logits f32
 //! ```
 //!
-//! **Invariant:** the bits of a token's logits are a function of weights and that sequence's ids up
-//! to it, of nothing else: not of the batch, the pieces of a prompt, block ids, threads or the
-//! instruction set. `precis-kernels` says which rules make it hold.
+//! **Invariant:** the bits of a token's logits are a function of the weights and of that sequence's
+//! ids up to the token, and of nothing else: not of the batch, the chunks of a prompt, block ids,
+//! threads or the instruction set. `precis-kernels` says which rules make this hold.
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device};
@@ -20,7 +20,7 @@ use precis_kernels::{
     Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Tiles,
 };
 
-use super::{Backend, rotations};
+use super::{Backend, distinct, rotations};
 use crate::step::{self, BackendError, Batch, Choice, ModelConfig};
 
 /// Sizes that are fixed at start.
@@ -100,21 +100,21 @@ pub(crate) struct Rows(usize);
 #[derive(Debug)]
 pub(crate) struct Logits {
     rows: usize,
-    /// Distance of rows, and how many of its numbers count.
+    /// Numbers from one row to the next; the first `vocabulary` of them count.
     width: usize,
     vocabulary: usize,
 }
 
 /// A batch cut up for the kernels.
 #[derive(Debug)]
-pub(crate) struct Step {
+pub(crate) struct CpuStep {
     ids: Vec<u32>,
     spans: Vec<step::Span>,
     tiles: Tiles,
     logit_rows: Vec<u32>,
 }
 
-impl Step {
+impl CpuStep {
     fn spans(&self) -> Vec<Span<'_>> {
         spans(&self.spans)
     }
@@ -171,7 +171,7 @@ impl Backend for CpuBackend {
     type Matrix = Matrix;
     type Table = Matrix;
     type Vector = Buffer<f32>;
-    type Step = Step;
+    type Step = CpuStep;
 
     fn matrix(&self, parts: &[QTensor]) -> Result<Matrix, BackendError> {
         let bytes: Vec<_> = parts.iter().map(QTensor::data).collect::<Result<_, _>>()?;
@@ -192,12 +192,12 @@ impl Backend for CpuBackend {
         Ok(Buffer::from_slice(&values))
     }
 
-    fn begin(&mut self, batch: &Batch) -> Result<Step, BackendError> {
+    fn begin(&mut self, batch: &Batch) -> Result<CpuStep, BackendError> {
         let (rows, wanted) = (batch.ids.len(), batch.logit_rows.len());
         if rows > self.limits.rows || wanted > self.limits.wanted {
             return Err(BackendError(format!("{rows} rows, {wanted} of them wanted, are more than {:?}", self.limits)));
         }
-        Ok(Step {
+        Ok(CpuStep {
             ids: batch.ids.clone(),
             spans: batch.spans.clone(),
             tiles: Tiles::new(&spans(&batch.spans), self.shape.heads, self.shape.kv_heads),
@@ -205,7 +205,7 @@ impl Backend for CpuBackend {
         })
     }
 
-    fn embed(&mut self, table: &Matrix, step: &Step) -> Result<Stream, BackendError> {
+    fn embed(&mut self, table: &Matrix, step: &CpuStep) -> Result<Stream, BackendError> {
         self.kernels.embed(table, &step.ids, &mut self.stream);
         Ok(Stream::All(step.ids.len()))
     }
@@ -232,7 +232,7 @@ impl Backend for CpuBackend {
         Ok(stream)
     }
 
-    fn rope_write_kv(&mut self, layer: usize, heads: Rows, step: &Step) -> Result<Rows, BackendError> {
+    fn rope_write_kv(&mut self, layer: usize, heads: Rows, step: &CpuStep) -> Result<Rows, BackendError> {
         let width = (self.shape.heads + 2 * self.shape.kv_heads) * self.shape.head_dim;
         let numbers = &self.heads[..heads.0 * width];
         let Self { kernels, pool, rotations, queries, .. } = self;
@@ -252,7 +252,7 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    fn attention(&mut self, layer: usize, queries: Rows, step: &Step) -> Result<Input, BackendError> {
+    fn attention(&mut self, layer: usize, queries: Rows, step: &CpuStep) -> Result<Input, BackendError> {
         let words = &self.queries[..queries.0 * self.shape.heads * self.shape.head_dim / 2];
         self.kernels.attention(&self.pool, layer, words, &step.spans(), &step.tiles, &mut self.input);
         Ok(Input::Normed)
@@ -264,7 +264,7 @@ impl Backend for CpuBackend {
         Ok(Input::Inner)
     }
 
-    fn select(&mut self, rows: Stream, step: &Step) -> Result<Stream, BackendError> {
+    fn select(&mut self, rows: Stream, step: &CpuStep) -> Result<Stream, BackendError> {
         debug_assert!(matches!(rows, Stream::All(_)), "rows are selected once");
         let width = self.shape.width;
         for (to, from) in self.selected.chunks_exact_mut(width).zip(&step.logit_rows) {
@@ -282,10 +282,7 @@ impl Backend for CpuBackend {
 
     fn penalise(&mut self, logits: Logits, written: &[Vec<u32>], penalty: f32) -> Result<Logits, BackendError> {
         for (row, ids) in self.logits.chunks_exact_mut(logits.width).zip(written) {
-            let mut ids = ids.clone();
-            ids.sort_unstable();
-            ids.dedup();
-            for id in ids {
+            for id in distinct(ids) {
                 let logit = &mut row[id as usize];
                 *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
             }

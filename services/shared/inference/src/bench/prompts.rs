@@ -27,11 +27,12 @@ pub fn write(prompts: &[Vec<u32>]) -> String {
     text
 }
 
-/// Pieces of `text` of these lengths, which start at different places and go round at its end: real
-/// text, but no two alike, so that nothing can be shared. `text` has at least one id.
+/// Slices of `text` of these lengths, which start at different places and continue at its
+/// beginning. They are real text, but no two are alike, so that nothing can be shared. `text` has
+/// at least one id.
 pub fn slices(text: &[u32], lengths: &[usize]) -> Vec<Vec<u32>> {
     let stride = (text.len() / lengths.len().max(1)).max(1);
-    let piece =
+    let slice =
         |(index, length): (usize, &usize)| text.iter().copied().cycle().skip(index * stride).take(*length).collect();
-    lengths.iter().enumerate().map(piece).collect()
+    lengths.iter().enumerate().map(slice).collect()
 }

@@ -28,8 +28,9 @@ fn only_steps_in_which_all_decode_and_nothing_else_count() {
     assert_eq!(full_steps(&steps(&[(8, 0), (0, 3), (0, 2)]), 3), None, "one step has no duration");
 }
 
+/// When the last sequence starts to decode, all sequences stand at the same context.
 #[test]
-fn staggered_prompts_stand_at_one_context_when_the_last_sequence_joins() {
+fn staggered_prompts_stand_at_one_context_in_the_end() {
     for (batch, context, step_tokens) in [(1, 512, 256), (4, 50, 64), (32, 512, 256), (32, 1300, 256), (8, 300, 2048)] {
         let lengths = lengths(batch, context, step_tokens);
         let starts = starts(&lengths, step_tokens);

@@ -1,9 +1,9 @@
-//! How sure the model was.
+//! Log-probabilities of an answer: the model's certainty.
 
-/// The quantiles that are reported: where it was least sure, and in the middle.
+/// The quantiles that are reported: of the least certain tokens, and the median.
 const QUANTILES: [f64; 3] = [0.05, 0.10, 0.50];
 
-/// The 5 %, 10 % and 50 % quantiles (nearest rank) of log-probabilities; `None` of none.
+/// The 5 %, 10 % and 50 % quantiles (nearest rank) of log-probabilities; `None` if there are none.
 pub(crate) fn quantiles(logprobs: &[f32]) -> Option<[f64; 3]> {
     if logprobs.is_empty() {
         return None;
@@ -16,7 +16,8 @@ pub(crate) fn quantiles(logprobs: &[f32]) -> Option<[f64; 3]> {
     }))
 }
 
-/// The mean of log-probabilities, which is the logarithm of their geometric mean; `None` of none.
+/// The mean of log-probabilities, which is the logarithm of their geometric mean; `None` if there
+/// are none.
 pub(crate) fn mean(logprobs: &[f32]) -> Option<f64> {
     let sum: f64 = logprobs.iter().copied().map(f64::from).sum();
     (!logprobs.is_empty()).then(|| sum / logprobs.len() as f64)

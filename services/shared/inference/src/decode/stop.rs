@@ -1,54 +1,54 @@
 //! When an answer ends.
 //!
-//! Besides the model's own word for it and the limit there is a third end: small models fall into
-//! loops. Three equal pieces in a row at the end of the answer, each 8 to 64 tokens long, are no
-//! summary, nor are the same 12 tokens in three places; what was written up to the end of the first
-//! of them is kept. And a request may ask for one paragraph: then the first blank line after some
-//! text, and after the model's reasoning, ends the answer, since what small models write after it
-//! is mostly the same again.
+//! The model may end its answer, the limit may end it, and a loop ends it: small models fall into
+//! loops. Three equal runs of 8 to 64 tokens at the end of the answer are a loop, and so are the
+//! same 12 tokens in three places. The text up to the end of the first of them is kept.
+//!
+//! A request may ask for one paragraph. Then the first blank line after some text, and after the
+//! model's reasoning, ends the answer: small models mostly write the same again after it.
 
 use std::sync::Arc;
 
 use crate::request::{End, FinishReason};
 use crate::text::detokenise::Detokeniser;
-use crate::text::reasoning::Tag;
+use crate::text::reasoning::ReasoningTag;
 
-/// Shortest piece whose threefold repetition is a loop: shorter ones occur in tables and lists of
+/// Shortest run whose threefold repetition is a loop: shorter ones occur in tables and lists of
 /// figures.
-const SHORTEST: usize = 8;
-/// Longest piece looked for.
-const LONGEST: usize = 64;
-/// A run of so many tokens that stands in the answer as often makes a loop too, wherever it stands.
-const PHRASE: usize = 12;
-/// Equal pieces that make a loop.
-const REPEATS: usize = 3;
+const MIN_LOOP_TOKENS: usize = 8;
+/// Longest run that can be found as a loop.
+const MAX_LOOP_TOKENS: usize = 64;
+/// Tokens of a phrase that is a loop when it stands in [`LOOP_REPEATS`] places of the answer.
+const PHRASE_TOKENS: usize = 12;
+/// Equal runs, or places of a phrase, that make a loop.
+const LOOP_REPEATS: usize = 3;
 
-/// What ends answers of a model.
+/// The rules that end a model's answers.
 #[derive(Debug, Clone)]
 pub(crate) struct StopRules {
     /// Ids that end an answer.
     pub(crate) endings: Vec<u32>,
-    /// What tokens look like.
+    /// The bytes of every token.
     pub(crate) detokeniser: Arc<Detokeniser>,
     /// Whether an answer begins within reasoning that the prompt has opened.
     pub(crate) begins_in_reasoning: bool,
 }
 
-/// What ends one answer.
+/// The limits of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct AnswerLimits {
     /// The most tokens.
     pub(crate) max_new_tokens: usize,
-    /// What else ends it.
+    /// What ends the answer before that.
     pub(crate) end: End,
 }
 
-/// What an answer's last token means for it.
+/// Whether an answer goes on after its last token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// There is more to come.
+    /// The answer goes on.
     Continue,
-    /// It is done; the first `keep` tokens are the answer.
+    /// The answer is done; its text is the first `keep` tokens.
     Finished {
         /// Why.
         reason: FinishReason,
@@ -58,8 +58,8 @@ pub(crate) enum Verdict {
 }
 
 impl StopRules {
-    /// Looks at an answer after each token.
-    pub(crate) fn verdict(&self, answer: &[u32], limits: Limits) -> Verdict {
+    /// Judges an answer after each token.
+    pub(crate) fn verdict(&self, answer: &[u32], limits: AnswerLimits) -> Verdict {
         if limits.end == End::AtLimit {
             return match answer.len() >= limits.max_new_tokens {
                 true => Verdict::Finished { reason: FinishReason::Length, keep: answer.len() },
@@ -84,18 +84,18 @@ impl StopRules {
         Verdict::Continue
     }
 
-    /// What stands after the reasoning; nothing while that goes on.
+    /// The tokens after the reasoning; none while the reasoning goes on.
     fn after_reasoning<'a>(&self, answer: &'a [u32]) -> &'a [u32] {
         let tags = answer.iter().enumerate().rev().filter_map(|(at, id)| Some((at, self.detokeniser.tag(*id)?)));
         match tags.into_iter().next() {
-            Some((at, Tag::Closes)) => &answer[at + 1..],
-            Some((_, Tag::Opens)) => &[],
+            Some((at, ReasoningTag::Closes)) => &answer[at + 1..],
+            Some((_, ReasoningTag::Opens)) => &[],
             None if self.begins_in_reasoning => &[],
             None => answer,
         }
     }
 
-    /// Whether text and then two line ends with nothing but space between them stand at the end.
+    /// Whether the answer ends with text, then two line ends with nothing but space between them.
     fn ends_with_blank_line(&self, answer: &[u32]) -> bool {
         let mut line_ends = 0;
         for id in answer.iter().rev() {
@@ -110,27 +110,27 @@ impl StopRules {
     }
 }
 
-/// End of the first of the equal pieces at the end of `answer`, if there are such.
+/// End of the first of the equal runs at the end of `answer`, if there are such runs.
 fn loop_start(answer: &[u32]) -> Option<usize> {
-    let longest = LONGEST.min(answer.len() / REPEATS);
-    (SHORTEST..=longest).find_map(|length| {
-        let tail = &answer[answer.len() - REPEATS * length..];
+    let longest = MAX_LOOP_TOKENS.min(answer.len() / LOOP_REPEATS);
+    (MIN_LOOP_TOKENS..=longest).find_map(|length| {
+        let tail = &answer[answer.len() - LOOP_REPEATS * length..];
         let looping = tail[length..].iter().zip(tail).all(|(later, earlier)| later == earlier);
-        looping.then_some(answer.len() - (REPEATS - 1) * length)
+        looping.then_some(answer.len() - (LOOP_REPEATS - 1) * length)
     })
 }
 
-/// End of the first place where the last tokens of `answer` stand, if there are enough such places
-/// that do not overlap.
+/// End of the first place where the last tokens of `answer` stand, if there are enough places that
+/// do not overlap.
 fn first_of_repeated_phrase(answer: &[u32]) -> Option<usize> {
-    let phrase = answer.last_chunk::<PHRASE>()?;
+    let phrase = answer.last_chunk::<PHRASE_TOKENS>()?;
     let mut ends = Vec::new();
-    for (at, tokens) in answer.windows(PHRASE).enumerate() {
+    for (at, tokens) in answer.windows(PHRASE_TOKENS).enumerate() {
         if tokens == phrase && ends.last().is_none_or(|end| *end <= at) {
-            ends.push(at + PHRASE);
+            ends.push(at + PHRASE_TOKENS);
         }
     }
-    (ends.len() >= REPEATS).then(|| ends[0])
+    (ends.len() >= LOOP_REPEATS).then(|| ends[0])
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The key-value blocks of the pool, and who has them.
+//! The key-value blocks of the pool, and which of them are free.
 //!
 //! Invariant: every block is either free, owned by exactly one sequence, or pinned by the prefix;
 //! `free + owned + pinned == total` after every step.
@@ -23,8 +23,8 @@ impl BlockPool {
         self.available
     }
 
-    /// Takes `count` blocks: the first neighbouring ones there are, since those can be read without
-    /// copying, else the first free ones. `None` takes nothing.
+    /// Takes `count` blocks: the first run of neighbouring ones, since those can be read without
+    /// copying, else the first free ones. Takes nothing and returns `None` if there are too few.
     pub(crate) fn take(&mut self, count: usize) -> Option<Vec<u32>> {
         if count > self.available {
             return None;

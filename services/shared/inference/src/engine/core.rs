@@ -1,14 +1,14 @@
-//! The engine without its thread: takes jobs, turns step by step, answers.
+//! The engine without its thread: it takes jobs, computes step by step, and answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::blocks::BlockPool;
-use super::isolate::{Part, PartResult, compute};
-use super::metrics::{Counters, Step};
-use super::prefix::{Prefix, SMALLEST, Share};
-use super::scheduler::{Limits, Plan, SequenceId, Work, plan};
+use super::isolate::{StepInput, StepOutcome, compute};
+use super::metrics::{Counters, StepCounts};
+use super::prefix::{MIN_SHARED_TOKENS, Prefix, PrefixShare};
+use super::scheduler::{Plan, SequenceId, StepLimits, Work, plan};
 use super::sequence::{Generated, Job, Sequence};
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
@@ -22,7 +22,7 @@ type Answer = Result<Generated, EngineError>;
 /// All requests inside the engine, the pool, and the model.
 pub(crate) struct Core<M> {
     model: M,
-    limits: Limits,
+    limits: StepLimits,
     rules: StopRules,
     blocks: BlockPool,
     prefix: Prefix,
@@ -34,7 +34,7 @@ pub(crate) struct Core<M> {
 }
 
 impl<M: StepModel> Core<M> {
-    pub(crate) fn new(model: M, limits: Limits, rules: StopRules, blocks: usize, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(model: M, limits: StepLimits, rules: StopRules, blocks: usize, counters: Arc<Counters>) -> Self {
         Self {
             model,
             limits,
@@ -48,9 +48,8 @@ impl<M: StepModel> Core<M> {
         }
     }
 
-    /// Takes a job into the queue. One that could never be admitted is refused by the caller of the
-    /// engine; this is the second lock on that door, since such a job would block the line for
-    /// ever.
+    /// Takes a job into the queue. The caller's side of the engine refuses jobs that could never be
+    /// admitted; this checks once more, since such a job would block the queue for ever.
     pub(crate) fn accept(&mut self, job: Job) {
         if job.prompt.is_empty() || job.limits.max_new_tokens == 0 || job.blocks() > self.blocks.total() {
             let error = EngineError::InvalidRequest { reason: "it is empty or larger than the key-value pool".into() };
@@ -68,17 +67,18 @@ impl<M: StepModel> Core<M> {
     }
 
     /// Computes one step. An error means that the device is broken: nothing more can be computed.
-    pub(crate) fn turn(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn run_step(&mut self) -> Result<(), EngineError> {
         self.drop_cancelled();
         let mut plan = self.plan();
         if plan.work.is_empty() && !self.waiting.is_empty() {
-            // Nothing runs and the first in line does not fit: the prefix has the blocks it needs.
+            // Nothing runs, and still the first in line does not fit: the prefix holds the blocks
+            // that it needs.
             self.unpin();
             plan = self.plan();
         }
         self.admit(&plan);
         let answers = if plan.work.is_empty() { Vec::new() } else { self.step(&plan.work)? };
-        // First the counters: who has the answer may look at them.
+        // The counters come first: a caller that has its answer may read them.
         self.publish();
         for (sequence, answer) in answers {
             sequence.reply(answer);
@@ -92,7 +92,7 @@ impl<M: StepModel> Core<M> {
         plan(&running, &waiting, self.blocks.available(), self.limits)
     }
 
-    /// Answers everybody with the reason why there will be no answer.
+    /// Answers all requests with the reason why they get no answer.
     pub(crate) fn abandon(&mut self, reason: &EngineError) {
         let running = std::mem::take(&mut self.running).into_values();
         for sequence in std::mem::take(&mut self.waiting).into_iter().chain(running) {
@@ -130,12 +130,12 @@ impl<M: StepModel> Core<M> {
         }
     }
 
-    fn share(&self, sequence: &Sequence) -> Share {
+    fn share(&self, sequence: &Sequence) -> PrefixShare {
         self.prefix.share(sequence.tokens())
     }
 
-    /// Has a sequence begin after what it shares, in the shared blocks and its own.
-    fn start(&mut self, sequence: &mut Sequence, share: Share, own: &[u32]) {
+    /// Starts a sequence after the tokens that it shares, in the shared blocks and its own.
+    fn start(&mut self, sequence: &mut Sequence, share: PrefixShare, own: &[u32]) {
         let whole = share.whole_blocks();
         let mut computed = share.tokens;
         if share.partial()
@@ -144,16 +144,16 @@ impl<M: StepModel> Core<M> {
             tracing::warn!(%error, "the end of the common prefix is computed again");
             computed = whole * BLOCK_TOKENS;
         }
-        self.prefix.lend(share, sequence.common().len());
+        self.prefix.record_admission(share, sequence.common().len());
         self.counters.admitted(computed);
         sequence.admit([&self.prefix.blocks()[..whole], own].concat(), whole, computed);
     }
 
-    /// Pins the beginning of a sequence, if it is one worth pinning and the place for it is open.
+    /// Pins the beginning of a sequence, if it is long enough and another prefix may be pinned.
     fn pin_beginning(&mut self, id: SequenceId) {
         let wanted = |sequence: &Sequence| {
             let common = sequence.common().len();
-            let computed = common >= SMALLEST && sequence.has_computed_common() && !sequence.borrows();
+            let computed = common >= MIN_SHARED_TOKENS && sequence.has_computed_common() && !sequence.borrows();
             computed && self.share(sequence).tokens < common
         };
         if !self.prefix.is_open() || !self.running.get(&id).is_some_and(wanted) {
@@ -165,7 +165,7 @@ impl<M: StepModel> Core<M> {
         let whole = common.len() / BLOCK_TOKENS;
         let mut blocks = sequence.blocks()[..whole].to_vec();
         if !common.len().is_multiple_of(BLOCK_TOKENS) {
-            // Its owner writes on in the last block, so that one is copied.
+            // The sequence goes on to write in its last block, so that one is copied.
             let from = sequence.blocks()[whole];
             match self.blocks.take(1) {
                 Some(to) if self.model.copy_block(from, to[0]).is_ok() => blocks.extend(to),
@@ -175,9 +175,9 @@ impl<M: StepModel> Core<M> {
                 }
             }
         }
-        if common.len() >= SMALLEST {
+        if common.len() >= MIN_SHARED_TOKENS {
             self.prefix.pin(common, blocks, whole > 0);
-            sequence.leave(whole);
+            sequence.leave_to_prefix(whole);
         }
     }
 
@@ -188,40 +188,40 @@ impl<M: StepModel> Core<M> {
 
     fn step(&mut self, work: &[Work]) -> Result<Vec<(Sequence, Answer)>, EngineError> {
         let started = Instant::now();
-        let parts: Vec<Part<'_>> = work
+        let inputs: Vec<StepInput<'_>> = work
             .iter()
             .filter_map(|work| {
                 let sequence = self.running.get(&work.id)?;
                 let (tokens, position, wanted) = sequence.next(work.tokens);
-                Some(Part { tokens, position, blocks: sequence.blocks(), wanted })
+                Some(StepInput { tokens, position, blocks: sequence.blocks(), wanted })
             })
             .collect();
-        debug_assert_eq!(parts.len(), work.len(), "the plan names a sequence that is not running");
-        let decoded = parts.iter().filter(|part| part.wanted.is_some_and(|answer| !answer.is_empty())).count();
+        debug_assert_eq!(inputs.len(), work.len(), "the plan names a sequence that is not running");
+        let decoded = inputs.iter().filter(|input| input.wanted.is_some_and(|answer| !answer.is_empty())).count();
         let prefilled = work.iter().map(|work| work.tokens).sum::<usize>() - decoded;
-        let results = compute(&mut self.model, &parts);
-        let (sequences, max_sequences) = (parts.len(), self.limits.max_sequences);
-        self.counters.step(Step { prefilled, decoded, sequences, max_sequences, took: started.elapsed() });
+        let results = compute(&mut self.model, &inputs);
+        let (sequences, max_sequences) = (inputs.len(), self.limits.max_sequences);
+        self.counters.step(StepCounts { prefilled, decoded, sequences, max_sequences, took: started.elapsed() });
         self.judge(work, &results)?;
         Ok(work.iter().zip(results).filter_map(|(work, result)| self.apply(*work, result)).collect())
     }
 
-    /// Tells poisonous requests from a broken device. When nothing at all worked, one harmless
-    /// token is computed, in a block of a request that has failed anyway: if that works, it was the
-    /// requests.
-    fn judge(&mut self, work: &[Work], results: &[PartResult]) -> Result<(), EngineError> {
+    /// Tells poisonous requests from a broken device. When every request of a step failed, one
+    /// token that every model can compute is computed in a block of a failed request. If that
+    /// works, the requests were to blame.
+    fn judge(&mut self, work: &[Work], results: &[StepOutcome]) -> Result<(), EngineError> {
         let Some(Err(error)) = results.first().filter(|_| results.iter().all(Result::is_err)) else { return Ok(()) };
         let own = work.iter().find_map(|work| self.running.get(&work.id)?.own_blocks().first().copied());
         let Some(block) = own else { return Ok(()) };
-        let probe = Part { tokens: &[PROBE_TOKEN], position: 0, blocks: &[block], wanted: Some(&[]) };
+        let probe = StepInput { tokens: &[PROBE_TOKEN], position: 0, blocks: &[block], wanted: Some(&[]) };
         if compute(&mut self.model, &[probe]).iter().all(Result::is_ok) {
             return Ok(());
         }
         Err(EngineError::Stopped { reason: format!("the backend fails for every request: {error}") })
     }
 
-    /// Takes a part's result into its sequence; the sequence and its answer when that was its end.
-    fn apply(&mut self, work: Work, result: PartResult) -> Option<(Sequence, Answer)> {
+    /// Takes a result into its sequence. Returns the sequence and its answer when it has ended.
+    fn apply(&mut self, work: Work, result: StepOutcome) -> Option<(Sequence, Answer)> {
         let answer = match result {
             Ok(choice) => {
                 let ended = self.running.get_mut(&work.id)?.advance(work.tokens, choice, &self.rules);
@@ -244,7 +244,7 @@ impl<M: StepModel> Core<M> {
         Some(sequence)
     }
 
-    /// Takes back what a sequence had.
+    /// Frees the blocks of a sequence and ends its reading of the prefix.
     fn retire(&mut self, sequence: &Sequence) {
         self.free(sequence.own_blocks());
         if sequence.borrows() {

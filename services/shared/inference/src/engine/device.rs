@@ -1,10 +1,11 @@
 //! Which device an engine computes on.
 //!
-//! A device counts as usable when it has computed something: a driver that is older than the
-//! toolkit opens the device and then refuses its kernels, and that must show at start, not as an
-//! error of every document.
+//! A device counts as usable when it has computed something. A driver that is older than the
+//! toolkit opens the device and then refuses its kernels; this must show at start, not as an error
+//! of every document.
 //!
-//! Unverified: no GPU has run this; what is tested is that there is none, or no support for one.
+//! Unverified: no GPU has run this. The tests cover machines without a GPU and builds without
+//! support for one.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -14,8 +15,8 @@ use crate::step::BackendError;
 
 /// Opens the device that the settings name.
 ///
-/// `auto` always finds one. It warns, in one line, when the build could use a CUDA device and none
-/// is usable; a build without CUDA promised nothing, so it says nothing. `cuda` is a promise:
+/// `auto` always finds a device. It warns, in one line, when the build could use a CUDA device and
+/// none is usable. A build without CUDA promised nothing, so it does not warn. `cuda` is a promise:
 /// [`EngineError::NoDevice`] when it cannot be kept.
 pub(super) fn open(kind: DeviceKind) -> Result<Device, EngineError> {
     match kind {

@@ -1,8 +1,8 @@
 //! A model for tests of everything around models.
 //!
 //! It keeps a real paged pool, but of token ids: a step writes its rows to their slots, and each
-//! answer is a hash of what the sequence's blocks hold then. So a wrong slot, a block with two
-//! owners or a skipped position changes the answer.
+//! answer is a hash of the ids that the sequence's blocks hold then. So a wrong slot, a block with
+//! two owners or a skipped position changes the answer.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,14 +13,14 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
 use super::metrics::Counters;
-use super::scheduler::Limits;
+use super::scheduler::StepLimits;
 use super::worker::run;
 use super::{Engine, ModelInfo, Shared};
 use crate::decode::stop::StopRules;
 use crate::step::{BLOCK_TOKENS, BackendError, Batch, Choice, StepModel};
 use crate::text::template::Template;
 
-/// What stands in slots that were never written, and in forgotten ones.
+/// The content of slots that were never written, and of forgotten ones.
 const NOTHING: u32 = u32::MAX;
 pub(crate) const END: u32 = 0;
 /// A prompt with this token makes every step it is in fail.
@@ -54,7 +54,7 @@ pub(crate) fn rules() -> StopRules {
     StopRules { endings: vec![END], detokeniser, begins_in_reasoning: false }
 }
 
-/// What follows these tokens.
+/// The token that follows these tokens.
 pub(crate) fn next(tokens: &[u32]) -> Choice {
     let hash = tokens.iter().fold(0x811c_9dc5_u32, |hash, id| (hash ^ id).wrapping_mul(0x0100_0193));
     let spread = (hash >> 8) % 40;
@@ -131,7 +131,7 @@ pub(crate) fn engine_with(limit_tokens: usize, window_tokens: usize, queue_token
     let theirs = Arc::clone(&counters);
     thread::spawn(move || {
         let blocks = 2 * limit_tokens / BLOCK_TOKENS;
-        let limits = Limits { step_tokens: 64, max_sequences: 8 };
+        let limits = StepLimits { step_tokens: 64, max_sequences: 8 };
         run(Core::new(FakeModel::new(blocks), limits, rules(), blocks, theirs), messages);
     });
     let info = ModelInfo {

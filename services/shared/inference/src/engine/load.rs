@@ -1,4 +1,4 @@
-//! From a file and settings to a running engine.
+//! Start of an engine from a model's file and settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
-use super::memory::{Needs, available_bytes};
+use super::memory::{MemoryNeeds, available_bytes};
 use super::metrics::Counters;
-use super::scheduler::Limits;
+use super::scheduler::StepLimits;
 use super::{Engine, ModelInfo, Shared, device, worker};
 use crate::backend::candle::{CandleBackend, QUERY_TILE};
 use crate::backend::cpu::{CpuBackend, CpuLimits};
@@ -30,8 +30,8 @@ use crate::text::template::Template;
 impl Engine {
     /// Loads the model at `path` and starts an engine with it.
     ///
-    /// Takes a second or more and blocks: call it where that is allowed. Fails with the numbers
-    /// when weights and key-value pool do not fit into memory, before taking any.
+    /// Blocks for a second or more, so call it where that is allowed. When weights and key-value
+    /// pool do not fit into memory, it fails before it takes any, and the error has the numbers.
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
         let mut file = GgufFile::open(path)?;
@@ -41,7 +41,7 @@ impl Engine {
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
         let device = device::open(config.device)?;
         let device_name = device::name(&device);
-        let plan = Plan { shape, config: &config, context, blocks };
+        let plan = LoadPlan { shape, config: &config, context, blocks };
         let (model, pool, needs, isa) = if device.is_cpu() {
             let (model, needs, isa) = plan.on_processor(&mut file)?;
             (model, None, needs, isa.name())
@@ -52,7 +52,7 @@ impl Engine {
         let threads = config.thread_count();
 
         let counters = Arc::new(Counters::default());
-        let limits = Limits { step_tokens: config.step_tokens, max_sequences: config.max_sequences };
+        let limits = StepLimits { step_tokens: config.step_tokens, max_sequences: config.max_sequences };
         let rules = StopRules {
             endings: tokenizer.endings().to_vec(),
             detokeniser: Arc::clone(tokenizer.detokeniser()),
@@ -113,8 +113,8 @@ fn describe(content: &Content) -> Result<(ModelConfig, Tokenizer, Template), Eng
     Ok((shape, tokenizer, template))
 }
 
-/// What is to be loaded, and for how much at once.
-struct Plan<'a> {
+/// The model to load, and the sizes to load it for.
+struct LoadPlan<'a> {
     shape: ModelConfig,
     config: &'a EngineConfig,
     /// Positions of the longest sequence.
@@ -122,9 +122,9 @@ struct Plan<'a> {
     blocks: usize,
 }
 
-impl Plan<'_> {
+impl LoadPlan<'_> {
     /// Packs the weights for the processor's kernels.
-    fn on_processor(self, file: &mut GgufFile) -> Result<(Box<dyn StepModel + Send>, Needs, Isa), EngineError> {
+    fn on_processor(self, file: &mut GgufFile) -> Result<(Box<dyn StepModel + Send>, MemoryNeeds, Isa), EngineError> {
         let Self { shape, config, context, blocks } = self;
         let isa = config.isa.resolve();
         let limits = CpuLimits {
@@ -135,7 +135,7 @@ impl Plan<'_> {
             threads: config.thread_count(),
             isa,
         };
-        let needs = Needs {
+        let needs = MemoryNeeds {
             weights: file.tensor_bytes(),
             pool: limits.pool_bytes(&shape) as u64,
             work: limits.work_bytes(&shape) as u64,
@@ -153,11 +153,11 @@ impl Plan<'_> {
         self,
         file: &mut GgufFile,
         device: Device,
-    ) -> Result<(Box<dyn StepModel + Send>, rayon::ThreadPool, Needs), EngineError> {
+    ) -> Result<(Box<dyn StepModel + Send>, rayon::ThreadPool, MemoryNeeds), EngineError> {
         let Self { shape, config, context, blocks } = self;
         let dtype = DType::BF16;
         let bytes = |values: usize| (values * dtype.size_in_bytes()) as u64;
-        let needs = Needs {
+        let needs = MemoryNeeds {
             weights: bytes(shape.weight_count(!file.has("output.weight"))),
             pool: bytes(blocks * BLOCK_TOKENS * shape.kv_values_per_token()),
             work: bytes(shape.work_values(config.step_tokens, config.max_sequences, context, QUERY_TILE)),

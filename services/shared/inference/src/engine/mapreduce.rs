@@ -1,14 +1,14 @@
-//! Documents longer than one request: every part summarised for itself, then the summaries
-//! together.
+//! Summaries of documents that are longer than one request: each chunk is summarised for itself,
+//! then the summaries together.
 //!
-//! Nothing is cut off: a document that does not fit whole is read in parts that together are the
-//! document. Each part and each reduction is an ordinary request, so that parts of many documents
-//! share batches; reductions go before new parts, since they finish documents. Summaries that
+//! Nothing is cut off: a document that does not fit whole is read in chunks that together are the
+//! document. Each chunk and each reduction is an ordinary request, so that chunks of many documents
+//! share batches. Reductions go before new chunks, since they finish documents. Summaries that
 //! together are too long again are reduced in groups until one request holds them.
 //!
-//! All requests but the last are numbered, and their answers are kept by the caller's [`Partials`],
-//! if it has any. An interrupted summary that is asked for again finds them there and goes on where
-//! it was.
+//! All requests but the last are numbered, and the caller's [`Partials`], if there are any, keep
+//! their answers. An interrupted summary that is requested again finds its partial answers there
+//! and goes on where it was.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ use crate::error::EngineError;
 use crate::request::{Completion, FinishReason, Partial, Partials, Prompt, Request, Summary, SummaryRequest};
 use crate::text::chunk;
 
-/// Between the summaries of parts.
+/// Separator of the summaries of chunks.
 const SEPARATOR: &str = "\n\n";
-/// Tokens kept free because texts put together can have a few more tokens than they have apart.
+/// Tokens kept free: texts put together can have a few more tokens than they have apart.
 const MERGE_TOKENS_MARGIN: usize = 16;
-/// Fewest tokens of a document that a request must have room for; with less, the parts make no
+/// Fewest tokens of a document that a request must have room for. With less, the chunks make no
 /// sense.
-const SMALLEST_PART: usize = 64;
+const MIN_CHUNK_TOKENS: usize = 64;
 
 impl Engine {
     /// Summarises a document of any length; see [`crate::prompt`] for prompts that work.
     ///
-    /// `finish_reason` is that of the request that wrote the text, except that it is `length` when
-    /// the model wrote nothing at all for a part, since then something of the document is missing.
+    /// `finish_reason` is that of the request that wrote the text. It is `length` when the model
+    /// wrote nothing at all for a chunk, since then something of the document is missing.
     pub async fn summarise(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
         let cancel = request.cancel.clone();
         tokio::select! {
@@ -48,42 +48,50 @@ impl Engine {
     async fn map_reduce(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
         let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, text_of, partials, .. } =
             request;
-        let ask = Ask { system: prompts.system.clone(), max_new_tokens, one_paragraph, priority, text_of, partials };
+        let common = CommonOptions {
+            system: prompts.system.clone(),
+            max_new_tokens,
+            one_paragraph,
+            priority,
+            text_of,
+            partials,
+        };
         let rooms = prompts.clone();
-        let (document, parts) = self
+        let (document, chunks) = self
             .off_thread(move |shared| {
                 let room = shared.room(&rooms.whole, rooms.system.as_deref(), max_new_tokens)?;
                 if shared.tokens(&document)? <= room {
                     return Ok((document, Vec::new()));
                 }
                 let room = shared.room(&rooms.map, rooms.system.as_deref(), max_new_tokens)?;
-                let parts = chunk::split(&document, room, &|text: &str| shared.tokens(text))?;
-                Ok((document, parts))
+                let chunks = chunk::split(&document, room, &|text: &str| shared.tokens(text))?;
+                Ok((document, chunks))
             })
             .await?;
-        if parts.is_empty() {
-            let completion = self.submit(ask.about(&prompts.whole, document)).await?;
+        if chunks.is_empty() {
+            let completion = self.submit(common.about(&prompts.whole, document)).await?;
             return Ok(Totals::default().summary(completion, 1));
         }
 
-        let chunks = parts.len();
+        let chunks = chunks.len();
         let mut totals = Totals::default();
-        let mut texts = self.each(&ask, &prompts.map, parts, &mut totals).await?;
-        let ask = Ask { priority: priority.saturating_add(1), ..ask };
+        let mut texts = self.each(&common, &prompts.map, chunks, &mut totals).await?;
+        let common = CommonOptions { priority: priority.saturating_add(1), ..common };
         loop {
-            let groups = self.groups(&prompts.reduce, &ask, texts).await?;
+            let groups = self.groups(&prompts.reduce, &common, texts).await?;
             if let [last] = groups.as_slice() {
-                let completion = self.submit(ask.about(&prompts.reduce, last.clone())).await?;
+                let completion = self.submit(common.about(&prompts.reduce, last.clone())).await?;
                 return Ok(totals.summary(completion, chunks));
             }
-            texts = self.each(&ask, &prompts.reduce, groups, &mut totals).await?;
+            texts = self.each(&common, &prompts.reduce, groups, &mut totals).await?;
         }
     }
 
-    /// The answers to one prompt about several texts, in order. Dropping this cancels all of them.
+    /// The answers to one prompt about several texts, in order. Dropping the future cancels all of
+    /// them.
     async fn each(
         &self,
-        ask: &Ask,
+        common: &CommonOptions,
         prompt: &Prompt,
         texts: Vec<String>,
         totals: &mut Totals,
@@ -91,16 +99,17 @@ impl Engine {
         let mut answers = vec![String::new(); texts.len()];
         let mut tasks = JoinSet::new();
         for (index, text) in texts.into_iter().enumerate() {
-            let (engine, request, partials) = (self.clone(), ask.about(prompt, text), ask.partials.clone());
+            let (engine, request, partials) = (self.clone(), common.about(prompt, text), common.partials.clone());
             let number = u32::try_from(totals.requests + index).unwrap_or(u32::MAX);
-            tasks.spawn(async move { (index, engine.part(number, request, partials.as_deref()).await) });
+            tasks.spawn(async move { (index, engine.partial_answer(number, request, partials.as_deref()).await) });
         }
         totals.requests += answers.len();
         while let Some(done) = tasks.join_next().await {
-            let (index, result) =
-                done.map_err(|error| EngineError::Stopped { reason: format!("a part was lost: {error}") })?;
+            let (index, result) = done.map_err(|error| EngineError::Stopped {
+                reason: format!("the request for a chunk was lost: {error}"),
+            })?;
             let mut partial = result?;
-            if let Some(text_of) = ask.text_of {
+            if let Some(text_of) = common.text_of {
                 let text = text_of(&partial.text).to_owned();
                 partial.text = text;
             }
@@ -110,9 +119,9 @@ impl Engine {
         Ok(answers)
     }
 
-    /// The answer kept under this number, if it is the answer to this request; else a new one,
-    /// which is then kept.
-    async fn part(
+    /// The partial answer kept under this number, if it answers this request; else a new one, which
+    /// is then kept.
+    async fn partial_answer(
         &self,
         number: u32,
         request: Request,
@@ -133,10 +142,15 @@ impl Engine {
         Ok(partial)
     }
 
-    /// Puts summaries together into as few texts as requests can hold. Fewer come out than went in,
-    /// or it is an error.
-    async fn groups(&self, prompt: &Prompt, ask: &Ask, texts: Vec<String>) -> Result<Vec<String>, EngineError> {
-        let (prompt, system, max_new_tokens) = (prompt.clone(), ask.system.clone(), ask.max_new_tokens);
+    /// Puts summaries together into as few texts as requests can hold. It is an error if there are
+    /// not fewer texts than before.
+    async fn groups(
+        &self,
+        prompt: &Prompt,
+        common: &CommonOptions,
+        texts: Vec<String>,
+    ) -> Result<Vec<String>, EngineError> {
+        let (prompt, system, max_new_tokens) = (prompt.clone(), common.system.clone(), common.max_new_tokens);
         self.off_thread(move |shared| {
             let room = shared.room(&prompt, system.as_deref(), max_new_tokens)?;
             let before = texts.len();
@@ -155,7 +169,7 @@ impl Engine {
             if groups.len() > 1 && groups.len() >= before {
                 return Err(EngineError::InvalidRequest {
                     reason: format!(
-                        "summaries of {max_new_tokens} tokens cannot be put together in requests with room for {room}: ask for shorter ones"
+                        "summaries of {max_new_tokens} tokens cannot be put together in requests with room for {room}: common for shorter ones"
                     ),
                 });
             }
@@ -165,8 +179,8 @@ impl Engine {
     }
 }
 
-/// What all requests of a summary have in common.
-struct Ask {
+/// The options that all requests of a summary have in common.
+struct CommonOptions {
     system: Option<String>,
     max_new_tokens: usize,
     one_paragraph: bool,
@@ -175,7 +189,7 @@ struct Ask {
     partials: Option<Arc<dyn Partials>>,
 }
 
-impl Ask {
+impl CommonOptions {
     fn about(&self, prompt: &Prompt, document: String) -> Request {
         Request {
             system: self.system.clone(),
@@ -190,8 +204,8 @@ impl Ask {
     }
 }
 
-/// SHA-256 (hex) over what a request asks. Each text goes in with its length, so no two requests
-/// read the same.
+/// SHA-256 (hex) over everything that a request asks. Each text goes in with its length, so no two
+/// requests read the same.
 fn fingerprint(request: &Request) -> String {
     let Request { system, before, document, after, max_new_tokens, one_paragraph, .. } = request;
     let mut hash = Sha256::new();
@@ -203,33 +217,33 @@ fn fingerprint(request: &Request) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What the requests before the last one used.
+/// Totals of the requests before the last one.
 #[derive(Debug, Default)]
 struct Totals {
-    /// How many there were.
+    /// The number of requests.
     requests: usize,
     input_tokens: usize,
     output_tokens: usize,
-    cut_parts: usize,
-    part_missing: bool,
+    cut_chunks: usize,
+    chunk_missing: bool,
 }
 
 impl Totals {
     fn add(&mut self, partial: &Partial) {
         self.input_tokens += partial.input_tokens;
         self.output_tokens += partial.output_tokens;
-        self.part_missing |= partial.text.is_empty();
-        self.cut_parts += usize::from(partial.finish_reason != FinishReason::Stop || partial.text.is_empty());
+        self.chunk_missing |= partial.text.is_empty();
+        self.cut_chunks += usize::from(partial.finish_reason != FinishReason::Stop || partial.text.is_empty());
     }
 
     fn summary(self, last: Completion, chunks: usize) -> Summary {
         Summary {
             text: last.text,
-            finish_reason: if self.part_missing { FinishReason::Length } else { last.finish_reason },
+            finish_reason: if self.chunk_missing { FinishReason::Length } else { last.finish_reason },
             input_tokens: self.input_tokens + last.input_tokens,
             output_tokens: self.output_tokens + last.output_tokens,
             chunks,
-            cut_parts: self.cut_parts,
+            cut_chunks: self.cut_chunks,
             logprob_quantiles: last.logprob_quantiles,
             logprob_mean: last.logprob_mean,
         }
@@ -251,8 +265,8 @@ impl Shared {
         let around = self.template.prompt(&self.tokenizer, system, &format!("{}{}", prompt.before, prompt.after))?;
         let taken = around.len() + max_new_tokens + MERGE_TOKENS_MARGIN;
         let limit_tokens = self.info.limit_tokens;
-        if taken + SMALLEST_PART > limit_tokens {
-            let prompt_tokens = around.len() + SMALLEST_PART;
+        if taken + MIN_CHUNK_TOKENS > limit_tokens {
+            let prompt_tokens = around.len() + MIN_CHUNK_TOKENS;
             return Err(EngineError::PromptTooLong { prompt_tokens, max_new_tokens, limit_tokens });
         }
         let room = limit_tokens - taken;

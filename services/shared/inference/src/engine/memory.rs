@@ -1,19 +1,19 @@
-//! Whether the engine fits into memory, asked before it takes any.
+//! The check, before any memory is taken, that the engine fits into it.
 
 use std::fs;
 
 use crate::error::EngineError;
 
-/// Bytes the engine will keep or need at once.
+/// Bytes that the engine will keep, or need at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Needs {
+pub(crate) struct MemoryNeeds {
     pub(crate) weights: u64,
     pub(crate) pool: u64,
     pub(crate) work: u64,
 }
 
-impl Needs {
-    /// Refuses with the numbers when `available` bytes are too few.
+impl MemoryNeeds {
+    /// Fails with the numbers when `available` bytes are too few.
     pub(crate) fn check(self, available: u64) -> Result<(), EngineError> {
         let needed = self.weights + self.pool + self.work;
         if needed <= available {
@@ -30,8 +30,8 @@ impl Needs {
     }
 }
 
-/// Bytes this process may still take: what the machine has free, or less where its control group
-/// has a limit. `None` where the system does not say.
+/// Bytes that this process may still take: the machine's free memory, or less where the control
+/// group has a limit. `None` where the system does not say.
 pub(crate) fn available_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_available(&text));
     let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();

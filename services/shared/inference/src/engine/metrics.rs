@@ -1,7 +1,7 @@
-//! What the engine says about itself: to Prometheus, and to its owner.
+//! The engine's counters: for Prometheus, and for the process that owns the engine.
 //!
-//! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`;
-//! here, the difference of two [`EngineStats::documents`] by the time between them.
+//! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`. Here
+//! they are the difference of two [`EngineStats::documents`] by the time between them.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,12 +12,12 @@ use precis_telemetry::metrics::{Counter, Gauge, Histogram};
 
 use crate::request::FinishReason;
 
-/// A look at the engine's counters and state.
+/// A snapshot of the engine's counters and state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngineStats {
     /// Prompt tokens computed since the start.
     pub prefill_tokens: u64,
-    /// Prompt tokens that were not computed since the start, because they were shared.
+    /// Prompt tokens since the start that were shared, and so not computed.
     pub shared_tokens: u64,
     /// Sequences since the start whose prompt shared its beginning.
     pub prefix_hits: u64,
@@ -60,7 +60,7 @@ pub(crate) struct StepRecord {
 
 /// A step that was computed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step {
+pub(crate) struct StepCounts {
     /// Prompt tokens.
     pub(crate) prefilled: usize,
     /// Answer tokens.
@@ -87,7 +87,7 @@ pub(crate) struct Counters {
     kv_blocks_used: AtomicU64,
     kv_blocks_pinned: AtomicU64,
     kv_blocks_total: AtomicU64,
-    /// Every step while somebody measures.
+    /// Every step while a measurement runs.
     record: Mutex<Option<Vec<StepRecord>>>,
 }
 
@@ -100,8 +100,8 @@ impl Counters {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 
-    pub(crate) fn step(&self, step: Step) {
-        let Step { prefilled, decoded, sequences, max_sequences, took } = step;
+    pub(crate) fn step(&self, step: StepCounts) {
+        let StepCounts { prefilled, decoded, sequences, max_sequences, took } = step;
         let phase = match (prefilled, decoded) {
             (0, _) => "decode",
             (_, 0) => "prefill",

@@ -1,8 +1,8 @@
-//! The beginning that prompts have in common, computed once.
+//! The beginning that prompts share, computed once.
 //!
-//! What chat template, system message and instruction put before a document is the same tokens in
-//! request after request. The first sequence that has computed them leaves their keys and values
-//! here, pinned, and later ones start after them:
+//! Chat template, system message and instruction put the same tokens before the document in request
+//! after request. The first sequence that has computed them leaves their keys and values here,
+//! pinned, and later sequences start after them:
 //!
 //! ```text
 //! pinned, 76 tokens    [ block 3 ][ block 9 ][ block 4: 12 tokens ]
@@ -10,37 +10,38 @@
 //!                        read, not owned       owned: starts as a copy of block 4
 //! ```
 //!
-//! A prompt shares as many tokens as it has in common with the pinned ones, but never all of its
-//! own: the last is computed, since its logits are wanted. What is shared is what would have been
-//! computed, so answers do not change. Nobody writes to a pinned block: its tokens are computed
-//! before it is pinned, and whoever shares it writes after them.
+//! A prompt shares all tokens that it has in common with the pinned ones, but never its own last
+//! token: that one is computed, since its logits are wanted. The shared keys and values are those
+//! that the prompt would have computed, so answers do not change. No sequence writes to a pinned
+//! block: the block's tokens are computed before it is pinned, and the sequences that share it
+//! write after them.
 //!
-//! There is one prefix, since an engine has one model and one template. Another instruction
-//! replaces it once [`MISSES_LIMIT`] sequences in a row had a longer beginning that is not here,
-//! and nobody reads it any more. It also goes when a request fits only without it, so a pool of any
-//! size makes progress.
+//! There is one prefix, since an engine has one model and one template. The beginning of another
+//! instruction replaces it once [`MAX_MISSES`] sequences in a row had a longer beginning that is
+//! not here, and no sequence reads the old one any more. The prefix also goes when a request fits
+//! only without it, so a pool of any size makes progress.
 
 use crate::step::BLOCK_TOKENS;
 
 /// Fewest tokens worth sharing: copying a block costs about as much as computing a few.
-pub(crate) const SMALLEST: usize = 8;
-/// Sequences in a row without their beginning here after which it is replaced.
-pub(crate) const MISSES_LIMIT: u32 = 16;
+pub(crate) const MIN_SHARED_TOKENS: usize = 8;
+/// Sequences in a row whose beginning is not here, after which the prefix is replaced.
+pub(crate) const MAX_MISSES: u32 = 16;
 
-/// What a prompt finds here.
+/// The tokens that a prompt shares with the prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Share {
-    /// Tokens whose keys and values it need not compute.
+pub(crate) struct PrefixShare {
+    /// Tokens whose keys and values the prompt need not compute.
     pub(crate) tokens: usize,
 }
 
-impl Share {
-    /// Blocks that it only reads.
+impl PrefixShare {
+    /// Blocks that the prompt only reads.
     pub(crate) fn whole_blocks(self) -> usize {
         self.tokens / BLOCK_TOKENS
     }
 
-    /// Whether it needs a copy of the block after those.
+    /// Whether the prompt needs a copy of the block after the whole ones.
     pub(crate) fn partial(self) -> bool {
         !self.tokens.is_multiple_of(BLOCK_TOKENS)
     }
@@ -54,7 +55,7 @@ pub(crate) struct Prefix {
     blocks: Vec<u32>,
     /// Running sequences that read its blocks.
     readers: usize,
-    /// Sequences in a row that had a longer beginning than is here.
+    /// Sequences in a row that had a longer beginning than the pinned one.
     misses: u32,
 }
 
@@ -64,16 +65,17 @@ impl Prefix {
         &self.blocks
     }
 
-    /// What this prompt may share now.
-    pub(crate) fn share(&self, prompt: &[u32]) -> Share {
+    /// The tokens that this prompt may share now.
+    pub(crate) fn share(&self, prompt: &[u32]) -> PrefixShare {
         let common = self.tokens.iter().zip(prompt).take_while(|(pinned, own)| pinned == own).count();
         let tokens = common.min(prompt.len().saturating_sub(1));
-        Share { tokens: if tokens < SMALLEST { 0 } else { tokens } }
+        PrefixShare { tokens: if tokens < MIN_SHARED_TOKENS { 0 } else { tokens } }
     }
 
-    /// A sequence with a common beginning of `wanted` tokens was admitted and shares this.
-    pub(crate) fn lend(&mut self, share: Share, wanted: usize) {
-        if share.tokens < wanted && wanted >= SMALLEST {
+    /// Records that a sequence with a common beginning of `wanted` tokens was admitted with this
+    /// share.
+    pub(crate) fn record_admission(&mut self, share: PrefixShare, wanted: usize) {
+        if share.tokens < wanted && wanted >= MIN_SHARED_TOKENS {
             self.misses = self.misses.saturating_add(1);
         } else if share.tokens > 0 {
             self.misses = 0;
@@ -81,7 +83,7 @@ impl Prefix {
         self.readers += usize::from(share.whole_blocks() > 0);
     }
 
-    /// A sequence that read pinned blocks has ended.
+    /// Records that a sequence that read pinned blocks has ended.
     pub(crate) fn give_back(&mut self) {
         debug_assert!(self.readers > 0, "more readers ended than began");
         self.readers -= 1;
@@ -89,7 +91,7 @@ impl Prefix {
 
     /// Whether another prefix may be pinned.
     pub(crate) fn is_open(&self) -> bool {
-        self.tokens.is_empty() || (self.misses >= MISSES_LIMIT && self.readers == 0)
+        self.tokens.is_empty() || (self.misses >= MAX_MISSES && self.readers == 0)
     }
 
     /// Pins these tokens, whose keys and values are in these blocks. With `read`, the sequence that
@@ -100,7 +102,7 @@ impl Prefix {
         *self = Self { tokens: tokens.to_vec(), blocks, readers: usize::from(read), misses: 0 };
     }
 
-    /// Pins nothing any more; the blocks are the caller's.
+    /// Unpins the prefix; its blocks are the caller's from here on.
     pub(crate) fn unpin(&mut self) -> Vec<u32> {
         debug_assert_eq!(self.readers, 0, "somebody still reads the prefix");
         std::mem::take(self).blocks

@@ -1,27 +1,27 @@
-//! What the next step computes: a pure decision on numbers.
+//! The plan of the next step: a pure decision on numbers.
 //!
 //! There is no prefill phase and no decode phase: every sequence has tokens, some of them computed,
 //! and catches up under a budget of tokens a step. Sequences that are one token behind (they
-//! decode) go first, so that long prompts never stall running answers; then pieces of admitted
-//! prompts; then new sequences.
+//! decode) go first, so that long prompts never stall running answers. Chunks of admitted prompts
+//! follow, then new sequences.
 //!
 //! Admission reserves the blocks of prompt and longest answer at once. So nothing is ever taken
 //! back from a running sequence, nothing is computed twice, and there is no deadlock. The first in
-//! line is never overtaken because it is large: if it does not fit yet, nobody is admitted. Among
-//! those that wait, higher priority goes first, but who was overtaken [`OVERTAKEN_LIMIT`] times
-//! goes before everybody.
+//! line is never overtaken because it is large: if it does not fit yet, nothing is admitted. Among
+//! waiting requests higher priority goes first, but a request that was overtaken [`MAX_OVERTAKEN`]
+//! times goes before all others.
 
-/// How often a waiting request may be overtaken by later ones of higher priority.
-pub(crate) const OVERTAKEN_LIMIT: u32 = 64;
+/// How often later requests of higher priority may overtake a waiting one.
+pub(crate) const MAX_OVERTAKEN: u32 = 64;
 
-/// Names a sequence for the engine's lifetime; ascending with arrival.
+/// Id of a sequence, for the engine's lifetime; ascending with arrival.
 pub(crate) type SequenceId = u64;
 
 /// A sequence that owns blocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Running {
     pub(crate) id: SequenceId,
-    /// Tokens it has, prompt and answer.
+    /// Tokens of the sequence, prompt and answer.
     pub(crate) tokens: usize,
     /// Tokens whose keys and values are in the pool; always fewer than `tokens`.
     pub(crate) computed: usize,
@@ -32,39 +32,39 @@ pub(crate) struct Running {
 pub(crate) struct Waiting {
     pub(crate) id: SequenceId,
     pub(crate) priority: i32,
-    /// Later arrivals that were admitted before it.
+    /// Later arrivals that were admitted before this one.
     pub(crate) overtaken: u32,
-    /// Tokens of its prompt.
+    /// Tokens of the prompt.
     pub(crate) tokens: usize,
     /// Blocks that prompt and longest answer take.
     pub(crate) blocks: usize,
 }
 
-/// What bounds a step.
+/// The bounds of a step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct StepLimits {
     pub(crate) step_tokens: usize,
     pub(crate) max_sequences: usize,
 }
 
-/// So many tokens of a sequence, from the first that is not computed.
+/// Tokens to compute of one sequence, from the first that is not computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Work {
     pub(crate) id: SequenceId,
     pub(crate) tokens: usize,
 }
 
-/// What to do in the next step.
+/// The admissions and the work of the next step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// Waiting sequences that get their blocks now.
     pub(crate) admit: Vec<SequenceId>,
-    /// What is computed.
+    /// The tokens that are computed.
     pub(crate) work: Vec<Work>,
 }
 
 /// Decides the next step.
-pub(crate) fn plan(running: &[Running], waiting: &[Waiting], free_blocks: usize, limits: Limits) -> Plan {
+pub(crate) fn plan(running: &[Running], waiting: &[Waiting], free_blocks: usize, limits: StepLimits) -> Plan {
     let mut plan = Plan::default();
     let mut budget = limits.step_tokens;
     let mut give = |work: &mut Vec<Work>, id: SequenceId, behind: usize| {
@@ -84,9 +84,9 @@ pub(crate) fn plan(running: &[Running], waiting: &[Waiting], free_blocks: usize,
     }
 
     let mut line: Vec<&Waiting> = waiting.iter().collect();
-    line.sort_by_key(|request| (request.overtaken < OVERTAKEN_LIMIT, std::cmp::Reverse(request.priority), request.id));
-    // Overdue ones stand in order of arrival: among them priority no longer counts.
-    let overdue = line.partition_point(|request| request.overtaken >= OVERTAKEN_LIMIT);
+    line.sort_by_key(|request| (request.overtaken < MAX_OVERTAKEN, std::cmp::Reverse(request.priority), request.id));
+    // Overdue requests stand in order of arrival: among them priority no longer counts.
+    let overdue = line.partition_point(|request| request.overtaken >= MAX_OVERTAKEN);
     line[..overdue].sort_by_key(|request| request.id);
 
     let mut free = free_blocks;

@@ -2,9 +2,9 @@
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::prefix::Share;
+use super::prefix::PrefixShare;
 use super::scheduler::{Running, SequenceId, Waiting};
-use crate::decode::stop::{Limits, StopRules, Verdict};
+use crate::decode::stop::{AnswerLimits, StopRules, Verdict};
 use crate::error::EngineError;
 use crate::request::FinishReason;
 use crate::step::{BLOCK_TOKENS, Choice};
@@ -13,14 +13,14 @@ use crate::step::{BLOCK_TOKENS, Choice};
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) prompt: Vec<u32>,
-    /// How many of its first tokens other requests are likely to begin with too; 0 when that is not
+    /// First tokens of the prompt that other requests probably begin with too; 0 when that is not
     /// known.
     pub(crate) common_tokens: usize,
-    pub(crate) limits: Limits,
+    pub(crate) limits: AnswerLimits,
     pub(crate) priority: i32,
-    /// Where the answer goes. Closed by the other side: the request is cancelled.
+    /// The channel to the caller. If the caller's side is closed, the request is cancelled.
     pub(crate) reply: oneshot::Sender<Result<Generated, EngineError>>,
-    /// Its place in the queue, given up when it is admitted.
+    /// The job's place in the queue, given up when it is admitted.
     pub(crate) place: Option<OwnedSemaphorePermit>,
 }
 
@@ -31,7 +31,7 @@ impl Job {
     }
 }
 
-/// What the engine made of a request.
+/// The answer that the engine generated to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Generated {
     /// Tokens of the answer, without the closing one and without repeats.
@@ -52,7 +52,7 @@ pub(crate) struct Sequence {
     /// Tokens whose keys and values are in the pool.
     computed: usize,
     blocks: Vec<u32>,
-    /// So many of the first blocks belong to the prefix, not to this sequence.
+    /// Number of the first blocks that belong to the prefix, not to this sequence.
     borrowed: usize,
     logprobs: Vec<f32>,
 }
@@ -67,8 +67,8 @@ impl Sequence {
         Running { id: self.id, tokens: self.tokens.len(), computed: self.computed }
     }
 
-    /// How it stands in line when it would share this much.
-    pub(crate) fn waiting(&self, share: Share) -> Waiting {
+    /// The sequence as the scheduler sees it while it waits, if it would share these tokens.
+    pub(crate) fn waiting(&self, share: PrefixShare) -> Waiting {
         let blocks = (self.tokens.len() + self.job.limits.max_new_tokens).div_ceil(BLOCK_TOKENS);
         Waiting {
             id: self.id,
@@ -83,7 +83,8 @@ impl Sequence {
         self.overtaken += 1;
     }
 
-    /// Starts it after `computed` tokens, in blocks of which the first `borrowed` are the prefix's.
+    /// Starts the sequence after `computed` tokens, in blocks of which the first `borrowed` belong
+    /// to the prefix.
     pub(crate) fn admit(&mut self, blocks: Vec<u32>, borrowed: usize, computed: usize) {
         self.blocks = blocks;
         self.borrowed = borrowed;
@@ -91,12 +92,12 @@ impl Sequence {
         self.job.place = None;
     }
 
-    /// Its blocks, in order of position.
+    /// The sequence's blocks, in order of position.
     pub(crate) fn blocks(&self) -> &[u32] {
         &self.blocks
     }
 
-    /// Those of them that nobody else has.
+    /// The blocks that belong to this sequence alone.
     pub(crate) fn own_blocks(&self) -> &[u32] {
         &self.blocks[self.borrowed..]
     }
@@ -106,8 +107,8 @@ impl Sequence {
         self.borrowed > 0
     }
 
-    /// Leaves its first blocks to the prefix, and goes on reading them.
-    pub(crate) fn leave(&mut self, blocks: usize) {
+    /// Leaves the first blocks to the prefix, and goes on reading them.
+    pub(crate) fn leave_to_prefix(&mut self, blocks: usize) {
         debug_assert_eq!(self.borrowed, 0, "these blocks are not its own");
         self.borrowed = blocks;
     }
@@ -117,8 +118,8 @@ impl Sequence {
         &self.tokens
     }
 
-    /// The tokens that other requests begin with too and that a prefix could spare it: all but the
-    /// last of its prompt at most.
+    /// The tokens that other requests begin with too, without the prompt's last one, which is
+    /// always computed.
     pub(crate) fn common(&self) -> &[u32] {
         &self.tokens[..self.job.common_tokens.min(self.prompt_tokens() - 1)]
     }
@@ -132,8 +133,8 @@ impl Sequence {
         self.job.reply.is_closed()
     }
 
-    /// The next `count` tokens to compute, the position of the first, and the answer so far if the
-    /// token after them is wanted.
+    /// The next `count` tokens to compute and the position of the first. Also the answer so far, if
+    /// the token after them is wanted.
     pub(crate) fn next(&self, count: usize) -> (&[u32], usize, Option<&[u32]>) {
         let end = self.computed + count;
         let wanted = (end == self.tokens.len()).then(|| &self.tokens[self.prompt_tokens()..]);
@@ -144,7 +145,8 @@ impl Sequence {
         self.tokens.len() - self.logprobs.len()
     }
 
-    /// Takes the result of a step over `count` of its tokens; the answer when that finished it.
+    /// Takes the result of a step over `count` of the sequence's tokens. Returns the answer when
+    /// that finished it.
     pub(crate) fn advance(&mut self, count: usize, choice: Option<Choice>, rules: &StopRules) -> Option<Generated> {
         self.computed += count;
         let choice = choice?;
@@ -160,7 +162,7 @@ impl Sequence {
         }
     }
 
-    /// Answers the caller, who may have gone.
+    /// Sends the answer to the caller, who may have gone.
     pub(crate) fn reply(self, answer: Result<Generated, EngineError>) {
         let _ = self.job.reply.send(answer);
     }

@@ -131,14 +131,14 @@ async fn a_longer_document_is_read_in_parts_and_to_the_end() {
 }
 
 #[tokio::test]
-async fn the_last_request_reads_the_summaries_of_all_parts_in_order() {
+async fn the_last_request_reads_all_summaries_in_order() {
     let engine = fake::engine(256, 0);
     let request = summary_request(100, 20);
     let Prompts { system, map, reduce, .. } = request.prompts.clone();
     let shared = &engine.shared;
     let room = shared.room(&map, system.as_deref(), 20).unwrap();
-    let parts = chunk::split(&request.document, room, &|text: &str| shared.tokens(text)).unwrap();
-    assert!(parts.len() > 1);
+    let chunks = chunk::split(&request.document, room, &|text: &str| shared.tokens(text)).unwrap();
+    assert!(chunks.len() > 1);
     let ask = |prompt: &Prompt, document: String| Request {
         system: system.clone(),
         before: prompt.before.clone(),
@@ -147,16 +147,16 @@ async fn the_last_request_reads_the_summaries_of_all_parts_in_order() {
         ..Request::default()
     };
     let mut notes = Vec::new();
-    for part in &parts {
-        notes.push(engine.submit(ask(&map, part.clone())).await.unwrap().text);
+    for chunk in &chunks {
+        notes.push(engine.submit(ask(&map, chunk.clone())).await.unwrap().text);
     }
     let expected = engine.submit(ask(&reduce, notes.join("\n\n"))).await.unwrap();
     let summary = engine.summarise(request).await.unwrap();
     assert_eq!(summary.text, expected.text);
-    assert_eq!(summary.chunks, parts.len());
+    assert_eq!(summary.chunks, chunks.len());
 }
 
-/// Of an answer only its text goes into the next request, so that a model's reasoning about a part
+/// Only the text of an answer goes into the next request, so that a model's reasoning about a chunk
 /// is not summarised.
 #[tokio::test]
 async fn the_last_request_reads_the_text_of_answers_alone() {
@@ -165,7 +165,7 @@ async fn the_last_request_reads_the_text_of_answers_alone() {
     let (map, reduce) = (request.prompts.map.clone(), request.prompts.reduce.clone());
     let engine = fake::engine(256, 0);
     let shared = &engine.shared;
-    let parts = chunk::split(&request.document, shared.room(&map, Some("brief"), 20).unwrap(), &|text: &str| {
+    let chunks = chunk::split(&request.document, shared.room(&map, Some("brief"), 20).unwrap(), &|text: &str| {
         shared.tokens(text)
     });
     let ask = |prompt: &Prompt, document: String| Request {
@@ -176,31 +176,31 @@ async fn the_last_request_reads_the_text_of_answers_alone() {
         ..Request::default()
     };
     let mut notes = Vec::new();
-    for part in parts.unwrap() {
-        notes.push(text_of(&engine.submit(ask(&map, part)).await.unwrap().text).to_owned());
+    for chunk in chunks.unwrap() {
+        notes.push(text_of(&engine.submit(ask(&map, chunk)).await.unwrap().text).to_owned());
     }
     let expected = engine.submit(ask(&reduce, notes.join("\n\n"))).await.unwrap();
     assert_eq!(engine.summarise(request).await.unwrap().text, expected.text);
 }
 
-/// Keeps parts in memory; with the last of so many, it has the caller go away.
+/// Keeps partial answers in memory, and cancels the request when a given number is kept.
 #[derive(Debug, Default)]
 struct Kept {
-    parts: Mutex<BTreeMap<u32, Partial>>,
+    chunks: Mutex<BTreeMap<u32, Partial>>,
     interrupt: Option<(usize, CancellationToken)>,
 }
 
 #[async_trait]
 impl Partials for Kept {
     async fn get(&self, number: u32) -> Option<Partial> {
-        self.parts.lock().unwrap().get(&number).cloned()
+        self.chunks.lock().unwrap().get(&number).cloned()
     }
 
     async fn put(&self, number: u32, partial: &Partial) {
-        let mut parts = self.parts.lock().unwrap();
-        assert!(parts.insert(number, partial.clone()).is_none_or(|former| former.asked != partial.asked));
+        let mut chunks = self.chunks.lock().unwrap();
+        assert!(chunks.insert(number, partial.clone()).is_none_or(|former| former.asked != partial.asked));
         if let Some((count, cancel)) = &self.interrupt
-            && parts.len() == *count
+            && chunks.len() == *count
         {
             cancel.cancel();
         }
@@ -219,14 +219,14 @@ async fn an_interrupted_summary_goes_on_where_it_was() {
         let kept = Arc::new(kept);
         let request = SummaryRequest { partials: Some(kept.clone()), ..request };
         assert_eq!(fake::engine(256, 0).summarise(request).await.unwrap_err().code(), "cancelled");
-        let found = kept.parts.lock().unwrap().len() as u64;
+        let found = kept.chunks.lock().unwrap().len() as u64;
         assert!(found >= count as u64);
 
         let engine = fake::engine(256, 0);
         let request = SummaryRequest { partials: Some(kept.clone()), ..summary_request(1500, 20) };
         assert_eq!(engine.summarise(request).await.unwrap(), whole);
         assert_eq!(engine.stats().finished, requests - found, "only the rest was generated");
-        assert_eq!(kept.parts.lock().unwrap().len() as u64, requests - 1, "all but the last are kept");
+        assert_eq!(kept.chunks.lock().unwrap().len() as u64, requests - 1, "all but the last are kept");
     }
 }
 
@@ -270,8 +270,9 @@ async fn the_window_cuts_earlier_than_the_context() {
     assert!(summarise(&engine, 100, 20).await.unwrap().chunks > 1);
 }
 
+/// Summaries that are too long to be reduced are an error, not an endless loop.
 #[tokio::test]
-async fn summaries_that_cannot_be_put_together_are_an_error_and_no_loop() {
+async fn summaries_that_never_fit_together_are_an_error() {
     let error = summarise(&fake::engine(256, 64), 300, 60).await.unwrap_err();
     assert_eq!(error.code(), "invalid_request", "{error}");
     let error = summarise(&fake::engine(256, 0), 300, 250).await.unwrap_err();
@@ -297,9 +298,10 @@ fn settings_that_contradict_each_other_are_refused_all_at_once() {
     assert_eq!(error.code(), "invalid_engine_config");
 }
 
+/// A key-value pool that does not fit into memory is refused, and the error has the numbers.
 #[test]
 #[ignore = "needs the model: make test fetches it"]
-fn a_pool_that_does_not_fit_into_memory_is_refused_with_the_numbers() {
+fn a_pool_beyond_memory_is_refused_with_the_numbers() {
     let (entry, path) = testing::real_model();
     let config = EngineConfig { kv_tokens: 1 << 30, ..EngineConfig::default() };
     let error = Engine::start(&entry, &path, config).unwrap_err();

@@ -1,9 +1,9 @@
 //! The engine's thread.
 //!
 //! One operating-system thread owns model, pool and all sequences; nothing is shared and nothing is
-//! locked. It sleeps on its inbox while there is nothing to compute and looks into it between steps
-//! otherwise. It ends when it is told to, when the last handle is gone, or when the device is
-//! broken; whoever still waits then gets an error, never silence.
+//! locked. While there is nothing to compute, it sleeps on its inbox; otherwise it reads the inbox
+//! between steps. It ends when it is told to, when the last handle is gone, or when the device is
+//! broken. Requests that still wait then get an error.
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -13,7 +13,7 @@ use super::sequence::Job;
 use crate::error::EngineError;
 use crate::step::StepModel;
 
-/// What reaches the thread.
+/// A message to the thread.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Compute this.
@@ -22,10 +22,10 @@ pub(crate) enum Message {
     Stop,
 }
 
-/// Runs until there is nobody left to serve.
+/// Runs until the engine stops.
 pub(crate) fn run<M: StepModel>(mut core: Core<M>, mut inbox: UnboundedReceiver<Message>) {
     let reason = serve(&mut core, &mut inbox);
-    // No new message can come from here on, and those that came are answered too.
+    // No new message can come from here on; the messages that came before are answered too.
     inbox.close();
     while let Ok(message) = inbox.try_recv() {
         if let Message::Job(job) = message {
@@ -54,7 +54,7 @@ fn serve<M: StepModel>(core: &mut Core<M>, inbox: &mut UnboundedReceiver<Message
             Some(Message::Job(job)) => core.accept(job),
             Some(Message::Stop) => return stopped("it was shut down"),
             None => {
-                if let Err(error) = core.turn() {
+                if let Err(error) = core.run_step() {
                     tracing::error!(code = error.code(), %error, "the engine stops");
                     return error;
                 }

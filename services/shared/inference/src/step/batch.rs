@@ -10,7 +10,7 @@ pub(crate) struct Span {
     pub(crate) start: usize,
     /// Rows.
     pub(crate) len: usize,
-    /// Positions this sequence has in the pool once these rows are written; the rows are the last
+    /// Positions of this sequence in the pool once these rows are written; the rows are the last
     /// `len` of them.
     pub(crate) context: usize,
     /// The sequence's blocks, in order of position.
@@ -26,19 +26,18 @@ pub(crate) struct Batch {
     pub(crate) positions: Vec<u32>,
     /// Place of each row's key and value in the pool.
     pub(crate) slots: Vec<u32>,
-    /// Which rows belong together.
+    /// The rows of each sequence.
     pub(crate) spans: Vec<Span>,
     /// Rows whose next token is wanted, ascending.
     pub(crate) logit_rows: Vec<u32>,
-    /// For each of `logit_rows`, the ids its answer has so far; empty lists where nothing depends
-    /// on them.
+    /// For each of `logit_rows`, the ids that its answer has so far; empty lists where nothing
+    /// depends on them.
     pub(crate) written: Vec<Vec<u32>>,
 }
 
 impl Batch {
     /// Appends `tokens`, which stand at `position` and after in a sequence that owns `blocks`. With
-    /// `wanted`, the token after the last of them is asked for, and `written` is what the answer
-    /// has so far.
+    /// `wanted`, the answer so far, the token after the last of them is wanted too.
     pub(crate) fn push(&mut self, tokens: &[u32], position: usize, blocks: &[u32], wanted: Option<&[u32]>) {
         let start = self.ids.len();
         for (offset, id) in tokens.iter().enumerate() {

@@ -5,13 +5,13 @@ use candle_core::quantized::gguf_file::Content;
 use crate::error::EngineError;
 use crate::gguf;
 
-/// No number of a shape is larger, but for the context: what is computed from them stays far below
-/// 64 bits. Llama 3 405B has a width of 16,384 and 53,248 inside.
+/// Largest number of a shape, the context excepted: products of such numbers stay far below 64
+/// bits. Llama 3 405B has a width of 16,384 and 53,248 inside.
 const MAX_DIMENSION: usize = 1 << 20;
-/// No decoder has as many layers.
+/// Most layers of a decoder; no known one has as many.
 const MAX_LAYERS: usize = 1 << 10;
 
-/// Numbers that fix a decoder of the Llama family.
+/// The numbers that describe a decoder of the Llama family.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ModelConfig {
     pub(crate) layers: usize,
@@ -26,12 +26,12 @@ pub(crate) struct ModelConfig {
     pub(crate) vocabulary: usize,
     pub(crate) norm_epsilon: f64,
     pub(crate) rope_base: f64,
-    /// Positions the model was trained on.
+    /// Positions that the model was trained on.
     pub(crate) context: usize,
 }
 
 impl ModelConfig {
-    /// Reads the shape, and refuses what this decoder would silently compute wrongly.
+    /// Reads the shape, and refuses a model that this decoder would silently compute wrongly.
     pub(crate) fn from_gguf(content: &Content) -> Result<Self, EngineError> {
         let architecture = gguf::string(content, "general.architecture")?;
         let unsupported = |what: &str| EngineError::UnsupportedArchitecture { architecture: what.to_owned() };
@@ -45,7 +45,8 @@ impl ModelConfig {
         if gguf::string(content, "llama.rope.scaling.type").is_ok_and(|kind| kind != "none") {
             return Err(unsupported("llama with scaled rotary positions"));
         }
-        // Llama 3.1 and later: frequencies of their own, which this decoder would silently ignore.
+        // Llama 3.1 and later have frequencies of their own, which this decoder would silently
+        // ignore.
         if content.tensor_infos.contains_key("rope_freqs.weight") {
             return Err(unsupported("llama with rescaled rotary frequencies (Llama 3.1 and later)"));
         }
@@ -63,14 +64,14 @@ impl ModelConfig {
             return Err(gguf::broken(&format!("a head of {head_dim} values cannot be rotated in pairs")));
         }
         let (layers, inner) = (number("block_count")?, number("feed_forward_length")?);
-        for (what, number, most) in [
+        for (what, number, max) in [
             ("layers", layers, MAX_LAYERS),
             ("values a token", width, MAX_DIMENSION),
             ("values a token in the feed-forward block", inner, MAX_DIMENSION),
             ("values of all heads", heads.saturating_mul(head_dim), MAX_DIMENSION),
         ] {
-            if number == 0 || number > most {
-                return Err(gguf::broken(&format!("{number} {what}: must be 1 to {most}")));
+            if number == 0 || number > max {
+                return Err(gguf::broken(&format!("{number} {what}: must be 1 to {max}")));
             }
         }
         Ok(Self {
@@ -92,7 +93,7 @@ impl ModelConfig {
         self.kv_heads * self.head_dim
     }
 
-    /// Numbers that the key-value pool keeps for one token.
+    /// Numbers in the key-value pool for one token.
     pub(crate) fn kv_values_per_token(&self) -> usize {
         2 * self.layers * self.kv_width()
     }
@@ -105,9 +106,9 @@ impl ModelConfig {
         self.layers * (attention + feed_forward) + tables * self.vocabulary * self.width
     }
 
-    /// Numbers alive at once in the widest moment of a step of `tokens` rows at `context`
-    /// positions: attention scores of one tile or the feed-forward block, beside residual and
-    /// attention rows, and the logits of every sequence.
+    /// Numbers alive at once, at most, in a step of `tokens` rows at `context` positions: the
+    /// attention scores of one tile or the feed-forward block, beside residual and attention rows,
+    /// and the logits of every sequence.
     pub(crate) fn work_values(&self, tokens: usize, sequences: usize, context: usize, tile: usize) -> usize {
         let scores = 3 * self.heads * tile.min(tokens) * context + tokens * context;
         let feed_forward = tokens * 4 * self.inner;

@@ -1,8 +1,8 @@
-//! How near an engine's logits are to those of Hugging Face transformers on the same weights,
+//! Distance of an engine's logits from those of Hugging Face transformers on the same weights,
 //! dequantised (`tests/golden/hf.py`).
 //!
-//! A backend is held to them through a closure, so that each states its own bounds: one that
-//! computes in f32 differs by rounding alone, one that rounds activations to integers by more.
+//! Each backend is measured through a closure and states its own bounds: one that computes in f32
+//! differs by rounding alone, one that rounds activations to integers by more.
 
 use candle_core::{DType, Device};
 use precis_kernels::Isa;
@@ -16,8 +16,8 @@ use crate::model::decoder::Decoder;
 use crate::model::weights::{GgufFile, Weights};
 use crate::step::{BLOCK_TOKENS, Batch, ModelConfig};
 
-/// Tokens of a prompt that are computed at a time, so that some pieces begin inside a block.
-const PIECE: usize = 200;
+/// Tokens of a prompt that are computed at a time, so that some chunks begin inside a block.
+const CHUNK_TOKENS: usize = 200;
 const CONTEXT: usize = 4096;
 pub(crate) const BLOCKS: usize = CONTEXT / BLOCK_TOKENS;
 
@@ -45,11 +45,11 @@ struct Row {
     /// The likeliest, descending.
     ids: Vec<u32>,
     logits: Vec<f32>,
-    /// Of all logits.
+    /// Log-sum-exp of all logits.
     logsumexp: f64,
 }
 
-/// How far an engine is from transformers, over all prompts.
+/// Distance of an engine from transformers, over all prompts.
 #[derive(Debug, Default)]
 pub(crate) struct Distance {
     /// The largest difference of a logit among the 64 likeliest.
@@ -60,7 +60,8 @@ pub(crate) struct Distance {
     pub(crate) logsumexp: f64,
     /// Ids of the greedy answers.
     pub(crate) answers: usize,
-    /// Those of them where this engine, given what transformers wrote so far, would write another.
+    /// Number of these ids in whose place this engine, given the text of transformers so far, would
+    /// write another.
     pub(crate) differing: usize,
     /// The largest margin by which transformers preferred an id that this engine does not.
     pub(crate) margin: f32,
@@ -74,12 +75,12 @@ pub(crate) fn distance(mut feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<
     let (mut found, mut total, mut count) = (Distance::default(), 0.0, 0);
     for case in &golden.cases {
         let mut last = Vec::new();
-        for (index, piece) in case.prompt.chunks(PIECE).enumerate() {
-            let start = index * PIECE;
+        for (index, chunk) in case.prompt.chunks(CHUNK_TOKENS).enumerate() {
+            let start = index * CHUNK_TOKENS;
             let wanted: Vec<&Row> =
-                case.rows.iter().filter(|row| (start..start + piece.len()).contains(&row.position)).collect();
+                case.rows.iter().filter(|row| (start..start + chunk.len()).contains(&row.position)).collect();
             let rows: Vec<usize> = wanted.iter().map(|row| row.position - start).collect();
-            let logits = feed(start, piece, &rows);
+            let logits = feed(start, chunk, &rows);
             assert_eq!(logits.len(), rows.len());
             for (row, logits) in wanted.iter().zip(&logits) {
                 for (id, expected) in row.ids.iter().zip(&row.logits) {
@@ -166,7 +167,7 @@ pub(crate) fn cpu(threads: usize, isa: Isa) -> Decoder<CpuBackend> {
 
 #[test]
 #[ignore = "needs the model: make test fetches it"]
-fn the_processors_kernels_compute_nearly_what_transformers_computes() {
+fn our_kernels_compute_nearly_what_transformers_computes() {
     let distance = distance(feeding(cpu(2, Isa::detect()), BLOCKS));
     // Activations are rounded to 8 bits for every product, as llama.cpp does it, keys and values to
     // bf16. Found were 0.94, 0.14, 0.53, and 7 of 256 ids differing where transformers itself

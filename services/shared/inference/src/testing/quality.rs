@@ -1,4 +1,4 @@
-//! The door through which loadtest/quality/measure.py gets an engine's logits.
+//! Gives loadtest/quality/measure.py the logits of an engine.
 //!
 //! `PRECIS_QUALITY_TOKENS` names a file with u32 documents and, for each, u32 ids, u32 rows, the
 //! ids, and the positions (ascending) whose logits are wanted. They are written to
@@ -13,7 +13,7 @@ use super::golden::{BLOCKS, candle, cpu, feeding};
 use super::tiny;
 
 /// Tokens that are computed at a time.
-const PIECE: usize = 128;
+const CHUNK_TOKENS: usize = 128;
 
 fn write_logits(
     request: &Path,
@@ -28,10 +28,10 @@ fn write_logits(
         let (ids, rows) = (next(), next());
         let ids: Vec<u32> = (0..ids).map(|_| next()).collect();
         let rows: Vec<usize> = (0..rows).map(|_| next() as usize).collect();
-        for (index, piece) in ids.chunks(PIECE).enumerate() {
-            let start = index * PIECE;
-            let here = rows.iter().filter_map(|row| row.checked_sub(start)).filter(|row| *row < piece.len());
-            for logits in feed(start, piece, &here.collect::<Vec<_>>()) {
+        for (index, chunk) in ids.chunks(CHUNK_TOKENS).enumerate() {
+            let start = index * CHUNK_TOKENS;
+            let here = rows.iter().filter_map(|row| row.checked_sub(start)).filter(|row| *row < chunk.len());
+            for logits in feed(start, chunk, &here.collect::<Vec<_>>()) {
                 for logit in logits {
                     out.write_all(&logit.to_le_bytes())?;
                 }
@@ -41,8 +41,8 @@ fn write_logits(
     out.flush()
 }
 
-/// Answers the request that the environment names. Without one there is nothing to do: this is a
-/// tool that has the engine's insides, and a test only by its form.
+/// Answers the request that the environment names, if it names one. This is a tool that needs the
+/// engine's internals, and a test only by its form.
 fn answer(feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) {
     if let Some(request) = std::env::var_os("PRECIS_QUALITY_TOKENS") {
         let answer = std::env::var_os("PRECIS_QUALITY_LOGITS").expect("PRECIS_QUALITY_LOGITS is not set");

@@ -1,5 +1,4 @@
-//! A decoder small enough to be computed by hand, and the hand: a forward pass written out plainly
-//! in f64.
+//! A tiny decoder, and the same forward pass written out plainly in f64.
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};

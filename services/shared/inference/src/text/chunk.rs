@@ -1,16 +1,16 @@
-//! Cutting a long text into parts that fit, where a reader would.
+//! Cuts a long text into chunks that fit, where a reader would.
 //!
-//! The parts put together are the text, to the byte. Cuts are made between paragraphs where
-//! possible, else between sentences, else between words, else between characters. How often a text
-//! is measured does not grow with its words and characters, only with its paragraphs, its sentences
-//! and its parts: a run of megabytes without a blank is one of them.
+//! The chunks put together are the text, to the byte. Cuts are made between paragraphs where
+//! possible, else between sentences, else between words, else between characters. The number of
+//! measurements does not grow with the words and characters of the text, only with its paragraphs,
+//! sentences and chunks: some texts are a run of megabytes without a blank.
 
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Cuts `text` into parts of at most `limit` by `measure`, of about equal size. `measure` must not
-/// grow by much when a text is cut, which holds for tokens; `limit` must have room for any single
+/// Cuts `text` into chunks of at most `limit` by `measure`, of about equal size. `measure` must not
+/// grow by much when a text is cut, which holds for tokens. `limit` must have room for any single
 /// character.
 pub(crate) fn split<E>(
     text: &str,
@@ -21,28 +21,29 @@ pub(crate) fn split<E>(
     if total <= limit {
         return Ok(vec![text.to_owned()]);
     }
-    // Even parts: with a full first part and a stub at the end, the stub's summary would weigh as
-    // much as the others'.
-    let parts = total.div_ceil(limit);
-    let target = (total.div_ceil(parts) + limit.div_ceil(16)).min(limit);
-    let mut pieces = Vec::new();
-    refine(text, target, Cut::Paragraph, measure, &mut pieces)?;
-    Ok(pack(text, &pieces, target))
+    // Chunks are of even size. After full chunks and a short rest, the summary of the rest would
+    // weigh as much as the others.
+    let chunks = total.div_ceil(limit);
+    let target = (total.div_ceil(chunks) + limit.div_ceil(16)).min(limit);
+    let mut segments = Vec::new();
+    refine(text, target, Cut::Paragraph, measure, &mut segments)?;
+    Ok(pack(text, &segments, target))
 }
 
-/// Where a text may be cut, from best to last resort.
+/// Places where a text may be cut, from the best to the last resort.
 #[derive(Debug, Clone, Copy)]
 enum Cut {
     Paragraph,
     Sentence,
     Word,
     Character,
-    /// Within a character that is put together from very many.
+    /// Within a character that consists of very many code points.
     CodePoint,
 }
 
-/// Pieces of a part between words or characters: so finely can parts be made equal.
-const PIECES_PER_PART: usize = 16;
+/// Segments of a chunk, if it is cut between words or characters: the more there are, the more
+/// equal the chunks.
+const SEGMENTS_PER_CHUNK: usize = 16;
 
 impl Cut {
     fn next(self) -> Self {
@@ -54,8 +55,8 @@ impl Cut {
         }
     }
 
-    /// The pieces of a text between such cuts; together they are the text.
-    fn pieces(self, text: &str) -> Vec<&str> {
+    /// The segments of a text between such cuts. Put together they are the text.
+    fn segments(self, text: &str) -> Vec<&str> {
         match self {
             Self::Paragraph => paragraphs(text),
             Self::Sentence => text.split_sentence_bounds().collect(),
@@ -65,111 +66,111 @@ impl Cut {
         }
     }
 
-    /// Whether there may be so many pieces that neighbours are measured together.
+    /// Whether there may be so many segments that neighbours are measured together.
     fn is_fine(self) -> bool {
         matches!(self, Self::Word | Self::Character | Self::CodePoint)
     }
 }
 
-/// Pieces that end with a blank line.
+/// Segments that end with a blank line.
 fn paragraphs(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
+    let mut segments = Vec::new();
     let mut start = 0;
     let mut blank_before = false;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let blank = line.trim().is_empty();
         if blank_before && !blank && at > start {
-            pieces.push(&text[start..at]);
+            segments.push(&text[start..at]);
             start = at;
         }
         blank_before = blank;
         at += line.len();
     }
     if start < text.len() {
-        pieces.push(&text[start..]);
+        segments.push(&text[start..]);
     }
-    pieces
+    segments
 }
 
-/// A piece's extent in the text and its measure.
-type Piece = (Range<usize>, usize);
+/// A segment's byte range in the text, and its measure.
+type Segment = (Range<usize>, usize);
 
 fn refine<E>(
     text: &str,
     limit: usize,
     cut: Cut,
     measure: &impl Fn(&str) -> Result<usize, E>,
-    pieces: &mut Vec<Piece>,
+    segments: &mut Vec<Segment>,
 ) -> Result<(), E> {
-    let found = cut.pieces(text);
+    let found = cut.segments(text);
     if cut.is_fine() {
-        return halve(text, &found, limit, cut, measure, pieces);
+        return halve(text, &found, limit, cut, measure, segments);
     }
-    for piece in found {
-        place(piece, limit, cut, measure, pieces)?;
+    for segment in found {
+        place(segment, limit, cut, measure, segments)?;
     }
     Ok(())
 }
 
-/// Measures pieces that are neighbours, `text` together, half of them at a time until they are
-/// small against a part.
+/// Measures neighbouring segments together (they are `text`), then halves of them, until they are
+/// small against a chunk.
 fn halve<E>(
     text: &str,
     found: &[&str],
     limit: usize,
     cut: Cut,
     measure: &impl Fn(&str) -> Result<usize, E>,
-    pieces: &mut Vec<Piece>,
+    segments: &mut Vec<Segment>,
 ) -> Result<(), E> {
     if found.len() <= 1 {
-        return place(text, limit, cut, measure, pieces);
+        return place(text, limit, cut, measure, segments);
     }
     let size = measure(text)?;
-    if size <= limit / PIECES_PER_PART {
-        push(text, size, pieces);
+    if size <= limit / SEGMENTS_PER_CHUNK {
+        push(text, size, segments);
         return Ok(());
     }
     let (left, right) = found.split_at(found.len() / 2);
-    let (left_text, right_text) = text.split_at(left.iter().map(|piece| piece.len()).sum());
-    halve(left_text, left, limit, cut, measure, pieces)?;
-    halve(right_text, right, limit, cut, measure, pieces)
+    let (left_text, right_text) = text.split_at(left.iter().map(|segment| segment.len()).sum());
+    halve(left_text, left, limit, cut, measure, segments)?;
+    halve(right_text, right, limit, cut, measure, segments)
 }
 
-/// Takes a piece as it is, or cuts it further.
+/// Takes a segment as it is, or cuts it further.
 fn place<E>(
-    piece: &str,
+    segment: &str,
     limit: usize,
     cut: Cut,
     measure: &impl Fn(&str) -> Result<usize, E>,
-    pieces: &mut Vec<Piece>,
+    segments: &mut Vec<Segment>,
 ) -> Result<(), E> {
-    let size = measure(piece)?;
+    let size = measure(segment)?;
     if size <= limit || matches!(cut, Cut::CodePoint) {
-        push(piece, size, pieces);
+        push(segment, size, segments);
         return Ok(());
     }
-    refine(piece, limit, cut.next(), measure, pieces)
+    refine(segment, limit, cut.next(), measure, segments)
 }
 
-fn push(piece: &str, size: usize, pieces: &mut Vec<Piece>) {
-    let at = pieces.last().map_or(0, |(range, _)| range.end);
-    pieces.push((at..at + piece.len(), size));
+fn push(segment: &str, size: usize, segments: &mut Vec<Segment>) {
+    let at = segments.last().map_or(0, |(range, _)| range.end);
+    segments.push((at..at + segment.len(), size));
 }
 
-/// Puts neighbouring pieces together while they fit.
-fn pack(text: &str, pieces: &[Piece], limit: usize) -> Vec<String> {
-    let mut parts: Vec<(Range<usize>, usize)> = Vec::new();
-    for (range, size) in pieces {
-        match parts.last_mut() {
-            Some((part, filled)) if *filled + size <= limit => {
-                part.end = range.end;
+/// Puts neighbouring segments together while they fit.
+fn pack(text: &str, segments: &[Segment], limit: usize) -> Vec<String> {
+    let mut chunks: Vec<(Range<usize>, usize)> = Vec::new();
+    for (range, size) in segments {
+        match chunks.last_mut() {
+            Some((chunk, filled)) if *filled + size <= limit => {
+                chunk.end = range.end;
                 *filled += size;
             }
-            _ => parts.push((range.clone(), *size)),
+            _ => chunks.push((range.clone(), *size)),
         }
     }
-    parts.into_iter().map(|(range, _)| text[range].to_owned()).collect()
+    chunks.into_iter().map(|(range, _)| text[range].to_owned()).collect()
 }
 
 #[cfg(test)]

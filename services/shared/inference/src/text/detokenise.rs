@@ -1,25 +1,25 @@
 //! Token ids to text that is always valid UTF-8.
 //!
-//! A byte-level token is a string of bytes, and a character may be spread over several tokens.
-//! Bytes are therefore put together first and read as UTF-8 once; what is still not a character (an
-//! answer cut in the middle of one, or bytes that never were one) becomes U+FFFD, except an
-//! unfinished character at the very end, which is left out.
+//! A byte-level token is a string of bytes, and a character may be spread over several tokens. So
+//! the bytes are put together first and read as UTF-8 once. Bytes that are still no character (of
+//! an answer cut in the middle of one, or that never were one) become U+FFFD. An unfinished
+//! character at the very end is left out.
 
 use std::collections::HashMap;
 
-use super::reasoning::{self, Tag};
+use super::reasoning::{self, ReasoningTag};
 
 /// The bytes of every token.
 #[derive(Debug)]
 pub(crate) struct Detokeniser {
     bytes: Vec<Box<[u8]>>,
     /// The tokens around reasoning; there are few.
-    tags: Vec<(u32, Tag)>,
+    tags: Vec<(u32, ReasoningTag)>,
 }
 
 impl Detokeniser {
-    /// From the vocabulary, in id order; `true` marks control tokens, which have no text, but those
-    /// around reasoning.
+    /// Builds it from the vocabulary, in id order. `true` marks control tokens: they have no text,
+    /// except those around reasoning.
     pub(crate) fn new<'a>(tokens: impl Iterator<Item = (&'a str, bool)>) -> Self {
         let byte_of = bytes_by_character();
         let mut tags = Vec::new();
@@ -37,18 +37,18 @@ impl Detokeniser {
         Self { bytes, tags }
     }
 
-    /// Tokens there are; ids are below it.
+    /// Number of tokens; ids are below it.
     pub(crate) fn vocabulary(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The bytes of a token; none of an id outside the vocabulary.
+    /// The bytes of a token; empty for an id outside the vocabulary.
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
     }
 
-    /// What a token around reasoning does.
-    pub(crate) fn tag(&self, id: u32) -> Option<Tag> {
+    /// The tag that a token is, if it stands around reasoning.
+    pub(crate) fn tag(&self, id: u32) -> Option<ReasoningTag> {
         self.tags.iter().find(|(tagged, _)| *tagged == id).map(|(_, tag)| *tag)
     }
 
@@ -68,8 +68,8 @@ fn unfinished(bytes: &[u8]) -> usize {
     if incomplete { last.len() } else { 0 }
 }
 
-/// GPT-2's alphabet: each byte has a printable character; the bytes that print stand for
-/// themselves, the others follow from U+0100 on (Radford et al. 2019, `bytes_to_unicode` of their
+/// GPT-2's alphabet, in which each byte has a printable character. Bytes that print stand for
+/// themselves; the others follow from U+0100 on (Radford et al. 2019, `bytes_to_unicode` of their
 /// published encoder).
 fn bytes_by_character() -> HashMap<char, u8> {
     let prints = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);

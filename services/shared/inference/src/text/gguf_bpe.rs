@@ -1,13 +1,14 @@
 //! The byte-level BPE tokenizer that a GGUF file describes.
 //!
 //! A GGUF file holds vocabulary and merges, but only the *name* (`tokenizer.ggml.pre`) of the rule
-//! that cuts text into words before merging. A wrong rule still gives tokens, and the model answers
-//! them with nonsense; so each rule is written out here by name and an unknown name is refused.
+//! that cuts text into words before merging. With a wrong rule there are still tokens, and the
+//! model answers them with nonsense. So each known rule is written out here, and an unknown name is
+//! refused.
 //!
-//! Two ways to encode, and the difference is a security boundary: [`Tokenizer::encode_text`] is for
-//! text of strangers, in which a literal `<|im_end|>` is just ten characters;
-//! [`Tokenizer::encode_template`] is for the model's own template, in which it is the control
-//! token.
+//! There are two ways to encode, and the difference is a security boundary.
+//! [`Tokenizer::encode_text`] is for text of strangers, in which a literal `<|im_end|>` is just ten
+//! characters. [`Tokenizer::encode_template`] is for the model's own template, in which it is the
+//! control token.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use super::detokenise::Detokeniser;
 use crate::error::EngineError;
 use crate::gguf;
 
-const KNOWN: &str = "gpt2 with pre `gpt-2`, `smollm` or `llama-bpe`";
+const KNOWN_TOKENIZERS: &str = "gpt2 with pre `gpt-2`, `smollm` or `llama-bpe`";
 
 /// Words as Llama 3 cuts them; from the `tokenizer.json` of its release.
 const LLAMA3_WORDS: &str = concat!(
@@ -32,8 +33,8 @@ const LLAMA3_WORDS: &str = concat!(
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
-/// `tokenizer.ggml.token_type`: 3 marks control tokens, 4 tokens that the model's makers added.
-/// Both are matched whole in templates and never in the text of strangers.
+/// Values of `tokenizer.ggml.token_type` whose tokens are matched whole in templates and never in
+/// the text of strangers: 3 marks control tokens, 4 tokens that the model's makers added.
 const WHOLE_TOKEN_TYPES: [u32; 2] = [3, 4];
 
 /// Tokens that end an answer in the model families whose GGUF files name only one of several.
@@ -59,7 +60,7 @@ impl Tokenizer {
     pub(crate) fn from_gguf(content: &Content) -> Result<Self, EngineError> {
         let kind = gguf::string(content, "tokenizer.ggml.model")?;
         let pre = gguf::string(content, "tokenizer.ggml.pre").unwrap_or("default");
-        let rule = Rule::named(kind, pre)?;
+        let rule = WordRule::named(kind, pre)?;
         let tokens = gguf::strings(content, "tokenizer.ggml.tokens")?;
         let merges = gguf::strings(content, "tokenizer.ggml.merges")?;
         let types = gguf::numbers(content, "tokenizer.ggml.token_type")?;
@@ -105,7 +106,7 @@ impl Tokenizer {
         })
     }
 
-    /// Ids of text that strangers wrote: nothing in it becomes a control token.
+    /// Ids of text that strangers wrote. Nothing in it becomes a control token.
     pub(crate) fn encode_text(&self, text: &str) -> Result<Vec<u32>, EngineError> {
         let encoding = self.bpe.encode_fast(text, false).map_err(|error| EngineError::InvalidRequest {
             reason: format!("its text cannot be tokenised: {error}"),
@@ -113,7 +114,7 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Ids of a piece of the model's own template: names of control tokens become control tokens.
+    /// Ids of a text of the model's own template. Names of control tokens become control tokens.
     pub(crate) fn encode_template(&self, text: &str) -> Result<Vec<u32>, EngineError> {
         let mut ids = Vec::new();
         let mut plain_from = 0;
@@ -155,8 +156,8 @@ impl Tokenizer {
     }
 }
 
-/// How text is cut into words before merging.
-enum Rule {
+/// The rule that cuts text into words before merging.
+enum WordRule {
     /// GPT-2's expression.
     Gpt2,
     /// Each digit apart, then GPT-2's expression.
@@ -165,13 +166,16 @@ enum Rule {
     Llama3,
 }
 
-impl Rule {
+impl WordRule {
     fn named(kind: &str, pre: &str) -> Result<Self, EngineError> {
         match (kind, pre) {
             ("gpt2", "gpt-2") => Ok(Self::Gpt2),
             ("gpt2", "smollm") => Ok(Self::DigitsThenGpt2),
             ("gpt2", "llama-bpe") => Ok(Self::Llama3),
-            _ => Err(EngineError::UnsupportedTokenizer { tokenizer: format!("{kind} with pre `{pre}`"), known: KNOWN }),
+            _ => Err(EngineError::UnsupportedTokenizer {
+                tokenizer: format!("{kind} with pre `{pre}`"),
+                known: KNOWN_TOKENIZERS,
+            }),
         }
     }
 
@@ -182,8 +186,7 @@ impl Rule {
             .collect();
         let pairs = pairs.ok_or_else(|| gguf::broken("a line of tokenizer.ggml.merges is not two tokens"))?;
         let vocabulary: Vocab = tokens.into_iter().enumerate().map(|(id, token)| (token, id as u32)).collect();
-        // The library panics at a pair whose whole is longer than every token, instead of refusing
-        // it.
+        // The library panics, instead of refusing, if a merged pair is longer than every token.
         if let Some((left, right)) =
             pairs.iter().find(|(left, right)| !vocabulary.contains_key(&[&**left, right].concat()))
         {

@@ -1,20 +1,20 @@
 //! Tokens that models write around their reasoning, such as `<think>` and `[/THINK]`.
 //!
-//! Many vocabularies have them as whole tokens. Whole tokens have no text in an answer; these do,
-//! so that whoever reads the answer can tell the reasoning from it. And a blank line within the
-//! reasoning ends no paragraph.
+//! Many vocabularies have them as whole tokens. Other whole tokens have no text in an answer; these
+//! have, so that a reader of the answer can tell its reasoning from the rest. A blank line within
+//! the reasoning ends no paragraph.
 
-/// What such a token does.
+/// The effect of such a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tag {
+pub(crate) enum ReasoningTag {
     /// Reasoning begins.
     Opens,
-    /// It ends.
+    /// Reasoning ends.
     Closes,
 }
 
-/// What a token with this text does; `None` of one that has nothing to do with reasoning.
-pub(crate) fn tag(token: &str) -> Option<Tag> {
+/// The effect of a token with this text; `None` for one that has nothing to do with reasoning.
+pub(crate) fn tag(token: &str) -> Option<ReasoningTag> {
     let inner = [('<', '>'), ('[', ']'), ('◁', '▷')]
         .into_iter()
         .find_map(|(open, close)| token.strip_prefix(open)?.strip_suffix(close))?
@@ -23,19 +23,20 @@ pub(crate) fn tag(token: &str) -> Option<Tag> {
     let is_name = inner.chars().all(|character| character.is_ascii_alphabetic() || "/:_".contains(character));
     let reasons = ["think", "thought", "reason"].iter().any(|word| inner.contains(word));
     let closes = inner.starts_with('/') || inner.starts_with("end_");
-    (is_name && reasons).then_some(if closes { Tag::Closes } else { Tag::Opens })
+    (is_name && reasons).then_some(if closes { ReasoningTag::Closes } else { ReasoningTag::Opens })
 }
 
-/// The opening tag that a prompt ends with: its answer begins within reasoning.
+/// The opening tag at the end of a prompt, if there is one. Then the answer begins within
+/// reasoning.
 pub(crate) fn opening(prompt: &str) -> Option<&str> {
     let prompt = prompt.trim_end();
     let last = &prompt[prompt.rfind(['<', '[', '◁'])?..];
-    (tag(last) == Some(Tag::Opens)).then_some(last)
+    (tag(last) == Some(ReasoningTag::Opens)).then_some(last)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Tag, opening, tag};
+    use super::{ReasoningTag, opening, tag};
 
     #[test]
     fn tags_around_reasoning_are_known_by_their_names() {
@@ -48,11 +49,11 @@ mod tests {
             "<reasoning>",
             "<|START_THINKING|>",
         ] {
-            assert_eq!(tag(token), Some(Tag::Opens), "{token}");
+            assert_eq!(tag(token), Some(ReasoningTag::Opens), "{token}");
         }
         for token in ["</think>", "[/THINK]", "<|end_of_thought|>", "</seed:think>", "◁/think▷", "<|END_THINKING|>"]
         {
-            assert_eq!(tag(token), Some(Tag::Closes), "{token}");
+            assert_eq!(tag(token), Some(ReasoningTag::Closes), "{token}");
         }
         for token in ["<s>", "<|im_end|>", "[INST]", "think", "<think", "<I think so>", "<>", "", "<|eot_id|>"] {
             assert_eq!(tag(token), None, "{token}");

@@ -1,9 +1,9 @@
 //! The model's chat template, rendered without ever seeing the caller's text.
 //!
-//! Templates glue strings; a document in which `<|im_end|>` stands would close its own message and
-//! speak for the model. So the template is rendered with placeholders where system and user text
-//! belong, its output is cut at them, and only the pieces that the template itself wrote are
-//! encoded with control tokens. The caller's text is encoded as plain text and its ids are put in
+//! Templates join strings, so a document with `<|im_end|>` in it would close its own message and
+//! speak for the model. So the template is rendered with placeholders in the places of system and
+//! user text, and its output is cut at them. Only the segments that the template itself wrote are
+//! encoded with control tokens. The caller's text is encoded as plain text, and its ids are put in
 //! between.
 
 mod date;
@@ -17,26 +17,26 @@ use super::gguf_bpe::Tokenizer;
 use super::reasoning;
 use crate::error::EngineError;
 
-/// Private-use characters, so that no template contains them and no filter changes them.
+/// Placeholders in private-use characters: no template contains them and no filter changes them.
 const SYSTEM: &str = "\u{E000}system\u{E001}";
 const USER: &str = "\u{E000}user\u{E001}";
 
-/// One piece of a rendered template.
+/// One segment of a rendered template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum Segment {
     /// Ids that the template wrote.
     Template(Vec<u32>),
-    /// Here stands the system message.
+    /// The place of the system message.
     System,
-    /// Here stands the user message.
+    /// The place of the user message.
     User,
 }
 
 /// A model's template, rendered once for each shape of conversation.
 #[derive(Debug)]
 pub(crate) struct Template {
-    with_system: Vec<Piece>,
-    without_system: Vec<Piece>,
+    with_system: Vec<Segment>,
+    without_system: Vec<Segment>,
     begin: Option<u32>,
     opening: Option<String>,
 }
@@ -47,7 +47,8 @@ impl Template {
         let rendered = render(source, tokenizer, false)?;
         let opening = reasoning::opening(&rendered).map(str::to_owned);
         let without_system = cut(&rendered, tokenizer)?;
-        // Some families know no system role and raise; there the system message opens the user's.
+        // Some families know no system role and raise an error. For them the system message opens
+        // the user message.
         let with_system = match render(source, tokenizer, true) {
             Ok(text) if text.contains(SYSTEM) => cut(&text, tokenizer)?,
             _ => fold_system(&without_system, tokenizer)?,
@@ -67,13 +68,13 @@ impl Template {
         system: Option<&str>,
         user: &str,
     ) -> Result<Vec<u32>, EngineError> {
-        let pieces = if system.is_some() { &self.with_system } else { &self.without_system };
+        let segments = if system.is_some() { &self.with_system } else { &self.without_system };
         let mut ids = Vec::new();
-        for piece in pieces {
-            match piece {
-                Piece::Template(written) => ids.extend_from_slice(written),
-                Piece::System => ids.extend(tokenizer.encode_text(system.unwrap_or_default())?),
-                Piece::User => ids.extend(tokenizer.encode_text(user)?),
+        for segment in segments {
+            match segment {
+                Segment::Template(written) => ids.extend_from_slice(written),
+                Segment::System => ids.extend(tokenizer.encode_text(system.unwrap_or_default())?),
+                Segment::User => ids.extend(tokenizer.encode_text(user)?),
             }
         }
         if let Some(begin) = self.begin
@@ -97,43 +98,43 @@ fn render(source: &str, tokenizer: &Tokenizer, with_system: bool) -> Result<Stri
         .render(context! {
             messages, bos_token, eos_token,
             add_generation_prompt => true,
-            // As transformers passes them where the caller names none.
+            // The values that transformers passes where the caller names none.
             tools => (), documents => (),
-            // Nobody reads the reasoning of models that can do without, and an answer has no room
-            // for it.
+            // Models that can do without reasoning do without: no one reads it, and an answer has
+            // no room for it.
             enable_thinking => false,
         })
         .map_err(|error| failed(&error))
 }
 
-fn cut(rendered: &str, tokenizer: &Tokenizer) -> Result<Vec<Piece>, EngineError> {
+fn cut(rendered: &str, tokenizer: &Tokenizer) -> Result<Vec<Segment>, EngineError> {
     if rendered.matches(USER).count() != 1 || rendered.matches(SYSTEM).count() > 1 {
         return Err(EngineError::BadTemplate { reason: "it does not write every message exactly once".into() });
     }
-    let mut pieces = Vec::new();
+    let mut segments = Vec::new();
     let mut rest = rendered;
     while !rest.is_empty() {
-        let next = [(SYSTEM, Piece::System), (USER, Piece::User)]
+        let next = [(SYSTEM, Segment::System), (USER, Segment::User)]
             .into_iter()
-            .filter_map(|(mark, piece)| rest.find(mark).map(|at| (at, mark, piece)))
+            .filter_map(|(mark, segment)| rest.find(mark).map(|at| (at, mark, segment)))
             .min_by_key(|(at, _, _)| *at);
-        let Some((at, mark, piece)) = next else {
-            pieces.push(Piece::Template(tokenizer.encode_template(rest)?));
+        let Some((at, mark, segment)) = next else {
+            segments.push(Segment::Template(tokenizer.encode_template(rest)?));
             break;
         };
         if at > 0 {
-            pieces.push(Piece::Template(tokenizer.encode_template(&rest[..at])?));
+            segments.push(Segment::Template(tokenizer.encode_template(&rest[..at])?));
         }
-        pieces.push(piece);
+        segments.push(segment);
         rest = &rest[at + mark.len()..];
     }
-    Ok(pieces)
+    Ok(segments)
 }
 
-fn fold_system(pieces: &[Piece], tokenizer: &Tokenizer) -> Result<Vec<Piece>, EngineError> {
+fn fold_system(segments: &[Segment], tokenizer: &Tokenizer) -> Result<Vec<Segment>, EngineError> {
     let gap = tokenizer.encode_text("\n\n")?;
-    let folded = pieces.iter().flat_map(|piece| match piece {
-        Piece::User => vec![Piece::System, Piece::Template(gap.clone()), Piece::User],
+    let folded = segments.iter().flat_map(|segment| match segment {
+        Segment::User => vec![Segment::System, Segment::Template(gap.clone()), Segment::User],
         other => vec![other.clone()],
     });
     Ok(folded.collect())

@@ -1,17 +1,17 @@
 #![allow(clippy::unwrap_used)]
 
 use super::CandleBackend;
-use crate::engine::isolate::{Part, compute};
+use crate::engine::isolate::{StepInput, compute};
 use crate::model::decoder::Decoder;
 use crate::step::{BLOCK_TOKENS, Batch, StepModel};
 use crate::testing::tiny::{self, BLOCKS, Reference};
 
-/// Logits after the last token, computed in pieces of `piece` tokens in these blocks.
-fn logits(decoder: &mut Decoder<CandleBackend>, tokens: &[u32], piece: usize, blocks: &[u32]) -> Vec<f32> {
+/// Logits after the last token, computed `chunk` tokens at a time in these blocks.
+fn logits(decoder: &mut Decoder<CandleBackend>, tokens: &[u32], chunk: usize, blocks: &[u32]) -> Vec<f32> {
     let mut last = Vec::new();
-    for (index, tokens) in tokens.chunks(piece).enumerate() {
+    for (index, tokens) in tokens.chunks(chunk).enumerate() {
         let mut batch = Batch::default();
-        batch.push(tokens, index * piece, blocks, Some(&[]));
+        batch.push(tokens, index * chunk, blocks, Some(&[]));
         last = decoder.host_logits(&batch).remove(0);
     }
     last
@@ -38,11 +38,11 @@ fn logits_equal_those_of_a_plain_forward_pass() {
 }
 
 #[test]
-fn a_prompt_computed_in_pieces_gives_the_same() {
+fn a_prompt_computed_in_chunks_gives_the_same() {
     let tokens = tokens(9, 140);
     let whole = logits(&mut tiny::decoder(), &tokens, 200, &[0, 1, 2, 3, 4]);
-    for piece in [1, 7, 32, 33, 128, 139] {
-        assert_close(&logits(&mut tiny::decoder(), &tokens, piece, &[0, 1, 2, 3, 4]), &whole);
+    for chunk in [1, 7, 32, 33, 128, 139] {
+        assert_close(&logits(&mut tiny::decoder(), &tokens, chunk, &[0, 1, 2, 3, 4]), &whole);
     }
 }
 
@@ -52,7 +52,7 @@ fn the_blocks_a_sequence_has_do_not_matter() {
     let whole = logits(&mut tiny::decoder(), &tokens, 200, &[0, 1, 2, 3]);
     for blocks in [[4, 5, 6, 7], [7, 2, 9, 0], [1, 2, 3, 5]] {
         let mut decoder = tiny::decoder();
-        // What another sequence left behind must not be read.
+        // Keys and values that another sequence left behind must not be read.
         logits(&mut decoder, &[1; 300], 300, &(0..BLOCKS as u32).collect::<Vec<_>>());
         assert_close(&logits(&mut decoder, &tokens, 33, &blocks), &whole);
     }
@@ -106,8 +106,8 @@ fn a_neighbour_changes_nothing_and_an_own_token_does() {
 fn choices_are_the_likeliest_ids_with_their_log_probabilities() {
     let mut decoder = tiny::decoder();
     let tokens = tokens(6, 20);
-    let part = Part { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(&[]) };
-    let choice = compute(&mut decoder, &[part]).remove(0).unwrap().unwrap();
+    let input = StepInput { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(&[]) };
+    let choice = compute(&mut decoder, &[input]).remove(0).unwrap().unwrap();
     let logits = Reference::new().logits(&tokens);
     let highest = logits.iter().copied().fold(f32::MIN, f32::max);
     assert!((logits[choice.id as usize] - highest).abs() < 1e-5);
@@ -120,8 +120,8 @@ fn a_penalty_makes_written_ids_less_likely_and_no_others() {
     let tokens = tokens(6, 20);
     let free = |written: &[u32], penalty: f32| {
         let mut decoder = tiny::decoder_with_penalty(penalty);
-        let part = Part { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(written) };
-        compute(&mut decoder, &[part, part]).remove(1).unwrap().unwrap().id
+        let input = StepInput { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(written) };
+        compute(&mut decoder, &[input, input]).remove(1).unwrap().unwrap().id
     };
     let likeliest = free(&[], 2.0);
     assert_eq!(free(&[], 1.0), likeliest);
@@ -132,11 +132,11 @@ fn a_penalty_makes_written_ids_less_likely_and_no_others() {
 }
 
 #[test]
-fn pieces_whose_logits_nobody_wants_are_computed_too() {
+fn chunks_whose_logits_nobody_wants_are_computed_too() {
     let mut decoder = tiny::decoder();
     let tokens = tokens(8, 70);
     let blocks = [0, 1, 2];
-    let first = Part { tokens: &tokens[..40], position: 0, blocks: &blocks, wanted: None };
+    let first = StepInput { tokens: &tokens[..40], position: 0, blocks: &blocks, wanted: None };
     assert!(matches!(compute(&mut decoder, &[first])[..], [Ok(None)]));
     let mut batch = Batch::default();
     batch.push(&tokens[40..], 40, &blocks, Some(&[]));

@@ -45,9 +45,9 @@ fn sequences(all: &[Vec<u32>]) -> Vec<Sequence> {
     all.iter().map(&mut sequence).collect()
 }
 
-/// Computes sequences together, `piece` tokens of each in a step, until all are done; they leave as
-/// they are done.
-fn together(decoder: &mut Decoder<CpuBackend>, sequences: &[Sequence], piece: usize) -> Vec<Bits> {
+/// Computes sequences together, `chunk` tokens of each in a step, until all are done. A sequence
+/// leaves when it is done.
+fn together(decoder: &mut Decoder<CpuBackend>, sequences: &[Sequence], chunk: usize) -> Vec<Bits> {
     let mut bits: Vec<Bits> = vec![Vec::new(); sequences.len()];
     for step in 0.. {
         let mut batch = Batch::default();
@@ -57,7 +57,7 @@ fn together(decoder: &mut Decoder<CpuBackend>, sequences: &[Sequence], piece: us
             if step < sequence.joins || done == sequence.tokens.len() {
                 continue;
             }
-            let end = sequence.tokens.len().min(done + piece);
+            let end = sequence.tokens.len().min(done + chunk);
             batch.push(&sequence.tokens[done..end], done, &sequence.blocks, None);
             parts.push((index, end - done));
         }
@@ -88,15 +88,15 @@ fn fast() -> Decoder<CpuBackend> {
 }
 
 #[test]
-fn bits_do_not_depend_on_pieces_threads_or_instruction_set() {
+fn bits_do_not_depend_on_chunks_threads_or_instruction_set() {
     let all: Vec<Vec<u32>> = [5, 64, 33, 1, 130].iter().zip(1..).map(|(count, seed)| tokens(seed, *count)).collect();
     let expected: Vec<Bits> = all.iter().map(|tokens| alone(tokens)).collect();
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         for threads in 1..=3 {
             let mut decoder = tiny::cpu_decoder(threads, isa);
-            for piece in [1, 7, 32, 1000] {
-                let found = together(&mut decoder, &sequences(&all), piece);
-                assert!(found == expected, "{isa:?}, {threads} threads, pieces of {piece}");
+            for chunk in [1, 7, 32, 1000] {
+                let found = together(&mut decoder, &sequences(&all), chunk);
+                assert!(found == expected, "{isa:?}, {threads} threads, chunks of {chunk}");
             }
         }
     }
@@ -139,7 +139,7 @@ fn bits_do_not_depend_on_random_companions_that_join_and_stop() {
         }
         let found = together(&mut decoder, &sequences, 1 + seed as usize * 3 % 40);
         assert!(found[at] == expected, "companions of seed {seed}");
-        // What they leave behind is no number from here on.
+        // The blocks that they leave hold NaN from here on.
         decoder.forget(&(0..BLOCKS as u32).collect::<Vec<_>>()).unwrap();
     }
 }
@@ -167,8 +167,9 @@ fn bits_do_not_depend_on_a_shared_beginning() {
     }
 }
 
+/// A token changes the logits after it in its own sequence, and no others.
 #[test]
-fn a_token_changes_what_comes_after_it_in_its_sequence_and_nothing_else() {
+fn a_token_changes_only_later_ones_of_its_sequence() {
     let all = vec![tokens(1, 60), tokens(2, 60)];
     let before = together(&mut fast(), &sequences(&all), 1000);
     let mut touched = all.clone();
@@ -206,8 +207,9 @@ fn a_freed_block_that_is_read_shows() {
     assert!(!decoder.step(&batch).unwrap()[0].logprob.is_finite());
 }
 
+/// Packed weights are those that Candle reads from the same bytes.
 #[test]
-fn packed_weights_are_those_that_candle_reads_from_the_same_bytes() {
+fn packed_weights_equal_those_that_candle_reads() {
     let values: Vec<f32> = tokens(8, 24 * 512)
         .iter()
         .zip(0..)
@@ -253,7 +255,7 @@ fn bits_of_the_real_model_do_not_depend_on_company_either() {
     let parts = [text[..40].to_vec(), text[..300].to_vec(), text[100..217].to_vec()];
     let all = sequences(&parts);
     let expected = together(&mut golden::cpu(1, Isa::detect()), &all, 1000);
-    assert!(together(&mut golden::cpu(2, Isa::detect()), &all, 33) == expected, "two threads, pieces of 33");
+    assert!(together(&mut golden::cpu(2, Isa::detect()), &all, 33) == expected, "two threads, chunks of 33");
     assert!(together(&mut golden::cpu(3, Isa::Avx2), &all, 70) == expected || !Isa::Avx2.is_available(), "AVX2");
     let plain = together(&mut golden::cpu(2, Isa::Portable), &all[..1], 1000);
     assert!(plain[0] == expected[0], "plain Rust");

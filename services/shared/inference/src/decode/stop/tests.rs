@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Limits, StopRules, Verdict};
+use super::{AnswerLimits, StopRules, Verdict};
 use crate::request::{End, FinishReason};
 use crate::text::detokenise::Detokeniser;
 
@@ -15,7 +15,7 @@ fn rules(endings: &[u32]) -> StopRules {
 }
 
 fn verdict(answer: &[u32], endings: &[u32], max_new_tokens: usize) -> Verdict {
-    rules(endings).verdict(answer, Limits { max_new_tokens, end: End::Natural })
+    rules(endings).verdict(answer, AnswerLimits { max_new_tokens, end: End::Natural })
 }
 
 fn finished(reason: FinishReason, keep: usize) -> Verdict {
@@ -41,7 +41,7 @@ fn an_ending_token_at_the_limit_is_a_stop() {
 }
 
 #[test]
-fn three_equal_pieces_are_a_loop_and_the_first_is_kept() {
+fn three_equal_runs_are_a_loop_and_the_first_is_kept() {
     let mut answer: Vec<u32> = (100..120).collect();
     let start = answer.len();
     for _ in 0..3 {
@@ -57,8 +57,9 @@ fn one_token_for_ever_is_a_loop() {
     assert_eq!(answers.filter(|verdict| *verdict == Verdict::Continue).count(), 23);
 }
 
+/// A phrase that comes back a third time is a loop, whatever stands between its places.
 #[test]
-fn a_phrase_that_comes_back_a_third_time_is_a_loop_whatever_stands_between() {
+fn a_phrase_said_a_third_time_is_a_loop() {
     let phrase: Vec<u32> = (200..212).collect();
     let mut answer = vec![5, 6];
     answer.extend(&phrase);
@@ -80,7 +81,7 @@ fn lists_with_short_repeats_are_no_loop() {
 
 #[test]
 fn one_paragraph_ends_at_the_first_blank_line_after_text() {
-    let one = Limits { max_new_tokens: 100, end: End::Paragraph };
+    let one = AnswerLimits { max_new_tokens: 100, end: End::Paragraph };
     for (answer, ends) in [
         (&[3, 4][..], false),
         (&[3, 5], true),
@@ -98,7 +99,7 @@ fn one_paragraph_ends_at_the_first_blank_line_after_text() {
 
 #[test]
 fn at_the_limit_means_exactly_so_many_tokens_whatever_they_are() {
-    let limits = Limits { max_new_tokens: 40, end: End::AtLimit };
+    let limits = AnswerLimits { max_new_tokens: 40, end: End::AtLimit };
     let (ending, looping) = ([7; 39], [1; 39]);
     assert_eq!(rules(&[7]).verdict(&ending, limits), Verdict::Continue);
     assert_eq!(rules(&[7]).verdict(&looping, limits), Verdict::Continue);
@@ -119,7 +120,7 @@ fn reasoning_rules(begins_in_reasoning: bool) -> StopRules {
 
 #[test]
 fn a_blank_line_in_or_after_reasoning_ends_no_paragraph() {
-    let limits = Limits { max_new_tokens: 100, end: End::Paragraph };
+    let limits = AnswerLimits { max_new_tokens: 100, end: End::Paragraph };
     for (begins_in_reasoning, answer, ends) in [
         (false, vec![OPENS, BLANK], false),
         (false, vec![OPENS, WORD, BLANK, WORD, BLANK], false),

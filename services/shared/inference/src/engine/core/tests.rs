@@ -8,8 +8,8 @@ use tokio::sync::oneshot::{self, Receiver};
 use super::Core;
 use crate::engine::fake::{self, BOMB, END, FakeModel, NOT_A_NUMBER, POISON, Steps};
 use crate::engine::metrics::Counters;
-use crate::engine::prefix::MISSES_LIMIT;
-use crate::engine::scheduler::{Limits, OVERTAKEN_LIMIT};
+use crate::engine::prefix::MAX_MISSES;
+use crate::engine::scheduler::{MAX_OVERTAKEN, StepLimits};
 use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
 use crate::request::{End, FinishReason};
@@ -17,9 +17,9 @@ use crate::step::BLOCK_TOKENS;
 
 type Answer = Receiver<Result<Generated, EngineError>>;
 
-const LIMITS: Limits = Limits { step_tokens: 16, max_sequences: 4 };
+const LIMITS: StepLimits = StepLimits { step_tokens: 16, max_sequences: 4 };
 
-fn core(blocks: usize, limits: Limits) -> (Core<FakeModel>, Steps) {
+fn core(blocks: usize, limits: StepLimits) -> (Core<FakeModel>, Steps) {
     let model = FakeModel::new(blocks);
     let steps = Steps::clone(&model.steps);
     (Core::new(model, limits, fake::rules(), blocks, Arc::new(Counters::default())), steps)
@@ -37,19 +37,19 @@ fn submit_with_common(
     priority: i32,
 ) -> Answer {
     let (reply, answer) = oneshot::channel();
-    let limits = crate::decode::stop::Limits { max_new_tokens, end: End::Natural };
+    let limits = crate::decode::stop::AnswerLimits { max_new_tokens, end: End::Natural };
     core.accept(Job { prompt: prompt.to_vec(), common_tokens, limits, priority, reply, place: None });
     answer
 }
 
-/// Turns until all is done; more turns than there can be work for is a hang.
+/// Runs steps until all is done. More steps than there can be work for are a hang.
 fn finish(core: &mut Core<FakeModel>) {
     for _ in 0..20_000 {
         if core.is_idle() {
             assert_eq!(core.blocks.available() + core.prefix.blocks().len(), core.blocks.total(), "blocks leaked");
             return;
         }
-        core.turn().unwrap();
+        core.run_step().unwrap();
     }
     panic!("the engine makes no progress");
 }
@@ -69,14 +69,14 @@ fn generated(mut answer: Answer) -> Vec<u32> {
 #[derive(Debug, Clone)]
 struct Case {
     prompt: Vec<u32>,
-    /// How many first tokens it says that others have too; not always the truth.
+    /// How many of its first tokens it declares to be common; not always the truth.
     common_tokens: usize,
     max_new_tokens: usize,
     priority: i32,
-    /// The turn it arrives before.
+    /// The step before which it arrives.
     arrives: usize,
-    /// Turns after which its caller goes away, if it does.
-    patience: Option<usize>,
+    /// Steps after which its caller goes away, if it does.
+    gives_up_after: Option<usize>,
 }
 
 /// A request with one of three beginnings, of which one begins another, or with none.
@@ -84,15 +84,15 @@ fn case() -> impl Strategy<Value = Case> {
     let beginning = prop_oneof![Just(0_u32..0), Just(100..112), Just(200..240), Just(200..275)];
     let document = prop::collection::vec(1_u32..40, 1..60);
     let lie = prop_oneof![4 => Just(None), 1 => (0_usize..140).prop_map(Some)];
-    let patience = prop_oneof![3 => Just(None), 1 => (0_usize..20).prop_map(Some)];
-    (beginning, document, lie, 1_usize..40, -1..2, 0_usize..40, patience).prop_map(
-        |(beginning, document, lie, max_new_tokens, priority, arrives, patience)| Case {
+    let gives_up_after = prop_oneof![3 => Just(None), 1 => (0_usize..20).prop_map(Some)];
+    (beginning, document, lie, 1_usize..40, -1..2, 0_usize..40, gives_up_after).prop_map(
+        |(beginning, document, lie, max_new_tokens, priority, arrives, gives_up_after)| Case {
             common_tokens: lie.unwrap_or(beginning.len()),
             prompt: beginning.chain(document).collect(),
             max_new_tokens,
             priority,
             arrives,
-            patience,
+            gives_up_after,
         },
     )
 }
@@ -106,7 +106,7 @@ proptest! {
         blocks in 6_usize..24,
         step_tokens in 4_usize..70,
     ) {
-        let (mut core, steps) = core(blocks, Limits { step_tokens, max_sequences: 4 });
+        let (mut core, steps) = core(blocks, StepLimits { step_tokens, max_sequences: 4 });
         cases.sort_by_key(|case| case.arrives);
         // One that fails must harm neither its neighbours nor the prefix that it may have.
         let poison = poison.map(|index| index.index(cases.len()));
@@ -114,23 +114,23 @@ proptest! {
             cases[at].prompt.push(POISON);
         }
         let mut answers: Vec<Option<Answer>> = Vec::new();
-        for turn in 0..20_000 {
+        for step in 0..20_000 {
             for case in &cases[answers.len()..] {
-                if case.arrives > turn {
+                if case.arrives > step {
                     break;
                 }
                 let Case { prompt, common_tokens, max_new_tokens, priority, .. } = case;
                 answers.push(Some(submit_with_common(&mut core, prompt, *common_tokens, *max_new_tokens, *priority)));
             }
             for (case, answer) in cases.iter().zip(&mut answers) {
-                if case.patience.is_some_and(|patience| case.arrives + patience == turn) {
+                if case.gives_up_after.is_some_and(|gives_up_after| case.arrives + gives_up_after == step) {
                     *answer = None;
                 }
             }
             if core.is_idle() && answers.len() == cases.len() {
                 break;
             }
-            core.turn().unwrap();
+            core.run_step().unwrap();
             let owned: usize = core.running.values().map(|sequence| sequence.own_blocks().len()).sum();
             prop_assert_eq!(owned + core.prefix.blocks().len() + core.blocks.available(), blocks);
         }
@@ -190,7 +190,7 @@ proptest! {
             for _ in 0..count {
                 later.push(submit(&mut core, &[3, 4], 1, priority));
             }
-            core.turn().unwrap();
+            core.run_step().unwrap();
             if core.waiting.iter().all(|sequence| sequence.id != patient) {
                 break;
             }
@@ -198,8 +198,8 @@ proptest! {
         prop_assert!(core.waiting.iter().all(|sequence| sequence.id != patient), "it was never admitted");
         let waiting: Vec<_> = core.waiting.iter().map(|sequence| sequence.id).collect();
         let overtook = (patient + 1..core.next_id).filter(|id| !waiting.contains(id)).count();
-        // Those who are admitted in one step with the last that may overtake are not counted yet.
-        prop_assert!(overtook <= OVERTAKEN_LIMIT as usize + 2 * LIMITS.max_sequences, "{overtook} went first");
+        // Requests admitted in one step with the last one that may overtake are not counted yet.
+        prop_assert!(overtook <= MAX_OVERTAKEN as usize + 2 * LIMITS.max_sequences, "{overtook} went first");
     }
 }
 
@@ -208,11 +208,11 @@ fn a_cancelled_request_frees_its_blocks_before_the_next_step() {
     let (mut core, _) = core(8, LIMITS);
     let answer = submit(&mut core, &[1; 100], 50, 0);
     let waiting = submit(&mut core, &[2; 100], 100, 0);
-    core.turn().unwrap();
+    core.run_step().unwrap();
     assert_eq!(core.blocks.available(), 3);
     drop(waiting);
     drop(answer);
-    core.turn().unwrap();
+    core.run_step().unwrap();
     assert!(core.is_idle());
     assert_eq!(core.blocks.available(), 8);
     assert_eq!(core.counters.stats().cancelled, 2);
@@ -248,8 +248,9 @@ fn poisonous_requests_one_after_another_do_not_stop_the_engine() {
     assert_eq!(generated(good), fake::answer(&[1, 2], 9));
 }
 
+/// When every request of a batch is poisonous, each of them fails and the engine goes on.
 #[test]
-fn poisonous_requests_among_themselves_are_to_blame_and_not_the_device() {
+fn a_batch_of_poisonous_requests_does_not_blame_the_device() {
     let (mut core, _) = core(16, LIMITS);
     let mut bad: Vec<Answer> = (0..3).map(|_| submit(&mut core, &[POISON], 9, 0)).collect();
     finish(&mut core);
@@ -266,7 +267,7 @@ fn a_broken_device_is_known_from_a_single_request() {
     let (mut core, _) = core(16, LIMITS);
     let _answer = submit(&mut core, &[1], 9, 0);
     core.model.broken = true;
-    assert_eq!(core.turn().unwrap_err().code(), "engine_stopped");
+    assert_eq!(core.run_step().unwrap_err().code(), "engine_stopped");
 }
 
 #[test]
@@ -274,7 +275,7 @@ fn a_broken_device_stops_the_engine_and_blames_no_request() {
     let (mut core, _) = core(16, LIMITS);
     let mut answers: Vec<Answer> = (1..3).map(|id| submit(&mut core, &[id], 9, 0)).collect();
     core.model.broken = true;
-    let error = core.turn().unwrap_err();
+    let error = core.run_step().unwrap_err();
     assert_eq!(error.code(), "engine_stopped");
     core.abandon(&error);
     for answer in &mut answers {
@@ -283,7 +284,7 @@ fn a_broken_device_stops_the_engine_and_blames_no_request() {
     assert_eq!(core.blocks.available(), 16);
 }
 
-/// What a prompt about this document begins with, and a prompt.
+/// The common beginning of prompts about a document, and a whole prompt.
 fn with_beginning(length: u32, document: u32) -> Vec<u32> {
     (100..100 + length).chain([document; 5]).collect()
 }
@@ -316,8 +317,8 @@ fn those_who_share_need_fewer_blocks() {
     // may run.
     let rest: Vec<Answer> =
         (2..6).map(|document| submit_with_common(&mut core, &with_beginning(64, document), 64, 9, 0)).collect();
-    core.turn().unwrap();
-    core.turn().unwrap();
+    core.run_step().unwrap();
+    core.run_step().unwrap();
     assert_eq!(core.running.len(), 4);
     finish(&mut core);
     for (document, answer) in (1..).zip([first].into_iter().chain(rest)) {
@@ -325,8 +326,9 @@ fn those_who_share_need_fewer_blocks() {
     }
 }
 
+/// A prompt that is nothing but the shared beginning still computes its last token.
 #[test]
-fn a_prompt_that_is_nothing_but_the_beginning_still_gets_its_logits() {
+fn a_prompt_equal_to_the_prefix_still_gets_its_logits() {
     let (mut core, _) = core(8, LIMITS);
     let prompt: Vec<u32> = (100..164).collect();
     for _ in 0..3 {
@@ -347,7 +349,7 @@ fn another_beginning_takes_the_place_after_a_while() {
         drop(answer);
     }
     assert_eq!(core.counters.stats().prefix_hits, 3);
-    for document in 0..MISSES_LIMIT + 4 {
+    for document in 0..MAX_MISSES + 4 {
         let answer = submit_with_common(&mut core, &other(document), 40, 9, 0);
         finish(&mut core);
         assert_eq!(generated(answer), fake::answer(&other(document), 9));
@@ -376,10 +378,10 @@ fn a_prefix_outlives_the_request_that_computed_it() {
     let prompt = with_beginning(80, 1);
     let first = submit_with_common(&mut core, &prompt, 80, 50, 0);
     while core.prefix.blocks().is_empty() {
-        core.turn().unwrap();
+        core.run_step().unwrap();
     }
     drop(first);
-    core.turn().unwrap();
+    core.run_step().unwrap();
     assert_eq!((core.blocks.available(), core.prefix.blocks().len()), (13, 3));
     let prompt = with_beginning(80, 2);
     let answer = submit_with_common(&mut core, &prompt, 80, 50, 0);

@@ -32,8 +32,8 @@ fn cuda_in_a_build_without_it_is_refused_with_the_way_out() {
     );
 }
 
-/// Where a GPU is, it computes; where none is, `cuda` is refused in one line and `auto` goes on
-/// without.
+/// A GPU computes if the machine has one. Without one `cuda` is refused in one line, and `auto`
+/// goes on.
 #[test]
 fn cuda_computes_or_is_refused_in_one_line() {
     match open(DeviceKind::Cuda) {

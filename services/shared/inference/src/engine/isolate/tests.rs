@@ -1,4 +1,4 @@
-use super::{Part, compute};
+use super::{StepInput, compute};
 use crate::engine::fake::{FakeModel, POISON, next};
 
 #[test]
@@ -6,12 +6,12 @@ fn parts_that_fail_are_found_and_the_others_computed() {
     let prompts: Vec<Vec<u32>> =
         (1..=9).map(|id| if id % 4 == 0 { vec![id, POISON] } else { vec![id, id + 1] }).collect();
     let blocks: Vec<[u32; 1]> = (0..9).map(|block| [block]).collect();
-    let parts: Vec<Part<'_>> = prompts
+    let inputs: Vec<StepInput<'_>> = prompts
         .iter()
         .zip(&blocks)
-        .map(|(tokens, blocks)| Part { tokens, position: 0, blocks, wanted: Some(&[]) })
+        .map(|(tokens, blocks)| StepInput { tokens, position: 0, blocks, wanted: Some(&[]) })
         .collect();
-    let results = compute(&mut FakeModel::new(9), &parts);
+    let results = compute(&mut FakeModel::new(9), &inputs);
     for (prompt, result) in prompts.iter().zip(results) {
         match result {
             Ok(choice) => assert_eq!(choice, Some(next(prompt))),
@@ -21,7 +21,7 @@ fn parts_that_fail_are_found_and_the_others_computed() {
 }
 
 #[test]
-fn a_piece_of_a_prompt_gives_no_token() {
-    let part = Part { tokens: &[1, 2], position: 0, blocks: &[0], wanted: None };
-    assert!(matches!(compute(&mut FakeModel::new(1), &[part])[..], [Ok(None)]));
+fn a_chunk_of_a_prompt_gives_no_token() {
+    let input = StepInput { tokens: &[1, 2], position: 0, blocks: &[0], wanted: None };
+    assert!(matches!(compute(&mut FakeModel::new(1), &[input])[..], [Ok(None)]));
 }

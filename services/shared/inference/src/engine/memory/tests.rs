@@ -1,11 +1,11 @@
-use super::{Needs, meminfo_available};
+use super::{MemoryNeeds, meminfo_available};
 use crate::error::EngineError;
 
 const MIB: u64 = 1 << 20;
 
 #[test]
 fn too_little_memory_is_refused_with_the_numbers() {
-    let needs = Needs { weights: 500 * MIB, pool: 700 * MIB, work: 100 * MIB };
+    let needs = MemoryNeeds { weights: 500 * MIB, pool: 700 * MIB, work: 100 * MIB };
     assert!(needs.check(1300 * MIB).is_ok());
     let error = needs.check(1299 * MIB).err();
     assert!(

@@ -1,4 +1,4 @@
-use super::{MISSES_LIMIT, Prefix, SMALLEST, Share};
+use super::{MAX_MISSES, MIN_SHARED_TOKENS, Prefix, PrefixShare};
 
 fn pinned(count: u32) -> Prefix {
     let mut prefix = Prefix::default();
@@ -27,25 +27,26 @@ fn the_last_token_of_a_prompt_is_always_computed() {
 
 #[test]
 fn too_little_is_not_shared() {
-    let few = SMALLEST as u32 - 1;
+    let few = MIN_SHARED_TOKENS as u32 - 1;
     let prompt: Vec<u32> = (0..few).chain([999; 20]).collect();
-    assert_eq!(pinned(76).share(&prompt), Share::default());
-    assert_eq!(Prefix::default().share(&prompt), Share::default());
-    assert_eq!(pinned(76).share(&[]), Share::default());
+    assert_eq!(pinned(76).share(&prompt), PrefixShare::default());
+    assert_eq!(Prefix::default().share(&prompt), PrefixShare::default());
+    assert_eq!(pinned(76).share(&[]), PrefixShare::default());
 }
 
+/// A prefix is replaced only after enough misses in a row, and only while no sequence reads it.
 #[test]
-fn it_is_replaced_only_after_enough_misses_in_a_row_and_when_nobody_reads_it() {
+fn a_prefix_is_replaced_after_enough_misses_without_readers() {
     let mut prefix = pinned(76);
     assert!(!prefix.is_open() && Prefix::default().is_open());
-    for _ in 1..MISSES_LIMIT {
-        prefix.lend(Share::default(), 40);
+    for _ in 1..MAX_MISSES {
+        prefix.record_admission(PrefixShare::default(), 40);
     }
-    prefix.lend(Share { tokens: 40 }, 40);
-    prefix.lend(Share::default(), 40);
+    prefix.record_admission(PrefixShare { tokens: 40 }, 40);
+    prefix.record_admission(PrefixShare::default(), 40);
     assert!(!prefix.is_open(), "a hit lay between");
-    for _ in 1..MISSES_LIMIT {
-        prefix.lend(Share::default(), 40);
+    for _ in 1..MAX_MISSES {
+        prefix.record_admission(PrefixShare::default(), 40);
     }
     assert!(!prefix.is_open(), "one sequence still reads it");
     prefix.give_back();

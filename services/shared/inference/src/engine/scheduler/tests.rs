@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Limits, OVERTAKEN_LIMIT, Plan, Running, Waiting, Work, plan};
+use super::{MAX_OVERTAKEN, Plan, Running, StepLimits, Waiting, Work, plan};
 
-const LIMITS: Limits = Limits { step_tokens: 100, max_sequences: 4 };
+const LIMITS: StepLimits = StepLimits { step_tokens: 100, max_sequences: 4 };
 
 fn running(id: u64, tokens: usize, computed: usize) -> Running {
     Running { id, tokens, computed }
@@ -31,7 +31,7 @@ fn decodes_go_before_prefills_and_admission_comes_last() {
 }
 
 #[test]
-fn a_long_prompt_is_computed_in_pieces() {
+fn a_long_prompt_is_computed_in_chunks() {
     assert_eq!(plan(&[running(1, 250, 0)], &[], 10, LIMITS).work, [work(1, 100)]);
     assert_eq!(plan(&[running(1, 250, 200)], &[], 10, LIMITS).work, [work(1, 50)]);
 }
@@ -62,7 +62,7 @@ fn higher_priority_goes_first_and_equals_in_order_of_arrival() {
 
 #[test]
 fn who_was_overtaken_often_enough_goes_first() {
-    let patient = Waiting { overtaken: OVERTAKEN_LIMIT, priority: -5, ..waiting(1, 10, 1) };
+    let patient = Waiting { overtaken: MAX_OVERTAKEN, priority: -5, ..waiting(1, 10, 1) };
     let urgent = Waiting { priority: 9, ..waiting(2, 10, 1) };
     assert_eq!(plan(&[], &[urgent, patient], 9, LIMITS).admit, [1, 2]);
 }
@@ -74,7 +74,7 @@ fn some_running() -> impl Strategy<Value = Vec<Running>> {
 }
 
 fn some_waiting() -> impl Strategy<Value = Vec<Waiting>> {
-    let one = (1_usize..300, 1_usize..12, -2..3, prop_oneof![Just(0), 0..2 * OVERTAKEN_LIMIT]);
+    let one = (1_usize..300, 1_usize..12, -2..3, prop_oneof![Just(0), 0..2 * MAX_OVERTAKEN]);
     prop::collection::vec(one, 0..8).prop_map(|sizes| {
         let request = |(id, (tokens, blocks, priority, overtaken))| Waiting { id, priority, overtaken, tokens, blocks };
         (100..).zip(sizes).map(request).collect()
@@ -89,7 +89,7 @@ proptest! {
         free_blocks in 0_usize..24,
         step_tokens in 4_usize..200,
     ) {
-        let limits = Limits { step_tokens, max_sequences: 4 };
+        let limits = StepLimits { step_tokens, max_sequences: 4 };
         let plan = plan(&running, &waiting, free_blocks, limits);
         let behind = |id: u64| {
             let runs = running.iter().find(|sequence| sequence.id == id).map(|sequence| sequence.tokens - sequence.computed);

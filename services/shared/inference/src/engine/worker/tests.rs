@@ -7,11 +7,11 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot::{self, Receiver};
 
 use super::{Message, run};
-use crate::decode::stop::Limits;
+use crate::decode::stop::AnswerLimits;
 use crate::engine::core::Core;
 use crate::engine::fake::{self, FakeModel};
 use crate::engine::metrics::Counters;
-use crate::engine::scheduler::Limits as StepLimits;
+use crate::engine::scheduler::StepLimits;
 use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
 use crate::request::End;
@@ -35,7 +35,7 @@ fn job(prompt: &[u32]) -> (Message, Answer) {
         Message::Job(Job {
             prompt: prompt.to_vec(),
             common_tokens: 0,
-            limits: Limits { max_new_tokens: 5, end: End::Natural },
+            limits: AnswerLimits { max_new_tokens: 5, end: End::Natural },
             priority: 0,
             reply,
             place: None,

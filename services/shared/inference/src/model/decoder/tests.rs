@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use super::Decoder;
 use crate::backend::candle::CandleBackend;
-use crate::decode::stop::{Limits, StopRules};
+use crate::decode::stop::{AnswerLimits, StopRules};
 use crate::engine::core::Core;
 use crate::engine::metrics::Counters;
-use crate::engine::scheduler::Limits as StepLimits;
+use crate::engine::scheduler::StepLimits;
 use crate::engine::sequence::{Generated, Job};
 use crate::model::weights::{GgufFile, Weights};
 use crate::request::End;
@@ -82,13 +82,13 @@ fn generate(core: &mut Core<Decoder<CandleBackend>>, prompts: &[Vec<u32>], max_n
         .iter()
         .map(|prompt| {
             let (reply, answer) = oneshot::channel();
-            let limits = Limits { max_new_tokens, end: End::Natural };
+            let limits = AnswerLimits { max_new_tokens, end: End::Natural };
             core.accept(Job { prompt: prompt.clone(), common_tokens: 0, limits, priority: 0, reply, place: None });
             answer
         })
         .collect();
     while !core.is_idle() {
-        core.turn().unwrap();
+        core.run_step().unwrap();
     }
     answers.into_iter().map(|mut answer| answer.try_recv().unwrap().unwrap()).collect()
 }

@@ -10,7 +10,7 @@ fn rows_go_to_the_slots_of_their_positions() {
 }
 
 #[test]
-fn only_the_last_row_of_a_finished_piece_is_asked_for() {
+fn only_the_last_row_of_a_finished_prompt_is_wanted() {
     let mut batch = Batch::default();
     batch.push(&[1, 2], 0, &[0], None);
     batch.push(&[3], 5, &[1], Some(&[3]));

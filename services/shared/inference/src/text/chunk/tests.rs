@@ -11,90 +11,90 @@ fn words(text: &str) -> Result<usize, Infallible> {
     Ok(text.split_whitespace().count())
 }
 
-fn parts(text: &str, limit: usize) -> Vec<String> {
-    let Ok(parts) = split(text, limit, &words);
-    parts
+fn chunks(text: &str, limit: usize) -> Vec<String> {
+    let Ok(chunks) = split(text, limit, &words);
+    chunks
 }
 
 #[test]
 fn what_fits_stays_whole() {
-    assert_eq!(parts("one two three", 3), ["one two three"]);
-    assert_eq!(parts("", 3), [""]);
+    assert_eq!(chunks("one two three", 3), ["one two three"]);
+    assert_eq!(chunks("", 3), [""]);
 }
 
 #[test]
 fn cuts_fall_between_paragraphs() {
     let text = "a b c. d e f.\n\ng h i. j k l.\n\nm n o. p q r.\n\ns t u. v w x.\n";
-    assert_eq!(parts(text, 12), ["a b c. d e f.\n\ng h i. j k l.\n\n", "m n o. p q r.\n\ns t u. v w x.\n"]);
+    assert_eq!(chunks(text, 12), ["a b c. d e f.\n\ng h i. j k l.\n\n", "m n o. p q r.\n\ns t u. v w x.\n"]);
 }
 
 #[test]
 fn a_long_paragraph_is_cut_between_sentences() {
     assert_eq!(
-        parts("One two three. Four five six. Seven eight nine. Ten.", 7),
+        chunks("One two three. Four five six. Seven eight nine. Ten.", 7),
         ["One two three. Four five six. ", "Seven eight nine. Ten."]
     );
 }
 
 #[test]
 fn a_sentence_without_end_is_cut_between_words() {
-    assert_eq!(parts("a b c d e f g h", 4), ["a b c d ", "e f g h"]);
+    assert_eq!(chunks("a b c d e f g h", 4), ["a b c d ", "e f g h"]);
 }
 
 #[test]
 fn text_without_spaces_is_cut_between_characters() {
     let characters = |text: &str| -> Result<usize, Infallible> { Ok(text.chars().count()) };
-    let Ok(parts) = split("日本語日本語日本語", 5, &characters);
-    assert_eq!(parts, ["日本語日本", "語日本語"]);
+    let Ok(chunks) = split("日本語日本語日本語", 5, &characters);
+    assert_eq!(chunks, ["日本語日本", "語日本語"]);
 }
 
-/// The parts of a text whose tokens are three bytes each, and how often it was measured.
+/// The chunks of a text whose tokens are three bytes each, and how often it was measured.
 fn measured(text: &str, limit: usize) -> (Vec<String>, usize) {
     let calls = Cell::new(0);
     let measure = |text: &str| -> Result<usize, Infallible> {
         calls.set(calls.get() + 1);
         Ok(text.len().div_ceil(3))
     };
-    let Ok(parts) = split(text, limit, &measure);
-    (parts, calls.get())
+    let Ok(chunks) = split(text, limit, &measure);
+    (chunks, calls.get())
 }
 
-/// A run without blanks, such as base64, is measured a few times for each part, not once for each
+/// A run without blanks, such as base64, is measured a few times for each chunk, not once for each
 /// character.
 #[test]
 fn long_runs_are_measured_in_a_bounded_number_of_calls() {
     for run in ["QUJD", "日本"] {
         let text = run.repeat(100_000);
-        let (parts, calls) = measured(&text, 1_000);
-        assert_eq!(parts.concat(), text);
-        assert!(parts.iter().all(|part| part.len().div_ceil(3) <= 1_000));
-        assert!(parts.len() <= text.len() / 3_000 + 10, "{} parts", parts.len());
-        assert!(calls < parts.len() * 100, "{calls} calls for {} parts", parts.len());
+        let (chunks, calls) = measured(&text, 1_000);
+        assert_eq!(chunks.concat(), text);
+        assert!(chunks.iter().all(|chunk| chunk.len().div_ceil(3) <= 1_000));
+        assert!(chunks.len() <= text.len() / 3_000 + 10, "{} chunks", chunks.len());
+        assert!(calls < chunks.len() * 100, "{calls} calls for {} chunks", chunks.len());
     }
 }
 
 #[test]
 fn many_short_words_are_measured_in_a_bounded_number_of_calls() {
     let text = "a b ".repeat(100_000);
-    let (parts, calls) = measured(&text, 1_000);
-    assert_eq!(parts.concat(), text);
-    assert!(parts.iter().all(|part| part.ends_with(' ')), "cuts fall between words");
-    assert!(calls < parts.len() * 100, "{calls} calls for {} parts", parts.len());
+    let (chunks, calls) = measured(&text, 1_000);
+    assert_eq!(chunks.concat(), text);
+    assert!(chunks.iter().all(|chunk| chunk.ends_with(' ')), "cuts fall between words");
+    assert!(calls < chunks.len() * 100, "{calls} calls for {} chunks", chunks.len());
 }
 
 /// One letter with thousands of accents is a single character to a reader.
 #[test]
 fn a_character_that_is_too_large_is_cut_within() {
     let text = format!("e{}", "\u{301}".repeat(5_000));
-    let (parts, _) = measured(&text, 500);
-    assert_eq!(parts.concat(), text);
-    assert!(parts.iter().all(|part| part.len().div_ceil(3) <= 500));
+    let (chunks, _) = measured(&text, 500);
+    assert_eq!(chunks.concat(), text);
+    assert!(chunks.iter().all(|chunk| chunk.len().div_ceil(3) <= 500));
 }
 
 #[test]
 fn parts_are_of_about_equal_size() {
     let text = (0..100).map(|index| format!("w{index} x y z. ")).collect::<String>();
-    let sizes: Vec<usize> = parts(&text, 300).iter().map(|part| part.split_whitespace().count()).collect();
+    let sizes: Vec<usize> = chunks(&text, 300).iter().map(|chunk| chunk.split_whitespace().count()).collect();
     assert_eq!(sizes.len(), 2);
     assert!(sizes.iter().all(|size| *size > 150), "{sizes:?}");
 }
@@ -105,10 +105,10 @@ proptest! {
         text in "([a-zé]{1,8}[ .\n]{0,3}){0,120}",
         limit in 4_usize..40,
     ) {
-        let parts = parts(&text, limit);
-        prop_assert_eq!(parts.concat(), text);
-        for part in &parts {
-            prop_assert!(part.split_whitespace().count() <= limit);
+        let chunks = chunks(&text, limit);
+        prop_assert_eq!(chunks.concat(), text);
+        for chunk in &chunks {
+            prop_assert!(chunk.split_whitespace().count() <= limit);
         }
     }
 }

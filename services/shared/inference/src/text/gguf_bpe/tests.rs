@@ -48,8 +48,9 @@ fn control_tokens_in_templates_are_tokens() {
     assert_eq!(ids, [&[testing::START][..], &inner, &[testing::END], &line].concat());
 }
 
+/// Tokens that the model's makers added are plain text in a document, as control tokens are.
 #[test]
-fn tokens_that_the_models_makers_added_stay_text_in_documents_too() {
+fn added_tokens_stay_text_in_documents() {
     let mut content = testing::vocabulary("gpt2", "smollm");
     let added = Value::Array((0..263).map(|id| Value::I32(if id < 260 { 1 } else { 4 })).collect());
     content.metadata.insert("tokenizer.ggml.token_type".to_owned(), added);

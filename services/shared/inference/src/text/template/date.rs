@@ -1,13 +1,14 @@
 //! The date that templates are told: always the same.
 //!
-//! Some families write today's date into the system message (`strftime_now`). A clock there would
-//! make an answer's bits depend on the day on which its worker started: the same document, asked
-//! again, would get another answer, two workers would not agree, and the store's key of an answer
-//! would not say so. A document's own date would make every prompt begin differently, which is what
-//! the engine shares between prompts. A summary says what its document says, so no date is needed;
-//! the one given is Llama's own for where there is no clock, on which its templates were tested.
+//! Some families write today's date into the system message (`strftime_now`). With a clock the bits
+//! of an answer would depend on the day on which its worker started. The same document would get
+//! another answer on another day, two workers would not agree, and the store's key of an answer
+//! would not show it. With a document's own date every prompt would begin differently, and the
+//! engine could share no beginning. A summary says what its document says, so it needs no date. The
+//! date here is the one that Llama's templates use where there is no clock, and on which they were
+//! tested.
 
-/// Friday, 26 July 2024, 00:00:00 UTC, by `strftime`'s letters in the C locale.
+/// `strftime` letters and their values on Friday, 26 July 2024, 00:00:00 UTC, in the C locale.
 const DIRECTIVES: [(char, &str); 30] = [
     ('a', "Fri"),
     ('A', "Friday"),
@@ -41,8 +42,8 @@ const DIRECTIVES: [(char, &str); 30] = [
     ('n', "\n"),
 ];
 
-/// The date in this format. As Python's `datetime.now()` without a zone, `%z` and `%Z` are empty;
-/// `%-d` has no zeros in front; what is no directive stays as it is.
+/// The date in this format. `%z` and `%Z` are empty, as in Python's `datetime.now()` without a
+/// zone. `%-d` has no leading zeros. Text that is no directive stays as it is.
 pub(super) fn formatted(format: &str) -> String {
     let mut out = String::with_capacity(format.len());
     let mut rest = format;

@@ -1,9 +1,9 @@
-//! The tag `generation` of transformers: around what a model is trained to write, without effect on
-//! what is written.
+//! The tag `generation` of transformers: it marks the text that a model is trained to write, and
+//! does not change the output.
 //!
-//! The engine of this crate has no tags of others, so the source is rewritten: `{% generation %}`
-//! becomes `{% with %}`, which is a block with a scope of its own, as transformers' is. Only tags
-//! are rewritten: the scan knows strings, comments, `raw` blocks and expressions as the lexer does.
+//! minijinja knows no tags of others, so the source is rewritten: `{% generation %}` becomes
+//! `{% with %}`, which is a block with a scope of its own, as transformers' tag is. Only tags are
+//! rewritten: the scan knows strings, comments, `raw` blocks and expressions as the lexer does.
 //! White space and its control (`{%-`) stay.
 
 /// The source without the tag.
@@ -33,7 +33,7 @@ pub(super) fn without_tags(source: &str) -> String {
     out
 }
 
-/// Where the block or expression that `text` begins with ends: behind the first `end` that is in no
+/// End of the block or expression that `text` begins with: after the first `end` that is in no
 /// string and in no bracket.
 fn end_of(text: &str, end: &str) -> usize {
     let bytes = text.as_bytes();
@@ -58,13 +58,13 @@ fn end_of(text: &str, end: &str) -> usize {
     text.len()
 }
 
-/// Where the text of a `raw` block ends: before the tag `endraw`.
+/// End of the text of a `raw` block: before the tag `endraw`.
 fn end_of_raw(text: &str) -> usize {
     let is_end = |at: &usize| word(&text[*at..]).1 == "endraw";
     text.match_indices("{%").map(|(at, _)| at).find(is_end).unwrap_or(text.len())
 }
 
-/// Where the first word of a tag stands, and the word.
+/// Position of the first word of a tag, and the word.
 fn word(tag: &str) -> (usize, &str) {
     let inside = tag.get(2..).unwrap_or_default();
     let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside).trim_start();
@@ -72,7 +72,7 @@ fn word(tag: &str) -> (usize, &str) {
     (tag.len() - inside.len(), &inside[..end])
 }
 
-/// Copies a tag; of `generation` and its end with the other name.
+/// Copies a tag, with another name for `generation` and its end.
 fn push_tag(tag: &str, out: &mut String) {
     let (at, name) = word(tag);
     let behind = &tag[at + name.len()..];

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
-/// How `json.dumps` writes.
+/// The options of `json.dumps`.
 struct Style {
     ensure_ascii: bool,
-    /// What a level is indented by; `None`: all on one line.
+    /// Indentation of a level; `None` writes all on one line.
     indent: Option<String>,
     item_separator: String,
     key_separator: String,

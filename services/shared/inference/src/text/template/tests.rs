@@ -62,8 +62,8 @@ fn a_template_that_loses_the_message_is_refused() {
     }
 }
 
-/// What families write besides a plain loop, in shapes as theirs; `|` stands where a control token
-/// would.
+/// Templates of families that write more than a plain loop, in shapes as theirs; `|` stands in the
+/// place of a control token.
 #[test]
 fn families_templates_are_rendered() {
     for (name, source, expected) in [

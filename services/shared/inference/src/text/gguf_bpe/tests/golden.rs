@@ -29,7 +29,7 @@ struct Text {
 struct Document {
     name: String,
     count: usize,
-    /// Of the ids as little-endian 32-bit numbers.
+    /// SHA-256 of the ids as little-endian 32-bit numbers.
     sha256: String,
 }
 
@@ -61,9 +61,10 @@ fn ids_equal_those_of_other_implementations() {
     }
 }
 
+/// Ids of whole documents are those that the other implementations give.
 #[test]
 #[ignore = "needs the model: make test fetches it"]
-fn ids_of_whole_documents_equal_those_of_other_implementations() {
+fn ids_of_documents_equal_those_of_other_implementations() {
     let (tokenizer, _) = testing::real_text();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/documents");
     for document in golden().documents {
