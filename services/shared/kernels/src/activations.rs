@@ -1,6 +1,6 @@
 //! Rows of activations, rounded to 8 bits for the product with weights.
 
-use crate::memory::{Buffer, Shared};
+use crate::memory::{Buffer, SharedSlice};
 use crate::pack::BLOCK;
 
 /// Rows of 8-bit codes, with a scale for each 32 of them.
@@ -17,11 +17,11 @@ pub struct Activations {
 /// One row.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// `number / scale`, rounded.
+    /// The codes: `number / scale`, rounded.
     pub(crate) codes: &'a [i8],
     /// A scale for each 32 numbers.
     pub(crate) scales: &'a [f32],
-    /// Scale times the sum of its codes.
+    /// For each block, its scale times the sum of its codes.
     pub(crate) sums: &'a [f32],
 }
 
@@ -40,7 +40,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// One of them.
+    /// One of these rows.
     #[inline(always)]
     pub fn row(&self, row: usize) -> Row<'a> {
         Row {
@@ -65,7 +65,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Panics where a row has not got `blocks` blocks; kernels rely on it.
+    /// Panics if a row does not have `blocks` blocks; kernels rely on it.
     #[inline(always)]
     pub(crate) fn check(&self, blocks: usize) {
         let len = self.count * self.blocks;
@@ -103,17 +103,17 @@ impl Activations {
         }
     }
 
-    /// Bytes that room for so many rows and columns takes.
+    /// Bytes of memory for `rows` rows of `columns` numbers.
     pub fn bytes(rows: usize, columns: usize) -> usize {
         rows * columns.div_ceil(BLOCK) * (BLOCK + 4 + 4 + 8)
     }
 
-    /// Rows there are now.
+    /// Rows in use.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Numbers in a row now.
+    /// Numbers in a row in use.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -132,17 +132,17 @@ impl Activations {
         }
     }
 
-    /// Makes it `rows` rows of `columns` numbers, which several threads may then write.
+    /// Resizes to `rows` rows of `columns` numbers, which several threads may then write.
     pub(crate) fn writer(&mut self, rows: usize, columns: usize) -> Writer<'_> {
         assert!(columns.is_multiple_of(BLOCK), "{columns} columns are no multiple of {BLOCK}");
         assert!(rows * columns <= self.codes.len(), "no room for {rows} rows of {columns}");
         (self.rows, self.columns) = (rows, columns);
         Writer {
             blocks: columns / BLOCK,
-            codes: Shared::new(&mut self.codes),
-            scales: Shared::new(&mut self.scales),
-            sums: Shared::new(&mut self.sums),
-            halves: Shared::new(&mut self.halves),
+            codes: SharedSlice::new(&mut self.codes),
+            scales: SharedSlice::new(&mut self.scales),
+            sums: SharedSlice::new(&mut self.sums),
+            halves: SharedSlice::new(&mut self.halves),
         }
     }
 }
@@ -150,17 +150,17 @@ impl Activations {
 /// Rows that several threads write, each its own blocks.
 pub(crate) struct Writer<'a> {
     blocks: usize,
-    codes: Shared<'a, i8>,
-    scales: Shared<'a, f32>,
-    sums: Shared<'a, f32>,
-    halves: Shared<'a, i32>,
+    codes: SharedSlice<'a, i8>,
+    scales: SharedSlice<'a, f32>,
+    sums: SharedSlice<'a, f32>,
+    halves: SharedSlice<'a, i32>,
 }
 
 impl Writer<'_> {
     /// Blocks `first..first + count` of a row.
     ///
     /// # Safety
-    /// While the piece lives, no other one of the same blocks of that row does.
+    /// While the slice lives, no other one of the same blocks of that row does.
     #[inline(always)]
     pub(crate) unsafe fn blocks(&self, row: usize, first: usize, count: usize) -> RowMut<'_> {
         assert!(first + count <= self.blocks, "a row has {} blocks", self.blocks);
@@ -169,10 +169,10 @@ impl Writer<'_> {
         // row are.
         unsafe {
             RowMut {
-                codes: self.codes.piece(at * BLOCK, count * BLOCK),
-                scales: self.scales.piece(at, count),
-                sums: self.sums.piece(at, count),
-                halves: self.halves.piece(2 * at, 2 * count),
+                codes: self.codes.slice(at * BLOCK, count * BLOCK),
+                scales: self.scales.slice(at, count),
+                sums: self.sums.slice(at, count),
+                halves: self.halves.slice(2 * at, 2 * count),
             }
         }
     }

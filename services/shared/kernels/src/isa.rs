@@ -12,12 +12,12 @@ pub enum Isa {
     Avx512,
     /// AVX2 with FMA and F16C: nearly every x86-64 server.
     Avx2,
-    /// None in particular.
+    /// Plain Rust.
     Portable,
 }
 
 impl Isa {
-    /// All, the fastest first.
+    /// All instruction sets, the fastest first.
     pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
 
     /// The fastest that this processor has.
@@ -48,9 +48,9 @@ impl Isa {
     }
 }
 
-/// The products of an instruction set that this processor is known to have.
+/// Proof that this processor has an instruction set, with its products.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Proven {
+pub(crate) enum DetectedIsa {
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
@@ -58,7 +58,7 @@ pub(crate) enum Proven {
     Portable(Portable),
 }
 
-impl Proven {
+impl DetectedIsa {
     /// `None` where the processor does not have it.
     pub(crate) fn new(isa: Isa) -> Option<Self> {
         match isa {
@@ -73,15 +73,15 @@ impl Proven {
     }
 }
 
-/// Runs an expression with `$dots` bound to the products of the proven instruction set.
+/// Runs an expression with `$dots` bound to the products of the isa_proof instruction set.
 macro_rules! with_dots {
-    ($proven:expr, $dots:ident => $body:expr) => {
-        match $proven {
+    ($isa_proof:expr, $dots:ident => $body:expr) => {
+        match $isa_proof {
             #[cfg(target_arch = "x86_64")]
-            $crate::isa::Proven::Avx512($dots) => $body,
+            $crate::isa::DetectedIsa::Avx512($dots) => $body,
             #[cfg(target_arch = "x86_64")]
-            $crate::isa::Proven::Avx2($dots) => $body,
-            $crate::isa::Proven::Portable($dots) => $body,
+            $crate::isa::DetectedIsa::Avx2($dots) => $body,
+            $crate::isa::DetectedIsa::Portable($dots) => $body,
         }
     };
 }

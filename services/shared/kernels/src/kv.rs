@@ -5,11 +5,11 @@
 //!                         values [head_dim / 32 slices][16 pairs of tokens][32][2]
 //! ```
 //!
-//! That is the [`Panel`] order of the products: attention reads blocks as they are. The value
-//! beside the last token of a pair that is not there yet is 0, since products read pairs and 0 ×
-//! whatever stood there before need not be 0.
+//! This is the [`Panel`] order of the products, so attention reads blocks as they are. If a pair's
+//! second token is not there yet, its value is 0: products read whole pairs, and 0 times an old
+//! number need not be 0.
 
-use crate::memory::{Buffer, Shared};
+use crate::memory::{Buffer, SharedSlice};
 use crate::spec::{PANEL, Panel};
 
 /// Tokens of a block.
@@ -64,7 +64,7 @@ impl KvPool {
         Self { shape, numbers: Buffer::zeroed(shape.bytes() / 2) }
     }
 
-    /// Its sizes.
+    /// Sizes of the pool.
     pub fn shape(&self) -> KvShape {
         self.shape
     }
@@ -93,7 +93,7 @@ impl KvPool {
         }
     }
 
-    /// Makes a block's keys and values no numbers, so that whoever reads them shows it.
+    /// Overwrites a block's keys and values with NaN, so that a read of them is noticed.
     pub fn poison(&mut self, block: usize) {
         const NOT_A_NUMBER: u16 = 0x7fc0;
         let pitch = self.shape.pitch();
@@ -106,17 +106,17 @@ impl KvPool {
     }
 
     pub(crate) fn writer(&mut self) -> KvWriter<'_> {
-        KvWriter { shape: self.shape, numbers: Shared::new(&mut self.numbers) }
+        KvWriter { shape: self.shape, numbers: SharedSlice::new(&mut self.numbers) }
     }
 }
 
 /// The pool while several threads write tokens to it, each its own.
 pub(crate) struct KvWriter<'a> {
     shape: KvShape,
-    numbers: Shared<'a, u16>,
+    numbers: SharedSlice<'a, u16>,
 }
 
-/// Where one token's keys and values go.
+/// The place of one token's keys and values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) layer: usize,
@@ -127,11 +127,10 @@ pub(crate) struct Slot {
 
 impl KvWriter<'_> {
     /// Writes the keys (as bf16 pairs) and values of one or two neighbouring tokens of one head.
-    /// Two begin at an even offset; one at an even offset is the last that its sequence has, and
-    /// gets a 0 beside it.
+    /// Two tokens begin at an even offset. One token at an even offset is the last of its sequence,
+    /// and a 0 is written beside its values.
     ///
-    /// # Safety
-    /// No other thread writes these tokens of that head, nor the one after an even one.
+    /// No other thread writes these tokens of that head, nor the token after an even one.
     #[inline(always)]
     pub(crate) unsafe fn write(&self, slot: Slot, keys: [&[u32]; 2], values: [&[u16]; 2], count: usize) {
         let Slot { layer, head, block, offset } = slot;

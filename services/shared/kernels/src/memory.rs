@@ -4,18 +4,18 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// A cache line and the widest register, so that no load straddles two lines.
-const LINE: usize = 64;
-/// A huge page of x86-64 and most other processors. Pools of this size and more are asked for in
-/// such pages: attention jumps from block to block, and misses in the page table cost more than the
-/// jump.
+/// Alignment: a cache line and the widest register, so that no load straddles two lines.
+const CACHE_LINE: usize = 64;
+/// Size of a huge page of x86-64 and most other processors. Buffers of this size and more are
+/// allocated in such pages: attention jumps from block to block, and a miss in the page table costs
+/// more than the jump.
 const HUGE_PAGE: usize = 2 << 20;
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// Numbers for which all bits zero are a value, and the value zero.
+/// Numbers whose value is 0 when all their bits are 0.
 pub trait Plain: sealed::Sealed + Copy + Send + Sync + 'static {}
 
 macro_rules! plain {
@@ -66,7 +66,7 @@ impl<T: Plain> Buffer<T> {
 
     fn layout(len: usize) -> Option<Layout> {
         let size = len.checked_mul(size_of::<T>()).expect("a buffer is smaller than the address space");
-        let align = if size >= HUGE_PAGE { HUGE_PAGE } else { LINE };
+        let align = if size >= HUGE_PAGE { HUGE_PAGE } else { CACHE_LINE };
         let layout = Layout::from_size_align(size, align).expect("a buffer is smaller than the address space");
         (size > 0).then_some(layout)
     }
@@ -103,21 +103,21 @@ impl<T: Plain> std::fmt::Debug for Buffer<T> {
     }
 }
 
-/// A mutable slice that several threads write to, each its own places.
+/// A mutable slice that several threads write, each in places of its own.
 ///
-/// Which thread writes where is a promise of the caller of the unsafe methods; that every place
-/// lies inside is checked.
-pub(crate) struct Shared<'a, T> {
+/// The caller of the unsafe methods promises that no two threads use one place. The bounds are
+/// checked.
+pub(crate) struct SharedSlice<'a, T> {
     start: *mut T,
     len: usize,
     owner: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it is a `&mut [T]` in pieces; the unsafe methods promise that no piece is handed out
+// SAFETY: it is a `&mut [T]` in slices; the unsafe methods promise that no slice is handed out
 // twice.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+unsafe impl<T: Send> Sync for SharedSlice<'_, T> {}
 
-impl<'a, T> Shared<'a, T> {
+impl<'a, T> SharedSlice<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), owner: std::marker::PhantomData }
     }
@@ -125,12 +125,12 @@ impl<'a, T> Shared<'a, T> {
     /// The numbers from `at` to `at + len`.
     ///
     /// # Safety
-    /// While the piece lives, no other piece that overlaps it does.
+    /// While the slice lives, no other slice that overlaps it does.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn piece(&self, at: usize, len: usize) -> &mut [T] {
-        assert!(at <= self.len && len <= self.len - at, "a piece of {len} at {at} is outside of {}", self.len);
-        // SAFETY: the piece lies inside the slice that was borrowed for `'a`, and is not aliased by
+    pub(crate) unsafe fn slice(&self, at: usize, len: usize) -> &mut [T] {
+        assert!(at <= self.len && len <= self.len - at, "a slice of {len} at {at} is outside of {}", self.len);
+        // SAFETY: the slice lies inside the slice that was borrowed for `'a`, and is not aliased by
         // the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
     }
@@ -151,9 +151,8 @@ impl<'a, T> Shared<'a, T> {
 
     /// Writes the bytes of a wider number over several neighbouring ones.
     ///
-    /// # Safety
-    /// All of them are inside the slice, any bytes make them, and no other thread reads or writes
-    /// them meanwhile.
+    /// All of these numbers are inside the slice, any bytes are valid for them, and no other thread
+    /// reads or writes them meanwhile.
     #[inline(always)]
     pub(crate) unsafe fn put_as<W>(&self, at: usize, number: W) {
         debug_assert!(at + size_of::<W>() / size_of::<T>() <= self.len);

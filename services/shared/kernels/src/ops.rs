@@ -1,23 +1,23 @@
 //! The operations of a decoder on a packed batch, shared among the team's threads.
 //!
-//! Every operation cuts its result into parts that are written by one thread each: rows, pairs of
-//! tiles, or a head of some tokens. Which thread takes a part does not matter to its bits.
+//! Every operation cuts its result into parts, each written by one thread: rows, pairs of tiles, or
+//! a head of some tokens. The thread that takes a part has no influence on its bits.
 
 mod attention;
 mod linear;
 
 use crate::activations::Activations;
-use crate::isa::{Isa, Proven, with_dots};
+use crate::isa::{DetectedIsa, Isa, with_dots};
 use crate::kv::{BLOCK_TOKENS, KvPool, Slot};
-use crate::memory::{Buffer, Shared};
+use crate::memory::{Buffer, SharedSlice};
 use crate::pack::{BLOCK, Matrix, TILE};
 use crate::spec::attention::{Partial, Queries, Scratch};
 use crate::spec::{Dots, ROWS, elementwise};
 use crate::team::Team;
 pub use attention::Tiles;
 
-/// Rows that a thread takes at a time where rows are computed one by one.
-const ROW_PART: usize = 4;
+/// Rows that a thread takes at a time, where rows are computed one by one.
+const ROWS_PER_PART: usize = 4;
 
 /// A sequence's rows in a batch.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub struct Span<'a> {
     pub len: usize,
     /// Tokens of the sequence in the pool once these rows are written.
     pub context: usize,
-    /// Its blocks, in order of positions.
+    /// The sequence's blocks, in order of positions.
     pub blocks: &'a [u32],
 }
 
@@ -62,7 +62,7 @@ pub struct Choice {
     pub logprob: f32,
 }
 
-/// What one thread computes in.
+/// The working memory of one thread.
 struct Worker {
     queries: Queries,
     partial: Partial,
@@ -79,7 +79,7 @@ pub struct Kernels {
     team: Team,
     workers: Vec<Worker>,
     isa: Isa,
-    proven: Proven,
+    isa_proof: DetectedIsa,
     /// Partial results of chunks that are computed apart from each other.
     partials: Vec<Partial>,
 }
@@ -99,7 +99,7 @@ impl Kernels {
             values: Vec::new(),
         };
         let workers = (0..team.threads()).map(|_| worker()).collect();
-        Some(Self { team, workers, isa, proven: Proven::new(isa)?, partials: Vec::new() })
+        Some(Self { team, workers, isa, isa_proof: DetectedIsa::new(isa)?, partials: Vec::new() })
     }
 
     /// The instruction set in use.
@@ -111,12 +111,12 @@ impl Kernels {
     pub fn embed(&mut self, table: &Matrix, ids: &[u32], rows: &mut [f32]) {
         let width = table.columns();
         assert!(rows.len() >= ids.len() * width, "no room for {} rows", ids.len());
-        let rows = Shared::new(rows);
+        let rows = SharedSlice::new(rows);
         self.each_row(ids.len(), |_, row| {
             let id = ids[row] as usize;
             assert!(id < table.rows(), "id {id} is not in a vocabulary of {}", table.rows());
             // SAFETY: rows are computed by one thread each.
-            table.row(id, unsafe { rows.piece(row * width, width) });
+            table.row(id, unsafe { rows.slice(row * width, width) });
         });
     }
 
@@ -125,7 +125,7 @@ impl Kernels {
         let width = gain.len();
         let count = rows.len() / width;
         let writer = result.writer(count, width);
-        with_dots!(self.proven, dots => self.each_row(count, |worker, row| {
+        with_dots!(self.isa_proof, dots => self.each_row(count, |worker, row| {
             worker.row.resize(width, 0.0);
             // SAFETY: rows are computed by one thread each.
             let mut result = unsafe { writer.blocks(row, 0, width / BLOCK) };
@@ -137,8 +137,8 @@ impl Kernels {
         }));
     }
 
-    /// Turns queries and keys by their positions, writes keys and values to the pool, and queries
-    /// as scaled bf16 pairs.
+    /// Rotates queries and keys by their positions, writes keys and values to the pool, and writes
+    /// queries as scaled bf16 pairs.
     ///
     /// A row of `qkv` is the query heads, the key heads and the value heads side by side.
     pub fn rope_write_kv(
@@ -158,13 +158,13 @@ impl Kernels {
         let query_words = heads * dim / 2;
         assert!(rotations.half == dim / 2 && queries.len() >= rows * query_words, "queries of another shape");
         let scale = 1.0 / (dim as f32).sqrt();
-        let (pool, queries) = (pool.writer(), Shared::new(queries));
-        with_dots!(self.proven, dots => self.each_row(rows, |worker, row| {
+        let (pool, queries) = (pool.writer(), SharedSlice::new(queries));
+        with_dots!(self.isa_proof, dots => self.each_row(rows, |worker, row| {
             let span = &spans[spans.partition_point(|span| span.start <= row) - 1];
             let position = span.context - span.len + (row - span.start);
             let (block, offset) = (span.blocks[position / BLOCK_TOKENS] as usize, position % BLOCK_TOKENS);
-            // Values of neighbouring tokens lie side by side: an even token's row is computed with
-            // the odd one's after it.
+            // Values of neighbouring tokens lie side by side, so an even token's row is computed
+            // together with the odd one after it.
             if offset % 2 == 1 && row > span.start {
                 return;
             }
@@ -174,7 +174,7 @@ impl Kernels {
             let (pairs, values) = (worker.pairs.split_at_mut(dim / 2), worker.values.split_at_mut(dim));
             let (pairs, values) = ([pairs.0, pairs.1], [values.0, values.1]);
             // SAFETY: each row is computed by one thread, alone or with the one before it.
-            let own = unsafe { queries.piece(row * query_words, count * query_words) };
+            let own = unsafe { queries.slice(row * query_words, count * query_words) };
             dots.with(|| {
                 for (token, own) in own.chunks_exact_mut(query_words).enumerate() {
                     let (cosines, sines) = rotations.at(position + token);
@@ -207,8 +207,8 @@ impl Kernels {
     pub fn choose(&mut self, logits: &[f32], width: usize, vocabulary: usize) -> Vec<Choice> {
         let mut choices = vec![Choice { id: 0, logprob: 0.0 }; logits.len() / width];
         let count = choices.len();
-        let shared = Shared::new(&mut choices);
-        with_dots!(self.proven, dots => self.each_row(count, |_, row| {
+        let shared = SharedSlice::new(&mut choices);
+        with_dots!(self.isa_proof, dots => self.each_row(count, |_, row| {
             let (id, logprob) = dots.with(|| elementwise::choose(&logits[row * width..][..vocabulary]));
             // SAFETY: rows are computed by one thread each.
             unsafe { shared.put(row, Choice { id, logprob }) };
@@ -217,8 +217,8 @@ impl Kernels {
     }
 
     fn each_row(&mut self, rows: usize, work: impl Fn(&mut Worker, usize) + Sync) {
-        // A few rows are worth a thread each where there are few.
-        let size = if rows < ROW_PART * self.team.threads() { 1 } else { ROW_PART };
+        // Few rows are shared one by one, so that every thread gets one.
+        let size = if rows < ROWS_PER_PART * self.team.threads() { 1 } else { ROWS_PER_PART };
         self.team.share(&mut self.workers, rows.div_ceil(size), |worker, part| {
             for row in part * size..((part + 1) * size).min(rows) {
                 work(worker, row);

@@ -3,9 +3,9 @@
 //!
 //! A tile is 16 rows of the weight matrix (16 outputs) over all inputs, in blocks of 32 inputs. A
 //! weight is `scale × (code − zero) + min`, with scale and min for each output and block, so that
-//! every format of llama.cpp is one of the [`Kind`]s below. Formats with 4 bits and 5-bit ones with
-//! a minimum are kept exactly, as are 8 bits and Q6_K; F16 and F32 are rounded to 8 bits in blocks
-//! of 32, as Q8_0 does it.
+//! every format of llama.cpp is one of the [`TileKind`]s below. 4-bit formats, 5-bit formats with a
+//! minimum, 8 bits and Q6_K are kept exactly. F16 and F32 are rounded to 8 bits in blocks of 32, as
+//! Q8_0 does it.
 //!
 //! ```text
 //! codes   [tile][block] 4 bits: 4 × 64 bytes; byte 4 × output + j of group g holds inputs 4g + j (low) and 16 + 4g + j (high)
@@ -45,9 +45,9 @@ pub enum PackError {
     Unequal(usize, usize),
 }
 
-/// How the codes of a tile are to be read.
+/// The form of a tile's codes and scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TileKind {
     /// 4 bits, scale and min in half precision: Q4_0, Q4_1.
     U4Half,
     /// 4 bits, scale and min in single precision: Q4_K, whose scales are products.
@@ -62,9 +62,9 @@ pub enum Kind {
     U8Sixteen,
 }
 
-impl Kind {
-    /// The kind with this number, as kernels that are compiled for each kind have it:
-    /// `Kind::of(kind as u8)` is `kind`.
+impl TileKind {
+    /// The kind with this number: `TileKind::of(kind as u8)` is `kind`. Kernels are compiled for
+    /// each kind by its number.
     pub(crate) const fn of(number: u8) -> Self {
         match number {
             0 => Self::U4Half,
@@ -118,11 +118,28 @@ impl Kind {
     }
 }
 
+/// Calls a function that is compiled for each kind, with the kind of a tile.
+#[cfg(target_arch = "x86_64")]
+macro_rules! for_kind_of {
+    ($tile:expr, $function:ident($($argument:expr),*)) => {
+        match $tile.kind {
+            TileKind::U4Half => $function::<{ TileKind::U4Half as u8 }>($($argument),*),
+            TileKind::U4Float => $function::<{ TileKind::U4Float as u8 }>($($argument),*),
+            TileKind::U8Half => $function::<{ TileKind::U8Half as u8 }>($($argument),*),
+            TileKind::U8Float => $function::<{ TileKind::U8Float as u8 }>($($argument),*),
+            TileKind::U8Min => $function::<{ TileKind::U8Min as u8 }>($($argument),*),
+            TileKind::U8Sixteen => $function::<{ TileKind::U8Sixteen as u8 }>($($argument),*),
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use for_kind_of;
+
 /// One weight block of 32 inputs, unpacked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Block {
     pub(crate) codes: [u8; BLOCK],
-    /// Of the first and of the last 16 inputs; equal but for [`Kind::U8Sixteen`].
+    /// Scales of the first and of the last 16 inputs; equal except for [`TileKind::U8Sixteen`].
     pub(crate) scales: [f32; 2],
     pub(crate) min: f32,
 }
@@ -130,7 +147,7 @@ pub(crate) struct Block {
 /// Rows of a matrix as they are in the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// How they are stored.
+    /// Storage format of the rows.
     pub format: Format,
     /// Outputs.
     pub rows: usize,
@@ -143,7 +160,7 @@ pub struct Source<'a> {
 /// Tiles of one kind.
 #[derive(Debug)]
 struct Segment {
-    kind: Kind,
+    kind: TileKind,
     first_tile: usize,
     codes: Buffer<u8>,
     half: Buffer<u16>,
@@ -158,10 +175,10 @@ pub struct Matrix {
     segments: Vec<Segment>,
 }
 
-/// One tile of a matrix: what a kernel reads for 16 outputs.
+/// One tile of a matrix: the memory that a kernel reads for 16 outputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Tile<'a> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: TileKind,
     /// Blocks of 32 inputs.
     pub(crate) blocks: usize,
     pub(crate) codes: &'a [u8],
@@ -172,8 +189,8 @@ pub struct Tile<'a> {
 }
 
 impl Matrix {
-    /// Packs matrices of equal width, one below the other. Each part begins a tile of its own; a
-    /// part whose rows are no multiple of 16 may only be the last, and is filled up with zeros.
+    /// Packs matrices of equal width, one below the other. Each matrix begins a tile of its own.
+    /// Only the last may have rows that are no multiple of 16; it is filled up with zeros.
     pub fn pack(parts: &[Source<'_>]) -> Result<Self, PackError> {
         let columns = parts.first().map_or(0, |part| part.columns);
         let mut segments = Vec::with_capacity(parts.len());
@@ -195,7 +212,7 @@ impl Matrix {
         self.rows
     }
 
-    /// Outputs with those that only fill up the last pair of tiles: the width of a row of results.
+    /// Outputs, rounded up to a whole pair of tiles: the width of a row of results.
     pub fn padded_rows(&self) -> usize {
         self.rows.next_multiple_of(2 * TILE)
     }
@@ -222,7 +239,7 @@ impl Matrix {
         self.segments[behind - 1].tile(index, self.columns / BLOCK)
     }
 
-    /// The weights of one output, to the numbers they stand for.
+    /// Unpacks the weights of one output.
     pub fn row(&self, row: usize, values: &mut [f32]) {
         let tile = self.tile(row / TILE);
         for (block, values) in values.chunks_exact_mut(BLOCK).take(self.columns / BLOCK).enumerate() {

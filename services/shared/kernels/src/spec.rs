@@ -1,16 +1,17 @@
 //! The portable, safe definition of every kernel's bits.
 //!
-//! What a kernel computes is written here once, in plain Rust, down to the order of its additions;
-//! the instruction sets may only be faster, never different. Two products take nearly all the time
-//! and are the only things that have versions of their own, [`Dots::tile`] and [`Dots::panel`]. All
-//! else is this very code, compiled once more for each instruction set by [`Dots::with`]: Rust
-//! neither reorders nor contracts floating-point operations, so its bits cannot change.
+//! Every result of a kernel is written here once, in plain Rust, down to the order of its
+//! additions. The instruction sets may only be faster, never different. Two products take nearly
+//! all the time, and only they have versions of their own: [`Dots::tile`] and [`Dots::panel`].
+//! Everything else is this very code, compiled once more for each instruction set by
+//! [`Dots::with`]: Rust neither reorders nor contracts floating-point operations, so its bits
+//! cannot change.
 //!
 //! The rules that keep a token's bits independent of its neighbours:
 //! - a row of activations is rounded by itself, a scale for each 32 numbers;
 //! - inputs are added in one fixed ascending order, whatever the number of rows or outputs computed
 //!   together;
-//! - keys and values are rounded and written to the pool first, attention reads only the pool;
+//! - keys and values are rounded and written to the pool first, and attention reads only the pool;
 //! - attention makes one partial result for each 256 keys, counted from position 0, and folds them
 //!   in ascending order;
 //! - a sum over many numbers has [`LANES`] partial sums, folded by halves;
@@ -40,19 +41,19 @@ pub trait Dots: Copy + Send + Sync + 'static {
     /// Products of 16 outputs' weights with each of up to [`ROWS`] rows: `results[i]` belongs to
     /// row `i`.
     ///
-    /// For each block of 32 inputs in ascending order: the codes' integer dot product (exact),
-    /// times the row's scale, and that times the weights' scale added with one rounding; then the
-    /// row's sum times the weights' min added with one rounding.
+    /// For each block of 32 inputs, in ascending order: the integer dot product of the codes
+    /// (exact) is multiplied by the row's scale, and this times the weights' scale is added with
+    /// one rounding. Then the row's sum times the weights' min is added with one rounding.
     fn tile(self, tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]);
 
     /// Products of rows of bf16 pairs with panels that stand one below the other, `per_panel` pairs
-    /// each: for each pair in ascending order, first the odd then the even number's product is
-    /// added with one rounding, which is what `vdpbf16ps` does. The first `pairs` pairs count.
-    /// `ahead` are panels that will be needed soon.
+    /// each. For each pair in ascending order, first the odd then the even number's product is
+    /// added with one rounding, as `vdpbf16ps` does. The first `pairs` pairs count. `ahead` are
+    /// panels that will be needed soon.
     ///
-    /// A product of two bf16 numbers is exact in f32 and [`elementwise::to_bf16`] makes none so
-    /// small that a sum of products could be subnormal, so it does not matter whether the addition
-    /// is fused, or flushes subnormal numbers.
+    /// A product of two bf16 numbers is exact in f32, and [`elementwise::to_bf16`] makes none so
+    /// small that a sum of products could be subnormal. So the bits are the same whether the
+    /// addition is fused or not, and whether it flushes subnormal numbers or not.
     fn panel(self, rows: &PairRows<'_>, panels: &[Panel<'_>], ahead: &[Panel<'_>], results: &mut [[f32; PANEL]]);
 
     /// Calls `work`, compiled for this instruction set as far as it is inlined.

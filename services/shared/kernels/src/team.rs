@@ -1,17 +1,17 @@
-//! A team of threads that computes one operation after the other.
+//! A team of threads that computes one operation after another.
 //!
-//! A step of a model is a few hundred operations of some tens of microseconds each, so handing one
-//! out must cost far less than a system call: members spin for the next operation for a while and
-//! only then sleep. The thread that calls works too, and an operation is over when all its parts
-//! are done: a member that the system has not given a core to is not waited for, it finds the gate
-//! closed when it comes. Else one busy neighbour on the machine would hold up every operation.
+//! A step of a model is a few hundred operations of some tens of microseconds each, so starting one
+//! must cost far less than a system call. So members spin for a while before they sleep. The thread
+//! that calls works too, and an operation is over when all its parts are done. A member that got no
+//! core from the system is not waited for: it finds the gate closed when it comes. Otherwise one
+//! busy neighbour on the machine would delay every operation.
 //!
 //! ```text
 //! caller:  job := f ─ open gate ─ wake sleepers ─ f(0) until no part is left ─ close gate ─ wait for those inside ─▶ done
 //! member:      spin (then sleep) until the gate opens ─ enter, unless it is closed ─ f(index) ─ leave ─▶ spin again
 //! ```
 //!
-//! Who computes which part has no influence on results: parts write to places of their own.
+//! Which thread computes a part has no influence on results: parts write to places of their own.
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,22 +19,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 
-/// Looks at the next turn before a member sleeps: about a tenth of a millisecond, the time between
-/// two steps.
-const SPINS: u32 = 8_000;
-/// Looks of the caller at unfinished members before it lets other threads have its core: one of
-/// them may be waiting for it.
-const PATIENCE: u32 = 20_000;
+/// Reads of the gate before a member sleeps: about a tenth of a millisecond, the time between two
+/// steps.
+const SPINS_BEFORE_SLEEP: u32 = 8_000;
+/// Reads of the gate before the caller, waiting for unfinished members, yields its core to other
+/// threads: one of them may need that core.
+const SPINS_BEFORE_YIELD: u32 = 20_000;
 
-/// What a turn computes: called once with each member's index.
+/// The work of a turn: called once with each member's index.
 type Job<'a> = &'a (dyn Fn(usize) + Sync + 'a);
 
-/// The gate's value is `turn × TURN + (CLOSED) + members inside`.
-const TURN: u64 = 1 << 16;
-const CLOSED: u64 = 1 << 15;
-const INSIDE: u64 = CLOSED - 1;
+/// The gate's value is `turn × TURN_UNIT + (GATE_CLOSED) + members inside`.
+const TURN_UNIT: u64 = 1 << 16;
+const GATE_CLOSED: u64 = 1 << 15;
+const INSIDE_MASK: u64 = GATE_CLOSED - 1;
 
-struct Turns {
+struct TeamState {
     gate: AtomicU64,
     job: UnsafeCell<Option<Job<'static>>>,
     asleep: Vec<AtomicBool>,
@@ -45,13 +45,13 @@ struct Turns {
 // SAFETY: `job` is written by the one caller while the gate is closed and nobody inside, and read
 // by members between entering (which sees the open gate: release, acquire) and leaving (release,
 // acquire again).
-unsafe impl Sync for Turns {}
-// SAFETY: as above; a job is only called while the caller that lent it waits.
-unsafe impl Send for Turns {}
+unsafe impl Sync for TeamState {}
+// SAFETY: as above; a job is only called while its caller waits.
+unsafe impl Send for TeamState {}
 
 /// Threads that compute together, the calling one among them.
 pub struct Team {
-    turns: Arc<Turns>,
+    turns: Arc<TeamState>,
     members: Vec<JoinHandle<()>>,
     wake: Vec<Thread>,
 }
@@ -60,8 +60,8 @@ impl Team {
     /// A team of `threads`, at least one.
     pub fn new(threads: usize) -> Self {
         let others = threads.max(1) - 1;
-        let turns = Arc::new(Turns {
-            gate: AtomicU64::new(CLOSED),
+        let turns = Arc::new(TeamState {
+            gate: AtomicU64::new(GATE_CLOSED),
             job: UnsafeCell::new(None),
             asleep: (0..others).map(|_| AtomicBool::new(false)).collect(),
             panicked: AtomicBool::new(false),
@@ -88,10 +88,10 @@ impl Team {
     pub fn share<S: Send>(&mut self, states: &mut [S], parts: usize, work: impl Fn(&mut S, usize) + Sync) {
         assert!(states.len() >= self.threads(), "every thread needs a state");
         let next = AtomicUsize::new(0);
-        let states = crate::memory::Shared::new(states);
+        let states = crate::memory::SharedSlice::new(states);
         let take = |member: usize| {
             // SAFETY: member indices of one turn differ, so no two threads have the same state.
-            let state = &mut unsafe { states.piece(member, 1) }[0];
+            let state = &mut unsafe { states.slice(member, 1) }[0];
             loop {
                 let part = next.fetch_add(1, Ordering::Relaxed);
                 if part >= parts {
@@ -114,21 +114,21 @@ impl Team {
         // for below even when `job` panics. Nobody reads `job` now: the gate is closed since the
         // last turn, and all have left.
         unsafe { *turns.job.get() = Some(std::mem::transmute::<Job<'_>, Job<'static>>(job)) };
-        let turn = turns.gate.load(Ordering::Relaxed) / TURN + 1;
+        let turn = turns.gate.load(Ordering::Relaxed) / TURN_UNIT + 1;
         // Sequentially consistent with `asleep`: either the member sees the open gate or the caller
         // sees it asleep.
-        turns.gate.store(turn * TURN, Ordering::SeqCst);
+        turns.gate.store(turn * TURN_UNIT, Ordering::SeqCst);
         for (asleep, thread) in turns.asleep.iter().zip(&self.wake) {
             if asleep.swap(false, Ordering::SeqCst) {
                 thread.unpark();
             }
         }
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        turns.gate.fetch_or(CLOSED, Ordering::AcqRel);
-        let mut looks = 0;
-        while turns.gate.load(Ordering::Acquire) & INSIDE > 0 {
-            looks += 1;
-            if looks < PATIENCE { std::hint::spin_loop() } else { thread::yield_now() }
+        turns.gate.fetch_or(GATE_CLOSED, Ordering::AcqRel);
+        let mut spins = 0;
+        while turns.gate.load(Ordering::Acquire) & INSIDE_MASK > 0 {
+            spins += 1;
+            if spins < SPINS_BEFORE_YIELD { std::hint::spin_loop() } else { thread::yield_now() }
         }
         if let Err(panic) = own {
             turns.panicked.store(false, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Team {
     }
 }
 
-fn member(turns: &Turns, index: usize) {
+fn member(turns: &TeamState, index: usize) {
     let mut seen = 0;
     loop {
         seen = next_turn(turns, index, seen);
@@ -158,20 +158,20 @@ fn member(turns: &Turns, index: usize) {
     }
 }
 
-/// Waits for another turn than `seen`: looks often for a while, then sleeps.
-fn next_turn(turns: &Turns, index: usize, seen: u64) -> u64 {
-    for _ in 0..SPINS {
-        let turn = turns.gate.load(Ordering::Acquire) / TURN;
+/// Waits for another turn than `seen`: spins for a while, then sleeps.
+fn next_turn(turns: &TeamState, index: usize, seen: u64) -> u64 {
+    for _ in 0..SPINS_BEFORE_SLEEP {
+        let turn = turns.gate.load(Ordering::Acquire) / TURN_UNIT;
         if turn != seen {
             return turn;
         }
         std::hint::spin_loop();
     }
     loop {
-        // Said again before each sleep: the caller may have taken it back late, for a turn that
-        // this member has already done.
+        // Set again before each sleep: the caller may have reset it late, for a turn that this
+        // member has already done.
         turns.asleep[index].store(true, Ordering::SeqCst);
-        let turn = turns.gate.load(Ordering::SeqCst) / TURN;
+        let turn = turns.gate.load(Ordering::SeqCst) / TURN_UNIT;
         if turn != seen {
             turns.asleep[index].store(false, Ordering::SeqCst);
             return turn;
@@ -181,9 +181,9 @@ fn next_turn(turns: &Turns, index: usize, seen: u64) -> u64 {
 }
 
 /// Enters a turn, if its gate is still open.
-fn enter(turns: &Turns, turn: u64) -> bool {
+fn enter(turns: &TeamState, turn: u64) -> bool {
     let mut now = turns.gate.load(Ordering::Acquire);
-    while now / TURN == turn && now & CLOSED == 0 {
+    while now / TURN_UNIT == turn && now & GATE_CLOSED == 0 {
         match turns.gate.compare_exchange_weak(now, now + 1, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return true,
             Err(other) => now = other,
@@ -195,7 +195,7 @@ fn enter(turns: &Turns, turn: u64) -> bool {
 impl Drop for Team {
     fn drop(&mut self) {
         self.turns.stop.store(true, Ordering::Release);
-        self.turns.gate.fetch_add(TURN, Ordering::SeqCst);
+        self.turns.gate.fetch_add(TURN_UNIT, Ordering::SeqCst);
         for thread in &self.wake {
             thread.unpark();
         }

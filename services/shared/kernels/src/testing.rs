@@ -1,4 +1,4 @@
-//! Numbers for tests: the same on every run.
+//! Random numbers for tests, the same in every run.
 #![allow(clippy::unwrap_used)]
 
 use half::f16;

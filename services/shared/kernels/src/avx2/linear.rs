@@ -1,30 +1,21 @@
 //! Up to 6 rows times half a tile.
 //!
 //! `vpmaddubsw` multiplies unsigned with signed bytes and adds neighbours into 16 bits, with
-//! saturation: 4-bit codes leave room for all 8 groups of a block (8 × 2 × 15 × 127 = 30,480),
-//! 5-bit codes for 4 of them (31,496), full bytes for one, and only as magnitudes: |code − 128| ≤
-//! 128 times ±activation, 2 × 128 × 127 = 32,512.
+//! saturation. 4-bit codes leave room for all 8 groups of a block (8 × 2 × 15 × 127 = 30,480), and
+//! 5-bit codes for 4 of them (31,496). Full bytes leave room for one group, and only as magnitudes:
+//! |code − 128| ≤ 128 times ±activation, 2 × 128 × 127 = 32,512.
 
 use std::arch::x86_64::*;
 
 use crate::activations::Rows;
-use crate::pack::{BLOCK, Kind, TILE, Tile};
+use crate::pack::{BLOCK, TILE, Tile, TileKind, for_kind_of};
 
 /// # Safety
 /// The lengths are those that `check_tile` checks.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
     // SAFETY: the caller's promise is passed on.
-    unsafe {
-        match tile.kind {
-            Kind::U4Half => count::<{ Kind::U4Half as u8 }>(tile, rows, results),
-            Kind::U4Float => count::<{ Kind::U4Float as u8 }>(tile, rows, results),
-            Kind::U8Half => count::<{ Kind::U8Half as u8 }>(tile, rows, results),
-            Kind::U8Float => count::<{ Kind::U8Float as u8 }>(tile, rows, results),
-            Kind::U8Min => count::<{ Kind::U8Min as u8 }>(tile, rows, results),
-            Kind::U8Sixteen => count::<{ Kind::U8Sixteen as u8 }>(tile, rows, results),
-        }
-    }
+    unsafe { for_kind_of!(tile, count(tile, rows, results)) }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -69,7 +60,7 @@ unsafe fn half<const KIND: u8, const R: usize>(
     results: &mut [[f32; TILE]],
     first: usize,
 ) {
-    let kind = const { Kind::of(KIND) };
+    let kind = const { TileKind::of(KIND) };
     let (is_u4, is_half, has_min, in_two) = (kind.is_u4(), kind.is_half(), kind.has_min(), kind.groups() == 2);
     let (numbers, code_bytes) = (kind.scale_count(), kind.code_bytes());
     // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked

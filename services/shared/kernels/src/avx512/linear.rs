@@ -4,23 +4,14 @@
 use std::arch::x86_64::*;
 
 use crate::activations::Rows;
-use crate::pack::{BLOCK, Kind, TILE, Tile};
+use crate::pack::{BLOCK, TILE, Tile, TileKind, for_kind_of};
 
 /// # Safety
 /// The lengths are those that `check_tile` checks.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
 pub(super) unsafe fn tile(tile: &Tile<'_>, rows: &Rows<'_>, results: &mut [[f32; TILE]]) {
     // SAFETY: the caller's promise is passed on.
-    unsafe {
-        match tile.kind {
-            Kind::U4Half => count::<{ Kind::U4Half as u8 }>(tile, rows, results),
-            Kind::U4Float => count::<{ Kind::U4Float as u8 }>(tile, rows, results),
-            Kind::U8Half => count::<{ Kind::U8Half as u8 }>(tile, rows, results),
-            Kind::U8Float => count::<{ Kind::U8Float as u8 }>(tile, rows, results),
-            Kind::U8Min => count::<{ Kind::U8Min as u8 }>(tile, rows, results),
-            Kind::U8Sixteen => count::<{ Kind::U8Sixteen as u8 }>(tile, rows, results),
-        }
-    }
+    unsafe { for_kind_of!(tile, count(tile, rows, results)) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")]
@@ -49,7 +40,7 @@ unsafe fn products<const KIND: u8, const R: usize>(
     from: usize,
     results: &mut [[f32; TILE]],
 ) -> usize {
-    let kind = const { Kind::of(KIND) };
+    let kind = const { TileKind::of(KIND) };
     let (is_u4, is_half, has_min, in_two) = (kind.is_u4(), kind.is_half(), kind.has_min(), kind.groups() == 2);
     let (numbers, code_bytes) = (kind.scale_count(), kind.code_bytes());
     // SAFETY: at least R rows and results by the caller's promise; pointers stay inside the checked

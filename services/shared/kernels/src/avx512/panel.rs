@@ -39,10 +39,11 @@ unsafe fn products<const R: usize>(
     ahead: &[Panel<'_>],
     results: &mut [[f32; PANEL]],
 ) {
-    // Many rows keep the products busy while a panel comes; few do not.
+    // Only few rows need the prefetch: with many, the products take longer than the loading of a
+    // panel.
     let ask_ahead = R <= 4;
     // SAFETY: `R` rows of `pairs` words, and panels of `per_panel` pairs that together hold as
-    // many, by the caller's promise. What is asked for ahead is only asked for.
+    // many, by the caller's promise. Prefetches read nothing.
     unsafe {
         let words = rows.words.as_ptr();
         let mut sums = [[_mm512_setzero_ps(); 2]; R];

@@ -8,10 +8,11 @@ use crate::pack::BLOCK;
 use crate::spec::attention::{CHUNK, Keys, Partial, Queries, gather, partial, result};
 use crate::spec::{Dots, ROWS, elementwise};
 
-/// With fewer tiles for each thread than this, a tile's chunks are computed apart.
-const FEW_TILES: usize = 4;
+/// With fewer tiles than this for each thread, the chunks of a tile are shared among threads.
+const MIN_TILES_PER_THREAD: usize = 4;
 
-/// Some tokens of a sequence with some query heads of one key-value head: what is attended at once.
+/// Some tokens of a sequence and some query heads of one key-value head, which are attended
+/// together.
 #[derive(Debug, Clone, Copy)]
 struct Tile {
     span: usize,
@@ -34,8 +35,8 @@ impl Tiles {
         let group = heads / kv_heads;
         let (tokens, heads) = if group <= ROWS { (ROWS / group, group) } else { (1, ROWS) };
         let mut tiles = Vec::new();
-        // A head's keys stay in the second-level cache while all its tiles pass; the last tokens
-        // see most keys and go first.
+        // The tiles of one head follow each other, so that its keys stay in the second-level cache.
+        // The last tokens see most keys and go first.
         for kv_head in 0..kv_heads {
             for (index, span) in spans.iter().enumerate() {
                 for token in (0..span.len).step_by(tokens).rev() {
@@ -105,8 +106,9 @@ impl Layer<'_> {
 }
 
 impl Kernels {
-    /// Attention of each row's queries to what its sequence has in the pool up to that row, rounded
-    /// for the next product. `queries` are what [`Kernels::rope_write_kv`] wrote.
+    /// Attention of each row's queries to the keys and values that its sequence has in the pool up
+    /// to that row, rounded for the next product. `queries` are those that
+    /// [`Kernels::rope_write_kv`] wrote.
     pub fn attention(
         &mut self,
         pool: &KvPool,
@@ -121,11 +123,11 @@ impl Kernels {
         let writer = results.writer(rows, 2 * width);
         let layer = Layer { pool, layer, spans, queries, width };
         let chunks = tiles.0.iter().map(|tile| layer.chunks(tile)).max().unwrap_or(0);
-        if chunks > 1 && tiles.0.len() < FEW_TILES * self.team.threads() && self.team.threads() > 1 {
+        if chunks > 1 && tiles.0.len() < MIN_TILES_PER_THREAD * self.team.threads() && self.team.threads() > 1 {
             self.attend_by_chunks(&layer, tiles, chunks, &writer);
             return;
         }
-        with_dots!(self.proven, dots => self.team.share(&mut self.workers, tiles.0.len(), |worker, index| {
+        with_dots!(self.isa_proof, dots => self.team.share(&mut self.workers, tiles.0.len(), |worker, index| {
             let tile = &tiles.0[index];
             let Worker { queries, scratch, partial: next, gathered, row, .. } = worker;
             layer.load(tile, queries);
@@ -144,14 +146,14 @@ impl Kernels {
         if self.partials.len() < tiles.len() * chunks {
             self.partials.resize(tiles.len() * chunks, Partial::default());
         }
-        let partials = crate::memory::Shared::new(&mut self.partials);
-        with_dots!(self.proven, dots => {
+        let partials = crate::memory::SharedSlice::new(&mut self.partials);
+        with_dots!(self.isa_proof, dots => {
             self.team.share(&mut self.workers, tiles.len() * chunks, |worker, part| {
                 let (tile, chunk) = (&tiles[part / chunks], part % chunks);
                 if chunk < layer.chunks(tile) {
                     layer.load(tile, &mut worker.queries);
                     // SAFETY: parts differ, and each has its own partial.
-                    let next = &mut unsafe { partials.piece(part, 1) }[0];
+                    let next = &mut unsafe { partials.slice(part, 1) }[0];
                     let (queries, scratch) = (&worker.queries, &mut worker.scratch);
                     dots.with(|| partial(dots, layer.keys(tile), queries, chunk, scratch, next));
                 }
@@ -163,7 +165,7 @@ impl Kernels {
                 dots.with(|| {
                     for chunk in 0..layer.chunks(tile) {
                         // SAFETY: the partials of a tile are gathered by one thread.
-                        let next = &unsafe { partials.piece(index * chunks + chunk, 1) }[0];
+                        let next = &unsafe { partials.slice(index * chunks + chunk, 1) }[0];
                         gather(queries, chunk, next, gathered);
                     }
                     layer.store(tile, queries, gathered, row, writer);

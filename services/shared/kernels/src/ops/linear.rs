@@ -5,15 +5,16 @@ use std::ops::Range;
 use super::Kernels;
 use crate::activations::Activations;
 use crate::isa::with_dots;
-use crate::memory::Shared;
+use crate::memory::SharedSlice;
 use crate::pack::{BLOCK, Matrix, TILE};
 use crate::spec::{Dots, ROWS, elementwise};
 
-/// Rows that pass a tile before the next tile is read: their codes stay in the second-level cache.
+/// Rows that are multiplied with a tile before the next tile is read: their codes stay in the
+/// second-level cache.
 const ROW_CHUNK: usize = 96;
-/// Parts that each thread gets of a product: enough to even out a thread that is held up, few
-/// enough to stay long.
-const PARTS_A_THREAD: usize = 6;
+/// Parts of a product for each thread. Enough to even out a thread that is delayed, few enough that
+/// a part reads memory in long runs.
+const PARTS_PER_THREAD: usize = 6;
 
 impl Kernels {
     /// `result = rows × matrix`; a row of the result is [`Matrix::padded_rows`] wide.
@@ -41,9 +42,9 @@ impl Kernels {
         assert_eq!(matrix.columns(), rows.columns(), "rows and matrix differ in width");
         assert!(result.len() >= rows.rows() * width, "no room for {} rows of {width}", rows.rows());
         let rows = rows.all();
-        let result = Shared::new(result);
-        let parts = Parts::new(matrix.tiles(), self.team.threads());
-        with_dots!(self.proven, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
+        let result = SharedSlice::new(result);
+        let parts = WorkParts::new(matrix.tiles(), self.team.threads());
+        with_dots!(self.isa_proof, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
             let sums = &mut worker.tiles[0];
             for chunk in chunks(rows.count) {
                 for index in parts.range(part) {
@@ -54,7 +55,7 @@ impl Kernels {
                         for (row, sums) in sums.iter().enumerate().take(some.count) {
                             // SAFETY: a part has its own tiles, which are its own columns of each
                             // row.
-                            store(unsafe { result.piece((first + row) * width + index * TILE, TILE) }, sums);
+                            store(unsafe { result.slice((first + row) * width + index * TILE, TILE) }, sums);
                         }
                     }
                 }
@@ -69,8 +70,8 @@ impl Kernels {
         assert!(inner.is_multiple_of(BLOCK) && matrix.columns() == rows.columns(), "a gate of {inner} outputs");
         let writer = result.writer(rows.rows(), inner);
         let rows = rows.all();
-        let parts = Parts::new(inner / BLOCK, self.team.threads());
-        with_dots!(self.proven, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
+        let parts = WorkParts::new(inner / BLOCK, self.team.threads());
+        with_dots!(self.isa_proof, dots => self.team.share(&mut self.workers, parts.count, |worker, part| {
             for chunk in chunks(rows.count) {
                 for block in parts.range(part) {
                     let up = inner / TILE;
@@ -104,15 +105,15 @@ fn chunks(rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows).step_by(ROW_CHUNK).map(move |start| start..rows.min(start + ROW_CHUNK))
 }
 
-/// Units of work in a few contiguous parts: memory is read in long runs.
-struct Parts {
+/// Units of work, cut into a few contiguous parts, so that memory is read in long runs.
+struct WorkParts {
     units: usize,
     count: usize,
 }
 
-impl Parts {
+impl WorkParts {
     fn new(units: usize, threads: usize) -> Self {
-        let count = if threads == 1 { 1 } else { units.min(threads * PARTS_A_THREAD) };
+        let count = if threads == 1 { 1 } else { units.min(threads * PARTS_PER_THREAD) };
         Self { units, count }
     }
 

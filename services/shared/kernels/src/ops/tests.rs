@@ -1,5 +1,5 @@
-//! Instruction sets against the portable definition, bit for bit; the definition against naive sums
-//! in f64.
+//! Every instruction set against the portable definition, bit for bit, and the definition against
+//! naive sums in f64.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -27,8 +27,9 @@ fn numbers_of(rows: &Activations) -> Vec<u32> {
     all
 }
 
+/// Products equal the definition bit for bit, for every format and number of rows.
 #[test]
-fn products_of_every_format_and_number_of_rows_are_equal_to_the_definition() {
+fn products_of_every_format_equal_the_definition() {
     let mut numbers = Numbers::new(1);
     let mut sets = kernels(2, 64);
     for format in Format::ALL {
@@ -107,8 +108,9 @@ fn rows_do_not_know_their_neighbours_nor_the_threads() {
     }
 }
 
+/// Norm, gate, embedding and choice equal the definition, which is near to a computation in f64.
 #[test]
-fn norm_gate_embedding_and_choice_are_equal_to_the_definition_and_near_to_it_in_f64() {
+fn other_operations_equal_the_definition_and_are_near_f64() {
     let mut numbers = Numbers::new(4);
     let (width, inner, rows) = (576, 96, 13);
     let matrix = numbers.matrix(Format::Q4_1, 2 * inner, width);
@@ -215,18 +217,18 @@ impl Shape {
         pool
     }
 
-    /// Computes the pieces (sequence, first token, tokens) together; returns their attention, row
+    /// Computes the chunks (sequence, first token, tokens) together; returns their attention, row
     /// by row.
     fn step(
         &self,
         kernels: &mut Kernels,
         pool: &mut KvPool,
         sequences: &[Sequence],
-        pieces: &[(usize, usize, usize)],
+        chunks: &[(usize, usize, usize)],
     ) -> Vec<Vec<u32>> {
         let (mut spans, mut qkv) = (Vec::new(), Vec::new());
         let mut start = 0;
-        for (sequence, first, len) in pieces {
+        for (sequence, first, len) in chunks {
             let Sequence { blocks, qkv: all, .. } = &sequences[*sequence];
             spans.push(Span { start, len: *len, context: first + len, blocks });
             qkv.extend_from_slice(&all[first * self.width()..(first + len) * self.width()]);
@@ -243,8 +245,8 @@ impl Shape {
         (0..start).map(row).collect()
     }
 
-    /// Attention of one token in f64, from the numbers as the pool rounds them; with each sum its
-    /// sum of magnitudes.
+    /// Attention of one token in f64, from the numbers as the pool rounds them. Beside each sum
+    /// stands its sum of magnitudes.
     fn naive(&self, sequence: &Sequence, token: usize) -> Vec<(f64, f64)> {
         let rounded = |at: usize, head: usize, turn: Option<f32>| -> Vec<f64> {
             let numbers = &sequence.qkv[at * self.width() + head * self.dim..][..self.dim];
@@ -301,8 +303,10 @@ fn sequences(numbers: &mut Numbers, shape: &Shape, lengths: &[usize]) -> (Vec<Se
     (lengths.iter().map(&mut make).collect(), total)
 }
 
+/// Attention equals the definition, alone or together with others, in chunks of any length, with any
+/// number of threads.
 #[test]
-fn attention_is_equal_to_the_definition_alone_or_together_in_any_pieces_with_any_threads() {
+fn attention_equals_the_definition_however_it_is_cut() {
     let mut numbers = Numbers::new(5);
     for (heads, kv_heads, dim) in [(3, 3, 64), (6, 2, 64), (4, 1, 96), (2, 1, 128), (14, 1, 32)] {
         let shape = Shape::new(heads, kv_heads, dim);
@@ -318,22 +322,22 @@ fn attention_is_equal_to_the_definition_alone_or_together_in_any_pieces_with_any
         };
         for (threads, sizes) in [(1, &[7, 1000][..]), (2, &[32]), (3, &[50])] {
             for kernels in &mut kernels(threads, dim) {
-                for piece in sizes.iter().copied() {
+                for chunk_len in sizes.iter().copied() {
                     let mut pool = shape.pool(blocks);
                     let mut done = vec![0; all.len()];
                     while done.iter().zip(&all).any(|(done, sequence)| *done < sequence.length) {
-                        let pieces: Vec<_> = (0..all.len())
+                        let chunks: Vec<_> = (0..all.len())
                             .map(|sequence| {
-                                (sequence, done[sequence], piece.min(all[sequence].length - done[sequence]))
+                                (sequence, done[sequence], chunk_len.min(all[sequence].length - done[sequence]))
                             })
                             .filter(|(_, _, len)| *len > 0)
                             .collect();
-                        let mut rows = shape.step(kernels, &mut pool, &all, &pieces).into_iter();
-                        for (sequence, first, len) in pieces {
+                        let mut rows = shape.step(kernels, &mut pool, &all, &chunks).into_iter();
+                        for (sequence, first, len) in chunks {
                             for at in first..first + len {
                                 assert!(
                                     rows.next().unwrap() == alone[sequence][at],
-                                    "{heads}/{kv_heads}×{dim}, {kernels:?}, pieces of {piece}: token {at} of {sequence}"
+                                    "{heads}/{kv_heads}×{dim}, {kernels:?}, chunks of {chunk_len}: token {at} of {sequence}"
                                 );
                             }
                             done[sequence] += len;
@@ -354,8 +358,8 @@ fn attention_is_that_of_naive_sums() {
         let (all, blocks) = sequences(&mut numbers, &shape, &lengths);
         let mut kernels = Kernels::new(2, Isa::detect(), dim).unwrap();
         let mut pool = shape.pool(blocks);
-        let pieces: Vec<_> = all.iter().enumerate().map(|(index, sequence)| (index, 0, sequence.length)).collect();
-        let rows = shape.step(&mut kernels, &mut pool, &all, &pieces);
+        let spans: Vec<_> = all.iter().enumerate().map(|(index, sequence)| (index, 0, sequence.length)).collect();
+        let rows = shape.step(&mut kernels, &mut pool, &all, &spans);
         let mut start = 0;
         for sequence in &all {
             let token = sequence.length - 1;

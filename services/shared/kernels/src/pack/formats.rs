@@ -1,11 +1,11 @@
 //! The block formats of GGUF files.
 //!
-//! Layouts as `ggml-common.h` and `ggml-quants.c` of llama.cpp define them (`dequantize_row_*`):
-//! that is the format's only specification.
+//! The layouts are those of `ggml-common.h` and `ggml-quants.c` of llama.cpp (`dequantize_row_*`),
+//! the only specification of the format.
 
 use half::f16;
 
-use super::{BLOCK, Block, Kind};
+use super::{BLOCK, Block, TileKind};
 
 /// How a GGUF file stores a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,19 +62,19 @@ impl Format {
         }
     }
 
-    /// What it becomes in memory.
-    pub fn kind(self) -> Kind {
+    /// The kind of tile that the format is packed into.
+    pub fn kind(self) -> TileKind {
         match self {
-            Self::Q4_0 | Self::Q4_1 => Kind::U4Half,
-            Self::Q4K => Kind::U4Float,
-            Self::Q5_0 | Self::Q8_0 => Kind::U8Half,
-            Self::Q5_1 | Self::Q5K => Kind::U8Min,
-            Self::Q6K => Kind::U8Sixteen,
-            Self::F16 | Self::F32 => Kind::U8Float,
+            Self::Q4_0 | Self::Q4_1 => TileKind::U4Half,
+            Self::Q4K => TileKind::U4Float,
+            Self::Q5_0 | Self::Q8_0 => TileKind::U8Half,
+            Self::Q5_1 | Self::Q5K => TileKind::U8Min,
+            Self::Q6K => TileKind::U8Sixteen,
+            Self::F16 | Self::F32 => TileKind::U8Float,
         }
     }
 
-    /// Calls `take` with each 32 weights of a row: their number in the row, and what they are.
+    /// Calls `take` with each block of 32 weights of a row and the block's number.
     pub(super) fn unpack(self, row: &[u8], take: &mut dyn FnMut(usize, Block)) {
         let per_block = self.block() / BLOCK;
         for (index, bytes) in row.chunks_exact(self.block_bytes()).enumerate() {
@@ -129,10 +129,11 @@ fn small_block(format: Format, bytes: &[u8]) -> Block {
     }
 }
 
-/// Rounds weights to 8 bits. A weight that is no number makes the whole block none, so that it
-/// shows.
+/// Rounds weights to 8 bits. A weight that is no number makes the scale of the whole block no
+/// number, so that it is noticed.
 fn rounded(weights: [f32; BLOCK]) -> Block {
-    // As bits, since these order numbers below infinity below what is no number.
+    // Compared as bits: they order numbers below infinity, and infinity below values that are no
+    // numbers.
     let largest = f32::from_bits(weights.iter().map(|weight| weight.abs().to_bits()).max().unwrap_or(0));
     let scale = largest / 127.0;
     let code = |weight: f32| if scale > 0.0 { (weight / scale).round_ties_even() } else { 0.0 };

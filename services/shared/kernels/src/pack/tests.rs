@@ -38,6 +38,6 @@ fn weights_that_do_not_fit_are_refused_with_their_numbers() {
 #[test]
 fn a_kind_is_found_by_its_number() {
     for kind in Format::ALL.map(Format::kind) {
-        assert_eq!(Kind::of(kind as u8), kind);
+        assert_eq!(TileKind::of(kind as u8), kind);
     }
 }

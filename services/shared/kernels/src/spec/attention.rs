@@ -1,12 +1,14 @@
 //! Causal attention of some queries to the keys and values of their sequence in the pool.
 //!
-//! A tile is up to [`ROWS`] rows: neighbouring tokens of one sequence, each with all the query
-//! heads that share one key-value head, so that a key is read once for all of them. For each chunk
-//! of 256 keys, counted from position 0, a tile makes a [`Partial`]: scores, their largest, weights
-//! relative to that, and the weighted sum of values. Partials are folded in ascending order of
-//! chunks (the online softmax of Milakov and Gimelshein 2018, in fixed steps). Since chunks do not
-//! depend on where a tile or a step begins, neither do the bits; and where there are too few tiles
-//! for all threads, the chunks of one tile are computed by several, and folded the same way.
+//! A tile is up to [`ROWS`] rows: neighbouring tokens of one sequence, each with all query heads
+//! that share one key-value head, so that a key is read once for all of them. For each chunk of 256
+//! keys, counted from position 0, a tile makes a [`Partial`]: scores, their largest, weights
+//! relative to the largest, and the weighted sum of values. Partials are folded in ascending order
+//! of chunks (the online softmax of Milakov and Gimelshein 2018, in fixed steps).
+//!
+//! Chunks do not depend on where a tile or a step begins, so neither do the bits. Where there are
+//! too few tiles for all threads, several threads compute the chunks of one tile, and these are
+//! folded in the same order.
 
 use super::elementwise::{exp, fold, fold_max, from_bf16, larger, to_bf16};
 use super::{Dots, LANES, PANEL, PairRows, Panel, ROWS};
@@ -16,10 +18,10 @@ use crate::kv::{BLOCK_TOKENS, KvPool};
 pub const CHUNK: usize = 256;
 /// Blocks of a chunk.
 pub const CHUNK_BLOCKS: usize = CHUNK / BLOCK_TOKENS;
-/// The largest head: bounds the memory of a tile.
+/// Largest head, in numbers; it bounds the memory of a tile.
 pub const MAX_HEAD_DIM: usize = 256;
-/// Blocks that are asked for ahead of their use.
-const AHEAD: usize = 2;
+/// Blocks between a prefetch and the use of its data.
+const PREFETCH_BLOCKS: usize = 2;
 
 /// One row of bf16 pairs times panels; see [`Dots::panel`] for the order.
 pub fn panel(row: &[u32], panels: &[Panel<'_>], per_panel: usize) -> [f32; PANEL] {
@@ -35,7 +37,7 @@ pub fn panel(row: &[u32], panels: &[Panel<'_>], per_panel: usize) -> [f32; PANEL
     sums
 }
 
-/// Where a tile's keys and values are.
+/// The place of a tile's keys and values.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
     /// The pool.
@@ -84,13 +86,13 @@ impl Queries {
         self.count
     }
 
-    /// Keys that the row which sees most sees.
+    /// The most keys that a row sees.
     pub fn longest(&self) -> usize {
         self.seen[..self.count].iter().copied().fold(0, usize::max)
     }
 }
 
-/// What a tile has gathered from one chunk, or from all chunks up to one.
+/// A tile's result for one chunk, or for all chunks up to one.
 #[derive(Debug, Clone)]
 pub struct Partial {
     /// Largest score of each row.
@@ -121,7 +123,7 @@ impl Default for Scratch {
     }
 }
 
-/// Computes the partial of chunk `chunk`, of which at least one row must see a key.
+/// Computes the partial of chunk `chunk`, in which at least one row must see a key.
 #[inline(always)]
 pub fn partial<D: Dots>(
     dots: D,
@@ -141,7 +143,7 @@ pub fn partial<D: Dots>(
 
     let rows = PairRows { words, stride: pairs, count, pairs, per_panel: pairs };
     for index in 0..used {
-        let ahead = index + AHEAD;
+        let ahead = index + PREFETCH_BLOCKS;
         let next = if ahead < used {
             pool.keys(layer, head, block(ahead))
         } else {
@@ -173,15 +175,15 @@ pub fn partial<D: Dots>(
         for (index, panel) in panels.iter_mut().enumerate().take(used) {
             *panel = pool.values(layer, head, block(index), slice);
         }
-        dots.panel(&rows, &panels[..used], &panels[AHEAD.min(used)..used], &mut scratch.panel);
+        dots.panel(&rows, &panels[..used], &panels[PREFETCH_BLOCKS.min(used)..used], &mut scratch.panel);
         for (row, panel) in scratch.panel.iter().enumerate().take(count) {
             result.sums[row * head_dim + slice * PANEL..][..PANEL].copy_from_slice(panel);
         }
     }
 }
 
-/// Weights of the first `visible` scores relative to the largest, as bf16 pairs; the others weigh
-/// nothing. Returns the largest score and the sum of the rounded weights: lane by lane, then
+/// Weights of the first `visible` scores relative to the largest, as bf16 pairs; the other weights
+/// are 0. Returns the largest score and the sum of the rounded weights, added lane by lane, then
 /// folded.
 #[inline(always)]
 fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
@@ -203,7 +205,7 @@ fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
         weigh(scores, largest, &mut sums, weights);
     }
     if rest > 0 {
-        // What is not visible is so small beside the largest that its weight is rounded to 0.
+        // Scores that are not visible are minus infinity, so their weights are rounded to 0.
         let mut last = [f32::NEG_INFINITY; LANES];
         last[..rest].copy_from_slice(&scores[full][..rest]);
         weigh(&last, largest, &mut sums, &mut weights[full]);
@@ -214,7 +216,7 @@ fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
     (largest, fold(sums))
 }
 
-/// Weights of a few scores, rounded to bf16 and added to the sums as they are then.
+/// Weights of a few scores, rounded to bf16; the rounded weights are added to the sums.
 #[inline(always)]
 fn weigh(scores: &[f32; LANES], largest: f32, sums: &mut [f32; LANES], weights: &mut [u32; LANES / 2]) {
     let mut rounded = [0u32; LANES];
@@ -227,8 +229,8 @@ fn weigh(scores: &[f32; LANES], largest: f32, sums: &mut [f32; LANES], weights: 
     }
 }
 
-/// Folds the partial of the next chunk into what was gathered so far. Rows that see no key of the
-/// chunk stay as they are.
+/// Folds the partial of the next chunk into the result so far. Rows that see no key of the chunk
+/// stay as they are.
 #[inline(always)]
 pub fn gather(queries: &Queries, chunk: usize, next: &Partial, so_far: &mut Partial) {
     let head_dim = 2 * queries.pairs;

@@ -1,19 +1,19 @@
-//! What is computed number by number, or row by row.
+//! Operations on single numbers and on rows.
 
 use super::LANES;
 use crate::activations::RowMut;
 use crate::pack::BLOCK;
 
 /// The smallest magnitude that [`to_bf16`] keeps, 2⁻⁵⁰. The last bits of two such numbers are worth
-/// 2⁻⁵⁷, those of their product 2⁻¹¹⁴: every sum of products is a multiple of that or 0, so none is
-/// subnormal (below 2⁻¹²⁶).
-pub const SMALLEST_BF16: f32 = 8.881_784e-16;
-/// Rows whose largest magnitude in a block is not above 2⁻¹⁰⁰ are rounded to 0: their scale's
-/// reciprocal would be infinite.
-const SMALLEST_SCALED: u32 = (127 - 100) << 23;
+/// 2⁻⁵⁷, those of their product 2⁻¹¹⁴. So every sum of products is a multiple of 2⁻¹¹⁴ or 0, and
+/// none is subnormal (below 2⁻¹²⁶).
+pub const MIN_BF16: f32 = 8.881_784e-16;
+/// Bits of 2⁻¹⁰⁰. Blocks whose largest magnitude is not above it are rounded to 0: the reciprocal
+/// of their scale would be infinite.
+const MIN_SCALED_BITS: u32 = (127 - 100) << 23;
 
-/// Adds a number to 1.5 × 2²³ to round it to the nearest whole number, ties to even: what is left
-/// in the last bits.
+/// 1.5 × 2²³: a number added to it is rounded to the nearest whole number, ties to even, in the
+/// last bits.
 const ROUNDER: f32 = 12_582_912.0;
 const ROUNDER_BITS: i32 = 0x4B40_0000;
 
@@ -30,7 +30,8 @@ pub fn fold(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// The largest lane. Lanes that are no numbers do not count; kernels find them where they are used.
+/// The largest lane. Lanes that are no numbers do not count here; kernels notice them where they
+/// use them.
 #[inline(always)]
 pub fn fold_max(mut lanes: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
@@ -49,8 +50,9 @@ pub fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// e to the power of `x`, between e⁻⁸⁷ and e⁸⁸, off by less than 2 units in the last place: 2ⁿ ×
-/// polynomial of degree 6 (the Taylor series of the remainder, which is at most ln 2 / 2).
+/// e to the power of `x`, between e⁻⁸⁷ and e⁸⁸, off by less than 2 units in the last place.
+/// Computed as 2ⁿ × a polynomial of degree 6 (the Taylor series of the remainder, which is at most
+/// ln 2 / 2).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = if x < -87.0 { -87.0 } else { x };
@@ -68,12 +70,12 @@ pub fn exp(x: f32) -> f32 {
     sum * f32::from_bits(power as u32)
 }
 
-/// `x` as bf16, rounded to nearest, ties to even; 0 where it is smaller than [`SMALLEST_BF16`].
+/// `x` as bf16, rounded to nearest, ties to even; 0 where it is smaller than [`MIN_BF16`].
 #[inline(always)]
 pub fn to_bf16(x: f32) -> u16 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    if x.abs() < SMALLEST_BF16 { 0 } else { rounded as u16 }
+    if x.abs() < MIN_BF16 { 0 } else { rounded as u16 }
 }
 
 /// A bf16 number as f32.
@@ -97,8 +99,8 @@ pub fn norm(row: &[f32], gain: &[f32], epsilon: f32, result: &mut [f32]) {
     }
 }
 
-/// Rounds 32 numbers to 8 bits with a common scale, and sums what became of them. Where a number is
-/// none, the scale is none.
+/// Rounds 32 numbers to 8 bits with a common scale, and sums the rounded numbers. If one of the
+/// numbers is no number, the scale is none either.
 #[inline(always)]
 pub fn quantise_block(numbers: &[f32; BLOCK], codes: &mut [i8; BLOCK], block: usize, row: &mut RowMut<'_>) {
     let mut largest = [0u32; LANES];
@@ -107,12 +109,13 @@ pub fn quantise_block(numbers: &[f32; BLOCK], codes: &mut [i8; BLOCK], block: us
         largest[lane] = bits(lane).max(bits(lane + LANES));
     }
     let largest = largest.into_iter().fold(0, u32::max);
-    let scaled = largest > SMALLEST_SCALED;
+    let scaled = largest > MIN_SCALED_BITS;
     let scale = if scaled { f32::from_bits(largest) / 127.0 } else { 0.0 };
     let inverse = if scaled { 1.0 / scale } else { 0.0 };
     let mut whole = [0i32; BLOCK];
     for (whole, number) in whole.iter_mut().zip(numbers) {
-        // Beyond 127 only where the scale is no number; the kernels' integer sums rely on it.
+        // Beyond 127 only where the scale is no number; the kernels' integer sums rely on the
+        // bound.
         *whole = ((number * inverse + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER_BITS).clamp(-127, 127);
     }
     for (code, whole) in codes.iter_mut().zip(whole) {
@@ -141,7 +144,7 @@ pub fn silu_times(gate: f32, up: f32) -> f32 {
     gate / (1.0 + exp(-gate)) * up
 }
 
-/// Turns a head's neighbouring pairs by the position's angles (Su et al. 2021, `RoFormer`; pairs
+/// Rotates a head's neighbouring pairs by the position's angles (Su et al. 2021, `RoFormer`; pairs
 /// side by side, as GGUF stores llama heads), scales the result, and writes it as bf16 pairs.
 #[inline(always)]
 pub fn rotate(head: &[f32], cosines: &[f32], sines: &[f32], scale: f32, pairs: &mut [u32]) {
@@ -172,7 +175,7 @@ pub fn choose(logits: &[f32]) -> (u32, f32) {
     }
     let sum = rest.iter().fold(fold(sums), |sum, logit| sum + exp(logit - largest));
     let id = logits.iter().position(|logit| *logit == largest).unwrap_or(0);
-    // `ln` is the one call of the system's library: it is applied to the result alone, and decides
+    // `ln` is the one call of the system's library. It is applied to the result alone and decides
     // nothing.
     (id as u32, -sum.ln())
 }

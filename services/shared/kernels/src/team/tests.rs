@@ -35,11 +35,12 @@ fn members_that_fell_asleep_are_woken() {
     }
 }
 
+/// A member that falls asleep while the caller wakes other members is woken too.
 #[test]
-fn members_that_fall_asleep_while_the_caller_wakes_others_are_woken_as_well() {
-    // More members than cores, and a pause about as long as they wait before they sleep: the caller
-    // is often held up between waking one and the next, while the first is done and about to sleep
-    // again.
+fn members_asleep_late_are_woken_as_well() {
+    // There are more members than cores, and a pause about as long as members spin before they
+    // sleep. So the caller is often delayed between waking one member and the next, while the first
+    // is done and about to sleep again.
     let mut team = Team::new(8);
     let mut count = 0;
     for round in 0..2_000 {
