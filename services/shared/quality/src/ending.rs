@@ -4,11 +4,11 @@ use crate::text::is_unspaced;
 use crate::{Check, CheckName, Format, Input};
 
 /// Marks after which a text may end, before closing quotes and brackets.
-const FINAL: &[char] = &['.', '!', '?', '…', '。', '！', '？', '؟', '۔', '।', '॥', '։', '።'];
-/// What may follow the final mark: quotes, brackets, the marks of Markdown's emphasis.
-const CLOSING: &[char] = &['"', '\'', '”', '’', '»', '›', ')', ']', '}', '*', '_', '`', '」', '』', '）'];
-/// Marks that announce more.
-const OPEN: &[char] = &[',', ';', ':', '-', '–', '—', '(', '[', '{', '/', '&', '«', '“', '‘', '、', '，'];
+const FINAL_MARKS: &[char] = &['.', '!', '?', '…', '。', '！', '？', '؟', '۔', '।', '॥', '։', '።'];
+/// Characters that may follow the final mark: quotes, brackets, the marks of Markdown's emphasis.
+const CLOSING_MARKS: &[char] = &['"', '\'', '”', '’', '»', '›', ')', ']', '}', '*', '_', '`', '」', '』', '）'];
+/// Marks after which a text goes on.
+const OPEN_MARKS: &[char] = &[',', ';', ':', '-', '–', '—', '(', '[', '{', '/', '&', '«', '“', '‘', '、', '，'];
 
 pub(crate) fn check(input: &Input<'_>) -> Check {
     let problem = if input.finish_reason == "length" {
@@ -21,13 +21,13 @@ pub(crate) fn check(input: &Input<'_>) -> Check {
 
 fn unfinished(summary: &str, format: Format) -> Option<&'static str> {
     let text = summary.trim_end();
-    let core = text.trim_end_matches(|c: char| CLOSING.contains(&c) || c.is_whitespace());
-    // Nothing but closing marks: `empty` speaks of that.
+    let core = text.trim_end_matches(|c: char| CLOSING_MARKS.contains(&c) || c.is_whitespace());
+    // A text of nothing but closing marks is left to the check `empty`.
     let last = core.chars().next_back()?;
-    if FINAL.contains(&last) {
+    if FINAL_MARKS.contains(&last) {
         return None;
     }
-    if OPEN.contains(&last) {
+    if OPEN_MARKS.contains(&last) {
         return Some("the last sentence is not finished");
     }
     let line = text.lines().next_back().unwrap_or_default();

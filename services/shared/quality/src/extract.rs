@@ -2,19 +2,25 @@
 //! Naaman and Artzi 2018, "Newsroom", section 4).
 //!
 //! The summary is cut greedily, from its first word on, into the longest fragments that occur in
-//! the source. With |f| a fragment's words and
+//! the source. With |f| a fragment's words and |S|, |A| those of summary and source: coverage =
+//! Σ|f| / |S|, density = Σ|f|² / |S|, compression = |A| / |S|. Words are folded; punctuation does
+//! not count.
+//!
+//! The published procedure scans the source anew for every fragment and skips the words that it has
+//! just compared. So it may miss the longest fragment where the source repeats itself; here it is
+//! always the longest.
 //! |S|, |A| those of summary and source: coverage = Σ|f| / |S|, density = Σ|f|² / |S|, compression = |A| / |S|. Words are folded; punctuation
 //! does not count. The published procedure scans the source anew for every fragment and skips what
 //! it has just compared, so it may miss the longest fragment where the source repeats itself; here
 //! it is always the longest.
 //!
-//! Linear: a suffix automaton of the reversed summary reads the reversed source once. At each
-//! position it holds the longest piece of the summary that begins there, so afterwards every state
-//! knows how long a match the source has for it.
+//! The time is linear: a suffix automaton of the reversed summary reads the reversed source once.
+//! At each position it holds the longest fragment of the summary that begins there, so afterwards
+//! every state knows its longest match in the source.
 
 use std::collections::HashMap;
 
-use crate::spelling::Plain;
+use crate::spelling::PlainTexts;
 use crate::text::Text;
 use crate::{Check, CheckName, Input, Thresholds};
 
@@ -32,7 +38,7 @@ pub struct Extraction {
 /// The three figures of a summary against its source.
 pub fn extraction(source: &str, summary: &str) -> Extraction {
     let mut numbers: HashMap<String, u32> = HashMap::new();
-    let plain = Plain::of(&Input { source, summary, ..Input::default() });
+    let plain = PlainTexts::of(&Input { source, summary, ..Input::default() });
     let mut number = |text: &str| -> Vec<u32> {
         let text = Text::read(text);
         (0..text.len())
@@ -46,7 +52,7 @@ pub fn extraction(source: &str, summary: &str) -> Extraction {
     measure(&source, &number(&plain.summary))
 }
 
-/// The three figures; equal words are equal numbers.
+/// The three figures of texts given as numbers, one a word; equal words are equal numbers.
 pub(crate) fn measure(source: &[u32], summary: &[u32]) -> Extraction {
     if summary.is_empty() {
         return Extraction::default();
@@ -63,26 +69,26 @@ pub(crate) fn measure(source: &[u32], summary: &[u32]) -> Extraction {
     Extraction { coverage: covered as f64 / words, density: squares / words, compression: source.len() as f64 / words }
 }
 
-/// For each position of the summary, the length of the longest fragment beginning there that the
-/// source has.
+/// For each position of the summary, the length of the longest fragment that begins there and
+/// occurs in the source.
 fn longest_matches(source: &[u32], summary: &[u32]) -> Vec<usize> {
     let reversed: Vec<u32> = summary.iter().rev().copied().collect();
     let automaton = Automaton::of(&reversed);
     let by_prefix = automaton.matches(source.iter().rev().copied());
-    // The prefix of the reversed summary that ends at i begins, read forwards, at len - 1 - i.
+    // The prefix of the reversed summary that ends at i begins at len - 1 - i when read forwards.
     by_prefix.into_iter().rev().collect()
 }
 
 /// A suffix automaton (Blumer et al. 1985): its states are the classes of substrings that end at
 /// the same positions.
 struct Automaton {
-    states: Vec<State>,
+    states: Vec<AutomatonState>,
     /// The state of each non-empty prefix.
     prefixes: Vec<usize>,
 }
 
 #[derive(Default, Clone)]
-struct State {
+struct AutomatonState {
     /// Length of the longest substring of the class.
     length: usize,
     /// The class of the longest suffix outside this class; the root's is itself.
@@ -94,7 +100,7 @@ const ROOT: usize = 0;
 
 impl Automaton {
     fn of(words: &[u32]) -> Self {
-        let mut automaton = Self { states: vec![State::default()], prefixes: Vec::with_capacity(words.len()) };
+        let mut automaton = Self { states: vec![AutomatonState::default()], prefixes: Vec::with_capacity(words.len()) };
         let mut last = ROOT;
         for word in words {
             last = automaton.extend(last, *word);
@@ -105,7 +111,7 @@ impl Automaton {
 
     fn extend(&mut self, last: usize, word: u32) -> usize {
         let new = self.states.len();
-        self.states.push(State { length: self.states[last].length + 1, ..State::default() });
+        self.states.push(AutomatonState { length: self.states[last].length + 1, ..AutomatonState::default() });
         let mut at = last;
         loop {
             if let Some(&target) = self.states[at].next.get(&word) {
@@ -128,7 +134,7 @@ impl Automaton {
             return target;
         }
         let clone = self.states.len();
-        self.states.push(State { length, ..self.states[target].clone() });
+        self.states.push(AutomatonState { length, ..self.states[target].clone() });
         self.states[target].link = clone;
         let mut at = at;
         while self.states[at].next.get(&word) == Some(&target) {
@@ -167,7 +173,7 @@ impl Automaton {
         self.prefixes.iter().map(|state| best[*state]).collect()
     }
 
-    /// Follows `word`, falling back to shorter matches until there is a way.
+    /// Follows `word`, falling back to shorter matches until one goes on with it.
     fn step(&self, mut at: usize, mut length: usize, word: u32) -> (usize, usize) {
         loop {
             if let Some(&next) = self.states[at].next.get(&word) {
@@ -191,7 +197,7 @@ pub(crate) fn coverage(extraction: &Extraction, thresholds: &Thresholds) -> Chec
 pub(crate) fn density(extraction: &Extraction, thresholds: &Thresholds) -> Check {
     let limit = thresholds.max_density.unwrap_or(f64::INFINITY);
     let passed = extraction.density <= limit;
-    let detail = detail(passed, "copied in long pieces", limit);
+    let detail = detail(passed, "copied in long fragments", limit);
     Check::new(CheckName::Density, passed, Some(extraction.density), detail)
 }
 

@@ -1,4 +1,4 @@
-//! Folding: two words that a reader takes for the same one become equal.
+//! Folding: words that a reader takes for the same one become equal.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;

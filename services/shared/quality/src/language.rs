@@ -1,8 +1,8 @@
-//! `language`: is the summary in the language that was asked for.
+//! `language`: whether the summary is in the requested language.
 //!
-//! Trigram detection (whatlang) with its own confidence. Not judged, and so passed: summaries of
-//! few words, detections that are not confident, languages that the detector does not know, and
-//! languages so close that a summary full of names is easily taken for the neighbour.
+//! Trigram detection (whatlang) with its own confidence. Some summaries are not judged, and so
+//! pass: those of few words, detections that are not confident, languages that the detector does
+//! not know, and languages so close that a summary full of names is easily taken for the neighbour.
 
 use std::borrow::Cow;
 
@@ -12,8 +12,8 @@ use crate::spelling::plain;
 use crate::text::count_words;
 use crate::{Check, CheckName, Input, Thresholds};
 
-/// How much of a text is looked at, in bytes; more adds nothing to the confidence.
-const SAMPLE: usize = 20_000;
+/// Bytes of a text that are read; more add nothing to the confidence.
+const SAMPLE_BYTES: usize = 20_000;
 
 /// Languages that a detector of trigrams confuses on a paragraph.
 const NEIGHBOURS: &[&[Lang]] = &[
@@ -105,7 +105,7 @@ const CODES: &[(&str, Lang)] = &[
     ("zu", Lang::Zul),
 ];
 
-/// What is known of the two texts' languages; `None` where it cannot be told.
+/// The languages of source and summary; `None` where they cannot be told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Languages {
     /// The summary's language, detected.
@@ -119,12 +119,12 @@ pub(crate) struct Languages {
 impl Languages {
     pub(crate) fn of(input: &Input<'_>, thresholds: &Thresholds) -> Self {
         let source = confident(input.source, thresholds);
-        let asked = input.expected_language.map(by_code);
+        let requested = input.expected_language.map(by_code);
         Self {
             summary: confident(input.summary, thresholds),
             source,
-            // A language that was asked for but is not known is not the source's.
-            expected: asked.unwrap_or(source),
+            // If the requested language is not known, the source's language does not stand for it.
+            expected: requested.unwrap_or(source),
         }
     }
 
@@ -138,7 +138,7 @@ impl Languages {
         self.of_summary() == Some(Lang::Deu)
     }
 
-    /// Whether the summary is a translation, in which names and number words are other ones.
+    /// Whether the summary is a translation, which has other names and number words.
     pub(crate) fn differ(self) -> bool {
         matches!((self.of_summary(), self.source), (Some(a), Some(b)) if a != b)
     }
@@ -156,11 +156,11 @@ pub fn language_of(text: &str) -> Option<&'static str> {
     CODES.iter().find(|(_, lang)| *lang == found).map(|(code, _)| *code)
 }
 
-/// Whether a text is English beyond doubt, told by words that no other language has: for those who
-/// cannot afford [`language_of`], which compares trigrams with those of every language. `false`
-/// says nothing.
+/// Whether a text is English beyond doubt, told by words that no other language has. It is for
+/// callers that cannot afford [`language_of`], which compares trigrams with those of every
+/// language. `false` says nothing.
 pub fn is_plainly_english(text: &str) -> bool {
-    /// Common in English, and words of no other language; so "in", "is", "are" and "was" are not
+    /// Common words of English and of no other language. So "in", "is", "are" and "was" are not
     /// among them.
     const ENGLISH: [u64; 14] = [
         packed(b"the"),
@@ -178,24 +178,24 @@ pub fn is_plainly_english(text: &str) -> bool {
         packed(b"would"),
         packed(b"about"),
     ];
-    /// Fewer words prove nothing, and more prove nothing more.
+    /// Words that are read: fewer prove nothing, and more prove nothing more.
     const WORDS: std::ops::RangeInclusive<usize> = 40..=200;
-    /// In English text it is one word in eight to ten; one in so many is proof.
-    const ONE_IN: usize = 25;
+    /// One such word in so many words is proof; in English text it is one in eight to ten.
+    const WORDS_PER_ENGLISH_WORD: usize = 25;
     let (mut words, mut english) = (0, 0);
     for word in text.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(*WORDS.end()) {
         words += 1;
         if (3..=5).contains(&word.len()) {
             let word = packed(word);
-            // Compared with all of them at once; it is one at the most.
+            // The word is compared with all of them at once, and equals one at most.
             english += ENGLISH.iter().map(|known| usize::from(*known == word)).sum::<usize>();
         }
-        // Whatever follows changes nothing.
-        if words >= *WORDS.start() && english * ONE_IN >= *WORDS.end() {
+        // The words that follow cannot change the result.
+        if words >= *WORDS.start() && english * WORDS_PER_ENGLISH_WORD >= *WORDS.end() {
             return true;
         }
     }
-    words >= *WORDS.start() && english * ONE_IN >= words
+    words >= *WORDS.start() && english * WORDS_PER_ENGLISH_WORD >= words
 }
 
 /// The bytes of a word of at most eight, letters in lower case, as one number.
@@ -224,7 +224,7 @@ fn plain_sample(text: &str) -> Cow<'_, str> {
 }
 
 fn sample(text: &str) -> &str {
-    &text[..text.floor_char_boundary(SAMPLE)]
+    &text[..text.floor_char_boundary(SAMPLE_BYTES)]
 }
 
 /// The language of a BCP 47 tag (`fr-CA`) or an ISO 639 code (`fr`, `fra`).

@@ -1,4 +1,4 @@
-//! `empty` and `length`: is there a summary, and is it as short as was asked for.
+//! `empty` and `length`: whether there is a summary, and whether it is as short as requested.
 
 use crate::text::count_words;
 use crate::{Check, CheckName, Input, Thresholds};

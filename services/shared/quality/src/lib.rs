@@ -1,24 +1,24 @@
-//! Checks of a summary against its own source: what a worker asks of every answer before it settles
-//! a document.
+//! Checks of a summary against its own source, run on every answer before a document is settled.
 //!
-//! Pure functions: no input or output, no clock, no randomness; the same texts give the same
-//! checks. Time is linear in the lengths of source and summary, or n log n. No input makes it
+//! All functions are pure: no input or output, no clock, no randomness. The same texts give the
+//! same checks. Time is linear in the lengths of source and summary, or n log n. No input causes a
 //! panic.
 //!
-//! A failed check costs a second, dearer answer, so each check decides for the summary where it
-//! cannot tell: a short text has no language, a word is the same word in another spelling, a
-//! rounded figure is the figure, `French` is supported by `France`, and a language in which every
-//! noun is capitalised has no checkable names. What a check does not see is in its module's
-//! documentation.
+//! A failed check costs a second, dearer answer, so each check passes a summary that it cannot
+//! judge. A short text has no language, a word is the same word in another spelling, a rounded
+//! figure is the figure, `French` is supported by `France`, and a language in which every noun is
+//! capitalised has no checkable names. The documentation of each check's module says what it
+//! misses.
 //!
-//! The checks, in order of cost: [`CheckName`] says what each means, [`Thresholds`] which of them
-//! gate and where.
+//! [`CheckName`] lists the checks in order of cost and says what each means. [`Thresholds`] says
+//! which of them gate, and at which value.
 
 mod ending;
 mod extract;
 mod fold;
 mod language;
 mod length;
+mod lexicon;
 mod missing;
 mod names;
 mod numbers;
@@ -36,10 +36,10 @@ pub use language::{detect as detect_language, is_plainly_english, language_of};
 pub use thresholds::{CheckName, Thresholds};
 
 use source::Source;
-use spelling::Plain;
+use spelling::PlainTexts;
 use text::Text;
 
-/// What is checked. Build it with the fields that matter and `..Input::default()`.
+/// The texts to check. Build it with the fields that matter and `..Input::default()`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Input<'a> {
     /// The text that was summarised.
@@ -50,17 +50,17 @@ pub struct Input<'a> {
     pub summary: &'a str,
     /// Why generation ended: `stop`, `length`, `repetition` or `refusal`; empty if unknown.
     pub finish_reason: &'a str,
-    /// The language that was asked for, as BCP 47 tag or ISO 639 code; `None` for the source's own.
+    /// The requested language, as BCP 47 tag or ISO 639 code; `None` for the source's own.
     pub expected_language: Option<&'a str>,
-    /// Upper bound on the summary's words, if one was asked for.
+    /// Upper bound on the summary's words, if one was requested.
     pub max_words: Option<u32>,
-    /// The shape that was asked for.
+    /// The requested shape.
     pub format: Format,
     /// The 10 % quantile of the answer's token log-probabilities, where the model tells them.
     pub logprob: Option<f64>,
 }
 
-/// The shape that was asked for.
+/// The requested shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -81,7 +81,7 @@ pub struct Check {
     pub passed: bool,
     /// The measured value, where the check measures one.
     pub value: Option<f64>,
-    /// What was found. Holds nothing of the texts but the unsupported items themselves.
+    /// The finding, in words. Holds nothing of the texts but the unsupported items themselves.
     pub detail: String,
 }
 
@@ -93,7 +93,7 @@ impl Check {
 
 /// Runs every check, in the order of [`CheckName::ALL`], whether it gates or not.
 pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
-    let plain = Plain::of(input);
+    let plain = PlainTexts::of(input);
     let context: Vec<&str> = plain.context.iter().map(|text| &**text).collect();
     let input = &Input { source: &plain.source, context: &context, summary: &plain.summary, ..*input };
     let source = Source::read(input.source, input.context);
@@ -116,7 +116,7 @@ pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
     ]
 }
 
-/// `confidence`: how sure the model was where it was least sure.
+/// `confidence`: the probability of the model's least certain tokens.
 fn confidence(input: &Input<'_>, thresholds: &Thresholds) -> Check {
     let passed = input.logprob.is_none_or(|logprob| logprob >= thresholds.min_logprob);
     let detail = match (passed, input.logprob) {
@@ -127,8 +127,8 @@ fn confidence(input: &Input<'_>, thresholds: &Thresholds) -> Check {
     Check::new(CheckName::Confidence, passed, input.logprob, detail)
 }
 
-/// Words as a publisher counts them: what stands between spaces and has a letter or digit;
-/// characters, in scripts without spaces.
+/// Number of words as a publisher counts them: strings between spaces that have a letter or digit;
+/// in scripts without spaces, characters.
 pub fn count_words(text: &str) -> usize {
     text::count_words(&spelling::plain(text))
 }

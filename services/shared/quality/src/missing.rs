@@ -1,25 +1,25 @@
-//! What the source does not support, as a check reports it.
+//! The items that the source does not support, as a check reports them.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::{Check, CheckName};
 
-/// How many items a detail lists, and how many characters of each.
-const LISTED: usize = 8;
-const LISTED_CHARS: usize = 60;
+/// The most items that a detail lists, and the most characters of each.
+const MAX_LISTED: usize = 8;
+const MAX_LISTED_CHARS: usize = 60;
 
 /// The unsupported items of one check, each once, in the order in which they were found.
 #[derive(Debug, Default)]
-pub(crate) struct Missing {
+pub(crate) struct Unsupported {
     found: HashSet<String>,
     listed: Vec<String>,
 }
 
-impl Missing {
+impl Unsupported {
     pub(crate) fn add(&mut self, item: &str) {
-        let item: String = item.trim().chars().take(LISTED_CHARS).collect();
-        if self.found.insert(item.clone()) && self.listed.len() < LISTED {
+        let item: String = item.trim().chars().take(MAX_LISTED_CHARS).collect();
+        if self.found.insert(item.clone()) && self.listed.len() < MAX_LISTED {
             self.listed.push(item);
         }
     }
@@ -31,8 +31,8 @@ impl Missing {
         if count > 0 {
             detail = format!("not in the source: {}", self.listed.join(", "));
         }
-        if count > LISTED {
-            let _ = write!(detail, " and {} more", count - LISTED);
+        if count > MAX_LISTED {
+            let _ = write!(detail, " and {} more", count - MAX_LISTED);
         }
         Check::new(name, count <= limit as usize, Some(count as f64), detail)
     }

@@ -1,32 +1,34 @@
-//! `unsupported_names`: every name and acronym of the summary is in the source.
+//! `unsupported_names`: whether every name and acronym of the summary is in the source.
 //!
 //! A name is a run of capitalised words: `Court of Justice`, `Jean-Paul Dubois`. Each of its words
 //! must be in the source, whatever its case and diacritics; a word of the same stem will do
 //! (`Italian` for `Italy`). An acronym is supported by successive words of the source with its
 //! initials, and a name by its acronym in the source.
 //!
-//! A capital at the beginning of a sentence, of a line or after a colon says nothing, so such a
-//! word is judged only if its capitals go on (`NATO`, `OpenAI`) or if another word of the same name
-//! is missing. Headings, parts of documents, titles, days and months are no names. Not judged at
-//! all: texts in capitals, languages that capitalise every noun, translations.
+//! A capital at the beginning of a sentence, of a line or after a colon says nothing. So such a
+//! word is judged only if it has more capitals (`NATO`, `OpenAI`) or if another word of the same
+//! name is missing. Headings, labels of parts of documents, titles, days and months are no names.
+//! Texts in capitals, texts in languages that capitalise every noun, and translations are not
+//! judged.
 //!
-//! Not seen: a single plain name that stands only at the beginning of a sentence; known words
-//! combined to a new name.
+//! The check misses a single plain name that stands only at the beginning of a sentence, and known
+//! words combined to a new name.
 
+mod forms;
 mod known;
-mod lexicon;
 
 use crate::fold::fold;
 use crate::language::Languages;
-use crate::missing::Missing;
+use crate::lexicon;
+use crate::missing::Unsupported;
 use crate::numbers::roman;
 use crate::source::Source;
 use crate::text::{Boundary, Text};
 use crate::{Check, CheckName, Thresholds};
 
-pub(crate) use known::Known;
+use forms::{is_connector, is_function_word, is_generic, same, stem};
+pub(crate) use known::KnownNames;
 use known::is_capital;
-use lexicon::{is_connector, is_function_word, is_generic, same, stem};
 
 pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let undecided = if languages.differ() {
@@ -41,7 +43,7 @@ pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, t
     if let Some(reason) = undecided {
         return Check::new(CheckName::UnsupportedNames, true, None, reason.to_owned());
     }
-    let mut missing = Missing::default();
+    let mut missing = Unsupported::default();
     for run in runs(summary) {
         if is_heading(summary, &run) || is_expansion(source, summary, &run) {
             continue;
@@ -55,7 +57,7 @@ pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, t
     missing.report(CheckName::UnsupportedNames, thresholds.max_unsupported_names)
 }
 
-/// Indices of the pieces of one capitalised run, connectors included.
+/// Indices of the words of one run of capitalised words, connectors included.
 type Run = std::ops::Range<usize>;
 
 fn runs(text: &Text<'_>) -> Vec<Run> {
@@ -102,7 +104,7 @@ fn parts(text: &Text<'_>, run: &Run) -> Vec<Run> {
     let mut parts = Vec::new();
     let mut start = run.start;
     for index in run.clone() {
-        if matches!(text.word(index), "and" | "et") {
+        if lexicon::is_and(text.word(index)) {
             parts.push(start..index);
             start = index + 1;
         }
@@ -130,7 +132,7 @@ fn unsupported<'a>(source: &Source, text: &Text<'a>, run: &Run) -> Option<&'a st
         missing = missing || (judged && !is_supported(source, text, index, &folded));
     }
     let (first, last) = bounds.filter(|_| missing)?;
-    Some(&text.raw[text.pieces[first].start..text.pieces[last].end])
+    Some(&text.raw[text.words[first].start..text.words[last].end])
 }
 
 /// Whether the source accounts for one capitalised word of the summary.
@@ -197,7 +199,8 @@ fn is_heading(text: &Text<'_>, run: &Run) -> bool {
     emphasised || (fills_line && !listed && !after.trim_start().starts_with(['.', '!', '?']))
 }
 
-/// Capitals that the place in the sentence does not explain: `NATO`, `OpenAI`.
+/// Whether a word has a capital after its first letter, which its place in the sentence does not
+/// explain: `NATO`, `OpenAI`.
 fn is_capitalised_inside(word: &str) -> bool {
     word.chars().skip(1).any(char::is_uppercase)
 }
@@ -209,7 +212,7 @@ fn acronym(word: &str) -> Option<String> {
     all_capital.then(|| fold(letters))
 }
 
-/// The words run together in one: `Power`, `Point`; `Open`, `AI`.
+/// The words that are written together as one: `Power`, `Point`; `Open`, `AI`.
 fn humps(word: &str) -> Vec<&str> {
     let mut humps = Vec::new();
     let (mut start, mut before) = (0, '\0');

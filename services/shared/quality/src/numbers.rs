@@ -1,16 +1,16 @@
-//! `unsupported_numbers`: every number of the summary is in the source.
+//! `unsupported_numbers`: whether every number of the summary is in the source.
 //!
 //! A number is supported if the source has its value, however either is written: thousand
-//! separators of any language, digits or words (English and French), scales, ordinals, Roman
-//! numerals, percentages or fractions (`2 1/2`). Rounding is support (`12 %` for 12.3 %), and so is
-//! a value close by behind "about" or "more than". Units must agree where both are written: 30 days
-//! are not 30 months, and an amount of money or a percentage needs its sign somewhere in the
-//! source. Dates are compared by day, month and year.
+//! separators of any language, digits or words (of the languages in [`crate::lexicon`]), scales,
+//! ordinals, Roman numerals, percentages or fractions (`2 1/2`). A rounded number is supported by
+//! the exact one (`12 %` by 12.3 %), and a number after "about" or "more than" by a value close by.
+//! Units must agree where both are written: 30 days are not 30 months. An amount of money or a
+//! percentage needs its sign somewhere in the source. Dates are compared by day, month and year.
 //!
-//! Not numbers: list markers, `one` and its like. A list marker of the source supports a number
-//! without unit only: a third point is no `3 days`. Not seen: a right number in the wrong place,
-//! the sign of a number, sums and differences that the summary works out (they are reported as
-//! unsupported).
+//! List markers, `one` and its like are not numbers. A list marker of the source supports only a
+//! number without unit: a third point is no `3 days`. The check misses a right number in the wrong
+//! place, and the sign of a number. It reports sums and differences that the summary works out as
+//! unsupported.
 
 mod dates;
 mod fractions;
@@ -23,12 +23,12 @@ mod words;
 use std::collections::{HashMap, HashSet};
 
 use crate::language::Languages;
-use crate::missing::Missing;
+use crate::missing::Unsupported;
 use crate::source::Source;
 use crate::text::Text;
 use crate::{Check, CheckName, Thresholds};
 
-use lex::{Mention, What, mentions};
+use lex::{Mention, Mentioned, mentions};
 use units::{Unit, Units};
 use value::Value;
 use words::Reading;
@@ -39,8 +39,8 @@ pub(crate) use words::is_number_word;
 
 /// The numbers of the source.
 #[derive(Default)]
-pub(crate) struct Known {
-    /// By canonical digits, with the units each was written with.
+pub(crate) struct KnownNumbers {
+    /// Values by canonical digits, with the units that each was written with.
     values: HashMap<String, Units>,
     /// Units that stand apart from numbers, as above a column.
     free: Units,
@@ -49,11 +49,11 @@ pub(crate) struct Known {
     months: HashSet<u8>,
     /// Numbers of list items and headings, which count nothing.
     markers: HashSet<String>,
-    /// Sizes in order, once all is read.
+    /// Sizes in ascending order, once all texts are read.
     sizes: Vec<(f64, Units)>,
 }
 
-impl Known {
+impl KnownNumbers {
     /// Adds a text.
     pub(crate) fn read(&mut self, text: &Text<'_>) {
         let found = mentions(text, Reading::Generous);
@@ -63,7 +63,7 @@ impl Known {
         self.read_words(text, &found);
     }
 
-    /// To be called once all is read.
+    /// Sorts the sizes; to be called once all texts are read.
     pub(crate) fn finish(&mut self) {
         self.sizes = self.values.iter().filter_map(|(digits, units)| Some((Value::size_of(digits)?, *units))).collect();
         self.sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -72,10 +72,10 @@ impl Known {
     fn add(&mut self, mention: &Mention) {
         let units = Units::of(mention.unit);
         match &mention.what {
-            What::Number { readings, .. } if mention.marker => {
+            Mentioned::Number { readings, .. } if mention.marker => {
                 self.markers.extend(readings.iter().map(|value| value.digits.clone()));
             }
-            What::Number { readings, parts } => {
+            Mentioned::Number { readings, parts } => {
                 for value in readings {
                     self.put(value, units, mention.scale);
                     if mention.loose {
@@ -86,15 +86,15 @@ impl Known {
                     self.put(value, units, None);
                 }
             }
-            What::Identifier { digits, .. } => {
+            Mentioned::Identifier { digits, .. } => {
                 for value in digits {
                     self.put(value, Units::BARE, None);
                 }
             }
-            What::Month(month) => {
+            Mentioned::Month(month) => {
                 self.months.insert(*month);
             }
-            What::Date { year, others, months } => {
+            Mentioned::Date { year, others, months } => {
                 for value in year.iter().chain(others) {
                     self.put(value, Units::BARE, None);
                 }
@@ -116,9 +116,9 @@ impl Known {
     /// Units, scales, hints and Roman numerals that stand apart from the numbers found.
     fn read_words(&mut self, text: &Text<'_>, found: &[Mention]) {
         let mut attached = found.iter().peekable();
-        for (index, piece) in text.pieces.iter().enumerate() {
-            while attached.next_if(|mention| mention.end <= piece.start).is_some() {}
-            let inside = attached.peek().is_some_and(|mention| mention.start < piece.end);
+        for (index, word) in text.words.iter().enumerate() {
+            while attached.next_if(|mention| mention.end <= word.start).is_some() {}
+            let inside = attached.peek().is_some_and(|mention| mention.start < word.end);
             self.read_signs(text, index);
             if inside {
                 continue;
@@ -164,15 +164,15 @@ impl Known {
     /// Whether the source supports what the summary mentions.
     fn supports(&self, source: &Source, mention: &Mention) -> bool {
         match &mention.what {
-            What::Number { readings, parts } => {
+            Mentioned::Number { readings, parts } => {
                 readings.iter().any(|value| self.supports_value(value, mention))
                     || (!parts.is_empty() && parts.iter().all(|value| self.has(value, mention.unit)))
             }
-            What::Identifier { folded, digits } => {
+            Mentioned::Identifier { folded, digits } => {
                 source.has(folded) || digits.iter().any(|value| self.has(value, None))
             }
-            What::Month(month) => self.months.contains(month),
-            What::Date { year, others, months } => {
+            Mentioned::Month(month) => self.months.contains(month),
+            Mentioned::Date { year, others, months } => {
                 let day_or_month = |value: &Value| {
                     self.has(value, None)
                         || months.iter().any(|month| value.digits == month.to_string() && self.months.contains(month))
@@ -190,7 +190,7 @@ impl Known {
         if mention.loose && (self.has(value, None) || self.has(&scaled, None)) {
             return true;
         }
-        // The source may give its scale once for a table.
+        // A source may give the scale of a table once, apart from its numbers.
         let unscaled = mention.scale.is_some_and(|scale| self.scales.contains(&scale));
         if unscaled && self.has(value, mention.unit) {
             return true;
@@ -225,14 +225,14 @@ impl Known {
         self.sizes[from..]
             .iter()
             .take_while(|(size, _)| *size <= high)
-            .take(SEARCHED)
+            .take(MAX_SEARCHED)
             .any(|(_, units)| self.agrees(*units, unit))
     }
 }
 
-/// How many numbers within a rounding interval are looked at for an agreeing unit: bounds the work
-/// on a source of figures.
-const SEARCHED: usize = 256;
+/// The most numbers within a rounding interval that are compared for an agreeing unit. It bounds
+/// the work on a source full of figures.
+const MAX_SEARCHED: usize = 256;
 
 /// `1 year` says "a year", not a number that could be wrong; `1 %` and `$1` do.
 fn is_unit_count(value: &Value, unit: Option<Unit>) -> bool {
@@ -271,10 +271,10 @@ pub(crate) fn roman(word: &str) -> Option<u64> {
 
 pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let reading = Reading::Strict(languages.of_summary());
-    let mut missing = Missing::default();
+    let mut missing = Unsupported::default();
     for mention in mentions(summary, reading) {
         let written = &summary.raw[mention.start..mention.end];
-        // The minutes of a full hour are nowhere else.
+        // `00`, the minutes of a full hour, is no number that the source must have.
         let marker = mention.marker || lex::is_inline_marker(summary, &mention) || written == "00";
         if !marker && !source.numbers.supports(source, &mention) {
             missing.add(written);

@@ -8,15 +8,15 @@ use crate::{names, numbers};
 /// A word of the summary that the source does not have.
 const UNKNOWN: u32 = u32::MAX;
 
-/// What the checks ask of the source.
+/// The facts of the source that the checks look up.
 pub(crate) struct Source {
     /// The source's words in order, as indices into the vocabulary.
     pub(crate) words: Vec<u32>,
     vocabulary: HashMap<String, u32>,
     /// Numbers and dates of source and context.
-    pub(crate) numbers: numbers::Known,
+    pub(crate) numbers: numbers::KnownNumbers,
     /// Stems and initials of source and context.
-    pub(crate) names: names::Known,
+    pub(crate) names: names::KnownNames,
 }
 
 impl Source {
@@ -24,8 +24,8 @@ impl Source {
         let mut all = Self {
             words: Vec::new(),
             vocabulary: HashMap::new(),
-            numbers: numbers::Known::default(),
-            names: names::Known::default(),
+            numbers: numbers::KnownNumbers::default(),
+            names: names::KnownNames::default(),
         };
         let text = Text::read(source);
         all.words = all.take(&text);

@@ -49,8 +49,9 @@ fn every_check_is_reported_in_the_stated_order_gating_or_not() {
     assert_eq!(names, CheckName::ALL.map(CheckName::as_str));
 }
 
+/// Failed checks are in order of cost: the cheapest first, the model's own doubts last.
 #[test]
-fn the_cheapest_failed_check_comes_first_and_the_models_doubts_last() {
+fn the_cheapest_failed_check_comes_first() {
     let all = Thresholds { gates: CheckName::ALL.into_iter().collect(), ..Thresholds::default() };
     let summary = "I'm sorry, but I cannot say whether Century Homes paid EUR 9,999 in";
     let input = Input { source: SOURCE, summary, finish_reason: "length", logprob: Some(-8.0), ..Input::default() };

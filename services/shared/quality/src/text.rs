@@ -1,27 +1,28 @@
-//! A text as the checks see it: pieces of letters and digits, and the gaps between them.
+//! A text as the checks read it: words, and the gaps between them.
 //!
-//! A piece is a maximal run of letters, digits and combining marks; everything else is gap. So
+//! A word is a maximal run of letters, digits and combining marks; everything else is gap. So
 //! `l'Oréal`, `Smith's` and `Franco-American` come apart at the same places in the source and in
-//! the summary, whichever way they are written there, and no language's rules are needed. Scripts
-//! written without spaces give one piece a character.
+//! the summary, however they are written there, and no language's rules are needed. In scripts
+//! written without spaces each character is a word.
 
 use crate::fold::fold;
+use crate::lexicon;
 
-/// Byte range of a piece.
+/// Byte range of a word in its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct WordRange {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
 
-/// A text in plain spelling ([`crate::spelling`]) and its pieces.
+/// A text in plain spelling ([`crate::spelling`]) and its words.
 #[derive(Debug)]
 pub(crate) struct Text<'a> {
     pub(crate) raw: &'a str,
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) words: Vec<WordRange>,
 }
 
-/// What lies between a piece and the one before it.
+/// The boundary between a word and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Boundary {
     /// Both belong to one sentence.
@@ -36,47 +37,47 @@ pub(crate) enum Boundary {
 
 impl<'a> Text<'a> {
     pub(crate) fn read(raw: &'a str) -> Self {
-        let mut pieces: Vec<Piece> = Vec::new();
+        let mut words: Vec<WordRange> = Vec::new();
         let mut open: Option<usize> = None;
         for (at, character) in raw.char_indices() {
             let ends = at + character.len_utf8();
             if is_unspaced(character) {
-                close(&mut open, at, &mut pieces);
-                pieces.push(Piece { start: at, end: ends });
+                close(&mut open, at, &mut words);
+                words.push(WordRange { start: at, end: ends });
             } else if is_word(character) || (open.is_some() && is_mark(character)) {
                 open.get_or_insert(at);
             } else {
-                close(&mut open, at, &mut pieces);
+                close(&mut open, at, &mut words);
             }
         }
-        close(&mut open, raw.len(), &mut pieces);
-        Self { raw, pieces }
+        close(&mut open, raw.len(), &mut words);
+        Self { raw, words }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.pieces.len()
+        self.words.len()
     }
 
-    /// The piece as written.
+    /// The word as written.
     pub(crate) fn word(&self, index: usize) -> &'a str {
-        let Piece { start, end } = self.pieces[index];
+        let WordRange { start, end } = self.words[index];
         &self.raw[start..end]
     }
 
-    /// The piece folded; empty past either end.
+    /// The word folded; empty past either end.
     pub(crate) fn folded(&self, index: usize) -> String {
         if index < self.len() { fold(self.word(index)) } else { String::new() }
     }
 
-    /// What lies before the piece, back to the one before it; for `len()`, what lies after the
-    /// last.
+    /// The gap before the word, back to the word before it; for `len()`, the gap after the last
+    /// word.
     pub(crate) fn gap(&self, index: usize) -> &'a str {
-        let start = index.checked_sub(1).map_or(0, |before| self.pieces[before].end);
-        let end = self.pieces.get(index).map_or(self.raw.len(), |piece| piece.start);
+        let start = index.checked_sub(1).map_or(0, |before| self.words[before].end);
+        let end = self.words.get(index).map_or(self.raw.len(), |word| word.start);
         &self.raw[start..end]
     }
 
-    /// Whether the piece opens a sentence or a line, or may carry a capital letter for another such
+    /// Whether the word opens a sentence or a line, or may carry a capital letter for another such
     /// reason.
     pub(crate) fn boundary(&self, index: usize) -> Boundary {
         if index == 0 {
@@ -117,13 +118,13 @@ impl<'a> Text<'a> {
     }
 }
 
-fn close(open: &mut Option<usize>, end: usize, pieces: &mut Vec<Piece>) {
+fn close(open: &mut Option<usize>, end: usize, words: &mut Vec<WordRange>) {
     if let Some(start) = open.take() {
-        pieces.push(Piece { start, end });
+        words.push(WordRange { start, end });
     }
 }
 
-/// Words of a text in plain spelling, as a publisher counts them.
+/// Number of words of a text in plain spelling, as a publisher counts them.
 pub(crate) fn count_words(text: &str) -> usize {
     text.split_whitespace()
         .map(|token| {
@@ -155,12 +156,8 @@ pub(crate) fn is_unspaced(character: char) -> bool {
 
 /// A full stop after these does not end a sentence: `Dr. Smith`, `J. Doe`, `art. 5`.
 fn is_abbreviation(word: &str) -> bool {
-    const ABBREVIATIONS: [&str; 36] = [
-        "dr", "mr", "mrs", "ms", "prof", "st", "no", "vs", "inc", "ltd", "co", "corp", "jr", "sr", "mme", "mlle",
-        "art", "fig", "figs", "pp", "al", "etc", "eg", "ie", "cf", "vol", "ed", "gen", "sen", "rep", "gov", "sgt",
-        "capt", "dept", "approx", "ste",
-    ];
-    word.chars().count() == 1 && word.chars().all(char::is_alphabetic) || ABBREVIATIONS.contains(&fold(word).as_str())
+    word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
+        || lexicon::any(&fold(word), |lexicon| lexicon.abbreviations)
 }
 
 #[cfg(test)]

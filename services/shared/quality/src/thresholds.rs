@@ -1,13 +1,13 @@
-//! Where each check draws its line, and which checks decide.
+//! The limit of each check, and the checks that gate.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The checks, in order of cost: what the model itself says, what is counted in the summary, what
-/// asks the source, what asks the model's own doubts. The first that fails names the reason of an
-/// escalation.
+/// The checks, in order of cost: of the model's own words first, then of counts in the summary,
+/// then of lookups in the source, then of the model's doubts. The first that fails names the reason
+/// of an escalation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckName {
@@ -17,9 +17,9 @@ pub enum CheckName {
     Truncated,
     /// The model did not answer about itself instead of the text.
     Refusal,
-    /// The language that was asked for, else the source's.
+    /// The summary is in the requested language, else in the source's.
     Language,
-    /// Not longer than was asked for.
+    /// The summary is not longer than requested.
     Length,
     /// Words of the source for each word of the summary (Newsroom).
     Compression,
@@ -28,16 +28,16 @@ pub enum CheckName {
     /// Mean length of the fragment that a word of the summary lies in (Newsroom): how much was
     /// copied.
     Density,
-    /// No loops: neither a phrase at once over again, nor sentences or four-word phrases that come
-    /// back.
+    /// The summary has no loops: no phrase in a row, no sentence twice, few four-word phrases that
+    /// come back.
     Repetition,
     /// Every number, percentage, amount and date is in the source.
     UnsupportedNumbers,
     /// Every name and acronym is in the source.
     UnsupportedNames,
-    /// The model was not guessing: the 10 % quantile of its tokens' log-probabilities. A quantile,
-    /// because a mean hides a doubtful name among many certain words, and the more so the longer
-    /// the summary (Gupta et al., arXiv 2404.10136).
+    /// The model was not guessing, by the 10 % quantile of its tokens' log-probabilities. A
+    /// quantile, because a mean hides a doubtful name among many certain words, the more so the
+    /// longer the summary (Gupta et al., arXiv 2404.10136).
     Confidence,
 }
 
@@ -59,8 +59,8 @@ impl CheckName {
     ];
 
     /// The checks that gate where the policy does not say. Coverage, density and compression
-    /// describe styles, and where a model's log-probabilities mean trouble differs from model to
-    /// model: they are measured, to be calibrated first.
+    /// describe styles, and the log-probabilities that mean trouble differ from model to model.
+    /// These are measured, to be calibrated first.
     pub const GATING: [Self; 8] = [
         Self::Empty,
         Self::Truncated,
@@ -91,36 +91,41 @@ impl CheckName {
     }
 }
 
-/// Where each check draws its line, and which checks gate. `[checks]` of the policy.
+/// The limit of each check, and the checks that gate: `[checks]` of the policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
     /// The checks that an answer must pass to be accepted; the others are only measured.
     pub gates: BTreeSet<CheckName>,
-    /// `empty`: the least number of words in a summary, or `max_words` where that is less.
+    /// `empty`: fewest words of a summary, or `max_words` where that is less. 0 and 1 are the same:
+    /// there must be a word.
     pub min_words: u32,
-    /// `length`: the share by which a summary may exceed `max_words`: 0.2 lets 120 words pass for
-    /// 100.
+    /// `length`: share by which a summary may exceed `max_words`: 0.2 lets 120 words pass for 100,
+    /// and 0 lets none pass. Negative numbers count as 0.
     pub length_tolerance: f64,
-    /// `repetition`: the largest share of the summary's words that may lie in four-word phrases
-    /// that occurred before.
+    /// `repetition`: largest share, from 0 to 1, of the summary's words in four-word phrases that
+    /// occurred before. 1 leaves the other signs of a loop.
     pub max_repetition: f64,
-    /// `language`: summaries of fewer words are not judged: too little evidence.
+    /// `language`: fewest words of a text whose language is judged; with fewer there is too little
+    /// evidence.
     pub min_language_words: u32,
-    /// `language`: detections of a lower confidence, between 0 and 1, are not judged.
+    /// `language`: least confidence, from 0 to 1, of a detection that is judged. 0 judges every
+    /// detection, above 1 none.
     pub min_language_confidence: f64,
-    /// `unsupported_numbers`: how many numbers may be missing in the source.
+    /// `unsupported_numbers`: most numbers of the summary that may be missing in the source.
     pub max_unsupported_numbers: u32,
-    /// `unsupported_names`: how many names may be missing in the source.
+    /// `unsupported_names`: most names of the summary that may be missing in the source.
     pub max_unsupported_names: u32,
-    /// `coverage`: the least share of the summary's words that must lie in fragments of the source.
+    /// `coverage`: least share, from 0 to 1, of the summary's words in fragments of the source. 0
+    /// passes every summary.
     pub min_coverage: f64,
-    /// `density`: the greatest mean fragment length, in words; absent for no limit.
+    /// `density`: greatest mean fragment length, in words; absent for no limit.
     pub max_density: Option<f64>,
-    /// `compression`: the least ratio of the source's length to the summary's.
+    /// `compression`: least ratio of the source's length to the summary's, in words. 0 passes every
+    /// summary.
     pub min_compression: f64,
-    /// `confidence`: the least 10 % quantile of the tokens' log-probabilities. An answer that comes
-    /// without them has passed.
+    /// `confidence`: least 10 % quantile of the tokens' log-probabilities, at most 0. An answer
+    /// without log-probabilities passes.
     pub min_logprob: f64,
 }
 

@@ -29,7 +29,7 @@ fn named(checks: &[Check], name: &str) -> Check {
     checks.iter().find(|check| check.name == name).unwrap().clone()
 }
 
-/// Prose of a document in pieces of about this many words, cut at the ends of paragraphs.
+/// Prose of a document in extracts of about this many words, cut at the ends of paragraphs.
 fn extracts(text: &str, words: usize) -> Vec<String> {
     let mut extracts = vec![String::new()];
     for paragraph in text.split("\n\n") {
@@ -78,8 +78,9 @@ fn a_number_and_a_name_planted_in_an_extract_are_found() {
     }
 }
 
+/// A document on another topic does not support a document's facts.
 #[test]
-fn a_document_of_another_topic_does_not_support_a_documents_facts() {
+fn another_documents_text_does_not_support_its_facts() {
     let documents = documents();
     let (mut foreign, mut all) = (0, 0);
     for (index, (_, text)) in documents.iter().enumerate() {

@@ -26,7 +26,7 @@ fn named<'a>(checks: &'a [Check], name: &str) -> &'a Check {
     checks.iter().find(|check| check.name == name).unwrap()
 }
 
-/// Where a piece of text may be written otherwise.
+/// Where a word of text may be written otherwise.
 const OTHERWISE: &[(&str, &[&str])] = &[
     ("\"Never,\"", &["“Never,”", "„Never,“", "«Never,»", "»Never,«", "«\u{a0}Never,\u{202f}»"]),
     ("\"Anna", &["“Anna", "«Anna", "＂Anna"]),
@@ -52,7 +52,7 @@ const OTHERWISE: &[(&str, &[&str])] = &[
 
 const INVISIBLE: &[char] = &['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{fe0f}'];
 
-/// The text with some of its pieces written otherwise, as the choices say.
+/// The text with some of its words written otherwise, as the choices say.
 fn respelt(text: &str, choices: &[u16], decomposed: bool) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -60,11 +60,11 @@ fn respelt(text: &str, choices: &[u16], decomposed: bool) -> String {
     let mut next = || usize::from(choices.next().unwrap_or(0));
     while let Some(first) = rest.chars().next() {
         let (choice, which) = (next(), next());
-        let found = OTHERWISE.iter().find(|(piece, _)| rest.starts_with(piece));
+        let found = OTHERWISE.iter().find(|(word, _)| rest.starts_with(word));
         let length = match found {
-            Some((piece, others)) if choice % 2 == 0 => {
+            Some((word, others)) if choice % 2 == 0 => {
                 out.push_str(others[which % others.len()]);
-                piece.len()
+                word.len()
             }
             _ => {
                 out.push(if choice % 3 == 0 { other_character(first, which) } else { first });

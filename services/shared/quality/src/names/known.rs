@@ -1,33 +1,33 @@
-//! What the source says about names beyond its vocabulary: stems and initials.
+//! What the source says about names, beside its vocabulary: stems and initials.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::lexicon::{is_function_word, stem};
+use super::forms::{is_function_word, stem};
 use crate::text::{Boundary, Text};
 
 /// Stems and initials of the source.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownNames {
     stems: HashSet<String>,
     /// First letters of the words in order, spaces between sentences:
     /// `the world health organization` is `twho`.
     initials: String,
-    /// The same without function words.
+    /// The initials without those of function words.
     content: String,
-    /// The same of capitalised words, spaces where others stand between.
+    /// The initials of capitalised words, with a space for every other word.
     capitals: String,
-    /// Hashes of all acronyms that those letters spell, made when the first is looked for.
+    /// Hashes of all acronyms that these letters spell, made at the first lookup.
     spelt: OnceCell<HashSet<u64>>,
 }
 
 /// Shortest acronym that words in lower case may spell: two letters are found anywhere.
-const SHORTEST: usize = 3;
-/// Longest acronym that is looked for.
-const LONGEST: usize = 8;
+const MIN_ACRONYM_CHARS: usize = 3;
+/// Longest acronym that is recognised.
+const MAX_ACRONYM_CHARS: usize = 8;
 
-impl Known {
+impl KnownNames {
     /// Adds a word of the source.
     pub(crate) fn read(&mut self, text: &Text<'_>, index: usize, folded: &str) {
         if text.boundary(index) >= Boundary::Sentence {
@@ -69,9 +69,11 @@ impl Known {
 
     fn all_spelt(&self) -> HashSet<u64> {
         let mut spelt = HashSet::new();
-        for (initials, shortest) in [(&self.capitals, 2), (&self.content, SHORTEST), (&self.initials, SHORTEST)] {
+        for (initials, shortest) in
+            [(&self.capitals, 2), (&self.content, MIN_ACRONYM_CHARS), (&self.initials, MIN_ACRONYM_CHARS)]
+        {
             let letters: Vec<char> = initials.chars().collect();
-            for length in shortest..=LONGEST {
+            for length in shortest..=MAX_ACRONYM_CHARS {
                 let within = letters.windows(length).filter(|letters| !letters.contains(&' '));
                 spelt.extend(within.map(hash));
             }

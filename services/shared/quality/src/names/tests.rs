@@ -21,8 +21,9 @@ fn unsupported(source: &str, summary: &str, expected: &str) {
     assert_eq!(missing_of(source, summary, &[]), expected, "{source:?} against {summary:?}");
 }
 
+/// Names that the source has are supported in any case, with or without accents.
 #[test]
-fn names_of_the_source_are_supported_whatever_their_case_and_accents() {
+fn names_are_supported_whatever_their_case_and_accents() {
     supported("JEAN-PAUL DUBOIS met Zoë Müller.", "The deed names Jean-Paul Dubois and Zoe Muller.");
     supported("l’Œuvre de Sévigné", "On y lit l'Oeuvre de Sevigne.");
     supported("the european court of justice", "In the end the European Court of Justice decided.");
@@ -62,8 +63,9 @@ fn a_capital_at_the_beginning_of_a_sentence_says_nothing() {
     unsupported("the tenant pays", "The Hague Convention applies.", "Hague Convention");
 }
 
+/// An acronym is supported by the words that it stands for, and the words by the acronym.
 #[test]
-fn acronyms_are_supported_by_the_words_they_stand_for_and_the_other_way_round() {
+fn acronyms_and_the_words_they_stand_for_support_each_other() {
     supported("The World Health Organization said so.", "It cites the WHO.");
     supported("large language models are used", "It uses LLMs.");
     supported("The FDA objected.", "It quotes the Food and Drug Administration.");

@@ -1,35 +1,25 @@
 //! Months by name, and dates in digits.
 
+use crate::lexicon::{self, Lexicon};
+
 /// The month of a folded name or abbreviation, 1 to 12.
 pub(crate) fn month(folded: &str) -> Option<u8> {
-    const MONTHS: [&[&str]; 12] = [
-        &["january", "jan", "janvier", "janv"],
-        &["february", "feb", "fevrier", "fevr"],
-        &["march", "mar", "mars"],
-        &["april", "apr", "avril", "avr"],
-        &["may", "mai"],
-        &["june", "jun", "juin"],
-        &["july", "jul", "juillet", "juil"],
-        &["august", "aug", "aout"],
-        &["september", "sep", "sept", "septembre"],
-        &["october", "oct", "octobre"],
-        &["november", "nov", "novembre"],
-        &["december", "dec", "decembre"],
-    ];
     if !(3..=9).contains(&folded.len()) {
         return None;
     }
-    (1..).zip(MONTHS).find(|(_, names)| names.contains(&folded)).map(|(number, _)| number)
+    let number_in = |lexicon: &Lexicon| lexicon.months.iter().position(|names| names.contains(&folded));
+    let index = lexicon::ALL.iter().find_map(|lexicon| number_in(lexicon))?;
+    Some(index as u8 + 1)
 }
 
-/// A date in digits. Which of the two smaller numbers is the month is not known.
+/// A date in digits. It is not known which of the two smaller numbers is the month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Numeric<'a> {
+pub(crate) struct NumericDate<'a> {
     pub(crate) year: &'a str,
     pub(crate) others: [&'a str; 2],
 }
 
-impl<'a> Numeric<'a> {
+impl<'a> NumericDate<'a> {
     /// `2021-03-12`, `12/03/2021`, `12.3.21`: three groups of digits that can be a date.
     pub(crate) fn of(groups: [&'a str; 3]) -> Option<Self> {
         let [first, middle, last] = groups;
@@ -45,7 +35,7 @@ impl<'a> Numeric<'a> {
         plausible.then_some(Self { year, others })
     }
 
-    /// The months that it may name.
+    /// The months that the date may name.
     pub(crate) fn months(&self) -> impl Iterator<Item = u8> {
         self.others.into_iter().filter_map(small).filter(|number| (1..=12).contains(number))
     }

@@ -1,11 +1,12 @@
 //! Finds the numbers and dates of a text.
 
-use super::dates::{self, Numeric};
+use super::dates::{self, NumericDate};
 use super::fractions;
 use super::literal::{self, Literal};
 use super::units::{self, Unit};
 use super::value::Value;
 use super::words::{self, Reading};
+use crate::lexicon;
 use crate::text::{Boundary, Text};
 
 /// A number or a date that a text mentions.
@@ -15,24 +16,24 @@ pub(crate) struct Mention {
     /// Byte range, unit included.
     pub(crate) start: usize,
     pub(crate) end: usize,
-    pub(crate) what: What,
+    pub(crate) what: Mentioned,
     pub(crate) unit: Option<Unit>,
     /// The unit stands before the number: `$5`.
     unit_first: bool,
     /// The power of ten of a scale word behind it: 6 for `million`.
     pub(crate) scale: Option<i32>,
-    /// Unit and scale may not be meant for it: they stand at the end of a series, or are a doubtful
-    /// letter.
+    /// Unit and scale may belong to another number: they stand at the end of a series, or are a
+    /// doubtful letter.
     pub(crate) loose: bool,
     /// The number of a list item or a heading, at the beginning of its line.
     pub(crate) marker: bool,
-    /// Behind a word such as "about".
+    /// It stands after a word such as "about".
     pub(crate) hedged: bool,
 }
 
-/// What is mentioned.
+/// The thing that a mention names.
 #[derive(Debug, Clone)]
-pub(crate) enum What {
+pub(crate) enum Mentioned {
     /// Any of these readings, or else all of the parts: `1,200` is 1200 or 1.2; `4.2.1` is 4 and 2
     /// and 1.
     Number { readings: Vec<Value>, parts: Vec<Value> },
@@ -45,10 +46,10 @@ pub(crate) enum What {
 }
 
 impl Mention {
-    fn new(text: &Text<'_>, from: usize, to: usize, what: What) -> Self {
+    fn new(text: &Text<'_>, from: usize, to: usize, what: Mentioned) -> Self {
         Self {
-            start: text.pieces[from].start,
-            end: text.pieces[to - 1].end,
+            start: text.words[from].start,
+            end: text.words[to - 1].end,
             what,
             unit: None,
             unit_first: false,
@@ -75,9 +76,9 @@ pub(crate) fn mentions(text: &Text<'_>, reading: Reading) -> Vec<Mention> {
     found
 }
 
-/// Reads a piece with digits; the piece to go on with.
+/// Reads the word `at`, which has digits; returns the word to go on with.
 fn in_digits(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Mention>) -> usize {
-    // The 2 of `m2` counts nothing.
+    // The 2 of `m2` is no number.
     if units::is_power_of_length(text.word(at)) {
         return at + 1;
     }
@@ -87,11 +88,11 @@ fn in_digits(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Menti
     }
     let literal = fractions::read(text, at).or_else(|| literal::read(text, at, reading));
     let Some(Literal { readings, parts, end, suffix }) = literal else {
-        let what = What::Identifier { folded: text.folded(at), digits: literal::digit_runs(text.word(at)) };
+        let what = Mentioned::Identifier { folded: text.folded(at), digits: literal::digit_runs(text.word(at)) };
         found.push(Mention::new(text, at, at + 1, what));
         return at + 1;
     };
-    let mut mention = Mention::new(text, at, end, What::Number { readings, parts });
+    let mut mention = Mention::new(text, at, end, Mentioned::Number { readings, parts });
     mention.marker = is_marker(text, at, end);
     let next = match suffix.as_str() {
         "" => measure(text, at, end, &mut mention),
@@ -107,12 +108,12 @@ fn in_digits(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Menti
     next
 }
 
-/// Reads a piece of letters; the piece to go on with.
+/// Reads the word `at`, which has only letters; returns the word to go on with.
 fn in_letters(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Mention>) -> usize {
     if let Some(month) = dates::month(&text.folded(at))
         && (reading == Reading::Generous || is_dated(text, at))
     {
-        found.push(Mention::new(text, at, at + 1, What::Month(month)));
+        found.push(Mention::new(text, at, at + 1, Mentioned::Month(month)));
         if reading != Reading::Generous {
             return at + 1;
         }
@@ -120,7 +121,7 @@ fn in_letters(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Ment
     let mut next = text.len();
     let numbers = words::numbers(text, at, reading);
     for (value, end) in &numbers {
-        let what = What::Number { readings: vec![Value::integer(*value)], parts: Vec::new() };
+        let what = Mentioned::Number { readings: vec![Value::integer(*value)], parts: Vec::new() };
         let mut mention = Mention::new(text, at, *end, what);
         mention.hedged = is_hedged(text, at);
         next = next.min(measure(text, at, *end, &mut mention));
@@ -129,13 +130,13 @@ fn in_letters(text: &Text<'_>, at: usize, reading: Reading, found: &mut Vec<Ment
     if numbers.is_empty() { at + 1 } else { next }
 }
 
-/// Scale and unit around the number in pieces `at..end`; the piece to go on with.
+/// Reads scale and unit around the number in the words `at..end`; returns the word to go on with.
 fn measure(text: &Text<'_>, at: usize, mut end: usize, mention: &mut Mention) -> usize {
     if mention.scale.is_none()
         && let Some(scale) = scale_at(text, end)
     {
         mention.scale = Some(scale);
-        mention.end = text.pieces[end].end;
+        mention.end = text.words[end].end;
         end += 1;
     }
     if let Some((unit, length)) = sign_after(text.gap(end)) {
@@ -152,13 +153,13 @@ fn measure(text: &Text<'_>, at: usize, mut end: usize, mention: &mut Mention) ->
     let skip = usize::from(is_joint(text.gap(end)) && is_qualifier(&text.folded(end)));
     if let Some((unit, next)) = unit_word(text, end + skip) {
         mention.unit = Some(unit);
-        mention.end = text.pieces[next - 1].end;
+        mention.end = text.words[next - 1].end;
         return next;
     }
     end
 }
 
-/// A scale word at a piece. The single letters count only where they are written as for money:
+/// The scale that the word `at` is. Single letters count only where they are written as for money:
 /// `5 M€`, `12 k$`.
 fn scale_at(text: &Text<'_>, at: usize) -> Option<i32> {
     if at >= text.len() || !is_joint(text.gap(at)) {
@@ -174,7 +175,7 @@ fn scale_at(text: &Text<'_>, at: usize) -> Option<i32> {
     }
 }
 
-/// A unit's sign at the beginning of what follows a number, and the bytes up to its end.
+/// A unit's sign at the beginning of the gap after a number, and the bytes up to the sign's end.
 fn sign_after(gap: &str) -> Option<(Unit, usize)> {
     let rest = gap.trim_start_matches([' ', '\\']);
     let sign = rest.chars().next()?;
@@ -198,7 +199,7 @@ fn unit_before(text: &Text<'_>, at: usize) -> Option<Unit> {
     }
 }
 
-/// A unit's word at a piece, and the piece behind it.
+/// The unit that the word `at` is, and the word after it.
 fn unit_word(text: &Text<'_>, at: usize) -> Option<(Unit, usize)> {
     if at >= text.len() {
         return None;
@@ -208,14 +209,15 @@ fn unit_word(text: &Text<'_>, at: usize) -> Option<(Unit, usize)> {
         return None;
     }
     let word = text.folded(at);
-    let per = word == "per" || word == "pour";
+    let per = lexicon::ALL.iter().any(|lexicon| lexicon.per == word);
     if per && at + 1 < text.len() && matches!(text.word(at + 1), "cent" | "100") {
         return Some((Unit::Percent, at + 2));
     }
     Unit::of_word(&word).map(|unit| (unit, at + 1))
 }
 
-/// In "10 to 20 %", "5, 6 and 7 million" and "$10-20" unit and scale hold for all of them.
+/// Gives all numbers of a series the unit and scale of one: "10 to 20 %", "5, 6 and 7 million",
+/// "$10-20".
 fn share_units(text: &Text<'_>, found: &mut [Mention]) {
     for index in (1..found.len()).rev() {
         let (left, right) = found.split_at_mut(index);
@@ -238,20 +240,17 @@ fn share_units(text: &Text<'_>, found: &mut [Mention]) {
 }
 
 fn is_series(text: &Text<'_>, before: &Mention, after: &Mention) -> bool {
-    let numbers = matches!(before.what, What::Number { .. }) && matches!(after.what, What::Number { .. });
+    let numbers = matches!(before.what, Mentioned::Number { .. }) && matches!(after.what, Mentioned::Number { .. });
     // A unit that is written after the first number ends the series.
     let Some(between) = text.raw.get(before.end..after.start) else {
         return false;
     };
-    numbers
-        && matches!(
-            between.trim().trim_end_matches(['$', '€', '£']).trim(),
-            "-" | "–" | "—" | "," | "/" | "to" | "and" | "or" | "à" | "et" | "ou" | "a" | ", and" | ", or"
-        )
+    let between = between.trim().trim_end_matches(['$', '€', '£']).trim();
+    numbers && (matches!(between, "-" | "–" | "—" | "," | "/") || lexicon::any(between, |lexicon| lexicon.series))
 }
 
 /// `2021-03-12`, `12/03/2021`, `12.3.2021`.
-fn date(text: &Text<'_>, at: usize) -> Option<What> {
+fn date(text: &Text<'_>, at: usize) -> Option<Mentioned> {
     if at + 3 > text.len() {
         return None;
     }
@@ -263,8 +262,8 @@ fn date(text: &Text<'_>, at: usize) -> Option<What> {
     if !groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_digit())) {
         return None;
     }
-    let date = Numeric::of(groups)?;
-    Some(What::Date {
+    let date = NumericDate::of(groups)?;
+    Some(Mentioned::Date {
         year: literal::years(date.year),
         others: date.others.map(|digits| Value::new(digits, "")),
         months: date.months().collect(),
@@ -285,7 +284,7 @@ fn is_dated(text: &Text<'_>, at: usize) -> bool {
 
 /// `1. Scope`, `2) Term`, `Step 3: deliver`, and `(4)` anywhere.
 fn is_marker(text: &Text<'_>, at: usize, end: usize) -> bool {
-    let literal = &text.raw[text.pieces[at].start..text.pieces[end - 1].end];
+    let literal = &text.raw[text.words[at].start..text.words[end - 1].end];
     let short = literal.split('.').all(|group| group.len() <= 2);
     if !short {
         return false;
@@ -309,93 +308,32 @@ pub(crate) fn is_inline_marker(text: &Text<'_>, mention: &Mention) -> bool {
 }
 
 fn is_reference(folded: &str) -> bool {
-    matches!(
-        folded,
-        "article"
-            | "articles"
-            | "art"
-            | "section"
-            | "sections"
-            | "sec"
-            | "chapter"
-            | "chapters"
-            | "chapitre"
-            | "chapitres"
-            | "clause"
-            | "clauses"
-            | "part"
-            | "partie"
-            | "step"
-            | "steps"
-            | "etape"
-            | "etapes"
-            | "point"
-            | "points"
-            | "item"
-            | "items"
-            | "paragraph"
-            | "paragraphe"
-            | "annex"
-            | "annexe"
-            | "appendix"
-            | "rule"
-            | "regle"
-            | "principle"
-            | "principe"
-            | "table"
-            | "tableau"
-            | "figure"
-            | "schedule"
-            | "titre"
-            | "title"
-            | "phase"
-            | "question"
-            | "option"
-            | "no"
-            | "number"
-            | "numero"
-    )
+    lexicon::any(folded, |lexicon| lexicon.references)
 }
 
 /// Words between a number and its unit that change nothing.
 fn is_qualifier(folded: &str) -> bool {
-    matches!(
-        folded,
-        "calendar"
-            | "business"
-            | "working"
-            | "consecutive"
-            | "full"
-            | "whole"
-            | "additional"
-            | "more"
-            | "us"
-            | "further"
-            | "entire"
-            | "american"
-    )
+    lexicon::any(folded, |lexicon| lexicon.qualifiers)
 }
 
-/// Whether "about", "more than" or their like stand before the piece.
+/// Whether a word such as "about" stands before the word `at`.
 fn is_hedged(text: &Text<'_>, at: usize) -> bool {
     for index in (at.saturating_sub(4)..at).rev() {
         if text.boundary(index + 1) >= Boundary::Sentence {
             return false;
         }
-        match text.folded(index).as_str() {
-            "about" | "around" | "approximately" | "approx" | "roughly" | "nearly" | "almost" | "over" | "more"
-            | "less" | "under" | "some" | "above" | "below" | "exceeding" | "least" | "most" | "circa" | "environ"
-            | "pres" | "presque" | "plus" | "moins" | "quelque" | "quelques" | "autour" | "approximativement"
-            | "quasi" | "quasiment" => return true,
-            "than" | "at" | "up" | "to" | "a" | "an" | "the" | "of" | "de" | "d" | "que" | "les" | "la" | "le"
-            | "des" | "usd" | "eur" => {}
-            _ => return false,
+        let word = text.folded(index);
+        if lexicon::any(&word, |lexicon| lexicon.hedges) {
+            return true;
+        }
+        if !matches!(word.as_str(), "usd" | "eur") && !lexicon::any(&word, |lexicon| lexicon.hedge_links) {
+            return false;
         }
     }
     false
 }
 
-/// Between a number and what belongs to it: one space or one hyphen.
+/// Whether a gap joins a number and its unit: one space or one hyphen.
 fn is_joint(gap: &str) -> bool {
     matches!(gap, " " | "-" | "\n" | "")
 }

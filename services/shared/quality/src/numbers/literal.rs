@@ -1,36 +1,37 @@
 //! A number in digits, with every way it may be read.
 //!
 //! `1,200` is twelve hundred to an English reader and one point two to a French one, and documents
-//! mix both; `1 200` may be one number or two. A literal therefore carries all its readings, and
-//! the check takes the one that the source supports.
+//! mix both. `1 200` may be one number or two. So a literal carries all its readings, and the check
+//! takes the reading that the source supports.
 
 use super::value::Value;
 use super::words::Reading;
+use crate::lexicon;
 use crate::text::Text;
 
-/// Most groups of digits in one number: more is a row of a table.
-const MOST_GROUPS: usize = 8;
+/// Most groups of digits in one number; more are a row of a table.
+const MAX_GROUPS: usize = 8;
 
 /// A literal read from a text.
 pub(crate) struct Literal {
-    /// Each reads the whole literal as one number.
+    /// The values of the whole literal read as one number.
     pub(crate) readings: Vec<Value>,
-    /// The groups of digits apart: what dates, versions and lists are made of.
+    /// The groups of digits apart, as in dates, versions and lists.
     pub(crate) parts: Vec<Value>,
-    /// The piece behind the literal.
+    /// The word after the literal.
     pub(crate) end: usize,
-    /// Letters directly behind the digits, folded; empty for ordinals and decades.
+    /// Letters directly after the digits, folded; empty for ordinals and decades.
     pub(crate) suffix: String,
 }
 
-/// Reads the literal that begins at a piece; `None` if the piece mixes letters and digits otherwise
-/// than by a suffix.
+/// Reads the literal that begins at the word `at`. `None` if the word mixes letters and digits in
+/// another way than by a suffix.
 pub(crate) fn read(text: &Text<'_>, at: usize, reading: Reading) -> Option<Literal> {
     let (first, mut rest) = split(text.word(at))?;
     let mut groups = vec![first];
     let mut separators = Vec::new();
     let mut end = at + 1;
-    while rest.is_empty() && end < text.len() && groups.len() < MOST_GROUPS {
+    while rest.is_empty() && end < text.len() && groups.len() < MAX_GROUPS {
         let Some((separator, group, tail)) = continuation(text, end, &groups, &separators) else {
             break;
         };
@@ -60,12 +61,12 @@ pub(crate) fn read(text: &Text<'_>, at: usize, reading: Reading) -> Option<Liter
     Some(Literal { readings, parts, end, suffix })
 }
 
-/// The digit runs of a piece that mixes letters and digits.
-pub(crate) fn digit_runs(piece: &str) -> Vec<Value> {
-    piece.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).map(|run| Value::new(run, "")).collect()
+/// The runs of digits in a word that mixes letters and digits.
+pub(crate) fn digit_runs(word: &str) -> Vec<Value> {
+    word.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).map(|run| Value::new(run, "")).collect()
 }
 
-/// What a year of two or four digits may be.
+/// The years that two or four digits may stand for.
 pub(crate) fn years(digits: &str) -> Vec<Value> {
     let mut years = vec![Value::new(digits, "")];
     if digits.len() == 2 {
@@ -76,14 +77,14 @@ pub(crate) fn years(digits: &str) -> Vec<Value> {
 }
 
 /// Leading digits and the letters behind them.
-fn split(piece: &str) -> Option<(&str, &str)> {
-    let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
-    let (digits, rest) = piece.split_at(digits);
+fn split(word: &str) -> Option<(&str, &str)> {
+    let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = word.split_at(digits);
     let mixed = digits.is_empty() || rest.contains(|c: char| c.is_ascii_digit());
     (!mixed).then_some((digits, rest))
 }
 
-/// The next group of the same number, if piece `at` is one: its separator, digits and letters.
+/// The next group of the same number, if the word `at` is one: its separator, digits and letters.
 fn continuation<'a>(
     text: &Text<'a>,
     at: usize,
@@ -99,7 +100,7 @@ fn continuation<'a>(
     }
     let (group, rest) = split(text.word(at))?;
     if matches!(separator, ' ' | '\'') {
-        // Only thousands are spaced, and nothing but decimals follows a point.
+        // Spaces and apostrophes separate thousands only, and only decimals follow a point.
         let same = separators.iter().all(|other| *other == separator);
         if !same || group.len() != 3 || groups[0].len() > 3 || !is_grouped(groups) {
             return None;
@@ -119,7 +120,7 @@ fn readings(groups: &[&str], separators: &[char], generous: bool) -> Vec<Value> 
         readings.push(Value::new(&groups.concat(), ""));
     }
     let (whole, fraction) = groups.split_at(groups.len() - 1);
-    // Nobody writes 1.2 as `1,200`; a source may all the same support it.
+    // 1.2 is never written as `1,200`, but a source with `1,200` may all the same support 1.2.
     if !readings.is_empty() && fraction[0].ends_with('0') && !generous {
         return readings;
     }
@@ -153,5 +154,5 @@ fn abbreviated_range(text: &Text<'_>, at: usize, groups: &[&str]) -> Option<Valu
 }
 
 fn is_ordinal(suffix: &str) -> bool {
-    matches!(suffix, "st" | "nd" | "rd" | "th" | "er" | "re" | "ere" | "e" | "eme" | "ieme" | "de" | "nde")
+    lexicon::any(suffix, |lexicon| lexicon.ordinal_endings)
 }

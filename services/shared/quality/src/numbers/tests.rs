@@ -4,7 +4,7 @@ use super::*;
 use crate::Input;
 use crate::spelling::plain;
 
-/// What the check reports as missing for a summary in a language.
+/// The numbers that the check reports as missing for a summary in a language.
 fn missing(source: &str, summary: &str, language: &str) -> String {
     let (source, summary) = (&*plain(source), &*plain(summary));
     let thresholds = Thresholds::default();

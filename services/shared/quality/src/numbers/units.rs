@@ -1,49 +1,20 @@
-//! What follows a number: scales (`million`), per cent, currencies, and units of time, length and
-//! weight, in English and French.
+//! Scales (`million`) and units of numbers: per cent, currencies, and units of time, length and
+//! weight.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// What a number counts. Numbers of one value and different units are different: 30 days are not 30
-/// months.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub(crate) enum Unit {
-    Percent,
-    Dollar,
-    Euro,
-    Pound,
-    Franc,
-    Yen,
-    Year,
-    Month,
-    Week,
-    Day,
-    Hour,
-    Minute,
-    Second,
-    Kilometre,
-    Metre,
-    Centimetre,
-    Millimetre,
-    Mile,
-    Tonne,
-    Kilogram,
-    Gram,
-    Milligram,
-    Litre,
-    Millilitre,
-    Degree,
-}
+use crate::lexicon;
+pub(crate) use crate::lexicon::Unit;
 
 /// A set of units, and of the absence of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Units(u32);
 
 impl Units {
-    /// No unit was written.
+    /// The set of a number without a unit.
     pub(crate) const BARE: Self = Self(1 << 31);
-    /// Every unit, and none.
+    /// The set of every unit, and of no unit.
     pub(crate) const ANY: Self = Self(u32::MAX);
 
     pub(crate) fn of(unit: Option<Unit>) -> Self {
@@ -60,7 +31,7 @@ impl Units {
 }
 
 impl Unit {
-    /// Units that readers expect beside each number, and tables write once above a column.
+    /// Whether readers expect the unit beside each number, and tables write it once above a column.
     pub(crate) fn is_strict(self) -> bool {
         matches!(self, Self::Percent | Self::Dollar | Self::Euro | Self::Pound | Self::Franc | Self::Yen)
     }
@@ -84,7 +55,7 @@ impl Unit {
     }
 }
 
-/// Whether a word is the sign of a length, of which areas and volumes are made.
+/// Whether a word is the sign of a length, from which the signs of areas and volumes are made.
 pub(crate) fn is_length(word: &str) -> bool {
     matches!(word, "m" | "mm" | "cm" | "dm" | "km" | "nm" | "ft" | "yd" | "mi")
 }
@@ -96,42 +67,37 @@ pub(crate) fn is_power_of_length(word: &str) -> bool {
 
 /// The power of ten of a folded scale word.
 pub(crate) fn scale(folded: &str) -> Option<i32> {
-    match folded {
-        "thousand" | "mille" | "milliers" | "k" => Some(3),
-        "million" | "millions" | "mn" | "mio" => Some(6),
-        "billion" | "billions" | "bn" | "milliard" | "milliards" | "md" | "mds" | "mrd" | "b" => Some(9),
-        "trillion" | "trillions" | "tn" => Some(12),
-        _ => None,
-    }
+    SCALES.get(folded).copied()
 }
 
-static UNITS: LazyLock<HashMap<&'static str, Unit>> =
-    LazyLock::new(|| WORDS.iter().flat_map(|(unit, words)| words.iter().map(|word| (*word, *unit))).collect());
+static SCALES: LazyLock<HashMap<&'static str, i32>> = LazyLock::new(|| {
+    let words = lexicon::ALL.iter().flat_map(|lexicon| lexicon.scales);
+    SCALE_SIGNS.iter().chain(words).copied().collect()
+});
 
-const WORDS: &[(Unit, &[&str])] = &[
-    (Unit::Percent, &["percent", "pct", "percents", "pourcent", "percentage", "pourcentage", "percentages"]),
-    (Unit::Dollar, &["usd", "dollar", "dollars"]),
-    (Unit::Euro, &["eur", "euro", "euros"]),
-    (Unit::Pound, &["gbp", "pound", "pounds", "sterling"]),
-    (Unit::Franc, &["chf", "franc", "francs"]),
-    (Unit::Yen, &["jpy", "yen", "yens"]),
-    (Unit::Year, &["year", "years", "yr", "yrs", "an", "ans", "annee", "annees"]),
-    (Unit::Month, &["month", "months", "mois"]),
-    (Unit::Week, &["week", "weeks", "semaine", "semaines"]),
-    (Unit::Day, &["day", "days", "jour", "jours", "journee", "journees"]),
-    (Unit::Hour, &["hour", "hours", "hr", "hrs", "heure", "heures", "h"]),
-    (Unit::Minute, &["minute", "minutes", "min", "mins", "mn"]),
-    (Unit::Second, &["second", "seconds", "sec", "secs", "seconde", "secondes"]),
-    (Unit::Kilometre, &["km", "kilometre", "kilometres", "kilometer", "kilometers"]),
-    (Unit::Metre, &["metre", "metres", "meter", "meters"]),
-    (Unit::Centimetre, &["cm", "centimetre", "centimetres", "centimeter", "centimeters"]),
-    (Unit::Millimetre, &["mm", "millimetre", "millimetres", "millimeter", "millimeters"]),
-    (Unit::Mile, &["mile", "miles"]),
-    (Unit::Tonne, &["tonne", "tonnes", "ton", "tons"]),
-    (Unit::Kilogram, &["kg", "kgs", "kilogram", "kilograms", "kilogramme", "kilogrammes", "kilo", "kilos"]),
-    (Unit::Gram, &["g", "gram", "grams", "gramme", "grammes"]),
-    (Unit::Milligram, &["mg", "milligram", "milligrams", "milligramme", "milligrammes"]),
-    (Unit::Litre, &["l", "litre", "litres", "liter", "liters"]),
-    (Unit::Millilitre, &["ml", "millilitre", "millilitres", "milliliter", "milliliters"]),
-    (Unit::Degree, &["degree", "degrees", "degre", "degres"]),
+static UNITS: LazyLock<HashMap<&'static str, Unit>> = LazyLock::new(|| {
+    let words = lexicon::ALL.iter().flat_map(|lexicon| lexicon.units);
+    UNIT_SIGNS.iter().chain(words).flat_map(|(unit, words)| words.iter().map(|word| (*word, *unit))).collect()
+});
+
+/// Abbreviations of scales, in any language.
+const SCALE_SIGNS: &[(&str, i32)] = &[("k", 3), ("mn", 6), ("mio", 6), ("bn", 9), ("b", 9), ("mrd", 9), ("tn", 12)];
+
+/// Codes and signs of units, in any language.
+const UNIT_SIGNS: &[(Unit, &[&str])] = &[
+    (Unit::Dollar, &["usd"]),
+    (Unit::Euro, &["eur"]),
+    (Unit::Pound, &["gbp"]),
+    (Unit::Franc, &["chf"]),
+    (Unit::Yen, &["jpy"]),
+    (Unit::Hour, &["h"]),
+    (Unit::Minute, &["min", "mn"]),
+    (Unit::Kilometre, &["km"]),
+    (Unit::Centimetre, &["cm"]),
+    (Unit::Millimetre, &["mm"]),
+    (Unit::Kilogram, &["kg"]),
+    (Unit::Gram, &["g"]),
+    (Unit::Milligram, &["mg"]),
+    (Unit::Litre, &["l"]),
+    (Unit::Millilitre, &["ml"]),
 ];

@@ -12,8 +12,9 @@ pub(crate) struct Value {
     pub(crate) significant_to: i32,
 }
 
-/// Longest number compared by size; longer ones are identifiers and compared by digits alone.
-const LONGEST: usize = 15;
+/// Digits of the longest number that is compared by size. Longer ones are identifiers, compared by
+/// digits alone.
+const MAX_COMPARED_DIGITS: usize = 15;
 
 impl Value {
     /// From ASCII digits before and after the decimal point.
@@ -42,8 +43,8 @@ impl Value {
         let padded = if point <= 0 {
             format!("{}{all}", "0".repeat((1 - point) as usize))
         } else {
-            // By hand: a width in a format string panics beyond 65,535, and publishers' texts have
-            // longer numbers.
+            // Padded by hand: a width in a format string panics beyond 65,535, and publishers'
+            // texts have longer numbers.
             let missing = (point as usize).saturating_sub(all.len());
             format!("{all}{}", "0".repeat(missing))
         };
@@ -53,20 +54,21 @@ impl Value {
         shifted
     }
 
-    /// The number by size, unless it is so long that it must be an identifier.
+    /// The size of the number; `None` if it is so long that it must be an identifier.
     pub(crate) fn size(&self) -> Option<f64> {
         Self::size_of(&self.digits)
     }
 
     /// The size of a number given by its canonical digits.
     pub(crate) fn size_of(digits: &str) -> Option<f64> {
-        if digits.len() > LONGEST {
+        if digits.len() > MAX_COMPARED_DIGITS {
             return None;
         }
         digits.parse().ok()
     }
 
-    /// The values that this one may stand for when rounded to the last digit that was written.
+    /// The values that this one may be a rounding of: within half of the last digit that was
+    /// written.
     pub(crate) fn rounding(&self) -> Option<(f64, f64)> {
         let half = 0.5 * 10f64.powi(self.written_to);
         self.size().map(|size| (size - half, size + half))

@@ -1,44 +1,45 @@
 //! The third pass: words broken at the end of a line.
 //!
 //! `Verwal-`, `tung` is `Verwaltung`, but `well-`, `known` is `well-known`: a hyphen at the end of
-//! a line may be the break's or the word's own. Which of the two is told by the other occurrences
-//! in all the texts: beside each other, the two parts keep their hyphen; as one word, they lose it.
-//! Where neither occurs the hyphen is the break's, except before a capital letter or a conjunction
-//! (`Vor-`, `und Nachteile`) and between the parts of a number (`twenty-`, `five`).
+//! a line may be the break's or the word's own. The other occurrences in all the texts decide. If
+//! the two halves stand beside each other elsewhere, they keep their hyphen; if they stand
+//! elsewhere as one word, they lose it. If neither occurs, the hyphen is the break's, except before
+//! a capital letter or a conjunction (`Vor-`, `und Nachteile`) and between the halves of a number
+//! (`twenty-`, `five`).
 //!
-//! A source has both readings for the checks of names and numbers: the one that was not chosen
+//! For the checks of names and numbers a source has both readings: the reading that was not chosen
 //! becomes context.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::Plain;
+use super::PlainTexts;
 use super::characters::line_end;
 use crate::fold::fold;
+use crate::lexicon;
 use crate::numbers::is_number_word;
 use crate::text::Text;
 
-/// Longest part of a word that is looked at, in bytes: no word is longer.
-const MAX_PART: usize = 200;
+/// Bytes of the longest half of a word that is read: no word is longer.
+const MAX_HALF_BYTES: usize = 200;
 
-/// Words before which a hyphen stands for a part left out.
-const CONJUNCTIONS: [&str; 14] =
-    ["und", "oder", "bis", "sowie", "bzw", "and", "or", "to", "et", "ou", "en", "of", "och", "y"];
+/// Words of languages without a lexicon before which a hyphen stands for a part left out.
+const OTHER_CONJUNCTIONS: [&str; 9] = ["und", "oder", "bis", "sowie", "bzw", "en", "of", "och", "y"];
 
 /// A hyphen at the end of a line, within a word.
-struct Break {
+struct LineBreak {
     /// Byte of the hyphen.
     hyphen: usize,
     /// Byte of the letter with which the word goes on.
     resumes: usize,
-    /// The word's parts, folded.
+    /// The halves of the word, folded.
     left: String,
     right: String,
-    /// The second part begins with a capital letter.
+    /// The second half begins with a capital letter.
     capital: bool,
 }
 
-/// What the texts say about the broken words.
+/// Occurrences of the broken words elsewhere in the texts.
 #[derive(Default)]
 struct Evidence {
     wanted_pairs: HashSet<(String, String)>,
@@ -49,9 +50,9 @@ struct Evidence {
 
 /// Mends the broken words of all texts, and adds the other reading of source and context to the
 /// context.
-pub(super) fn mend(plain: &mut Plain<'_>) {
+pub(super) fn mend(plain: &mut PlainTexts<'_>) {
     let source = breaks(&plain.source);
-    let context: Vec<Vec<Break>> = plain.context.iter().map(|text| breaks(text)).collect();
+    let context: Vec<Vec<LineBreak>> = plain.context.iter().map(|text| breaks(text)).collect();
     let summary = breaks(&plain.summary);
     let mut evidence = Evidence::default();
     for found in context.iter().flatten().chain(&source).chain(&summary) {
@@ -86,7 +87,7 @@ pub(super) fn mended_alone(text: &str) -> Option<String> {
     Some(rewritten(text, &breaks, |found| evidence.keeps_hyphen(found)))
 }
 
-fn mend_one(text: &mut Cow<'_, str>, breaks: &[Break], evidence: &Evidence, others: &mut Vec<String>) {
+fn mend_one(text: &mut Cow<'_, str>, breaks: &[LineBreak], evidence: &Evidence, others: &mut Vec<String>) {
     if breaks.is_empty() {
         return;
     }
@@ -95,7 +96,7 @@ fn mend_one(text: &mut Cow<'_, str>, breaks: &[Break], evidence: &Evidence, othe
     *text = Cow::Owned(mended);
 }
 
-fn rewritten(text: &str, breaks: &[Break], keeps_hyphen: impl Fn(&Break) -> bool) -> String {
+fn rewritten(text: &str, breaks: &[LineBreak], keeps_hyphen: impl Fn(&LineBreak) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
     for found in breaks {
@@ -109,16 +110,16 @@ fn rewritten(text: &str, breaks: &[Break], keeps_hyphen: impl Fn(&Break) -> bool
     out
 }
 
-fn breaks(text: &str) -> Vec<Break> {
+fn breaks(text: &str) -> Vec<LineBreak> {
     let mut found = Vec::new();
-    // Text recognition writes the sign of negation for a hyphen at the end of a line.
+    // Text recognition may write the sign of negation for a hyphen at the end of a line.
     for (hyphen, mark) in text.match_indices(['-', '¬']) {
         let Some(length) = line_end(&text[hyphen + mark.len()..]) else {
             continue;
         };
         let resumes = hyphen + mark.len() + length;
-        let before = &text[text.ceil_char_boundary(hyphen.saturating_sub(MAX_PART))..hyphen];
-        let after = &text[resumes..text.floor_char_boundary(resumes + MAX_PART)];
+        let before = &text[text.ceil_char_boundary(hyphen.saturating_sub(MAX_HALF_BYTES))..hyphen];
+        let after = &text[resumes..text.floor_char_boundary(resumes + MAX_HALF_BYTES)];
         let left = before.rfind(|c: char| !is_inside(c)).map_or(before, |at| {
             let end = before[at..].chars().next().map_or(0, char::len_utf8);
             &before[at + end..]
@@ -127,7 +128,7 @@ fn breaks(text: &str) -> Vec<Break> {
         let letters = |part: &str| part.contains(char::is_alphabetic) && !part.contains(char::is_numeric);
         if letters(left) && letters(right) {
             let capital = right.starts_with(char::is_uppercase);
-            found.push(Break { hyphen, resumes, left: fold(left), right: fold(right), capital });
+            found.push(LineBreak { hyphen, resumes, left: fold(left), right: fold(right), capital });
         }
     }
     found
@@ -138,12 +139,12 @@ fn is_inside(character: char) -> bool {
 }
 
 impl Evidence {
-    fn want(&mut self, found: &Break) {
+    fn want(&mut self, found: &LineBreak) {
         self.wanted_pairs.insert((found.left.clone(), found.right.clone()));
         self.wanted_words.insert(format!("{}{}", found.left, found.right));
     }
 
-    /// Looks for the wanted words and pairs in a text.
+    /// Records which of the wanted words and pairs a text has.
     fn read(&mut self, text: &str) {
         let text = Text::read(text);
         let mut before = String::new();
@@ -164,7 +165,7 @@ impl Evidence {
         }
     }
 
-    fn keeps_hyphen(&self, found: &Break) -> bool {
+    fn keeps_hyphen(&self, found: &LineBreak) -> bool {
         if self.pairs.contains(&(found.left.clone(), found.right.clone())) {
             return true;
         }
@@ -172,7 +173,8 @@ impl Evidence {
             return false;
         }
         found.capital
-            || CONJUNCTIONS.contains(&found.right.as_str())
+            || OTHER_CONJUNCTIONS.contains(&found.right.as_str())
+            || lexicon::any(&found.right, |lexicon| lexicon.conjunctions)
             || (is_number_word(&found.left) && is_number_word(&found.right))
     }
 }

@@ -1,9 +1,9 @@
 //! The first pass: characters that stand for others, whatever is beside them.
 //!
-//! Left out is what cannot be seen. Compatibility characters (Unicode's NFKC) become what they
-//! stand for, with these exceptions, each of which would change what is said:
+//! Invisible characters are left out. Compatibility characters (Unicode's NFKC) become the
+//! characters that they stand for. There are exceptions, each of which would change the meaning:
 //! * Raised and lowered digits stay: 10² is not 102, and `Smith¹` names Smith. [`super::marks`]
-//!   knows the sane ones.
+//! rewrites those that are plain digits.
 //! * Fractions stay for the same pass: `2½` is not 21/2.
 //! * Numbers in circles become `(1)`, the spelling of a list marker.
 //! * Symbols spelt with letters or digits stay words of their own: `№5` is `No 5`, `3㏠` is `3 1日`.
@@ -25,7 +25,7 @@ pub(super) fn rewritten(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let mut out = Plain { text: String::with_capacity(text.len()), apart: false };
+    let mut out = PlainBuilder { text: String::with_capacity(text.len()), apart: false };
     let mut skipped_to = 0;
     for (at, character) in text.char_indices() {
         if at < skipped_to {
@@ -34,7 +34,7 @@ pub(super) fn rewritten(text: &str) -> Cow<'_, str> {
         if character.is_ascii() {
             out.push(character);
         } else if is_invisible(character) {
-            // A soft hyphen that was used: the word goes on in the next line.
+            // A soft hyphen at the end of a line was used: the word goes on in the next line.
             if character == '\u{ad}' && out.text.ends_with(char::is_alphabetic) {
                 let rest = &text[at + character.len_utf8()..];
                 skipped_to = line_end(rest).map_or(0, |length| at + character.len_utf8() + length);
@@ -57,13 +57,13 @@ pub(super) fn line_end(rest: &str) -> Option<usize> {
     word.starts_with(char::is_alphabetic).then(|| rest.len() - word.len())
 }
 
-struct Plain {
+struct PlainBuilder {
     text: String,
-    /// The last character taken was a symbol, which no letter or digit may touch.
+    /// The last character was a symbol, which no letter or digit may touch.
     apart: bool,
 }
 
-impl Plain {
+impl PlainBuilder {
     fn push(&mut self, character: char) {
         if self.apart && character.is_alphanumeric() {
             self.text.push(' ');
@@ -122,8 +122,8 @@ impl Plain {
     }
 }
 
-/// Compatibility characters whose plain form would say something else, or that other passes and
-/// checks know.
+/// Whether a compatibility character stays: its plain form would say something else, or other
+/// passes and checks know it.
 fn is_kept(character: char) -> bool {
     matches!(character,
         '²' | '³' | '¹' | '⁰'..='ⁿ' | '₀'..='₎' | '™' | '℠' | '¼'..='¾' | '⅐'..='⅟' | '↉' | '！' | '？'

@@ -10,7 +10,7 @@ const ZEROS: [u32; 75] = [
     0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E4F0, 0x1E5F1, 0x1E950, 0x1FBF0,
 ];
 
-/// The ASCII digit of a decimal digit that is none itself.
+/// The ASCII digit of a decimal digit of another script.
 pub(super) fn ascii(character: char) -> Option<char> {
     let code = u32::from(character);
     let zero = *ZEROS[..ZEROS.partition_point(|zero| *zero <= code)].last()?;

@@ -1,4 +1,4 @@
-//! The second pass: marks that mean what their neighbours say.
+//! The second pass: marks whose meaning depends on their neighbours.
 //!
 //! * Quotation marks become `“` where they open and `”` where they close; single ones `‘` and `'`,
 //!   which is the apostrophe too.
@@ -14,13 +14,13 @@ use std::borrow::Cow;
 
 use crate::numbers::is_length;
 
-/// What stands beside a mark.
+/// The characters beside a mark.
 #[derive(Clone, Copy)]
-struct Place {
+struct Neighbours {
     /// The character before, in plain spelling already.
     before: Option<char>,
     after: Option<char>,
-    /// Nothing but spaces stands before on this line.
+    /// Only spaces stand before it on this line.
     opens_line: bool,
 }
 
@@ -32,9 +32,9 @@ pub(super) fn rewritten(text: &str) -> Cow<'_, str> {
     let mut opens_line = true;
     let mut rest = text.chars();
     while let Some(character) = rest.next() {
-        let place = Place { before: out.chars().next_back(), after: rest.clone().next(), opens_line };
+        let neighbours = Neighbours { before: out.chars().next_back(), after: rest.clone().next(), opens_line };
         if is_mark(character) {
-            take(&mut out, character, place, &mut rest);
+            take(&mut out, character, neighbours, &mut rest);
         } else {
             out.push(character);
         }
@@ -44,27 +44,30 @@ pub(super) fn rewritten(text: &str) -> Cow<'_, str> {
     if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
 }
 
-fn take(out: &mut String, character: char, place: Place, rest: &mut std::str::Chars<'_>) {
+fn take(out: &mut String, character: char, neighbours: Neighbours, rest: &mut std::str::Chars<'_>) {
     match character {
-        '-' if place.after == Some('-') => {
+        '-' if neighbours.after == Some('-') => {
             let mut after = rest.clone();
             let dashes = 1 + after.by_ref().take_while(|next| *next == '-').count();
-            double_hyphen(out, place, dashes, rest);
+            double_hyphen(out, neighbours, dashes, rest);
         }
-        '-' | '‐' | '‑' | '−' | '–' | '‒' | '—' | '―' => out.push(dash(character, place)),
+        '-' | '‐' | '‑' | '−' | '–' | '‒' | '—' | '―' => out.push(dash(character, neighbours)),
         '"' | '“' | '”' | '„' | '‟' | '«' | '»' | '‹' | '›' | '〝' | '〞' => {
-            out.push(if opens(character, place) { '“' } else { '”' });
+            out.push(if opens(character, neighbours) { '“' } else { '”' });
         }
-        '\'' | '’' | '‘' | '‚' | '‛' | 'ʼ' | 'ʻ' => out.push(if is_opening(place) { '‘' } else { '\'' }),
+        '\'' | '’' | '‘' | '‚' | '‛' | 'ʼ' | 'ʻ' => {
+            out.push(if is_opening(neighbours) { '‘' } else { '\'' })
+        }
         '´' | '`' => {
-            let between = [place.before, place.after].iter().all(|beside| beside.is_some_and(char::is_alphabetic));
+            let between =
+                [neighbours.before, neighbours.after].iter().all(|beside| beside.is_some_and(char::is_alphabetic));
             out.push(if between { '\'' } else { character });
         }
         '\u{20e3}' => frame(out),
-        '²' | '³' if !place.after.is_some_and(joins) => raised(out, character),
+        '²' | '³' if !neighbours.after.is_some_and(joins) => raised(out, character),
         '₀'..='₉' => lowered(out, character, rest),
         _ => match fraction(character) {
-            Some(fraction) => apart(out, fraction, place.after),
+            Some(fraction) => apart(out, fraction, neighbours.after),
             None => out.push(character),
         },
     }
@@ -85,29 +88,29 @@ fn is_space(beside: Option<char>) -> bool {
     beside.is_none_or(char::is_whitespace)
 }
 
-fn is_opening(place: Place) -> bool {
-    let outside =
-        is_space(place.before) || matches!(place.before, Some('(' | '[' | '{' | '“' | '‘' | '—' | '–' | '*' | '_'));
-    outside && !is_space(place.after)
+fn is_opening(neighbours: Neighbours) -> bool {
+    let outside = is_space(neighbours.before)
+        || matches!(neighbours.before, Some('(' | '[' | '{' | '“' | '‘' | '—' | '–' | '*' | '_'));
+    outside && !is_space(neighbours.after)
 }
 
 /// Whether a quotation mark opens: by its neighbours, and between two spaces by its shape.
-fn opens(character: char, place: Place) -> bool {
-    if is_space(place.before) && is_space(place.after) {
+fn opens(character: char, neighbours: Neighbours) -> bool {
+    if is_space(neighbours.before) && is_space(neighbours.after) {
         return matches!(character, '“' | '„' | '‟' | '«' | '‹' | '〝');
     }
     let inside = |beside: Option<char>| beside.is_some_and(char::is_alphanumeric);
-    is_opening(place) || (!is_space(place.before) && !inside(place.before) && inside(place.after))
+    is_opening(neighbours) || (!is_space(neighbours.before) && !inside(neighbours.before) && inside(neighbours.after))
 }
 
-fn dash(character: char, place: Place) -> char {
-    if is_space(place.after) && place.opens_line {
+fn dash(character: char, neighbours: Neighbours) -> char {
+    if is_space(neighbours.after) && neighbours.opens_line {
         return '-';
     }
-    if is_space(place.before) && is_space(place.after) {
+    if is_space(neighbours.before) && is_space(neighbours.after) {
         return '–';
     }
-    let both = |is: fn(char) -> bool| [place.before, place.after].iter().all(|beside| beside.is_some_and(is));
+    let both = |is: fn(char) -> bool| [neighbours.before, neighbours.after].iter().all(|beside| beside.is_some_and(is));
     match character {
         '–' | '‒' if !both(char::is_alphanumeric) => '–',
         '—' | '―' if !both(char::is_numeric) => '—',
@@ -115,15 +118,15 @@ fn dash(character: char, place: Place) -> char {
     }
 }
 
-/// Two hyphens are a dash, or between numbers the one of a range; more are a line, and two before
-/// a word an option of a command.
-fn double_hyphen(out: &mut String, place: Place, hyphens: usize, rest: &mut std::str::Chars<'_>) {
+/// Writes a run of hyphens. Two are a dash, or between numbers the hyphen of a range; two before a
+/// word are an option of a command, and more are a line, so both stay.
+fn double_hyphen(out: &mut String, neighbours: Neighbours, hyphens: usize, rest: &mut std::str::Chars<'_>) {
     for _ in 1..hyphens {
         rest.next();
     }
     let after = rest.clone().next();
-    let spaces = place.before == Some(' ') && after == Some(' ') && !place.opens_line;
-    let both = |is: fn(char) -> bool| [place.before, after].iter().all(|beside| beside.is_some_and(is));
+    let spaces = neighbours.before == Some(' ') && after == Some(' ') && !neighbours.opens_line;
+    let both = |is: fn(char) -> bool| [neighbours.before, after].iter().all(|beside| beside.is_some_and(is));
     match hyphens {
         2 if spaces => out.push('–'),
         2 if both(char::is_numeric) => out.push('-'),
@@ -132,7 +135,7 @@ fn double_hyphen(out: &mut String, place: Place, hyphens: usize, rest: &mut std:
     }
 }
 
-/// A digit that the mark behind it frames.
+/// Puts the digit before a key's frame in parentheses.
 fn frame(out: &mut String) {
     if let Some(digit) = out.chars().next_back().filter(char::is_ascii_digit) {
         out.pop();

@@ -18,7 +18,7 @@ fn stays(written: &str) {
 
 /// Source and summary in plain spelling, each with the other's words as evidence.
 fn both(source: &str, summary: &str) -> (String, String) {
-    let plain = Plain::of(&Input { source, summary, ..Input::default() });
+    let plain = PlainTexts::of(&Input { source, summary, ..Input::default() });
     (plain.source.into_owned(), plain.summary.into_owned())
 }
 
@@ -126,7 +126,7 @@ fn the_other_text_tells_whose_hyphen_it_is() {
 /// Names and numbers of the source count in both readings.
 #[test]
 fn the_reading_not_chosen_becomes_context() {
-    let plain = Plain::of(&Input { source: "re-\nsign here", summary: "resign", ..Input::default() });
+    let plain = PlainTexts::of(&Input { source: "re-\nsign here", summary: "resign", ..Input::default() });
     assert_eq!((&*plain.source, &*plain.context), ("resign here", &[Cow::Borrowed("re-sign here")][..]));
 }
 
@@ -163,7 +163,7 @@ fn long_runs_are_read_once() {
     ] {
         let text = unit.repeat(50_000);
         let input = Input { source: &text, summary: &text, ..Input::default() };
-        assert!(Plain::of(&input).source.len() <= 5 * text.len());
+        assert!(PlainTexts::of(&input).source.len() <= 5 * text.len());
     }
 }
 

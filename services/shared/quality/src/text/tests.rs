@@ -19,12 +19,13 @@ fn marks_stay_with_their_letter_and_superscripts_do_not() {
 }
 
 #[test]
-fn scripts_without_spaces_give_one_piece_a_character() {
+fn scripts_without_spaces_give_one_word_a_character() {
     assert_eq!(words("東京2020"), ["東", "京", "2020"]);
 }
 
+/// Sentences end at marks and line ends, but not at abbreviations or decimal points.
 #[test]
-fn sentences_end_at_marks_and_lines_but_not_at_abbreviations_or_decimals() {
+fn sentences_end_at_marks_and_lines() {
     let count = |text: &str| Text::read(text).sentences().len();
     assert_eq!(count("Dr. Smith came at 3.5 p.m. on Monday. He left."), 2);
     assert_eq!(count("Une phrase ! Une autre ? Oui."), 3);

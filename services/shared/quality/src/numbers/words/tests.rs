@@ -53,8 +53,9 @@ fn a_number_ends_where_another_begins() {
     assert_eq!(value("one hundred and the rest", ENGLISH), Some((100, 2)));
 }
 
+/// Words that mostly mean something else are not read as numbers in a summary.
 #[test]
-fn words_that_mostly_mean_something_else_are_no_numbers_of_a_summary() {
+fn doubtful_words_are_no_numbers_of_a_summary() {
     for (text, reading) in [
         ("one of them", ENGLISH),
         ("un accord", FRENCH),
