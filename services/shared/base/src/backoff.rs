@@ -1,7 +1,7 @@
 //! Exponential backoff: doubling, cut off, with jitter over its upper half.
 //!
-//! Without jitter, those who failed together come back together (Brooker 2015, "Exponential
-//! Backoff And Jitter"). Half of the wait stays, so that a retry never follows at once.
+//! Without jitter, callers that failed together come back together (Brooker 2015, "Exponential
+//! Backoff And Jitter"). At least half of the wait stays, so that a retry never follows at once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The clock of the shell; pure parts take the time as a value.
+//! The clock, for the code that does I/O; pure code takes the time as a value.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

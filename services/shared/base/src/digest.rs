@@ -1,4 +1,4 @@
-//! SHA-256 in lower-case hex, as keys, fingerprints and pinned files have it.
+//! SHA-256 in lower-case hex: the form in keys, fingerprints and pinned files.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,7 @@
-//! The ground floor: what three crates or more need, in modules that say what they hold.
+//! The lowest crate: the few things that three crates or more need, each in a module that says what
+//! it holds.
 //!
-//! Imports nothing of ours. Something with fewer users stays where it is used.
+//! It imports no other crate of ours. Something with fewer users stays where it is used.
 
 pub mod backoff;
 pub mod clock;

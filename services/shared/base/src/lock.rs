@@ -1,7 +1,7 @@
 //! Locks of values that stay sound when a thread panics while it holds one.
 //!
-//! A poisoned lock says that another thread panicked. Where every write leaves the value sound,
-//! as in all places that use this, the next owner goes on with it.
+//! A poisoned lock means that another thread panicked. In all places that use this module every
+//! write leaves the value sound, so the next owner goes on with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
