@@ -46,7 +46,7 @@ SETTLE_SECONDS = 10
 WATCH_SECONDS = 60
 # What the router has in process at once by default.
 IN_PROCESS = 256
-PATIENCE_SECONDS = 3600
+TIMEOUT_SECONDS = 3600
 REPLY = json.dumps(
     {
         "choices": [
@@ -186,10 +186,10 @@ def measure(deployment: PressureDeployment, documents: int) -> dict:
 
 
 def wait_until_routed(deployment: PressureDeployment) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while (behind := deployment.lag("precis.router")) > 4:
         assert time.monotonic() < deadline, (
-            f"the router is {behind} behind after {PATIENCE_SECONDS} s"
+            f"the router is {behind} behind after {TIMEOUT_SECONDS} s"
         )
         time.sleep(2)
 

@@ -42,7 +42,7 @@ KEY = "sk-test-very-secret"
 MODEL = "smollm2"
 SLOTS = 2
 CONTEXT = 8192
-PATIENCE_SECONDS = 1800
+TIMEOUT_SECONDS = 1800
 TIER = Tier("api", "api", max_sensitivity="internal", provider="openai", model=MODEL)
 PRICES = f"""
 date = "2026-11-24"
@@ -135,10 +135,10 @@ class ProviderDeployment(EmbeddedDeployment):
         return json.loads(self.cli("spend", "--json").stdout)["total"]
 
     def wait_for(self, count: int, what: str) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(oracle.first_outcomes(self.log.read("summaries"))) < count:
             assert time.monotonic() < deadline, (
-                f"{what}: not after {PATIENCE_SECONDS} s\n{self.logs()}"
+                f"{what}: not after {TIMEOUT_SECONDS} s\n{self.logs()}"
             )
             time.sleep(0.5)
 

@@ -14,7 +14,10 @@ def main() -> int:
     ruff = str(provision.python_environment() / "bin" / "ruff")
     fix = "--fix" in sys.argv[1:]
     commands = [["check", *(["--fix"] if fix else [])], ["format", *([] if fix else ["--check"])]]
-    return max(subprocess.run([ruff, *command, "."], cwd=ROOT, check=False).returncode for command in commands)
+    return max(
+        subprocess.run([ruff, *command, "."], cwd=ROOT, check=False).returncode
+        for command in commands
+    )
 
 
 if __name__ == "__main__":

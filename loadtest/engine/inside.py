@@ -32,7 +32,7 @@ from stores import DirectoryStore  # noqa: E402
 from usage import Usage  # noqa: E402
 
 # However slow the machine: a measurement ends.
-PATIENCE_SECONDS = 3600
+TIMEOUT_SECONDS = 3600
 ENGINE_VARIABLE = "PRECIS_GPU_WORKER__ENGINE__"
 
 
@@ -91,7 +91,7 @@ def measure(deployment: WorkerDeployment, papers: list[dict], max_words: int, br
             for paper in papers
         ]
     )
-    records = summaries.until(settled(len(papers)), "all outcomes", PATIENCE_SECONDS)
+    records = summaries.until(settled(len(papers)), "all outcomes", TIMEOUT_SECONDS)
     ended = time.time()
     after = {name: Usage.of(pid) for name, pid in processes.items()}
     cpu_seconds = {name: after[name].cpu_seconds - before[name].cpu_seconds for name in processes}

@@ -30,7 +30,7 @@ TRANSACTION_BYTES = 16 * 1024 * 1024
 COMMIT_INTERVAL_MS = 200
 PARTITIONS = 4
 COMPRESSION = "zstd"
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 # Load average above which others use the machine.
 BUSY = 0.7
 
@@ -106,7 +106,7 @@ class Bench:
 
     def answer(self, command: str, **options) -> dict:
         process = self.tool(command, **options)
-        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        out, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         if process.returncode:
             raise RuntimeError(f"{command} ended with {process.returncode}")
         return json.loads(out)
@@ -125,7 +125,7 @@ class Bench:
         """Returns when the group has committed all of the topic."""
         consumer = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": group})
         asked = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         try:
             committed = 0
             while committed < records:
@@ -135,7 +135,7 @@ class Bench:
                         max(found.offset, 0) for found in consumer.committed(asked, timeout=30)
                     )
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"{group} did not finish {topic} in {PATIENCE_SECONDS} s")
+                    raise RuntimeError(f"{group} did not finish {topic} in {TIMEOUT_SECONDS} s")
                 time.sleep(0.1)
         finally:
             consumer.close()
@@ -274,7 +274,7 @@ def latency(bench: Bench, kind: type[Subject], size: int, rate: float, seconds: 
         reader = bench.tool("latency", topic=subject.output, records=records)
         time.sleep(1)
         bench.answer("fill", topic=subject.input, records=records, bytes=size, rate=rate)
-        out, _ = reader.communicate(timeout=PATIENCE_SECONDS)
+        out, _ = reader.communicate(timeout=TIMEOUT_SECONDS)
     finally:
         subject.stop()
     bench.delete(subject.input, subject.output)

@@ -4,7 +4,7 @@
 
 The wire formats, the token counts and the journal of requests are llmock's. Its own scripts cannot look into a request, so this module
 gives it a scenario that does: the answer is the beginning of the document, at a stated rate spoilt, so that the checks have to find it;
-a few documents find the provider overloaded first. Which those are is a function of the text, as with the careless gpu-worker.
+a few documents find the provider overloaded first. Which those are is a function of the text, as with the faulty gpu-worker.
 
 Beside llmock's own pages, `GET /_served` tells by model what was answered: requests and the tokens that their `usage` said, as it went out.
 """

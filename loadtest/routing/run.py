@@ -3,7 +3,7 @@
     python3 loadtest/routing/run.py [--documents 10000] [--rate 40] [--profile release]      needs what `make test` needs
 
 Kafka, the routers, the workers, the policy, the checks, the ledger and the budgets are the real ones. Simulated is what answers: the
-gpu-workers run the chaos build's careless backend instead of a model, the providers are llmock (provider.py). The store is a directory:
+gpu-workers run the chaos build's backend of a faulty model instead of a model, the providers are llmock (provider.py). The store is a directory:
 the tests' S3 server is one Python process on the same cores and would be what is measured.
 
 Of the documents, 60 % are published at a steady rate, which gives the latencies, the rest at once, which gives the throughput.
@@ -57,7 +57,7 @@ HOUSE_DELAY_MS = 100
 STEADY_SHARE = 0.6
 # Sent again as they were, once all is done.
 SENT_AGAIN = 20
-PATIENCE_SECONDS = 900
+TIMEOUT_SECONDS = 900
 INSTANCES = {"router": 2, "gpu-worker": 2, "api-worker": 2}
 # One budget is to bind, one is not. The tight one is for a tenant's documents at the dearest tier.
 TIGHT = {"name": "dunmore-premium", "tenant": "dunmore", "tier": "premium"}
@@ -198,10 +198,10 @@ class Reader(threading.Thread):
             self.join()
 
     def wait_for(self, count: int, repeats: int = 0) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(self.arrived) < count or self.repeats < repeats:
             assert time.monotonic() < deadline, (
-                f"{len(self.arrived)} of {count} outcomes, {self.repeats} of {repeats} repeats after {PATIENCE_SECONDS} s"
+                f"{len(self.arrived)} of {count} outcomes, {self.repeats} of {repeats} repeats after {TIMEOUT_SECONDS} s"
             )
             time.sleep(0.1)
 
@@ -312,7 +312,7 @@ def tight_usd(options: argparse.Namespace) -> float:
 
 
 def build(profile: str) -> None:
-    """The services as they are shipped, but for the gpu-worker, which is a chaos build: the careless backend is in no other.
+    """The services as they are shipped, but for the gpu-worker, which is a chaos build: the backend of a faulty model is in no other.
 
     Of the whole workspace, as the tests and the other load tests do: dependencies are then built with the same features, and once.
     """

@@ -103,7 +103,7 @@ class ChaosDeployment(KafkaDeployment):
             "max_poll_interval_ms": REBALANCE_MS,
         }
         # Both ways of running: transactional ids for ever, and one that is another each time.
-        if instance.endswith(f"-{plan.MOST_INSTANCES}"):
+        if instance.endswith(f"-{plan.MAX_INSTANCES}"):
             del settings["kafka"]["instance_id"]
         return settings
 
@@ -238,7 +238,7 @@ class Arena:
         return [
             life
             for life in running
-            if fault.kind != "double" or not life.instance.endswith(f"-{plan.MOST_INSTANCES}")
+            if fault.kind != "double" or not life.instance.endswith(f"-{plan.MAX_INSTANCES}")
         ]
 
     def begin(self, fault: Fault) -> None:

@@ -29,7 +29,7 @@ TELL_SECONDS = 30
 # What a killed process left open is aborted when its transaction times out, long after that it is never.
 HANGING_SECONDS = 40
 # So many are enough to say that something spills.
-MOST_SPILLS = 1000
+MAX_SPILLS = 1000
 STAGES = "precis."
 STEP_SECONDS = 0.1
 # A run that lacks something that it promised goes on so long with the faults that lead to it, so often at most.
@@ -258,7 +258,7 @@ def gather(
         [("metrics", "\n".join(sorted(arena.fleet.series)).encode())],
         spills.in_topics(committed),
     )
-    spilled = list(islice(spills.spilled(said, arena.deployment.keys().values()), MOST_SPILLS))
+    spilled = list(islice(spills.spilled(said, arena.deployment.keys().values()), MAX_SPILLS))
     answers = {key: arena.deployment.store.get(key) for key in sorted(named)}
     return Facts(
         sent=list(publisher.acknowledged),

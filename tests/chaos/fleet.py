@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from processes import Service
 
 RESTART_SECONDS = 0.3
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 SCRAPE_SECONDS = 1.0
 # A second process of one name lives until one of the two was fenced, so much longer than planned at most.
 DOUBLE_EXTENSION_SECONDS = 25.0
@@ -116,7 +116,7 @@ class Fleet:
                 raise self.broken
             if time.monotonic() > deadline:
                 return False
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         return True
 
     def running(self, service: str = "") -> list[Life]:
@@ -148,10 +148,10 @@ class Fleet:
 
     def turn(self) -> None:
         with contextlib.suppress(queue.Empty):
-            call, arguments = self.calls.get(timeout=LOOK_SECONDS)
+            call, arguments = self.calls.get(timeout=POLL_SECONDS)
             call(*arguments)
         self.wake()
-        self.bury()
+        self.note_ended()
         self.start_missing()
 
     def scale(self, service: str, count: int) -> None:
@@ -228,7 +228,7 @@ class Fleet:
         ):
             life.service.process.send_signal(signal.SIGCONT)
 
-    def bury(self) -> None:
+    def note_ended(self) -> None:
         now = time.monotonic()
         for instance, life in list(self.lives.items()):
             if (

@@ -12,7 +12,7 @@ from random import Random
 
 # Nothing goes wrong before everything has started to work, or most faults would hit services that are asleep.
 CALM_SECONDS = 6.0
-MOST_INSTANCES = 3
+MAX_INSTANCES = 3
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def scaling(random: Random, end: float, services: tuple[str, ...]) -> list[Fault
     while at < end:
         service = random.choice(services)
         count[service] = random.choice(
-            [n for n in range(1, MOST_INSTANCES + 1) if n != count[service]]
+            [n for n in range(1, MAX_INSTANCES + 1) if n != count[service]]
         )
         faults.append(Fault(round(at, 1), SCALE, service, draw=count[service]))
         at += random.uniform(3, 9)

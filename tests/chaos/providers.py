@@ -16,7 +16,7 @@ from http_server import HttpServer
 from loop import Loop
 
 DOCUMENT = re.compile(r"<document>\n(.*)\n</document>", re.DOTALL)
-MOST_WORDS = re.compile(r"at most (\d+) words")
+MAX_WORDS = re.compile(r"at most (\d+) words")
 SHARE = 0.7
 SILENT_SECONDS = 60
 
@@ -107,7 +107,7 @@ class Provider(HttpServer):
 
 def summary(text: str, prompt: str, number: int) -> str:
     """The document's first words within the words asked for, and the number."""
-    found = MOST_WORDS.search(prompt)
+    found = MAX_WORDS.search(prompt)
     room = max(1, (int(found.group(1)) if found else 60) - 2)
     return " ".join([*text.split()[: min(room, 12)], f"answer {number}."])
 

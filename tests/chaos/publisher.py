@@ -25,7 +25,7 @@ BODY_WORDS = 4000
 # What a repeat, a conflict or a revision refers to is one of the last so many.
 RECENT = 300
 # Longer than any outage of a run: what is published is acknowledged.
-PATIENCE_MS = 240_000
+TIMEOUT_MS = 240_000
 # A text that says this kills the process that summarises it, in a chaos build.
 KILLS = "chaos-kill-the-process"
 SHARES = {
@@ -71,7 +71,7 @@ class Publisher:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 5,
-                "delivery.timeout.ms": PATIENCE_MS,
+                "delivery.timeout.ms": TIMEOUT_MS,
                 "partitioner": "murmur2_random",
             }
         )
@@ -104,7 +104,7 @@ class Publisher:
         self.stopping.set()
         if self.thread:
             self.thread.join()
-        left = self.producer.flush(PATIENCE_MS / 1000)
+        left = self.producer.flush(TIMEOUT_MS / 1000)
         self.failed += ["no answer"] * left
 
     def publish(self, kind: str) -> None:

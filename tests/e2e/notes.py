@@ -1,4 +1,4 @@
-"""Documents for the tests: short, all different, in plain words that a small model and a careless provider can repeat safely."""
+"""Documents for the tests: short, all different, in plain words that a small model and a faulty provider can repeat safely."""
 
 import time
 

@@ -34,7 +34,7 @@ WORK = TARGET / "fuzz"
 MARK = "surviv"
 # Parsing is done with less; libFuzzer begins with short inputs and grows them.
 LONGEST_INPUT = 4096
-# The limit of precis_fuzz::LONGEST, with room for a machine that does something else.
+# The limit of precis_fuzz::MAX_DECODE_TIME, with room for a machine that does something else.
 SECONDS_AN_INPUT = 20
 # More than any of our decoders needs for such an input with a model's vocabulary beside it.
 MEGABYTES = 1024

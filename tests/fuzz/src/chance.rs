@@ -1,7 +1,7 @@
 //! Broken copies of valid inputs, without feedback: what `cargo test` tries, on any compiler.
 
 /// Inputs grow no further.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// Values at which lengths, counts and signs turn over.
 const EDGES: [&[u8]; 12] = [
@@ -42,7 +42,7 @@ impl Chance {
         for _ in 0..=self.below(6) {
             self.mutate(&mut bytes, corpus);
         }
-        bytes.truncate(MOST_BYTES);
+        bytes.truncate(MAX_BYTES);
         bytes
     }
 

@@ -1,7 +1,7 @@
 //! Decoders held against hostile input. One definition of a target, two ways to run it.
 //!
 //! A test gives valid inputs and the decoder to [`survives`]. The decoder may answer what it likes;
-//! it may not panic and not take [`LONGEST`].
+//! it may not panic and not take [`MAX_DECODE_TIME`].
 //!
 //! - `cargo test`, on any compiler: the kept inputs of `tests/fuzz/corpus/<decoder>/`, then broken
 //!   copies of them and of the test's own until a moment is over. The same build tries the same
@@ -34,7 +34,7 @@ use chance::Chance;
 use mode::Mode;
 
 /// No decoder takes as long for an input of these sizes, in any build.
-pub const LONGEST: Duration = Duration::from_secs(10);
+pub const MAX_DECODE_TIME: Duration = Duration::from_secs(10);
 /// What `cargo test` spends on a decoder.
 const DEFAULT_SECONDS: f64 = 0.3;
 /// At the least, however slow the decoder is.
@@ -90,7 +90,7 @@ fn held(name: &str, input: &[u8], decode: &dyn Fn(&[u8]), file: &Path) {
     let began = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| decode(input)));
     let took = began.elapsed();
-    if result.is_err() || took > LONGEST {
+    if result.is_err() || took > MAX_DECODE_TIME {
         if !file.exists() {
             // A full disk must not hide the panic that is being reported.
             let _ = fs::write(file, input);
@@ -100,7 +100,7 @@ fn held(name: &str, input: &[u8], decode: &dyn Fn(&[u8]), file: &Path) {
     if let Err(panic) = result {
         resume_unwind(panic);
     }
-    assert!(took <= LONGEST, "{name} took {took:?} for {}", file.display());
+    assert!(took <= MAX_DECODE_TIME, "{name} took {took:?} for {}", file.display());
 }
 
 /// Tests have no log: standard error is where their panics go, too.

@@ -19,7 +19,7 @@ use crate::log::{Log, ReadStart, Reader};
 use crate::record::Record;
 
 /// How long one look for news lasts: as often the age of the table is told.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to wait before a log that failed is read again.
 const BACKOFF: Duration = Duration::from_secs(2);
 
@@ -164,7 +164,7 @@ impl Follower {
         let mut building = Some(Map::new());
         loop {
             let record = tokio::select! {
-                record = reader.next(LOOK) => record?,
+                record = reader.next(POLL_INTERVAL) => record?,
                 () = self.shared.hurry.notified() => {
                     reader.recheck_end();
                     continue;

@@ -27,7 +27,7 @@ use crate::record::{PartitionId, Record};
 const BATCH: BatchLimit = BatchLimit { records: 32, bytes: 2 * 1024 * 1024 };
 
 /// How often the feeder goes round when nothing changes: for liveness.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn join(database: Database, request: JoinRequest) -> Result<Membership, FlowError> {
     let lock = GroupLock::take(database.path(), &request.group)?;
@@ -142,7 +142,7 @@ impl Feeder {
                 Ok(fed) => fed,
                 Err(error) if error.class() == Class::Retry => {
                     warn!(group = %self.group, code = error.code(), %error, "cannot read the log, trying again");
-                    tokio::time::sleep(IDLE).await;
+                    tokio::time::sleep(IDLE_POLL_INTERVAL).await;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -153,7 +153,7 @@ impl Feeder {
             tokio::select! {
                 changed = changes.changed() => changed.map_err(|_| FlowError::Closed)?,
                 () = opened => {}
-                () = tokio::time::sleep(IDLE) => {}
+                () = tokio::time::sleep(IDLE_POLL_INTERVAL) => {}
             }
         }
     }

@@ -14,9 +14,9 @@ use crate::error::FlowError;
 use crate::log::{Change, PartitionStatus, TopicChange, TopicSpec, TopicStatus};
 
 /// How long a topic that was created may take to be known to the brokers.
-const VISIBLE: Duration = Duration::from_secs(15);
+const VISIBLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often to look for it.
-const LOOK: Duration = Duration::from_millis(50);
+const VISIBLE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Creates what does not exist and compares the rest.
 pub(super) fn ensure(
@@ -89,10 +89,12 @@ fn describe_once_known(
     observer: &BaseConsumer<Logs>,
     name: &str,
 ) -> Result<TopicSpec, FlowError> {
-    let deadline = Instant::now() + VISIBLE;
+    let deadline = Instant::now() + VISIBLE_TIMEOUT;
     loop {
         match describe(admin, observer, name) {
-            Err(FlowError::UnknownTopic { .. }) if Instant::now() < deadline => std::thread::sleep(LOOK),
+            Err(FlowError::UnknownTopic { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(VISIBLE_POLL_INTERVAL)
+            }
             described => return described,
         }
     }
@@ -129,7 +131,7 @@ fn describe(admin: &AdminClient<Logs>, observer: &BaseConsumer<Logs>, name: &str
 
 /// Brokers learn of a topic one after the other: wait until it can be written to.
 fn wait_until_visible(observer: &BaseConsumer<Logs>, spec: &TopicSpec) -> Result<(), FlowError> {
-    let deadline = Instant::now() + VISIBLE;
+    let deadline = Instant::now() + VISIBLE_TIMEOUT;
     loop {
         let metadata = observer
             .fetch_metadata(Some(&spec.name), ASK_TIMEOUT)
@@ -141,7 +143,7 @@ fn wait_until_visible(observer: &BaseConsumer<Logs>, spec: &TopicSpec) -> Result
             let detail = format!("topic {} was created and has no leaders yet", spec.name);
             return Err(FlowError::Unavailable { doing: "waiting for a topic", detail });
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(VISIBLE_POLL_INTERVAL);
     }
 }
 
@@ -197,7 +199,7 @@ pub(super) fn statuses(observer: &BaseConsumer<Logs>) -> Result<Vec<TopicStatus>
 /// The first offset still there and, since the observer reads committed records only, the last
 /// stable one.
 pub(super) fn ends_of(observer: &BaseConsumer<Logs>, topic: &str, partition: i32) -> Result<(i64, i64), FlowError> {
-    let deadline = Instant::now() + VISIBLE;
+    let deadline = Instant::now() + VISIBLE_TIMEOUT;
     loop {
         let error = match observer.fetch_watermarks(topic, partition, ASK_TIMEOUT) {
             Ok(ends) => return Ok(ends),
@@ -214,7 +216,7 @@ pub(super) fn ends_of(observer: &BaseConsumer<Logs>, topic: &str, partition: i32
                 _ => flow_error("reading where partitions end", &error),
             });
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(VISIBLE_POLL_INTERVAL);
     }
 }
 

@@ -15,9 +15,9 @@ use crate::record::Position;
 /// Where groups' offsets lie, those of open transactions too.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// How long after its time a broker may take to end a transaction: it looks every 10 s.
-const GRACE: Duration = Duration::from_secs(15);
+const END_GRACE: Duration = Duration::from_secs(15);
 /// How often to look whether it has.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Where a transaction is open now and stays so for longer than one may: the first offset that
 /// cannot be read. Blocks, as long as that where there is one.
@@ -41,9 +41,9 @@ pub(super) fn find(
             }
         }
     }
-    let deadline = Instant::now() + Duration::from_millis(config.transaction_timeout_ms.into()) + GRACE;
+    let deadline = Instant::now() + Duration::from_millis(config.transaction_timeout_ms.into()) + END_GRACE;
     while !open.is_empty() && Instant::now() < deadline {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
         let mut still = Vec::new();
         for position in open {
             if admin::ends_of(observer, &position.topic, position.partition)?.1 == position.offset {

@@ -18,7 +18,7 @@ use crate::log::PartitionLag;
 use crate::record::PartitionId;
 
 /// How long to look for a record in the partitions of one topic.
-const LOOK: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lag by topic and partition. Blocks.
 pub(super) fn of_group(
@@ -89,7 +89,7 @@ fn look_for_records(
         starts.add_partition_offset(topic, *partition, Offset::Offset(lag.committed)).map_err(failed)?;
     }
     reader.assign(&starts).map_err(failed)?;
-    let deadline = Instant::now() + LOOK;
+    let deadline = Instant::now() + READ_TIMEOUT;
     while !partitions.is_empty() && Instant::now() < deadline {
         let answered = match reader.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => partitions.remove(&message.partition()).map(|lag| {

@@ -34,7 +34,7 @@ use crate::member::{Committer, JoinRequest, MemberEvent, Membership, PartitionCo
 use crate::record::{Output, PartitionId};
 
 /// How often an idle commit thread looks whether its client is still good for anything.
-const IDLE: Duration = Duration::from_millis(100);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Joins. Blocks: call it where that is allowed.
 pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Membership, FlowError> {
@@ -183,7 +183,7 @@ struct Commits {
 impl Commits {
     fn run(mut self, commands: &Receiver<(Transaction, Reply)>) {
         loop {
-            match commands.recv_timeout(IDLE) {
+            match commands.recv_timeout(IDLE_POLL_INTERVAL) {
                 Ok((transaction, reply)) => {
                     // The stage may have given up on it: the result is in the log all the same.
                     let _ = reply.send(self.commit(&transaction));

@@ -14,7 +14,7 @@ use crate::member::Epoch;
 use crate::record::PartitionId;
 
 /// How often to look whether the open transaction is over.
-const WAIT: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 type Epochs = HashMap<PartitionId, Epoch>;
 
@@ -52,7 +52,7 @@ impl Ownership {
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => {
                     waiting();
-                    std::thread::sleep(WAIT);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
             }
         };

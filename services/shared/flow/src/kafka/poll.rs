@@ -27,15 +27,15 @@ const POLL_PAUSED: Duration = Duration::from_millis(20);
 /// How long a full intake is waited for before partitions are paused. A pause throws away what was
 /// fetched, and a stage that works has room again much sooner: after a transaction or two. Other
 /// topics wait with it, so not for long.
-const PATIENCE: Duration = Duration::from_millis(500);
+const FULL_INTAKE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often a topic that is full is paused all the same while there are others. What was fetched
 /// comes out of the client in the order in which it went in, so that a topic with thousands of
 /// records there stands before the others until a pause takes them away.
-const TURN: Duration = Duration::from_secs(2);
+const FAIRNESS_PAUSE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long to wait for the log line that names the partition of an error. It comes with the error.
 const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(2);
+const EXPLANATION_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The consumers of a member, one after the other.
 pub(super) struct Consumers {
@@ -103,8 +103,8 @@ fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &
     let mut unexplained = None;
     while !context.closing.load(Ordering::Acquire) && !context.events.is_closed() {
         context.heartbeat.beat();
-        if !paused.any && (!intake.is_shared() || paused.last.elapsed() < TURN) {
-            wait_for_room(intake, PATIENCE, || context.closing.load(Ordering::Acquire));
+        if !paused.any && (!intake.is_shared() || paused.last.elapsed() < FAIRNESS_PAUSE_INTERVAL) {
+            wait_for_room(intake, FULL_INTAKE_TIMEOUT, || context.closing.load(Ordering::Acquire));
         }
         if let Err(error) = paused.follow(consumer, context, intake) {
             // Nothing is lost by it: what comes in too much is only memory.
@@ -161,7 +161,7 @@ fn leave(consumer: &BaseConsumer<Callbacks>, context: &MemberContext) {
 fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool) {
     let began = Instant::now();
     while intake.is_merely_full() && !is_over() && began.elapsed() < patience {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(EXPLANATION_POLL_INTERVAL);
     }
 }
 

@@ -37,7 +37,7 @@ use crate::record::PartitionId;
 const WAIT_SLICE: Duration = Duration::from_millis(100);
 /// How long to ask for committed offsets. A pending transaction of the last owner is waited for,
 /// and its coordinator ends it in less.
-const ASSIGN_PATIENCE: Duration = Duration::from_secs(90);
+const COMMITTED_OFFSETS_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The poll thread's side of a member.
 pub(super) struct MemberContext {
@@ -149,7 +149,7 @@ impl MemberContext {
         consumer: &BaseConsumer<Callbacks>,
         partitions: &[PartitionId],
     ) -> Result<Vec<Result<Begin, FlowError>>, FlowError> {
-        let deadline = Instant::now() + ASSIGN_PATIENCE;
+        let deadline = Instant::now() + COMMITTED_OFFSETS_TIMEOUT;
         loop {
             self.heartbeat.beat();
             let error = match self.ask(consumer, partitions, None) {

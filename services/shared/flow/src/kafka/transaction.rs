@@ -33,9 +33,9 @@ use crate::error::FlowError;
 use crate::record::Output;
 
 /// How long to wait before the same call is made again.
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How often to look whether everything is delivered.
-const DELIVERY_POLL: Duration = Duration::from_millis(1);
+const DELIVERY_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Writes transactions, one at a time: it belongs to one thread.
 pub(super) struct TransactionalProducer {
@@ -218,7 +218,7 @@ impl TransactionalProducer {
                     if Instant::now() < deadline =>
                 {
                     record = given_back;
-                    std::thread::sleep(AGAIN);
+                    std::thread::sleep(RETRY_DELAY);
                 }
                 Err((error, _)) => return Err(self.undelivered(output, &error)),
             }
@@ -232,7 +232,7 @@ impl TransactionalProducer {
             if abandon() {
                 return Err(abandoned());
             }
-            std::thread::sleep(DELIVERY_POLL);
+            std::thread::sleep(DELIVERY_POLL_INTERVAL);
         }
         match root_cause(&self.producer.context().take_failures()) {
             None => Ok(()),
@@ -275,7 +275,7 @@ impl TransactionalProducer {
             }
             if transaction.is_retriable() && Instant::now() < deadline {
                 debug!(%error, doing, "again");
-                std::thread::sleep(AGAIN);
+                std::thread::sleep(RETRY_DELAY);
                 continue;
             }
             return Err(Broken::Abort(meaning));

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take before the test gives up: far beyond what it needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A log to test, and names that nobody else uses.
 pub(crate) struct World {
@@ -234,7 +234,7 @@ impl Running {
 
 /// Waits for something that must come.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("this takes far too long")
+    tokio::time::timeout(TEST_TIMEOUT, future).await.expect("this takes far too long")
 }
 
 /// Reads a topic from its beginning until it has been quiet at its end, at this moment.

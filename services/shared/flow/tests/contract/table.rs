@@ -2,7 +2,7 @@
 
 use precis_flow::{Output, Table, TopicSpec};
 
-use crate::support::{PATIENCE, World, until, within};
+use crate::support::{TEST_TIMEOUT, World, until, within};
 
 contract! {
     a_table_holds_the_newest_value_of_each_key,
@@ -26,7 +26,7 @@ async fn a_table_holds_the_newest_value_of_each_key(world: World) {
     let error = log.publish(vec![Output::to(&topic).value("a record without a key")]).await.unwrap_err();
     assert_eq!(error.code(), "record_refused");
     let table = Table::follow(log, &topic).await.unwrap();
-    assert!(table.catch_up(PATIENCE).await);
+    assert!(table.catch_up(TEST_TIMEOUT).await);
     assert_eq!((table.get(b"a"), table.get(b"b")), (Some(b"2".to_vec()), None));
     let entries: Vec<_> = table.entries().into_iter().map(|(key, value)| (key[0], value[0])).collect();
     assert_eq!(entries, [(b'a', b'2'), (b'c', b'1')]);
@@ -36,7 +36,7 @@ async fn a_table_follows_what_comes_and_tells_of_it(world: World) {
     let log = world.open().await;
     let topic = compacted(&world, &log).await;
     let table = Table::follow(world.open().await, &topic).await.unwrap();
-    assert!(table.catch_up(PATIENCE).await);
+    assert!(table.catch_up(TEST_TIMEOUT).await);
     let mut changes = table.changed();
     for n in 0..3 {
         log.publish(vec![Output::to(&topic).key("k").value(n.to_string())]).await.unwrap();
@@ -52,8 +52,8 @@ async fn a_table_knows_how_fresh_it_is(world: World) {
     let log = world.open().await;
     let topic = compacted(&world, &log).await;
     let table = Table::follow(std::sync::Arc::clone(&log), &topic).await.unwrap();
-    assert!(table.catch_up(PATIENCE).await);
-    assert!(table.fresh_within(PATIENCE));
+    assert!(table.catch_up(TEST_TIMEOUT).await);
+    assert!(table.fresh_within(TEST_TIMEOUT));
     // Idle, it stays fresh by itself: it asks the log again and again.
     let asked = tokio::time::Instant::now();
     until(|| async { table.age().unwrap() < asked.elapsed() }).await;
@@ -67,7 +67,7 @@ async fn a_table_of_transactions_knows_its_end(world: World) {
     let mut writer = log.exclusive(&world.name("writer")).await.unwrap();
     for n in 0..4 {
         writer.commit(vec![Output::to(&topic).key(n.to_string()).value("x")]).await.unwrap();
-        assert!(table.catch_up(PATIENCE).await);
+        assert!(table.catch_up(TEST_TIMEOUT).await);
         assert_eq!(table.entries().len(), n + 1, "what was committed before the call is there after it");
     }
 }

@@ -303,8 +303,8 @@ fn sequences(numbers: &mut Numbers, shape: &Shape, lengths: &[usize]) -> (Vec<Se
     (lengths.iter().map(&mut make).collect(), total)
 }
 
-/// Attention equals the definition, alone or together with others, in chunks of any length, with any
-/// number of threads.
+/// Attention equals the definition, alone or together with others, in chunks of any length, with
+/// any number of threads.
 #[test]
 fn attention_equals_the_definition_however_it_is_cut() {
     let mut numbers = Numbers::new(5);
