@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use precis_base::backoff;
+
 /// Longest wait before the second attempt.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// Longest wait before any attempt, unless the provider demands more.
@@ -15,8 +17,7 @@ const MAX_EXTRA_WAIT: Duration = Duration::from_secs(1);
 /// of the wait is jitter. A provider's wait is a floor: a request that comes earlier is refused
 /// again and, at some providers, prolongs the wait.
 pub fn pause(attempt: u32, floor: Option<Duration>, random: f64) -> Duration {
-    let ceiling = FIRST_BACKOFF.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(MAX_BACKOFF);
-    let wait = ceiling.mul_f64(0.5 + random / 2.0);
+    let wait = backoff::wait(attempt.saturating_sub(1), FIRST_BACKOFF, MAX_BACKOFF, 1.0 - random);
     match floor {
         Some(floor) => wait.max(floor + floor.mul_f64(random / 10.0).min(MAX_EXTRA_WAIT)),
         None => wait,

@@ -21,9 +21,10 @@
 //! While one of the two circuits is not closed, documents wait. After a bound they go back to the
 //! router, which picks another tier, and only the probing request is still sent.
 
+use precis_base::lock::locked;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use precis_telemetry::metrics::Gauge;
@@ -325,7 +326,7 @@ impl Breaker {
     }
 
     fn circuits(&self) -> MutexGuard<'_, Circuits> {
-        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.circuits)
     }
 }
 

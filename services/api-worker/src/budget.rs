@@ -18,12 +18,13 @@
 
 pub mod account;
 
+use precis_base::lock::locked;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use precis_objects::{ObjectError, ObjectStore, Put, keys};
 use precis_policy::{Budget, Window, budgets_for};
-use precis_schemas::Usd;
+use precis_schemas::{Usd, codes};
 use precis_telemetry::metrics::Gauge;
 use time::OffsetDateTime;
 
@@ -87,7 +88,7 @@ impl BudgetError {
     /// Stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Exhausted { .. } => "budget_exhausted",
+            Self::Exhausted { .. } => codes::BUDGET_EXHAUSTED,
             Self::Store(_) => "budget_unavailable",
             Self::Unreadable { .. } => "budget_unreadable",
         }
@@ -219,7 +220,7 @@ impl Budgets {
     }
 
     fn accounts(&self) -> MutexGuard<'_, HashMap<WindowScope, Arc<SharedAccount>>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.accounts)
     }
 }
 
@@ -233,7 +234,7 @@ impl SharedAccount {
     }
 
     fn state(&self) -> MutexGuard<'_, AccountState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

@@ -43,7 +43,7 @@ use crate::provider::{Billing, Failure, FailureKind, Provider, Reply, Request};
 /// meanwhile.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// Code of a model that seems down.
-pub const PROVIDER_DOWN: &str = "provider_down";
+pub use precis_schemas::codes::PROVIDER_DOWN;
 /// Code of a document that had as many requests as the policy allows.
 pub const PAID_REQUESTS_EXHAUSTED: &str = "paid_requests_exhausted";
 /// Tokens that a provider's own template adds to a prompt at most.

@@ -15,7 +15,8 @@
 //! Requests go in the order in which they came. Otherwise a large request would wait for ever
 //! behind small ones, which need less.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use precis_base::lock::locked;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -155,7 +156,7 @@ impl Pacer {
     }
 
     fn state(&self) -> MutexGuard<'_, PacerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

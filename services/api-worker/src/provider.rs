@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_policy::Tokens;
+use precis_schemas::codes;
 
 pub use anthropic::Anthropic;
 pub(crate) use http::check_url;
@@ -184,7 +185,7 @@ impl FailureKind {
             Self::Unreachable => "provider_unreachable",
             Self::Transient => "provider_error",
             Self::Unreadable => "provider_unreadable",
-            Self::OutOfMoney => "out_of_money",
+            Self::OutOfMoney => codes::OUT_OF_MONEY,
             Self::Auth => "provider_auth",
             Self::TooLong => "prompt_too_long",
             Self::Refused => "provider_refused",

@@ -1,7 +1,8 @@
 //! The providers that this worker can reach, with all that their tiers share.
 
+use precis_base::lock::locked;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -110,7 +111,7 @@ impl Providers {
     }
 
     fn breaker(&self, known: &KnownProvider, model: &str) -> Arc<Breaker> {
-        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = locked(&self.breakers);
         let breaker = || Arc::new(Breaker::new(known.name, model, known.breaker));
         breakers.entry((known.name, model.to_owned())).or_insert_with(breaker).clone()
     }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use precis_flow::Scope;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser};
-use precis_schemas::ModelIdentity;
+use precis_schemas::{ModelIdentity, codes};
 use serde_json::{Map, Value};
 
 use crate::breaker::Down;
@@ -119,7 +119,7 @@ impl Summariser for ApiSummariser {
             // Long enough for the stage to drain. The document then waits at the tail of its topic
             // for the new stage.
             let after = Some(crate::POLICY_POLL_INTERVAL);
-            return Err(GenerateError::Retry { scope: Scope::Record, code: "tier_changed", message, after });
+            return Err(GenerateError::Retry { scope: Scope::Record, code: codes::TIER_CHANGED, message, after });
         }
         if job.text.len() > self.max_document_bytes {
             let (size, limit) = (job.text.len(), self.max_document_bytes);

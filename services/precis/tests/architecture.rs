@@ -122,6 +122,15 @@ fn modules_import_their_own_layer_and_below() {
 }
 
 #[test]
+fn the_ground_floor_imports_nothing_of_ours() {
+    let crates = crates();
+    for name in ["precis-base", "precis-schemas"] {
+        let ours: Vec<_> = crates[name].1.iter().filter(|dependency| crates.contains_key(*dependency)).collect();
+        assert!(ours.is_empty(), "{name} must not import {ours:?}");
+    }
+}
+
+#[test]
 fn nothing_of_the_chaos_build_is_in_any_other() {
     let table =
         |of: &toml::Table, name: &str| of.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();

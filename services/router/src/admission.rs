@@ -1,6 +1,7 @@
 //! A document's first assignment, and its wait for a place in the tier's topic.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use precis_base::lock::locked;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use precis_flow::{Delivery, FlowError, Log, PartitionId, PartitionLag};
 use precis_pipeline::{Control, EffectivePolicy, PipelineError, now_ms, runtime, topics};
@@ -111,7 +112,7 @@ impl Admission {
     }
 
     fn assigner(&self) -> MutexGuard<'_, Assigner> {
-        self.assigner.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.assigner)
     }
 }
 

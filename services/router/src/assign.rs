@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use precis_pipeline::EffectivePolicy;
 use precis_policy::{BYTES_PER_TOKEN, Eligibility, Features, Mix, Policy, Targets, TextFacts, features, score};
 use precis_quality::{is_plainly_english, language_of};
-use precis_schemas::{Decision, Document, Exclusion, Trial, TrialResult};
+use precis_schemas::{Decision, Document, Exclusion, Trial, TrialResult, codes};
 use precis_telemetry::metrics::{Counter, Gauge};
 
 use crate::shares::RecentShares;
@@ -15,7 +15,7 @@ use crate::shares::RecentShares;
 /// hardest.
 const RANK_FEATURE: &str = "rank";
 /// Codes of refusals for lack of money.
-const OUT_OF_MONEY_CODES: [&str; 2] = ["budget_exhausted", "out_of_money"];
+const OUT_OF_MONEY_CODES: [&str; 2] = [codes::BUDGET_EXHAUSTED, codes::OUT_OF_MONEY];
 /// How long a tier that refused a tenant's document for lack of money gets no other document of
 /// that tenant that may go elsewhere, milliseconds. One document a minute is enough to notice that
 /// there is money again.
@@ -95,7 +95,7 @@ impl Assigner {
             missed(rule);
         } else if !may.contains(&preference.tier.as_str()) {
             reason = "budget";
-            missed("budget_exhausted");
+            missed(codes::BUDGET_EXHAUSTED);
         }
         if chosen != wanted {
             reason = "backlog";

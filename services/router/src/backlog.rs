@@ -18,8 +18,9 @@
 //! - each router limits by its own measurements and the documents that it admitted itself: with
 //!   several routers, at worst as many times `max_backlog` come to wait.
 
+use precis_base::lock::locked;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use precis_flow::{FlowError, PartitionLag};
@@ -202,7 +203,7 @@ impl Backlog {
     }
 
     fn lock(&self) -> MutexGuard<'_, BacklogState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

@@ -12,7 +12,7 @@ use precis_pipeline::{
 };
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
-    Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
+    Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec, codes,
 };
 use precis_telemetry::metrics::Counter;
 
@@ -21,10 +21,6 @@ use crate::assign::{Measured, decision};
 use crate::recent::RecentIdentities;
 use crate::request::Request;
 use crate::{exhausted, validate};
-
-/// Code of a request that disagrees with the outcome settled under its identity: that outcome
-/// belongs to another request.
-const ID_CONFLICT: &str = "id_conflict";
 
 /// The [`Processor`] of the router's stage.
 pub struct Router {
@@ -238,13 +234,13 @@ impl Processor for Router {
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
-        if rejection.code == ID_CONFLICT {
+        if rejection.code == codes::ID_CONFLICT {
             return Ok(Vec::new());
         }
         match self.fail(delivery, rejection).await {
             // Another request under this identity was settled meanwhile: this request ends as its
             // dead letter alone.
-            Err(PipelineError::Rejected { code: ID_CONFLICT, .. }) => Ok(Vec::new()),
+            Err(PipelineError::Rejected { code: codes::ID_CONFLICT, .. }) => Ok(Vec::new()),
             other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
         }
     }

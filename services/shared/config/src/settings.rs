@@ -1,9 +1,10 @@
 //! The settings of a process, read section by section.
 
+use precis_base::lock::locked;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -101,14 +102,14 @@ impl Settings {
     /// Every section that was read, with the values in force (of file, environment and defaults)
     /// and secrets redacted.
     pub fn render_redacted(&self) -> String {
-        let rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        let rendered = locked(&self.rendered);
         rendered.values().cloned().collect::<Vec<_>>().join("\n")
     }
 
     fn remember<T: Serialize>(&self, name: &str, section: &T) {
         let text = toml::to_string(&BTreeMap::from([(name, section)]))
             .unwrap_or_else(|error| format!("# [{name}] cannot be shown: {error}\n"));
-        self.rendered.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), text);
+        locked(&self.rendered).insert(name.to_owned(), text);
     }
 }
 

@@ -10,7 +10,8 @@
 //!
 //! Rebalances and last stable offsets are Kafka's alone.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use precis_base::clock::now_ms;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -115,10 +116,6 @@ fn check_spec(spec: &TopicSpec) -> Result<(), FlowError> {
         return Ok(());
     };
     Err(FlowError::Config { problems: vec![format!("topic {:?}: {problem}", spec.name)] })
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@
 //! librdkafka's `MockCluster` fakes transactions: nothing here is proven on it. The contract suite
 //! runs on real brokers.
 
+use precis_base::lock::locked;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use rdkafka::admin::AdminClient;
@@ -86,7 +87,7 @@ impl Shared {
     /// The lag of a group, by a client that is kept: making one means connecting.
     fn lag(&self, group: &str) -> Result<Vec<PartitionLag>, FlowError> {
         let cell = {
-            let mut of_groups = self.of_groups.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut of_groups = locked(&self.of_groups);
             Arc::clone(of_groups.entry(group.to_owned()).or_default())
         };
         if cell.get().is_none() {

@@ -4,8 +4,9 @@
 //! has, grows old, and reads again from the beginning into a new map, since tombstones may have
 //! been compacted away meanwhile; it changes to that once it has reached the end.
 
+use precis_base::lock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use precis_telemetry::metrics::Gauge;
@@ -63,12 +64,12 @@ impl Table {
 
     /// The newest value of a key.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.shared.map.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        lock::read(&self.shared.map).get(key).cloned()
     }
 
     /// All keys with their newest values, by key.
     pub fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let map = self.shared.map.read().unwrap_or_else(PoisonError::into_inner);
+        let map = lock::read(&self.shared.map);
         map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
@@ -201,7 +202,7 @@ impl Follower {
     }
 
     fn map(&self) -> RwLockWriteGuard<'_, Map> {
-        self.shared.map.write().unwrap_or_else(PoisonError::into_inner)
+        lock::write(&self.shared.map)
     }
 }
 

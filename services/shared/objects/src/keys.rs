@@ -7,9 +7,8 @@
 //! redelivered record finds the objects of its first delivery. The slices of a budget are the one
 //! exception: their keys hold the day or the month of the budget.
 
+use precis_base::digest::sha256_hex;
 use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
 
 /// Longest escaped name; a longer name is hashed.
 const MAX_NAME_BYTES: usize = 80;
@@ -114,10 +113,7 @@ pub fn hash(text: &str) -> String {
 
 /// SHA-256 of bytes in lower-case hex.
 pub fn hash_bytes(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    sha256_hex(bytes)
 }
 
 fn request(tenant: &str, request_fingerprint: &str) -> String {

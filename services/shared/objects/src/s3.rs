@@ -247,9 +247,7 @@ impl ObjectStore for S3Store {
     }
 }
 
-/// Doubling pauses with full jitter over their upper half, so that writers that failed together do
-/// not come back together.
+/// The wait after failed attempt number `attempt`, from 1.
 fn backoff(attempt: u32) -> Duration {
-    let ceiling = FIRST_BACKOFF.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(MAX_BACKOFF);
-    ceiling.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+    precis_base::backoff::wait(attempt.saturating_sub(1), FIRST_BACKOFF, MAX_BACKOFF, rand::random())
 }

@@ -1,12 +1,12 @@
 //! Where a document goes after a tier could not settle it.
 
-use precis_schemas::{Trial, TrialResult};
+use precis_schemas::{Trial, TrialResult, codes};
 
 use crate::gate::Eligibility;
 use crate::policy::Policy;
 
 /// Code of a document that is late, and of a worker's refusal for that reason.
-pub const DEADLINE_PASSED: &str = "deadline_passed";
+pub use precis_schemas::codes::DEADLINE_PASSED;
 
 /// Why no tier comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ impl Exhausted {
     /// Stable code.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Hops => "hops_exhausted",
-            Self::NoTier => "no_eligible_tier",
+            Self::Hops => codes::HOPS_EXHAUSTED,
+            Self::NoTier => codes::NO_ELIGIBLE_TIER,
             Self::Late => DEADLINE_PASSED,
         }
     }

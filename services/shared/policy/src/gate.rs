@@ -9,7 +9,7 @@ use crate::rollout;
 
 /// Code of a re-check that finds a worker of an external tier at work for an internal one: its
 /// stage is about to start anew.
-pub const TIER_CHANGED: &str = "tier_changed";
+pub use precis_schemas::codes::TIER_CHANGED;
 
 /// The state of a tier that an operator has not left on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

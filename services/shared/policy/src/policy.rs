@@ -1,12 +1,12 @@
 //! The policy as a value.
 
+use precis_base::digest::sha256_hex;
 use std::collections::BTreeMap;
 
 use precis_quality::Thresholds;
 use precis_schemas::Sensitivity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::budget::Budget;
 use crate::escalate::Exhausted;
@@ -306,7 +306,7 @@ impl Policy {
 
     /// SHA-256 (hex) of the policy's content; comments and the order of keys do not count.
     pub fn digest(&self) -> String {
-        hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+        sha256_hex(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// The tier of that name.
@@ -370,16 +370,8 @@ impl Policy {
     /// with the policy's own number.
     pub fn cache_generation(&self) -> String {
         let what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
-        hex(&Sha256::digest(what))[..16].to_owned()
+        sha256_hex(&what)[..16].to_owned()
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn two() -> u32 {

@@ -1,10 +1,8 @@
 //! What providers charge: one file that users edit. Its digest is on every bill.
 
+use precis_base::digest::sha256_hex;
 use precis_schemas::Usd;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::policy::hex;
 
 /// The prices this build ships with.
 const BUILTIN: &str = include_str!("../../../../infra/prices.toml");
@@ -113,7 +111,7 @@ impl PriceTable {
 
     /// SHA-256 (hex) of the table's content.
     pub fn digest(&self) -> String {
-        hex(&Sha256::digest(serde_json::to_vec(self).unwrap_or_default()))
+        sha256_hex(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// The price of a model.

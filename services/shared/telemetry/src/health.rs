@@ -15,8 +15,9 @@
 //! **Liveness never depends on anything outside of the process.** A loop ticks while its broker is
 //! unreachable: a restart would only add a rebalance to an outage.
 
+use precis_base::lock::locked;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -187,7 +188,7 @@ fn milliseconds(duration: Duration) -> u64 {
 /// Takes a lock. A thread that panicked while it held the lock leaves plain data behind, which is
 /// still true.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(mutex)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 //! learn that the disk is full. Texts are those of the log, so they hold neither document text nor
 //! secrets.
 
+use precis_base::lock::locked;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -32,11 +33,11 @@ pub struct Troubles(Arc<Mutex<VecDeque<Trouble>>>);
 impl Troubles {
     /// Takes the warnings since the last call, oldest first.
     pub fn take(&self) -> Vec<Trouble> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+        locked(&self.0).drain(..).collect()
     }
 
     fn keep(&self, trouble: Trouble) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = locked(&self.0);
         if kept.len() == MAX_KEPT {
             kept.pop_front();
         }

@@ -1,8 +1,9 @@
 //! The one member of a group on the embedded log: it has all partitions, and keeps them until it is
 //! closed.
 
+use precis_base::lock::locked;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 use super::database::Database;
 use super::lock::GroupLock;
 use super::store::{self, BatchLimit, Topic};
-use super::{TRIM_INTERVAL, now_ms, trim};
+use super::{TRIM_INTERVAL, trim};
 use crate::error::{Class, FlowError};
 use crate::log::Subscription;
 use crate::member::{
@@ -22,6 +23,7 @@ use crate::member::{
     start_offset,
 };
 use crate::record::{PartitionId, Record};
+use precis_base::clock::now_ms;
 
 /// What is read ahead of one partition at a time: small, so that many partitions get their turns.
 const BATCH: BatchLimit = BatchLimit { records: 32, bytes: 2 * 1024 * 1024 };
@@ -233,5 +235,5 @@ async fn trim_for_ever(database: Database) {
 
 /// A thread that panicked while it held the lock leaves plain data behind.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(mutex)
 }

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 
 use super::database::Database;
-use super::{now_ms, store};
+use super::store;
 use crate::error::FlowError;
 use crate::log::ExclusiveWriter;
 use crate::member::Epoch;
 use crate::record::Output;
+use precis_base::clock::now_ms;
 
 pub(super) struct EmbeddedWriter {
     database: Database,

@@ -5,9 +5,10 @@
 //! consumer that there is at the moment for the group's metadata, fresh for every transaction
 //! (KIP-447), so that the broker refuses a member that it has given up.
 
+use precis_base::lock::locked;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -142,7 +143,7 @@ impl Committer for KafkaCommitter {
     async fn commit(&self, transaction: Transaction) -> Result<Vec<PartitionId>, FlowError> {
         let (reply, result) = oneshot::channel();
         let sent = {
-            let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+            let commands = locked(&self.commands);
             commands.as_ref().is_some_and(|commands| commands.send((transaction, reply)).is_ok())
         };
         if !sent {
@@ -153,8 +154,8 @@ impl Committer for KafkaCommitter {
 
     async fn close(&self, deadline: Duration) {
         self.context.closing.store(true, Ordering::Release);
-        drop(self.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(locked(&self.commands).take());
+        let threads = locked(&self.threads).take();
         let Some([committing, polling]) = threads else { return };
         let ended = async { tokio::join!(committing, polling) };
         if timeout(deadline, ended).await.is_err() {

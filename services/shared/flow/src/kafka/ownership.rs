@@ -5,9 +5,10 @@
 //! that is open, and no transaction of that partition can begin after it. What is read is looked up
 //! in a second map, which is never held long.
 
+use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use crate::member::Epoch;
@@ -99,7 +100,7 @@ impl Ownership {
 
 /// A thread that panicked while it held the lock leaves plain data behind.
 fn lock(epochs: &Mutex<Epochs>) -> MutexGuard<'_, Epochs> {
-    epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(epochs)
 }
 
 #[cfg(test)]

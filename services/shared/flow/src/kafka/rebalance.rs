@@ -7,9 +7,10 @@
 //!   lost:    end the epochs, abort what is open ─▶ tell the stage ─▶ unassign
 //! ```
 
+use precis_base::lock::locked;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use precis_chaos::{Point, pass};
@@ -224,7 +225,7 @@ impl ConsumerContext for Callbacks {
 
 /// A thread that panicked while it held the lock leaves plain data behind.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(mutex)
 }
 
 #[cfg(test)]

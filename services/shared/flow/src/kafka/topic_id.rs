@@ -7,10 +7,11 @@
 //! queue before the first record that is fetched after it. So nothing of a new topic is handed out
 //! before its id is known here. The contract tests hold the texts of these lines on a real broker.
 
+use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -169,7 +170,7 @@ impl TopicIds {
 
 impl Answers {
     fn ids(&self) -> MutexGuard<'_, HashMap<String, TopicId>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.ids)
     }
 }
 

@@ -11,9 +11,10 @@
 //! coordinator's apart. Both wait for delivery reports, so these are served by a thread of their
 //! own: nobody else would while the call blocks.
 
+use precis_base::lock::locked;
 use std::cell::Cell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use precis_chaos::{Point, pass};
@@ -294,7 +295,7 @@ struct Deliveries {
 
 impl Deliveries {
     fn take_failures(&self) -> Vec<(usize, RDKafkaErrorCode)> {
-        std::mem::take(&mut self.failures.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut locked(&self.failures))
     }
 }
 
@@ -336,7 +337,7 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
         if let Err((error, _)) = result {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-            self.failures.lock().unwrap_or_else(PoisonError::into_inner).push((index, code));
+            locked(&self.failures).push((index, code));
         }
     }
 }

@@ -13,9 +13,10 @@
 //! **Hysteresis.** A topic that was shut opens again at half of what it held then: a log's pause
 //! may be costly (Kafka's client throws away what it has fetched).
 
+use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -228,7 +229,7 @@ impl Intake {
 
     /// A thread that panicked while it held the lock leaves plain data behind.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What to do about a failed record: a function of the error, of how often it was tried, and of the
 //! configuration.
 
+use precis_base::backoff;
 use std::time::Duration;
 
 use super::config::StageConfig;
@@ -76,8 +77,7 @@ impl Backoff {
 
     /// The wait after so many tries, less up to half of it by jitter.
     pub(crate) fn wait(self, tries: u32, jitter: f64) -> Duration {
-        let doubled = self.first.saturating_mul(2_u32.saturating_pow(tries.min(20))).min(self.max);
-        doubled.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+        backoff::wait(tries, self.first, self.max, jitter)
     }
 }
 

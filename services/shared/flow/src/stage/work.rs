@@ -2,11 +2,11 @@
 //! beside the stage's loop, and ends with outputs, whatever happens: only a stopped stage or a
 //! partition that was given away leaves a record without outputs.
 
+use precis_base::clock::now_ms;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use precis_schemas::BodyReference;
 use precis_telemetry::metrics::Counter;
@@ -383,8 +383,4 @@ fn with_trace(mut outputs: Vec<Output>, delivery: &Delivery) -> Vec<Output> {
         output.headers.push(TRACEPARENT, delivery.trace.to_header());
     }
     outputs
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

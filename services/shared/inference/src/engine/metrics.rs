@@ -3,9 +3,10 @@
 //! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`. Here
 //! they are the difference of two [`EngineStats::documents`] by the time between them.
 
+use precis_base::lock::locked;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use precis_telemetry::metrics::{Counter, Gauge, Histogram};
@@ -93,11 +94,11 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn record_steps(&self) {
-        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        *locked(&self.record) = Some(Vec::new());
     }
 
     pub(crate) fn recorded_steps(&self) -> Vec<StepRecord> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+        locked(&self.record).take().unwrap_or_default()
     }
 
     pub(crate) fn step(&self, step: StepCounts) {
@@ -115,7 +116,7 @@ impl Counters {
         self.steps.fetch_add(1, Relaxed);
         self.prefill_tokens.fetch_add(prefilled as u64, Relaxed);
         self.decode_tokens.fetch_add(decoded as u64, Relaxed);
-        if let Some(record) = self.record.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(record) = locked(&self.record).as_mut() {
             let (ended, cpu_seconds) = (Instant::now(), crate::system::cpu_seconds());
             record.push(StepRecord { prefilled, decoded, ended, cpu_seconds });
         }
