@@ -92,6 +92,8 @@ fn labels_are_of_small_closed_sets() {
         "finish_reason",
         "provider",
         "topic",
+        // Consumer groups: one a stage.
+        "group",
         "version",
         "phase",
         // Names that the policy gives, like a tier's.
