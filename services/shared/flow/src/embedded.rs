@@ -20,7 +20,7 @@ use crate::config::EmbeddedConfig;
 use crate::error::FlowError;
 use crate::log::{Change, ExclusiveWriter, Log, PartitionLag, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus};
 use crate::member::{JoinRequest, Membership};
-use crate::record::{Output, Position};
+use crate::values::{Output, Position};
 
 mod database;
 mod headers;

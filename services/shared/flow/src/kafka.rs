@@ -22,7 +22,7 @@ use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::{ExclusiveWriter, Log, PartitionLag, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus};
 use crate::member::{JoinRequest, Membership};
-use crate::record::{Output, Position};
+use crate::values::{Output, Position};
 
 mod admin;
 mod begin;

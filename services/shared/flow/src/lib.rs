@@ -14,9 +14,10 @@ mod error;
 mod kafka;
 mod log;
 pub mod member;
-mod record;
+mod open;
 mod stage;
 mod table;
+mod values;
 
 pub use config::{
     Compression, EmbeddedConfig, GroupProtocol, KafkaConfig, LogConfig, LogKind, Protocol, SaslMechanism,
@@ -24,13 +25,14 @@ pub use config::{
 };
 pub use error::{Class, FlowError};
 pub use log::{
-    Change, ExclusiveWriter, Log, PartitionLag, PartitionStatus, ReadStart, Reader, Subscription, TopicChange,
-    TopicSpec, TopicStatus, open,
+    Change, ExclusiveWriter, Log, PartitionLag, PartitionStatus, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus,
 };
-pub use record::{ATTEMPTS_HEADER, Headers, ORIGIN_HEADER, Output, PartitionId, Position, Record};
+pub use open::open;
 pub use stage::{
-    Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, MAX_RECORD_BYTES, OFFSET_HEADER,
-    PARTITION_HEADER, Processor, RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER,
-    run_stage,
+    Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, OFFSET_HEADER, PARTITION_HEADER,
+    Processor, RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER, run_stage,
 };
 pub use table::{Table, TableChanges};
+pub use values::{
+    ATTEMPTS_HEADER, Headers, MAX_RECORD_BYTES, ORIGIN_HEADER, Output, PartitionId, Position, Record, Subscription,
+};

@@ -14,10 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::config::{LogConfig, LogKind};
 use crate::error::FlowError;
 use crate::member::{JoinRequest, Membership};
-use crate::record::{Output, PartitionId, Position, Record};
+use crate::values::{Output, PartitionId, Position, Record, Subscription};
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,35 +123,6 @@ pub enum ReadStart {
     End,
 }
 
-/// What a member reads: topics by name and, with every topic that appears later, by prefix.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subscription {
-    /// Exact names; each must exist.
-    pub topics: Vec<String>,
-    /// Name prefixes, such as `documents.`.
-    pub prefixes: Vec<String>,
-}
-
-impl Subscription {
-    /// Exact names only.
-    pub fn topics<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Self {
-        Self { topics: names.into_iter().map(Into::into).collect(), prefixes: Vec::new() }
-    }
-
-    /// The same and one prefix more.
-    #[must_use]
-    pub fn and_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefixes.push(prefix.into());
-        self
-    }
-
-    /// Whether a topic of this name is read.
-    pub fn matches(&self, topic: &str) -> bool {
-        self.topics.iter().any(|name| name == topic)
-            || self.prefixes.iter().any(|prefix| topic.starts_with(prefix.as_str()))
-    }
-}
-
 /// A log of topics, partitions and groups.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
@@ -224,13 +194,4 @@ pub trait Reader: Send {
 pub trait ExclusiveWriter: Send {
     /// Writes all outputs or none. `fenced` when a newer holder has taken the name over.
     async fn commit(&mut self, outputs: Vec<Output>) -> Result<(), FlowError>;
-}
-
-/// Opens the log that the configuration names.
-pub async fn open(config: &LogConfig) -> Result<Arc<dyn Log>, FlowError> {
-    config.check()?;
-    match config.kind {
-        LogKind::Embedded => Ok(Arc::new(crate::embedded::EmbeddedLog::open(&config.embedded).await?)),
-        LogKind::Kafka => Ok(Arc::new(crate::kafka::KafkaLog::open(&config.kafka)?)),
-    }
 }

@@ -25,8 +25,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::error::FlowError;
-use crate::log::Subscription;
-use crate::record::{Output, PartitionId, Record};
+use crate::values::{Output, PartitionId, Record, Subscription};
 
 mod intake;
 mod mark;

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use crate::error::{Class, FlowError};
 use crate::log::{Log, ReadStart, Reader};
-use crate::record::Record;
+use crate::values::Record;
 
 /// How long one look for news lasts: as often the age of the table is told.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

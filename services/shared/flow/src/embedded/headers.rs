@@ -1,7 +1,7 @@
 //! Headers as one column: for each a 4-byte little-endian length and the name, then the same for
 //! the value.
 
-use crate::record::Headers;
+use crate::values::Headers;
 
 /// A column that this crate did not write.
 #[derive(Debug, PartialEq, Eq)]

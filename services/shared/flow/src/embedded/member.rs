@@ -17,12 +17,11 @@ use super::lock::GroupLock;
 use super::store::{self, BatchLimit, Topic};
 use super::{TRIM_INTERVAL, trim};
 use crate::error::{Class, FlowError};
-use crate::log::Subscription;
 use crate::member::{
     Assignment, Committer, Epoch, Heartbeat, Intake, JoinRequest, Load, MemberEvent, Membership, Transaction,
     start_offset,
 };
-use crate::record::{PartitionId, Record};
+use crate::values::{PartitionId, Record, Subscription};
 use precis_base::clock::now_ms;
 
 /// What is read ahead of one partition at a time: small, so that many partitions get their turns.

@@ -11,7 +11,7 @@ use super::database::Database;
 use super::store::{self, BatchLimit, Topic};
 use crate::error::FlowError;
 use crate::log::{ReadStart, Reader};
-use crate::record::Record;
+use crate::values::Record;
 
 const BATCH: BatchLimit = BatchLimit { records: 256, bytes: 4 * 1024 * 1024 };
 

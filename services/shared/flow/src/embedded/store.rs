@@ -10,7 +10,7 @@ use super::headers;
 use crate::error::FlowError;
 use crate::log::{PartitionLag, PartitionStatus, TopicSpec, TopicStatus};
 use crate::member::{Epoch, OwnerMark};
-use crate::record::{Output, PartitionId, Position, Record};
+use crate::values::{Output, PartitionId, Position, Record};
 
 /// A topic as the records and offsets tables name it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use super::store;
 use crate::error::FlowError;
 use crate::log::ExclusiveWriter;
 use crate::member::Epoch;
-use crate::record::Output;
+use crate::values::Output;
 use precis_base::clock::now_ms;
 
 pub(super) struct EmbeddedWriter {

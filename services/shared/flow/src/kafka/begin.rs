@@ -13,7 +13,7 @@ use super::rebalance::{Callbacks, MemberContext, lock};
 use super::start::{Again, Committed, Found, Start};
 use super::topic_id::{OutOfRange, TopicId};
 use crate::error::{Class, FlowError};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How long to wait before a log that seems to end too early is looked at again.
 const TRUNCATION_RECHECK: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::{GroupProtocol, KafkaConfig};
 use crate::error::FlowError;
-use crate::stage::MAX_RECORD_BYTES;
+use crate::values::MAX_RECORD_BYTES;
 
 /// How long a question to the brokers may take before the log counts as unavailable.
 pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);

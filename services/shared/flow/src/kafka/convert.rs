@@ -11,7 +11,7 @@ use tracing::warn;
 use super::start::Committed;
 use super::topic_id::TopicId;
 use crate::member::OwnerMark;
-use crate::record::{Headers, Output, PartitionId, Record};
+use crate::values::{Headers, Output, PartitionId, Record};
 
 /// Makes records from messages; keeps one copy of each topic's name.
 #[derive(Debug, Default)]

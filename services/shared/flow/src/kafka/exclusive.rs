@@ -11,7 +11,7 @@ use super::transaction::TransactionalProducer;
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::ExclusiveWriter;
-use crate::record::Output;
+use crate::values::Output;
 
 type Command = (Vec<Output>, oneshot::Sender<Result<(), FlowError>>);
 

@@ -10,7 +10,7 @@ use super::admin;
 use super::client::{self, Logs, flow_error};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
-use crate::record::Position;
+use crate::values::Position;
 
 /// Where groups' offsets lie, those of open transactions too.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";

@@ -15,7 +15,7 @@ use super::{admin, convert};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::PartitionLag;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How long to look for a record in the partitions of one topic.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);

@@ -30,9 +30,8 @@ use super::transaction::{Offsets, Renewed};
 use super::{client, poll, topic_id};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
-use crate::log::Subscription;
 use crate::member::{Committer, JoinRequest, MemberEvent, Membership, PartitionCommit, Transaction};
-use crate::record::{Output, PartitionId};
+use crate::values::{Output, PartitionId, Subscription};
 
 /// How often an idle commit thread looks whether its client is still good for anything.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use crate::member::Epoch;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How often to look whether the open transaction is over.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);

@@ -17,7 +17,7 @@ use super::convert::{Records, partition_list};
 use super::rebalance::{Callbacks, MemberContext, lock};
 use crate::error::FlowError;
 use crate::member::{Intake, Load, MemberEvent};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How long one poll waits for a record.
 const POLL: Duration = Duration::from_millis(100);

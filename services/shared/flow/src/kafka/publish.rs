@@ -11,7 +11,7 @@ use super::client::{self, Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
-use crate::record::{Output, Position};
+use crate::values::{Output, Position};
 
 /// How long to wait for room in the client's queue.
 const ROOM: Duration = Duration::from_millis(20);

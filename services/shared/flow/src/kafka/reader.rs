@@ -31,7 +31,7 @@ use super::{admin, member, topic_id};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::{ReadStart, Reader};
-use crate::record::Record;
+use crate::values::Record;
 
 /// How long one poll waits for a record.
 const POLL: Duration = Duration::from_millis(50);

@@ -32,7 +32,7 @@ use super::restart::Reading;
 use super::topic_id::{Line, TopicIds};
 use crate::error::{Class, FlowError};
 use crate::member::{DrainGuard, Heartbeat, MemberEvent};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How often a wait on this thread says that it is alive.
 const WAIT_SLICE: Duration = Duration::from_millis(100);

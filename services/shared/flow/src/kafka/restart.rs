@@ -30,7 +30,7 @@ use super::start::Start;
 use super::topic_id::{Line, OutOfRange, TopicId};
 use crate::error::{Class, FlowError};
 use crate::member::{Assignment, DrainGuard, MemberEvent};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How often to ask again where a partition starts.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

@@ -15,7 +15,7 @@
 use super::topic_id::TopicId;
 use crate::error::FlowError;
 use crate::member::{OwnerMark, start_offset};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// What a group committed in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]

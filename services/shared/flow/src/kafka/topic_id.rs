@@ -22,7 +22,7 @@ use rdkafka::error::KafkaError;
 use super::client::{self, ASK_TIMEOUT, Logs, flow_error, is_unknown_topic};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How long to wait for one more log line of a client that has answered.
 const LINE_TIMEOUT: Duration = Duration::from_millis(2);

@@ -31,7 +31,7 @@ use tracing::{debug, info, warn};
 use super::client::{Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
 use crate::error::FlowError;
-use crate::record::Output;
+use crate::values::Output;
 
 /// How long to wait before the same call is made again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);

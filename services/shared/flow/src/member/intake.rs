@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::record::Record;
+use crate::values::Record;
 
 /// How many times what is free one topic may hold. More serves one greedy topic better, and leaves
 /// less for the next.

@@ -11,7 +11,7 @@ use super::live::Live;
 use super::machine::Event;
 use crate::error::FlowError;
 use crate::member::{Committer, Transaction};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// A transaction that was given to the log.
 pub(crate) struct Committing {

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use super::processor::{AttemptMarkers, DeadLetterStore};
 use crate::error::FlowError;
-use crate::log::Subscription;
-
-/// The largest record of every topic but `documents.*`.
-pub const MAX_RECORD_BYTES: usize = 2 * 1024 * 1024;
+use crate::values::{MAX_RECORD_BYTES, Subscription};
 
 /// Room for what a log adds to a record: batch header, lengths, timestamps.
 const FRAMING_BYTES: usize = 4 * 1024;

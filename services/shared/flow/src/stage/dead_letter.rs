@@ -5,7 +5,7 @@ use precis_telemetry::trace::TRACEPARENT;
 
 use super::processor::{Delivery, Rejection};
 use crate::error::FlowError;
-use crate::record::{ATTEMPTS_HEADER, ORIGIN_HEADER, Output, Record};
+use crate::values::{ATTEMPTS_HEADER, ORIGIN_HEADER, Output, Record};
 
 /// Header of a dead letter: the stable code of the rejection.
 pub const CODE_HEADER: &str = "precis-code";

@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::work::Context;
 use crate::log::Log;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// Measures the lag of these partitions beside the loop, since the answer may take its time.
 /// Dropping the handle gives it up.

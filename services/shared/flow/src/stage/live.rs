@@ -9,7 +9,7 @@ use super::machine::Payload;
 use super::processor::Delivery;
 use crate::error::{Class, FlowError};
 use crate::member::DrainGuard;
-use crate::record::{Output, PartitionId, Record};
+use crate::values::{Output, PartitionId, Record};
 
 /// The payload of the service's machine.
 #[derive(Clone, Debug)]

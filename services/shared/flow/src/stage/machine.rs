@@ -48,7 +48,7 @@ use transactions::OpenTransaction;
 use super::config::RejectBreaker;
 use super::retry::Backoff;
 use crate::member::{Epoch, Load};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// What bounds a machine.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use precis_telemetry::TraceContext;
 use precis_telemetry::trace::TRACEPARENT;
 use tokio_util::sync::CancellationToken;
 
-use crate::record::{Output, Position, Record};
+use crate::values::{Output, Position, Record};
 
 /// Turns one record into outputs.
 ///

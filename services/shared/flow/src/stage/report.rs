@@ -12,7 +12,7 @@ use super::machine::{Machine, Outcome};
 use super::work::Context;
 use crate::log::Log;
 use crate::member::{Load, MemberEvent, OwnerMark};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How often lag is measured, in reports.
 const REPORTS_PER_LAG: u64 = 30;

@@ -21,7 +21,7 @@ use super::processor::{Attempt, DeadLetterStore, Delivery, Processor, Rejection,
 use super::retry::{Step, Tries, next_step};
 use crate::error::FlowError;
 use crate::member::Intake;
-use crate::record::Output;
+use crate::values::Output;
 
 /// The code of a processor's panic.
 pub(crate) const PANICKED: &str = "processor_panicked";

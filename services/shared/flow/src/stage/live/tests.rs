@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::Headers;
+use crate::values::Headers;
 
 fn id(partition: i32) -> PartitionId {
     PartitionId { topic: "t".into(), partition }

@@ -10,7 +10,7 @@ use super::payload::Payload;
 use super::rules::Rule;
 use super::{Commands, Machine};
 use crate::member::Assignment;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// How long the stage waits for its last commit after the deadline of its last drain.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::partitions::Partitions;
 use super::payload::Payload;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// Partitions that are being emptied.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::member::{ALPHA, Epoch};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// Names a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

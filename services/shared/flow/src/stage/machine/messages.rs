@@ -6,7 +6,7 @@ use super::breaker::Tripped;
 use super::key_queues::KeyQueue;
 use super::payload::Payload;
 use crate::member::{Assignment, Epoch, Load, Transaction};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// What happened.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::payload::Payload;
 use super::rules::{Rule, Rules};
 use super::tracker::{Tracker, TransactionLimit};
 use crate::member::{Assignment, Epoch, Load, PartitionCommit, Transaction};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// All owned partitions.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::error::Class;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// The types of one machine's records, results, errors and guards.
 pub(crate) trait Payload: Clone + fmt::Debug {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Machine;
 use super::payload::Payload;
 use crate::member::Epoch;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 impl<P: Payload<Outputs: Hash, Guard: Hash>> Machine<P> {
     pub(in crate::stage) fn state_key(&self, age: &dyn Fn(&PartitionId, Epoch) -> i64, into: &mut impl Hasher) {

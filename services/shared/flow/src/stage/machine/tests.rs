@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::error::FlowError;
 use crate::member::{Assignment, OwnerMark};
-use crate::record::{Headers, Record};
 use crate::stage::live::Live;
 use crate::stage::processor::Delivery;
+use crate::values::{Headers, Record};
 
 const INTERVAL: Duration = Duration::from_millis(200);
 

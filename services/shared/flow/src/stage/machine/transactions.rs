@@ -11,7 +11,7 @@ use super::rules::Rule;
 use super::{Commands, Machine};
 use crate::error::Class;
 use crate::member::{Epoch, Load};
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// A transaction that was given to the log.
 #[derive(Clone, Debug)]

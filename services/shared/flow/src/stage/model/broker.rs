@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::payload::{Ending, Entry, Kind, Record};
 use crate::member::OwnerMark;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 /// A part of a transaction.
 pub(super) type PartitionCommit = crate::member::PartitionCommit<Option<super::payload::Output>>;

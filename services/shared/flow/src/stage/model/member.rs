@@ -12,11 +12,11 @@ use super::payload::{Ending, Kind, Output, Record, Tiny};
 use crate::error::Class;
 use crate::kafka::ownership::Ownership;
 use crate::member::{Assignment, Epoch};
-use crate::record::PartitionId;
 use crate::stage::machine::{
     self, Command, Event, KeyQueue, Machine, Mode, Outcome, Payload, Rule, Rules, Settings, TransactionLimit,
 };
 use crate::stage::retry::Backoff;
+use crate::values::PartitionId;
 
 /// How many records are in process at most: so many are suspect when two owners died.
 const MAX_IN_FLIGHT: usize = 2;

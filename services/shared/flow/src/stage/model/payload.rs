@@ -1,8 +1,8 @@
 //! Records and outputs of a few bytes, which a state of the exploration copies at no cost.
 
 use crate::error::Class;
-use crate::record::PartitionId;
 use crate::stage::machine::Payload;
+use crate::values::PartitionId;
 
 use super::broker::{offset_of, partition_id};
 

@@ -10,8 +10,8 @@ use super::member::{Committing, Member, Waiting};
 use super::payload::Entry;
 use crate::error::Class;
 use crate::member::{Epoch, OwnerMark};
-use crate::record::PartitionId;
 use crate::stage::machine::{Event, Rule};
+use crate::values::PartitionId;
 
 /// A group of two members, the records they read, and how often each fault may happen.
 #[derive(Clone)]

@@ -8,8 +8,8 @@ use super::payload::Tiny;
 use super::protocol::State;
 use crate::error::Class;
 use crate::member::Epoch;
-use crate::record::PartitionId;
 use crate::stage::machine::{Event, Payload};
+use crate::values::PartitionId;
 
 impl State {
     pub(super) fn state_key(&self, into: &mut impl Hasher) {

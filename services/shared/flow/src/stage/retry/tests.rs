@@ -1,5 +1,5 @@
 use super::*;
-use crate::log::Subscription;
+use crate::values::Subscription;
 
 fn config() -> StageConfig {
     StageConfig {

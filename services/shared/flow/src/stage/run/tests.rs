@@ -12,10 +12,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 use crate::config::{EmbeddedConfig, LogConfig};
-use crate::log::Subscription;
 use crate::member::{Assignment, DrainGuard, Epoch, OwnerMark, Transaction};
-use crate::record::{Headers, Output, PartitionId, Record};
 use crate::stage::processor::{Rejection, Scope, StageError};
+use crate::values::{Headers, Output, PartitionId, Record, Subscription};
 
 /// What the log answers: the partitions that were left out.
 type Answer = Result<Vec<PartitionId>, FlowError>;

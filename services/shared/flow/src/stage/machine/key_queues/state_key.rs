@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use super::{KeyQueue, KeyQueues};
 use crate::member::Epoch;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 type Age<'a> = &'a dyn Fn(&PartitionId, Epoch) -> i64;
 

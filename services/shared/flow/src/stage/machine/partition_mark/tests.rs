@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::PartitionId;
+use crate::values::PartitionId;
 
 const IDLE: CommitSnapshot = CommitSnapshot { holding: false, closing: false, alone_in_process: false };
 const BUSY: CommitSnapshot = CommitSnapshot { holding: true, ..IDLE };

@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 
 use super::{Leaving, Partitions};
 use crate::member::Epoch;
-use crate::record::PartitionId;
 use crate::stage::machine::payload::Payload;
+use crate::values::PartitionId;
 
 impl<P: Payload<Outputs: Hash>> Partitions<P> {
     pub(in crate::stage) fn state_key(&self, age: &dyn Fn(&PartitionId, Epoch) -> i64, into: &mut impl Hasher) {

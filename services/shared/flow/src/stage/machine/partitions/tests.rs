@@ -4,9 +4,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::member::OwnerMark;
-use crate::record::{Headers, Output, Record};
 use crate::stage::live::Live;
 use crate::stage::processor::Delivery;
+use crate::values::{Headers, Output, Record};
 
 const ALL: TransactionLimit = TransactionLimit { records: usize::MAX, bytes: usize::MAX };
 const EPOCH: Epoch = 1;

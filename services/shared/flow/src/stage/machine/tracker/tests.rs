@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::record::{Headers, Output, Record};
 use crate::stage::live::Live;
 use crate::stage::processor::Delivery;
+use crate::values::{Headers, Output, Record};
 
 const ALL: TransactionLimit = TransactionLimit { records: usize::MAX, bytes: usize::MAX };
 
