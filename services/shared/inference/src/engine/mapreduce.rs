@@ -73,7 +73,7 @@ impl Engine {
             return Ok(Totals::default().summary(completion, 1));
         }
 
-        let chunks = chunks.len();
+        let count = chunks.len();
         let mut totals = Totals::default();
         let mut texts = self.each(&common, &prompts.map, chunks, &mut totals).await?;
         let common = CommonOptions { priority: priority.saturating_add(1), ..common };
@@ -81,7 +81,7 @@ impl Engine {
             let groups = self.groups(&prompts.reduce, &common, texts).await?;
             if let [last] = groups.as_slice() {
                 let completion = self.submit(common.about(&prompts.reduce, last.clone())).await?;
-                return Ok(totals.summary(completion, chunks));
+                return Ok(totals.summary(completion, count));
             }
             texts = self.each(&common, &prompts.reduce, groups, &mut totals).await?;
         }
