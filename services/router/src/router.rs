@@ -10,9 +10,9 @@ use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
     BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, Settler, identity, now_ms, source, topics,
 };
-use precis_policy::{DEADLINE_PASSED, DocumentFacts, Exhausted, Policy, TierKind, gate, next_tier};
+use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
-    Answer, CacheLayer, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec, codes,
+    Answer, CacheLayer, Decision, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec, codes,
 };
 use precis_telemetry::metrics::Counter;
 
@@ -21,6 +21,18 @@ use crate::assign::{Measured, decision};
 use crate::recent::RecentIdentities;
 use crate::request::Request;
 use crate::{exhausted, validate};
+
+/// How a document came to have no tier left.
+struct NoTier<'a> {
+    /// Its request's fingerprint.
+    fingerprint: &'a str,
+    /// What earlier tiers did.
+    trail: &'a [Trial],
+    /// What the hard rules allow.
+    allowed: &'a Eligibility,
+    /// Why no allowed tier takes it.
+    why: Exhausted,
+}
 
 /// The [`Processor`] of the router's stage.
 pub struct Router {
@@ -81,13 +93,9 @@ impl Router {
         let decision = match chosen {
             Ok(decision) => decision,
             Err(why) => {
-                let mut decision = decision(&effective, &allowed, &measured);
-                why.code().clone_into(&mut decision.reason);
-                Counter::RouterDocuments.increment(&["none", why.code()]);
-                let draft = draft().decided(&fingerprint, &effective.digest, Some(decision), &[]);
-                let store = &**self.settler.store();
-                let outcome = exhausted::outcome(store, &effective, draft, &[], &allowed, why).await?;
-                return self.settler.settle(claim, &outcome).await;
+                let undecided = decision(&effective, &allowed, &measured);
+                let no_tier = NoTier { fingerprint: &fingerprint, trail: &[], allowed: &allowed, why };
+                return self.settle_without_tier(claim, &effective, draft(), undecided, no_tier).await;
             }
         };
         work(&RoutedDocument {
@@ -146,25 +154,32 @@ impl Router {
                 work(&routed).map_err(stage_error)
             }
             Err(why) => {
-                Counter::RouterDocuments.increment(&["none", why.code()]);
-                why.code().clone_into(&mut decision.reason);
                 let text = self.text_if_there(&routed.tenant, &document).await.map_err(stage_error)?;
-                let draft = Draft::unrouted(&claim, &document, &text, now_ms()).decided(
-                    &routed.request_fingerprint,
-                    &effective.digest,
-                    Some(decision),
-                    &routed.trail,
-                );
-                let store = &**self.settler.store();
-                let outcome = exhausted::outcome(store, &effective, draft, &routed.trail, &allowed, why)
-                    .await
-                    .map_err(stage_error)?;
-                self.settler.settle(&claim, &outcome).await.map_err(stage_error)
+                let draft = Draft::unrouted(&claim, &document, &text, now_ms());
+                let RoutedDocument { request_fingerprint: fingerprint, trail, .. } = &routed;
+                let no_tier = NoTier { fingerprint, trail, allowed: &allowed, why };
+                self.settle_without_tier(&claim, &effective, draft, decision, no_tier).await.map_err(stage_error)
             }
         }
     }
 
-    /// An accepted answer to an equal request of the same tenant: its tier, its key and the answer.
+    /// Settles a document that no tier is left for: flagged with its best answer, or failed.
+    async fn settle_without_tier(
+        &self,
+        claim: &Claim,
+        effective: &EffectivePolicy,
+        draft: Draft,
+        mut decision: Decision,
+        NoTier { fingerprint, trail, allowed, why }: NoTier<'_>,
+    ) -> Result<Output, PipelineError> {
+        Counter::RouterDocuments.increment(&["none", why.code()]);
+        why.code().clone_into(&mut decision.reason);
+        let draft = draft.decided(fingerprint, &effective.digest, Some(decision), trail);
+        let outcome = exhausted::outcome(&**self.settler.store(), effective, draft, trail, allowed, why).await?;
+        self.settler.settle(claim, &outcome).await
+    }
+
+    /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.
     async fn cached(
         &self,
         effective: &EffectivePolicy,
