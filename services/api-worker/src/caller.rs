@@ -104,7 +104,7 @@ pub trait SendPermission: Send + Sync {
     /// See [`Denied`]: the request must not leave.
     fn check(&self) -> Result<(), Denied>;
     /// Ends when the document may not go any more.
-    async fn lost(&self) -> Denied;
+    async fn revoked(&self) -> Denied;
 }
 
 #[async_trait]
@@ -113,8 +113,8 @@ impl SendPermission for Clearance {
         self.check()
     }
 
-    async fn lost(&self) -> Denied {
-        self.lost().await
+    async fn revoked(&self) -> Denied {
+        self.revoked().await
     }
 }
 
@@ -196,7 +196,7 @@ impl Caller {
                 biased;
                 permit = self.pacer.enter(bound.total()) => permit.map_err(|NoMoney| ApiError::NoMoney)?,
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
-                denied = clearance.lost() => return Err(denied.into()),
+                denied = clearance.revoked() => return Err(denied.into()),
             };
             clearance.check()?;
             let admitted = self.breaker.admit()?;
@@ -241,7 +241,7 @@ impl Caller {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stopped(stop) => return Err(ApiError::Stopping),
-                denied = clearance.lost() => return Err(denied.into()),
+                denied = clearance.revoked() => return Err(denied.into()),
             }
         }
     }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use precis_flow::Scope;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser};
+use precis_policy::TierKind;
 use precis_schemas::{ModelIdentity, codes};
 use serde_json::{Map, Value};
 
@@ -104,8 +105,8 @@ impl Summariser for ApiSummariser {
         self.decoding.spelling()
     }
 
-    fn leaves_the_house(&self) -> bool {
-        true
+    fn tier_kind(&self) -> TierKind {
+        TierKind::Api
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {

@@ -11,6 +11,7 @@ use precis_inference::{
 };
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, answer_text};
+use precis_policy::TierKind;
 use precis_schemas::{Format, ModelIdentity, Usd};
 
 use crate::ModelSettings;
@@ -50,8 +51,8 @@ impl Summariser for EngineSummariser {
         self.decoding.clone()
     }
 
-    fn leaves_the_house(&self) -> bool {
-        false
+    fn tier_kind(&self) -> TierKind {
+        TierKind::Gpu
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
@@ -60,7 +61,7 @@ impl Summariser for EngineSummariser {
             prompts: Prompts {
                 system: Some(job.prompt.system.clone()),
                 whole: after(&job.prompt.whole),
-                map: after(&job.prompt.part),
+                map: after(&job.prompt.chunk),
                 reduce: after(&job.prompt.merge),
             },
             document: job.text.to_owned(),
@@ -76,7 +77,7 @@ impl Summariser for EngineSummariser {
             summary = self.engine.summarise(request) => summary.map_err(|error| generate_error(&error))?,
             // Nothing is paid for: a document whose tier was switched off is dropped at once, and
             // the engine goes on with others.
-            denied = job.clearance.lost() => return Err(denied.into()),
+            denied = job.clearance.revoked() => return Err(denied.into()),
         };
         Ok(Generated {
             text: summary.text,

@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use precis_pipeline::identity::sha256_hex;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{GenerateError, Generated, Job, Summariser};
-use precis_policy::{BYTES_PER_TOKEN, Features, TextFacts, features};
+use precis_policy::{BYTES_PER_TOKEN, Features, TextFacts, TierKind, features};
 use precis_quality::language_of;
 use precis_schemas::ModelIdentity;
 
@@ -172,8 +172,8 @@ impl Summariser for FaultyModel {
         "faulty_model".to_owned()
     }
 
-    fn leaves_the_house(&self) -> bool {
-        false
+    fn tier_kind(&self) -> TierKind {
+        TierKind::Gpu
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {

@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{GenerateError, Generated, Job, Summariser};
+use precis_policy::TierKind;
 use precis_schemas::ModelIdentity;
 
 use crate::stand_in;
@@ -77,8 +78,8 @@ impl Summariser for UniqueAnswers {
         "unique_answers".to_owned()
     }
 
-    fn leaves_the_house(&self) -> bool {
-        false
+    fn tier_kind(&self) -> TierKind {
+        TierKind::Gpu
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {

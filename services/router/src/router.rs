@@ -128,7 +128,7 @@ impl Router {
             return Ok(output);
         }
         // The worker may have read a newer policy than this router.
-        let effective = self.control.for_record(&trial.policy_digest, false).await?;
+        let effective = self.control.for_record(&trial.policy_digest).await.map_err(stage_error)?;
         let refused = trial.result == TrialResult::Refused;
         // A document that the worker found late is late, whatever the clock of this machine says.
         let late = trial.code == DEADLINE_PASSED || effective.policy.is_late(routed.deadline, now_ms());

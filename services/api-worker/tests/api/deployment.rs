@@ -78,7 +78,7 @@ impl SendPermission for Always {
         Ok(())
     }
 
-    async fn lost(&self) -> Denied {
+    async fn revoked(&self) -> Denied {
         std::future::pending().await
     }
 }

@@ -118,7 +118,7 @@ impl Log for SlowLedger {
         let positions = self.0.log().publish(outputs).await?;
         if is_attempt && self.0.runtime.control.switches().is_empty() {
             switch(&*self.0.log(), SwitchState::Off).await;
-            self.0.clearance().lost().await;
+            self.0.clearance().revoked().await;
         }
         Ok(positions)
     }

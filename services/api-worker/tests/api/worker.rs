@@ -215,7 +215,7 @@ async fn another_policys_model_is_used_without_a_restart() {
     let text = policy(ANTHROPIC.name, ANTHROPIC.model);
     let digest = apply_policy(&*deployment.log(), &*deployment.runtime.store, &text, "", "someone").await.unwrap();
     while deployment.runtime.control.effective().digest != digest {
-        deployment.runtime.control.for_record(&digest, false).await.unwrap();
+        deployment.runtime.control.for_record(&digest).await.unwrap();
     }
     deployment.route("two").await;
     let second = outcomes(&deployment, 2).await.remove(1);

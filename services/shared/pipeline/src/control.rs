@@ -1,24 +1,21 @@
-//! The policy and the tier switches in force: what the compacted topic `control` says, or this
-//! build's start value until it says something.
+//! The policy and the tier switches in force, followed on the compacted topic `control`.
 //!
-//! - A policy that this build cannot parse switches every external tier off and keeps the last good
-//!   policy for the rest.
-//! - A record stamped with a policy that is not in force here waits until the topic's end was read
+//! - Until a policy was applied, the policy of the settings is in force.
+//! - A policy that this build cannot parse switches every external tier off. For the other tiers
+//!   the last policy that could be parsed stays in force.
+//! - A record that names a policy that is not in force here waits until the topic's end was read
 //!   again.
-//! - Knowledge older than [`MAX_STALENESS`] lets nothing be sent to a provider: neither a document
-//!   that a worker takes up nor, asked again, a request that waited for its turn
-//!   ([`crate::clearance`]).
+//! - On knowledge older than [`MAX_STALENESS`] nothing is sent to a provider. A worker asks when it
+//!   takes a document in, and again right before each request ([`crate::clearance`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use precis_flow::{Log, Scope, StageError, Table, TableChanges};
-use precis_policy::{Policy, SwitchState as Switch, Switches};
+use precis_flow::{Log, Table, TableChanges};
+use precis_policy::{Policy, SwitchState as Switch, Switches, TierKind};
 use precis_schemas::{PolicyApplied, SwitchState, TierSwitch, codec};
 
-use crate::clearance::CONTROL_STALE;
-use crate::identity::sha256_hex;
 use crate::{PipelineError, topics};
 
 mod change;
@@ -28,19 +25,20 @@ pub use change::{apply_policy, switch_tier, switch_tier_if};
 /// How old the knowledge of `control` may be when a request leaves for a provider.
 pub const MAX_STALENESS: Duration = Duration::from_secs(10);
 
-/// How long a request that was allowed to leave may need until it does: to establish a connection.
+/// How long a request may take to leave after it was allowed to: to establish a connection.
 pub const SEND_TIME_BUDGET: Duration = Duration::from_secs(5);
 
-/// How old the knowledge of `control` may be when a request is allowed to leave. A table that hears
-/// from its log looks every 2 s.
+/// How old the knowledge of `control` may be when a request is allowed to leave. While the log
+/// answers, a table asks for its end every 2 s.
 const MAX_AGE: Duration = MAX_STALENESS.saturating_sub(SEND_TIME_BUDGET);
 
-/// How long a start waits for the end of `control`.
-pub const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a start, or a change, waits for the end of `control`.
+pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Key of the policy on `control`; every other key is a tier's switch.
 const POLICY_KEY: &[u8] = b"policy";
 
-/// What decides right now. A snapshot; cheap to clone.
+/// Policy and switches at one moment. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     /// The policy in force.
@@ -53,22 +51,23 @@ pub struct EffectivePolicy {
     pub cache_generation: String,
 }
 
-/// Follows `control`.
+/// A follower of `control`.
 #[derive(Debug)]
 pub struct Control {
     table: Table,
-    parsed: Mutex<Parsed>,
-    /// What governed at a version of the table: digests and switches are not worked out for every
-    /// document.
-    known: Mutex<Option<(u64, EffectivePolicy)>>,
+    parsed: Mutex<ParsedPolicy>,
+    /// The newest snapshot, with the table's version that it was made of: digests and switches are
+    /// not worked out for every document.
+    snapshot: Mutex<Option<(u64, EffectivePolicy)>>,
 }
 
+/// The newest policy that could be parsed.
 #[derive(Debug)]
-struct Parsed {
-    /// Raw bytes of the policy record that `policy` came from; `None`: the start value.
+struct ParsedPolicy {
+    /// Bytes of the newest policy record, parsed or not; `None` while there is none.
     source: Option<Vec<u8>>,
     policy: Arc<Policy>,
-    /// The newest record could not be parsed: nothing is sent to a provider until it can.
+    /// Whether the newest record could not be parsed: nothing is sent to a provider until one can.
     unreadable: bool,
 }
 
@@ -76,33 +75,33 @@ impl Control {
     /// Reads `control` to its end and follows it; `start` is in force until a policy was applied.
     ///
     /// # Errors
-    /// The log's; `control_unread` if the end was not reached within [`START_PATIENCE`]: a service
+    /// The log's; `control_unread` if the end was not reached within [`START_TIMEOUT`]: a service
     /// that does not know the policy in force must not decide by another.
     pub async fn follow(log: &Arc<dyn Log>, start: Policy) -> Result<Arc<Self>, PipelineError> {
         let table = Table::follow(log.clone(), topics::CONTROL).await?;
-        if !table.catch_up(START_PATIENCE).await {
-            return Err(PipelineError::ControlUnread { seconds: START_PATIENCE.as_secs() });
+        if !table.catch_up(START_TIMEOUT).await {
+            return Err(PipelineError::ControlUnread { seconds: START_TIMEOUT.as_secs() });
         }
         Ok(Arc::new(Self {
             table,
-            parsed: Mutex::new(Parsed { source: None, policy: Arc::new(start), unreadable: false }),
-            known: Mutex::default(),
+            parsed: Mutex::new(ParsedPolicy { source: None, policy: Arc::new(start), unreadable: false }),
+            snapshot: Mutex::default(),
         }))
     }
 
     /// The policy and switches as of now.
     pub fn effective(&self) -> EffectivePolicy {
-        // Taken before the table is read: a change in between is one version more, and is read the
-        // next time.
+        // The version is taken before the table is read. A change in between makes one version
+        // more, and the next call reads again.
         let version = self.table.version();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, effective)) = &*known
-            && *of == version
+        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((snapshot_version, effective)) = &*snapshot
+            && *snapshot_version == version
         {
             return effective.clone();
         }
         let effective = self.read();
-        *known = Some((version, effective.clone()));
+        *snapshot = Some((version, effective.clone()));
         effective
     }
 
@@ -131,27 +130,35 @@ impl Control {
         EffectivePolicy { policy, digest, switches: Switches::new(switches), cache_generation }
     }
 
-    /// What governs a record stamped with a policy digest.
+    /// Policy and switches for a record that names the policy it was routed under.
     ///
     /// # Errors
-    /// A dependency retry while the topic cannot be read and the record's policy is unknown here,
-    /// or while a document would leave for a provider on knowledge that is too old
-    /// ([`MAX_STALENESS`]).
-    pub async fn for_record(&self, stamped: &str, leaves_the_house: bool) -> Result<EffectivePolicy, StageError> {
-        let stale = |message: &str| StageError::Retry {
-            scope: Scope::Dependency,
-            code: CONTROL_STALE,
-            message: message.to_owned(),
-            after: None,
-        };
-        let effective = self.effective();
-        if effective.digest != stamped && !self.table.catch_up(MAX_STALENESS).await {
-            return Err(stale("the record was routed under another policy and the end of `control` could not be read"));
-        }
-        if leaves_the_house && !self.is_fresh() {
-            return Err(stale("the end of `control` was not reached for too long; nothing is sent to a provider"));
+    /// [`PipelineError::PolicyUnknown`] while that policy is not in force here and the topic's end
+    /// cannot be read.
+    pub async fn for_record(&self, digest: &str) -> Result<EffectivePolicy, PipelineError> {
+        self.ensure_known(digest).await?;
+        Ok(self.effective())
+    }
+
+    /// Policy and switches for a record that a worker of this kind takes in.
+    ///
+    /// # Errors
+    /// Those of [`Control::for_record`]; [`PipelineError::ControlStale`] where the document would
+    /// leave for a provider on knowledge that is too old ([`MAX_STALENESS`]).
+    pub async fn for_work(&self, digest: &str, worker_kind: TierKind) -> Result<EffectivePolicy, PipelineError> {
+        self.ensure_known(digest).await?;
+        if worker_kind.is_external() && !self.is_fresh() {
+            return Err(PipelineError::ControlStale);
         }
         Ok(self.effective())
+    }
+
+    /// Reads the topic to its end unless the policy with this digest is in force already.
+    async fn ensure_known(&self, digest: &str) -> Result<(), PipelineError> {
+        if self.effective().digest != digest && !self.table.catch_up(MAX_STALENESS).await {
+            return Err(PipelineError::PolicyUnknown);
+        }
+        Ok(())
     }
 
     /// Whether what is known is new enough for something to be sent to a provider now.
@@ -159,7 +166,7 @@ impl Control {
         self.table.fresh_within(MAX_AGE)
     }
 
-    /// Moves whenever policy or switches may have changed.
+    /// Changes of the topic: policy or switches may be others after each.
     pub fn changes(&self) -> TableChanges {
         self.table.changed()
     }
@@ -199,9 +206,4 @@ impl Control {
         }
         (parsed.policy.clone(), parsed.unreadable)
     }
-}
-
-/// Digest of any text that an operator may apply; the same as the policy's own.
-pub fn text_digest(text: &str) -> String {
-    sha256_hex(text.as_bytes())
 }

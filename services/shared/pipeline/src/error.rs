@@ -1,10 +1,12 @@
-//! Why a document cannot go on, and what the stage shall do about it.
+//! Why a document cannot go on, and what the stage does about it.
 
-use precis_flow::{Rejection, Scope, StageError};
+use precis_flow::{Rejection, StageError};
 use precis_objects::{Class, ObjectError};
-use precis_schemas::CodecError;
+use precis_schemas::{CodecError, codes};
 
-/// An error of the shared path; [`PipelineError::into_stage`] gives it to `flow`.
+use crate::GenerateError;
+
+/// An error of what router and workers share; [`PipelineError::into_stage`] gives it to `flow`.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     /// The object store failed.
@@ -16,14 +18,23 @@ pub enum PipelineError {
     /// The log failed.
     #[error(transparent)]
     Flow(#[from] precis_flow::FlowError),
+    /// A tier has no answer.
+    #[error(transparent)]
+    Unanswered(#[from] GenerateError),
     /// The policy in force could not be read at start.
     #[error("the end of `control` was not reached within {seconds} s; is the log reachable?")]
     ControlUnread {
-        /// How long it was waited for.
+        /// How long the start waited.
         seconds: u64,
     },
-    /// A document waited for room in a tier's topic until its stage wanted no more waiting: it is
-    /// left to whoever reads it next.
+    /// A record names a policy that is not in force here, and a newer one could not be read.
+    #[error("the record was routed under another policy and the end of `control` could not be read")]
+    PolicyUnknown,
+    /// What is known of `control` is too old for anything to be sent to a provider.
+    #[error("the end of `control` was not reached for too long; nothing is sent to a provider")]
+    ControlStale,
+    /// A document waited for room in a tier's topic until its stage drained: the record's next
+    /// reader decides anew.
     #[error("no room in the topic of the tier {tier} before the wait for it ended")]
     WaitingEnded {
         /// The tier.
@@ -51,8 +62,10 @@ impl PipelineError {
             Self::Objects(error) => error.code(),
             Self::Codec(error) => error.code(),
             Self::Flow(error) => error.code(),
-            Self::ControlUnread { .. } => "control_unread",
-            Self::WaitingEnded { .. } => "waiting_ended",
+            Self::Unanswered(error) => error.code(),
+            Self::ControlUnread { .. } => codes::CONTROL_UNREAD,
+            Self::PolicyUnknown | Self::ControlStale => codes::CONTROL_STALE,
+            Self::WaitingEnded { .. } => codes::WAITING_ENDED,
             Self::Rejected { code, .. } => code,
         }
     }
@@ -65,13 +78,16 @@ impl PipelineError {
             Self::Rejected { .. } | Self::Codec(_) => reject(code, message),
             Self::Objects(error) => match error.class() {
                 Class::Reject => reject(code, message),
-                Class::RetryRecord => StageError::Retry { scope: Scope::Record, code, message, after: None },
-                Class::RetryDependency => StageError::Retry { scope: Scope::Dependency, code, message, after: None },
+                Class::RetryRecord => StageError::record(code, message),
+                Class::RetryDependency => StageError::dependency(code, message),
                 Class::Fatal => StageError::Fatal { code, message },
             },
-            Self::Flow(_) | Self::ControlUnread { .. } | Self::WaitingEnded { .. } => {
-                StageError::Retry { scope: Scope::Dependency, code, message, after: None }
-            }
+            Self::Unanswered(error) => error.into_stage(tenant),
+            Self::Flow(_)
+            | Self::ControlUnread { .. }
+            | Self::PolicyUnknown
+            | Self::ControlStale
+            | Self::WaitingEnded { .. } => StageError::dependency(code, message),
         }
     }
 }

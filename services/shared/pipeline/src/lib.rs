@@ -1,14 +1,23 @@
-//! What the router and the workers share of a document's way: who a document is ([`identity`]),
-//! what it says ([`source`]), what is asked of a model ([`prompt`]), which policy and switches are
-//! in force ([`control`]), whether it may go where it is about to ([`clearance`]), how it ends
-//! ([`settle`]) and what a worker of any tier does with it ([`worker`]); how a process gets all of
-//! it from its settings ([`runtime`]); and what is on record of those who changed any of it
-//! ([`audit`]).
+//! What the router and the workers share.
 //!
-//! **Invariants.** Identity is (tenant, document id, revision) and the tenant comes from the topic.
-//! The result object is created once and never changed; whoever loses the race publishes the
-//! winner's bytes, so topic and store cannot disagree. A worker may refuse a document, never widen
-//! where it may go.
+//! | module | says |
+//! | --- | --- |
+//! | [`identity`] | who a document is, and when two requests are the same |
+//! | [`source`] | what a document's text is |
+//! | [`prompt`] | what is asked of a model |
+//! | [`answer_text`] | what of a model's answer is the summary |
+//! | [`control`] | which policy and switches are in force |
+//! | [`clearance`] | whether a document may still go where it is about to be sent |
+//! | [`settle`] | how a document ends |
+//! | [`worker`] | what a worker of any tier does with a document |
+//! | [`topics`] | which topics there are |
+//! | [`runtime`] | what a process opens from its settings |
+//! | [`audit`] | what operators changed, and why |
+//!
+//! **Invariants.** Identity is (tenant, document id, revision), and the tenant comes from the
+//! topic. The result object is created once and never changed. Whoever loses the race publishes the
+//! winner's bytes, so topic and store cannot disagree. A worker may refuse a document, and never
+//! widens where it may go.
 
 pub mod answer_text;
 mod attempts;
@@ -24,7 +33,6 @@ pub mod runtime;
 pub mod settle;
 pub mod source;
 pub mod topics;
-mod unsaved;
 pub mod worker;
 
 pub use clearance::{Clearance, Denied};
@@ -37,7 +45,7 @@ pub use runtime::Runtime;
 pub use settle::Settler;
 pub use worker::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, TierWorker};
 
-/// Milliseconds since 1970-01-01 UTC. The only clock the pipeline reads; pure parts take the value.
+/// Milliseconds since 1970-01-01 UTC. Nothing else here reads a clock; pure parts take the value.
 pub fn now_ms() -> i64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -1,5 +1,4 @@
-//! What is asked of a model, the same words for every tier, so that answers of different tiers
-//! answer one question.
+//! What is asked of a model: the same words for every tier, so that their answers can be compared.
 //!
 //! The document stands before the instruction: small models follow what they read last. Publishers'
 //! own instructions replace the task sentence and nothing else. [`Prompt::digest`] is part of the
@@ -20,12 +19,12 @@ pub struct Prompt {
     /// Instruction when the whole document fits one request.
     pub whole: String,
     /// Instruction for one chunk of a longer document.
-    pub part: String,
-    /// Instruction that merges the chunks' summaries.
+    pub chunk: String,
+    /// Instruction that merges the partial answers.
     pub merge: String,
     /// The number of words asked for.
     pub max_words: u32,
-    /// SHA-256 (hex) over all of it.
+    /// SHA-256 (hex) over all texts of the prompt.
     pub digest: String,
 }
 
@@ -42,27 +41,27 @@ impl Prompt {
             Format::Paragraph => sentences(max_words),
             Format::Bullets => format!("as a list of short points of at most {max_words} words together"),
         };
-        let tongue = language.and_then(language_name).map_or(String::new(), |name| format!(" Write in {name}."));
+        let in_language = language.and_then(language_name).map_or(String::new(), |name| format!(" Write in {name}."));
         let task = |thing: &str| match &document.instruction {
-            Some(instruction) => format!("{} ({thing}, {shape}.){tongue}", instruction.trim()),
-            None => format!("Summarize {thing} {shape}.{tongue}"),
+            Some(instruction) => format!("{} ({thing}, {shape}.){in_language}", instruction.trim()),
+            None => format!("Summarize {thing} {shape}.{in_language}"),
         };
         let mut prompt = Self {
             system: "You write short, factual summaries. You only use what the text says.".to_owned(),
             whole: task("the text above"),
-            part: task("this part of a longer text"),
+            chunk: task("this part of a longer text"),
             merge: task("the notes above, which cover one text from start to end,"),
             max_words,
             digest: String::new(),
         };
         prompt.digest = sha256_hex(
-            [&prompt.system, &prompt.whole, &prompt.part, &prompt.merge].map(String::as_str).join("\u{0}").as_bytes(),
+            [&prompt.system, &prompt.whole, &prompt.chunk, &prompt.merge].map(String::as_str).join("\u{0}").as_bytes(),
         );
         prompt
     }
 
-    /// Room for the answer, tokens: two a word and a margin, so that an answer that keeps to its
-    /// length is never cut.
+    /// Room for the answer, tokens. Two a word and a margin: an answer that keeps to its length is
+    /// never cut.
     pub fn max_output_tokens(&self) -> u32 {
         self.max_words * 2 + 48
     }
@@ -76,7 +75,7 @@ fn sentences(max_words: u32) -> String {
     }
 }
 
-/// English name of a language code, for the languages whose answers the checks can tell.
+/// English name of a language code, for the languages that the checks can tell apart.
 fn language_name(code: &str) -> Option<&'static str> {
     Some(match code {
         "en" => "English",
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn length_language_and_shape_reach_the_words_of_the_prompt() {
+    fn length_and_language_are_in_the_prompt() {
         let document = Document { max_words: Some(60), format: Format::Paragraph, ..Document::default() };
         let prompt = Prompt::for_document(&document, Some("fr"));
         assert!(prompt.whole.contains("60 words") && prompt.whole.contains("French"), "{}", prompt.whole);
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_instruction_replaces_the_task_and_changes_the_digest() {
+    fn own_instruction_replaces_the_task_and_changes_the_digest() {
         let plain = Prompt::for_document(&Document::default(), None);
         let own = Prompt::for_document(
             &Document { instruction: Some("List the obligations of the tenant.".into()), ..Document::default() },

@@ -1,8 +1,8 @@
 //! How a document ends: one outcome, created once in the store, published byte for byte.
 //!
-//! The result object is the arbiter. Whoever settles first creates it; everybody later (a
-//! redelivery after a crash, a repeat by the publisher, a second worker with the same document)
-//! publishes *those bytes*:
+//! The result object decides. Whoever settles first creates it. Everybody later publishes *those
+//! bytes*: a redelivery after a crash, a repeat by the publisher, a second worker with the same
+//! document.
 //!
 //! | stored result | this record | what is published |
 //! | --- | --- | --- |
@@ -19,7 +19,7 @@ use precis_chaos::{Point, pass_async};
 use precis_flow::Output;
 use precis_objects::{ObjectStore, create_or_adopt, keys};
 use precis_schemas::{
-    Answer, CacheLayer, Decision, Document, Origin, Outcome, RoutedDocument, Status, Trial, Usd, codec,
+    Answer, CacheLayer, Decision, Document, Origin, Outcome, RoutedDocument, Status, Trial, Usd, codec, codes,
 };
 use precis_telemetry::metrics::{Counter, Histogram};
 
@@ -30,27 +30,28 @@ pub const REPEAT_HEADER: &str = "precis-repeat";
 /// Header with the outcome's status, for readers that filter before they decode.
 pub const STATUS_HEADER: &str = "precis-status";
 
-/// Times that every reader's calendar knows: the years 1 to 9999, milliseconds since 1970. A
-/// publisher's time beyond them would make the outcome unreadable to clients whose dates end there,
-/// such as Python's.
+/// Times that every client can read: the years 1 to 9999, milliseconds since 1970. Dates of some
+/// languages end there, such as Python's: a publisher's time beyond them would make the outcome
+/// unreadable.
 pub const VALID_TIMESTAMPS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
-/// Creates results and turns them into records. Cheap to clone.
+/// Creates result objects and turns them into records. Cheap to clone.
 #[derive(Clone)]
 pub struct Settler {
     store: Arc<dyn ObjectStore>,
 }
 
-/// What asks to be settled: enough to tell redelivery, repeat and conflict apart.
+/// Who settles what: enough to tell redelivery, repeat and conflict apart.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Who.
+    /// The document.
     pub identity: Identity,
-    /// Which record.
+    /// The publisher's record.
     pub origin: Origin,
-    /// Which request.
+    /// Digest of what the record asks for.
     pub request_digest: String,
-    /// Replayed from the dead letters by an operator: looked up even if it looks new.
+    /// Whether an operator replayed the record from the dead letters: its result is then looked up
+    /// even if its identity seems new.
     pub replay: bool,
 }
 
@@ -81,7 +82,7 @@ impl Settler {
         &self.store
     }
 
-    /// What is published if this identity is settled already; `None` if it is not.
+    /// The record to publish if this identity is settled already; `None` if it is not.
     ///
     /// # Errors
     /// `id_conflict` if it is settled for another request; the store's errors.
@@ -92,7 +93,7 @@ impl Settler {
         }
     }
 
-    /// Creates the result, or adopts the one that is there, and gives the record to publish.
+    /// The record to publish, after the result object was created or the existing one adopted.
     ///
     /// # Errors
     /// `id_conflict` if another request won; the store's errors.
@@ -110,8 +111,8 @@ impl Settler {
         republish(claim, adopted.bytes)
     }
 
-    /// What the answers of earlier tiers cost: they were paid for, too. An answer whose object is
-    /// gone counts nothing.
+    /// The cost of earlier tiers' answers, which were paid for, too. An answer whose object is gone
+    /// counts nothing.
     ///
     /// # Errors
     /// The store's.
@@ -127,18 +128,18 @@ impl Settler {
     }
 }
 
-/// Where the answer of a trial lies, if it is one of this tenant: whoever may write to
-/// `escalations` must not get at another's.
+/// Key of a trial's answer, if the answer is this tenant's: whoever may write to `escalations` must
+/// not reach another tenant's answers.
 pub fn own_answer_key<'a>(tenant: &str, trial: &'a Trial) -> Option<&'a str> {
     trial.answer_key.as_deref().filter(|key| key.starts_with(&keys::cache_of(tenant)))
 }
 
-/// What is published of a stored result, by the table above.
+/// The record to publish of a stored result, by the table above.
 fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
     let stored: Outcome = codec::decode(&bytes)?;
     if stored.request_digest != claim.request_digest {
         return Err(PipelineError::rejected(
-            "id_conflict",
+            codes::ID_CONFLICT,
             format!(
                 "revision {} of this document id is settled for another request (from {}); a changed document needs a higher revision",
                 claim.identity.revision,
@@ -175,7 +176,7 @@ fn record(identity: &Identity, status: Status, value: Vec<u8>, repeat: bool) -> 
         .header("content-type", "application/avro")
 }
 
-/// Everything of an outcome that is known before it is known how the document ends.
+/// An outcome before it is known how the document ends.
 #[derive(Debug, Clone)]
 pub struct Draft(Outcome);
 
@@ -238,7 +239,7 @@ impl Draft {
         &self.0.tenant
     }
 
-    /// Names the decision and policy of a document that the router settles itself.
+    /// Adds decision, policy and trail of a document that the router settles itself.
     #[must_use]
     pub fn decided(
         mut self,
@@ -254,7 +255,7 @@ impl Draft {
         self
     }
 
-    /// An accepted answer. A cached one cost this document nothing.
+    /// Ends with an accepted answer. A cached answer cost this document nothing.
     #[must_use]
     pub fn answered(self, tier: &str, answer: &Answer, key: &str, cache: CacheLayer) -> Outcome {
         let mut outcome = self.with_answer(tier, answer, key, Status::Answered);
@@ -266,7 +267,7 @@ impl Draft {
         outcome
     }
 
-    /// The best answer at hand, with the checks it failed.
+    /// Ends with the best answer at hand and the checks that it failed.
     #[must_use]
     pub fn flagged(self, tier: &str, answer: &Answer, key: &str, code: &str) -> Outcome {
         let mut outcome = self.with_answer(tier, answer, key, Status::Flagged);
@@ -274,7 +275,7 @@ impl Draft {
         outcome
     }
 
-    /// No text, a code.
+    /// Ends with a code and no text.
     #[must_use]
     pub fn failed(mut self, code: &str, message: &str) -> Outcome {
         self.0.status = Status::Failed;

@@ -1,5 +1,4 @@
-//! How long a document may leave the network on what was last heard of `control`, on a log that
-//! stops to answer. Time is the test's own.
+//! How long a document may leave the network after the log stopped answering. Time is paused.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -34,16 +33,17 @@ share = 0.5
 max_sensitivity = "internal"
 "#;
 
-/// An empty topic whose log answers until it is cut.
+/// A log with an empty topic; it answers until it is cut.
 struct Cuttable(Arc<AtomicBool>);
 
-struct Ends {
+/// A reader of the empty topic.
+struct EmptyReader {
     cut: Arc<AtomicBool>,
     reached: Option<Instant>,
 }
 
 #[async_trait]
-impl Reader for Ends {
+impl Reader for EmptyReader {
     async fn next(&mut self, timeout: Duration) -> Result<Option<Record>, FlowError> {
         if self.reached.is_some() {
             tokio::time::sleep(timeout).await;
@@ -62,7 +62,7 @@ impl Reader for Ends {
 #[async_trait]
 impl Log for Cuttable {
     async fn reader(&self, _topic: &str, _start: ReadStart) -> Result<Box<dyn Reader>, FlowError> {
-        Ok(Box::new(Ends { cut: self.0.clone(), reached: None }))
+        Ok(Box::new(EmptyReader { cut: self.0.clone(), reached: None }))
     }
     fn describe(&self) -> String {
         "a log of the tests".to_owned()
@@ -88,8 +88,9 @@ impl Log for Cuttable {
     }
 }
 
+/// What was allowed to leave has left before the knowledge of `control` is too old.
 #[tokio::test(start_paused = true)]
-async fn what_was_allowed_to_leave_has_left_before_the_knowledge_is_too_old() {
+async fn permission_ends_before_knowledge_is_too_old() {
     let cut = Arc::new(AtomicBool::new(false));
     let log: Arc<dyn Log> = Arc::new(Cuttable(cut.clone()));
     let control = Control::follow(&log, Policy::parse(POLICY).unwrap()).await.unwrap();
@@ -101,10 +102,10 @@ async fn what_was_allowed_to_leave_has_left_before_the_knowledge_is_too_old() {
     assert_eq!(api.check(), Ok(()));
 
     cut.store(true, Ordering::SeqCst);
-    let begun = Instant::now();
+    let cut_at = Instant::now();
     while api.check().is_ok() {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(begun.elapsed() + SEND_TIME_BUDGET <= MAX_STALENESS, "still allowed after {:?}", begun.elapsed());
+        assert!(cut_at.elapsed() + SEND_TIME_BUDGET <= MAX_STALENESS, "still allowed after {:?}", cut_at.elapsed());
     }
     assert_eq!(api.check(), Err(Denied::Stale));
     assert_eq!(gpu.check(), Ok(()), "what stays on own machines goes on");

@@ -1,5 +1,5 @@
-//! What a tier's worker does with a routed document, on the embedded log and a directory store,
-//! with a summariser that says what it is told.
+//! What a tier's worker does with a routed document, on the embedded log and a directory store.
+//! The summariser gives a fixed answer.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put,
 use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::settle::REPEAT_HEADER;
-use precis_pipeline::{Control, GenerateError, Generated, Job, Settler, Summariser, TierWorker, identity, topics};
-use precis_policy::Policy;
+use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, TierWorker, identity, topics};
+use precis_policy::{Policy, TierKind};
 use precis_schemas::{
     AvroRecord, Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument,
     Sensitivity, Status, SwitchState, TrialResult, Usd, codec,
@@ -27,14 +27,14 @@ const TEXT: &str = "The harbour board met on Monday. It agreed to rebuild the ol
 const GOOD: &str = "The harbour board agreed to rebuild the old ferry terminal because the roof leaks, and the ferries keep running meanwhile.";
 const BAD: &str = "The board of Rotterdam spent 5,000,000 dollars on a bridge to Antwerp in 1999.";
 
-struct Says {
+struct FixedAnswer {
     text: &'static str,
-    leaves: bool,
+    kind: TierKind,
     calls: Arc<AtomicUsize>,
 }
 
 #[async_trait]
-impl Summariser for Says {
+impl Summariser for FixedAnswer {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
         ModelIdentity {
             provider: "test".into(),
@@ -50,8 +50,8 @@ impl Summariser for Says {
         "greedy".into()
     }
 
-    fn leaves_the_house(&self) -> bool {
-        self.leaves
+    fn tier_kind(&self) -> TierKind {
+        self.kind
     }
 
     async fn summarise(&self, _job: Job<'_>) -> Result<Generated, GenerateError> {
@@ -95,9 +95,10 @@ impl Bench {
         Self { _directory: directory, log, store, control, calls: Arc::default() }
     }
 
-    fn worker(&self, tier: &str, text: &'static str) -> TierWorker<Says> {
-        let says = Says { text, leaves: tier != "gpu", calls: self.calls.clone() };
-        TierWorker::new(tier, says, Settler::new(self.store.clone()), self.control.clone())
+    fn worker(&self, tier: &str, text: &'static str) -> TierWorker<FixedAnswer> {
+        let kind = if tier == "gpu" { TierKind::Gpu } else { TierKind::Api };
+        let fixed = FixedAnswer { text, kind, calls: self.calls.clone() };
+        TierWorker::new(tier, fixed, self.store.clone(), self.control.clone())
     }
 
     fn routed(&self, document: &Document, tier: &str, offset: i64) -> Delivery {
@@ -174,49 +175,50 @@ fn trial_of(output: &Output) -> precis_schemas::Trial {
     codec::decode::<Escalation>(output.value.as_deref().unwrap()).unwrap().trial
 }
 
-/// Finds as many pieces as were kept, keeps one more, and is done at the third.
-struct InPieces;
+/// Finds as many partial answers as were kept, keeps one more, and is done at the third.
+struct InChunks;
 
 #[async_trait]
-impl Summariser for InPieces {
+impl Summariser for InChunks {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        Says { text: GOOD, leaves: false, calls: Arc::default() }.model(prompt)
+        FixedAnswer { text: GOOD, kind: TierKind::Gpu, calls: Arc::default() }.model(prompt)
     }
 
     fn decoding(&self) -> String {
         "greedy".into()
     }
 
-    fn leaves_the_house(&self) -> bool {
-        false
+    fn tier_kind(&self) -> TierKind {
+        TierKind::Gpu
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
         let mut kept = 0;
         while let Some(bytes) = job.partials.get(kept).await {
-            assert_eq!(bytes, format!("piece {kept}").into_bytes());
+            assert_eq!(bytes, format!("partial {kept}").into_bytes());
             kept += 1;
         }
-        job.partials.put(kept, format!("piece {kept}").into_bytes()).await;
+        job.partials.put(kept, format!("partial {kept}").into_bytes()).await;
         if kept < 2 {
-            let (code, message) = ("interrupted", format!("after piece {kept}"));
+            let (code, message) = ("interrupted", format!("after chunk {kept}"));
             return Err(GenerateError::Retry { scope: Scope::Record, code, message, after: None });
         }
-        let says = Says { text: GOOD, leaves: false, calls: Arc::default() };
-        Ok(Generated { chunks: 3, cut_chunks: 1, ..says.summarise(job).await? })
+        let fixed = FixedAnswer { text: GOOD, kind: TierKind::Gpu, calls: Arc::default() };
+        Ok(Generated { chunks: 3, cut_chunks: 1, ..fixed.summarise(job).await? })
     }
 }
 
+/// An interrupted answer goes on where it was; once it is stored, its partial answers are removed.
 #[tokio::test]
-async fn an_interrupted_answer_goes_on_where_it_was_and_its_pieces_go_when_it_is_stored() {
+async fn interrupted_answer_goes_on_from_its_partial_answers() {
     let bench = Bench::new(LOCAL).await;
-    let worker = TierWorker::new("gpu", InPieces, Settler::new(bench.store.clone()), bench.control.clone());
+    let worker = TierWorker::new("gpu", InChunks, bench.store.clone(), bench.control.clone());
     let delivery = bench.routed(&document("a"), "gpu", 7);
-    for piece in 0..2 {
+    for chunk in 0..2 {
         let error = worker.process(&delivery).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("after piece {piece}")), "{error}");
+        assert!(error.to_string().contains(&format!("after chunk {chunk}")), "{error}");
         let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
-        assert_eq!(kept.len(), piece + 1, "{kept:?}");
+        assert_eq!(kept.len(), chunk + 1, "{kept:?}");
         assert!(kept.iter().all(|object| object.key.contains(".partial.")), "{kept:?}");
     }
     let outputs = worker.process(&delivery).await.unwrap();
@@ -226,14 +228,14 @@ async fn an_interrupted_answer_goes_on_where_it_was_and_its_pieces_go_when_it_is
     assert!(!kept.is_empty(), "the answer stays");
     let cut = |outcome: Outcome| outcome.checks.into_iter().find(|check| check.name == "cut_chunks");
     let found = cut(outcome(&outputs[0])).unwrap();
-    assert_eq!((found.value, found.passed), (Some(1.0), true), "what was cut is told, and decides nothing");
+    assert_eq!((found.value, found.passed), (Some(1.0), true), "recorded, and decides nothing");
 }
 
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 const MIX: &str = include_str!("../../../../infra/policy/70-20-10.toml");
 
 #[tokio::test]
-async fn an_accepted_answer_is_published_byte_for_byte_as_it_was_stored() {
+async fn accepted_answer_is_published_byte_for_byte_as_stored() {
     let bench = Bench::new(LOCAL).await;
     let outputs = bench.worker("gpu", GOOD).process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
     let stored = bench.store.get(&keys::result("acme", "a", 0)).await.unwrap().unwrap();
@@ -244,7 +246,7 @@ async fn an_accepted_answer_is_published_byte_for_byte_as_it_was_stored() {
 }
 
 #[tokio::test]
-async fn a_redelivery_after_a_crash_publishes_the_same_bytes_and_generates_nothing() {
+async fn redelivery_publishes_the_same_bytes_and_generates_nothing() {
     let bench = Bench::new(LOCAL).await;
     let worker = bench.worker("gpu", GOOD);
     let delivery = bench.routed(&document("a"), "gpu", 7);
@@ -266,7 +268,7 @@ async fn a_crash_between_answer_and_result_costs_no_second_generation() {
     assert_eq!(bench.calls(), 1);
 }
 
-/// A store that is away for the first create of an answer.
+/// A store that refuses the first create of an answer.
 struct AwayOnce {
     store: Arc<dyn ObjectStore>,
     refused: AtomicUsize,
@@ -325,8 +327,9 @@ async fn the_same_request_from_another_record_is_marked_as_a_repeat() {
     assert_eq!(repeat[0].headers.get_str(REPEAT_HEADER), Some("true"));
 }
 
+/// Another request under a settled id is a conflict, and leaves no outcome.
 #[tokio::test]
-async fn another_request_under_a_settled_id_is_a_conflict_and_leaves_no_outcome() {
+async fn other_request_under_a_settled_id_is_a_conflict() {
     let bench = Bench::new(LOCAL).await;
     let worker = bench.worker("gpu", GOOD);
     worker.process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
@@ -337,8 +340,9 @@ async fn another_request_under_a_settled_id_is_a_conflict_and_leaves_no_outcome(
     assert!(worker.rejected(&delivery, &rejection).await.unwrap().is_empty());
 }
 
+/// An answer that invents names and numbers escalates, and stays stored.
 #[tokio::test]
-async fn an_answer_that_invents_names_and_numbers_escalates_and_is_kept() {
+async fn invented_names_and_numbers_escalate() {
     let bench = Bench::new(LOCAL).await;
     let outputs = bench.worker("gpu", BAD).process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
     let trial = trial_of(&outputs[0]);
@@ -349,7 +353,7 @@ async fn an_answer_that_invents_names_and_numbers_escalates_and_is_kept() {
 }
 
 #[tokio::test]
-async fn nothing_is_generated_for_a_late_document_unless_the_policy_runs_it() {
+async fn late_document_is_generated_only_if_the_policy_runs_it() {
     let late = |bench: &Bench| {
         let delivery = bench.routed(&document("a"), "gpu", 7);
         let routed: RoutedDocument = codec::decode(delivery.record.value.as_deref().unwrap()).unwrap();
@@ -363,13 +367,15 @@ async fn nothing_is_generated_for_a_late_document_unless_the_policy_runs_it() {
     assert_eq!((settled.status, bench.calls()), (Status::Answered, 1));
 }
 
+/// A stored answer is checked again under the policy in force, with the confidence it was given
+/// with.
 #[tokio::test]
-async fn a_stored_answer_is_judged_again_with_the_doubts_it_was_given_with() {
+async fn stored_answer_is_checked_again_with_its_confidence() {
     let bench = Bench::new(LOCAL).await;
     let delivery = bench.routed(&document("a"), "gpu", 7);
     let first = outcome(&bench.worker("gpu", GOOD).process(&delivery).await.unwrap()[0]);
-    let doubts = first.checks.iter().find(|check| check.name == "confidence").unwrap();
-    assert_eq!((doubts.value, doubts.passed), (Some(-2.5), true), "measured, and no gate");
+    let confidence = first.checks.iter().find(|check| check.name == "confidence").unwrap();
+    assert_eq!((confidence.value, confidence.passed), (Some(-2.5), true), "measured, and no gate");
     bench.store.delete(&keys::result("acme", "a", 0)).await.unwrap();
     let strict = format!("{LOCAL}\n[checks.default]\ngates = [\"confidence\"]\nmin_logprob = -2.0\n");
     let digest = apply_policy(&*bench.log, &*bench.store, &strict, "", "test").await.unwrap();
@@ -378,8 +384,9 @@ async fn a_stored_answer_is_judged_again_with_the_doubts_it_was_given_with() {
     assert_eq!((trial.code.as_str(), bench.calls()), ("confidence", 1));
 }
 
+/// A restricted or unlabelled document that reached an API tier is refused before anything is sent.
 #[tokio::test]
-async fn a_restricted_document_that_reached_an_api_tier_is_refused_before_anything_is_sent() {
+async fn restricted_document_at_an_api_tier_is_refused() {
     let bench = Bench::new(MIX).await;
     for sensitivity in [Some(Sensitivity::Restricted), None] {
         let secret = Document { sensitivity, ..document("a") };
@@ -390,8 +397,9 @@ async fn a_restricted_document_that_reached_an_api_tier_is_refused_before_anythi
     assert_eq!(bench.calls(), 0);
 }
 
+/// The policy of the worker's re-check is on record beside the router's.
 #[tokio::test]
-async fn the_policy_of_the_workers_re_check_is_on_record_beside_the_routers() {
+async fn outcome_names_the_policies_of_router_and_worker() {
     let bench = Bench::new(MIX).await;
     let delivery = bench.routed(&document("a"), "mid", 7);
     let decided = bench.control.effective().digest;
@@ -406,17 +414,17 @@ async fn the_policy_of_the_workers_re_check_is_on_record_beside_the_routers() {
 async fn a_worker_sends_nothing_for_a_tier_that_became_internal() {
     let bench = Bench::new(MIX).await;
     // As started under a policy that had this tier at a provider.
-    let says = Says { text: GOOD, leaves: true, calls: bench.calls.clone() };
-    let outside = TierWorker::new("gpu", says, Settler::new(bench.store.clone()), bench.control.clone());
+    let fixed = FixedAnswer { text: GOOD, kind: TierKind::Api, calls: bench.calls.clone() };
+    let external = TierWorker::new("gpu", fixed, bench.store.clone(), bench.control.clone());
     for document in [document("b"), Document { sensitivity: None, ..document("a") }] {
-        let error = outside.process(&bench.routed(&document, "gpu", 7)).await.unwrap_err();
+        let error = external.process(&bench.routed(&document, "gpu", 7)).await.unwrap_err();
         assert!(matches!(error, StageError::Retry { code: "tier_changed", .. }), "{error:?}");
     }
     assert_eq!(bench.calls(), 0);
 }
 
 #[tokio::test]
-async fn a_tier_that_was_switched_off_refuses_what_it_still_has() {
+async fn tier_that_was_switched_off_refuses_what_it_still_has() {
     let bench = Bench::new(MIX).await;
     let delivery = bench.routed(&document("a"), "mid", 7);
     switch_tier(&*bench.log, "mid", SwitchState::Off, "outage", "test").await.unwrap();
@@ -427,7 +435,7 @@ async fn a_tier_that_was_switched_off_refuses_what_it_still_has() {
 }
 
 #[tokio::test]
-async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_network() {
+async fn unreadable_policy_switches_external_tiers_off() {
     let bench = Bench::new(MIX).await;
     let unreadable =
         PolicyApplied { digest: "x".into(), toml: "version = 99".into(), applied_by: "test".into(), applied_at: 0 };
@@ -440,7 +448,7 @@ async fn a_policy_that_this_build_cannot_read_closes_the_tiers_that_leave_the_ne
 }
 
 #[tokio::test]
-async fn a_policy_reaches_those_who_follow_control_and_a_bad_one_changes_nothing() {
+async fn policy_reaches_followers_and_an_invalid_one_does_not() {
     let bench = Bench::new(LOCAL).await;
     let before = bench.control.effective().digest;
     assert!(apply_policy(&*bench.log, &*bench.store, "version = 1\ntiers = []\n", "", "test").await.is_err());
@@ -479,7 +487,7 @@ async fn an_undecodable_work_record_is_rejected_and_leaves_no_outcome() {
     assert!(worker.rejected(&garbage, &rejection).await.unwrap().is_empty());
 }
 
-/// Waits until the followed topic says so; a test that never sees it is ended by the runner.
+/// Waits until the follower knows a change; a test that waits for ever is ended by the runner.
 async fn wait_for(bench: &Bench, seen: impl Fn(&Bench) -> bool) {
     while !seen(bench) {
         tokio::task::yield_now().await;

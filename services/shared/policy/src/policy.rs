@@ -169,6 +169,13 @@ pub enum TierKind {
     Api,
 }
 
+impl TierKind {
+    /// Whether documents leave the network on their way to such a tier.
+    pub fn is_external(self) -> bool {
+        self == Self::Api
+    }
+}
+
 /// A sensitivity as the policy file spells it, least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -334,7 +341,7 @@ impl Policy {
 
     /// Names of the external tiers.
     pub fn external_tiers(&self) -> impl Iterator<Item = &str> {
-        self.tiers.iter().filter(|tier| tier.kind == TierKind::Api).map(|tier| tier.name.as_str())
+        self.tiers.iter().filter(|tier| tier.kind.is_external()).map(|tier| tier.name.as_str())
     }
 
     /// The most requests for one document that the provider of this tier may bill.

@@ -205,7 +205,7 @@ async fn put_in_force(
         create_work_topics(&*runtime.log, &settings, policy, Actor { by: &by, reason }).await?;
         apply_policy(&*runtime.log, &*runtime.store, text, reason, &by).await?;
         // Until this process has read it, too: the ids of the documents hold its digest.
-        runtime.control.for_record(&wanted, false).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        runtime.control.for_record(&wanted).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         out.note(format_args!(
             "the policy {} is in force here from now on (before: {})",
             path.display(),

@@ -68,7 +68,7 @@ impl Deployment {
     /// Makes a policy the one in force.
     pub(super) async fn apply(&self, policy: &str) {
         let digest = apply_policy(&*self.log, &*self.store, policy, "", "tests").await.unwrap();
-        let effective = self.control.for_record(&digest, false).await.unwrap();
+        let effective = self.control.for_record(&digest).await.unwrap();
         assert_eq!(effective.digest, digest);
     }
 
@@ -76,7 +76,7 @@ impl Deployment {
     pub(super) async fn switch(&self, tier: &str, state: SwitchState) {
         switch_tier(&*self.log, tier, state, "tests", "tests").await.unwrap();
         // A digest that is not in force makes the follower read to the end.
-        self.control.for_record("another", false).await.unwrap();
+        self.control.for_record("another").await.unwrap();
     }
 
     /// Processes a record as the stage does, the rejection's outputs included.

@@ -7,10 +7,10 @@
 //!        └────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Only who holds the name may commit, and what is set is read after it was taken: so what a record
-//! says to have been before is what the change replaced, and of two that change something at once
-//! the second knows of the first. A transaction that a killed command left open is ended by the
-//! next one that takes the name over.
+//! Only the holder of the name may commit, and it reads what is set after it took the name. So the
+//! `before` of a record is the value that the change replaced, and of two changes at once the
+//! second knows of the first. A transaction that a killed command left open is ended by the next
+//! command that takes the name over.
 
 use std::time::Duration;
 
@@ -20,20 +20,20 @@ use precis_policy::Policy;
 use precis_schemas::{AuditRecord, PolicyApplied, SwitchState, TierSwitch, codec};
 use tokio::time::{Instant, sleep};
 
-use super::{POLICY_KEY, START_PATIENCE};
+use super::{POLICY_KEY, START_TIMEOUT};
 use crate::audit::{self, Actor, actions, tier_action};
 use crate::{PipelineError, now_ms, topics};
 
-/// Name of the one writer of `control`.
+/// Name of the exclusive writer of `control`.
 const WRITER: &str = "control";
-/// How often a change is tried that somebody else's comes in between of.
-const MAX_CONFLICT_RETRIES: u32 = 8;
-/// About how long such a change waits; the longer the more often it was tried.
-const TURN_PAUSE_MS: u64 = 100;
-/// How long one look for the end of `control` waits.
-const LOOK: Duration = Duration::from_millis(200);
+/// Attempts at a change before giving up, when other operators keep changing `control` first.
+const MAX_CONFLICT_ATTEMPTS: u32 = 8;
+/// Wait before the second attempt, milliseconds; each further wait is longer by as much.
+const CONFLICT_BACKOFF_MS: u64 = 100;
+/// How long one poll for the end of `control` waits.
+const POLL_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Makes a policy the one in force everywhere: its text is kept by digest, then `control` names it.
+/// Puts a policy in force everywhere: its text is stored by digest, then `control` names it.
 ///
 /// # Errors
 /// `policy_invalid` with every problem; the store's and the log's.
@@ -81,8 +81,8 @@ pub async fn switch_tier(
     switch_tier_if(log, tier, by, |_| Some((state, reason.to_owned()))).await
 }
 
-/// Switches a tier for every instance, if its switch still stands so that `decide` wants to; `None`
-/// before it was ever set.
+/// Switches a tier for every instance, as `decide` says of its present switch; `None` for a tier
+/// that was never switched. Where `decide` gives `None`, nothing is changed.
 ///
 /// # Errors
 /// The log's.
@@ -111,20 +111,20 @@ pub async fn switch_tier_if(
     .await
 }
 
-/// A change and its record.
+/// A record of `control` with its audit record; `None` leaves everything as it is.
 type Change = Option<(Output, AuditRecord)>;
 
-/// Changes a key of `control`, given its newest value.
+/// Changes a key of `control`, as `decide` says of its newest value.
 async fn change(
     log: &dyn Log,
     key: &[u8],
     decide: impl Fn(Option<&[u8]>) -> Result<Change, PipelineError>,
 ) -> Result<(), PipelineError> {
-    for turn in 1.. {
+    for attempt in 1.. {
         match try_change(log, key, &decide).await {
-            Err(PipelineError::Flow(FlowError::Fenced { .. })) if turn < MAX_CONFLICT_RETRIES => {
-                // By chance, so that two do not go on fencing each other.
-                let pause = u64::from(turn) * TURN_PAUSE_MS + rand::random::<u64>() % TURN_PAUSE_MS;
+            Err(PipelineError::Flow(FlowError::Fenced { .. })) if attempt < MAX_CONFLICT_ATTEMPTS => {
+                // With jitter, so that two operators do not go on fencing each other.
+                let pause = u64::from(attempt) * CONFLICT_BACKOFF_MS + rand::random::<u64>() % CONFLICT_BACKOFF_MS;
                 sleep(Duration::from_millis(pause)).await;
             }
             result => return result,
@@ -147,13 +147,13 @@ async fn try_change(
 /// The newest value of a key.
 async fn newest(log: &dyn Log, key: &[u8]) -> Result<Option<Vec<u8>>, PipelineError> {
     let mut reader = log.reader(topics::CONTROL, ReadStart::Beginning).await?;
-    let (mut newest, deadline) = (None, Instant::now() + START_PATIENCE);
+    let (mut newest, deadline) = (None, Instant::now() + START_TIMEOUT);
     loop {
-        match reader.next(LOOK).await? {
+        match reader.next(POLL_TIMEOUT).await? {
             Some(record) if record.key.as_deref() == Some(key) => newest = record.value,
             None if reader.caught_up() => return Ok(newest),
             None if Instant::now() > deadline => {
-                return Err(PipelineError::ControlUnread { seconds: START_PATIENCE.as_secs() });
+                return Err(PipelineError::ControlUnread { seconds: START_TIMEOUT.as_secs() });
             }
             Some(_) | None => {}
         }

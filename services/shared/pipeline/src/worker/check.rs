@@ -1,0 +1,62 @@
+//! An answer against its source, under the thresholds in force.
+
+use precis_quality as quality;
+use precis_schemas::{Answer, CheckResult, Format};
+use precis_telemetry::metrics::Counter;
+
+use super::work::{AnswerSpec, Work};
+
+/// Among an answer's checks: how many partial answers of a long document ended before they were
+/// done. Only recorded, and only where there are any.
+pub(super) const CUT_CHUNKS: &str = "cut_chunks";
+
+/// An answer with its checks.
+pub(super) struct Checked {
+    pub(super) answer: Answer,
+    /// The gating checks that it failed, in order of cost.
+    pub(super) failed: Vec<String>,
+}
+
+/// Checks an answer; what only the model could measure is taken from the answer's own checks.
+pub(super) fn check(work: &Work<'_>, spec: &AnswerSpec<'_>, mut answer: Answer) -> Checked {
+    let document = work.document;
+    let thresholds = work.effective.policy.thresholds(&document.document_type);
+    let context: Vec<&str> =
+        [&document.title, &document.instruction].into_iter().flatten().map(String::as_str).collect();
+    let own = |name: &str| answer.checks.iter().find(|check| check.name == name);
+    let cut = own(CUT_CHUNKS).cloned();
+    let input = quality::Input {
+        source: spec.text,
+        context: &context,
+        summary: &answer.text,
+        finish_reason: &answer.finish_reason,
+        expected_language: spec.expected_language.as_deref(),
+        max_words: document.max_words.and_then(|words| u32::try_from(words).ok()),
+        format: quality_format(document.format),
+        logprob: own(quality::CheckName::Confidence.as_str()).and_then(|check| check.value),
+    };
+    let checks = quality::check(&input, thresholds);
+    let failed: Vec<String> = quality::failed(&checks, thresholds).into_iter().map(str::to_owned).collect();
+    answer.accepted = failed.is_empty();
+    answer.checks = checks.into_iter().map(result).chain(cut).collect();
+    Checked { answer, failed }
+}
+
+/// Counts an answer and the checks that it failed.
+pub(super) fn count(tier: &str, failed: &[String]) {
+    Counter::Answers.increment(&[tier, if failed.is_empty() { "accepted" } else { "rejected" }]);
+    for check in failed {
+        Counter::CheckFailures.increment(&[check, tier]);
+    }
+}
+
+fn quality_format(format: Format) -> quality::Format {
+    match format {
+        Format::Paragraph => quality::Format::Paragraph,
+        Format::Bullets => quality::Format::Bullets,
+    }
+}
+
+fn result(check: quality::Check) -> CheckResult {
+    CheckResult { name: check.name.to_owned(), passed: check.passed, value: check.value, detail: check.detail }
+}

@@ -1,0 +1,185 @@
+//! Getting an answer from a model: what a [`Summariser`] is given and gives back.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use precis_flow::{Rejection, Scope, StageError};
+use precis_policy::TierKind;
+use precis_schemas::{Answer, Document, ModelIdentity, RoutedDocument, Usd};
+use precis_telemetry::metrics::Counter;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answers, new_answer};
+use super::check;
+use super::work::{AnswerSpec, Work};
+use crate::prompt::Prompt;
+use crate::{Clearance, PaidRequests, PartialAnswers, PipelineError};
+
+/// Provider of the built-in engine's answers, in answers and outcomes.
+pub const BUILT_IN_PROVIDER: &str = "precis";
+
+/// One request to a model.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The document as it was routed.
+    pub routed: &'a RoutedDocument,
+    /// The publisher's record.
+    pub document: &'a Document,
+    /// The document's text.
+    pub text: &'a str,
+    /// What is asked.
+    pub prompt: &'a Prompt,
+    /// Where partial answers are kept until the whole answer is there.
+    pub partials: &'a PartialAnswers,
+    /// How many requests to a provider this document has had at this tier; of no meaning where none
+    /// is paid.
+    pub paid_requests: &'a PaidRequests,
+    /// Whether the document may still go to this tier: to be asked right before each request, and
+    /// while the document waits.
+    pub clearance: &'a Clearance,
+    /// Ends when the worker shuts down and its drain budget is spent.
+    pub shutdown: &'a CancellationToken,
+}
+
+/// What a model said.
+#[derive(Debug, Clone)]
+pub struct Generated {
+    /// The summary.
+    pub text: String,
+    /// `stop`, `length`, `repetition` or `refusal`.
+    pub finish_reason: String,
+    /// Prompt tokens, all chunks together.
+    pub input_tokens: i64,
+    /// Prompt tokens that were read from a provider's cache; part of `input_tokens`.
+    pub cached_input_tokens: i64,
+    /// Generated tokens, all chunks together.
+    pub output_tokens: i64,
+    /// Chunks the document was cut into; 1 = whole.
+    pub chunks: i32,
+    /// Chunks whose partial answers ended before they were done.
+    pub cut_chunks: i32,
+    /// What it cost.
+    pub cost: Usd,
+    /// Digest of the price table behind `cost`.
+    pub price_digest: Option<String>,
+    /// The 10 % quantile of the tokens' log-probabilities, where the model tells them; of a
+    /// document in chunks, its last answer's.
+    pub logprob: Option<f64>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// This tier will not do it (switched off, out of money, too long for it): the router picks
+    /// another, no hop is used up.
+    #[error("{message}")]
+    Refused {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// No tier could do it.
+    #[error("{message}")]
+    Rejected {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// The same request may succeed later.
+    #[error("{message}")]
+    Retry {
+        /// How far the fault reaches.
+        scope: Scope,
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+        /// Shortest wait before the next attempt.
+        after: Option<Duration>,
+    },
+    /// The worker cannot go on.
+    #[error("{message}")]
+    Fatal {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+}
+
+impl GenerateError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { code, .. }
+            | Self::Rejected { code, .. }
+            | Self::Retry { code, .. }
+            | Self::Fatal { code, .. } => code,
+        }
+    }
+
+    /// The stage's view of the error, for a document of `tenant`.
+    pub(crate) fn into_stage(self, tenant: Option<&str>) -> StageError {
+        match self {
+            Self::Rejected { code, message } | Self::Refused { code, message } => {
+                StageError::Reject(Rejection { code, message, tenant: tenant.map(str::to_owned) })
+            }
+            Self::Retry { scope, code, message, after } => StageError::Retry { scope, code, message, after },
+            Self::Fatal { code, message } => StageError::Fatal { code, message },
+        }
+    }
+}
+
+/// A way to get a summary: the batched engine, or a provider's API.
+#[async_trait]
+pub trait Summariser: Send + Sync + 'static {
+    /// Who answers when asked with this prompt: part of the answer's fingerprint.
+    fn model(&self, prompt: &Prompt) -> ModelIdentity;
+    /// Decoding parameters that change the answer, in a stable spelling.
+    fn decoding(&self) -> String;
+    /// Where documents go on this way. To an external tier nothing is sent on stale knowledge of
+    /// `control`.
+    fn tier_kind(&self) -> TierKind;
+    /// Summarises one document.
+    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
+}
+
+/// A new answer, checked and stored; what was kept while it was generated is removed.
+pub(super) async fn generate(
+    summariser: &impl Summariser,
+    answers: &Answers,
+    work: &Work<'_>,
+    spec: &AnswerSpec<'_>,
+) -> Result<Answer, PipelineError> {
+    let partials = answers.partials(work, spec);
+    let paid_requests = answers.paid_requests(work);
+    let started = Instant::now();
+    let job = Job {
+        routed: work.routed,
+        document: work.document,
+        text: spec.text,
+        prompt: &spec.prompt,
+        partials: &partials,
+        paid_requests: &paid_requests,
+        clearance: &work.clearance,
+        shutdown: &work.delivery.shutdown,
+    };
+    let generated = summariser.summarise(job).await?;
+    count_tokens(work.tier, &generated);
+    let in_chunks = generated.chunks > 1;
+    let answer = new_answer(work, spec, generated, started.elapsed());
+    let stored = answers.store(&spec.key, check::check(work, spec, answer).answer).await?;
+    paid_requests.clear().await;
+    if in_chunks {
+        partials.clear().await;
+    }
+    Ok(stored)
+}
+
+fn count_tokens(tier: &str, generated: &Generated) {
+    for (kind, tokens) in [("input", generated.input_tokens), ("output", generated.output_tokens)] {
+        Counter::AnswerTokens.add(tokens.unsigned_abs(), &[tier, kind]);
+    }
+}

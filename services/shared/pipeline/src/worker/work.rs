@@ -1,0 +1,59 @@
+//! A routed document on its way through a worker, and the answer that is wanted for it.
+
+use precis_flow::Delivery;
+use precis_objects::keys;
+use precis_quality as quality;
+use precis_schemas::{Document, ModelIdentity, RoutedDocument};
+
+use super::Summariser;
+use crate::identity::answer_fingerprint;
+use crate::prompt::Prompt;
+use crate::settle::Claim;
+use crate::{Clearance, EffectivePolicy};
+
+/// One delivery of a routed document: what every step after the first needs of it.
+pub(super) struct Work<'a> {
+    /// The worker's tier.
+    pub(super) tier: &'a str,
+    pub(super) delivery: &'a Delivery,
+    /// The decoded value of the record.
+    pub(super) routed: &'a RoutedDocument,
+    pub(super) document: &'a Document,
+    pub(super) claim: Claim,
+    /// The policy that let the document in.
+    pub(super) effective: EffectivePolicy,
+    pub(super) clearance: Clearance,
+}
+
+/// Which answer is wanted: to what, from which model, and under which key it is stored.
+pub(super) struct AnswerSpec<'a> {
+    pub(super) text: &'a str,
+    /// The language that the summary must be in, where it can be told.
+    pub(super) expected_language: Option<String>,
+    pub(super) prompt: Prompt,
+    pub(super) model: ModelIdentity,
+    /// Names the way to answer: model, prompt and decoding parameters.
+    pub(super) fingerprint: String,
+    /// The answer's object.
+    pub(super) key: String,
+}
+
+impl<'a> AnswerSpec<'a> {
+    pub(super) fn new(work: &Work<'_>, text: &'a str, summariser: &impl Summariser) -> Self {
+        let expected_language = expected_language(work.document, text);
+        let prompt = Prompt::for_document(work.document, expected_language.as_deref());
+        let model = summariser.model(&prompt);
+        let fingerprint = answer_fingerprint(&model, &summariser.decoding());
+        let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
+        Self { text, expected_language, prompt, model, fingerprint, key }
+    }
+}
+
+/// The language that was asked for, else the document's own as far as it can be told.
+fn expected_language(document: &Document, text: &str) -> Option<String> {
+    document
+        .output_language
+        .clone()
+        .or_else(|| document.language.clone())
+        .or_else(|| quality::language_of(text).map(str::to_owned))
+}
