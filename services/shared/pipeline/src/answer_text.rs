@@ -16,7 +16,7 @@
 
 mod reasoning;
 
-/// Reasoning within a fence, or a fence within one: more layers are nobody's.
+/// Layers that are taken off at most, such as reasoning within a fence within a fence.
 const MAX_LAYERS: usize = 4;
 
 /// The summary in an answer, without white space around it; `None` where the answer ends before its
@@ -33,8 +33,8 @@ pub fn of(answer: &str) -> Option<&str> {
     Some(text)
 }
 
-/// What stands in the one fence (three or more backticks or tildes) that the text consists of; any
-/// other text as it is. The fence of an answer that was cut has no end.
+/// The text within the one fence (three or more backticks or tildes) that the whole consists of; any other
+/// text as it is. The fence of an answer that was cut has no end.
 fn unfenced(text: &str) -> &str {
     let Some(mark) = text.chars().next().filter(|mark| matches!(mark, '`' | '~')) else { return text };
     let fence = &text[..text.len() - text.trim_start_matches(mark).len()];

@@ -1,10 +1,11 @@
-//! Markers of records that run alone, because processes died with them: an object a record and
-//! attempt, created before the attempt begins and never removed. It holds which process began it,
-//! so that one that asks again, after an answer that was lost or because it got its partition back,
-//! is not taken for its own successor.
+//! Markers of records that run alone, because processes died with them in process.
 //!
-//! They are few: records run alone only after two processes died in a row without getting anything
-//! done. Nothing but the next few starts of the stage reads them; a lifecycle rule may remove
+//! A marker is an object for each record and attempt, created before the attempt begins and never
+//! removed. It holds the id of the process that began the attempt. So a process that asks again,
+//! after a lost reply or because it got its partition back, is not taken for its own successor.
+//!
+//! Markers are few: records run alone only after two processes died in a row without getting
+//! anything done. Only the next few starts of the stage read them; a lifecycle rule may remove
 //! `attempts/` after days.
 
 use std::sync::Arc;
@@ -27,8 +28,8 @@ impl Attempts {
         Self { store, stage: stage.to_owned(), process: rand::random() }
     }
 
-    /// This process's marker of the attempt, made if need be; `None`: as many processes as may died
-    /// with it before.
+    /// This process's marker of the attempt, created if need be; `None` where too many processes
+    /// died with the record before.
     async fn open(&self, record: &Record, attempt: Attempt) -> Result<Option<String>, PipelineError> {
         let digest = digest(record);
         let mut deaths = 0;
@@ -37,7 +38,7 @@ impl Attempts {
             if self.store.put_if_absent(&key, self.process.to_vec()).await? == Put::Created {
                 return Ok(Some(key));
             }
-            // Removed in between, it is as good as never written.
+            // A marker that was removed in between counts as this process's own.
             if self.store.get(&key).await?.is_none_or(|process| process == self.process) {
                 return Ok(Some(key));
             }
@@ -50,7 +51,7 @@ impl Attempts {
     }
 }
 
-/// The key of the note that a marker's process outlived its attempt.
+/// Key of the note that a marker's process survived its attempt.
 fn survived(marker: &str) -> String {
     format!("{marker}-survived")
 }
@@ -73,8 +74,8 @@ impl AttemptMarkers for Attempts {
     }
 }
 
-/// Names a record by where it lies, where it came from and what it says: a topic that is made anew
-/// starts at 0 again.
+/// Names a record by position, origin and value: the offsets of a topic that is created anew start
+/// at 0 again.
 fn digest(record: &Record) -> String {
     let value = keys::hash_bytes(record.value.as_deref().unwrap_or_default());
     keys::hash(&format!("{} {} {value}", record.position(), record.origin()))
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_that_two_processes_died_with_is_begun_by_no_third() {
+    async fn third_process_does_not_begin_what_two_died_with() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn ObjectStore> = Arc::new(DirectoryStore::open(folder.path(), 1_000_000).await.unwrap());
         let process = || Attempts::new(store.clone(), "gpu");
@@ -121,8 +122,9 @@ mod tests {
         assert!(other.begin(&record(7), Attempt::Process).await.unwrap(), "another stage");
     }
 
+    /// A process that lost its partition and survived does not count; two more deaths do.
     #[tokio::test]
-    async fn a_record_that_a_process_survived_is_no_killer_until_another_dies_with_it() {
+    async fn survived_attempt_counts_as_no_death() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn ObjectStore> = Arc::new(DirectoryStore::open(folder.path(), 1_000_000).await.unwrap());
         let process = || Attempts::new(store.clone(), "gpu");

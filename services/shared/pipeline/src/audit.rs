@@ -1,9 +1,8 @@
-//! What operators do is on record: one [`AuditRecord`] an action on the topic `audit`, in the
-//! transaction of the action itself. So none is done without its record, and none is recorded that
-//! was not done.
+//! Records of what operators do: one [`AuditRecord`] for each action, on the topic `audit`.
 //!
-//! The exception is the creation of topics, which no transaction holds: it is recorded right after,
-//! and only where a topic was made.
+//! The record is in the transaction of the action itself. So no action is done without its record,
+//! and none is recorded that was not done. Topics cannot be created in a transaction: their
+//! creation is recorded right after, and only where a topic was created.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +13,7 @@ use precis_schemas::{AuditRecord, SwitchState};
 
 use crate::{PipelineError, now_ms, topics};
 
-/// Codes of actions: stable, since they are what readers of the topic go by.
+/// Codes of actions. They are stable: readers of the topic select by them.
 pub mod actions {
     /// A tier gets work again.
     pub const TIER_ON: &str = "tier_on";
@@ -22,11 +21,11 @@ pub mod actions {
     pub const TIER_OFF: &str = "tier_off";
     /// A tier gets no new work and finishes what it has.
     pub const TIER_DRAIN: &str = "tier_drain";
-    /// Another policy is in force.
+    /// A policy was put in force.
     pub const POLICY_APPLIED: &str = "policy_applied";
-    /// Dead letters went back to where they came from.
+    /// Dead letters were published again on the topics that they came from.
     pub const DEAD_LETTERS_REPLAYED: &str = "dead_letters_replayed";
-    /// Topics were made.
+    /// Topics were created.
     pub const TOPICS_CREATED: &str = "topics_created";
 }
 

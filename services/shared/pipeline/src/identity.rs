@@ -3,10 +3,10 @@
 //! - **Identity**: (tenant, document id, revision). The tenant is the topic's.
 //! - **Origin**: the first `documents` record that carried it. Same origin = redelivery.
 //! - **Request digest**: everything that decides what is asked. Other origin with the same digest =
-//!   the publisher's repeat; another digest under the same identity = conflict. When it was
-//!   submitted, its deadline and its priority are not part of it.
-//! - **Request fingerprint**: what the exact cache is keyed by: equal text (normalised) with equal
-//!   options, whatever its id, never across tenants or residencies.
+//!   the publisher's repeat; another digest under the same identity = conflict. Time of submission,
+//!   deadline and priority are not part of the digest.
+//! - **Request fingerprint**: the key of the exact cache: equal text (normalised) with equal
+//!   options, whatever the document's id, never across tenants or residencies.
 //! - **Answer fingerprint**: everything on the answering side.
 //!
 //! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so
@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 
 use precis_flow::Record;
-use precis_schemas::{Document, Format, ModelIdentity, Origin, Sensitivity};
+use precis_schemas::{Document, ModelIdentity, Origin, Sensitivity};
 use sha2::{Digest, Sha256};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -40,8 +40,8 @@ impl Identity {
     }
 }
 
-/// Where a `documents` record first stood: the same for a redelivered, a re-enqueued and a replayed
-/// copy.
+/// The first position of a `documents` record: the same for a redelivered, a re-enqueued and a
+/// replayed copy.
 pub fn origin_of(record: &Record) -> Origin {
     let position = record.origin();
     Origin { topic: position.topic.to_string(), partition: position.partition, offset: position.offset }
@@ -57,7 +57,7 @@ pub fn format_origin(origin: &Origin) -> String {
     format!("{}/{}/{}", origin.topic, origin.partition, origin.offset)
 }
 
-/// Digest of what a document asks for (see the module's text for what is left out).
+/// Digest of what a document asks for; the module's text says what is left out.
 pub fn request_digest(document: &Document) -> String {
     let body = match (&document.text, &document.body) {
         (Some(text), _) => sha256_hex(text.as_bytes()),
@@ -69,7 +69,7 @@ pub fn request_digest(document: &Document) -> String {
         .text(&body)
         .text(&document.document_type)
         .text(&document.content_type)
-        .option(document.sensitivity.map(sensitivity_name))
+        .option(document.sensitivity.map(Sensitivity::as_str))
         .option(document.residency.as_deref())
         .option(document.language.as_deref())
         .option(document.title.as_deref())
@@ -112,8 +112,8 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Equal for texts that differ only in Unicode composition, line ends and white space at line ends
-/// or around the whole.
+/// The text without what two copies may differ in: Unicode composition, line ends, and white space
+/// at line ends or around the whole.
 fn normalise(text: &str) -> String {
     let composed: Cow<'_, str> = if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
         text.into()
@@ -134,19 +134,7 @@ fn request_options(fields: &mut FieldHasher, document: &Document) {
         .option(document.instruction.as_deref())
         .option(document.max_words.map(|words| words.to_string()).as_deref())
         .option(document.output_language.as_deref())
-        .text(match document.format {
-            Format::Paragraph => "paragraph",
-            Format::Bullets => "bullets",
-        });
-}
-
-fn sensitivity_name(sensitivity: Sensitivity) -> &'static str {
-    match sensitivity {
-        Sensitivity::Public => "public",
-        Sensitivity::Internal => "internal",
-        Sensitivity::Confidential => "confidential",
-        Sensitivity::Restricted => "restricted",
-    }
+        .text(document.format.as_str());
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -158,7 +146,7 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Hashes fields so that neither their borders nor absent against empty can be confused.
+/// A hash over fields: other borders, or an absent field for an empty one, give another hash.
 struct FieldHasher(Sha256);
 
 impl FieldHasher {

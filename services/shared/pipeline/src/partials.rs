@@ -1,19 +1,18 @@
-//! Finished pieces of an answer, kept until the whole is there.
+//! Partial answers of a long document, kept until the whole answer is there.
 //!
 //! A long document takes minutes. When its worker dies on the way, the record is delivered again,
-//! and whoever gets it goes on where the first one was: the keys hold the fingerprints of request
-//! and answer and a number, nothing of a clock or a worker. Once the answer is stored the pieces
-//! go. Without them everything is the same but the time it takes, so no failure here fails a
-//! document.
+//! and its next worker goes on where the first one was: the keys hold the fingerprints of request
+//! and answer and a number, nothing of a clock or a worker. Once the answer is stored, its partial
+//! answers are removed. They save time and decide nothing, so no failure here fails a document.
 
 use std::sync::Arc;
 
 use precis_objects::{ObjectStore, keys};
 
-/// Pieces that are removed at once; more are removed in further rounds.
+/// Partial answers that are listed at once to be removed.
 const PAGE_SIZE: usize = 256;
 
-/// The pieces of one answer. Clones are cheap and mean the same pieces.
+/// The partial answers of one answer. Clones are cheap and mean the same objects.
 #[derive(Clone)]
 pub struct PartialAnswers {
     store: Arc<dyn ObjectStore>,
@@ -29,7 +28,7 @@ impl std::fmt::Debug for PartialAnswers {
 }
 
 impl PartialAnswers {
-    /// The pieces of this answer to this request.
+    /// Those of this answer to this request.
     pub fn new(store: Arc<dyn ObjectStore>, tenant: &str, request_fingerprint: &str, answer_fingerprint: &str) -> Self {
         Self {
             store,
@@ -39,23 +38,23 @@ impl PartialAnswers {
         }
     }
 
-    /// The piece with this number, if it was kept.
+    /// The partial answer with this number, if it was kept.
     pub async fn get(&self, number: u32) -> Option<Vec<u8>> {
         let found = self.store.get(&self.key(number)).await;
-        found.inspect_err(|error| tracing::warn!(%error, "a kept piece could not be read")).ok().flatten()
+        found.inspect_err(|error| tracing::warn!(%error, "a partial answer could not be read")).ok().flatten()
     }
 
-    /// Keeps a piece; one that is there already stays.
+    /// Keeps a partial answer; one that is there already stays.
     pub async fn put(&self, number: u32, bytes: Vec<u8>) {
         if let Err(error) = self.store.put_if_absent(&self.key(number), bytes).await {
-            tracing::warn!(%error, "a piece could not be kept");
+            tracing::warn!(%error, "a partial answer could not be kept");
         }
     }
 
     /// Removes all of them.
     pub async fn clear(&self) {
         if let Err(error) = self.remove_all().await {
-            tracing::warn!(%error, "pieces of a finished answer were left behind");
+            tracing::warn!(%error, "partial answers of a finished answer were left behind");
         }
     }
 

@@ -7,8 +7,8 @@ use precis_schemas::Document;
 
 use crate::PipelineError;
 
-/// Largest text that is summarised, bytes. About 3 million words; the reason for a bound is memory:
-/// a worker holds its batch's texts.
+/// Largest text that is summarised, bytes: about 3 million words. The bound is for memory, since a
+/// worker holds the texts of all documents in process.
 pub const MAX_TEXT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The document's text.
@@ -41,7 +41,7 @@ pub async fn text_of<'a>(
     }
 }
 
-/// Words as people count them: runs between white space that hold a letter or digit.
+/// Number of words as people count them: runs between white space that hold a letter or digit.
 pub fn words(text: &str) -> usize {
     text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
 }

@@ -1,5 +1,4 @@
-//! Topic names and their settings: the one list that `precis topics apply`, the services and the
-//! tests share.
+//! Topics and their settings, the same for `precis topics apply`, the services and the tests.
 
 use precis_flow::TopicSpec;
 
@@ -9,7 +8,7 @@ pub const DOCUMENTS_PREFIX: &str = "documents.";
 pub const WORK_PREFIX: &str = "work.";
 /// Answers that failed their checks and refusals, back to the router.
 pub const ESCALATIONS: &str = "escalations";
-/// One outcome a document identity.
+/// Outcomes, one for each document identity.
 pub const SUMMARIES: &str = "summaries";
 /// Records that no stage could use, with their raw bytes.
 pub const DEAD_LETTERS: &str = "dead-letters";
@@ -19,7 +18,7 @@ pub const DEAD_LETTER_ACTIONS: &str = "dead-letter-actions";
 pub const CONTROL: &str = "control";
 /// What operators did, by whom and why.
 pub const AUDIT: &str = "audit";
-/// Attempts and settlements of paid calls.
+/// Attempts and settlements of paid requests.
 pub const LEDGER: &str = "ledger";
 
 /// Largest record on a `documents` topic, bytes.
@@ -27,8 +26,8 @@ pub const MAX_DOCUMENT_RECORD_BYTES: i32 = 1024 * 1024;
 /// Largest record on every other topic, bytes: a document record plus its provenance always fits.
 pub const MAX_RECORD_BYTES: i32 = 2 * 1024 * 1024;
 
-/// How long `audit` is kept: longer than the longest that the usual rules ask of such records,
-/// seven years.
+/// How long `audit` is kept: a little more than seven years, the longest that usual rules ask of
+/// such records.
 const AUDIT_DAYS: i64 = 7 * 366;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -81,7 +80,7 @@ pub fn all(tenants: &[String], tiers: &[String], partitions: i32, replication: O
     specs.push(log(SUMMARIES.into(), partitions, 30, MAX_RECORD_BYTES));
     specs.push(log(DEAD_LETTERS.into(), 1, 30, MAX_RECORD_BYTES));
     specs.push(log(LEDGER.into(), 1, 400, MAX_RECORD_BYTES));
-    // One partition: actions stand in the order in which they were done.
+    // One partition, so that actions are read in the order in which they were done.
     specs.push(log(AUDIT.into(), 1, AUDIT_DAYS, MAX_RECORD_BYTES));
     specs.push(table(CONTROL));
     specs.push(table(DEAD_LETTER_ACTIONS));
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_topic_but_documents_holds_a_document_with_its_provenance() {
+    fn other_topics_hold_a_document_with_its_provenance() {
         let specs = all(&["acme".into()], &["gpu".into()], 4, None);
         for spec in specs.iter().filter(|spec| !spec.name.starts_with(DOCUMENTS_PREFIX)) {
             assert!(spec.max_message_bytes > MAX_DOCUMENT_RECORD_BYTES, "{}", spec.name);

@@ -94,7 +94,7 @@ async fn a_policy_is_on_record_by_its_digest_and_the_one_before_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_put_on_record_is_not_done() {
+async fn change_without_its_audit_record_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder, topics::AUDIT).await;
     let error = switch_tier(&*log, "mid", SwitchState::Off, "incident", "ada").await.unwrap_err();
@@ -126,8 +126,9 @@ async fn changes_at_the_same_time_all_happen_one_after_another() {
     }
 }
 
+/// A service's switch changes nothing where somebody switched the tier since the service read it.
 #[tokio::test]
-async fn a_service_leaves_alone_what_was_switched_since_it_looked() {
+async fn conditional_switch_leaves_alone_what_was_switched() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder, "").await;
     switch_tier(&*log, "mid", SwitchState::Drain, "maintenance", "ada").await.unwrap();

@@ -1,12 +1,12 @@
-//! How documents of one identity end, explored: router and workers settle with the real [`Settler`]
-//! on a store of which every call is a step of its own, through every order of calls, crashes,
-//! redeliveries and lost replies.
+//! How documents of one identity end, explored through every order of store calls, crashes,
+//! redeliveries and lost replies. Router and workers settle with the real [`Settler`], and every
+//! call of the store is a step of its own.
 //!
-//! A delivery is a future that is fed with the replies it had so far and asks for the next: so a
-//! state can be copied, and is the store, the replies, and what is committed. What flow guarantees
-//! is taken for granted here, and explored there: of a record's deliveries one commits, and none
-//! that was overtaken by a redelivery. The rest is as permissive as can be: deliveries of one
-//! record, and records of one identity, run side by side in any order.
+//! A delivery is a future that is polled with the replies it had so far, until it makes the next
+//! call. So a state can be copied: it is the store, the replies, and what is committed. The
+//! guarantees of flow are assumed here and explored there: of a record's deliveries one commits,
+//! and none that was overtaken by a redelivery. Nothing else is assumed: deliveries of one record,
+//! and records of one identity, run side by side in any order.
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stderr, reason = "how much was explored is worth reading")]
 
@@ -37,13 +37,13 @@ const WORK: Submitted = Submitted { request: 0, by_router: false };
 const CACHED: Submitted = Submitted { by_router: true, ..WORK };
 const OTHER_REQUEST: Submitted = Submitted { request: 1, ..WORK };
 
-/// A rule that is broken on purpose.
+/// The rule that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Broken {
+enum BrokenRule {
     Nothing,
     /// A put overwrites.
     PlainPut,
-    /// Who loses the create publishes its own bytes.
+    /// The loser of the create publishes its own bytes.
     AdoptNothing,
 }
 
@@ -55,7 +55,7 @@ struct Settling {
     /// Whether the worker looks before it works.
     worker_looks_up: bool,
     faults: Faults,
-    broken: Broken,
+    broken: BrokenRule,
 }
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -68,7 +68,7 @@ struct Faults {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place {
+enum Stage {
     Router,
     Worker,
 }
@@ -88,7 +88,7 @@ enum Reply {
     Exists,
 }
 
-/// What a delivery leads to.
+/// How a delivery ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Effect {
     Routed,
@@ -98,9 +98,9 @@ enum Effect {
 
 #[derive(Clone, Debug, Hash)]
 struct Delivery {
-    place: Place,
+    stage: Stage,
     document: usize,
-    /// Tells the bytes of one delivery from those of another, as the clock does.
+    /// Makes the bytes of each delivery different, as the clock does.
     attempt: i64,
     replies: Vec<Reply>,
     overtaken: bool,
@@ -108,7 +108,7 @@ struct Delivery {
 
 /// Where a document is in the committed view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Standing {
+enum Progress {
     Submitted,
     InWork,
     Ended,
@@ -117,7 +117,7 @@ enum Standing {
 #[derive(Clone, Debug, Hash)]
 struct State {
     store: BTreeMap<String, Vec<u8>>,
-    standing: Vec<Standing>,
+    progress: Vec<Progress>,
     attempts: Vec<i64>,
     deliveries: Vec<Delivery>,
     /// The committed view: of which document, which bytes, and whether as a repeat.
@@ -128,7 +128,7 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 enum Action {
-    Deliver { place: Place, document: usize },
+    Deliver { stage: Stage, document: usize },
     Call { delivery: usize },
     CallWithoutReply { delivery: usize },
     Commit { delivery: usize },
@@ -136,7 +136,7 @@ enum Action {
     Overtake { delivery: usize },
 }
 
-/// Replies what it is told to, and keeps the call after that.
+/// A store that gives the replies it holds, and keeps the call after the last of them.
 struct Script {
     replies: Mutex<VecDeque<Reply>>,
     next: Mutex<Option<Call>>,
@@ -239,13 +239,13 @@ impl Settling {
 
     async fn settle(&self, settler: &Settler, claim: &Claim, outcome: Outcome) -> Result<Effect, PipelineError> {
         let settled = settler.settle(claim, &outcome).await;
-        if self.broken == Broken::AdoptNothing {
+        if self.broken == BrokenRule::AdoptNothing {
             return Ok(Effect::Published { bytes: codec::encode(&outcome)?, repeat: false });
         }
         settled.map(published)
     }
 
-    /// How far a delivery gets with the replies it had: what it asks for next, or what it leads to.
+    /// How far a delivery gets with the replies it had: to its end, or to its next call.
     fn resume(&self, delivery: &Delivery) -> Result<Effect, Call> {
         let script = Arc::new(Script {
             replies: Mutex::new(delivery.replies.iter().cloned().collect()),
@@ -253,9 +253,9 @@ impl Settling {
         });
         let store: Arc<dyn ObjectStore> = script.clone();
         let mut program = Box::pin(async move {
-            match delivery.place {
-                Place::Router => self.route(store, delivery).await,
-                Place::Worker => self.work(store, delivery).await,
+            match delivery.stage {
+                Stage::Router => self.route(store, delivery).await,
+                Stage::Worker => self.work(store, delivery).await,
             }
         });
         match program.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -266,13 +266,13 @@ impl Settling {
         }
     }
 
-    /// The store's side of a call. After a reply that was lost a store reads back, and says
-    /// `Created` when the object holds the caller's bytes.
+    /// The store's side of a call. After a lost reply a store reads back, and says `Created` when
+    /// the object holds the caller's bytes.
     fn serve(&self, store: &mut BTreeMap<String, Vec<u8>>, call: Call, reply_lost: bool) -> Reply {
         match call {
             Call::Get(key) => Reply::Got(store.get(&key).cloned()),
             Call::Put(key, bytes) => {
-                let created = !store.contains_key(&key) || self.broken == Broken::PlainPut;
+                let created = !store.contains_key(&key) || self.broken == BrokenRule::PlainPut;
                 if created {
                     store.insert(key.clone(), bytes.clone());
                 }
@@ -293,7 +293,7 @@ impl Model for Settling {
     fn initial(&self) -> State {
         State {
             store: BTreeMap::new(),
-            standing: vec![Standing::Submitted; self.documents.len()],
+            progress: vec![Progress::Submitted; self.documents.len()],
             attempts: vec![0; self.documents.len()],
             deliveries: Vec::new(),
             published: Vec::new(),
@@ -310,14 +310,14 @@ impl Model for Settling {
 
     fn actions(&self, state: &State) -> Vec<Action> {
         let mut actions = Vec::new();
-        for (document, standing) in state.standing.iter().enumerate() {
-            let place = match standing {
-                Standing::Submitted => Place::Router,
-                Standing::InWork => Place::Worker,
-                Standing::Ended => continue,
+        for (document, progress) in state.progress.iter().enumerate() {
+            let stage = match progress {
+                Progress::Submitted => Stage::Router,
+                Progress::InWork => Stage::Worker,
+                Progress::Ended => continue,
             };
             if !state.deliveries.iter().any(|delivery| delivery.document == document && !delivery.overtaken) {
-                actions.push(Action::Deliver { place, document });
+                actions.push(Action::Deliver { stage, document });
             }
         }
         for (number, delivery) in state.deliveries.iter().enumerate() {
@@ -341,10 +341,10 @@ impl Model for Settling {
     fn next(&self, state: &State, action: &Action) -> Result<State, String> {
         let mut next = state.clone();
         match *action {
-            Action::Deliver { place, document } => {
+            Action::Deliver { stage, document } => {
                 next.attempts[document] += 1;
                 let attempt = next.attempts[document];
-                next.deliveries.push(Delivery { place, document, attempt, replies: Vec::new(), overtaken: false });
+                next.deliveries.push(Delivery { stage, document, attempt, replies: Vec::new(), overtaken: false });
             }
             Action::Call { delivery } | Action::CallWithoutReply { delivery } => {
                 let reply_lost = matches!(action, Action::CallWithoutReply { .. });
@@ -357,9 +357,9 @@ impl Model for Settling {
             Action::Commit { delivery } => {
                 let delivery = next.deliveries.remove(delivery);
                 let document = delivery.document;
-                next.standing[document] = Standing::Ended;
+                next.progress[document] = Progress::Ended;
                 match self.resume(&delivery) {
-                    Ok(Effect::Routed) => next.standing[document] = Standing::InWork,
+                    Ok(Effect::Routed) => next.progress[document] = Progress::InWork,
                     Ok(Effect::Published { bytes, repeat }) => next.published.push((document, bytes, repeat)),
                     Ok(Effect::DeadLetter(code)) => next.dead_letters.push((document, code)),
                     Err(_) => return Err("committed what is not finished".to_owned()),
@@ -406,7 +406,7 @@ impl Model for Settling {
     }
 
     fn is_done(&self, state: &State) -> bool {
-        state.standing.iter().all(|standing| *standing == Standing::Ended)
+        state.progress.iter().all(|progress| *progress == Progress::Ended)
     }
 }
 
@@ -417,7 +417,7 @@ fn settling(documents: &[Submitted]) -> Settling {
         router_looks_up: false,
         worker_looks_up: true,
         faults: Faults { crashes: 1, overtakes: 1, lost_replies: 1 },
-        broken: Broken::Nothing,
+        broken: BrokenRule::Nothing,
     }
 }
 
@@ -429,7 +429,7 @@ fn holds(name: &str, settling: &Settling) {
     }
 }
 
-fn found(name: &str, settling: &Settling, broken: Broken, what: &str) {
+fn found(name: &str, settling: &Settling, broken: BrokenRule, what: &str) {
     let violation = explore(&Settling { broken, ..settling.clone() }, 1_000_000).expect_err("nothing was found");
     eprintln!("{name}: {violation}");
     assert!(violation.what.contains(what), "{violation}");
@@ -467,10 +467,10 @@ fn no_look_up_is_needed_for_soundness() {
 
 #[test]
 fn a_plain_put_is_found_out() {
-    found("plain put", &settling(&[WORK, WORK]), Broken::PlainPut, "is not what is stored");
+    found("plain put", &settling(&[WORK, WORK]), BrokenRule::PlainPut, "is not what is stored");
 }
 
 #[test]
-fn who_adopts_nothing_is_found_out() {
-    found("adopt nothing", &settling(&[WORK, WORK]), Broken::AdoptNothing, "is not what is stored");
+fn adopting_nothing_is_found_out() {
+    found("adopt nothing", &settling(&[WORK, WORK]), BrokenRule::AdoptNothing, "is not what is stored");
 }

@@ -118,8 +118,7 @@ fn fences_within_an_answer_stay() {
 }
 
 proptest! {
-    /// Whatever the answer: nothing is added, and what is left needs no second look unless it nests
-    /// deeper than any.
+    /// Whatever the answer: nothing is added to it, and no white space is left around it.
     #[test]
     fn what_is_left_is_part_of_the_answer(
         parts in prop::collection::vec(

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use precis_schemas::{BodyReference, Document};
+use precis_schemas::{BodyReference, Document, Format};
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn when_it_was_submitted_does_not_change_a_request() {
 }
 
 #[test]
-fn every_wish_changes_the_request() {
+fn every_option_changes_the_request() {
     let base = document("text");
     let others = [
         Document { text: Some("other".into()), ..base.clone() },
@@ -33,7 +33,7 @@ fn every_wish_changes_the_request() {
 }
 
 #[test]
-fn a_body_by_reference_is_the_same_request_as_the_body_inline() {
+fn body_by_reference_is_the_same_request_as_inline() {
     let inline = document("text");
     let reference = BodyReference { key: "k".into(), sha256: sha256_hex(b"text"), size_bytes: 4 };
     let referenced = Document { text: None, body: Some(reference), ..inline.clone() };
@@ -41,7 +41,7 @@ fn a_body_by_reference_is_the_same_request_as_the_body_inline() {
 }
 
 #[test]
-fn fingerprint_ignores_composition_and_line_ends_but_not_words() {
+fn fingerprint_ignores_composition_and_line_ends_only() {
     let base = document("");
     let print = |text: &str| request_fingerprint("acme", &base, text);
     assert_eq!(print("caf\u{e9}\nnext"), print("  cafe\u{301} \r\nnext\n\n"));
