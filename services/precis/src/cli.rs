@@ -1,14 +1,13 @@
-//! The command line: every command with its help and examples. What a command does is in its own
-//! module under [`crate::commands`].
+//! The command line: every command with its help and examples. Only the library and the program use
+//! this module; what a command does is in its own module under [`crate::commands`].
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::commands::{
     audit, bench, config, dead_letters, doctor, models, policy, results, spend, status, submit, summarize, tiers,
     topics, up,
 };
+use crate::globals::Globals;
 
 const ABOUT: &str = "Summaries of documents at scale: routed by cost, checked, settled exactly once.";
 
@@ -35,26 +34,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-pub struct Globals {
-    /// Settings file (TOML); environment variables such as `PRECIS_LOG__KIND` override it
-    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
-    pub config: Option<PathBuf>,
-
-    /// Folder of the embedded log and the stored results [default: ~/.local/state/precis]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "For every command")]
-    pub state: Option<PathBuf>,
-
-    /// Answers as JSON, for programs
-    #[arg(long, global = true, help_heading = "For every command")]
-    pub json: bool,
-
-    /// Tell more on stderr; twice tells all
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "For every command")]
-    pub verbose: u8,
 }
 
 /// The commands.

@@ -18,8 +18,8 @@ use precis_telemetry::TelemetryConfig;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Time between two looks at whether services are ready.
-const READY_LOOK: Duration = Duration::from_millis(20);
+/// How often it is checked whether services are ready.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The sections of every service.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// None yet; `stop` drains those that will be.
+    /// No services yet; `stop` drains those that are started later.
     pub fn new(stop: CancellationToken) -> Self {
         Self { tasks: JoinSet::new(), stop }
     }
@@ -95,8 +95,8 @@ impl Services {
         self.spawn("api-worker", async move { precis_api_worker::run(&runtime, settings, stop).await });
     }
 
-    /// Waits until a service ends. A service only ends when it was told to, or by failing: then the
-    /// others are told to stop, too.
+    /// Waits until a service ends. A service ends when it was told to stop, or when it fails; after
+    /// a failure the other services are told to stop, too.
     ///
     /// # Errors
     /// The failed service's, with its name.
@@ -119,11 +119,11 @@ impl Services {
     /// # Errors
     /// The first failed service's, such as one that finds its group held by another process.
     pub async fn ready(&mut self, runtime: &Runtime) -> anyhow::Result<()> {
-        let mut look = tokio::time::interval(READY_LOOK);
+        let mut check = tokio::time::interval(READY_INTERVAL);
         while !runtime.health.report().ready && !self.all_ended() && !self.stop.is_cancelled() {
             tokio::select! {
                 ended = self.one_ended() => ended?,
-                _ = look.tick() => {}
+                _ = check.tick() => {}
             }
         }
         Ok(())
@@ -150,8 +150,8 @@ impl Services {
         first
     }
 
-    /// The same for at most `limit`; then whatever still runs ends at once, as a kill -9 would end
-    /// it: nothing settled is lost.
+    /// Drains for at most `limit`. Services that still run then end at once, as after a kill -9:
+    /// nothing settled is lost.
     ///
     /// # Errors
     /// The first failed service's.

@@ -1,4 +1,4 @@
-//! Inputs and options become the `Document` records of the log, under ids that say what was asked.
+//! The `Document` records that inputs and options become, under ids that are made of the request.
 //!
 //! **Ids.** The same text with the same options has the same id on every run, so that a second run
 //! finds what is settled; a changed text or another option is another document. So an id is the
@@ -17,7 +17,7 @@ const DIGEST_DIGITS: usize = 16;
 /// Characters of the stem in an id; ids are shown in tables and written into file names.
 const STEM_CHARACTERS: usize = 80;
 
-/// What the user wants of every summary.
+/// Options of a request: what every summary shall be like.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RequestOptions {
     /// The most words a summary may have
@@ -69,7 +69,7 @@ impl From<Label> for Sensitivity {
     }
 }
 
-/// Accepts what looks like a BCP 47 tag: `en`, `pt-BR`.
+/// Accepts a text in the form of a BCP 47 tag: `en`, `pt-BR`.
 fn language_tag(text: &str) -> Result<String, String> {
     let mut parts = text.split('-');
     let primary = parts.next().unwrap_or_default();
@@ -88,7 +88,7 @@ fn language_tag(text: &str) -> Result<String, String> {
 
 /// The record for one input, under a derived id.
 ///
-/// `answering` is whatever else decides the answer and is not part of the request: on one machine
+/// `answering` names what else decides the answer and is not part of the request: on one machine
 /// the model and the policy.
 pub fn document(input: &Input, options: &RequestOptions, answering: &[&str], now_ms: i64) -> Document {
     let mut document = Document {
@@ -102,7 +102,7 @@ pub fn document(input: &Input, options: &RequestOptions, answering: &[&str], now
     document
 }
 
-/// What is asked of every document, without one.
+/// The request that all documents of a run share, without text and id.
 pub fn requested(options: &RequestOptions) -> Document {
     Document {
         sensitivity: options.sensitivity.map(Sensitivity::from),
@@ -115,7 +115,7 @@ pub fn requested(options: &RequestOptions) -> Document {
     }
 }
 
-/// Gives a document the id that its request has. After everything else is set.
+/// Gives a document the id of its request. Everything else must be set before.
 pub fn derive_id(document: &mut Document, stem: &str, answering: &[&str]) {
     let mut parts = vec![request_digest(document)];
     parts.extend(answering.iter().map(|part| sha256_hex(part.as_bytes())));
@@ -124,8 +124,8 @@ pub fn derive_id(document: &mut Document, stem: &str, answering: &[&str]) {
     document.document_id = format!("{stem}-{}", &digest[..DIGEST_DIGITS]);
 }
 
-/// What the prompt adds to an id: after a release with other prompts, documents are summarised
-/// anew.
+/// The digest that a prompt adds to an id: after a release with other prompts, documents are
+/// summarised anew.
 pub fn prompt_digest(options: &RequestOptions) -> String {
     let document = Document {
         instruction: options.instruction.clone(),

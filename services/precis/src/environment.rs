@@ -1,7 +1,7 @@
 //! Where a command works: settings from file, environment and command line, and the state folder.
 //!
-//! Nothing has to be configured on one machine: log and store lie in the state folder, so that
-//! `precis up`, `precis submit` and `precis results` find each other. What is configured, wins.
+//! On one machine nothing has to be configured: log and store lie in the state folder, so that
+//! `precis up`, `precis submit` and `precis results` find each other. A configured place wins.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use precis_config::{ConfigError, Settings};
 use precis_flow::{Log, LogKind};
 use precis_objects::{ObjectStore, StoreConfig, StoreKind};
 use precis_pipeline::runtime::CommonSettings;
-use precis_pipeline::topics;
+use precis_pipeline::{Control, topics};
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 
 /// Variable that names the settings file where no `--config` does.
 const CONFIG_VARIABLE: &str = "PRECIS_CONFIG";
 /// Variable that names the state folder where no `--state` does.
 const STATE_VARIABLE: &str = "PRECIS_STATE";
 
-/// What a command sets whatever file and environment say, as variables of the settings.
+/// Settings that a command sets itself, as variables: they win over file and environment.
 pub type Overrides = Vec<(&'static str, String)>;
 
 /// Settings and state folder of one command.
@@ -44,7 +44,7 @@ impl Environment {
         Self::load_with(globals, Overrides::new())
     }
 
-    /// The same, with settings that the command insists on.
+    /// The same, with settings that the command sets itself.
     ///
     /// # Errors
     /// Those of the configuration.
@@ -59,13 +59,31 @@ impl Environment {
                 .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
             None => String::new(),
         };
-        // A variable that is not Unicode is none of ours.
+        // A variable that is not Unicode cannot be one of ours.
         let variables: Vec<(String, String)> = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let variables = layered(&text, variables, &state, overrides);
         let name = file.as_ref().map_or_else(String::new, |path| path.display().to_string());
         Ok(Self { settings: Settings::parse(&name, &text, variables)?, state, file })
+    }
+
+    /// The sections that every service shares: log, store, topics, policy.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn common(&self) -> Result<CommonSettings, ConfigError> {
+        CommonSettings::read(&self.settings)
+    }
+
+    /// The policy in force and the switches, as `control` has them now.
+    ///
+    /// # Errors
+    /// Those of the settings and the log's.
+    pub async fn control(&self, log: &Arc<dyn Log>) -> anyhow::Result<Arc<Control>> {
+        // Where no policy was applied, the one of the settings is in force.
+        let start = self.common()?.policy.load()?;
+        Ok(Control::follow(log, start).await?)
     }
 
     /// Section `[store]`.
@@ -76,8 +94,8 @@ impl Environment {
         Ok(self.settings.section("store")?)
     }
 
-    /// The log. The embedded one is there, with its topics, as soon as it is asked for; those of
-    /// Kafka are made by `precis topics apply` or the services.
+    /// The log. The embedded log and its topics are created here where they are missing; topics of
+    /// Kafka are created by `precis topics apply` or by the services.
     ///
     /// # Errors
     /// The log's.
@@ -90,7 +108,7 @@ impl Environment {
     /// # Errors
     /// The log's.
     pub async fn log_for(&self, tenants: &[String]) -> anyhow::Result<Arc<dyn Log>> {
-        let settings = CommonSettings::read(&self.settings)?;
+        let settings = self.common()?;
         let log = precis_flow::open(&settings.log).await.context("the log cannot be opened")?;
         if settings.log.kind == LogKind::Embedded {
             let policy = settings.policy.load()?;
@@ -102,7 +120,7 @@ impl Environment {
         Ok(log)
     }
 
-    /// Where the store is, without asking it anything.
+    /// Where the store is. The store is not opened for it.
     ///
     /// # Errors
     /// Everything that is wrong with `[store]`.
@@ -125,8 +143,8 @@ impl Environment {
     }
 }
 
-/// The variables with, before them, the places in the state folder where nothing else names one
-/// and, after them, what the command insists on.
+/// The variables, with the places in the state folder for log and store where nothing else names
+/// one, and with the settings that the command sets itself.
 fn layered(file: &str, variables: Vec<(String, String)>, state: &Path, overrides: Overrides) -> Vec<(String, String)> {
     let table: toml::Table = file.parse().unwrap_or_default();
     let in_file = |keys: [&str; 3]| {
@@ -165,8 +183,9 @@ mod tests {
         layered.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
     }
 
+    /// Unless the file or a variable names another place.
     #[test]
-    fn log_and_store_lie_in_the_state_folder_unless_something_names_another_place() {
+    fn log_and_store_lie_in_the_state_folder_by_default() {
         let state = Path::new("/state");
         let plain = layered("", Vec::new(), state, Overrides::new());
         assert_eq!(value(&plain, "PRECIS_LOG__EMBEDDED__PATH"), ["/state/log.db"]);
@@ -181,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_insists_on_wins_over_the_environment() {
+    fn what_a_command_sets_wins_over_the_environment() {
         let variables = vec![("PRECIS_LOG__KIND".to_owned(), "kafka".to_owned())];
         let layered = layered("", variables, Path::new("/s"), vec![("PRECIS_LOG__KIND", "embedded".to_owned())]);
         assert_eq!(value(&layered, "PRECIS_LOG__KIND"), ["embedded"]);

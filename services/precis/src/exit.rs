@@ -1,4 +1,4 @@
-//! How a command ends, for whoever called the process.
+//! The exit code of a command.
 
 use std::process::ExitCode;
 

@@ -9,9 +9,14 @@ use precis_flow::{FlowError, Log, Position, ReadStart, Reader, Record};
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::topics;
 use precis_schemas::{DeadLetter, Outcome, codec};
+use precis_telemetry::Shutdown;
+
+use crate::output::Output;
 
 /// How long one read waits for a record before the end of the topic is asked for.
 const READ_TIMEOUT: Duration = Duration::from_millis(200);
+/// How often a command that watches a topic checks whether anybody still reads its stdout.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Calls `each` with every record that a topic holds now. A topic that does not exist holds none.
 ///
@@ -35,6 +40,32 @@ pub async fn read_to_end(
     }
 }
 
+/// Calls `each` with every record of a topic, from its start or from now on, until the command is
+/// interrupted or nobody reads stdout any more.
+///
+/// # Errors
+/// The log's, and those of `each`.
+pub async fn watch(
+    log: &Arc<dyn Log>,
+    topic: &str,
+    start: ReadStart,
+    out: &Output,
+    mut each: impl FnMut(Record) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut reader = log.reader(topic, start).await?;
+    let stop = Shutdown::from_signals()?;
+    while !stop.is_cancelled() && !out.is_closed() {
+        let record = tokio::select! {
+            record = reader.next(WATCH_INTERVAL) => record?,
+            () = stop.cancelled() => break,
+        };
+        if let Some(record) = record {
+            each(record)?;
+        }
+    }
+    Ok(())
+}
+
 /// How a published document ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -45,12 +76,12 @@ pub enum Ending {
         /// Settled before.
         repeat: bool,
     },
-    /// Without one: the record could not be used.
+    /// Without an outcome: the record could not be used.
     DeadLetter(Box<DeadLetter>),
 }
 
-/// Waits for the ends of published documents. Made before they are published, so that none is
-/// missed.
+/// Waits for the ends of published documents. It is made before the documents are published, so
+/// that no end is missed.
 pub struct Follower {
     tenant: String,
     outcomes: Box<dyn Reader>,
@@ -73,7 +104,7 @@ impl Follower {
         })
     }
 
-    /// Waits for this document, which was published at a position.
+    /// Waits for this document too, which was published at this position.
     pub fn expect(&mut self, document_id: &str, position: Option<Position>) {
         self.open.insert(document_id.to_owned(), position);
     }
@@ -107,8 +138,8 @@ impl Follower {
         Ok(Some((outcome.document_id.clone(), Ending::Outcome { outcome: Box::new(outcome), repeat })))
     }
 
-    /// A dead letter ends a document only when its record on `documents` was at fault: later stages
-    /// leave an outcome as well.
+    /// A dead letter ends a document only when the record on `documents` could not be used: a dead
+    /// letter of a later stage is followed by an outcome.
     fn dead_letter(&mut self, record: &Record) -> anyhow::Result<Option<(String, Ending)>> {
         let value = record.value.as_deref().unwrap_or_default();
         let letter: DeadLetter = codec::decode(value).with_context(|| format!("dead letter {}", record.position()))?;

@@ -1,10 +1,11 @@
-//! What the user points at becomes documents: files, folders, `-` and JSON Lines.
+//! Documents from what the user names: files, folders, `-` and JSON Lines.
 //!
 //! Each input is read on its own. One that cannot be used is reported with a code and the others go
-//! on ([`Problem`]). What a document says is never changed beyond what is needed to have text: an
-//! HTML page becomes its text, a byte order mark goes, and so do codes for terminals and the bytes
-//! of pictures. What was left out of documents is counted ([`Notes`]).
+//! on ([`Problem`]). A document's words are never changed, and only what is no text is left out:
+//! the markup of an HTML page, a byte order mark, codes for terminals, the bytes of pictures. The
+//! parts that were left out are counted ([`Notes`]).
 
+mod arguments;
 mod encoding;
 mod file;
 mod html;
@@ -25,11 +26,13 @@ use std::path::{Path, PathBuf};
 use precis_pipeline::source;
 
 use crate::output::Output;
-use crate::report;
+use crate::output::words::plural;
 
+pub use arguments::TextInput;
 pub use encoding::Remedy;
 pub use file::TextError;
 pub use notes::{Note, Notes};
+pub use own::{SUMMARIES_FILE, SUMMARIES_MARK};
 
 use open::NotOpened;
 
@@ -39,7 +42,7 @@ pub const MAX_DOCUMENT_BYTES: u64 = source::MAX_TEXT_BYTES;
 /// A text to summarise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// How the user knows it: its path as given, `stdin`, or `file.jsonl:12`.
+    /// The name by which the user knows it: its path as given, `stdin`, or `file.jsonl:12`.
     pub name: String,
     /// The readable part of its document id: the file name without its ending, or the id that its
     /// record states.
@@ -156,14 +159,14 @@ pub fn tell(inputs: &Inputs, out: &Output) {
         [] => {}
         [name] => out.note(format_args!("{name} was written by precis and is not read")),
         many => {
-            out.note(format_args!("{} were written by precis and are not read", report::plural(many.len(), "file")));
+            out.note(format_args!("{} were written by precis and are not read", plural(many.len(), "file")));
         }
     }
     for line in inputs.notes.lines() {
         out.note(format_args!("note: {line}"));
     }
     if inputs.skipped > 0 {
-        out.note(format_args!("{} with other endings skipped", report::plural(inputs.skipped, "file")));
+        out.note(format_args!("{} with other endings skipped", plural(inputs.skipped, "file")));
     }
 }
 

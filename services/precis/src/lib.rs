@@ -1,9 +1,17 @@
 //! The command line of Précis, and all services in one process for one machine.
 //!
-//! [`commands`] has a module for each command; they share where they work ([`environment`]), what
-//! they read ([`inputs`], [`documents`], [`follow`]) and how they tell ([`output`], [`report`],
-//! [`progress`]). [`compose`] runs services in this process, [`workers`] those that the policy asks
-//! for. Only this crate composes services; none of them knows another.
+//! [`cli`] is the command line, and [`commands`] has a module for each command. Commands share
+//! where they work ([`environment`]), what they read ([`inputs`], [`documents`], [`follow`]), how
+//! they tell ([`output`], [`report`], [`progress`]) and what they do alike ([`operations`]); no
+//! command imports another. [`compose`] runs services in this process, and [`workers`] starts those
+//! that the policy in force needs. Only this crate composes services; none of them knows another.
+//!
+//! ```text
+//! cli ─▶ commands ─▶ workers ─▶ operations ─▶ compose, documents, report
+//!     ─▶ environment, follow, inputs, progress ─▶ output ─▶ exit, globals
+//! ```
+//!
+//! A module imports those of its own place in this picture and of later ones.
 
 pub mod cli;
 pub mod commands;
@@ -12,7 +20,9 @@ pub mod documents;
 pub mod environment;
 pub mod exit;
 pub mod follow;
+pub mod globals;
 pub mod inputs;
+pub mod operations;
 pub mod output;
 pub mod progress;
 pub mod report;

@@ -12,6 +12,7 @@
 mod table;
 pub mod visible;
 pub mod width;
+pub mod words;
 
 use std::env;
 use std::fmt::{self, Display};
@@ -199,15 +200,15 @@ pub fn draws_on_stderr() -> bool {
     is_capable_terminal() && io::stderr().is_terminal()
 }
 
-/// Whether the other end of stdout is gone: asked of the system, since a command that has nothing
-/// to write would not notice.
+/// Whether the other end of stdout is gone. The system is polled for it, since a command that has
+/// nothing to write would not notice.
 fn stdout_hung_up() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdout = io::stdout();
-    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let gone = PollFlags::ERR | PollFlags::HUP;
-    poll(&mut asked, Some(&now)).is_ok() && asked[0].revents().intersects(gone)
+    poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().intersects(gone)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How outcomes look to the user: one [`Row`] a document, shown as a table, as JSON, as files.
+//! Outcomes as the user gets them: one [`Row`] a document, shown as a table, as JSON, as files.
 
 mod files;
 mod kept;
@@ -15,10 +15,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::inputs::Problem;
 
-pub use files::{PAGE, PAGE_MARK, Written, check_writable, write_files};
+pub use files::{Written, check_writable, write_files};
 pub use table::{plain_text, table_of};
 pub use totals::Totals;
-pub(crate) use totals::{duration, plural};
 
 /// How the checks start to list what the source does not have.
 const UNSUPPORTED: &str = "not in the source: ";
@@ -104,7 +103,7 @@ pub struct Row {
     pub input_tokens: i64,
     /// Tokens written.
     pub output_tokens: i64,
-    /// Parts in which a long document was read.
+    /// Chunks in which a long document was read.
     pub chunks: i32,
     /// What it cost, US dollars.
     pub cost_usd: precis_schemas::Usd,
@@ -121,7 +120,7 @@ pub struct Row {
     pub routing: Option<Routing>,
 }
 
-/// What `tools/fit-score.py` learns from.
+/// How a document was routed: `tools/fit-score.py` learns from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Routing {
     /// The document's type, as labelled.

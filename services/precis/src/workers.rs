@@ -1,9 +1,9 @@
 //! The workers of this process, started as soon as the policy in force has a tier for them.
 //!
 //! The router of a process may send a document to every tier of the policy in force, and that
-//! policy may change at any time. So whoever runs a router calls [`Workers::serve`] before it
-//! publishes and again and again while it runs: a tier that came later is served, too. A model is
-//! loaded for a tier that there is, and for no other reason.
+//! policy may change at any time. A command that runs a router therefore calls [`Workers::serve`]
+//! before it publishes and at an interval while it runs, so that tiers of a later policy are
+//! served, too. The model is loaded only when the policy in force has a tier for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use precis_inference::models::ModelEntry;
 use precis_pipeline::{Runtime, topics};
 use precis_policy::TierKind;
 
-use crate::commands::models;
 use crate::compose::{Sections, Services, tiers};
+use crate::operations::models::ensure_present;
 use crate::output::Output;
 
-/// What may run, and what does.
+/// Workers that may run in this process, and those that do.
 pub struct Workers {
     model: ModelSettings,
     gpu: GpuWorkerSettings,
     api: ApiWorkerSettings,
-    /// The engine behind the GPU worker, once that runs, and what it computes with.
+    /// The engine of the GPU worker and its model, once the worker runs.
     engine: Option<(Engine, ModelEntry)>,
     api_runs: bool,
 }
 
 impl Workers {
-    /// None runs yet.
+    /// Workers of which none runs yet.
     pub fn new(sections: &Sections) -> Self {
         Self {
             model: sections.model.clone(),
@@ -47,7 +47,7 @@ impl Workers {
         &self.gpu.tier
     }
 
-    /// Whether a tier of the policy in force asks for the model.
+    /// Whether the policy in force has a tier that needs the model.
     pub fn need_model(&self, runtime: &Runtime) -> bool {
         tiers(runtime, TierKind::Gpu).contains(&self.gpu.tier)
     }
@@ -57,19 +57,19 @@ impl Workers {
         self.engine.as_ref()
     }
 
-    /// Starts what the policy in force asks for and does not run yet.
+    /// Starts the workers that the policy in force needs and that do not run yet.
     ///
     /// # Errors
     /// A model that cannot be had or loaded.
     pub async fn serve(&mut self, runtime: &Arc<Runtime>, services: &mut Services, out: &Output) -> anyhow::Result<()> {
         if self.engine.is_none() && self.need_model(runtime) {
-            let (entry, _) = models::ensure_present(&self.model, out).await?;
+            let (entry, _) = ensure_present(&self.model, out).await?;
             out.note(format_args!("loading the model {}", entry.name));
             let engine = load_engine(&self.model, self.gpu.engine.clone()).await?;
             services.gpu_worker(runtime, self.gpu.clone(), engine.clone());
             self.engine = Some((engine, entry));
         }
-        // For one that is not enabled, too: it gives back what it still has.
+        // Also for a tier that is not enabled: its worker gives back the documents that wait there.
         if !self.api_runs && !api_tiers(&runtime.control.effective().policy, &[]).is_empty() {
             services.api_worker(runtime, self.api.clone());
             self.api_runs = true;
@@ -88,8 +88,8 @@ impl Workers {
         topics
     }
 
-    /// Tiers of the policy in force whose work nobody in this process would ever take, with the
-    /// setting that keeps it so.
+    /// Tiers of the policy in force that no worker of this process serves, with the setting that
+    /// excludes each of them.
     pub fn unserved(&self, runtime: &Runtime) -> Vec<(String, &'static str)> {
         let named = |kind, setting: &'static str| tiers(runtime, kind).into_iter().map(move |tier| (tier, setting));
         let gpu = named(TierKind::Gpu, "gpu_worker.tier").filter(|(tier, _)| *tier != self.gpu.tier);

@@ -1,7 +1,6 @@
 //! `precis audit`: what operators did, read from `audit`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_flow::{ReadStart, Record};
@@ -9,10 +8,10 @@ use precis_pipeline::topics;
 use precis_schemas::{AuditRecord, codec};
 use serde::Serialize;
 
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::follow::read_to_end;
+use crate::follow::{read_to_end, watch};
+use crate::globals::Globals;
 use crate::output::{Output, Table};
 use crate::report;
 
@@ -25,10 +24,7 @@ Examples:
 Each switch of a tier, each policy and each replay of dead letters is written in one transaction with its record here: \
 neither is there without the other. Topics are recorded right after they were made.";
 
-/// Time between looks at whether the command was interrupted.
-const WAIT: Duration = Duration::from_millis(500);
-
-/// Characters of a digest that tell two apart.
+/// Characters of a whole digest.
 const DIGEST_CHARACTERS: usize = 64;
 
 /// Show what operators did, by whom and why
@@ -45,7 +41,7 @@ pub struct Args {
 
 /// A record for programs.
 #[derive(Serialize)]
-struct Row<'a> {
+struct AuditView<'a> {
     at: String,
     by: &'a str,
     action: &'a str,
@@ -80,7 +76,7 @@ async fn list(environment: &Environment, last: usize, out: &Output) -> anyhow::R
     .await?;
     if out.json() {
         for record in &records {
-            out.value(&row(record))?;
+            out.value(&view(record))?;
         }
     } else if records.is_empty() {
         out.line("nothing was done yet");
@@ -96,22 +92,17 @@ async fn list(environment: &Environment, last: usize, out: &Output) -> anyhow::R
 
 async fn follow(environment: &Environment, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
-    let mut reader = log.reader(topics::AUDIT, ReadStart::Beginning).await?;
-    let stop = precis_telemetry::Shutdown::from_signals()?;
-    while !stop.is_cancelled() && !out.is_closed() {
-        let record = tokio::select! {
-            record = reader.next(WAIT) => record?,
-            () = stop.cancelled() => break,
-        };
-        let Some(record) = record else { continue };
+    watch(&log, topics::AUDIT, ReadStart::Beginning, out, |record| {
         let record = decode(&record)?;
         if out.json() {
-            out.value(&row(&record))?;
+            out.value(&view(&record))?;
         } else {
             out.line(cells(&record).iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  "));
         }
         out.flush();
-    }
+        Ok(())
+    })
+    .await?;
     Ok(Exit::Done)
 }
 
@@ -120,9 +111,9 @@ fn decode(record: &Record) -> anyhow::Result<AuditRecord> {
     codec::decode(value).with_context(|| format!("audit record {}", record.position()))
 }
 
-fn row(record: &AuditRecord) -> Row<'_> {
+fn view(record: &AuditRecord) -> AuditView<'_> {
     let AuditRecord { at, by, action, target, before, after, reason, details, host, program } = record;
-    Row { at: report::utc(*at), by, action, target, before, after, reason, details, host, program }
+    AuditView { at: report::utc(*at), by, action, target, before, after, reason, details, host, program }
 }
 
 fn cells(record: &AuditRecord) -> Vec<String> {

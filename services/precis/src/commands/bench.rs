@@ -12,9 +12,10 @@ use clap::ValueEnum;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_inference::{Engine, EngineConfig, bench};
 
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::operations::models::ensure_present;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -138,7 +139,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
 
 /// An engine with these settings; its model is fetched if it is not there.
 async fn start(model: &ModelSettings, config: EngineConfig, out: &Output) -> anyhow::Result<Engine> {
-    let (entry, path) = super::models::ensure_present(model, out).await?;
+    let (entry, path) = ensure_present(model, out).await?;
     let engine = tokio::task::spawn_blocking(move || Engine::start(&entry, &path, config)).await?;
     Ok(engine?)
 }

@@ -6,15 +6,15 @@ use precis_config::reference::markdown;
 use precis_flow::LogConfig;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_objects::StoreConfig;
-use precis_pipeline::runtime::{CommonSettings, PolicySettings, TopicSettings};
+use precis_pipeline::runtime::{PolicySettings, TopicSettings};
 use precis_router::RouterSettings;
 use precis_telemetry::TelemetryConfig;
 use serde_json::json;
 
-use crate::cli::Globals;
 use crate::compose::Sections;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ pub fn run(globals: &Globals, args: &Args, out: &Output) -> anyhow::Result<Exit>
             Ok(Exit::Done)
         }
         Action::Codes => {
-            out.text(precis_schemas::codes::markdown().trim());
+            out.file(precis_schemas::codes::markdown().trim());
             Ok(Exit::Done)
         }
         Action::Check => check(globals, out),
@@ -109,7 +109,7 @@ fn check(globals: &Globals, out: &Output) -> anyhow::Result<Exit> {
 }
 
 fn read_all(environment: &Environment) -> anyhow::Result<()> {
-    CommonSettings::read(&environment.settings)?;
+    environment.common()?;
     Sections::read(&environment.settings)?.api_worker.check_keys()?;
     Ok(())
 }

@@ -14,10 +14,10 @@ use precis_flow::Log;
 use precis_pipeline::topics;
 use precis_schemas::{DeadLetter, DeadLetterAction, codec};
 
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::follow::read_to_end;
+use crate::globals::Globals;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -78,7 +78,7 @@ impl Filter {
     }
 }
 
-/// A dead letter and what was done about it.
+/// A dead letter, with the operator's action where there is one.
 #[derive(Debug)]
 struct Letter {
     letter: DeadLetter,
@@ -98,7 +98,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     }
 }
 
-/// All dead letters with what was done about them, oldest first; a redelivered failure once.
+/// All dead letters with their actions, oldest first. A failure that was delivered again is one
+/// dead letter.
 async fn letters(log: &Arc<dyn Log>) -> anyhow::Result<Vec<Letter>> {
     let mut letters: Vec<DeadLetter> = Vec::new();
     let mut known = std::collections::HashSet::new();
@@ -115,7 +116,7 @@ async fn letters(log: &Arc<dyn Log>) -> anyhow::Result<Vec<Letter>> {
     Ok(letters.into_iter().map(|letter| Letter { action: actions.remove(&letter.id), letter }).collect())
 }
 
-/// What was done, by dead letter id.
+/// The actions of operators, by the id of their dead letter.
 async fn actions(log: &Arc<dyn Log>) -> anyhow::Result<BTreeMap<String, DeadLetterAction>> {
     let mut actions = BTreeMap::new();
     read_to_end(log, topics::DEAD_LETTER_ACTIONS, |record| {

@@ -5,9 +5,9 @@ mod checks;
 
 use serde::Serialize;
 
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -23,7 +23,7 @@ to dead-letter-actions and one object that it removes again. Exit code 2 if some
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Leave the model's file unread: its digest takes a moment
+    /// Leave the model's file unread: its digest takes some seconds
     #[arg(long)]
     quick: bool,
 }
@@ -37,7 +37,7 @@ enum Verdict {
     Failed,
 }
 
-/// One thing that was looked at.
+/// What one check found.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,

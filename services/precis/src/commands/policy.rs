@@ -4,19 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use precis_flow::Log;
-use precis_pipeline::audit::Actor;
-use precis_pipeline::control::apply_policy;
-use precis_pipeline::runtime::{CommonSettings, TopicSettings};
-use precis_pipeline::{Control, topics};
-use precis_policy::{Policy, Tier, TierKind};
+use precis_policy::Policy;
 use serde_json::json;
 
-use super::operator;
-use super::topics::record_created;
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::operations::operator::{Operator, Why};
+use crate::operations::policy::{kind_name, model_of, put_in_force};
 use crate::output::{Output, Table};
 use crate::report;
 
@@ -49,12 +44,8 @@ enum Action {
     Apply {
         /// The file (TOML)
         file: PathBuf,
-        /// Why: kept on the topic `audit`
-        #[arg(long, value_name = "TEXT", default_value = "", value_parser = super::reason)]
-        reason: String,
-        /// Who, for the record [default: $USER]
-        #[arg(long, value_name = "NAME")]
-        by: Option<String>,
+        #[command(flatten)]
+        why: Why,
     },
     /// Show the policy in force
     Show {
@@ -71,9 +62,7 @@ enum Action {
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     match args.action {
         Action::Check { file } => check(&file, out),
-        Action::Apply { file, reason, by } => {
-            apply(&Environment::load(globals)?, &file, &reason, &operator(by.as_deref()), out).await
-        }
+        Action::Apply { file, why } => apply(&Environment::load(globals)?, &file, &why.operator(), out).await,
         Action::Show { toml } => show(&Environment::load(globals)?, toml, out).await,
     }
 }
@@ -101,7 +90,7 @@ fn check(file: &Path, out: &Output) -> anyhow::Result<Exit> {
     Ok(if errors.is_empty() { Exit::Done } else { Exit::SomeFailed })
 }
 
-async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, out: &Output) -> anyhow::Result<Exit> {
+async fn apply(environment: &Environment, file: &Path, operator: &Operator, out: &Output) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let Ok(policy) = Policy::parse(&text) else {
         check(file, out)?;
@@ -109,9 +98,8 @@ async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, o
         return Ok(Exit::SomeFailed);
     };
     let (log, store) = (environment.log().await?, environment.store().await?);
-    let topics = CommonSettings::read(&environment.settings)?.topics;
-    create_work_topics(&*log, &topics, &policy, Actor { by, reason }).await?;
-    let digest = apply_policy(&*log, &*store, &text, reason, by).await?;
+    let topics = environment.common()?.topics;
+    let digest = put_in_force(&*log, &*store, &topics, (&text, &policy), operator).await?;
     if out.json() {
         out.value(&json!({ "applied": true, "digest": digest }))?;
     } else {
@@ -120,42 +108,13 @@ async fn apply(environment: &Environment, file: &Path, reason: &str, by: &str, o
     Ok(Exit::Done)
 }
 
-/// Whose model a tier asks.
-pub(crate) fn model_of(tier: &Tier) -> String {
-    match (&tier.provider, &tier.model) {
-        (Some(provider), Some(model)) => format!("{provider}/{model}"),
-        _ => "the built-in engine's".to_owned(),
-    }
-}
-
-/// The topics of a policy's tiers, before it is in force: a router that has it writes to them at
-/// once.
-///
-/// # Errors
-/// The log's.
-pub(crate) async fn create_work_topics(
-    log: &dyn Log,
-    settings: &TopicSettings,
-    policy: &Policy,
-    actor: Actor<'_>,
-) -> anyhow::Result<()> {
-    if settings.create {
-        let tiers: Vec<String> = policy.tier_names().map(str::to_owned).collect();
-        let wanted = topics::all(&settings.tenants, &tiers, settings.partitions, settings.replication);
-        let changes = log.ensure_topics(&wanted).await.context("the topics of its tiers cannot be created")?;
-        record_created(log, &changes, actor).await?;
-    }
-    Ok(())
-}
-
 async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
-    let start = CommonSettings::read(&environment.settings)?.policy.load()?;
-    let control = Control::follow(&log, start).await?;
+    let control = environment.control(&log).await?;
     let (effective, applied) = (control.effective(), control.applied());
     let text = applied.as_ref().map(|applied| applied.toml.as_str());
     if as_toml {
-        // What was never applied is what the settings, or this build, start with.
+        // Where none was applied, the policy of the settings, or of this build, is in force.
         let text = match text {
             Some(text) => text.to_owned(),
             None => toml::to_string(&*effective.policy)?,
@@ -180,10 +139,7 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
     for tier in &effective.policy.tiers {
         table.row([
             tier.name.clone(),
-            match tier.kind {
-                TierKind::Gpu => "gpu".to_owned(),
-                TierKind::Api => "api".to_owned(),
-            },
+            kind_name(tier.kind).to_owned(),
             model_of(tier),
             format!("{:.0} %", tier.share * 100.0),
             format!("{:?}", tier.max_sensitivity).to_lowercase(),

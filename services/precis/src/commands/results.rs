@@ -1,7 +1,6 @@
 //! `precis results`: how documents ended, read from `summaries`.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use precis_flow::{ReadStart, Record};
@@ -10,10 +9,10 @@ use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::topics;
 use precis_schemas::{Outcome, codec};
 
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::follow::read_to_end;
+use crate::follow::{read_to_end, watch};
+use crate::globals::Globals;
 use crate::output::Output;
 use crate::report::{self, Row};
 
@@ -23,9 +22,6 @@ Examples:
   precis results --id report-3fa94c0e1b2d7788   one document's summary, checks and decision
   precis results --follow                       all there are, then each as it comes
   precis results --follow --new --json          only what comes from now on, a JSON object a line";
-
-/// Time between looks at whether the command was interrupted.
-const WAIT: Duration = Duration::from_millis(500);
 
 /// Show how documents ended
 #[derive(Debug, clap::Args)]
@@ -92,24 +88,17 @@ async fn list(environment: &Environment, args: &Args, out: &Output) -> anyhow::R
 async fn follow(environment: &Environment, args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
     let start = if args.new { ReadStart::End } else { ReadStart::Beginning };
-    let mut reader = log.reader(topics::SUMMARIES, start).await?;
-    let stop = precis_telemetry::Shutdown::from_signals()?;
-    while !stop.is_cancelled() && !out.is_closed() {
-        let record = tokio::select! {
-            record = reader.next(WAIT) => record?,
-            () = stop.cancelled() => break,
-        };
-        if let Some(record) = record
-            && let Some(row) = row(&record, args.tenant.as_deref())?
-        {
-            if out.json() {
-                out.value(&row)?;
-            } else {
-                out.text(report::plain_text(&row));
-            }
-            out.flush();
+    watch(&log, topics::SUMMARIES, start, out, |record| {
+        let Some(row) = row(&record, args.tenant.as_deref())? else { return Ok(()) };
+        if out.json() {
+            out.value(&row)?;
+        } else {
+            out.text(report::plain_text(&row));
         }
-    }
+        out.flush();
+        Ok(())
+    })
+    .await?;
     Ok(Exit::Done)
 }
 

@@ -7,10 +7,10 @@ use precis_pipeline::topics;
 use precis_schemas::Usd;
 use serde::Serialize;
 
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::follow;
+use crate::globals::Globals;
 use crate::output::{Output, Table};
 
 const EXAMPLES: &str = "\
@@ -29,27 +29,27 @@ count lies between billed, and billed and possibly billed together.";
 pub struct Args {
     /// One row for each of these; may be repeated [default: day and tier]
     #[arg(long, value_enum, value_name = "WHAT")]
-    by: Vec<By>,
+    by: Vec<GroupBy>,
     /// Only requests that left on this day or later, UTC
     #[arg(long, value_name = "YYYY-MM-DD")]
     since: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum By {
+enum GroupBy {
     Day,
     Tier,
     Tenant,
 }
 
 #[derive(Serialize)]
-struct Report {
-    groups: Vec<Row>,
-    total: Row,
+struct SpendReport {
+    groups: Vec<SpendRow>,
+    total: SpendRow,
 }
 
 #[derive(Default, Serialize)]
-struct Row {
+struct SpendRow {
     #[serde(skip_serializing_if = "String::is_empty")]
     day: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -73,7 +73,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     let log = environment.log().await?;
     let mut spend = Spend::default();
     follow::read_to_end(&log, topics::LEDGER, |record| Ok(spend.read(&record)?)).await?;
-    let by = if args.by.is_empty() { vec![By::Day, By::Tier] } else { args.by };
+    let by = if args.by.is_empty() { vec![GroupBy::Day, GroupBy::Tier] } else { args.by };
     let report = report(spend.groups(), &by, args.since.as_deref().unwrap_or_default());
     if out.json() {
         out.value(&report)?;
@@ -83,39 +83,39 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     Ok(Exit::Done)
 }
 
-fn report(groups: BTreeMap<Group, Totals>, by: &[By], since: &str) -> Report {
+fn report(groups: BTreeMap<Group, Totals>, by: &[GroupBy], since: &str) -> SpendReport {
     let (mut rows, mut total) = (BTreeMap::<Group, Totals>::new(), Totals::default());
     for (group, totals) in groups.into_iter().filter(|(group, _)| group.day.as_str() >= since) {
         let keep = |what, value: String| if by.contains(&what) { value } else { String::new() };
         let shown = Group {
-            day: keep(By::Day, group.day),
-            tier: keep(By::Tier, group.tier),
-            tenant: keep(By::Tenant, group.tenant),
+            day: keep(GroupBy::Day, group.day),
+            tier: keep(GroupBy::Tier, group.tier),
+            tenant: keep(GroupBy::Tenant, group.tenant),
         };
         rows.entry(shown).or_default().add(totals);
         total.add(totals);
     }
-    Report {
+    SpendReport {
         groups: rows.into_iter().map(|(group, totals)| row(group, totals)).collect(),
         total: row(Group::default(), total),
     }
 }
 
-fn row(group: Group, totals: Totals) -> Row {
+fn row(group: Group, totals: Totals) -> SpendRow {
     let Group { day, tier, tenant } = group;
     let Totals { requests, open, billed, possibly_billed, input_tokens, output_tokens } = totals;
-    Row { day, tier, tenant, requests, open, billed, possibly_billed, input_tokens, output_tokens }
+    SpendRow { day, tier, tenant, requests, open, billed, possibly_billed, input_tokens, output_tokens }
 }
 
-fn show(report: &Report, by: &[By], out: &Output) {
-    let columns = [(By::Day, "Day"), (By::Tier, "Tier"), (By::Tenant, "Tenant")];
+fn show(report: &SpendReport, by: &[GroupBy], out: &Output) {
+    let columns = [(GroupBy::Day, "Day"), (GroupBy::Tier, "Tier"), (GroupBy::Tenant, "Tenant")];
     let mut header: Vec<_> = columns.iter().filter(|(what, _)| by.contains(what)).map(|(_, name)| *name).collect();
     header.extend(["Requests", "Open", "Billed", "Possibly billed", "Tokens in", "Tokens out"]);
     let mut table = Table::new(&header);
-    let mut rows: Vec<&Row> = report.groups.iter().collect();
+    let mut rows: Vec<&SpendRow> = report.groups.iter().collect();
     rows.push(&report.total);
     for (number, row) in rows.into_iter().enumerate() {
-        let names = [(By::Day, &row.day), (By::Tier, &row.tier), (By::Tenant, &row.tenant)];
+        let names = [(GroupBy::Day, &row.day), (GroupBy::Tier, &row.tier), (GroupBy::Tenant, &row.tenant)];
         let mut cells: Vec<_> =
             names.iter().filter(|(what, _)| by.contains(what)).map(|(_, name)| (*name).clone()).collect();
         if number == report.groups.len()

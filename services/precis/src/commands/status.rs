@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use precis_flow::{Log, TopicStatus};
-use precis_pipeline::runtime::{self, CommonSettings};
-use precis_pipeline::{Control, topics};
-use precis_policy::TierKind;
+use precis_pipeline::{runtime, topics};
+use precis_policy::{Policy, Tier};
 use precis_schemas::{PolicyApplied, SwitchState, TierSwitch};
 use serde::Serialize;
 
-use super::policy::model_of;
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::operations::policy::{kind_name, model_of};
 use crate::output::{Output, Table};
 use crate::report;
 
@@ -30,24 +29,24 @@ gaps, so that a lag of 0 means that nothing waits, and another number is not a c
 pub struct Args {}
 
 #[derive(Serialize)]
-struct Status {
+struct StatusView {
     log: String,
     store: String,
-    policy: Policy,
-    tiers: Vec<Tier>,
-    groups: Vec<Group>,
-    topics: Vec<Topic>,
+    policy: PolicyView,
+    tiers: Vec<TierView>,
+    groups: Vec<GroupView>,
+    topics: Vec<TopicView>,
 }
 
 #[derive(Serialize)]
-struct Policy {
+struct PolicyView {
     digest: String,
     applied_by: Option<String>,
     applied_at: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Tier {
+struct TierView {
     #[serde(rename = "tier")]
     name: String,
     kind: &'static str,
@@ -59,7 +58,7 @@ struct Tier {
 }
 
 #[derive(Serialize)]
-struct Group {
+struct GroupView {
     #[serde(rename = "group")]
     name: String,
     lag: i64,
@@ -67,7 +66,7 @@ struct Group {
 }
 
 #[derive(Serialize)]
-struct Topic {
+struct TopicView {
     #[serde(rename = "topic")]
     name: String,
     partitions: usize,
@@ -81,14 +80,13 @@ struct Topic {
 /// The log's.
 pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
-    let settings = CommonSettings::read(&environment.settings)?;
     let log = environment.log().await?;
-    let control = Control::follow(&log, settings.policy.load()?).await?;
+    let control = environment.control(&log).await?;
     let (effective, applied) = (control.effective(), control.applied());
     let tiers = tiers(&effective.policy, &control.switches());
     let mut stages = vec![precis_router::STAGE.to_owned()];
     stages.extend(tiers.iter().map(|tier| topics::work(&tier.name)));
-    let status = Status {
+    let status = StatusView {
         log: log.describe(),
         store: environment.store_place()?,
         policy: policy(effective.digest, applied),
@@ -104,27 +102,20 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-fn policy(digest: String, applied: Option<PolicyApplied>) -> Policy {
+fn policy(digest: String, applied: Option<PolicyApplied>) -> PolicyView {
     let (applied_by, applied_at) = applied.map(|applied| (applied.applied_by, report::utc(applied.applied_at))).unzip();
-    Policy { digest, applied_by, applied_at }
+    PolicyView { digest, applied_by, applied_at }
 }
 
-fn tiers(policy: &precis_policy::Policy, switches: &[TierSwitch]) -> Vec<Tier> {
-    let tier = |tier: &precis_policy::Tier| {
+fn tiers(policy: &Policy, switches: &[TierSwitch]) -> Vec<TierView> {
+    let tier = |tier: &Tier| {
         let name = tier.name.clone();
         let switch = switches.iter().find(|switch| switch.tier == name);
-        Tier {
-            kind: match tier.kind {
-                TierKind::Gpu => "gpu",
-                TierKind::Api => "api",
-            },
+        TierView {
+            kind: kind_name(tier.kind),
             model: model_of(tier),
             enabled: tier.enabled,
-            switch: match switch.map(|switch| switch.state) {
-                None | Some(SwitchState::On) => "on",
-                Some(SwitchState::Off) => "off",
-                Some(SwitchState::Drain) => "drain",
-            },
+            switch: switch.map_or(SwitchState::On, |switch| switch.state).as_str(),
             reason: switch.map(|switch| switch.reason.clone()).unwrap_or_default(),
             switched_by: switch.map(|switch| switch.by.clone()),
             name,
@@ -133,19 +124,19 @@ fn tiers(policy: &precis_policy::Policy, switches: &[TierSwitch]) -> Vec<Tier> {
     policy.tiers.iter().map(tier).collect()
 }
 
-async fn groups(log: &Arc<dyn Log>, stages: &[String]) -> anyhow::Result<Vec<Group>> {
+async fn groups(log: &Arc<dyn Log>, stages: &[String]) -> anyhow::Result<Vec<GroupView>> {
     let mut groups = Vec::new();
     for stage in stages {
         let group = runtime::group(stage);
         let partitions = log.group_lag(&group).await?;
         let lag = partitions.iter().map(|partition| partition.lag).sum();
-        groups.push(Group { name: group, lag, partitions: partitions.len() });
+        groups.push(GroupView { name: group, lag, partitions: partitions.len() });
     }
     Ok(groups)
 }
 
-fn topic(topic: &TopicStatus) -> Topic {
-    Topic {
+fn topic(topic: &TopicStatus) -> TopicView {
+    TopicView {
         name: topic.name.clone(),
         partitions: topic.partitions.len(),
         low: topic.partitions.iter().map(|partition| partition.low).sum(),
@@ -153,7 +144,7 @@ fn topic(topic: &TopicStatus) -> Topic {
     }
 }
 
-fn show(status: &Status, out: &Output) {
+fn show(status: &StatusView, out: &Output) {
     out.line(format_args!("log     {}", status.log));
     out.line(format_args!("store   {}", status.store));
     let by = match (&status.policy.applied_by, &status.policy.applied_at) {

@@ -1,9 +1,9 @@
 //! `precis summarize`: the whole pipeline in this process, for the documents that the user points
 //! at.
 //!
-//! A document that is settled is answered from the store, and nothing is done for it. The others
-//! are published to the embedded log, routed, computed, checked and settled as by services on many
-//! machines, and what is shown are the outcomes on `summaries`. So a run that was cut off goes on
+//! A settled document is answered from the store, and nothing is computed for it. The others are
+//! published to the embedded log, then routed, computed, checked and settled as by services on many
+//! machines; the run shows their outcomes on `summaries`. A run that was cut off therefore goes on
 //! where it stopped, and a run over settled documents starts no service and loads no model.
 
 mod left;
@@ -15,13 +15,14 @@ use std::path::PathBuf;
 
 use precis_telemetry::{LogFormat, TelemetryConfig, Troubles, init_logging_and_collect};
 
-use crate::cli::Globals;
 use crate::compose::Sections;
 use crate::documents::RequestOptions;
 use crate::environment::{Environment, Overrides};
 use crate::exit::Exit;
-use crate::inputs::{self, Inputs, Kind, ReadOptions};
+use crate::globals::Globals;
+use crate::inputs::{self, Inputs, TextInput};
 use crate::output::Output;
+use crate::output::words::plural;
 use crate::report::{self, Row, Totals};
 
 const EXAMPLES: &str = "\
@@ -57,26 +58,21 @@ pub struct Args {
     /// Policy to route and check by, from now on in this state folder
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// What `-` holds
-    #[arg(long, value_enum, default_value_t = Kind::Text, value_name = "KIND")]
-    stdin: Kind,
-    /// Field with the text in JSON Lines
-    #[arg(long, default_value = "text", value_name = "NAME")]
-    text_field: String,
+    #[command(flatten)]
+    input: TextInput,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What keeps the pipeline from running at all: settings, the model, the state folder, another
-/// process in it.
+/// Whatever keeps the pipeline from running at all: settings, the model, the state folder, another
+/// process in that folder.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     if let Some(folder) = &args.out {
-        // Better told now than after the work.
+        // An error here is told before the work, not after it.
         report::check_writable(folder)?;
     }
-    let options = ReadOptions { text_field: args.text_field.clone(), stdin: args.stdin, ..ReadOptions::default() };
-    let inputs = inputs::collect(&args.paths, &mut std::io::stdin(), &options);
+    let inputs = inputs::collect(&args.paths, &mut std::io::stdin(), &args.input.options());
     inputs::tell(&inputs, out);
     let environment = Environment::load_with(globals, overrides(&args))?;
     let sections = Sections::read(&environment.settings)?;
@@ -88,7 +84,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         Box::pin(run::run(&environment, sections, &args, &inputs, &troubles, out)).await?
     };
     let failure = finished.failure.take();
-    // What ended before a failure is shown and written all the same.
+    // Documents that ended before a failure are shown and written all the same.
     let concluded = conclude(&environment, &args, &inputs, finished, out);
     failure.map_or(concluded, Err)
 }
@@ -111,7 +107,7 @@ fn logging(verbose: u8) -> TelemetryConfig {
     TelemetryConfig { log_level: log_level.to_owned(), log_format: LogFormat::Human, listen: None }
 }
 
-/// Shows and writes what came of it.
+/// Shows and writes the results.
 fn conclude(
     environment: &Environment,
     args: &Args,
@@ -122,8 +118,7 @@ fn conclude(
     let run::Finished { mut rows, elapsed, interrupted, .. } = finished;
     rows.extend(inputs.problems.iter().map(Row::not_read));
     let totals = Totals::of(&rows, elapsed);
-    // Before anything is printed, and what is printed does not wait for it either: neither costs
-    // the other.
+    // Files are written first, and an error there is told after printing: neither costs the other.
     let written = args.out.as_ref().map(|folder| report::write_files(folder, &rows, &totals));
     if out.json() {
         for row in &rows {
@@ -142,10 +137,8 @@ fn conclude(
     }
     if let Some(written) = written.transpose()? {
         if written.kept > 0 {
-            let (kept, folder) = (
-                report::plural(written.kept, "better result"),
-                written.page.parent().unwrap_or(&written.page).display(),
-            );
+            let (kept, folder) =
+                (plural(written.kept, "better result"), written.page.parent().unwrap_or(&written.page).display());
             out.note(format_args!("{kept} of an earlier run stay in {folder}"));
         }
         out.note(format_args!("to read: {}; a JSON file for each document beside it", written.page.display()));
@@ -154,7 +147,7 @@ fn conclude(
     if interrupted && totals.waiting > 0 {
         out.note(format_args!(
             "interrupted: {} not done; summarise again to go on",
-            report::plural(totals.waiting, "document")
+            plural(totals.waiting, "document")
         ));
     }
     Ok(if totals.all_have_summaries() { Exit::Done } else { Exit::SomeFailed })

@@ -1,16 +1,14 @@
 //! `precis tiers`: the switch that every service obeys.
 
 use clap::Subcommand;
-use precis_pipeline::Control;
 use precis_pipeline::control::switch_tier;
-use precis_pipeline::runtime::CommonSettings;
 use precis_schemas::SwitchState;
 use serde_json::json;
 
-use super::operator;
-use crate::cli::Globals;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::operations::operator::{RequiredWhy, Why};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -46,25 +44,18 @@ enum Action {
 struct On {
     /// Name of the tier in the policy
     tier: String,
-    /// Why: kept on the topic `audit`
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = super::reason)]
-    reason: String,
-    /// Who, for the record [default: $USER]
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
+    #[command(flatten)]
+    why: Why,
 }
 
-/// What takes work away from a tier: whoever is called at night must find out why.
+/// Arguments that take work away from a tier. The reason is required: whoever is called at night
+/// must find out why.
 #[derive(Debug, clap::Args)]
 struct Stop {
     /// Name of the tier in the policy
     tier: String,
-    /// Why: shown by `precis status`, kept on the topic `audit`
-    #[arg(long, value_name = "TEXT", value_parser = super::given_reason)]
-    reason: String,
-    /// Who, for the record [default: $USER]
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
+    #[command(flatten)]
+    why: RequiredWhy,
 }
 
 /// Runs the command.
@@ -72,22 +63,22 @@ struct Stop {
 /// # Errors
 /// A tier that the policy in force does not have; the log's.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
-    let (state, tier, reason, by) = match args.action {
-        Action::On(On { tier, reason, by }) => (SwitchState::On, tier, reason, by),
-        Action::Off(Stop { tier, reason, by }) => (SwitchState::Off, tier, reason, by),
-        Action::Drain(Stop { tier, reason, by }) => (SwitchState::Drain, tier, reason, by),
+    let (state, tier, why) = match args.action {
+        Action::On(On { tier, why }) => (SwitchState::On, tier, why),
+        Action::Off(Stop { tier, why }) => (SwitchState::Off, tier, why.into()),
+        Action::Drain(Stop { tier, why }) => (SwitchState::Drain, tier, why.into()),
     };
     let environment = Environment::load(globals)?;
     let log = environment.log().await?;
-    let start = CommonSettings::read(&environment.settings)?.policy.load()?;
-    let policy = Control::follow(&log, start).await?.effective().policy;
+    let policy = environment.control(&log).await?.effective().policy;
     let known: Vec<&str> = policy.tier_names().collect();
     anyhow::ensure!(
         known.contains(&tier.as_str()),
         "the policy in force has no tier {tier:?}; it has {}",
         known.join(", ")
     );
-    switch_tier(&*log, &tier, state, &reason, &operator(by.as_deref())).await?;
+    let operator = why.operator();
+    switch_tier(&*log, &tier, state, &operator.reason, &operator.by).await?;
     if out.json() {
         out.value(&json!({ "tier": tier, "state": state.as_str() }))?;
     } else {

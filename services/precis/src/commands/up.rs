@@ -6,20 +6,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use precis_pipeline::runtime::{self, CommonSettings};
-use precis_pipeline::{Runtime, topics};
+use precis_pipeline::{Runtime, runtime, topics};
 use precis_telemetry::{Shutdown, init_logging};
 use serde::Serialize;
 
-use crate::cli::Globals;
 use crate::compose::{Sections, Services};
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::globals::Globals;
 use crate::output::Output;
 use crate::report;
 use crate::workers::Workers;
 
-/// Time between two looks whether the policy in force asks for workers that do not run yet.
+/// How often it is checked whether the policy in force needs workers that do not run yet.
 const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
@@ -36,18 +35,18 @@ Documents come from `precis submit` or any Kafka client; `precis results --follo
 #[command(after_help = EXAMPLES)]
 pub struct Args {}
 
-/// What runs where.
+/// What runs where, as the command tells it.
 #[derive(Debug, Serialize)]
-struct Running {
+struct UpView {
     log: String,
     store: String,
     policy: String,
-    services: Vec<Service>,
+    services: Vec<ServiceView>,
     telemetry: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Service {
+struct ServiceView {
     service: &'static str,
     does: String,
 }
@@ -58,13 +57,13 @@ struct Service {
 /// Settings, log, store or model that are not there; a service that failed.
 pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
-    CommonSettings::read(&environment.settings)?;
+    environment.common()?;
     let sections = Sections::read(&environment.settings)?;
     init_logging(&sections.telemetry)?;
     let stop = Shutdown::from_signals()?;
     let runtime = Arc::new(Runtime::open(&environment.settings).await?);
     let server = runtime::serve_telemetry("precis", &runtime, &sections.telemetry).await?;
-    let mut running = Running {
+    let mut running = UpView {
         log: runtime.log.describe(),
         store: runtime.store.describe(),
         policy: runtime.control.effective().digest,
@@ -104,8 +103,8 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
 }
 
 /// What runs, and what does not and why.
-fn list(runtime: &Runtime, workers: &Workers) -> Vec<Service> {
-    let mut services = vec![Service {
+fn list(runtime: &Runtime, workers: &Workers) -> Vec<ServiceView> {
+    let mut services = vec![ServiceView {
         service: "router",
         does: "documents.* and escalations → work.<tier>, or a settled outcome".to_owned(),
     }];
@@ -114,7 +113,7 @@ fn list(runtime: &Runtime, workers: &Workers) -> Vec<Service> {
         Some((_, entry)) => format!("{}, with {} {}", topics::work(gpu), entry.name, entry.quantisation),
         None => format!("not yet: the policy in force has no enabled gpu tier {gpu:?}; it starts with one that has"),
     };
-    services.push(Service { service: "gpu-worker", does });
+    services.push(ServiceView { service: "gpu-worker", does });
     let own = topics::work(gpu);
     let served: Vec<String> = workers.topics(runtime).into_iter().filter(|topic| *topic != own).collect();
     let does = if served.is_empty() {
@@ -122,22 +121,22 @@ fn list(runtime: &Runtime, workers: &Workers) -> Vec<Service> {
     } else {
         format!("{}; a tier without a key is off", served.join(", "))
     };
-    services.push(Service { service: "api-worker", does });
+    services.push(ServiceView { service: "api-worker", does });
     for (tier, setting) in workers.unserved(runtime) {
         let does = format!("not here: its documents wait for a worker elsewhere that {setting} names it for");
-        services.push(Service { service: "no worker", does: format!("{}: {does}", topics::work(&tier)) });
+        services.push(ServiceView { service: "no worker", does: format!("{}: {does}", topics::work(&tier)) });
     }
     services
 }
 
-fn tell(running: &Running, out: &Output) -> anyhow::Result<()> {
+fn tell(running: &UpView, out: &Output) -> anyhow::Result<()> {
     if out.json() {
         return Ok(out.value(running)?);
     }
     out.line(format_args!("{:11} {}", "log", running.log));
     out.line(format_args!("{:11} {}", "store", running.store));
     out.line(format_args!("{:11} {}", "policy", report::short(&running.policy)));
-    for Service { service, does } in &running.services {
+    for ServiceView { service, does } in &running.services {
         out.line(format_args!("{service:11} {does}"));
     }
     let telemetry = running.telemetry.as_deref().unwrap_or("not served; set telemetry.listen, such as 127.0.0.1:9464");

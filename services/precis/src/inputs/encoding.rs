@@ -1,4 +1,4 @@
-//! Which encoding and which format bytes are in.
+//! The encoding and the format of an input's bytes.
 //!
 //! UTF-8 is read, and UTF-16 and UTF-32 where a byte order mark says so. Everything else is named,
 //! with a command that converts it: an encoding that can only be guessed is the user's to confirm.
@@ -18,7 +18,7 @@ use wide::{Order, Transcoder, Width};
 /// Bytes at the start in which signs of a format are looked for.
 const SNIFFED_BYTES: u64 = 8 * 1024;
 
-/// What formats that people take for text have at an offset, and what to do with them.
+/// Formats that people take for text: the offset and bytes that tell each, and what to do with it.
 const BINARY_FORMATS: [(usize, &[u8], &str); 15] = [
     (0, b"%PDF-", "a PDF; extract its text first, for example with pdftotext"),
     (0, b"PK\x03\x04", "a zip archive or office document; unpack it with unzip, or save it as text or HTML"),

@@ -49,7 +49,7 @@ pub enum TextError {
         /// What to do.
         remedy: Remedy,
     },
-    /// A web page of more parts than are kept in memory.
+    /// A web page of more nodes than are kept in memory.
     #[error("has more than {limit} elements and pieces of text; split it")]
     TooManyNodes {
         /// The limit.
@@ -81,7 +81,7 @@ impl TextError {
         }
     }
 
-    /// The refusal of what holds zero bytes.
+    /// The refusal of an input with zero bytes.
     pub(super) fn zeros() -> Self {
         Self::Binary {
             what: "binary data (it holds zero bytes; if it is text, take them out, for example with tr -d '\\000')",
@@ -89,7 +89,7 @@ impl TextError {
     }
 }
 
-/// A text, and what of its file is not part of it.
+/// The text of a file, and notes on what was left out of it.
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) text: String,
@@ -129,7 +129,7 @@ pub(super) fn text_of(stream: &mut dyn Read, kind: Kind, limit: u64) -> Result<T
     Ok(text)
 }
 
-/// What a reader sees of a text: no pictures in their bytes, no codes for terminals.
+/// The text as a reader sees it: without the bytes of pictures and without codes for terminals.
 ///
 /// # Errors
 /// [`TextError::Binary`] where much of it is control characters.

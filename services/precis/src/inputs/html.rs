@@ -5,8 +5,8 @@
 //! order of the source. Every text that a browser shows is in the result; what a browser does not
 //! show is not ([`role`] says which is which).
 //!
-//! Three parts bound the parser, whose time is quadratic for some inputs and which has no limits of
-//! its own: [`feed`] cuts tags with very many attributes, [`guard`] flattens what is nested very
+//! Three modules bound the parser, whose time is quadratic for some inputs and which has no limits
+//! of its own: [`feed`] cuts tags with very many attributes, [`guard`] flattens what is nested very
 //! deeply, and [`tree`] counts nodes and steps. No input is laid out, so a table takes the memory
 //! of its text, whatever its cells say that they span.
 
@@ -19,10 +19,10 @@ mod writer;
 
 use super::TextError;
 
-/// What one page may take.
+/// Limits of one page.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Elements and pieces of text, 40 bytes each.
+    /// Elements and text nodes, 40 bytes each.
     nodes: usize,
     /// Steps of the parser over its nodes, about a nanosecond each.
     steps: u64,

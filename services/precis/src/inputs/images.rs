@@ -1,9 +1,9 @@
-//! Pictures that are written into a text as data URIs (RFC 2397) are no text: they go, and their
-//! alternative texts stay.
+//! Takes pictures out of a text where they are written as data URIs (RFC 2397). Their alternative
+//! texts stay.
 //!
 //! Converters write them into Markdown (`![Figure](data:image/png;base64,…)`, `[figure]: data:…`)
 //! and into the HTML within (`<img alt="Figure" src="data:…">`). One pass over the text: each URI
-//! is read once, and a bounded piece of text around it.
+//! is read once, with a bounded stretch of text around it.
 
 mod markup;
 mod uri;
@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use uri::{Finder, Uri};
 
-/// A piece of the text and what stands there instead.
+/// A stretch of the text, and the text that replaces it.
 type Change = (Range<usize>, String);
 
 /// The text without its pictures, if it has any.

@@ -14,7 +14,7 @@ pub(super) const CODE: &str = "reader_panicked";
 
 thread_local! {
     static IS_WITHIN: Cell<bool> = const { Cell::new(false) };
-    /// Where in the program's source this thread panicked.
+    /// The place in the program's source at which this thread panicked.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -31,10 +31,10 @@ impl fmt::Display for Panicked {
     }
 }
 
-/// What `read` returns.
+/// Runs `read` and returns its result.
 ///
 /// # Errors
-/// `read` panicked. What it had changed until then stays changed.
+/// `read` panicked. Its changes up to the panic stay.
 pub(super) fn run<T>(read: impl FnOnce() -> T) -> Result<T, Panicked> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,4 +1,4 @@
-//! What records say about their texts, as far as documents can say it.
+//! The metadata of records, as far as documents have fields for it.
 
 /// Languages by the names and codes that data sets have beside their tags: English, native, ISO
 /// 639-2.
@@ -44,8 +44,8 @@ const LANGUAGES: [(&str, &[&str]); 36] = [
 /// Tags that say that the language is not known, several, or none (ISO 639-2).
 const NO_LANGUAGE: [&str; 4] = ["und", "mis", "mul", "zxx"];
 
-/// A language tag for what a record states: a tag itself (`fr`, `pt-BR`), a locale (`en_US.UTF-8`),
-/// a name (`English (US)`). `None` where it is none of these.
+/// The language tag of a record's statement: a tag itself (`fr`, `pt-BR`), a locale
+/// (`en_US.UTF-8`), a name (`English (US)`). `None` where it is none of these.
 pub(super) fn language_tag(stated: &str) -> Option<String> {
     let stated = stated.trim();
     let name = stated.split('(').next().unwrap_or_default().trim().to_lowercase();

@@ -1,12 +1,11 @@
-//! What was left out of inputs that are read all the same, counted so that each kind takes one
-//! line.
+//! Notes on what was left out of inputs, counted so that each kind takes one line.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use precis_router::MAX_TITLE_BYTES;
 
-use crate::report;
+use crate::output::words::plural;
 
 /// Something that a document has in its file and not in its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +56,7 @@ impl Notes {
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(note, (count, first))| match count {
             1 => format!("{first}: {note}"),
-            _ => format!("{}: {note} (first: {first})", report::plural(*count, "document")),
+            _ => format!("{}: {note} (first: {first})", plural(*count, "document")),
         })
     }
 }

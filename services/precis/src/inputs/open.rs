@@ -1,7 +1,7 @@
-//! Opening of files without waiting for what is no file.
+//! Opens files without waiting for pipes and devices.
 //!
-//! Opening a named pipe waits until somebody writes to it. A path that the user named is worth that
-//! wait; a pipe, a socket or a device that only lies in a folder is told and left closed.
+//! Opening a named pipe waits until somebody writes to it. A path that the user named is opened all
+//! the same; a pipe, a socket or a device that only lies in a folder is reported and left closed.
 
 use std::fs::{self, File, FileType};
 use std::io;

@@ -1,4 +1,4 @@
-//! What programs write for terminals and printers, as the text that a reader sees there.
+//! Text for terminals and printers, turned into the text that a reader sees there.
 //!
 //! Escape sequences (ECMA-48) go, and overstrikes become the character that they show: `X\bX` is
 //! bold and `_\bX` underlined on paper, and both are X. Other control characters, which no document
@@ -88,7 +88,7 @@ fn windows_1252(character: char) -> Option<char> {
     WINDOWS_1252.chars().nth(place as usize).filter(|meant| *meant != char::REPLACEMENT_CHARACTER)
 }
 
-/// What follows the sequence whose escape character was read.
+/// The rest of the text after the sequence whose escape character was read.
 fn after_escape(text: &str) -> &str {
     let Some(kind) = text.chars().next() else { return text };
     let after = &text[kind.len_utf8()..];
@@ -106,8 +106,8 @@ fn after_escape(text: &str) -> &str {
     }
 }
 
-/// What follows the parameters and the final character of a control sequence, and whether there is
-/// such a character.
+/// The rest of the text after the parameters and the final character of a control sequence, and
+/// whether there is such a character.
 fn after_parameters(text: &str) -> (&str, bool) {
     let end = text.trim_start_matches(|character| matches!(character, '0'..='?'));
     let end = end.trim_start_matches(|character| matches!(character, ' '..='/'));
@@ -117,8 +117,8 @@ fn after_parameters(text: &str) -> (&str, bool) {
     }
 }
 
-/// What follows a string for the terminal: a title, a link's target, a picture. It ends with a bell
-/// or an escape; one without an end is text behind a stray introducer.
+/// The rest of the text after a string for the terminal: a title, a link's target, a picture. The
+/// string ends with a bell or an escape; one without an end is text behind a stray introducer.
 fn after_string(text: &str, in_one_line: bool) -> &str {
     let ends = |character: char| matches!(character, BELL | ESCAPE) || (in_one_line && character == '\n');
     let Some(end) = text.find(ends) else { return text };
@@ -166,7 +166,7 @@ impl Page {
         }
     }
 
-    /// What was not written over is there still.
+    /// Characters that were not written over are still there.
     fn restore(&mut self) {
         self.text.extend(self.ahead.drain(..).rev());
     }

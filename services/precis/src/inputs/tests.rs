@@ -50,8 +50,10 @@ fn a_document_of_exactly_the_limit_is_read() {
     assert_eq!(codes(&inputs), ["too_large"]);
 }
 
+/// Folders are read to their full depth; hidden files and files with endings of other formats are
+/// skipped.
 #[test]
-fn folders_are_read_to_their_depth_without_hidden_and_foreign_files() {
+fn folders_are_read_whole_without_hidden_and_foreign_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("deep/er")).unwrap();
     fs::create_dir_all(folder.path().join(".git")).unwrap();
@@ -81,8 +83,9 @@ fn a_folder_without_documents_is_a_problem() {
     assert_eq!(codes(&collect_from(&[folder.path()], "", &ReadOptions::default())), ["no_documents"]);
 }
 
+/// No sentence of the page is cut.
 #[test]
-fn a_page_becomes_its_text_without_markup_scripts_and_cut_sentences() {
+fn a_page_becomes_its_text_without_markup_and_scripts() {
     let sentence = "A sentence that is longer than any terminal is wide, ".repeat(20);
     let page = format!(
         "<html><head><title>Name</title><script>var x = 1;</script><style>p {{}}</style></head><body>\
@@ -238,7 +241,7 @@ fn results_are_told_from_documents_by_what_they_hold() {
         fs::write(&path, text).unwrap();
         path
     };
-    let page = format!("{}\n\n# Summaries\n\n1 document\n", report::PAGE_MARK);
+    let page = format!("{SUMMARIES_MARK}\n\n# Summaries\n\n1 document\n");
     at("out/summaries.md", &page);
     at("older/Summaries.md", "# Summaries\n\n30 documents: 15 answered");
     at("mine/summaries.md", "# Summaries\n\nOf the meetings of May.");

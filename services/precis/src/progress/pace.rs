@@ -12,7 +12,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::report;
+use crate::output::words::duration;
 
 /// What writing a token takes, in reading one: those that are read are computed many at a time.
 const WRITING_TO_READING: f64 = 4.0;
@@ -235,7 +235,7 @@ fn in_words(seconds: u64) -> String {
     match seconds {
         ..60 => format!("{seconds} s"),
         ..3600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
-        _ => report::duration(seconds as f64),
+        _ => duration(seconds as f64),
     }
 }
 

@@ -8,12 +8,9 @@ use std::time::Duration;
 use std::{fs, io};
 
 use super::{Row, Totals, display_names, kept, markdown};
+use crate::inputs::{SUMMARIES_FILE, SUMMARIES_MARK};
 use crate::output::visible;
 
-/// File with all summaries.
-pub const PAGE: &str = "summaries.md";
-/// How that file begins: by this it is known as a result, and is never read as a document.
-pub const PAGE_MARK: &str = "<!-- written by precis summarize; not read as a document -->";
 /// Characters of a document's name in its file's name; every file system takes 255 bytes.
 const NAME_CHARACTERS: usize = 60;
 /// Bytes that are written to find out whether files can be written: a disk that is full takes
@@ -35,7 +32,7 @@ pub struct Written {
 /// The operating system's, naming the path: whatever would be written there later could not be.
 pub fn check_writable(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder).map_err(|error| at(folder, &error))?;
-    let page = folder.join(PAGE);
+    let page = folder.join(SUMMARIES_FILE);
     if page.is_dir() {
         return Err(at(&page, &io::Error::from(io::ErrorKind::IsADirectory)));
     }
@@ -66,7 +63,7 @@ pub fn write_files(folder: &Path, rows: &[Row], totals: &Totals) -> io::Result<W
         let json = format!("{}\n", visible::json(&serde_json::to_string_pretty(row)?));
         replace(&path, json.as_bytes())?;
     }
-    let page = folder.join(PAGE);
+    let page = folder.join(SUMMARIES_FILE);
     let worth_it = shown.iter().any(|row| row.outcome.has_summary());
     if worth_it || !page.exists() {
         let seconds = Duration::try_from_secs_f64(totals.seconds).unwrap_or_default();
@@ -113,7 +110,7 @@ fn file_name(row: &Row, taken: &mut HashSet<String>) -> String {
 }
 
 fn summaries_md(rows: &[Row], totals: &Totals) -> String {
-    let head = format!("{PAGE_MARK}\n\n# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
+    let head = format!("{SUMMARIES_MARK}\n\n# Summaries\n\n{}\n", totals.to_string().replace('\n', "  \n"));
     let sections = rows.iter().zip(display_names(rows)).map(|(row, name)| section(row, &name));
     std::iter::once(head).chain(sections).collect::<Vec<_>>().join("\n")
 }

@@ -12,7 +12,7 @@ use super::{End, Row};
 /// The result in a file, if it is of the row's document and better than the row. The name of the
 /// document is the row's.
 pub(super) fn better_than(row: &Row, path: &Path) -> Option<Row> {
-    // What cannot be read is no result.
+    // A file that cannot be read is no result.
     let bytes = fs::read(path).ok()?;
     let earlier: Row = serde_json::from_slice(&bytes).ok()?;
     let same = earlier.document_id == row.document_id && earlier.revision == row.revision;

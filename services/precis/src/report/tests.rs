@@ -6,6 +6,7 @@ use std::time::Duration;
 use precis_schemas::Usd;
 
 use super::*;
+use crate::inputs::SUMMARIES_FILE;
 use crate::output::width::columns;
 
 fn row(name: &str, outcome: End) -> Row {
@@ -41,8 +42,9 @@ fn shown(rows: &[Row], width: usize) -> String {
     table_of(rows, width).lines(width).join("\n")
 }
 
+/// And the first words of the summary.
 #[test]
-fn the_table_tells_outcome_words_seconds_findings_and_first_words() {
+fn the_table_tells_outcome_words_seconds_and_findings() {
     let mut flagged = row("documents/in/a-document-with-a-name-that-is-longer-than-its-column.txt", End::Flagged);
     flagged.checks =
         vec![check("repetition", false, "0.31"), check("unsupported_names", false, "not in the source: Nsl")];
@@ -164,7 +166,7 @@ fn a_better_result_of_an_earlier_run_stays_and_is_shown() {
         for worse in &ranks[..place] {
             assert_eq!(write(&[row("a.txt", *worse), row("b.txt", End::Flagged)]).kept, 1, "{better:?} {worse:?}");
             assert_eq!(read("a.txt-0123456789abcdef.json"), file, "{better:?} {worse:?}");
-            let page = read(PAGE);
+            let page = read(SUMMARIES_FILE);
             assert_eq!(page.contains("No summary"), !better.has_summary(), "{better:?} {worse:?}: {page}");
             assert!(page.contains(&format!("1 {}", better.as_str())) || better == End::Flagged, "{page}");
         }
@@ -187,9 +189,9 @@ fn a_page_without_any_summary_replaces_none() {
     let folder = tempfile::tempdir().unwrap();
     let write = |rows: &[Row]| write_files(folder.path(), rows, &Totals::of(rows, Duration::ZERO)).unwrap();
     write(&[row("a", End::Answered)]);
-    let page = fs::read_to_string(folder.path().join(PAGE)).unwrap();
+    let page = fs::read_to_string(folder.path().join(SUMMARIES_FILE)).unwrap();
     write(&[row("b", End::Waiting)]);
-    assert_eq!(fs::read_to_string(folder.path().join(PAGE)).unwrap(), page);
+    assert_eq!(fs::read_to_string(folder.path().join(SUMMARIES_FILE)).unwrap(), page);
 }
 
 #[test]
@@ -209,8 +211,8 @@ fn whether_files_can_be_written_is_found_out_without_a_trace() {
     let out = folder.path().join("new/out");
     check_writable(&out).unwrap();
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
-    fs::create_dir(out.join(PAGE)).unwrap();
-    assert!(check_writable(&out).unwrap_err().to_string().contains(PAGE));
+    fs::create_dir(out.join(SUMMARIES_FILE)).unwrap();
+    assert!(check_writable(&out).unwrap_err().to_string().contains(SUMMARIES_FILE));
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(check_writable(&folder.path().join("file")).unwrap_err().to_string().contains("file"));
 }

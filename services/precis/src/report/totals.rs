@@ -7,6 +7,7 @@ use precis_schemas::Usd;
 use serde::Serialize;
 
 use super::{End, Row};
+use crate::output::words::{duration, plural};
 
 /// The sums over all rows of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,20 +109,5 @@ impl fmt::Display for Totals {
             )?;
         }
         Ok(())
-    }
-}
-
-/// `1 document`, `2 documents`.
-pub(crate) fn plural(count: usize, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
-}
-
-/// `8.2 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
     }
 }

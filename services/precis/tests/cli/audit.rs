@@ -58,8 +58,9 @@ fn work_is_not_taken_from_a_tier_without_a_reason() {
     assert!(audit(&deployment, &[]).is_empty(), "nothing was done");
 }
 
+/// Topics that were there before are not.
 #[test]
-fn topics_that_were_made_are_on_record_and_those_that_were_there_are_not() {
+fn only_topics_that_were_created_are_on_record() {
     let deployment = Deployment::new();
     let apply = ["topics", "apply", "--tenant", "acme", "--reason", "a new customer", "--by", "ada"];
     for _ in 0..2 {

@@ -27,8 +27,9 @@ fn submit_prints_ids_and_tells_of_each_input_it_could_not_use() {
     assert!(done.stderr.contains("missing.txt") && done.stderr.contains("(not_found)"), "{}", done.stderr);
 }
 
+/// And with other options it is another document.
 #[test]
-fn submitting_the_same_again_is_the_same_document_and_another_wish_another() {
+fn the_same_submitted_again_is_the_same_document() {
     let deployment = Deployment::new();
     let submit = |more: &[&str]| {
         let done = deployment.run_with_stdin(&[&["submit", "-", "--json"], more].concat(), "A text.").succeeded();
@@ -197,8 +198,9 @@ fn bench_names_the_line_of_a_prompt_file_that_is_wrong() {
     assert_eq!(deployment.run(&["bench", "--documents", "missing.txt"]).code, 2);
 }
 
+/// Answers end at paragraphs only where answers may end before their limit at all.
 #[test]
-fn bench_ends_answers_at_paragraphs_only_where_answers_may_end_at_all() {
+fn bench_takes_paragraph_only_with_natural_ends() {
     let done = Deployment::new().run(&["bench", "--paragraph"]);
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("--natural"), "{}", done.stderr);

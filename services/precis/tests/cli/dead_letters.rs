@@ -38,8 +38,9 @@ fn settle(deployment: &Deployment, key: &str, text: &str) {
     assert_eq!(up.terminate(), 0);
 }
 
+/// A record that cannot be decoded keeps its bytes, is shown, and is replayed at most once.
 #[test]
-fn a_record_that_cannot_be_decoded_is_kept_shown_and_replayed_once() {
+fn an_undecodable_record_is_kept_shown_and_replayed_once() {
     let deployment = Deployment::new();
     deployment.run(&["topics", "apply"]).succeeded();
     publish(&deployment, "k", b"this is no Avro");

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::Deployment;
 
+/// A submitted document has exactly one outcome.
 #[test]
-fn a_submitted_document_has_one_outcome_and_up_drains_on_sigterm() {
+fn a_submitted_document_ends_once_and_up_drains_on_sigterm() {
     let deployment = Deployment::new();
     let up = deployment.up_without_tier();
     let mut results = deployment.start(&["results", "--follow", "--json"]);

@@ -7,10 +7,10 @@ use super::{Args, Scenario};
 
 /// Batches that decode is measured with where none are named.
 const DECODE_BATCHES: [u32; 3] = [1, 8, 32];
-/// The pool gives out blocks of so many tokens; a multiple of any backend's.
+/// Block size that the pool is sized by: a multiple of any backend's.
 const BLOCK_TOKENS: usize = 64;
 
-/// Something to measure, with settings that have room for it.
+/// One measurement to take, with engine settings that have room for it.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) scenario: Scenario,
@@ -92,8 +92,9 @@ impl Work {
 mod tests {
     use super::*;
 
+    /// And for no more.
     #[test]
-    fn the_pool_has_room_for_the_longest_prompts_of_a_batch_and_no_more() {
+    fn the_pool_has_room_for_the_longest_prompts_of_a_batch() {
         let config = with_room(&EngineConfig::default(), 2, &[100, 1000, 10, 500], 24);
         assert_eq!(config.kv_tokens, 1024 + 576);
         assert_eq!(config.max_sequences, 2);

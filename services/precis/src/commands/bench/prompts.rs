@@ -1,4 +1,4 @@
-//! What is measured with: the user's documents or prompts, or a text that is always there.
+//! The prompts of a measurement: the user's documents or prompts, or a text that every build has.
 
 use std::io;
 
@@ -63,6 +63,6 @@ fn request(document: String) -> Request {
 fn own_documents() -> Vec<String> {
     let characters: Vec<char> = OWN_TEXT.chars().collect();
     let stride = characters.len() / OWN_DOCUMENTS;
-    let piece = |index: usize| characters.iter().cycle().skip(index * stride).take(OWN_CHARACTERS).collect();
-    (0..OWN_DOCUMENTS).map(piece).collect()
+    let stretch = |index: usize| characters.iter().cycle().skip(index * stride).take(OWN_CHARACTERS).collect();
+    (0..OWN_DOCUMENTS).map(stretch).collect()
 }

@@ -9,7 +9,7 @@ use crate::output::{Output, Table};
 use crate::report;
 
 #[derive(Serialize)]
-struct View<'a> {
+struct LetterView<'a> {
     id: &'a str,
     stage: &'a str,
     code: &'a str,
@@ -21,7 +21,7 @@ struct View<'a> {
     replayed_by: Option<&'a str>,
 }
 
-impl<'a> From<&'a Letter> for View<'a> {
+impl<'a> From<&'a Letter> for LetterView<'a> {
     fn from(Letter { letter, action }: &'a Letter) -> Self {
         Self {
             id: &letter.id,
@@ -40,7 +40,8 @@ impl<'a> From<&'a Letter> for View<'a> {
 pub(super) async fn run(environment: &Environment, filter: &Filter, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
     let letters = letters(&log).await?;
-    let views: Vec<View<'_>> = letters.iter().filter(|letter| filter.matches(&letter.letter)).map(View::from).collect();
+    let views: Vec<LetterView<'_>> =
+        letters.iter().filter(|letter| filter.matches(&letter.letter)).map(LetterView::from).collect();
     if out.json() {
         for view in &views {
             out.value(view)?;

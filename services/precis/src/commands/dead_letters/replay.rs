@@ -9,26 +9,27 @@
 //! replays of one dead letter, on any machines, one commits and the other is fenced or finds the
 //! marker. The command's record on `audit` goes with the first dead letter that it replays.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use precis_flow::{ORIGIN_HEADER, Output as Record};
 use precis_objects::{ObjectStore, claim_check, keys};
-use precis_pipeline::audit::{self, Actor, actions};
+use precis_pipeline::audit::{self, actions};
 use precis_pipeline::identity::REPLAY_HEADER;
 use precis_pipeline::source::MAX_TEXT_BYTES;
 use precis_pipeline::{now_ms, topics};
-use precis_schemas::{BodyReference, DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
+use precis_schemas::{DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
 use serde_json::json;
 
 use super::{Filter, Letter, letters};
-use crate::commands::operator;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::operations::dead_letters::record_value;
+use crate::operations::operator::{Operator, Why};
 use crate::output::Output;
 
-/// Name of the exclusive writer: one replay at a time in a deployment.
+/// Name of the exclusive writer: a deployment has one replay at a time.
 const WRITER: &str = "dead-letters-replay";
 /// Ids that an audit record names.
-const MOST_IDS_SHOWN: usize = 100;
+const MAX_IDS_SHOWN: usize = 100;
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "all"])))]
@@ -45,12 +46,8 @@ pub(super) struct ReplayArgs {
     /// replay changes
     #[arg(long)]
     new_revision: bool,
-    /// Why, for the record
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = crate::commands::reason)]
-    reason: String,
-    /// Who, for the record [default: $USER]
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// Why a dead letter is not replayed.
@@ -89,13 +86,13 @@ impl Refusal {
 pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
     let store = environment.store().await?;
-    // Before reading what was done: whoever held the name before can do nothing any more.
+    // Before the actions are read: the earlier holder of the name can commit nothing any more.
     let mut writer = log.exclusive(WRITER).await.context("the right to replay could not be taken")?;
     let all = letters(&log).await?;
-    let by = operator(args.by.as_deref());
+    let operator = args.why.operator();
     let mut refused = 0;
     let chosen = chosen(&all, args);
-    let mut audit = Some(audit_entry(args, &by, chosen.len())?);
+    let mut audit = Some(audit_entry(args, &operator, chosen.len())?);
     for (id, letter) in &chosen {
         let built = match letter {
             None => Err(Refusal::Unknown),
@@ -104,7 +101,7 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
         match built {
             Ok(record) => {
                 let topic = record.topic.clone();
-                let mut outputs = vec![record, marker(id, &by, &args.reason)?];
+                let mut outputs = vec![record, marker(id, &operator)?];
                 outputs.extend(audit.take());
                 writer.commit(outputs).await.with_context(|| format!("{id} was not replayed"))?;
                 if out.json() {
@@ -131,7 +128,7 @@ pub(super) async fn run(environment: &Environment, args: &ReplayArgs, out: &Outp
     Ok(if refused == 0 { Exit::Done } else { Exit::SomeFailed })
 }
 
-/// The dead letters asked for, `None` for an id that there is not.
+/// The selected dead letters, in order; `None` for an id that no dead letter has.
 fn chosen<'a>(all: &'a [Letter], args: &ReplayArgs) -> Vec<(String, Option<&'a Letter>)> {
     if args.all {
         let open = all.iter().filter(|letter| letter.action.is_none() && args.filter.matches(&letter.letter));
@@ -153,7 +150,7 @@ async fn build(found: &Letter, new_revision: bool, store: &dyn ObjectStore) -> a
         return Ok(Err(Refusal::AlreadyReplayed { at: crate::report::utc(action.at), by: action.by.clone() }));
     }
     let letter = &found.letter;
-    let value = match value_of(letter, store).await {
+    let value = match record_value(letter, store).await {
         Ok(value) => value,
         Err(error) => return Ok(Err(Refusal::BodyMissing(format!("{error:#}")))),
     };
@@ -179,7 +176,7 @@ async fn build(found: &Letter, new_revision: bool, store: &dyn ObjectStore) -> a
     Ok(Ok(same_again(letter, value)))
 }
 
-/// The document that a dead letter is about, where its bytes are one.
+/// The document in a dead letter, where its bytes are one.
 struct Subject {
     tenant: String,
     document: Document,
@@ -195,21 +192,8 @@ impl Subject {
     }
 }
 
-/// The raw bytes of the record, from the dead letter or from where it says that they lie.
-///
-/// # Errors
-/// The bytes are gone or are not the ones that were put there.
-pub(super) async fn value_of(letter: &DeadLetter, store: &dyn ObjectStore) -> anyhow::Result<Option<Vec<u8>>> {
-    let Some(BodyReference { key, sha256, .. }) = &letter.value_ref else { return Ok(letter.value.clone()) };
-    let Some(bytes) = store.get(key).await? else { bail!("object {key} is gone") };
-    if keys::hash_bytes(&bytes) != *sha256 {
-        bail!("object {key} is not the one that was stored: its digest differs");
-    }
-    Ok(Some(bytes))
-}
-
-/// The record as it was, in its own partition, known as a replay and by the position of its first
-/// copy.
+/// The record as it was, in its own partition. Its headers say that it is a replay, and at which
+/// position its first copy is.
 fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
     let mut record =
         Record { key: letter.key.clone(), value, partition: Some(letter.partition), ..Record::to(&letter.topic) };
@@ -219,13 +203,13 @@ fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
     if record.headers.get(ORIGIN_HEADER).is_none() {
         record.headers.push(ORIGIN_HEADER, format!("{}/{}/{}", letter.topic, letter.partition, letter.offset));
     }
-    // It starts over: earlier attempts were used up.
+    // The record starts over: its earlier attempts were used up.
     record.headers.remove(precis_flow::ATTEMPTS_HEADER);
     record.headers.set(REPLAY_HEADER, letter.id.as_bytes());
     record
 }
 
-/// The document as its next revision, through the front door.
+/// The document as its next revision, published as a new one.
 fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Result<Record, Refusal>> {
     let Subject { tenant, mut document } = subject;
     let Some(revision) = document.revision.checked_add(1) else { return Ok(Err(Refusal::LastRevision)) };
@@ -237,12 +221,12 @@ fn next_revision(letter: &DeadLetter, subject: Subject) -> anyhow::Result<Result
         .header(REPLAY_HEADER, letter.id.as_bytes())))
 }
 
-/// The command on record: what was selected, and how many there were of it.
-fn audit_entry(args: &ReplayArgs, by: &str, count: usize) -> anyhow::Result<Record> {
+/// The audit record of the command: its selection, and how many dead letters that was.
+fn audit_entry(args: &ReplayArgs, operator: &Operator, count: usize) -> anyhow::Result<Record> {
     let Filter { stage, code, tenant } = &args.filter;
     let filters = [("stage", stage), ("code", code), ("tenant", tenant)];
     let filters = filters.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value).clone()?)));
-    let mut record = Actor { by, reason: &args.reason }.did(actions::DEAD_LETTERS_REPLAYED, topics::DEAD_LETTERS);
+    let mut record = operator.actor().did(actions::DEAD_LETTERS_REPLAYED, topics::DEAD_LETTERS);
     record.details.extend(filters);
     record.details.insert("selected".to_owned(), count.to_string());
     if args.all {
@@ -256,19 +240,19 @@ fn audit_entry(args: &ReplayArgs, by: &str, count: usize) -> anyhow::Result<Reco
     Ok(audit::entry(&record)?)
 }
 
-/// The ids asked for, as many as one record has room for; the markers have them all.
+/// The stated ids, as many as one record has room for; the markers have all of them.
 fn shown_ids(ids: &[String]) -> String {
-    let shown = ids.iter().take(MOST_IDS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
-    if ids.len() > MOST_IDS_SHOWN { format!("{shown} …") } else { shown }
+    let shown = ids.iter().take(MAX_IDS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+    if ids.len() > MAX_IDS_SHOWN { format!("{shown} …") } else { shown }
 }
 
-fn marker(id: &str, by: &str, reason: &str) -> anyhow::Result<Record> {
+fn marker(id: &str, operator: &Operator) -> anyhow::Result<Record> {
     let action = DeadLetterAction {
         id: id.to_owned(),
         action: "replayed".to_owned(),
-        by: by.to_owned(),
+        by: operator.by.clone(),
         at: now_ms(),
-        reason: reason.to_owned(),
+        reason: operator.reason.clone(),
     };
     Ok(Record::to(topics::DEAD_LETTER_ACTIONS).key(id.as_bytes()).record(&action)?)
 }

@@ -8,14 +8,15 @@ use precis_schemas::{Document, RoutedDocument, codec};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{letters, replay};
+use super::letters;
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::operations::dead_letters::record_value;
 use crate::output::Output;
 use crate::report;
 
 #[derive(Serialize)]
-struct Header {
+struct HeaderView {
     name: String,
     value: String,
 }
@@ -34,16 +35,19 @@ pub(super) async fn run(
     let value = match value_to {
         Some(path) => {
             let store = environment.store().await?;
-            let value = replay::value_of(&letter, &*store).await?.unwrap_or_default();
+            let value = record_value(&letter, &*store).await?.unwrap_or_default();
             fs::write(path, &value).with_context(|| format!("{} cannot be written", path.display()))?;
             Some(value)
         }
         None => letter.value.clone(),
     };
-    let headers: Vec<Header> = letter
+    let headers: Vec<HeaderView> = letter
         .headers
         .iter()
-        .map(|header| Header { name: header.name.clone(), value: String::from_utf8_lossy(&header.value).into_owned() })
+        .map(|header| HeaderView {
+            name: header.name.clone(),
+            value: String::from_utf8_lossy(&header.value).into_owned(),
+        })
         .collect();
     let size = value.as_ref().map(Vec::len).or(letter.value_ref.as_ref().map(|body| body.size_bytes as usize));
     let view = json!({

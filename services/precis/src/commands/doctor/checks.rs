@@ -1,4 +1,4 @@
-//! The checks of `precis doctor`. Each says what it saw, or what is wrong and what to do.
+//! The checks of `precis doctor`. Each tells what it found, or what is wrong and what to do.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -9,24 +9,25 @@ use precis_flow::{Change, Log, Output as Record};
 use precis_gpu_worker::ModelSettings;
 use precis_inference::models;
 use precis_pipeline::runtime::CommonSettings;
-use precis_pipeline::{Control, topics};
+use precis_pipeline::topics;
 
 use super::Finding;
 use crate::compose::Sections;
 use crate::environment::Environment;
 use crate::report;
 
-/// The longest that one question to the log may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one check of the log or the store may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Name of the exclusive writer of the probe.
 const WRITER: &str = "doctor";
-/// Free disk below which the doctor warns: a model with its download, and some days of a small log.
-const LITTLE_DISK_KIB: u64 = 2 * 1024 * 1024;
+/// Free space below which the doctor warns: a model with its download, and some days of a small
+/// log.
+const MIN_FREE_DISK_KIB: u64 = 2 * 1024 * 1024;
 
 /// Whether every section can be read.
 pub(super) fn settings(environment: &Environment) -> Finding {
     let read = || -> anyhow::Result<String> {
-        CommonSettings::read(&environment.settings)?;
+        environment.common()?;
         Sections::read(&environment.settings)?.api_worker.check_keys()?;
         Ok(environment
             .file
@@ -38,8 +39,8 @@ pub(super) fn settings(environment: &Environment) -> Finding {
 
 /// The log, its topics, a transaction and the policy in it.
 pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
-    let opened = patiently("opening the log", async {
-        let settings = CommonSettings::read(&environment.settings)?;
+    let opened = within_timeout("opening the log", async {
+        let settings = environment.common()?;
         let log = environment.log().await?;
         let known = log.topics().await.context("its topics cannot be listed")?;
         Ok((settings, log, known.into_iter().map(|topic| topic.name).collect::<Vec<_>>()))
@@ -56,7 +57,7 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
         ));
         return findings;
     }
-    match policy_tiers(&log, &settings).await {
+    match policy_tiers(environment, &log).await {
         Ok((detail, tiers)) => {
             findings.push(Finding::ok("policy", detail));
             findings.push(topics_of(&log, &settings, &tiers, &known).await);
@@ -68,16 +69,15 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
     findings
 }
 
-async fn policy_tiers(log: &Arc<dyn Log>, settings: &CommonSettings) -> anyhow::Result<(String, Vec<String>)> {
-    let control =
-        patiently("reading control", async { Ok(Control::follow(log, settings.policy.load()?).await?) }).await?;
+async fn policy_tiers(environment: &Environment, log: &Arc<dyn Log>) -> anyhow::Result<(String, Vec<String>)> {
+    let control = within_timeout("reading control", environment.control(log)).await?;
     let effective = control.effective();
     let tiers: Vec<String> = effective.policy.tier_names().map(str::to_owned).collect();
     let origin = if control.applied().is_some() { "applied" } else { "from the settings; none was applied" };
     Ok((format!("{} ({origin}), tiers {}", report::short(&effective.digest), tiers.join(", ")), tiers))
 }
 
-/// Whether all topics are there and as they should be. Only existing ones are asked about, so that
+/// Whether all topics are there and as they should be. Only existing topics are compared, so that
 /// nothing is created.
 async fn topics_of(log: &Arc<dyn Log>, settings: &CommonSettings, tiers: &[String], known: &[String]) -> Finding {
     let wanted = topics::all(&settings.topics.tenants, tiers, settings.topics.partitions, settings.topics.replication);
@@ -89,7 +89,7 @@ async fn topics_of(log: &Arc<dyn Log>, settings: &CommonSettings, tiers: &[Strin
             format!("missing: {}; create them with `precis topics apply`", names.join(", ")),
         );
     }
-    match patiently("comparing topics", async { Ok(log.ensure_topics(&there).await?) }).await {
+    match within_timeout("comparing topics", async { Ok(log.ensure_topics(&there).await?) }).await {
         Err(error) => Finding::failed("topics", format!("{error:#}")),
         Ok(changes) => {
             let differing: Vec<String> = changes
@@ -108,13 +108,12 @@ async fn topics_of(log: &Arc<dyn Log>, settings: &CommonSettings, tiers: &[Strin
     }
 }
 
-/// A transaction from start to commit. What it writes is an empty marker under the doctor's own
-/// key.
+/// A transaction from start to commit. It writes an empty marker under the doctor's own key.
 async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String> {
     if !known.iter().any(|topic| topic == topics::DEAD_LETTER_ACTIONS) {
         bail!("the topic {} is missing; create the topics with `precis topics apply`", topics::DEAD_LETTER_ACTIONS);
     }
-    patiently("a transaction", async {
+    within_timeout("a transaction", async {
         let mut writer = log.exclusive(WRITER).await?;
         writer.commit(vec![Record::to(topics::DEAD_LETTER_ACTIONS).key(WRITER)]).await?;
         Ok("one went through".to_owned())
@@ -122,8 +121,8 @@ async fn transaction(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<Str
     .await
 }
 
-/// Whether all transactions end. Longer than patience allows when one is open that does not: that
-/// is how it is told.
+/// Whether all transactions end. This check has no timeout, since it waits for open transactions to
+/// end: those that do not end are hanging.
 async fn hanging(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String> {
     let hanging = log.hanging(known).await.context("open transactions cannot be looked for")?;
     if hanging.is_empty() {
@@ -140,7 +139,7 @@ async fn hanging(log: &Arc<dyn Log>, known: &[String]) -> anyhow::Result<String>
 /// The store; opening it proves that it creates objects at most once.
 pub(super) async fn store(environment: &Environment) -> Finding {
     let probed =
-        patiently("asking the store", Box::pin(async { environment.store().await.map(|store| store.describe()) }))
+        within_timeout("asking the store", Box::pin(async { environment.store().await.map(|store| store.describe()) }))
             .await;
     Finding::of("store", probed.map(|store| format!("{store}: creates an object at most once")))
 }
@@ -170,7 +169,7 @@ pub(super) fn disk(environment: &Environment) -> Finding {
         }
         Some(free) => {
             let detail = format!("{:.1} GiB free at {}", free as f64 / (1024.0 * 1024.0), place.display());
-            if free < LITTLE_DISK_KIB {
+            if free < MIN_FREE_DISK_KIB {
                 Finding::warning("disk", detail + "; that is little")
             } else {
                 Finding::ok("disk", detail)
@@ -184,9 +183,9 @@ fn free_kib(output: &[u8]) -> Option<u64> {
     std::str::from_utf8(output).ok()?.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
-async fn patiently<T>(doing: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::time::timeout(PATIENCE, work).await.with_context(|| {
-        format!("{doing} took longer than {} seconds; is it reachable from here?", PATIENCE.as_secs())
+async fn within_timeout<T>(doing: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(CHECK_TIMEOUT, work).await.with_context(|| {
+        format!("{doing} took longer than {} seconds; is it reachable from here?", CHECK_TIMEOUT.as_secs())
     })?
 }
 

@@ -17,20 +17,20 @@ fn groups() -> BTreeMap<Group, Totals> {
 
 fn lines(by: &[By], since: &str) -> (Vec<String>, String) {
     let report = report(groups(), by, since);
-    let line = |row: &Row| format!("{}|{}|{} {} {}", row.day, row.tier, row.tenant, row.billed, row.open);
+    let line = |row: &SpendRow| format!("{}|{}|{} {} {}", row.day, row.tier, row.tenant, row.billed, row.open);
     (report.groups.iter().map(line).collect(), line(&report.total))
 }
 
 #[test]
 fn rows_are_by_what_was_asked_for_and_add_up() {
-    let (rows, total) = lines(&[By::Tier], "");
+    let (rows, total) = lines(&[GroupBy::Tier], "");
     assert_eq!(rows, ["|mid| $7.00 1", "|premium| $8.00 0"]);
     assert_eq!(total, "|| $15.00 1");
-    assert_eq!(lines(&[By::Day, By::Tenant], "").0.len(), 3);
+    assert_eq!(lines(&[GroupBy::Day, GroupBy::Tenant], "").0.len(), 3);
 }
 
 #[test]
 fn earlier_days_are_left_out() {
-    let (rows, total) = lines(&[By::Day], "2026-11-24");
+    let (rows, total) = lines(&[GroupBy::Day], "2026-11-24");
     assert_eq!((rows, total.as_str()), (vec!["2026-11-24|| $12.00 0".to_owned()], "|| $12.00 0"));
 }

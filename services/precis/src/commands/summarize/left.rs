@@ -1,5 +1,5 @@
-//! Whether there is anything left to wait for: records that a stage of this process has not
-//! processed.
+//! Records that the stages of this process have not processed: whether a run has anything left to
+//! wait for.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,7 @@ use precis_flow::TopicStatus;
 use precis_pipeline::runtime::group;
 use precis_pipeline::{Runtime, topics};
 
-/// Whether something that was published earlier has not ended at the stages that process these work
-/// topics, or at the router.
+/// Whether the router, or a stage of one of these work topics, has records left.
 pub(super) async fn any_left(runtime: &Runtime, work: &BTreeSet<String>) -> anyhow::Result<bool> {
     let topics = runtime.log.topics().await?;
     let is_routed = |name: &str| name.starts_with(topics::DOCUMENTS_PREFIX) || name == topics::ESCALATIONS;
@@ -35,8 +34,8 @@ pub(super) async fn stranded(runtime: &Runtime, served: &BTreeSet<String>) -> an
     Ok(stranded)
 }
 
-/// Whether the group of a stage has records left in these topics: of a partition where it never
-/// committed anything, all there are.
+/// Whether the group of a stage has records left in these topics. Of a partition where the group
+/// has never committed an offset, all records are left.
 async fn left_for(
     runtime: &Runtime,
     stage: &str,

@@ -1,5 +1,5 @@
-//! The run itself: what is settled comes from the store; the rest is published, the services work,
-//! the outcomes are followed.
+//! The run itself. Settled documents come from the store; the others are published, the services
+//! process them, and their outcomes are followed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -8,25 +8,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use precis_objects::keys;
-use precis_pipeline::audit::Actor;
-use precis_pipeline::control::apply_policy;
 use precis_pipeline::identity::request_digest;
-use precis_pipeline::runtime::CommonSettings;
 use precis_pipeline::{Runtime, now_ms, topics};
 use precis_policy::Policy;
 use precis_schemas::{Document, Outcome, codec};
 use precis_telemetry::{Shutdown, Troubles};
 use tokio_util::sync::CancellationToken;
 
-use super::wait::{self, Wait};
+use super::wait::{self, OutcomeWait};
 use super::{Args, left};
-use crate::commands::policy::create_work_topics;
-use crate::commands::{models, operator, submit};
 use crate::compose::{Sections, Services};
 use crate::documents;
 use crate::environment::Environment;
 use crate::follow::{Ending, Follower};
 use crate::inputs::{Input, Inputs};
+use crate::operations::models::ensure_present;
+use crate::operations::operator::Operator;
+use crate::operations::policy;
+use crate::operations::publish::{BATCH_DOCUMENTS, Publisher};
 use crate::output::Output;
 use crate::progress::{Pace, Progress};
 use crate::report::{self, End, Row};
@@ -34,10 +33,8 @@ use crate::workers::Workers;
 
 /// Owner of the documents of one machine.
 const TENANT: &str = "local";
-/// Records published at once.
-const BATCH: usize = 64;
-/// How long services may drain that cannot save anything: what they have in process is lost to this
-/// run either way.
+/// How long services may drain that cannot save anything: this run loses what they have in process
+/// either way.
 const MAX_HOPELESS_DRAIN: Duration = Duration::from_secs(3);
 
 /// What came of the documents.
@@ -47,13 +44,13 @@ pub(super) struct Finished {
     pub(super) rows: Vec<Row>,
     /// From the first publication to the last outcome.
     pub(super) elapsed: Duration,
-    /// The user did not want to wait.
+    /// Whether the user interrupted the run.
     pub(super) interrupted: bool,
     /// Why the run ended before its documents did.
     pub(super) failure: Option<anyhow::Error>,
 }
 
-/// A document and the inputs that are it: two equal files are one document.
+/// A document and its inputs: two equal files are one document.
 struct Requested<'a> {
     document: Document,
     inputs: Vec<&'a Input>,
@@ -80,12 +77,12 @@ pub(super) async fn run(
     }
     let policy = runtime.control.effective().digest;
     let prompt = documents::prompt_digest(&args.request);
-    let asked = asked(&inputs.documents, args, &[&entry.name, &entry.sha256, &policy, &prompt]);
-    let mut endings = settled(&runtime, &asked).await?;
+    let requested = requested(&inputs.documents, args, &[&entry.name, &entry.sha256, &policy, &prompt]);
+    let mut endings = settled(&runtime, &requested).await?;
     let fresh: Vec<&Requested<'_>> =
-        asked.iter().filter(|asked| !endings.contains_key(&asked.document.document_id)).collect();
+        requested.iter().filter(|one| !endings.contains_key(&one.document.document_id)).collect();
     if fresh.is_empty() {
-        let rows = rows(&asked, &inputs.documents, &endings, &[]);
+        let rows = rows(&requested, &inputs.documents, &endings, &[]);
         return Ok(Finished { rows, elapsed: started.elapsed(), ..Finished::default() });
     }
 
@@ -93,7 +90,7 @@ pub(super) async fn run(
     every_tier_is_served(&runtime, &workers)?;
     if workers.need_model(&runtime) {
         // Before signals are caught: Ctrl-C ends a download at once.
-        models::ensure_present(&sections.model, out).await?;
+        ensure_present(&sections.model, out).await?;
     }
     let stop = Shutdown::from_signals()?;
     let mut services = Services::new(stop.clone());
@@ -116,11 +113,13 @@ pub(super) async fn run(
     workers.serve(&runtime, &mut services, out).await?;
     go_on()?;
 
-    let open = fresh.iter().map(|asked| (asked.document.document_id.clone(), asked.inputs[0].text.len()));
-    let mut progress = Progress::new(Pace::new(asked.len(), open), out);
+    let open = fresh.iter().map(|one| (one.document.document_id.clone(), one.inputs[0].text.len()));
+    let mut progress = Progress::new(Pace::new(requested.len(), open), out);
     let mut published = Vec::new();
-    let mut failure = publish(&runtime, &fresh, &mut follower, &mut published, &stop).await.err();
-    let mut wait = Wait::new(&runtime, &mut services, &mut workers, troubles, &stop, out);
+    let store = Some(runtime.store.clone());
+    let mut publisher = Publisher::new(environment, &*runtime.log, TENANT, store);
+    let mut failure = publish(&mut publisher, &fresh, &mut follower, &mut published, &stop).await.err();
+    let mut wait = OutcomeWait::new(&runtime, &mut services, &mut workers, troubles, &stop, out);
     if failure.is_none() {
         failure = wait.until_all_ended(&mut follower, &mut progress, &mut endings).await.err();
     }
@@ -130,37 +129,37 @@ pub(super) async fn run(
     let interrupted = stop.is_cancelled();
     let drained = if hopeless { services.drain_within(MAX_HOPELESS_DRAIN).await } else { services.drain().await };
     Ok(Finished {
-        rows: rows(&asked, &inputs.documents, &endings, &published),
+        rows: rows(&requested, &inputs.documents, &endings, &published),
         elapsed,
         interrupted,
-        // What went wrong first is the cause.
+        // The first failure is the cause of the others.
         failure: failure.or(drained.err()),
     })
 }
 
 /// The documents that the inputs are, in their order.
-fn asked<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Requested<'a>> {
-    let mut asked: Vec<Requested<'a>> = Vec::with_capacity(inputs.len());
+fn requested<'a>(inputs: &'a [Input], args: &Args, answering: &[&str]) -> Vec<Requested<'a>> {
+    let mut requested: Vec<Requested<'a>> = Vec::with_capacity(inputs.len());
     let mut places = BTreeMap::new();
     for input in inputs {
         let document = documents::document(input, &args.request, answering, now_ms());
-        let place = *places.entry(document.document_id.clone()).or_insert(asked.len());
-        match asked.get_mut(place) {
+        let place = *places.entry(document.document_id.clone()).or_insert(requested.len());
+        match requested.get_mut(place) {
             Some(known) => known.inputs.push(input),
-            None => asked.push(Requested { document, inputs: vec![input] }),
+            None => requested.push(Requested { document, inputs: vec![input] }),
         }
     }
-    asked
+    requested
 }
 
 /// The ends of the documents that are settled already, by id. Nothing is published for them: the
 /// stored outcome is the one that there is.
-async fn settled(runtime: &Runtime, asked: &[Requested<'_>]) -> anyhow::Result<BTreeMap<String, Ending>> {
+async fn settled(runtime: &Runtime, requested: &[Requested<'_>]) -> anyhow::Result<BTreeMap<String, Ending>> {
     let mut settled = BTreeMap::new();
-    for Requested { document, .. } in asked {
+    for Requested { document, .. } in requested {
         let key = keys::result(TENANT, &document.document_id, document.revision);
         let Some(bytes) = runtime.store.get(&key).await? else { continue };
-        // What cannot be read, or is another request's, the services judge.
+        // The services judge an outcome that cannot be read or answers another request.
         let Ok(outcome) = codec::decode::<Outcome>(&bytes) else { continue };
         if outcome.request_digest == request_digest(document) {
             let ending = Ending::Outcome { outcome: Box::new(outcome), repeat: true };
@@ -170,8 +169,8 @@ async fn settled(runtime: &Runtime, asked: &[Requested<'_>]) -> anyhow::Result<B
     Ok(settled)
 }
 
-/// Refuses a policy with a tier whose work nobody would take in this process: its documents would
-/// wait for ever.
+/// Refuses a policy with a tier that no worker of this process serves: its documents would wait for
+/// ever.
 fn every_tier_is_served(runtime: &Runtime, workers: &Workers) -> anyhow::Result<()> {
     let unserved = workers.unserved(runtime);
     let named: Vec<String> = unserved.iter().map(|(tier, setting)| format!("{tier} ({setting})")).collect();
@@ -200,11 +199,11 @@ async fn put_in_force(
     let before = runtime.control.effective().digest;
     let wanted = policy.digest();
     if wanted != before {
-        let settings = CommonSettings::read(&environment.settings)?.topics;
-        let (by, reason) = (operator(None), "precis summarize");
-        create_work_topics(&*runtime.log, &settings, policy, Actor { by: &by, reason }).await?;
-        apply_policy(&*runtime.log, &*runtime.store, text, reason, &by).await?;
-        // Until this process has read it, too: the ids of the documents hold its digest.
+        let topics = environment.common()?.topics;
+        let operator = Operator::of_process("precis summarize");
+        policy::put_in_force(&*runtime.log, &*runtime.store, &topics, (text, policy), &operator).await?;
+        // The ids of the documents hold the policy's digest, so that this process must have read
+        // it.
         runtime.control.for_record(&wanted).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         out.note(format_args!(
             "the policy {} is in force here from now on (before: {})",
@@ -215,29 +214,24 @@ async fn put_in_force(
     Ok(())
 }
 
-/// Publishes documents and notes the ids of those that are in the log; ends early when the run is
+/// Publishes documents and keeps the ids of those that are in the log. Ends early when the run is
 /// to stop.
 async fn publish(
-    runtime: &Runtime,
-    asked: &[&Requested<'_>],
+    publisher: &mut Publisher<'_>,
+    requested: &[&Requested<'_>],
     follower: &mut Follower,
     published: &mut Vec<String>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    for batch in asked.chunks(BATCH) {
+    for batch in requested.chunks(BATCH_DOCUMENTS) {
         if stop.is_cancelled() {
             break;
         }
-        let mut records = Vec::with_capacity(batch.len());
-        for Requested { document, .. } in batch {
-            let mut document = document.clone();
-            submit::check_in(&mut document, TENANT, &*runtime.store).await?;
-            records.push(submit::record(TENANT, &document)?);
-        }
-        let positions = runtime.log.publish(records).await.context("the documents were not published")?;
-        for (Requested { document, .. }, position) in batch.iter().zip(positions) {
+        let mut documents: Vec<Document> = batch.iter().map(|requested| requested.document.clone()).collect();
+        let positions = publisher.publish(&mut documents).await?;
+        for (document, position) in documents.into_iter().zip(positions) {
             follower.expect(&document.document_id, Some(position));
-            published.push(document.document_id.clone());
+            published.push(document.document_id);
         }
     }
     Ok(())
@@ -245,14 +239,14 @@ async fn publish(
 
 /// A row for each input, in their order.
 fn rows(
-    asked: &[Requested<'_>],
+    requested: &[Requested<'_>],
     inputs: &[Input],
     endings: &BTreeMap<String, Ending>,
     published: &[String],
 ) -> Vec<Row> {
     let published: HashSet<&String> = published.iter().collect();
     let mut rows = BTreeMap::new();
-    for Requested { document, inputs: same } in asked {
+    for Requested { document, inputs: same } in requested {
         let id = &document.document_id;
         let left = if published.contains(id) {
             "published, but not done when the run ended"

@@ -1,4 +1,4 @@
-//! When a run must end although its documents have not: what it needs fails, and no document ends.
+//! When a run must end before its documents: the log or the store fails, and no document ends.
 //! Takes values, reads no clock.
 //!
 //! ```text
@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use precis_telemetry::Trouble;
 
-/// How long nothing may be saved before the run ends.
+/// How long saving may fail before the run ends.
 pub(super) const MAX_STANDSTILL: Duration = Duration::from_mins(1);
-/// The longest time between two failures of one standstill: above the stages' longest wait between
-/// two tries, 30 s.
+/// The longest time between two failures of one standstill: more than the stages' longest wait
+/// between two attempts, 30 s.
 const MAX_SILENCE: Duration = Duration::from_secs(45);
-/// How long something fails before it is told: one failure may pass unseen.
+/// How long saving fails before that is told: a single failure is not.
 const TELL_AFTER: Duration = Duration::from_secs(2);
-/// How the codes of the log and the store begin, and no others.
-const CODES: [&str; 2] = ["log_", "store_"];
+/// How the codes of the log and the store begin, and no other codes.
+const CODE_PREFIXES: [&str; 2] = ["log_", "store_"];
 
 /// Whether the log or the store fails, and for how long.
 #[derive(Debug, Default)]
@@ -42,8 +42,8 @@ struct Failing {
 }
 
 impl Standstill {
-    /// Takes what was logged since the last call, at a time since the start with so many documents
-    /// done; gives a remark that is due.
+    /// Takes the failures that were logged since the last call, at a time since the start and with
+    /// so many documents done. Returns a remark that is due.
     pub(super) fn note(&mut self, at: Duration, done: usize, troubles: Vec<Trouble>) -> Option<String> {
         if done != self.done
             || self.failing.as_ref().is_some_and(|failing| at.saturating_sub(failing.last) > MAX_SILENCE)
@@ -51,7 +51,7 @@ impl Standstill {
             self.done = done;
             self.failing = None;
         }
-        let is_ours = |trouble: &Trouble| CODES.iter().any(|code| trouble.code.starts_with(code));
+        let is_ours = |trouble: &Trouble| CODE_PREFIXES.iter().any(|code| trouble.code.starts_with(code));
         for why in troubles.into_iter().filter(is_ours).map(without_code) {
             match &mut self.failing {
                 Some(failing) => (failing.last, failing.why) = (at, why),
@@ -83,7 +83,7 @@ impl Standstill {
     }
 }
 
-/// Without what a stage puts before the text: that it tries again, and the code.
+/// The text without the words that a stage puts before it: that it tries again, and the code.
 fn without_code(Trouble { code, message }: Trouble) -> Trouble {
     let text = message.split_once(&format!("{code}: ")).map(|(_, text)| text.to_owned());
     Trouble { code, message: text.unwrap_or(message) }

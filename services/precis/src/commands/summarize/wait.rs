@@ -1,10 +1,13 @@
-//! Waiting for the documents of a run, which always ends: with their outcomes, or with the reason
-//! why some have none.
+//! The wait for the documents of a run. It always ends: with their outcomes, or with the reason why
+//! some have none.
 //!
-//! It ends when every document has ended; after an interruption, when the services have drained;
-//! when a service failed; when nothing can be saved ([`Standstill`]); and when every stage here has
-//! processed all there is and still a document has no end, since then nobody here takes the work of
-//! its tier ([`left`]).
+//! The wait ends
+//! - when every document has ended,
+//! - after an interruption, when the services have drained,
+//! - when a service failed,
+//! - when nothing can be saved ([`Standstill`]),
+//! - when every stage here has processed all records and a document still has no end: then nobody
+//!   here takes the work of its tier ([`left`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,22 +25,22 @@ use super::standstill::Standstill;
 use crate::compose::Services;
 use crate::follow::{Ending, Follower};
 use crate::output::Output;
+use crate::output::words::plural;
 use crate::progress::{Progress, Tokens};
-use crate::report::plural;
 use crate::workers::Workers;
 
-/// Time between two looks at progress, policy and failures.
-const TICK: Duration = Duration::from_millis(250);
-/// Time between two looks whether anything is left to wait for. The second look without anything
-/// new is believed.
+/// How often progress, policy and failures are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often it is checked whether anything is left to wait for. Two checks in a row that find
+/// nothing end the run.
 const LEFT_INTERVAL: Duration = Duration::from_secs(5);
-/// How long, after all services have drained, the last outcomes they committed are waited for.
-const LAST_LOOK: Duration = Duration::from_millis(500);
+/// How long the last outcomes are waited for after all services have drained.
+const LAST_OUTCOMES_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Ends with an error once nothing could be saved for too long. Before that, tells why.
 pub(super) async fn until_over(troubles: &Troubles, out: &Output) -> anyhow::Error {
     let (mut standstill, started) = (Standstill::default(), Instant::now());
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick = tokio::time::interval(CHECK_INTERVAL);
     loop {
         tick.tick().await;
         if let Some(remark) = standstill.note(started.elapsed(), 0, troubles.take()) {
@@ -50,7 +53,7 @@ pub(super) async fn until_over(troubles: &Troubles, out: &Output) -> anyhow::Err
 }
 
 /// What works while the outcomes are waited for.
-pub(super) struct Wait<'a> {
+pub(super) struct OutcomeWait<'a> {
     runtime: &'a Arc<Runtime>,
     services: &'a mut Services,
     workers: &'a mut Workers,
@@ -58,12 +61,13 @@ pub(super) struct Wait<'a> {
     stop: &'a CancellationToken,
     out: &'a Output,
     standstill: Standstill,
-    /// When it was looked whether anything is left, and whether nothing was.
-    looked: Instant,
+    /// When it was last checked whether anything is left.
+    checked: Instant,
+    /// Whether that check found nothing.
     nothing_left: bool,
 }
 
-impl<'a> Wait<'a> {
+impl<'a> OutcomeWait<'a> {
     /// Waits for nothing yet.
     pub(super) fn new(
         runtime: &'a Arc<Runtime>,
@@ -73,8 +77,8 @@ impl<'a> Wait<'a> {
         stop: &'a CancellationToken,
         out: &'a Output,
     ) -> Self {
-        let (standstill, looked) = (Standstill::default(), Instant::now());
-        Self { runtime, services, workers, troubles, stop, out, standstill, looked, nothing_left: false }
+        let (standstill, checked) = (Standstill::default(), Instant::now());
+        Self { runtime, services, workers, troubles, stop, out, standstill, checked, nothing_left: false }
     }
 
     /// Whether the log or the store failed and nothing has ended since.
@@ -95,9 +99,9 @@ impl<'a> Wait<'a> {
     ) -> anyhow::Result<()> {
         let mut told = false;
         let mut drained = None;
-        while follower.open() > 0 && drained.is_none_or(|since: Instant| since.elapsed() < LAST_LOOK) {
+        while follower.open() > 0 && drained.is_none_or(|since: Instant| since.elapsed() < LAST_OUTCOMES_TIMEOUT) {
             tokio::select! {
-                ending = follower.next(TICK) => {
+                ending = follower.next(CHECK_INTERVAL) => {
                     if let Some((id, ending)) = ending? {
                         account(progress, &id, &ending);
                         endings.insert(id, ending);
@@ -128,7 +132,7 @@ impl<'a> Wait<'a> {
     }
 
     fn something_ended(&mut self) {
-        (self.looked, self.nothing_left) = (Instant::now(), false);
+        (self.checked, self.nothing_left) = (Instant::now(), false);
     }
 
     /// Fails when nothing was saved for too long, and at once when somebody wants the run to stop
@@ -152,14 +156,14 @@ impl<'a> Wait<'a> {
     /// Fails when every stage here has processed all there is, twice in a row, and documents are
     /// open all the same.
     async fn anything_left(&mut self, open: usize) -> anyhow::Result<()> {
-        if self.looked.elapsed() < LEFT_INTERVAL {
+        if self.checked.elapsed() < LEFT_INTERVAL {
             return Ok(());
         }
         let served = self.workers.topics(self.runtime);
         let before = self.nothing_left;
-        // A log that does not answer is what a standstill is for.
+        // A log that does not answer ends the run as a standstill.
         self.nothing_left = matches!(left::any_left(self.runtime, &served).await, Ok(false));
-        self.looked = Instant::now();
+        self.checked = Instant::now();
         if !before || !self.nothing_left {
             return Ok(());
         }

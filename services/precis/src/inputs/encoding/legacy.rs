@@ -10,7 +10,7 @@ use super::super::{TextError, terminal};
 /// Valid characters beyond ASCII for each broken one, from which a text is taken for damaged UTF-8.
 const VALID_PER_BROKEN: usize = 4;
 
-/// What makes UTF-8 of a text.
+/// How a text is made UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Conversion from an encoding, by its name for `iconv`.

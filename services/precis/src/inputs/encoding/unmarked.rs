@@ -7,8 +7,8 @@
 use super::super::TextError;
 use super::wide::{Order, Width, utf16_unit, utf32_character};
 
-/// UTF-8 is UTF-16 as well to look at, in characters that are rare together: it has to have one
-/// zero byte in so many.
+/// UTF-16 has at least one zero byte in so many bytes. UTF-8 can be read as UTF-16, too, in
+/// characters that are rare together, but it has hardly any zero bytes.
 const MAX_BYTES_PER_ZERO: usize = 4;
 
 /// Fewest characters from which anything is concluded.

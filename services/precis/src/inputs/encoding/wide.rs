@@ -23,7 +23,7 @@ pub(super) enum Order {
     Big,
 }
 
-/// Reads UTF-8 out of a stream of wider units. What is no character becomes U+FFFD.
+/// Reads UTF-8 out of a stream of wider units. A unit that is no character becomes U+FFFD.
 pub(super) struct Transcoder<R> {
     stream: R,
     width: Width,
@@ -78,7 +78,7 @@ impl<R: Read> Transcoder<R> {
         text
     }
 
-    /// A piece of a character at the end of the stream.
+    /// An incomplete character at the end of the stream.
     fn end(&mut self, text: &mut String) {
         if self.ended && !self.raw.is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);

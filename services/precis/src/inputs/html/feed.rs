@@ -1,9 +1,9 @@
-//! The page goes to the tokenizer in pieces, one tag a piece, so that no tag brings more attributes
-//! than are taken.
+//! Feeds a page to the tokenizer slice by slice, one tag a slice, so that no tag brings more
+//! attributes than are read.
 //!
 //! html5ever compares each attribute with all others of its tag: a million attributes would take
-//! hours. The pieces end where the tokenizer's own ends are: after each piece it is between two
-//! tokens, or within a comment or raw text of which [`Guard`] knows.
+//! hours. A slice ends where the tokenizer's own token ends: after each slice the tokenizer is
+//! between two tokens, or within a comment or raw text of which [`Guard`] knows.
 
 use html5ever::buffer_queue::BufferQueue;
 use html5ever::tendril::StrTendril;
@@ -33,7 +33,7 @@ pub(super) fn parse(page: &str, limits: Limits) -> Result<Tree, TextError> {
     };
     let mut at = 0;
     while at < page.len() {
-        at = feed.piece(at);
+        at = feed.slice(at);
         feed.guard().tree().within_limits()?;
     }
     feed.tokenizer.end();
@@ -52,7 +52,7 @@ const XHTML: &[u8] = b"http://www.w3.org/1999/xhtml";
 
 struct Feed<'a> {
     page: &'a str,
-    /// The page again, as the tokenizer wants it: pieces share its memory.
+    /// The page again, as the tokenizer wants it: slices share its memory.
     source: StrTendril,
     tokenizer: Tokenizer<Guard>,
     queue: BufferQueue,
@@ -63,8 +63,8 @@ impl Feed<'_> {
         &self.tokenizer.sink
     }
 
-    /// Feeds the next piece; where it ended.
-    fn piece(&self, at: usize) -> usize {
+    /// Feeds the next slice; returns where the slice ended.
+    fn slice(&self, at: usize) -> usize {
         let rest = &self.page[at..];
         let text = match self.guard().content() {
             Content::Markup => rest.find('<').unwrap_or(rest.len()),
@@ -128,9 +128,9 @@ impl Feed<'_> {
         to
     }
 
-    fn run(&self, piece: StrTendril) {
-        self.queue.push_back(piece);
-        // The guard answers so that the tokenizer never stops before the end of a piece.
+    fn run(&self, slice: StrTendril) {
+        self.queue.push_back(slice);
+        // The guard answers so that the tokenizer never stops before the end of a slice.
         let _ = self.tokenizer.feed(&self.queue);
     }
 }

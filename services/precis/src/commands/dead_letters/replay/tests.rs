@@ -2,7 +2,7 @@
 
 use precis_flow::ATTEMPTS_HEADER;
 use precis_objects::{DirectoryStore, ObjectStore as _};
-use precis_schemas::{RecordHeader, Status};
+use precis_schemas::{BodyReference, RecordHeader, Status};
 
 use super::*;
 
@@ -41,8 +41,10 @@ async fn store() -> (tempfile::TempDir, DirectoryStore) {
     (folder, store)
 }
 
+/// A replayed record has the bytes of the dead letter, and is known by the position of its first
+/// copy.
 #[tokio::test]
-async fn a_replayed_record_is_the_same_bytes_known_by_its_first_position() {
+async fn a_replayed_record_has_the_same_bytes_and_its_first_origin() {
     let (_folder, store) = store().await;
     let mut letter = letter(b"raw");
     letter.headers = vec![
