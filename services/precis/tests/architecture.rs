@@ -80,51 +80,185 @@ fn imports_point_down_only() {
     }
 }
 
-/// The layers within a crate, lowest first: a module may use those of its own layer and below.
-/// Modules that are not named are everybody's, such as errors and settings.
-const LAYERS: [(&str, &[&[&str]]); 2] = [
-    (
-        "services/shared/inference/src",
-        &[&["system", "gguf"], &["step"], &["text", "decode"], &["backend"], &["model"], &["engine"], &["bench"]],
-    ),
-    (
-        "services/shared/flow/src",
-        &[&["values"], &["member"], &["log"], &["embedded", "kafka"], &["stage", "table"], &["open"]],
-    ),
+/// The layers within a crate.
+struct Layers {
+    /// Folder of the sources.
+    folder: &'static str,
+    /// Modules, lowest layer first: a module may use those of its own layer and below. Modules that
+    /// are not named are everybody's, such as errors and settings.
+    layers: &'static [&'static [&'static str]],
+    /// Modules whose submodules must not import each other.
+    siblings_apart: &'static [&'static str],
+}
+
+const LAYERS: [Layers; 3] = [
+    Layers {
+        folder: "services/shared/inference/src",
+        layers: &[
+            &["system", "gguf"],
+            &["step"],
+            &["text", "decode"],
+            &["backend"],
+            &["model"],
+            &["engine"],
+            &["bench"],
+        ],
+        siblings_apart: &[],
+    },
+    Layers {
+        folder: "services/shared/flow/src",
+        layers: &[&["values"], &["member"], &["log"], &["embedded", "kafka"], &["stage", "table"], &["open"]],
+        siblings_apart: &[],
+    },
+    Layers {
+        folder: "services/precis/src",
+        layers: &[
+            &["exit", "globals"],
+            &["output"],
+            &["environment", "inputs", "progress", "follow"],
+            &["compose", "documents", "report"],
+            &["operations"],
+            &["workers"],
+            &["commands"],
+            &["cli"],
+        ],
+        siblings_apart: &["commands"],
+    },
 ];
+
+impl Layers {
+    fn level(&self, module: &str) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.contains(&module))
+    }
+
+    /// Every import of a source that the layers forbid. `module`: the path of the source's module.
+    fn violations(&self, module: &[String], text: &str) -> Vec<String> {
+        let Some(own_level) = module.first().and_then(|own| self.level(own)) else { return Vec::new() };
+        let forbidden = |used: &Vec<String>| {
+            let upward = used.first().and_then(|other| self.level(other)).is_some_and(|other| other > own_level);
+            upward || self.is_sibling(module, used)
+        };
+        imports(module, text).into_iter().filter(forbidden).map(|used| used.join("::")).collect()
+    }
+
+    /// Whether a submodule that is to stand apart uses another submodule of the same parent.
+    fn is_sibling(&self, module: &[String], used: &[String]) -> bool {
+        let ([parent, own, ..], [other_parent, other, ..]) = (module, used) else { return false };
+        let is_module = || {
+            let source = root().join(self.folder).join(parent).join(other);
+            other == "*" || source.is_dir() || source.with_extension("rs").exists()
+        };
+        parent == other_parent && self.siblings_apart.contains(&parent.as_str()) && own != other && is_module()
+    }
+}
+
+/// The paths within its crate that a module names, from the crate's root.
+fn imports(module: &[String], text: &str) -> Vec<Vec<String>> {
+    let is_inside = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::").filter(|(at, _)| !is_inside(&text[..*at])) {
+        paths(&text[at + "crate::".len()..], &mut Vec::new(), &mut found);
+    }
+    for (at, _) in text.match_indices("super::").filter(|(at, _)| !is_inside(&text[..*at])) {
+        let mut rest = &text[at..];
+        let mut base = module.to_vec();
+        while let Some(inner) = rest.strip_prefix("super::") {
+            (rest, _) = (inner, base.pop());
+        }
+        paths(rest, &mut base, &mut found);
+    }
+    found
+}
+
+/// Adds the paths of a use tree such as `a::{b, c::*}`, each below `base`; returns what follows the
+/// tree.
+fn paths<'a>(tree: &'a str, base: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> &'a str {
+    let tree = tree.trim_start();
+    if let Some(mut rest) = tree.strip_prefix('{') {
+        loop {
+            rest = paths(rest, base, found).trim_start();
+            match rest.strip_prefix(',').map(str::trim_start) {
+                Some(next) if !next.starts_with('}') => rest = next,
+                next => return next.unwrap_or(rest).strip_prefix('}').unwrap_or(rest),
+            }
+        }
+    }
+    let end = tree.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '*').unwrap_or(tree.len());
+    let (name, rest) = tree.split_at(end);
+    base.push(name.to_owned());
+    let rest = match rest.strip_prefix("::") {
+        Some(inner) if inner.starts_with(|c: char| c.is_alphanumeric() || "_*{".contains(c)) => {
+            paths(inner, base, found)
+        }
+        _ => {
+            found.push(base.clone());
+            // Another name for it says nothing about where it comes from.
+            let other_name = rest.trim_start().strip_prefix("as ");
+            other_name.map_or(rest, |name| name.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'))
+        }
+    };
+    base.pop();
+    rest
+}
+
+/// The path of a source's module: `commands/bench/measure.rs` is `commands::bench::measure`.
+fn module_of(below: &str) -> Vec<String> {
+    let names = below.trim_start_matches('/').trim_end_matches(".rs").split('/');
+    names.filter(|name| *name != "mod").map(str::to_owned).collect()
+}
 
 #[test]
 fn modules_import_their_own_layer_and_below() {
     let mut upward = Vec::new();
-    for (folder, layers) in LAYERS {
-        let level = |module: &str| layers.iter().position(|layer| layer.contains(&module));
-        for module in layers.iter().copied().flatten() {
-            let source = root().join(folder).join(module);
-            assert!(source.is_dir() || source.with_extension("rs").exists(), "{folder} has no module {module}");
+    for layers in LAYERS {
+        for module in layers.layers.iter().copied().flatten() {
+            let source = root().join(layers.folder).join(module);
+            assert!(source.is_dir() || source.with_extension("rs").exists(), "{} has no {module}", layers.folder);
         }
         for_each_source(|path, text| {
-            let Some((_, below)) = path.split_once(folder) else { return };
-            let own = below.trim_start_matches('/').split(['/', '.']).next().unwrap_or_default();
+            let Some((_, below)) = path.split_once(layers.folder) else { return };
             // What tests build may stand on anything.
             if below.ends_with("tests.rs") || below.contains("/tests/") {
                 return;
             }
-            let Some(own_level) = level(own) else { return };
-            for used in text.split("crate::").skip(1) {
-                let names = used.strip_prefix('{').map_or_else(
-                    || vec![used],
-                    |group| group.split('}').next().unwrap_or_default().split(',').map(str::trim).collect(),
-                );
-                for name in names {
-                    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
-                    if level(&name[..end]).is_some_and(|other| other > own_level) {
-                        upward.push(format!("{folder}{below} uses crate::{}", &name[..end]));
-                    }
-                }
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            for used in layers.violations(&module_of(below), text) {
+                upward.push(format!("{}{below} uses crate::{used}", layers.folder));
             }
         });
     }
     assert!(upward.is_empty(), "{upward:#?}");
+}
+
+/// A module without a layer could import anything and be imported by everybody.
+#[test]
+fn every_module_of_the_command_line_has_a_layer() {
+    let layers = LAYERS.into_iter().find(|layers| layers.folder == "services/precis/src").unwrap();
+    for entry in fs::read_dir(root().join(layers.folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        assert!(["lib", "main"].contains(&module) || layers.level(module).is_some(), "{module} has no layer");
+    }
+}
+
+#[test]
+fn every_way_to_name_a_forbidden_module_is_noticed() {
+    let layers = LAYERS.into_iter().find(|layers| layers.folder == "services/precis/src").unwrap();
+    let own = module_of("/commands/bench/measure.rs");
+    for (text, used) in [
+        ("use crate::cli::Globals;", vec!["cli::Globals"]),
+        ("use crate::{exit::Exit, cli::{Cli, Command}};", vec!["cli::Cli", "cli::Command"]),
+        ("fn f() { crate::cli::run() }", vec!["cli::run"]),
+        (
+            "use crate::commands::{bench::Args, tiers::{self, Args as Other}, up};",
+            vec!["commands::tiers::self", "commands::tiers::Args", "commands::up"],
+        ),
+        ("use super::super::policy::apply;", vec!["commands::policy::apply"]),
+        ("use super::super::*;", vec!["commands::*"]),
+        ("use super::{Args, start};\nuse crate::operations::models;\nuse other_crate::cli::Cli;", vec![]),
+    ] {
+        assert_eq!(layers.violations(&own, text), used, "{text}");
+    }
 }
 
 #[test]
