@@ -14,10 +14,11 @@ pub mod visible;
 pub mod width;
 pub mod words;
 
+use precis_base::lock::locked;
 use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
 
@@ -171,11 +172,11 @@ impl Output {
     }
 
     fn stdout(&self) -> MutexGuard<'_, Answers> {
-        self.stdout.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.stdout)
     }
 
     fn stderr(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
-        self.stderr.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.stderr)
     }
 }
 

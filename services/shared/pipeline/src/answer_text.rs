@@ -33,8 +33,8 @@ pub fn of(answer: &str) -> Option<&str> {
     Some(text)
 }
 
-/// The text within the one fence (three or more backticks or tildes) that the whole consists of; any other
-/// text as it is. The fence of an answer that was cut has no end.
+/// The text within the one fence (three or more backticks or tildes) that the whole consists of;
+/// any other text as it is. The fence of an answer that was cut has no end.
 fn unfenced(text: &str) -> &str {
     let Some(mark) = text.chars().next().filter(|mark| matches!(mark, '`' | '~')) else { return text };
     let fence = &text[..text.len() - text.trim_start_matches(mark).len()];

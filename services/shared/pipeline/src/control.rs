@@ -8,8 +8,9 @@
 //! - On knowledge older than [`MAX_STALENESS`] nothing is sent to a provider. A worker asks when it
 //!   takes a document in, and again right before each request ([`crate::clearance`]).
 
+use precis_base::lock::locked;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use precis_flow::{Log, Table, TableChanges};
@@ -94,7 +95,7 @@ impl Control {
         // The version is taken before the table is read. A change in between makes one version
         // more, and the next call reads again.
         let version = self.table.version();
-        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = locked(&self.snapshot);
         if let Some((snapshot_version, effective)) = &*snapshot
             && *snapshot_version == version
         {
@@ -188,7 +189,7 @@ impl Control {
 
     fn policy(&self) -> (Arc<Policy>, bool) {
         let newest = self.table.get(POLICY_KEY);
-        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parsed = locked(&self.parsed);
         if newest.is_some() && newest != parsed.source {
             let policy = newest
                 .as_deref()

@@ -12,6 +12,7 @@
 //! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so
 //! that no two field lists collide.
 
+use precis_base::digest::hex;
 use std::borrow::Cow;
 
 use precis_flow::Record;
@@ -107,10 +108,7 @@ pub fn answer_fingerprint(model: &ModelIdentity, decoding: &str) -> String {
     fields.finish()
 }
 
-/// Lower-case hex of SHA-256.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
+pub use precis_base::digest::sha256_hex;
 
 /// The text without what two copies may differ in: Unicode composition, line ends, and white space
 /// at line ends or around the whole.
@@ -135,15 +133,6 @@ fn request_options(fields: &mut FieldHasher, document: &Document) {
         .option(document.max_words.map(|words| words.to_string()).as_deref())
         .option(document.output_language.as_deref())
         .text(document.format.as_str());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for half in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
-        text.push(char::from(DIGITS[usize::from(half)]));
-    }
-    text
 }
 
 /// A hash over fields: other borders, or an absent field for an empty one, give another hash.

@@ -41,13 +41,7 @@ pub use error::PipelineError;
 pub use identity::Identity;
 pub use paid_requests::{PaidRequests, Spent};
 pub use partials::PartialAnswers;
+pub use precis_base::clock::now_ms;
 pub use runtime::Runtime;
 pub use settle::Settler;
 pub use worker::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, TierWorker};
-
-/// Milliseconds since 1970-01-01 UTC. Nothing else here reads a clock; pure parts take the value.
-pub fn now_ms() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
-}

@@ -128,8 +128,8 @@ impl<S: Summariser> TierWorker<S> {
         self.store.put_if_absent(&accepted, codec::encode(answer)?).await?;
         let draft = Draft::of(routed, document, spec.text, now_ms());
         let mut outcome = draft.answered(&self.tier, answer, &spec.key, CacheLayer::None);
-        // The policy of this worker's re-check. The router's is in the decision, and those of earlier
-        // tiers are in the trail.
+        // The policy of this worker's re-check. The router's is in the decision, and those of
+        // earlier tiers are in the trail.
         outcome.policy_digest.clone_from(&effective.digest);
         let earlier = self.settler.spent_on(&routed.tenant, &routed.trail).await?;
         outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);

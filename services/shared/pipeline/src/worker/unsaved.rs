@@ -1,8 +1,9 @@
 //! Answers that the store did not take yet. They were paid for: the next attempt of their record
 //! begins with its answer instead of asking for another.
 
+use precis_base::lock::locked;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use precis_schemas::Answer;
 
@@ -29,6 +30,6 @@ impl Unsaved {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
