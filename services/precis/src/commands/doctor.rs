@@ -23,7 +23,7 @@ to dead-letter-actions and one object that it removes again. Exit code 2 if some
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Leave the model's file unread: its digest takes some seconds
+    /// Leave the model's file unread: its digest takes a while
     #[arg(long)]
     quick: bool,
 }

@@ -15,7 +15,7 @@ fn groups() -> BTreeMap<Group, Totals> {
     ])
 }
 
-fn lines(by: &[By], since: &str) -> (Vec<String>, String) {
+fn lines(by: &[GroupBy], since: &str) -> (Vec<String>, String) {
     let report = report(groups(), by, since);
     let line = |row: &SpendRow| format!("{}|{}|{} {} {}", row.day, row.tier, row.tenant, row.billed, row.open);
     (report.groups.iter().map(line).collect(), line(&report.total))
