@@ -8,7 +8,6 @@
 //! - readers and members see committed records only;
 //! - offsets rise and have gaps: nobody may count with them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::error::FlowError;
 use crate::member::{JoinRequest, Membership};
-use crate::values::{Output, PartitionId, Position, Record, Subscription};
+use crate::values::{Output, PartitionId, Position, Record};
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
