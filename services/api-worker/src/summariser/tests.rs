@@ -40,7 +40,7 @@ fn what_another_tier_could_do_is_refused() {
         assert!(matches!(end_of(kind, None), GenerateError::Refused { code, .. } if code == kind.code()), "{kind:?}");
     }
     let end = |error| generate_error(error, REFUSE_AFTER);
-    assert!(matches!(end(ApiError::Closed), GenerateError::Refused { code: "out_of_money", .. }));
+    assert!(matches!(end(ApiError::NoMoney), GenerateError::Refused { code: "out_of_money", .. }));
     let exhausted = BudgetError::Exhausted { budget: "daily".to_owned(), amount: precis_schemas::Usd::ZERO };
     assert!(matches!(end(exhausted.into()), GenerateError::Refused { code: "budget_exhausted", .. }));
     let spent = |unreadable| end(ApiError::Spent(precis_pipeline::Spent { requests: 6, unreadable }));

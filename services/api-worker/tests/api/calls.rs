@@ -221,7 +221,7 @@ async fn out_of_money_ends_it_for_every_document() {
     let faults = Faults::start(vec![money], OPENAI.ok("A summary.", "stop", 1, 0, 1)).await;
     let caller = caller(&OPENAI, OPENAI.at(&faults.url), Ledger::new(deployment.log()));
     assert_eq!(call(&caller, &OPENAI).await.unwrap_err().code(), "out_of_money");
-    assert!(matches!(call(&caller, &OPENAI).await, Err(ApiError::Closed)));
+    assert!(matches!(call(&caller, &OPENAI).await, Err(ApiError::NoMoney)));
     assert_eq!(faults.seen().len(), 1, "nothing is sent to be refused again");
     assert_eq!(deployment.ledger().await.0.len(), 1);
 }
