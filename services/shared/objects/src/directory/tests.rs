@@ -19,17 +19,17 @@ async fn no_temporary_file_is_left_behind() {
     for _ in 0..3 {
         store.put_if_absent("a/b", vec![1]).await.unwrap();
     }
-    assert_eq!(files_under(&root.path().join(TEMPORARY)), 0);
+    assert_eq!(files_under(&root.path().join(TEMPORARY_DIRECTORY)), 0);
 }
 
 /// Half-written objects of dead processes go at start; younger ones may have a writer and stay.
 #[tokio::test]
 async fn only_old_half_written_objects_are_removed_at_start() {
     let root = tempfile::tempdir().unwrap();
-    let temporary = root.path().join(TEMPORARY);
+    let temporary = root.path().join(TEMPORARY_DIRECTORY);
     fs::create_dir_all(&temporary).unwrap();
     let old = File::create(temporary.join("old")).unwrap();
-    old.set_modified(SystemTime::now() - ABANDONED_AFTER - Duration::from_mins(1)).unwrap();
+    old.set_modified(SystemTime::now() - MAX_WRITE_TIME - Duration::from_mins(1)).unwrap();
     File::create(temporary.join("young")).unwrap();
     store(root.path()).await;
     assert!(!temporary.join("old").exists());
@@ -40,7 +40,7 @@ async fn only_old_half_written_objects_are_removed_at_start() {
 async fn a_half_written_object_is_in_no_listing() {
     let root = tempfile::tempdir().unwrap();
     let store = store(root.path()).await;
-    File::create(root.path().join(TEMPORARY).join("half")).unwrap();
+    File::create(root.path().join(TEMPORARY_DIRECTORY).join("half")).unwrap();
     File::create(root.path().join("not a key")).unwrap();
     assert_eq!(store.list("", 10).await.unwrap(), []);
 }
