@@ -91,6 +91,7 @@ fn labels_are_of_small_closed_sets() {
         "check",
         "finish_reason",
         "provider",
+        "group",
         "topic",
         // Consumer groups: one a stage.
         "group",
