@@ -45,12 +45,10 @@ def build() -> None:
     """The chaos build of the services, beside the normal one: its binaries are copied away before another build takes their place."""
     features = ",".join(f"{binary}/chaos" for binary in BINARIES)
     env = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
-    # Of the whole workspace, as the tests are built: a part of it has dependencies with other features, to be built again.
-    if code := servers.run_and_wait(
-        ["cargo", "build", "--locked", "--workspace", "--bins", "--features", features],
-        env,
-        cwd=ROOT,
-    ):
+    # Of the whole workspace and, by `--examples` (there are none), with the features of the tests: otherwise every
+    # dependency is built again.
+    command = ["cargo", "build", "--locked", "--workspace", "--bins", "--examples"]
+    if code := servers.run_and_wait([*command, "--features", features], env, cwd=ROOT):
         sys.exit(code)
     (TARGET / "chaos").mkdir(exist_ok=True)
     for binary in BINARIES:
