@@ -15,7 +15,7 @@ import notes
 import oracle
 import wire
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import QUIET, KafkaLog
 from publisher import ENOUGH_WORDS, PATIENCE_MS
 from verdict import Facts, Finding, Findings, letter
@@ -109,21 +109,31 @@ class Recreation:
         producer.poll(0)
 
     def recreate(self, gone_seconds: float) -> None:
-        self.until(False, lambda: self.kafka.admin.delete_topics([TOPIC], operation_timeout=30))
+        self.until(
+            False,
+            lambda admin: admin.delete_topics([TOPIC], operation_timeout=10, request_timeout=15),
+        )
         self.gone |= self.present
         self.present = set()
         time.sleep(gone_seconds)
-        self.until(True, lambda: self.kafka.admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)]))
+        self.until(
+            True,
+            lambda admin: admin.create_topics(
+                [NewTopic(TOPIC, PARTITIONS, 1)], operation_timeout=10, request_timeout=15
+            ),
+        )
         self.recreated += 1
 
     def until(self, is_there: bool, ask) -> None:
-        """Asks until the topic is there or not: the broker may be down just now, and its answers may be lost."""
+        """Asks until the topic is there or not: the broker may be down just now, and its answers may be lost. Each time by another client:
+        one that the broker died under may not find it again."""
         while True:
             with contextlib.suppress(KafkaException):
-                if (TOPIC in self.kafka.topics()) == is_there:
+                admin = AdminClient(QUIET | {"bootstrap.servers": self.kafka.brokers})
+                if (TOPIC in admin.list_topics(timeout=5).topics) == is_there:
                     return
-                for future in ask().values():
-                    future.result(60)
+                for future in ask(admin).values():
+                    future.result(20)
             time.sleep(RETRY_SECONDS)
 
     def unfinished(self, firsts: set[oracle.Identity]) -> int:

@@ -52,6 +52,15 @@ pub(super) struct Begin {
     pub(super) topic_id: Option<TopicId>,
 }
 
+/// What is known of a partition that is read anew, beside what the brokers tell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cause {
+    /// Its next offset was not in the log.
+    pub(super) out_of_range: Option<OutOfRange>,
+    /// Another topic has its name than the one that was read.
+    pub(super) is_recreated: bool,
+}
+
 impl MemberContext {
     /// How each partition begins, or why it does not, asked once. A partition alone fails with
     /// `offsets_lost`, or with `unknown_topic` when its topic is gone.
@@ -59,7 +68,7 @@ impl MemberContext {
         &self,
         consumer: &BaseConsumer<Callbacks>,
         partitions: &[PartitionId],
-        out_of_range: Option<&OutOfRange>,
+        cause: &Cause,
     ) -> Result<Vec<Result<Begin, FlowError>>, FlowError> {
         let unavailable = |error: KafkaError| flow_error("reading committed offsets", &error);
         if partitions.is_empty() {
@@ -79,7 +88,7 @@ impl MemberContext {
             };
             let begin = topic_id.and_then(|topic_id| {
                 topic_ids.insert(Arc::clone(&partition.topic), topic_id.clone());
-                self.begin(consumer, partition, convert::committed(&found), topic_id, out_of_range)
+                self.begin(consumer, partition, convert::committed(&found), topic_id, cause)
             });
             begins.push(match begin {
                 Err(error) if error.class() == Class::Retry => return Err(error),
@@ -102,8 +111,9 @@ impl MemberContext {
         partition: &PartitionId,
         committed: Option<Committed>,
         topic_id: Option<TopicId>,
-        out_of_range: Option<&OutOfRange>,
+        cause: &Cause,
     ) -> Result<Begin, FlowError> {
+        let out_of_range = cause.out_of_range.as_ref();
         let mut is_second_look = false;
         loop {
             let ends = consumer.fetch_watermarks(&partition.topic, partition.partition, ASK_TIMEOUT);
@@ -115,6 +125,7 @@ impl MemberContext {
                 topic_id: topic_id.clone(),
                 low,
                 end,
+                is_recreated: cause.is_recreated,
                 is_truncated: out_of_range.is_some_and(|found| found.is_truncated),
                 position: out_of_range.and_then(|found| found.position),
             };

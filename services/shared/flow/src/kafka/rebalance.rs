@@ -23,7 +23,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
-use super::begin::{Begin, TopicsRead};
+use super::begin::{Begin, Cause, TopicsRead};
 use super::client::{Logs, flow_error};
 use super::convert::partition_ids;
 use super::joining::Joining;
@@ -93,7 +93,7 @@ impl MemberContext {
             match begin {
                 Ok(begin) => assigned.push(self.gain(partition, begin)),
                 Err(error @ FlowError::OffsetsLost { .. }) => self.stop(partition, error),
-                Err(_) => self.reading().start_later(partition),
+                Err(_) => self.reading().start_later(partition, false),
             }
         }
         self.reassigned.store(true, Ordering::Release);
@@ -153,7 +153,7 @@ impl MemberContext {
         let deadline = Instant::now() + COMMITTED_OFFSETS_TIMEOUT;
         loop {
             self.heartbeat.beat();
-            let error = match self.ask(consumer, partitions, None) {
+            let error = match self.ask(consumer, partitions, &Cause::default()) {
                 Ok(begins) => return Ok(begins),
                 Err(error) => error,
             };

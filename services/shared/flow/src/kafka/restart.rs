@@ -22,7 +22,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tracing::{error, warn};
 
-use super::begin::Begin;
+use super::begin::{Begin, Cause};
 use super::client::flow_error;
 use super::convert::partition_list;
 use super::rebalance::{Callbacks, MemberContext, lock};
@@ -72,7 +72,7 @@ struct Restart {
     drained: Option<Receiver<()>>,
     drain_deadline: Instant,
     next_try: Instant,
-    out_of_range: Option<OutOfRange>,
+    cause: Cause,
 }
 
 impl Reading {
@@ -126,10 +126,15 @@ impl Reading {
     }
 
     /// Asks for the start of a partition again, a little later.
-    pub(super) fn start_later(&mut self, partition: PartitionId) {
+    pub(super) fn start_later(&mut self, partition: PartitionId, is_recreated: bool) {
         let now = Instant::now();
-        let next_try = now + RETRY_INTERVAL;
-        self.restarts.push(Restart { partition, drained: None, drain_deadline: now, next_try, out_of_range: None });
+        self.restarts.push(Restart {
+            partition,
+            drained: None,
+            drain_deadline: now,
+            next_try: now + RETRY_INTERVAL,
+            cause: Cause { is_recreated, ..Cause::default() },
+        });
     }
 }
 
@@ -151,7 +156,7 @@ impl MemberContext {
             let is_changed = |partition: &PartitionId| told.get(&*partition.topic).copied().unwrap_or_default();
             let again: Vec<_> = reading.stopped.extract_if(|partition, _| is_changed(partition)).collect();
             for (partition, _) in again {
-                reading.start_later(partition);
+                reading.start_later(partition, true);
             }
             let told: Vec<_> =
                 told.into_keys().filter_map(|topic| reading.ids.get(&topic).cloned().map(|id| (topic, id))).collect();
@@ -186,7 +191,7 @@ impl MemberContext {
                 drained: Some(drained),
                 drain_deadline: now + self.revoke_patience,
                 next_try: now,
-                out_of_range,
+                cause: Cause { is_recreated: out_of_range.is_none(), out_of_range },
             });
         }
     }
@@ -237,7 +242,7 @@ impl MemberContext {
 
     fn start_again(&self, consumer: &BaseConsumer<Callbacks>, restart: &Restart) -> Result<(), FlowError> {
         let partition = &restart.partition;
-        let asked = self.ask(consumer, std::slice::from_ref(partition), restart.out_of_range.as_ref())?;
+        let asked = self.ask(consumer, std::slice::from_ref(partition), &restart.cause)?;
         let Some(begin) = asked.into_iter().next() else { return Ok(()) };
         let begin = match begin {
             Err(error @ FlowError::OffsetsLost { .. }) => {

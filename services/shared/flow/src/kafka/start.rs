@@ -38,6 +38,9 @@ pub(super) struct Found {
     pub(super) low: i64,
     /// One past the last stable offset.
     pub(super) end: i64,
+    /// Another topic is known to have had the name when it was read last. The brokers forget what
+    /// was committed in a topic that is deleted, so that nothing else may tell.
+    pub(super) is_recreated: bool,
     /// The log is known to have lost its end below what was read.
     pub(super) is_truncated: bool,
     /// An offset up to which it was read before, beside what is committed.
@@ -98,7 +101,8 @@ impl Start {
     ) -> Result<Self, FlowError> {
         let offset = committed.map(|committed| committed.offset);
         let was = committed.and_then(|committed| committed.topic_id.as_ref());
-        if was.zip(found.topic_id.as_ref()).is_some_and(|(was, is)| was != is) {
+        let is = found.topic_id.as_ref();
+        if was.zip(is).is_some_and(|(was, is)| was != is) || (found.is_recreated && was != is) {
             return start_offset(group, partition, None, found.low)
                 .map(|offset| Self::Again { offset, why: Again::Recreated });
         }

@@ -44,8 +44,8 @@ fn a_client_is_stuck_where_it_ignores_leaders_of_a_new_topic() {
 fn what_goes_is_not_started_again() {
     let mut reading = Reading::default();
     reading.assigned.extend([place("a", 0), place("b", 0)]);
-    reading.start_later(place("a", 0));
-    reading.start_later(place("b", 0));
+    reading.start_later(place("a", 0), false);
+    reading.start_later(place("b", 0), false);
     reading.forget(&[place("a", 0)]);
     let left: Vec<_> = reading.restarts.iter().map(|restart| restart.partition.clone()).collect();
     assert_eq!(left, [place("b", 0)]);

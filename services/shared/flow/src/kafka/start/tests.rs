@@ -11,7 +11,7 @@ fn committed(offset: i64, topic_id: Option<TopicId>) -> Committed {
 }
 
 fn found(low: i64, end: i64, topic_id: Option<TopicId>) -> Found {
-    Found { topic_id, low, end, is_truncated: false, position: None }
+    Found { topic_id, low, end, is_recreated: false, is_truncated: false, position: None }
 }
 
 fn decide(committed: Option<&Committed>, found: &Found) -> Result<Start, &'static str> {
@@ -36,6 +36,16 @@ fn a_topic_made_again_is_read_from_its_beginning() {
         let start = decide(Some(&committed(235, id('a'))), &found(0, end, id('b')));
         assert_eq!(start, Ok(Start::Again { offset: 0, why: Again::Recreated }), "with {end} records");
     }
+}
+
+#[test]
+fn a_topic_seen_to_be_made_again_is_read_whole_whatever_is_committed() {
+    let recreated = Found { is_recreated: true, ..found(0, 600, id('b')) };
+    for committed in [None, Some(committed(235, None)), Some(committed(235, id('a')))] {
+        let start = decide(committed.as_ref(), &recreated);
+        assert_eq!(start, Ok(Start::Again { offset: 0, why: Again::Recreated }), "{committed:?}");
+    }
+    assert_eq!(decide(Some(&committed(7, id('b'))), &recreated), Ok(Start::Known(7)), "it is the new one's");
 }
 
 #[test]
