@@ -247,12 +247,10 @@ codes! {
 
 /// The reference as Markdown: one table for each place where codes occur.
 pub fn markdown() -> String {
-    let mut page = String::new();
-    for met in Met::ALL {
-        page.push_str(&format!("\n## {}\n\n| code | meaning |\n| --- | --- |\n", met.title()));
-        for code in ALL.iter().filter(|code| code.met == met) {
-            page.push_str(&format!("| `{}` | {} |\n", code.name, code.meaning));
-        }
-    }
-    page
+    let row = |code: &Code| format!("| `{}` | {} |\n", code.name, code.meaning);
+    let part = |met: Met| {
+        let rows: String = ALL.iter().filter(|code| code.met == met).map(row).collect();
+        format!("\n## {}\n\n| code | meaning |\n| --- | --- |\n{rows}", met.title())
+    };
+    Met::ALL.into_iter().map(part).collect()
 }
