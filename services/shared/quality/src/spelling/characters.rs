@@ -3,7 +3,7 @@
 //! Invisible characters are left out. Compatibility characters (Unicode's NFKC) become the
 //! characters that they stand for. There are exceptions, each of which would change the meaning:
 //! * Raised and lowered digits stay: 10² is not 102, and `Smith¹` names Smith. [`super::marks`]
-//! rewrites those that are plain digits.
+//!   rewrites those that are plain digits.
 //! * Fractions stay for the same pass: `2½` is not 21/2.
 //! * Numbers in circles become `(1)`, the spelling of a list marker.
 //! * Symbols spelt with letters or digits stay words of their own: `№5` is `No 5`, `3㏠` is `3 1日`.

@@ -56,7 +56,7 @@ fn take(out: &mut String, character: char, neighbours: Neighbours, rest: &mut st
             out.push(if opens(character, neighbours) { '“' } else { '”' });
         }
         '\'' | '’' | '‘' | '‚' | '‛' | 'ʼ' | 'ʻ' => {
-            out.push(if is_opening(neighbours) { '‘' } else { '\'' })
+            out.push(if is_opening(neighbours) { '‘' } else { '\'' });
         }
         '´' | '`' => {
             let between =
