@@ -93,7 +93,7 @@ fn describe_once_known(
     loop {
         match describe(admin, observer, name) {
             Err(FlowError::UnknownTopic { .. }) if Instant::now() < deadline => {
-                std::thread::sleep(VISIBLE_POLL_INTERVAL)
+                std::thread::sleep(VISIBLE_POLL_INTERVAL);
             }
             described => return described,
         }
