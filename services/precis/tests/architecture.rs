@@ -86,7 +86,7 @@ struct Layers {
     folder: &'static str,
     /// Modules, lowest layer first: a module may use those of its own layer and below. Modules that
     /// are not named are everybody's, such as errors and settings.
-    layers: &'static [&'static [&'static str]],
+    modules: &'static [&'static [&'static str]],
     /// Modules whose submodules must not import each other.
     siblings_apart: &'static [&'static str],
 }
@@ -94,7 +94,7 @@ struct Layers {
 const LAYERS: [Layers; 3] = [
     Layers {
         folder: "services/shared/inference/src",
-        layers: &[
+        modules: &[
             &["system", "gguf"],
             &["step"],
             &["text", "decode"],
@@ -107,12 +107,12 @@ const LAYERS: [Layers; 3] = [
     },
     Layers {
         folder: "services/shared/flow/src",
-        layers: &[&["values"], &["member"], &["log"], &["embedded", "kafka"], &["stage", "table"], &["open"]],
+        modules: &[&["values"], &["member"], &["log"], &["embedded", "kafka"], &["stage", "table"], &["open"]],
         siblings_apart: &[],
     },
     Layers {
         folder: "services/precis/src",
-        layers: &[
+        modules: &[
             &["exit", "globals"],
             &["output"],
             &["environment", "inputs", "progress", "follow"],
@@ -128,7 +128,7 @@ const LAYERS: [Layers; 3] = [
 
 impl Layers {
     fn level(&self, module: &str) -> Option<usize> {
-        self.layers.iter().position(|layer| layer.contains(&module))
+        self.modules.iter().position(|layer| layer.contains(&module))
     }
 
     /// Every import of a source that the layers forbid. `module`: the path of the source's module.
@@ -211,7 +211,7 @@ fn module_of(below: &str) -> Vec<String> {
 fn modules_import_their_own_layer_and_below() {
     let mut upward = Vec::new();
     for layers in LAYERS {
-        for module in layers.layers.iter().copied().flatten() {
+        for module in layers.modules.iter().copied().flatten() {
             let source = root().join(layers.folder).join(module);
             assert!(source.is_dir() || source.with_extension("rs").exists(), "{} has no {module}", layers.folder);
         }
