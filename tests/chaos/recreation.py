@@ -17,7 +17,7 @@ import wire
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import QUIET, KafkaLog
-from publisher import ENOUGH_WORDS, PATIENCE_MS
+from publisher import ENOUGH_WORDS, TIMEOUT_MS
 from verdict import Facts, Finding, Findings, letter
 
 TENANT = "remade"
@@ -71,13 +71,13 @@ class Recreation:
                 "bootstrap.servers": self.kafka.brokers,
                 "enable.idempotence": True,
                 "acks": "all",
-                "delivery.timeout.ms": PATIENCE_MS,
+                "delivery.timeout.ms": TIMEOUT_MS,
             }
         )
         over = time.monotonic() + seconds
         while time.monotonic() < over and not self.stopping.wait(1 / PER_SECOND):
             self.send(producer)
-        producer.flush(PATIENCE_MS / 1000)
+        producer.flush(TIMEOUT_MS / 1000)
 
     def send(self, producer: Producer) -> None:
         self.number += 1
