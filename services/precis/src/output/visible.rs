@@ -8,7 +8,7 @@
 //!
 //! | function | for | line breaks |
 //! | --- | --- | --- |
-//! | [`line`] | names and other fields that stand on one line | shown as `\n` |
+//! | [`line()`] | names and other fields that stand on one line | shown as `\n` |
 //! | [`block`] | texts of several lines: summaries, errors | kept |
 //! | [`json`] | JSON, whose strings have escapes of their own | are escapes already |
 
