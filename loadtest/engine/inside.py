@@ -37,7 +37,7 @@ ENGINE_VARIABLE = "PRECIS_GPU_WORKER__ENGINE__"
 
 
 class WorkerDeployment(KafkaDeployment):
-    """Kafka with the services' own patience, a directory, release binaries."""
+    """Kafka with the services' own timeouts, a directory, release binaries."""
 
     profile = "release"
 

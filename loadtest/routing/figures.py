@@ -17,7 +17,7 @@ TIERS = {
     tier["name"]: tier
     for tier in tomllib.loads((ROOT / "infra/policy/70-20-10.toml").read_text())["tiers"]
 }
-HOUSE, MID, PREMIUM = TIERS
+INTERNAL, MID, PREMIUM = TIERS
 # Dollars a million tokens; a thousand times that is billionths of a dollar a token, in which the ledger counts.
 PRICES = {
     price["model"]: (int(float(price["input"]) * 1000), int(float(price["output"]) * 1000))

@@ -14,7 +14,7 @@ READ, WRITTEN = 1_000, 50
 
 
 def outcome(document: corpus.Document, tier: str, trail: tuple = ()) -> dict:
-    cost = figures.price_of(tier, READ, WRITTEN) if tier != figures.HOUSE else 0
+    cost = figures.price_of(tier, READ, WRITTEN) if tier != figures.INTERNAL else 0
     return {
         "status": "answered",
         "tier": tier,

@@ -69,7 +69,7 @@ LINK_COUNTS = {
 
 
 class ChaosDeployment(KafkaDeployment):
-    """Settings of the services: everything outside of them is reached through what fails, and patience is short."""
+    """Settings of the services: everything outside of them is reached through what fails, and timeouts are short."""
 
     profile = "chaos"
     tenants = (publisher.TENANT, recreation.TENANT)

@@ -22,7 +22,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def wishes(document: dict) -> list[str | None]:
+def request_options(document: dict) -> list[str | None]:
     words = document.get("max_words")
     return [
         document.get("instruction"),
@@ -48,7 +48,7 @@ def request_digest(document: dict) -> str:
         document.get("title"),
         critical,
         document.get("reference"),
-        *wishes(document),
+        *request_options(document),
     )
 
 
@@ -61,7 +61,7 @@ def request_fingerprint(tenant: str, document: dict, text: str) -> str:
         document.get("document_type", ""),
         document.get("language"),
         sha256(normalised(text).encode()),
-        *wishes(document),
+        *request_options(document),
     )
 
 

@@ -251,7 +251,7 @@ def identities() -> None:
 
 
 def requests() -> None:
-    """Wishes that cannot be served."""
+    """Options that cannot be served."""
     doc(
         "text_and_body",
         failed("body_ambiguous"),

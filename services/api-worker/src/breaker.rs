@@ -21,12 +21,12 @@
 //! While one of the two circuits is not closed, documents wait. After a bound they go back to the
 //! router, which picks another tier, and only the probing request is still sent.
 
-use precis_base::lock::locked;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use precis_base::lock::locked;
 use precis_telemetry::metrics::Gauge;
 use tokio::time::Instant;
 

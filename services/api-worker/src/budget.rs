@@ -18,10 +18,10 @@
 
 pub mod account;
 
-use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use precis_base::lock::locked;
 use precis_objects::{ObjectError, ObjectStore, Put, keys};
 use precis_policy::{Budget, Window, budgets_for};
 use precis_schemas::{Usd, codes};

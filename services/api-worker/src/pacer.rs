@@ -15,10 +15,10 @@
 //! Requests go in the order in which they came. Otherwise a large request would wait for ever
 //! behind small ones, which need less.
 
-use precis_base::lock::locked;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use precis_base::lock::locked;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

@@ -1,11 +1,11 @@
 //! The providers that this worker can reach, with all that their tiers share.
 
-use precis_base::lock::locked;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use precis_base::lock::locked;
 use precis_config::ConfigError;
 use precis_pipeline::{Control, Runtime};
 use precis_policy::PriceTable;

@@ -14,12 +14,12 @@ pub mod visible;
 pub mod width;
 pub mod words;
 
-use precis_base::lock::locked;
 use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard};
 
+use precis_base::lock::locked;
 use serde::Serialize;
 
 use crate::exit::Exit;

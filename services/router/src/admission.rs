@@ -1,8 +1,8 @@
 //! A document's first assignment, and its wait for a place in the tier's topic.
 
-use precis_base::lock::locked;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use precis_base::lock::locked;
 use precis_flow::{Delivery, FlowError, Log, PartitionId, PartitionLag};
 use precis_pipeline::{Control, EffectivePolicy, PipelineError, now_ms, runtime, topics};
 use precis_policy::{DocumentFacts, Eligibility, Exhausted, Place, gate};

@@ -18,11 +18,11 @@
 //! - each router limits by its own measurements and the documents that it admitted itself: with
 //!   several routers, at worst as many times `max_backlog` come to wait.
 
-use precis_base::lock::locked;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use precis_base::lock::locked;
 use precis_flow::{FlowError, PartitionLag};
 use precis_pipeline::{EffectivePolicy, now_ms};
 use precis_policy::{Place, Policy, Quota, TenantQueues};

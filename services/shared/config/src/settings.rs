@@ -1,11 +1,11 @@
 //! The settings of a process, read section by section.
 
-use precis_base::lock::locked;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Mutex;
 
+use precis_base::lock::locked;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -10,10 +10,10 @@
 //!
 //! Rebalances and last stable offsets are Kafka's alone.
 
-use precis_base::clock::now_ms;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_base::clock::now_ms;
 
 use self::database::Database;
 use crate::config::EmbeddedConfig;

@@ -9,11 +9,11 @@
 //! librdkafka's `MockCluster` fakes transactions: nothing here is proven on it. The contract suite
 //! runs on real brokers.
 
-use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
+use precis_base::lock::locked;
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::BaseConsumer;
 

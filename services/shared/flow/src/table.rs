@@ -4,11 +4,11 @@
 //! has, grows old, and reads again from the beginning into a new map, since tombstones may have
 //! been compacted away meanwhile; it changes to that once it has reached the end.
 
-use precis_base::lock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
+use precis_base::lock;
 use precis_telemetry::metrics::Gauge;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};

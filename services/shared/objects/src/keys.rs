@@ -7,8 +7,9 @@
 //! redelivered record finds the objects of its first delivery. The slices of a budget are the one
 //! exception: their keys hold the day or the month of the budget.
 
-use precis_base::digest::sha256_hex;
 use std::fmt::Write as _;
+
+use precis_base::digest::sha256_hex;
 
 /// Longest escaped name; a longer name is hashed.
 const MAX_NAME_BYTES: usize = 80;

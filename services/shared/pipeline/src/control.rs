@@ -8,11 +8,11 @@
 //! - On knowledge older than [`MAX_STALENESS`] nothing is sent to a provider. A worker asks when it
 //!   takes a document in, and again right before each request ([`crate::clearance`]).
 
-use precis_base::lock::locked;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use precis_base::lock::locked;
 use precis_flow::{Log, Table, TableChanges};
 use precis_policy::{Policy, SwitchState as Switch, Switches, TierKind};
 use precis_schemas::{PolicyApplied, SwitchState, TierSwitch, codec};

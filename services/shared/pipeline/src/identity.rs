@@ -12,9 +12,9 @@
 //! Each is SHA-256 over length-prefixed fields behind a name and a version, in lower-case hex, so
 //! that no two field lists collide.
 
-use precis_base::digest::hex;
 use std::borrow::Cow;
 
+use precis_base::digest::hex;
 use precis_flow::Record;
 use precis_schemas::{Document, ModelIdentity, Origin, Sensitivity};
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
 //! The policy as a value.
 
-use precis_base::digest::sha256_hex;
 use std::collections::BTreeMap;
 
+use precis_base::digest::sha256_hex;
 use precis_quality::Thresholds;
 use precis_schemas::Sensitivity;
 use schemars::JsonSchema;

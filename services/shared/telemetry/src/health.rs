@@ -15,11 +15,11 @@
 //! **Liveness never depends on anything outside of the process.** A loop ticks while its broker is
 //! unreachable: a restart would only add a rebalance to an outage.
 
-use precis_base::lock::locked;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use precis_base::lock::locked;
 use serde::Serialize;
 
 /// Health of a process, made of its components' reports. Cheap to clone.
@@ -111,7 +111,7 @@ impl Health {
 
     fn report_at(&self, now: Instant) -> Report {
         let now_ms = milliseconds(now.saturating_duration_since(self.0.epoch));
-        let components: Vec<_> = lock(&self.0.components).iter().map(|state| state.report(now_ms)).collect();
+        let components: Vec<_> = locked(&self.0.components).iter().map(|state| state.report(now_ms)).collect();
         Report {
             live: components.iter().all(|component| component.live),
             ready: !components.is_empty() && components.iter().all(|component| component.live && component.ready),
@@ -126,7 +126,7 @@ impl Health {
             last_tick_ms: AtomicU64::new(milliseconds(self.0.epoch.elapsed())),
             phase: Mutex::new(Phase::Unready("starting".to_owned())),
         });
-        lock(&self.0.components).push(Arc::clone(&state));
+        locked(&self.0.components).push(Arc::clone(&state));
         Component { state, epoch: self.0.epoch }
     }
 }
@@ -139,23 +139,23 @@ impl Component {
 
     /// Says that the component can do its work.
     pub fn set_ready(&self) {
-        *lock(&self.state.phase) = Phase::Ready;
+        *locked(&self.state.phase) = Phase::Ready;
     }
 
     /// Says that the component cannot do its work now. The reason is short and holds no secret.
     pub fn set_unready(&self, reason: impl Into<String>) {
-        *lock(&self.state.phase) = Phase::Unready(reason.into());
+        *locked(&self.state.phase) = Phase::Unready(reason.into());
     }
 
     /// Says that the component's work ended well. Nothing more is expected of it.
     pub fn finish(self) {
-        *lock(&self.state.phase) = Phase::Finished;
+        *locked(&self.state.phase) = Phase::Finished;
     }
 }
 
 impl Drop for Component {
     fn drop(&mut self) {
-        let mut phase = lock(&self.state.phase);
+        let mut phase = locked(&self.state.phase);
         if !matches!(*phase, Phase::Finished) {
             *phase = Phase::Lost;
         }
@@ -164,7 +164,7 @@ impl Drop for Component {
 
 impl ComponentState {
     fn report(&self, now_ms: u64) -> ComponentReport {
-        let phase = lock(&self.phase).clone();
+        let phase = locked(&self.phase).clone();
         let (live, ready, reason) = match (phase, self.stalled_for(now_ms)) {
             (Phase::Finished, _) | (Phase::Ready, None) => (true, true, String::new()),
             (Phase::Unready(reason), None) => (true, false, reason),
@@ -183,12 +183,6 @@ impl ComponentState {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Takes a lock. A thread that panicked while it held the lock leaves plain data behind, which is
-/// still true.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    locked(mutex)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! learn that the disk is full. Texts are those of the log, so they hold neither document text nor
 //! secrets.
 
-use precis_base::lock::locked;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
+use precis_base::lock::locked;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;

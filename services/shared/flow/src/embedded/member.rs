@@ -1,12 +1,12 @@
 //! The one member of a group on the embedded log: it has all partitions, and keeps them until it is
 //! closed.
 
-use precis_base::lock::locked;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_base::lock::locked;
 use precis_chaos::{Point, pass, pass_async};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -95,7 +95,7 @@ impl Committer for EmbeddedCommitter {
     }
 
     async fn close(&self, _deadline: Duration) {
-        drop(lock(&self.held).take());
+        drop(locked(&self.held).take());
     }
 }
 
@@ -230,9 +230,4 @@ async fn trim_for_ever(database: Database) {
             warn!(code = error.code(), %error, "cannot remove old records");
         }
     }
-}
-
-/// A thread that panicked while it held the lock leaves plain data behind.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    locked(mutex)
 }

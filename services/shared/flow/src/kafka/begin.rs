@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use precis_base::lock::locked;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
 use super::client::{ASK_TIMEOUT, flow_error, is_unknown_topic};
 use super::convert;
-use super::rebalance::{Callbacks, MemberContext, lock};
+use super::rebalance::{Callbacks, MemberContext};
 use super::start::{Again, Committed, Found, Start};
 use super::topic_id::{OutOfRange, TopicId};
 use crate::error::{Class, FlowError};
@@ -25,7 +26,7 @@ pub(super) struct TopicsRead(Mutex<HashMap<PartitionId, TopicId>>);
 impl TopicsRead {
     /// Before its epoch starts.
     pub(super) fn set(&self, partition: &PartitionId, id: Option<TopicId>) {
-        let mut ids = lock(&self.0);
+        let mut ids = locked(&self.0);
         match id {
             Some(id) => ids.insert(partition.clone(), id),
             None => ids.remove(partition),
@@ -33,13 +34,13 @@ impl TopicsRead {
     }
 
     pub(super) fn get(&self, partition: &PartitionId) -> Option<TopicId> {
-        lock(&self.0).get(partition).cloned()
+        locked(&self.0).get(partition).cloned()
     }
 
     /// Whether a partition is read as one of another topic than this. One whose topic was not known
     /// is one of this.
     pub(super) fn is_other(&self, partition: &PartitionId, id: &TopicId) -> bool {
-        let mut ids = lock(&self.0);
+        let mut ids = locked(&self.0);
         ids.entry(partition.clone()).or_insert_with(|| id.clone()) != id
     }
 }

@@ -5,13 +5,13 @@
 //! consumer that there is at the moment for the group's metadata, fresh for every transaction
 //! (KIP-447), so that the broker refuses a member that it has given up.
 
-use precis_base::lock::locked;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_base::lock::locked;
 use precis_chaos::{Sabotage, sabotaged};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -24,7 +24,7 @@ use super::begin::TopicsRead;
 use super::convert::metadata;
 use super::ownership::Ownership;
 use super::poll::Consumers;
-use super::rebalance::{Callbacks, MemberContext, lock};
+use super::rebalance::{Callbacks, MemberContext};
 use super::topic_id::TopicIds;
 use super::transaction::{Offsets, Renewed};
 use super::{client, poll, topic_id};
@@ -82,7 +82,7 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     Ok(Membership { events: received, committer: Arc::new(committer) })
 }
 
-/// A revocation may not outlast the group's patience, or it is pointless: the partitions are gone
+/// A revocation may not outlast the group's timeout, or it is pointless: the partitions are gone
 /// before it ends.
 fn check_budgets(config: &KafkaConfig, request: &JoinRequest) -> Result<(), FlowError> {
     let needed = request.drain_budget + Duration::from_millis(config.transaction_timeout_ms.into());
@@ -204,7 +204,7 @@ impl Commits {
         let producer = self.producer.ready()?;
         // Before the lock, so that it is dropped after it: were this the last one, dropping it
         // would leave the group, and that takes the lock.
-        let consumer = lock(&self.consumer).upgrade();
+        let consumer = locked(&self.consumer).upgrade();
         let owned = self.ownership.for_transaction();
         let (parts, stale): (Vec<&PartitionCommit>, Vec<&PartitionCommit>) = transaction
             .parts

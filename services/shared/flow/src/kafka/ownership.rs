@@ -5,11 +5,12 @@
 //! that is open, and no transaction of that partition can begin after it. What is read is looked up
 //! in a second map, which is never held long.
 
-use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
+
+use precis_base::lock::locked;
 
 use crate::member::Epoch;
 use crate::values::PartitionId;
@@ -33,7 +34,7 @@ pub(crate) struct Ownership {
 impl Ownership {
     /// Starts an epoch for each partition.
     pub(crate) fn gain(&self, partitions: &[PartitionId]) -> Vec<Epoch> {
-        let (mut committable, mut reading) = (lock(&self.committable), lock(&self.reading));
+        let (mut committable, mut reading) = (locked(&self.committable), locked(&self.reading));
         let mut epochs = Vec::with_capacity(partitions.len());
         for partition in partitions {
             let epoch = self.next_epoch.fetch_add(1, Ordering::Relaxed);
@@ -57,7 +58,7 @@ impl Ownership {
                 }
             }
         };
-        let mut reading = lock(&self.reading);
+        let mut reading = locked(&self.reading);
         for partition in partitions {
             committable.remove(partition);
             reading.remove(partition);
@@ -74,12 +75,12 @@ impl Ownership {
 
     /// Reads nothing more of a partition; what was read of it may still be committed.
     pub(crate) fn stop_reading(&self, partition: &PartitionId) {
-        lock(&self.reading).remove(partition);
+        locked(&self.reading).remove(partition);
     }
 
     /// The epochs as they are, and stay as long as this is held.
     pub(crate) fn for_transaction(&self) -> MutexGuard<'_, Epochs> {
-        lock(&self.committable)
+        locked(&self.committable)
     }
 
     /// Whether the transaction that is open should abort.
@@ -89,18 +90,13 @@ impl Ownership {
 
     /// Under which epoch a partition is read; `None`: not ours.
     pub(crate) fn epoch(&self, partition: &PartitionId) -> Option<Epoch> {
-        lock(&self.reading).get(partition).copied()
+        locked(&self.reading).get(partition).copied()
     }
 
     /// All partitions that are read.
     pub(crate) fn partitions(&self) -> Vec<PartitionId> {
-        lock(&self.reading).keys().cloned().collect()
+        locked(&self.reading).keys().cloned().collect()
     }
-}
-
-/// A thread that panicked while it held the lock leaves plain data behind.
-fn lock(epochs: &Mutex<Epochs>) -> MutexGuard<'_, Epochs> {
-    locked(epochs)
 }
 
 #[cfg(test)]

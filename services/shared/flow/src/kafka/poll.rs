@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use precis_base::lock::locked;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,7 +15,7 @@ use tracing::{debug, error, warn};
 
 use super::client::{ASK_TIMEOUT, flow_error};
 use super::convert::{Records, partition_list};
-use super::rebalance::{Callbacks, MemberContext, lock};
+use super::rebalance::{Callbacks, MemberContext};
 use crate::error::FlowError;
 use crate::member::{Intake, Load, MemberEvent};
 use crate::values::PartitionId;
@@ -55,7 +56,7 @@ impl Consumers {
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| flow_error("subscribing", &error))?;
         let consumer = Arc::new(consumer);
-        *lock(&self.current) = Arc::downgrade(&consumer);
+        *locked(&self.current) = Arc::downgrade(&consumer);
         Ok(consumer)
     }
 }
@@ -138,7 +139,7 @@ fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &
         {
             context.send(MemberEvent::Failed(offsets_lost(context)));
         }
-        if let Some((waited, why)) = lock(&context.joining).warning(Instant::now()) {
+        if let Some((waited, why)) = locked(&context.joining).warning(Instant::now()) {
             warn!(group = context.group, seconds = waited.as_secs(), why, "still waits to be let into its group");
         }
     }
@@ -157,10 +158,10 @@ fn leave(consumer: &BaseConsumer<Callbacks>, context: &MemberContext) {
 }
 
 /// Returns once the intake is not full, or more than full keeps it closed, or it is over, or
-/// `patience` is.
-fn wait_for_room(intake: &Intake, patience: Duration, is_over: impl Fn() -> bool) {
+/// `timeout` is.
+fn wait_for_room(intake: &Intake, timeout: Duration, is_over: impl Fn() -> bool) {
     let began = Instant::now();
-    while intake.is_merely_full() && !is_over() && began.elapsed() < patience {
+    while intake.is_merely_full() && !is_over() && began.elapsed() < timeout {
         std::thread::sleep(EXPLANATION_POLL_INTERVAL);
     }
 }
@@ -242,7 +243,7 @@ fn failure(context: &MemberContext, error: &KafkaError, unexplained: &mut Option
         return None;
     }
     if let Some(code) = code {
-        lock(&context.joining).note(code, Instant::now());
+        locked(&context.joining).note(code, Instant::now());
     }
     if code == Some(RDKafkaErrorCode::BadCompression) {
         // The client names neither place nor size, and asks for the same batch again: its partition

@@ -7,12 +7,12 @@
 //!   lost:    end the epochs, abort what is open ─▶ tell the stage ─▶ unassign
 //! ```
 
-use precis_base::lock::locked;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use precis_base::lock::locked;
 use precis_chaos::{Point, pass};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -65,7 +65,7 @@ pub(super) struct MemberContext {
 impl MemberContext {
     fn on_assign(&self, consumer: &BaseConsumer<Callbacks>, list: &TopicPartitionList) {
         let partitions = partition_ids(list);
-        lock(&self.joining).joined();
+        locked(&self.joining).joined();
         self.reading().forget(&partitions);
         let begins = match self.starts(consumer, &partitions) {
             Ok(begins) => begins,
@@ -221,11 +221,6 @@ impl ConsumerContext for Callbacks {
             self.0.on_revoke(consumer, list);
         }
     }
-}
-
-/// A thread that panicked while it held the lock leaves plain data behind.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    locked(mutex)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
+use precis_base::lock::locked;
 use precis_telemetry::metrics::{Counter, Gauge};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -25,7 +26,7 @@ use tracing::{error, warn};
 use super::begin::{Begin, Cause};
 use super::client::flow_error;
 use super::convert::partition_list;
-use super::rebalance::{Callbacks, MemberContext, lock};
+use super::rebalance::{Callbacks, MemberContext};
 use super::start::Start;
 use super::topic_id::{Line, OutOfRange, TopicId};
 use crate::error::{Class, FlowError};
@@ -140,7 +141,7 @@ impl Reading {
 
 impl MemberContext {
     pub(super) fn reading(&self) -> MutexGuard<'_, Reading> {
-        lock(&self.reading)
+        locked(&self.reading)
     }
 
     /// Takes partitions out of reading that the client's log lines tell of. To be called before a

@@ -7,13 +7,13 @@
 //! queue before the first record that is fetched after it. So nothing of a new topic is handed out
 //! before its id is known here. The contract tests hold the texts of these lines on a real broker.
 
-use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use precis_base::lock::locked;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};

@@ -11,12 +11,12 @@
 //! coordinator's apart. Both wait for delivery reports, so these are served by a thread of their
 //! own: nobody else would while the call blocks.
 
-use precis_base::lock::locked;
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use precis_base::lock::locked;
 use precis_chaos::{Point, pass};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -42,7 +42,7 @@ const DELIVERY_POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub(super) struct TransactionalProducer {
     producer: ThreadedProducer<Deliveries>,
     /// After this the coordinator has aborted whatever was open.
-    patience: Duration,
+    call_timeout: Duration,
     /// A transaction was aborted.
     has_aborted: Cell<bool>,
 }
@@ -120,7 +120,7 @@ impl TransactionalProducer {
         producer
             .init_transactions(transaction_timeout)
             .map_err(|error| flow_error("taking over a transactional id", &error))?;
-        Ok(Self { producer, patience: transaction_timeout * 2, has_aborted: Cell::new(false) })
+        Ok(Self { producer, call_timeout: transaction_timeout * 2, has_aborted: Cell::new(false) })
     }
 
     /// Fails when the client is beyond repair.
@@ -211,7 +211,7 @@ impl TransactionalProducer {
         record.payload = output.value.as_deref();
         record.partition = output.partition;
         record.headers = output_headers(output);
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.call_timeout;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -258,7 +258,7 @@ impl TransactionalProducer {
 
     /// Makes one call of the protocol, again as long as its error asks for just that.
     fn call(&self, doing: &'static str, call: impl Fn() -> KafkaResult<()>) -> Result<(), Broken> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.call_timeout;
         loop {
             let Err(error) = call() else { return Ok(()) };
             let meaning = flow_error(doing, &error);

@@ -13,11 +13,11 @@
 //! **Hysteresis.** A topic that was shut opens again at half of what it held then: a log's pause
 //! may be costly (Kafka's client throws away what it has fetched).
 
-use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use precis_base::lock::locked;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 

@@ -1,8 +1,9 @@
 //! What to do about a failed record: a function of the error, of how often it was tried, and of the
 //! configuration.
 
-use precis_base::backoff;
 use std::time::Duration;
+
+use precis_base::backoff;
 
 use super::config::StageConfig;
 use super::processor::{Rejection, Scope, StageError};

@@ -2,12 +2,12 @@
 //! beside the stage's loop, and ends with outputs, whatever happens: only a stopped stage or a
 //! partition that was given away leaves a record without outputs.
 
-use precis_base::clock::now_ms;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
+use precis_base::clock::now_ms;
 use precis_schemas::BodyReference;
 use precis_telemetry::metrics::Counter;
 use precis_telemetry::trace::TRACEPARENT;

@@ -276,13 +276,13 @@ async fn a_transaction_that_nobody_ends_is_told_from_one_that_is_open() {
         .set("transaction.timeout.ms", "120000")
         .create()
         .unwrap();
-    let patience = Duration::from_secs(30);
+    let timeout = Duration::from_secs(30);
     let begin = || {
         producer.begin_transaction().unwrap();
         producer.send(BaseRecord::<(), str>::to(&topic).payload("v")).unwrap();
-        producer.flush(patience).unwrap();
+        producer.flush(timeout).unwrap();
     };
-    producer.init_transactions(patience).unwrap();
+    producer.init_transactions(timeout).unwrap();
     // What other tests leave open lies in other topics; the one with all offsets is shared.
     let hanging = || async {
         let found = log.hanging(&[topic.clone(), other.clone()]).await.unwrap();
@@ -292,7 +292,7 @@ async fn a_transaction_that_nobody_ends_is_told_from_one_that_is_open() {
     assert_eq!(hanging().await.collect::<Vec<_>>(), [format!("{topic}/0/0")]);
     let ended_meanwhile = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        producer.commit_transaction(patience).unwrap();
+        producer.commit_transaction(timeout).unwrap();
     };
     assert_eq!(tokio::join!(hanging(), ended_meanwhile).0.count(), 0);
     assert_eq!(read_all(&log, &topic).await.len(), 1);

@@ -243,7 +243,7 @@ async fn outage_pauses_the_intake_and_loses_nothing(world: World) {
     assert!(read_all(&log, &dead).await.is_empty(), "no record is to blame");
 }
 
-/// With waits of an hour: whatever waits for one is found out by the test's patience.
+/// With waits of an hour: whatever waits for one is found out by the test's timeout.
 pub(crate) fn patient(world: &mut World, input: &str) -> StageConfig {
     let hour = Duration::from_hours(1);
     world.config.kafka.max_poll_interval_ms = 2 * hour.as_millis() as u32;

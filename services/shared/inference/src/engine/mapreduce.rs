@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use precis_base::digest::hex;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
@@ -214,7 +215,7 @@ fn fingerprint(request: &Request) -> String {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// Totals of the requests before the last one.

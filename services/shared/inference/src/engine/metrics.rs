@@ -3,12 +3,12 @@
 //! Documents a minute are `60 * rate(precis_engine_documents_total{result="summarised"}[5m])`. Here
 //! they are the difference of two [`EngineStats::documents`] by the time between them.
 
-use precis_base::lock::locked;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use precis_base::lock::locked;
 use precis_telemetry::metrics::{Counter, Gauge, Histogram};
 
 use crate::request::FinishReason;

@@ -1,10 +1,10 @@
 //! Answers that the store did not take yet. They were paid for: the next attempt of their record
 //! begins with its answer instead of asking for another.
 
-use precis_base::lock::locked;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
+use precis_base::lock::locked;
 use precis_schemas::Answer;
 
 /// Answers that are kept at once. Every record in flight has one at most; the rest belongs to

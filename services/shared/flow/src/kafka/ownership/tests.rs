@@ -6,8 +6,8 @@ use super::*;
 impl Clone for Ownership {
     fn clone(&self) -> Self {
         Self {
-            committable: Mutex::new(lock(&self.committable).clone()),
-            reading: Mutex::new(lock(&self.reading).clone()),
+            committable: Mutex::new(locked(&self.committable).clone()),
+            reading: Mutex::new(locked(&self.reading).clone()),
             next_epoch: AtomicI64::new(self.next_epoch.load(Ordering::Relaxed)),
             losing: AtomicUsize::new(self.losing.load(Ordering::Relaxed)),
         }
