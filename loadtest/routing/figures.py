@@ -96,7 +96,7 @@ def of(
 
 
 def mix(documents: list[corpus.Document], ends: dict[str, dict], router: Series) -> dict:
-    """First assignments beside the target, of all that were assigned and of those that might leave; and why a wish was not met."""
+    """First assignments beside the target, of all that were assigned and of those that might leave; and why another tier than the score asked for was taken."""
     first = {document: tier for document in documents if (tier := first_tier(ends[document.id]))}
     leaving = [tier for document, tier in first.items() if document.may_leave]
     missed, got = (
@@ -106,7 +106,7 @@ def mix(documents: list[corpus.Document], ends: dict[str, dict], router: Series)
     chosen = counted(router, "precis_router_documents_total", "tier", "reason")
     rows = {}
     for tier in TIERS:
-        reasons = {reason: count for (wished, reason), count in missed.items() if wished == tier}
+        reasons = {reason: count for (scored, reason), count in missed.items() if scored == tier}
         by_router = sum(
             count
             for (to, reason), count in chosen.items()
@@ -118,7 +118,7 @@ def mix(documents: list[corpus.Document], ends: dict[str, dict], router: Series)
             "share": got[tier] / len(first),
             "counted_by_routers": by_router,
             "share_of_those_that_may_leave": leaving.count(tier) / len(leaving),
-            "wishes_not_met": reasons,
+            "score_overruled": reasons,
         }
     return {"assigned": len(first), "may_leave": len(leaving), "tiers": rows}
 
@@ -328,7 +328,7 @@ def problems(found: dict) -> list[str]:
     for tier, row in mix["tiers"].items():
         short, missed = (
             (row["target"] - row["share"]) * mix["assigned"],
-            sum(row["wishes_not_met"].values()),
+            sum(row["score_overruled"].values()),
         )
         if short > MIX_POINTS * mix["assigned"] and missed < short:
             wrong.append(
@@ -360,10 +360,10 @@ def text(found: dict) -> str:
         f"({found['repeats']:,} repeat a text); outcomes: {told(found['statuses'])}",
         "",
         f"First assignments, {mix['assigned']:,} documents, {mix['may_leave']:,} of which may leave",
-        f"  {'tier':8} {'target':>7} {'share':>7} {'of those that may leave':>24}  wishes not met",
+        f"  {'tier':8} {'target':>7} {'share':>7} {'of those that may leave':>24}  score overruled by",
     ]
     lines += [
-        f"  {tier:8} {row['target']:7.0%} {row['share']:7.1%} {row['share_of_those_that_may_leave']:24.1%}  {told(row['wishes_not_met'])}"
+        f"  {tier:8} {row['target']:7.0%} {row['share']:7.1%} {row['share_of_those_that_may_leave']:24.1%}  {told(row['score_overruled'])}"
         for tier, row in mix["tiers"].items()
     ]
     lines += [

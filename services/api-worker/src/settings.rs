@@ -243,6 +243,9 @@ impl Validate for ApiWorkerSettings {
         }
         self.stage.validate(&format!("{at}.stage"), out);
         self.anthropic.validate(&format!("{at}.anthropic"), out);
+        if self.anthropic.token_limit != TokenLimit::default() {
+            out.push(format!("{at}.anthropic.token_limit"), "must not be set: only `openai` has two names for it");
+        }
         self.openai.validate(&format!("{at}.openai"), out);
     }
 }

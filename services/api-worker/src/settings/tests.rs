@@ -43,6 +43,7 @@ fn every_problem_is_told_with_its_key() {
         timeout_ms = 0
         connect_timeout_ms = 5001
         temperature = 3.0
+        token_limit = "max_tokens"
         [api_worker.openai]
         max_concurrency = 0
         tokens_per_minute = 0
@@ -61,6 +62,7 @@ fn every_problem_is_told_with_its_key() {
         "api_worker.anthropic.timeout_ms",
         "api_worker.anthropic.connect_timeout_ms",
         "api_worker.anthropic.temperature",
+        "api_worker.anthropic.token_limit",
         "api_worker.openai.max_concurrency",
         "api_worker.openai.tokens_per_minute",
         "api_worker.openai.breaker.failure_share",

@@ -26,7 +26,7 @@ fn the_same_request_has_the_same_id_at_any_time() {
 }
 
 #[test]
-fn another_text_wish_or_model_is_another_document() {
+fn another_text_option_or_model_is_another_document() {
     let plain = id("text", &RequestOptions::default(), &["model", "policy"], 1);
     let options = [
         RequestOptions { max_words: Some(40), ..RequestOptions::default() },
@@ -45,7 +45,7 @@ fn another_text_wish_or_model_is_another_document() {
 }
 
 #[test]
-fn the_prompt_follows_the_wishes() {
+fn the_prompt_follows_the_options() {
     let plain = prompt_digest(&RequestOptions::default());
     assert_ne!(plain, prompt_digest(&RequestOptions { max_words: Some(40), ..RequestOptions::default() }));
     assert_ne!(plain, prompt_digest(&RequestOptions { bullets: true, ..RequestOptions::default() }));

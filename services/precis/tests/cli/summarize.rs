@@ -105,7 +105,7 @@ fn settled_documents_are_answered_beside_a_running_up() {
 }
 
 #[test]
-fn wishes_beyond_the_policys_limits_are_refused_at_once() {
+fn options_beyond_the_policys_limits_are_refused_at_once() {
     let deployment = Deployment::new();
     deployment.write("a.txt", "A text.");
     let settings = settings(&deployment, &format!("{NO_TIER}\n[limits]\nmax_summary_words = 321\n"));
