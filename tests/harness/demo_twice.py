@@ -45,7 +45,8 @@ def demo(folder: Path, seconds: int) -> dict[str, dict]:
 
 def differences(first: dict[str, dict], second: dict[str, dict]) -> list[str]:
     """What is wrong with the second run's results, a line each."""
-    found = [] if first else ["the first run left no results"]
+    documents = len(list((ROOT / "tests/documents").iterdir()))
+    found = [] if len(first) == documents else [f"{len(first)} results of {documents} documents"]
     found += [
         f"{name}: only one of the runs has it" for name in sorted(first.keys() ^ second.keys())
     ]
@@ -57,8 +58,9 @@ def differences(first: dict[str, dict], second: dict[str, dict]) -> list[str]:
             for key in SAME
             if first[name].get(key) != second[name].get(key)
         ]
-    if "flagged" not in {row["outcome"] for row in first.values()}:
-        found.append("no document is flagged: the demo shows less than it should")
+    flagged = sum(row["outcome"] == "flagged" for row in first.values())
+    if not 0.3 <= flagged / max(len(first), 1) <= 0.7:
+        found.append(f"{flagged} of {len(first)} flagged, where README says about half")
     return found
 
 
