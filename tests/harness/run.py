@@ -3,11 +3,13 @@
     python3 tests/harness/run.py [--only rust|protocol|e2e] [-- arguments for cargo's test binaries or for pytest]
 
 The servers that the Rust tests need run only as long as those; the end-to-end tests start, wipe and stop their own.
-All suites always run, so that one run shows every failure. The last line is `N passed, N failed`; the exit code
+All suites always run, so that one run shows every failure. The contract tests with the consumer group protocol run
+beside the end-to-end tests, since both mostly wait; their output follows. The last line is `N passed, N failed`; the exit code
 is 0 only when nothing failed, nothing was skipped and every runner itself ended well.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import subprocess
@@ -139,6 +141,31 @@ def ended(code: int, totals: Totals) -> Totals:
 SUITES = {"rust": rust_tests, "protocol": protocol_tests, "e2e": end_to_end_tests}
 
 
+@contextlib.contextmanager
+def in_background(name: str, env: dict[str, str], extra: list[str]):
+    """Runs a suite in a process of its own; yields what waits for it, shows its output and returns its totals and seconds."""
+    command = [sys.executable, __file__, "--only", name, "--", *extra]
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as output,
+        servers.child(command, env, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+
+        def wait() -> tuple[Totals, float]:
+            code = process.wait()
+            output.seek(0)
+            text = output.read()
+            print(text, flush=True)
+            found = re.search(
+                rf"^{name}: (\d+) passed, (\d+) failed, (\d+) skipped, (\d+) s$", text, re.MULTILINE
+            )
+            if not found:
+                return Totals(failed=1), 0.0
+            passed, failed, skipped, seconds = map(int, found.groups())
+            return ended(code, Totals(passed, failed, skipped)), float(seconds)
+
+        yield wait
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -151,10 +178,19 @@ def main() -> int:
     build(env)
     pull_model(env)
     results, seconds = {}, {}
-    for name in [arguments.only] if arguments.only else SUITES:
+
+    def run(name: str) -> None:
         begun = time.monotonic()
         results[name] = SUITES[name](env, arguments.extra)
         seconds[name] = time.monotonic() - begun
+
+    if arguments.only:
+        run(arguments.only)
+    else:
+        run("rust")
+        with in_background("protocol", env, arguments.extra) as protocol:
+            run("e2e")
+            results["protocol"], seconds["protocol"] = protocol()
     say("totals")
     for name, totals in results.items():
         print(
