@@ -275,7 +275,7 @@ impl MemberContext {
                 was,
                 from = offset,
                 topic_id = begin.topic_id.as_ref().map(tracing::field::display),
-                "the log is not the one that was read before: it is read from its beginning"
+                "the log is not as it was left: it is read from its beginning"
             );
             Counter::LogRestarts.increment(&[&self.group, why.as_str()]);
         }

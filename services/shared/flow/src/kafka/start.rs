@@ -6,9 +6,14 @@
 //! | within the log | the same, or not known | | there |
 //! | anything | another of the same name | whole | at its beginning: it is another log |
 //! | beyond the end | the same, or not known | | at its beginning: what came after the loss is not told from what was read |
-//! | before the beginning | the same, or not known | | nowhere: records expired unread |
+//! | before the beginning | the same, or not known | holds records | nowhere: records expired unread |
 //! | nothing | | whole | at its beginning |
-//! | nothing, or another topic | | begins later | nowhere: which records were processed is unknown |
+//! | nothing, or another topic | | begins later, holds records | nowhere: which records were processed is unknown |
+//! | nothing, or before the beginning | | begins later, empty | at its end |
+//!
+//! An empty log leaves nothing to choose, and most such logs lost nothing. In a topic that is
+//! written in transactions the last offset belongs to a marker, which no consumer sees and no group
+//! commits. Once everything has expired, the log begins behind that marker.
 //!
 //! Reading again is safe, since documents have identities; passing over a record is not.
 
@@ -68,6 +73,8 @@ pub(super) enum Again {
     Recreated,
     /// The log ends before what was read: Kafka lost records.
     Truncated,
+    /// The log is empty and begins behind what is committed: all of its records expired.
+    Expired,
 }
 
 impl Again {
@@ -76,6 +83,7 @@ impl Again {
         match self {
             Self::Recreated => "recreated",
             Self::Truncated => "truncated",
+            Self::Expired => "expired",
         }
     }
 }
@@ -109,7 +117,10 @@ impl Start {
         if found.is_truncated || offset.max(found.position).is_some_and(|reached| reached > found.end) {
             return Ok(Self::Again { offset: found.low, why: Again::Truncated });
         }
-        start_offset(group, partition, offset, found.low).map(Self::Known)
+        match start_offset(group, partition, offset, found.low) {
+            Err(_) if found.low == found.end => Ok(Self::Again { offset: found.low, why: Again::Expired }),
+            start => start.map(Self::Known),
+        }
     }
 }
 

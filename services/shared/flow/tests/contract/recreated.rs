@@ -226,10 +226,32 @@ async fn a_partition_that_lost_records_unread_stops_alone() {
     assert_eq!(numbers(&read_all(&log, &output).await, 0..200), (6..9).chain(100..110).collect::<Vec<_>>());
 }
 
+/// The last offset of a topic that is written in transactions is a marker's, which nobody commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka: make test starts it"]
+async fn a_topic_that_expired_while_idle_is_read_on() {
+    let world = World::kafka();
+    let log = world.open().await;
+    let (source, input) = (world.topic(&log, "source", 1).await, world.topic(&log, "in", 1).await);
+    let output = world.topic(&log, "out", 1).await;
+    let writing = StageConfig { group: world.name("writers"), ..world.stage(&source) };
+    let writer = Running::start(&world.open().await, writing, copy_to(&input));
+    let reader = Running::start(&world.open().await, world.stage(&input), copy_to(&output));
+    publish(&world, &source, 0..5).await;
+    until_copied(&log, &output, 0..5).await;
+    reader.stop().await.unwrap();
+    delete_records(&world.config.kafka.brokers, &input).await;
+    let reader = Running::start(&world.open().await, world.stage(&input), copy_to(&output));
+    publish(&world, &source, 5..9).await;
+    until_copied(&log, &output, 0..9).await;
+    reader.stop().await.unwrap();
+    writer.stop().await.unwrap();
+}
+
 /// The same while the stage runs: what it has read is still finished.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka: make test starts it"]
-async fn full_partition_whose_records_expire_stops_alone() {
+async fn full_partition_whose_records_expire_stops_no_other() {
     let world = World::kafka();
     let log = world.open().await;
     let (input, other) = (world.topic(&log, "in", 1).await, world.topic(&log, "other", 1).await);

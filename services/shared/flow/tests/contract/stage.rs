@@ -368,6 +368,7 @@ async fn a_start_without_a_committed_offset_needs_the_whole_log(world: World) {
     log.ensure_topics(std::slice::from_ref(&spec)).await.unwrap();
     publish_numbers(&log, &spec.name, 3, 1).await;
     let log = world.forget_old_records(&spec.name).await;
+    publish_numbers(&log, &spec.name, 1, 1).await;
     let stage = Running::start(&log, world.stage(&spec.name), copy_to(&spec.name));
     let health = stage.health.clone();
     let error = stage.ended().await.unwrap_err();

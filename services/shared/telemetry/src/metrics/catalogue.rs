@@ -70,7 +70,7 @@ catalogue! {
         StageUncleanTakeovers, "precis_stage_unclean_takeovers_total", ["stage"],
             "Partitions taken over from an owner that had not given them away: it died, or was cut off";
         LogRestarts, "precis_log_restarts_total", ["group", "reason"],
-            "Partitions read again from their beginning: their topic was deleted and made again (recreated), or Kafka lost records that had been read (truncated)";
+            "Partitions read again from their beginning: their topic was deleted and made again (recreated), Kafka lost records that had been read (truncated), or all of them expired (expired)";
         RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
         RouterMixMisses, "precis_router_mix_misses_total", ["tier", "reason"],

@@ -61,6 +61,15 @@ fn a_log_that_ends_before_the_group_is_read_from_its_beginning() {
 }
 
 #[test]
+fn an_empty_log_is_read_on_from_its_end() {
+    let expired = Ok(Start::Again { offset: 9, why: Again::Expired });
+    assert_eq!(decide(Some(&committed(8, id('a'))), &found(9, 9, id('a'))), expired, "the last is a marker");
+    assert_eq!(decide(None, &found(9, 9, id('a'))), expired, "what the group committed has expired, too");
+    assert_eq!(decide(Some(&committed(9, id('a'))), &found(9, 9, id('a'))), Ok(Start::Known(9)));
+    assert_eq!(decide(None, &found(0, 0, id('a'))), Ok(Start::Known(0)), "a new topic");
+}
+
+#[test]
 fn nobody_guesses_what_expired() {
     assert_eq!(decide(Some(&committed(2, id('a'))), &found(3, 9, id('a'))), Err("offsets_lost"));
     assert_eq!(decide(None, &found(3, 9, id('a'))), Err("offsets_lost"));
