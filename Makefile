@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
+.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router bench-memory load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,11 @@ bench-router: ## measure the router on Kafka beside a raw loop of librdkafka (un
 	infra/setup.sh test
 	cargo build --release --locked --workspace --bins
 	python3 loadtest/router/run.py $(BENCH)
+
+bench-memory: ## peak memory of router and api-worker for the worst input of each kind, beside its bound (ten minutes); BENCH=--quick: an eighth of it
+	infra/setup.sh test
+	cargo build --release --locked --workspace --bins
+	python3 loadtest/memory.py $(BENCH)
 
 load-routing: ## 10,000 documents through three tiers: mix, cost, escalations, residency, budgets, ledger (10 minutes); BENCH=--quick: 1,000 of them
 	infra/setup.sh test

@@ -11,8 +11,9 @@
 //! default, and never changes its type.
 //!
 //! Anyone who may write to a topic can send any bytes, so input is hostile until decoded. Decoding
-//! never panics, trusts no length ([`MAX_ALLOCATION_BYTES`]), takes no byte beyond the datum (a
-//! longer input is malformed), and names the fault without repeating its input.
+//! never panics, trusts no length ([`MAX_ALLOCATION_BYTES`]) and no number of items
+//! ([`AvroRecord::MAX_ITEMS`]), takes no byte beyond the datum (a longer input is malformed), and
+//! names the fault without repeating its input.
 
 use std::sync::Once;
 
@@ -22,6 +23,8 @@ use serde::de::DeserializeOwned;
 
 use crate::registry::{self, Parsed};
 
+mod items;
+
 /// A record with a schema of its own.
 ///
 /// Only records whose `.avsc` files this crate holds can be encoded.
@@ -30,6 +33,9 @@ pub trait AvroRecord: Serialize + DeserializeOwned + 'static {
     const NAME: &'static str;
     /// The newest version of its schema, which [`encode`] writes.
     const VERSION: u32;
+    /// The most items that all arrays and maps of one record may have together: a record with more
+    /// is malformed. Many times what any record has that Précis writes.
+    const MAX_ITEMS: usize = 10_000;
 
     /// Approximate size when encoded, bytes: the room that [`encode`] begins with.
     fn size_hint(&self) -> usize {
@@ -142,6 +148,8 @@ pub fn decode<T: AvroRecord>(bytes: &[u8]) -> Result<T, CodecError> {
     if schema.file.name != T::NAME {
         return Err(CodecError::WrongRecord { expected: T::NAME, found: schema.file.name });
     }
+    items::check(schema.schema, datum, T::MAX_ITEMS)
+        .map_err(|items::TooMany| malformed(schema, "it has more items than a record may have"))?;
     let record = schema.reader.read_deser(&mut datum).map_err(|error| malformed(schema, problem(error.details())))?;
     if datum.is_empty() { Ok(record) } else { Err(malformed(schema, "bytes are left over after its last field")) }
 }

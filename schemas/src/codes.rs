@@ -83,7 +83,7 @@ codes! {
         NOT_SINGLE_OBJECT = "not_single_object", "The value is no Avro single object; see schemas/README.md, On the wire.";
         UNKNOWN_SCHEMA = "unknown_schema", "No schema of this build has the record's fingerprint; upgrade readers before writers.";
         WRONG_RECORD = "wrong_record", "The record is of another kind than its topic holds.";
-        MALFORMED_RECORD = "malformed_record", "The datum does not fit its schema.";
+        MALFORMED_RECORD = "malformed_record", "The datum does not fit its schema, or has more than 10,000 items.";
         RECORD_TOO_LARGE = "record_too_large", "The record has more than 1 MiB once decompressed; send the text by reference.";
         TENANT_INVALID = "tenant_invalid", "The topic names no tenant: use 1 to 64 of a-z, 0-9, - and _.";
         TENANT_MISMATCH = "tenant_mismatch", "The record names another tenant than its topic.";
@@ -112,7 +112,7 @@ codes! {
         LABEL_TOO_LONG = "label_too_long", "A label has more than 256 bytes.";
         TOO_MANY_SUBJECTS = "too_many_subjects", "The document names more than 100 subjects.";
         CRASH_SUSPECT = "crash_suspect", "The record was in process at four deaths of its process, twice alone; keep its bytes and report it.";
-        OUTPUT_TOO_LARGE = "output_too_large", "What became of the record is larger than its topic takes.";
+        OUTPUT_TOO_LARGE = "output_too_large", "What became of the record is larger than its topic takes; an answer that was given lies under its `answer_key`.";
         OUTPUT_REFUSED = "output_refused", "The log refuses what became of the record.";
         PROCESSOR_PANICKED = "processor_panicked", "A bug: the record made its processor panic; its bytes are kept.";
     }
@@ -150,6 +150,7 @@ codes! {
         REFUSED = "refused", "The tier refused the document under this policy already.";
         BUDGET_EXHAUSTED = "budget_exhausted", "A budget that applies has no room for the request.";
         OUT_OF_MONEY = "out_of_money", "The provider's account has no credit left.";
+        TEXT_TOO_MANY_PARTS = "text_too_many_parts", "The engine would read the document in more parts than the policy's `max_parts`.";
         PROMPT_TOO_LONG = "prompt_too_long", "The prompt does not fit the model's context.";
         PROVIDER_DOWN = "provider_down", "The provider failed for longer than `api_worker.<provider>.breaker` allows.";
         PROVIDER_AUTH = "provider_auth", "The provider does not accept the key.";

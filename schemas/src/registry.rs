@@ -61,6 +61,7 @@ pub fn schema_json(name: &str) -> Option<&'static str> {
 pub(crate) struct Parsed {
     pub(crate) file: &'static SchemaFile,
     pub(crate) fingerprint: [u8; 8],
+    pub(crate) schema: &'static Schema,
     pub(crate) reader: GenericDatumReader<'static>,
     pub(crate) writer: GenericDatumWriter<'static>,
 }
@@ -84,6 +85,7 @@ fn parse(file: &'static SchemaFile, schema: &'static Schema) -> Parsed {
     Parsed {
         file,
         fingerprint: canonical::fingerprint(&json),
+        schema,
         reader: GenericDatumReader::builder(schema)
             .human_readable(false)
             .build()

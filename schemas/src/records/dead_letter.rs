@@ -75,6 +75,8 @@ pub struct DeadLetterAction {
 impl AvroRecord for DeadLetter {
     const NAME: &'static str = "dead_letter";
     const VERSION: u32 = 1;
+    // Letters of older versions keep every header of a record.
+    const MAX_ITEMS: usize = 1 << 20;
 }
 
 impl AvroRecord for DeadLetterAction {

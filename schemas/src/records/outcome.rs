@@ -158,4 +158,7 @@ impl CacheLayer {
 impl AvroRecord for Outcome {
     const NAME: &'static str = "outcome";
     const VERSION: u32 = 1;
+    // Outcomes of older versions keep every subject of a document, even of one that was refused for
+    // its many subjects. Nobody but Précis writes outcomes.
+    const MAX_ITEMS: usize = 1 << 20;
 }

@@ -167,3 +167,50 @@ proptest! {
         }
     }
 }
+
+/// The encoded length of a block count.
+fn long(value: i64) -> Vec<u8> {
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    let mut bytes = Vec::new();
+    while rest >= 0x80 {
+        bytes.push((rest as u8) | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+/// The datum of a document up to its subjects: an id, and zero or nothing for the rest.
+fn up_to_subjects() -> Vec<u8> {
+    let subject = "the only subject of this document";
+    let document =
+        Document { document_id: "a".to_owned(), subject_ids: vec![subject.to_owned()], ..Document::default() };
+    let bytes = encode(&document).unwrap();
+    let at = bytes.windows(subject.len()).position(|window| window == subject.as_bytes()).unwrap();
+    // Before the text stand the block's count and the text's length, a byte each.
+    bytes[..at - 2].to_vec()
+}
+
+/// A few bytes must not name more items than a record may have, in one block or in many.
+#[test]
+fn a_record_of_too_many_items_is_malformed() {
+    let at = up_to_subjects();
+    let one_block = [long(1_000_000), vec![0; 1_000_000]].concat();
+    let with_size = [long(-1_000_000), long(1_000_000), vec![0; 1_000_000]].concat();
+    let many_blocks = [long(1), vec![0]].concat().repeat(20_000);
+    let endless = [long(i64::MAX), vec![0; 100]].concat();
+    let below_zero = [long(i64::MIN), long(0), vec![0; 100]].concat();
+    for items in [one_block, with_size, many_blocks, endless, below_zero] {
+        let error = decode::<Document>(&[at.clone(), items].concat()).unwrap_err();
+        assert!(error.to_string().contains("more items than a record may have"), "{error}");
+    }
+}
+
+#[test]
+fn a_record_of_as_many_items_as_allowed_is_read() {
+    let with = |subjects: usize| {
+        encode(&Document { subject_ids: vec![String::new(); subjects], ..Document::default() }).unwrap()
+    };
+    assert_eq!(decode::<Document>(&with(Document::MAX_ITEMS)).unwrap().subject_ids.len(), Document::MAX_ITEMS);
+    assert_eq!(code::<Document>(&with(Document::MAX_ITEMS + 1)), "malformed_record");
+}

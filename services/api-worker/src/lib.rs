@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use precis_flow::{FlowError, Subscription, run_stage};
-use precis_pipeline::{Runtime, TierWorker, topics};
+use precis_pipeline::{Runtime, TextBudget, TierWorker, topics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -92,12 +92,14 @@ async fn start(
 ) -> anyhow::Result<Stages> {
     providers.show_premium(&api_tiers(&runtime.control.effective().policy, &[]));
     let mut stages = JoinSet::new();
+    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
     for tier in tiers {
         let summariser = providers.summariser(tier, settings, stop);
         announce(&*runtime.log, &runtime.control, &tier.name, summariser.fitness())
             .await
             .with_context(|| format!("the tier {} could not be switched", tier.name))?;
-        let worker = TierWorker::new(tier.name.clone(), summariser, runtime.store.clone(), runtime.control.clone());
+        let worker = TierWorker::new(tier.name.clone(), summariser, runtime.store.clone(), runtime.control.clone())
+            .with_text_budget(texts.clone());
         let topic = topics::work(&tier.name);
         let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
         stages.spawn(run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), stop.clone()));

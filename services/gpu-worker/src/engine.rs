@@ -66,6 +66,7 @@ impl Summariser for EngineSummariser {
             },
             document: job.text.to_owned(),
             max_new_tokens: job.prompt.max_output_tokens() as usize,
+            max_parts: Some(job.max_parts as usize),
             // After the first paragraph a small model mostly writes the same paragraph again.
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use precis_flow::{Subscription, run_stage};
 use precis_inference::Engine;
-use precis_pipeline::{Runtime, Summariser, TierWorker, topics};
+use precis_pipeline::{Runtime, Summariser, TextBudget, TierWorker, topics};
 use tokio_util::sync::CancellationToken;
 
 pub use engine::{EngineSummariser, load_engine};
@@ -73,7 +73,8 @@ async fn serve(
     summariser: impl Summariser,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let worker = TierWorker::new(settings.tier.clone(), summariser, runtime.store.clone(), runtime.control.clone());
+    let worker = TierWorker::new(settings.tier.clone(), summariser, runtime.store.clone(), runtime.control.clone())
+        .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
     let topic = topics::work(&settings.tier);
     let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
     run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), shutdown)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use precis_base::lock::locked;
 use precis_flow::{Delivery, FlowError, Log, PartitionId, PartitionLag};
 use precis_pipeline::{Control, EffectivePolicy, PipelineError, now_ms, runtime, topics};
-use precis_policy::{DocumentFacts, Eligibility, Exhausted, Place, gate};
+use precis_policy::{DocumentFacts, Eligibility, Exhausted, Place, cost_of, gate};
 use precis_schemas::{Decision, Document, Trial};
 use precis_telemetry::metrics::Counter;
 use tokio::time::Instant;
@@ -68,6 +68,7 @@ impl Admission {
                     partition: delivery.record.partition,
                     offset: delivery.record.offset,
                     priority: document.priority,
+                    cost: cost_of(measured.tokens),
                 },
                 until_ms: policy.late_after(document.deadline),
             };
@@ -109,6 +110,12 @@ impl Admission {
         for (tier, documents) in rooms {
             assigner.take_room(&effective.policy, &tier, documents);
         }
+    }
+
+    /// Number of documents that wait for a tier.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, tier: &str) -> usize {
+        self.backlog.waiting(tier)
     }
 
     fn assigner(&self) -> MutexGuard<'_, Assigner> {

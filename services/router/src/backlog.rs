@@ -83,6 +83,8 @@ struct TierQueue {
 #[derive(Debug)]
 struct WaitingDocument {
     admitted: oneshot::Sender<()>,
+    /// What it counts for in its tenant's quota.
+    cost: u32,
     policy_digest: String,
 }
 
@@ -138,7 +140,7 @@ impl Backlog {
             return None;
         }
         let (admitted, mut told) = oneshot::channel();
-        let waiting = WaitingDocument { admitted, policy_digest: effective.digest.clone() };
+        let waiting = WaitingDocument { admitted, cost: request.place.cost, policy_digest: effective.digest.clone() };
         queue.waiting.push(request.tenant, tenant.weight, request.place, waiting);
         state.serve(policy, request.tier, now);
         match told.try_recv() {
@@ -202,6 +204,12 @@ impl Backlog {
         policy.tier_names().map(str::to_owned).zip(policy.tier_names().map(room)).collect()
     }
 
+    /// Number of documents that wait for a tier.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, tier: &str) -> usize {
+        self.lock().queue(tier).waiting.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BacklogState> {
         locked(&self.0)
     }
@@ -234,7 +242,7 @@ impl BacklogState {
                 if policy.tenant(&tenant).documents_per_minute.is_some()
                     && let Some(quota) = quotas.get_mut(&tenant)
                 {
-                    quota.take();
+                    quota.take(waiting.cost);
                 }
             }
         }

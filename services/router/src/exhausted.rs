@@ -4,7 +4,7 @@
 
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::{Draft, own_answer_key};
-use precis_pipeline::{EffectivePolicy, PipelineError};
+use precis_pipeline::{EffectivePolicy, PipelineError, answer_text};
 use precis_policy::{Eligibility, Exhausted};
 use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
 
@@ -51,7 +51,9 @@ async fn answers<'a>(
     for trial in trail.iter().filter(|trial| trial.result == TrialResult::FailedChecks) {
         let Some(key) = own_answer_key(tenant, trial) else { continue };
         if let Some(bytes) = store.get(key).await? {
-            kept.push(FailedAnswer { trial, key, answer: codec::decode(&bytes)? });
+            let mut answer = codec::decode(&bytes)?;
+            answer_text::bound(&mut answer, answer_text::MAX_ANSWER_BYTES);
+            kept.push(FailedAnswer { trial, key, answer });
         }
     }
     Ok(kept)

@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use precis_flow::{Subscription, run_stage};
-use precis_pipeline::{Runtime, topics};
+use precis_pipeline::{Runtime, TextBudget, topics};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -64,7 +64,8 @@ pub const STAGE: &str = "router";
 /// # Errors
 /// The stage's fatal errors.
 pub async fn run(runtime: &Runtime, settings: RouterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let router = Router::new(runtime.settler.clone(), runtime.control.clone());
+    let router = Router::new(runtime.settler.clone(), runtime.control.clone())
+        .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
     let (admission, log, control) = (router.admission().clone(), runtime.log.clone(), runtime.control.clone());
     // Measured once before any document is admitted, so that a restart does not fill a full topic.
     let _ = shutdown.run_until_cancelled(admission.measure_and_serve(&*log, &control)).await;

@@ -2,7 +2,7 @@
 
 use precis_flow::{Delivery, Record};
 use precis_pipeline::settle::Claim;
-use precis_pipeline::{Identity, PipelineError, identity, topics};
+use precis_pipeline::{HoldsText, Identity, PipelineError, identity, text_budget, topics};
 use precis_schemas::{Document, Origin, codec};
 
 use crate::validate;
@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) document: Document,
     /// The identity, origin and digest under which the document is settled.
     pub(crate) claim: Claim,
+    /// Length of the record's value.
+    value_bytes: u64,
 }
 
 impl Request {
@@ -61,7 +63,27 @@ impl Request {
             request_digest: identity::request_digest(&document),
             replay: identity::is_replay(record),
         };
-        Ok(Self { document, claim })
+        Ok(Self { document, claim, value_bytes: value.len() as u64 })
+    }
+}
+
+impl Request {
+    /// Drops what only the document's content needs: neither waiting nor assigning does.
+    pub(crate) fn drop_text(&mut self) {
+        let Document { text, reference, title, instruction, subject_ids, .. } = &mut self.document;
+        (*text, *reference, *title, *instruction) = (None, None, None, None);
+        *subject_ids = Vec::new();
+    }
+}
+
+impl HoldsText for Request {
+    fn tenant(&self) -> &str {
+        &self.claim.identity.tenant
+    }
+
+    /// The decoded copy of the record, and the text that it refers to.
+    fn held_bytes(&self) -> u64 {
+        self.value_bytes.saturating_add(text_budget::referred_bytes(&self.document))
     }
 }
 

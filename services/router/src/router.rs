@@ -8,11 +8,13 @@ use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
-    BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, Settler, identity, now_ms, source, text_work, topics,
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, Settler, TextBudget, TextPermit,
+    answer_text, identity, now_ms, source, text_budget, text_work, topics,
 };
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
-    Answer, CacheLayer, Decision, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec, codes,
+    Answer, CacheLayer, CodecError, Decision, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult,
+    codec, codes,
 };
 use precis_telemetry::metrics::Counter;
 
@@ -21,6 +23,10 @@ use crate::assign::{Measured, decision};
 use crate::recent::RecentIdentities;
 use crate::request::Request;
 use crate::{exhausted, validate};
+
+/// Most trials of one document that its records carry. There are fewer hops and fewer tiers than
+/// this, so only refusals are ever forgotten.
+const MAX_TRIALS: usize = 128;
 
 /// How a document came to have no tier left.
 struct NoTier<'a> {
@@ -40,12 +46,21 @@ pub struct Router {
     control: Arc<Control>,
     admission: Arc<Admission>,
     recent: RecentIdentities,
+    texts: TextBudget,
 }
 
 impl Router {
     /// A router that settles with `settler` under what `control` says.
     pub fn new(settler: Settler, control: Arc<Control>) -> Self {
-        Self { settler, control, admission: Arc::default(), recent: RecentIdentities::default() }
+        let (admission, recent, texts) = (Arc::default(), RecentIdentities::default(), TextBudget::default());
+        Self { settler, control, admission, recent, texts }
+    }
+
+    /// Takes the bytes of its documents' texts from this budget.
+    #[must_use]
+    pub fn with_text_budget(mut self, texts: TextBudget) -> Self {
+        self.texts = texts;
+        self
     }
 
     /// The state that decides first assignments; the caller lets it follow the log.
@@ -55,13 +70,13 @@ impl Router {
 
     /// Processes a record of a `documents` topic.
     async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
-        let request = Request::read(delivery)?;
+        let (mut request, text_permit) = self.texts.hold(&delivery.draining, || Request::read(delivery)).await?;
         // Only a document that is known here is looked up in the store. A new one costs no request.
         let known = self.recent.remember(&request.claim.identity) || request.claim.replay;
         if known && let Some(output) = self.settler.settled(&request.claim).await? {
             return Ok(output);
         }
-        match self.routed(delivery, &request).await {
+        match self.routed(delivery, &mut request, text_permit).await {
             // A settled document keeps its outcome, even where the rules of today reject the
             // document.
             Err(rejected @ PipelineError::Rejected { .. }) if !known => {
@@ -72,8 +87,13 @@ impl Router {
     }
 
     /// Work for a tier; or, where the router itself is the document's end, its outcome, created or
-    /// adopted.
-    async fn routed(&self, delivery: &Delivery, request: &Request) -> Result<Output, PipelineError> {
+    /// adopted. The text is dropped, with its permit, before the document waits for room at a tier.
+    async fn routed(
+        &self,
+        delivery: &Delivery,
+        request: &mut Request,
+        text_permit: TextPermit,
+    ) -> Result<Output, PipelineError> {
         let effective = self.control.effective();
         let (claim, document) = (&request.claim, &request.document);
         let tenant = &claim.identity.tenant;
@@ -85,13 +105,17 @@ impl Router {
             Ok::<_, PipelineError>(identity::text_digest(text))
         });
         let fingerprint = identity::fingerprint_of(tenant, document, &read.await.map_err(too_slow)??);
-        let draft = || Draft::unrouted(claim, document, &text, now_ms());
-
         if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
-            let draft = draft().decided(&fingerprint, &effective.digest, None, &[]);
+            let draft = Draft::unrouted(claim, document, &text, now_ms());
+            let draft = draft.decided(&fingerprint, &effective.digest, None, &[]);
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
         let measured = Measured::of(&effective, document, &text).await.map_err(too_slow)?;
+        drop(text);
+        request.drop_text();
+        drop(text_permit);
+        let (claim, document) = (&request.claim, &request.document);
+        let tenant = &claim.identity.tenant;
         let new_document = NewDocument { delivery, tenant, document, measured: &measured };
         let Admitted { effective, gate: allowed, chosen } = self.admission.first(&self.control, new_document).await?;
         let decision = match chosen {
@@ -99,7 +123,8 @@ impl Router {
             Err(why) => {
                 let undecided = decision(&effective, &allowed, &measured);
                 let no_tier = NoTier { fingerprint: &fingerprint, trail: &[], allowed: &allowed, why };
-                return self.settle_without_tier(claim, &effective, draft(), undecided, no_tier).await;
+                let draft = self.draft_again(delivery).await?;
+                return self.settle_without_tier(claim, &effective, draft, undecided, no_tier).await;
             }
         };
         work(&RoutedDocument {
@@ -122,9 +147,19 @@ impl Router {
         })
     }
 
+    /// The draft of a document whose text was dropped while it waited.
+    async fn draft_again(&self, delivery: &Delivery) -> Result<Draft, PipelineError> {
+        let (Request { claim, document, .. }, _permit) =
+            self.texts.hold(&delivery.draining, || Request::read(delivery)).await?;
+        let text = self.text_if_there(&claim.identity.tenant, &document).await?;
+        Ok(Draft::unrouted(&claim, &document, &text, now_ms()))
+    }
+
     /// Processes an escalation: a document that a tier gave back.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
-        let (mut routed, trial) = read_escalation(delivery).map_err(|error| error.into_stage(None))?;
+        let held = self.texts.hold(&delivery.draining, || read_escalation(delivery)).await;
+        let (DecodedEscalation { mut routed, trial, document }, _permit) =
+            held.map_err(|error| error.into_stage(None))?;
         let tenant = routed.tenant.clone();
         let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
         let claim = Claim::of(&routed);
@@ -138,7 +173,8 @@ impl Router {
         let late = trial.code == DEADLINE_PASSED || effective.policy.is_late(routed.deadline, now_ms());
         self.admission.refused(&tenant, &trial);
         routed.trail.push(trial);
-        let document: Document = codec::decode(&routed.document).map_err(|error| stage_error(error.into()))?;
+        forget_old_refusals(&mut routed.trail);
+        let document = document.map_err(|error| stage_error(error.into()))?;
         let facts = DocumentFacts::of(&routed.tenant, &document);
         let allowed = gate(&effective.policy, &effective.switches, &facts, &routed.trail);
         let measured =
@@ -198,6 +234,10 @@ impl Router {
         let key = keys::accepted(tenant, fingerprint, &effective.cache_generation);
         let Some(bytes) = self.settler.store().get(&key).await? else { return Ok(None) };
         let answer: Answer = match codec::decode(&bytes) {
+            Ok(answer) if is_too_long(&answer) => {
+                tracing::warn!(key, "a cached answer is longer than any answer may be; computing anew");
+                return Ok(None);
+            }
             Ok(answer) => answer,
             Err(error) => {
                 // The cache only saves work: a broken entry must not cost a document.
@@ -210,10 +250,10 @@ impl Router {
     }
 
     /// The text, for its length in words; none if its body is gone by now.
-    async fn text_if_there(&self, tenant: &str, document: &Document) -> Result<String, PipelineError> {
+    async fn text_if_there<'a>(&self, tenant: &str, document: &'a Document) -> Result<Cow<'a, str>, PipelineError> {
         match source::text_of(tenant, document, &**self.settler.store()).await {
-            Err(PipelineError::Rejected { .. }) => Ok(String::new()),
-            other => other.map(Cow::into_owned),
+            Err(PipelineError::Rejected { .. }) => Ok(Cow::Borrowed("")),
+            other => other,
         }
     }
 
@@ -221,17 +261,14 @@ impl Router {
     async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
         let (claim, outcome) = if delivery.record.topic.starts_with(topics::DOCUMENTS_PREFIX) {
             let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
-            let text = request.document.text.clone().unwrap_or_default();
-            let draft = Draft::unrouted(&request.claim, &request.document, &text, now_ms()).decided(
-                "",
-                &self.control.effective().digest,
-                None,
-                &[],
-            );
+            let draft = Draft::refused(&request.claim, request.document.submitted_at, now_ms());
+            let draft = draft.decided("", &self.control.effective().digest, None, &[]);
             (request.claim, draft.failed(rejection.code, &rejection.message))
         } else {
-            let Ok((routed, trial)) = read_escalation(delivery) else { return Ok(Vec::new()) };
-            let document = codec::decode(&routed.document).unwrap_or_default();
+            let Ok(DecodedEscalation { routed, trial, document }) = read_escalation(delivery) else {
+                return Ok(Vec::new());
+            };
+            let document = document.unwrap_or_default();
             let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
             outcome.trail.push(trial);
             (Claim::of(&routed), outcome)
@@ -276,14 +313,50 @@ fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
     Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
 
-fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), PipelineError> {
+/// A record of `escalations` with its document.
+struct DecodedEscalation {
+    routed: RoutedDocument,
+    trial: Trial,
+    document: Result<Document, CodecError>,
+}
+
+impl HoldsText for DecodedEscalation {
+    fn tenant(&self) -> &str {
+        &self.routed.tenant
+    }
+
+    /// The document's own bytes twice, encoded and decoded, and the text that it refers to.
+    fn held_bytes(&self) -> u64 {
+        let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
+        (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
+    }
+}
+
+/// Shortens a trail that grew because one policy after another was refused: it is written with
+/// every record of the document. Refusals under earlier policies decide nothing any more.
+fn forget_old_refusals(trail: &mut Vec<Trial>) {
+    while trail.len() > MAX_TRIALS {
+        let oldest = trail.iter().position(|trial| trial.result == TrialResult::Refused);
+        trail.remove(oldest.unwrap_or(0));
+    }
+}
+
+fn read_escalation(delivery: &Delivery) -> Result<DecodedEscalation, PipelineError> {
     let value = delivery
         .record
         .value
         .as_deref()
         .ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
     let escalation: Escalation = codec::decode(value)?;
-    Ok((codec::decode(&escalation.routed)?, escalation.trial))
+    let routed: RoutedDocument = codec::decode(&escalation.routed)?;
+    Claim::of(&routed).identity.check()?;
+    let document = codec::decode(&routed.document);
+    Ok(DecodedEscalation { routed, trial: escalation.trial, document })
+}
+
+/// Whether an older version accepted an answer that is longer than any answer may be.
+fn is_too_long(answer: &Answer) -> bool {
+    answer_text::cut(&answer.text, answer_text::MAX_ANSWER_BYTES).is_some()
 }
 
 /// The policy's tier for a model; where no tier has the model any more, the model's provider.

@@ -17,12 +17,11 @@
 //! | text | no control characters but tabs, line and page breaks | `control_characters` |
 
 use precis_pipeline::PipelineError;
+pub use precis_pipeline::identity::MAX_DOCUMENT_ID_BYTES;
 use precis_pipeline::settle::VALID_TIMESTAMPS;
 use precis_policy::Limits;
 use precis_schemas::{Document, Purpose};
 
-/// Longest document id, bytes: the id is part of a record's key.
-pub const MAX_DOCUMENT_ID_BYTES: usize = 512;
 /// Longest title, bytes.
 pub const MAX_TITLE_BYTES: usize = 1_000;
 /// Longest instruction, bytes: it is repeated in every prompt of the document.

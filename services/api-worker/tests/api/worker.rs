@@ -93,6 +93,23 @@ async fn an_answer_that_fails_its_checks_goes_back_and_is_kept() {
     worker.stop().await;
 }
 
+/// A server that sends three mebibytes where a few hundred words were asked for: the answer is cut,
+/// paid for once, and its document goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_megabytes_is_cut_and_its_document_goes_on() {
+    let deployment = deployment_for(&OPENAI).await;
+    let flood = "The harbour had basins and more of them. ".repeat(3 * 1024 * 1024 / 41);
+    let faults = Faults::start(Vec::new(), OPENAI.ok(&flood, "stop", 80, 0, 20)).await;
+    let worker = start(&deployment, settings(&deployment, &faults.url, true));
+    deployment.route("one").await;
+    let trial = escalation(&deployment).await.trial;
+    assert!(trial.failed_checks.iter().any(|check| check == "truncated"), "{:?}", trial.failed_checks);
+    let stored = deployment.runtime.store.get(&trial.answer_key.unwrap()).await.unwrap().unwrap();
+    assert!(stored.len() < 32 * 1024, "{} bytes", stored.len());
+    assert_eq!(faults.seen().len(), 1);
+    worker.stop().await;
+}
+
 /// Documents go back until there is a key.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_the_tier_is_off_and_documents_go_back() {

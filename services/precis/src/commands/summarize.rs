@@ -32,8 +32,9 @@ Examples:
   precis summarize articles.jsonl --text-field body --language fr --json
   pdftotext report.pdf - | precis summarize -
 
-Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 16 MiB of text a document; a .json file, if it \
-is named itself, as an array of records. Text is UTF-8, or UTF-16 with a byte order mark. Documents longer \
+Reads .txt, .md, .html, .htm and .jsonl, folders to their full depth, up to 2 MiB of text a document (the \
+policy's max_text_bytes; 16 MiB at most); a .json file, if it is named itself, as an array of records. \
+Text is UTF-8, or UTF-16 with a byte order mark. Documents longer \
 than the model's context are read in parts, never cut. A document with the same text and the same options as before is \
 settled from what is stored.
 

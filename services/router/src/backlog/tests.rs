@@ -31,7 +31,7 @@ fn measure(backlog: &Backlog, effective: &EffectivePolicy, waiting: i64) {
 }
 
 fn request(tenant: &str) -> QueueRequest<'_> {
-    QueueRequest { tenant, tier: "gpu", place: Place { partition: 0, offset: 0, priority: 0 }, until_ms: None }
+    QueueRequest { tenant, tier: "gpu", place: Place { partition: 0, offset: 0, priority: 0, cost: 1 }, until_ms: None }
 }
 
 /// Starts a document's request for its place.

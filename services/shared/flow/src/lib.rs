@@ -29,8 +29,9 @@ pub use log::{
 };
 pub use open::open;
 pub use stage::{
-    Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, OFFSET_HEADER, PARTITION_HEADER,
-    Processor, RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER, run_stage,
+    Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, MAX_OUTPUT_BYTES, OFFSET_HEADER,
+    PARTITION_HEADER, Processor, RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER,
+    run_stage,
 };
 pub use table::{Table, TableChanges};
 pub use values::{

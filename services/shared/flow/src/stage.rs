@@ -56,7 +56,7 @@ mod work;
 #[cfg(test)]
 mod model;
 
-pub use config::{RejectBreaker, StageConfig};
+pub use config::{MAX_OUTPUT_BYTES, RejectBreaker, StageConfig};
 pub use dead_letter::{CODE_HEADER, OFFSET_HEADER, PARTITION_HEADER, STAGE_HEADER, TOPIC_HEADER};
 pub use processor::{Attempt, AttemptMarkers, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
 pub use work::CRASH_SUSPECT;

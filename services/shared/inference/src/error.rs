@@ -36,6 +36,16 @@ pub enum EngineError {
         /// pool.
         limit_tokens: usize,
     },
+    /// A document that would be read in more parts than the caller allows.
+    #[error(
+        "the document would be read in {parts} parts, {max_parts} are allowed: split it, or raise `limits.max_parts`"
+    )]
+    TooManyParts {
+        /// Parts that it would be read in.
+        parts: usize,
+        /// Parts that are allowed.
+        max_parts: usize,
+    },
     /// A request that makes no sense as it stands.
     #[error("the request is not valid: {reason}")]
     InvalidRequest {
@@ -174,6 +184,7 @@ impl EngineError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::PromptTooLong { .. } => "prompt_too_long",
+            Self::TooManyParts { .. } => "text_too_many_parts",
             Self::InvalidRequest { .. } => "invalid_request",
             Self::Cancelled => "cancelled",
             Self::Stopped { .. } => "engine_stopped",
@@ -197,7 +208,10 @@ impl EngineError {
     /// How a caller may react to it.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::PromptTooLong { .. } | Self::InvalidRequest { .. } | Self::StepFailed { .. } => ErrorClass::Reject,
+            Self::PromptTooLong { .. }
+            | Self::TooManyParts { .. }
+            | Self::InvalidRequest { .. }
+            | Self::StepFailed { .. } => ErrorClass::Reject,
             Self::Cancelled | Self::PullFailed { .. } | Self::Io { .. } => ErrorClass::Retry,
             _ => ErrorClass::Fatal,
         }

@@ -129,6 +129,9 @@ pub struct SummaryRequest {
     pub document: String,
     /// The most tokens of the summary, and of each partial answer.
     pub max_new_tokens: usize,
+    /// The most parts in which the document is read; one of more is refused before any is read.
+    /// `None`: as many as there are.
+    pub max_parts: Option<usize>,
     /// Whether the first blank line after some text ends an answer.
     pub one_paragraph: bool,
     /// Higher is admitted earlier among those that wait.

@@ -13,8 +13,19 @@
 //! tags.
 //!
 //! Time is linear in the length of the answer.
+//!
+//! A server may send far more than was asked for. A text beyond its bound is cut there and counts
+//! as cut: the answer is paid for, so it is neither refused nor asked for again.
+
+use precis_schemas::Answer;
 
 mod reasoning;
+
+/// The finish reason of an answer that is not whole.
+pub const CUT: &str = "length";
+
+/// Largest text of any answer, bytes: a third of what a record holds.
+pub const MAX_ANSWER_BYTES: usize = 640 * 1_024;
 
 /// Layers that are taken off at most, such as reasoning within a fence within a fence.
 const MAX_LAYERS: usize = 4;
@@ -31,6 +42,21 @@ pub fn of(answer: &str) -> Option<&str> {
         text = inner;
     }
     Some(text)
+}
+
+/// The beginning of a text that is longer than `max_bytes`, or than any answer may be; `None` for a
+/// text that is not.
+pub fn cut(text: &str, max_bytes: usize) -> Option<&str> {
+    let max_bytes = max_bytes.min(MAX_ANSWER_BYTES);
+    (text.len() > max_bytes).then(|| text[..text.floor_char_boundary(max_bytes)].trim_end())
+}
+
+/// Cuts the text of a stored answer: older versions stored what a server sent.
+pub fn bound(answer: &mut Answer, max_bytes: usize) {
+    if let Some(kept) = cut(&answer.text, max_bytes).map(str::len) {
+        answer.text.truncate(kept);
+        CUT.clone_into(&mut answer.finish_reason);
+    }
 }
 
 /// The text within the one fence (three or more backticks or tildes) that the whole consists of;

@@ -40,6 +40,9 @@ pub enum PipelineError {
         /// The tier.
         tier: String,
     },
+    /// A document waited for room among the texts that its process holds, until its stage drained.
+    #[error("no room for the document's text before the wait for it ended")]
+    TextWaitEnded,
     /// The document itself is at fault: it settles as failed, or becomes a dead letter.
     #[error("{message}")]
     Rejected {
@@ -65,7 +68,7 @@ impl PipelineError {
             Self::Unanswered(error) => error.code(),
             Self::ControlUnread { .. } => codes::CONTROL_UNREAD,
             Self::PolicyUnknown | Self::ControlStale => codes::CONTROL_STALE,
-            Self::WaitingEnded { .. } => codes::WAITING_ENDED,
+            Self::WaitingEnded { .. } | Self::TextWaitEnded => codes::WAITING_ENDED,
             Self::Rejected { code, .. } => code,
         }
     }
@@ -87,7 +90,8 @@ impl PipelineError {
             | Self::ControlUnread { .. }
             | Self::PolicyUnknown
             | Self::ControlStale
-            | Self::WaitingEnded { .. } => StageError::dependency(code, message),
+            | Self::WaitingEnded { .. }
+            | Self::TextWaitEnded => StageError::dependency(code, message),
         }
     }
 }

@@ -16,12 +16,17 @@ use std::borrow::Cow;
 
 use precis_base::digest::hex;
 use precis_flow::Record;
-use precis_schemas::{Document, ModelIdentity, Origin, Sensitivity};
+use precis_schemas::{Document, ModelIdentity, Origin, Sensitivity, codes};
 use sha2::{Digest, Sha256};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use crate::{PipelineError, topics};
+
 /// Header of a dead letter that an operator replayed.
 pub const REPLAY_HEADER: &str = "precis-replay";
+
+/// Longest document id, bytes: the id is part of a record's key and of every record in the ledger.
+pub const MAX_DOCUMENT_ID_BYTES: usize = 512;
 
 /// The name of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +40,27 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether this can be a document that the router let in: whoever may write to a topic of work
+    /// may write any name.
+    ///
+    /// # Errors
+    /// `tenant_invalid`, `document_id_invalid`.
+    pub fn check(&self) -> Result<(), PipelineError> {
+        if !topics::is_valid_name(&self.tenant) {
+            return Err(PipelineError::rejected(
+                codes::TENANT_INVALID,
+                "the record's tenant is no name; use 1 to 64 of a-z, 0-9, - and _",
+            ));
+        }
+        if self.document_id.is_empty() || self.document_id.len() > MAX_DOCUMENT_ID_BYTES {
+            return Err(PipelineError::rejected(
+                codes::DOCUMENT_ID_INVALID,
+                format!("the record's document id is empty or has more than {MAX_DOCUMENT_ID_BYTES} bytes"),
+            ));
+        }
+        Ok(())
+    }
+
     /// The key under which outcomes of one document are ordered on `summaries`.
     pub fn record_key(&self) -> Vec<u8> {
         format!("{}/{}", self.tenant, self.document_id).into_bytes()

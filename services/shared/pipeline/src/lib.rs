@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`identity`] | who a document is, and when two requests are the same |
 //! | [`source`] | what a document's text is |
+//! | [`text_budget`] | how many bytes of text a process holds at once |
 //! | [`text_work`] | where long texts are read |
 //! | [`prompt`] | what is asked of a model |
 //! | [`answer_text`] | what of a model's answer is the summary |
@@ -33,6 +34,7 @@ pub mod prompt;
 pub mod runtime;
 pub mod settle;
 pub mod source;
+pub mod text_budget;
 pub mod text_work;
 pub mod topics;
 pub mod worker;
@@ -46,4 +48,5 @@ pub use partials::PartialAnswers;
 pub use precis_base::clock::now_ms;
 pub use runtime::Runtime;
 pub use settle::Settler;
+pub use text_budget::{HoldsText, TextBudget, TextPermit};
 pub use worker::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, TierWorker};

@@ -11,6 +11,11 @@ use crate::identity::sha256_hex;
 /// Words asked for where the publisher names no number.
 pub const DEFAULT_MAX_WORDS: u32 = 120;
 
+/// Bytes of a long token of text, in the languages for which tokenizers are made.
+const MAX_BYTES_PER_TOKEN: usize = 16;
+/// Bytes that an answer of any length may have beside its tokens.
+const ANSWER_SLACK_BYTES: usize = 4 * 1_024;
+
 /// The parts of one request's prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
@@ -63,7 +68,13 @@ impl Prompt {
     /// Room for the answer, tokens. Two a word and a margin: an answer that keeps to its length is
     /// never cut.
     pub fn max_output_tokens(&self) -> u32 {
-        self.max_words * 2 + 48
+        self.max_words.saturating_mul(2).saturating_add(48)
+    }
+
+    /// Longest text of an answer that is kept, bytes: twice what that many tokens make where they
+    /// are long. More than this no model wrote that kept to its limit.
+    pub fn max_answer_bytes(&self) -> usize {
+        (self.max_output_tokens() as usize).saturating_mul(2 * MAX_BYTES_PER_TOKEN).saturating_add(ANSWER_SLACK_BYTES)
     }
 }
 

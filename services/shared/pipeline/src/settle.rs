@@ -12,11 +12,17 @@
 //! | other request | conflict | nothing: dead letter `id_conflict` |
 //!
 //! The mark of a repeat is a header because the value must stay equal to the object.
+//!
+//! An outcome that no record on `summaries` can hold ends as `failed` with the code
+//! `output_too_large`. Its size is known before its result object is created, so that an object is
+//! never created that cannot be published. A stored result that is too large all the same was
+//! created by an older version: what is published of it is the same failure, made of the stored
+//! result alone, so that every delivery publishes the same bytes.
 
 use std::sync::Arc;
 
 use precis_chaos::{Point, pass_async};
-use precis_flow::Output;
+use precis_flow::{MAX_OUTPUT_BYTES, Output};
 use precis_objects::{ObjectStore, create_or_adopt, keys};
 use precis_schemas::{
     Answer, CacheLayer, Decision, Document, Origin, Outcome, RoutedDocument, Status, Trial, Usd, codec, codes,
@@ -34,6 +40,12 @@ pub const STATUS_HEADER: &str = "precis-status";
 /// languages end there, such as Python's: a publisher's time beyond them would make the outcome
 /// unreadable.
 pub const VALID_TIMESTAMPS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+/// Longest name, key or digest that the failure of an outcome which is too large keeps, bytes.
+const MAX_NAME_BYTES: usize = 1_024;
+
+/// Longest message of an outcome, bytes.
+const MAX_MESSAGE_BYTES: usize = 4 * 1_024;
 
 /// Creates result objects and turns them into records. Cheap to clone.
 #[derive(Clone)]
@@ -93,19 +105,22 @@ impl Settler {
         }
     }
 
-    /// The record to publish, after the result object was created or the existing one adopted.
+    /// The record to publish, after the result object was created or the existing one adopted. An
+    /// outcome that no record holds is settled as `failed`.
     ///
     /// # Errors
-    /// `id_conflict` if another request won; the store's errors.
+    /// `id_conflict` if another request won; `output_too_large` if not even a failure fits; the
+    /// store's errors.
     pub async fn settle(&self, claim: &Claim, outcome: &Outcome) -> Result<Output, PipelineError> {
-        let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), codec::encode(outcome)?).await?;
+        let (status, bytes) = fitting(&claim.identity, outcome)?;
+        let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), bytes).await?;
         pass_async(Point::AfterResultPut).await;
         if adopted.created {
             let tier = outcome.tier.as_deref().unwrap_or("none");
-            Counter::Outcomes.increment(&[outcome.status.as_str(), tier]);
+            Counter::Outcomes.increment(&[status.as_str(), tier]);
             let waited_ms = outcome.settled_at.saturating_sub(outcome.submitted_at).max(0);
             Histogram::OutcomeSeconds.record(waited_ms as f64 / 1000.0, &[tier]);
-            return Ok(record(&claim.identity, outcome.status, adopted.bytes, false));
+            return Ok(record(&claim.identity, status, adopted.bytes, false));
         }
         Counter::SettleLostRaces.increment(&[]);
         republish(claim, adopted.bytes)
@@ -151,7 +166,61 @@ fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
     if repeat {
         Counter::Repeats.increment(&[]);
     }
-    Ok(record(&claim.identity, stored.status, bytes, repeat))
+    let (status, bytes) =
+        if fits(&claim.identity, &bytes) { (stored.status, bytes) } else { fitting(&claim.identity, &stored)? };
+    Ok(record(&claim.identity, status, bytes, repeat))
+}
+
+/// The outcome as bytes that fit a record, with its status: its own, or the failure that an outcome
+/// which is too large becomes. A function of its arguments alone.
+///
+/// # Errors
+/// `output_too_large` if not even that failure fits, because the identity alone is too large.
+fn fitting(identity: &Identity, outcome: &Outcome) -> Result<(Status, Vec<u8>), PipelineError> {
+    let whole = codec::encode(outcome)?;
+    if fits(identity, &whole) {
+        return Ok((outcome.status, whole));
+    }
+    let failure = codec::encode(&too_large(outcome, whole.len()))?;
+    if fits(identity, &failure) {
+        return Ok((Status::Failed, failure));
+    }
+    Err(PipelineError::rejected(
+        codes::OUTPUT_TOO_LARGE,
+        format!("not even a failure of this document fits a record of {MAX_OUTPUT_BYTES} bytes"),
+    ))
+}
+
+/// Whether a record on `summaries` can hold these bytes, marked as a repeat or not.
+fn fits(identity: &Identity, bytes: &[u8]) -> bool {
+    record(identity, Status::Answered, Vec::new(), true).size_bytes() + bytes.len() <= MAX_OUTPUT_BYTES
+}
+
+/// The failure of a document whose outcome has too many bytes for a record: what tells who it is,
+/// what it cost and where its answer lies, and nothing that grows with the document.
+fn too_large(outcome: &Outcome, bytes: usize) -> Outcome {
+    let short = |text: &Option<String>| text.clone().filter(|text| text.len() <= MAX_NAME_BYTES);
+    Outcome {
+        status: Status::Failed,
+        summary: None,
+        code: Some(codes::OUTPUT_TOO_LARGE.to_owned()),
+        message: Some(format!("the outcome has {bytes} bytes, more than a record of {MAX_OUTPUT_BYTES} bytes takes")),
+        tier: short(&outcome.tier),
+        model: None,
+        language: None,
+        words_out: 0,
+        finish_reason: None,
+        checks: Vec::new(),
+        decision: None,
+        trail: Vec::new(),
+        price_digest: short(&outcome.price_digest),
+        document_type: String::new(),
+        subject_ids: Vec::new(),
+        request_fingerprint: short(&Some(outcome.request_fingerprint.clone())).unwrap_or_default(),
+        answer_key: short(&outcome.answer_key),
+        policy_digest: short(&Some(outcome.policy_digest.clone())).unwrap_or_default(),
+        ..outcome.clone()
+    }
 }
 
 fn key_of(identity: &Identity) -> String {
@@ -190,6 +259,12 @@ impl Draft {
         draft.0.decision = Some(routed.decision.clone());
         draft.0.tier = Some(routed.tier.clone());
         draft
+    }
+
+    /// For a document that was refused: who it is and when, and nothing else of what its publisher
+    /// wrote, since nobody checked that.
+    pub fn refused(claim: &Claim, submitted_at: i64, now_ms: i64) -> Self {
+        Self::unrouted(claim, &Document { submitted_at, ..Document::default() }, "", now_ms)
     }
 
     /// For a document that the router settles itself.
@@ -280,7 +355,7 @@ impl Draft {
     pub fn failed(mut self, code: &str, message: &str) -> Outcome {
         self.0.status = Status::Failed;
         self.0.code = Some(code.to_owned());
-        self.0.message = Some(message.to_owned());
+        self.0.message = Some(message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned());
         self.0
     }
 

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::{ObjectStore, keys};
 use precis_policy::{DEADLINE_PASSED, DocumentFacts};
-use precis_schemas::{Answer, CacheLayer, Document, RoutedDocument, Usd, codec, codes};
+use precis_schemas::{Answer, CacheLayer, CodecError, Document, RoutedDocument, Usd, codec, codes};
 
 mod answer;
 mod check;
@@ -37,7 +37,9 @@ mod work;
 pub use generate::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser};
 
 use crate::settle::{Claim, Draft};
-use crate::{Clearance, Control, EffectivePolicy, PipelineError, Settler, now_ms, source};
+use crate::{
+    Clearance, Control, EffectivePolicy, HoldsText, PipelineError, Settler, TextBudget, now_ms, source, text_budget,
+};
 use answer::Answers;
 use check::Checked;
 use escalation::{Cause, escalation};
@@ -51,29 +53,39 @@ pub struct TierWorker<S> {
     settler: Settler,
     control: Arc<Control>,
     answers: Answers,
+    texts: TextBudget,
 }
 
 impl<S: Summariser> TierWorker<S> {
     /// A worker of `tier` that keeps answers and settles in `store`.
     pub fn new(tier: impl Into<String>, summariser: S, store: Arc<dyn ObjectStore>, control: Arc<Control>) -> Self {
         let (settler, answers) = (Settler::new(store.clone()), Answers::new(store.clone()));
-        Self { tier: tier.into(), summariser, store, settler, control, answers }
+        Self { tier: tier.into(), summariser, store, settler, control, answers, texts: TextBudget::default() }
+    }
+
+    /// Takes the bytes of its documents' texts from this budget, which workers of one process
+    /// share.
+    #[must_use]
+    pub fn with_text_budget(mut self, texts: TextBudget) -> Self {
+        self.texts = texts;
+        self
     }
 
     /// What becomes of a document: the steps of the module's picture, in their order.
-    async fn handle(&self, delivery: &Delivery, routed: &RoutedDocument) -> Result<Output, PipelineError> {
+    async fn handle(&self, delivery: &Delivery, work: &DecodedWork) -> Result<Output, PipelineError> {
+        let DecodedWork { routed, document } = work;
         let claim = Claim::of(routed);
         if let Some(output) = self.settler.settled(&claim).await? {
             return Ok(output);
         }
-        let document: Document = codec::decode(&routed.document)?;
+        let document = document.as_ref().map_err(Clone::clone)?;
         let effective = self.control.for_work(&routed.policy_digest, self.summariser.tier_kind()).await?;
-        let clearance = self.clearance(routed, &document);
-        let work = Work { tier: &self.tier, delivery, routed, document: &document, claim, effective, clearance };
+        let clearance = self.clearance(routed, document);
+        let work = Work { tier: &self.tier, delivery, routed, document, claim, effective, clearance };
         if let Err(denied) = work.clearance.allowed_by(&work.effective) {
             return unanswered(&work, &work.effective, denied.into());
         }
-        let text = source::text_of(&routed.tenant, &document, &*self.store).await?;
+        let text = source::text_of(&routed.tenant, document, &*self.store).await?;
         let spec = AnswerSpec::new(&work, &text, &self.summariser);
         match self.recall_or_generate(&work, &spec).await {
             Ok(Some(checked)) => self.settle_or_escalate(&work, &spec, checked).await,
@@ -98,7 +110,7 @@ impl<S: Summariser> TierWorker<S> {
         work: &Work<'_>,
         spec: &AnswerSpec<'_>,
     ) -> Result<Option<Checked>, PipelineError> {
-        if let Some(answer) = self.answers.recall(&spec.key).await? {
+        if let Some(answer) = self.answers.recall(spec).await? {
             return Ok(Some(check::check(work, spec, answer).await));
         }
         if work.effective.policy.is_late(work.routed.deadline, now_ms()) {
@@ -148,9 +160,11 @@ fn unanswered(work: &Work<'_>, effective: &EffectivePolicy, error: GenerateError
 #[async_trait]
 impl<S: Summariser> Processor for TierWorker<S> {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let routed = decode_routed(delivery).map_err(|error| error.into_stage(None))?;
-        let output = self.handle(delivery, &routed).await;
-        output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&routed.tenant)))
+        let read = || decode_routed(delivery).map(DecodedWork::of);
+        let held = self.texts.hold(&delivery.draining, read).await;
+        let (work, _permit) = held.map_err(|error| error.into_stage(None))?;
+        let output = self.handle(delivery, &work).await;
+        output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&work.routed.tenant)))
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
@@ -170,8 +184,34 @@ impl<S: Summariser> Processor for TierWorker<S> {
     }
 }
 
+/// A record of work with its document.
+struct DecodedWork {
+    routed: RoutedDocument,
+    document: Result<Document, CodecError>,
+}
+
+impl DecodedWork {
+    fn of(routed: RoutedDocument) -> Self {
+        Self { document: codec::decode(&routed.document), routed }
+    }
+}
+
+impl HoldsText for DecodedWork {
+    fn tenant(&self) -> &str {
+        &self.routed.tenant
+    }
+
+    /// The document's own bytes twice, encoded and decoded, and the text that it refers to.
+    fn held_bytes(&self) -> u64 {
+        let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
+        (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
+    }
+}
+
 fn decode_routed(delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
     let value = delivery.record.value.as_deref();
     let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
-    Ok(codec::decode(value)?)
+    let routed: RoutedDocument = codec::decode(value)?;
+    Claim::of(&routed).identity.check()?;
+    Ok(routed)
 }

@@ -47,5 +47,5 @@ pub use policy::{
 };
 pub use prices::{Price, PriceError, PriceTable, Tokens};
 pub use targets::Targets;
-pub use tenant_queues::{Place, TenantQueues};
+pub use tenant_queues::{Place, TenantQueues, cost_of};
 pub use tenants::{Quota, Tenant};

@@ -16,6 +16,16 @@ const MAX_WEIGHT: f64 = 100.0;
 /// Most paid requests for one document: more would only repeat what fails.
 const MAX_PAID_REQUESTS: u32 = 100;
 
+/// Longest summary that a policy may allow, words. The longest answer to such a request, and its
+/// outcome, fit a record.
+const MAX_SUMMARY_WORDS: u32 = 10_000;
+
+/// Most tiers of a policy.
+const MAX_TIERS: usize = 64;
+
+/// Longest name of a provider's model, bytes: every answer and every request in the ledger has it.
+const MAX_MODEL_BYTES: usize = 256;
+
 /// Providers that the api-worker can speak to.
 const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
 
@@ -52,6 +62,21 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     score(&policy.score, &mut problems);
     if policy.limits.max_summary_words == 0 || policy.limits.max_text_bytes == 0 {
         problems.push("limits: must be at least 1; leave a limit out for its default".to_owned());
+    }
+    if policy.limits.max_summary_words > MAX_SUMMARY_WORDS {
+        problems.push(format!(
+            "limits.max_summary_words: {} is more than {MAX_SUMMARY_WORDS}; a longer summary might not fit its record",
+            policy.limits.max_summary_words
+        ));
+    }
+    if policy.limits.max_parts == 0 {
+        problems.push("limits.max_parts: must be at least 1; leave it out for the default".to_owned());
+    }
+    if policy.tiers.len() > MAX_TIERS {
+        problems.push(format!(
+            "tiers: {} are more than {MAX_TIERS}; each is named in the decision of every document",
+            policy.tiers.len()
+        ));
     }
     budget::lint(&policy, &mut problems);
     tenants::lint(&policy, &mut problems);
@@ -157,6 +182,9 @@ fn api_tier(tier: &Tier, problem: &mut impl FnMut(String)) {
     }
     if tier.model.as_deref().is_none_or(|model| model.trim().is_empty()) {
         problem("a tier of kind api needs the provider's name of a model".to_owned());
+    }
+    if tier.model.as_ref().is_some_and(|model| model.len() > MAX_MODEL_BYTES) {
+        problem(format!("the model's name has more than {MAX_MODEL_BYTES} bytes; the provider has no such model"));
     }
 }
 

@@ -285,15 +285,19 @@ impl Default for Cache {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Largest text, bytes.
+    /// Largest text, bytes; more than 16 MiB are never read.
     pub max_text_bytes: u64,
-    /// Longest summary, words.
+    /// Longest summary, words: at most 10,000.
     pub max_summary_words: u32,
+    /// The most parts in which the engine reads one document that is too long for one request. A
+    /// tier refuses a document of more parts before it reads any (code `text_too_many_parts`).
+    #[serde(skip_serializing_if = "is_default_parts")]
+    pub max_parts: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_text_bytes: 16 * 1024 * 1024, max_summary_words: 1_000 }
+        Self { max_text_bytes: 2 * 1024 * 1024, max_summary_words: 1_000, max_parts: MAX_PARTS }
     }
 }
 
@@ -393,6 +397,15 @@ fn yes() -> bool {
 /// that the wait behind them is short.
 fn max_backlog() -> u64 {
     1_000
+}
+
+/// Parts of the longest text by default: 2 MiB in parts of 1,000 tokens.
+const MAX_PARTS: u32 = 512;
+
+/// A default is not written, as above.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_default_parts(parts: &u32) -> bool {
+    *parts == MAX_PARTS
 }
 
 /// A default is not written: it does not count in the digest, which older builds compute, too.

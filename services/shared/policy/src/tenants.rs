@@ -19,10 +19,12 @@ const BURST_SHARE: f64 = 0.1;
 #[serde(deny_unknown_fields, default)]
 pub struct Tenant {
     /// How many documents of the tenant go in one turn where several tenants wait for a tier: 1 to
-    /// 100.
+    /// 100. A document of more than about 3,000 tokens (12 kB of English) counts as several: one
+    /// for each 3,000 tokens.
     pub weight: u32,
     /// The most documents of the tenant that one router sends to tiers in a minute; the others wait
-    /// in the tenant's topic. A tenth of them may go at once. Left out: no limit.
+    /// in the tenant's topic. A tenth of them may go at once. A long document counts as several, as
+    /// for `weight`: it goes when one may, and the next ones wait for the rest. Left out: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents_per_minute: Option<u32>,
 }
@@ -63,7 +65,7 @@ pub(crate) fn lint(policy: &Policy, problems: &mut Vec<String>) {
 }
 
 /// A token bucket: a tenth of a minute's documents, at least one, may go at once, and the tenant's
-/// rate refills it.
+/// rate refills it. A token is a document of ordinary length.
 #[derive(Debug, Clone)]
 pub struct Quota {
     tokens: f64,
@@ -85,9 +87,10 @@ impl Quota {
         self.tokens >= 1.0
     }
 
-    /// Takes the token of a document that goes.
-    pub fn take(&mut self) {
-        self.tokens -= 1.0;
+    /// Takes the tokens of a document of this cost that goes. Those that are missing are a debt: the
+    /// tenant's next document waits until it is paid.
+    pub fn take(&mut self, cost: u32) {
+        self.tokens -= f64::from(cost);
     }
 }
 

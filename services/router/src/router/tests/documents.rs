@@ -307,3 +307,33 @@ async fn an_unavailable_store_is_waited_for_and_costs_no_document() {
     let error = router.process(&delivery).await.unwrap_err();
     assert!(matches!(error, StageError::Retry { scope: Scope::Dependency, .. }), "{error:?}");
 }
+
+/// A document that is refused leaves its identity, its times and the code in the outcome: the rest
+/// was never checked.
+#[tokio::test]
+async fn a_refused_document_leaves_nothing_unchecked_in_its_outcome() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let hostile = Document {
+        subject_ids: vec!["x".repeat(300); 2_000],
+        document_type: "t".repeat(100_000),
+        language: Some("l".repeat(100_000)),
+        output_language: Some("o".repeat(100_000)),
+        critical: true,
+        ..document()
+    };
+    let (code, outputs) = deployment.publish(&hostile, 7).await.unwrap_err();
+    assert_eq!(code, "too_many_subjects");
+    let failed = outcome(&outputs[0]);
+    assert_eq!((failed.subject_ids.len(), failed.document_type.as_str(), failed.language), (0, "", None));
+    assert_eq!((failed.document_id.as_str(), failed.submitted_at), ("minutes-1", 1));
+    assert!(outputs[0].size_bytes() < 2_000, "{} bytes", outputs[0].size_bytes());
+}
+
+/// A million empty subjects in one record: refused before any of them is made.
+#[tokio::test]
+async fn a_record_of_a_million_subjects_is_malformed() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let hostile = Document { text: None, subject_ids: vec![String::new(); 1_000_000], ..document() };
+    let (code, outputs) = deployment.publish(&hostile, 7).await.unwrap_err();
+    assert_eq!((code, outputs.len()), ("malformed_record", 0));
+}

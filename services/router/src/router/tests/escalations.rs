@@ -1,4 +1,4 @@
-use precis_schemas::{Document, RoutedDocument, Sensitivity, Status, SwitchState, Usd};
+use precis_schemas::{Document, Escalation, RoutedDocument, Sensitivity, Status, SwitchState, Usd, codec};
 
 use super::harness::*;
 
@@ -209,4 +209,50 @@ async fn an_escalation_that_cannot_be_read_leaves_only_a_dead_letter() {
     let deployment = Deployment::with(THREE_TIERS).await;
     let found = deployment.deliver(record("escalations", b"torn".to_vec(), 1)).await.unwrap_err();
     assert_eq!(found, ("not_single_object", Vec::new()));
+}
+
+/// An answer of megabytes, which an older version stored whole, is published as far as it fits.
+#[tokio::test]
+async fn a_stored_answer_of_megabytes_is_flagged_and_cut() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let restricted = Document { sensitivity: None, ..document() };
+    let first = deployment.route(&restricted).await;
+    let trial = deployment.failed(&first, &"wrong ".repeat(600_000), &["truncated"]).await;
+    let output = deployment.escalate(&first, trial).await;
+    assert!(output.size_bytes() <= precis_flow::MAX_OUTPUT_BYTES, "{} bytes", output.size_bytes());
+    let flagged = outcome(&output);
+    assert_eq!((flagged.status, flagged.finish_reason.as_deref()), (Status::Flagged, Some("length")));
+    assert!(flagged.summary.is_some_and(|summary| summary.starts_with("wrong wrong")));
+}
+
+/// Refusals under many policies in a row: the newest are kept, and no trial whose answer failed is
+/// forgotten, since those are its hops.
+#[tokio::test]
+async fn a_trail_keeps_its_hops_and_forgets_old_refusals() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let mut work = at_gpu(&deployment).await;
+    work.trail.push(deployment.failed(&work, "Wrong.", &["language"]).await);
+    work.tier = "mid".to_owned();
+    work.policy_digest = "another".to_owned();
+    work.trail.extend(std::iter::repeat_n(refused(&work, "tier_off"), 500));
+    let next = routed(&deployment.escalate(&work, refused(&work, "tier_off")).await);
+    assert_eq!(next.trail.len(), 128);
+    assert_eq!(next.trail[0].failed_checks, ["language"]);
+}
+
+/// Whoever may write to a topic of work may write any name: no stage goes on with it.
+#[tokio::test]
+async fn work_of_no_possible_identity_ends_as_a_dead_letter() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let work = at_gpu(&deployment).await;
+    for (forged, code) in [
+        (RoutedDocument { document_id: "x".repeat(513), ..work.clone() }, "document_id_invalid"),
+        (RoutedDocument { document_id: String::new(), ..work.clone() }, "document_id_invalid"),
+        (RoutedDocument { tenant: "t".repeat(1_000_000), ..work.clone() }, "tenant_invalid"),
+    ] {
+        let trial = refused(&work, "tier_off");
+        let escalation = Escalation { routed: codec::encode(&forged).unwrap(), trial };
+        let ended = deployment.deliver(record("escalations", codec::encode(&escalation).unwrap(), 3)).await;
+        assert_eq!(ended.unwrap_err(), (code, Vec::new()));
+    }
 }

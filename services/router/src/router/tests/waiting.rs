@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, StageConfig, StageError, Subscription, run_stage};
-use precis_pipeline::{Settler, now_ms, runtime, topics};
+use precis_objects::claim_check;
+use precis_pipeline::{Settler, TextBudget, now_ms, runtime, topics};
 use precis_schemas::{Document, Outcome, RoutedDocument, SwitchState, codec};
 use precis_telemetry::Health;
 use tokio::task::JoinHandle;
@@ -161,4 +162,42 @@ async fn a_stage_that_drains_leaves_those_that_wait_to_the_next_one() {
     assert_eq!(ids, (0..8).map(|id| format!("acme-{id}")).collect::<Vec<_>>());
     worker.stop().await;
     router.stop().await;
+}
+
+/// Many small records that name one large body: what they hold of it stays within the budget, and
+/// while they wait for room at the tier they hold nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_wait_for_room_hold_no_text() {
+    const BODY: usize = 256 * 1024;
+    let deployment = Deployment::with(&THREE_TIERS.replace("\nshare =", "\nmax_backlog = 1\nshare =")).await;
+    let text = "The bridge is old. ".repeat(BODY / 19);
+    let body = claim_check::put_body(&*deployment.store, "acme", "big", 0, text.into_bytes()).await.unwrap();
+    let texts = TextBudget::new(3 * BODY as u64);
+    let router = Router::new(Settler::new(deployment.store.clone()), deployment.control.clone());
+    let router = Arc::new(router.with_text_budget(texts.clone()));
+    let admission = router.admission().clone();
+    admission.measure_and_serve(&*deployment.log, &deployment.control).await;
+    let draining = CancellationToken::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for id in 0..256 {
+        let document = Document {
+            document_id: format!("d{id}"),
+            text: None,
+            body: Some(body.clone()),
+            sensitivity: None,
+            ..document()
+        };
+        let record = record("documents.acme", codec::encode(&document).unwrap(), id);
+        let (router, shutdown) = (router.clone(), draining.clone());
+        tasks.spawn(async move { router.process(&Delivery::new(record, shutdown)).await.is_ok() });
+    }
+    while admission.waiting("gpu") < 255 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(texts.held_bytes(), 0, "none of those that wait holds a text");
+    let (most, budget) = (texts.most_held_bytes(), 3 * BODY as u64);
+    assert!((1..=budget).contains(&most), "{most} bytes at once of {budget}");
+    draining.cancel();
+    let sent = tasks.join_all().await.into_iter().filter(|sent| *sent).count();
+    assert_eq!(sent, 1, "one went before the tier was full");
 }

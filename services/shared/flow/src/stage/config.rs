@@ -11,6 +11,9 @@ use crate::values::{MAX_RECORD_BYTES, Subscription};
 /// Room for what a log adds to a record: batch header, lengths, timestamps.
 const FRAMING_BYTES: usize = 4 * 1024;
 
+/// Largest output of a stage, bytes, as [`crate::Output::size_bytes`] counts them.
+pub const MAX_OUTPUT_BYTES: usize = MAX_RECORD_BYTES - FRAMING_BYTES;
+
 /// How a stage runs. [`StageConfig::new`] has defaults for all but the names.
 #[derive(Clone)]
 pub struct StageConfig {
@@ -84,7 +87,7 @@ impl StageConfig {
             dead_letters_topic: None,
             dead_letter_store: None,
             attempt_markers: None,
-            max_output_bytes: MAX_RECORD_BYTES - FRAMING_BYTES,
+            max_output_bytes: MAX_OUTPUT_BYTES,
             max_in_flight: 64,
             max_held: 256,
             max_in_flight_bytes: 64 * 1024 * 1024,

@@ -18,6 +18,14 @@ pub const PARTITION_HEADER: &str = "precis-partition";
 /// Header of a dead letter: the offset at which the record lies.
 pub const OFFSET_HEADER: &str = "precis-offset";
 
+/// Most headers of a rejected record that its dead letter keeps. A record of one mebibyte may have
+/// a quarter of a million empty ones, each of which costs a reader more than it costs the sender.
+pub(crate) const MAX_KEPT_HEADERS: usize = 1_000;
+/// Longest message of a dead letter, bytes.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// Longest name of a tenant in a dead letter, bytes: nobody has a longer one.
+const MAX_TENANT_BYTES: usize = 64;
+
 /// How much of a rejected record its dead letter holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
@@ -62,7 +70,7 @@ pub(crate) fn output(
         id: id.clone(),
         stage: stage.to_owned(),
         code: rejection.code.to_owned(),
-        message: rejection.message.clone() + &kept.note(record),
+        message: shortened(&rejection.message) + &kept.note(record),
         topic: record.topic.to_string(),
         partition: record.partition,
         offset: record.offset,
@@ -76,7 +84,7 @@ pub(crate) fn output(
             .map(|(name, value)| RecordHeader { name: name.to_owned(), value: value.to_vec() })
             .collect(),
         attempts: i32::try_from(deliveries).unwrap_or(i32::MAX),
-        tenant: rejection.tenant.clone(),
+        tenant: rejection.tenant.clone().filter(|tenant| tenant.len() <= MAX_TENANT_BYTES),
         failed_at,
     };
     let output = Output::to(topic)
@@ -92,6 +100,12 @@ pub(crate) fn output(
         .header(ATTEMPTS_HEADER, deliveries.to_string())
         .header(ORIGIN_HEADER, delivery.origin().to_string())
         .header(TRACEPARENT, delivery.trace.to_header()))
+}
+
+/// The message, as far as a dead letter keeps it.
+fn shortened(message: &str) -> String {
+    let kept = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
+    if kept.len() == message.len() { message.to_owned() } else { format!("{kept}…") }
 }
 
 /// A copy of the record for the tail of its own topic and partition, with one delivery more and its
@@ -110,3 +124,6 @@ pub(crate) fn requeued(delivery: &Delivery) -> Output {
         partition: Some(record.partition),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,11 +219,12 @@ impl Context {
             dead_letter::output(&self.config.name, topic, delivery, rejection, kept, now_ms()).map_err(Ended::Stop)
         };
         let fits = |letter: &Output| letter.size_bytes() <= self.config.max_output_bytes;
+        let keeps_headers = delivery.record.headers.len() <= dead_letter::MAX_KEPT_HEADERS;
         let size_bytes = delivery.record.size_bytes();
         // Not even tried where it cannot fit: a record may be many times the limit, and a letter is
         // a copy.
         if size_bytes <= self.config.max_output_bytes {
-            let whole = build(Kept::default())?;
+            let whole = build(Kept { value_ref: None, bare: !keeps_headers })?;
             if fits(&whole) {
                 return Ok(Some(whole));
             }
@@ -240,7 +241,7 @@ impl Context {
                 }));
             }
         };
-        let letter = build(Kept { value_ref: value_ref.clone(), bare: false })?;
+        let letter = build(Kept { value_ref: value_ref.clone(), bare: !keeps_headers })?;
         if fits(&letter) { Ok(Some(letter)) } else { build(Kept { value_ref, bare: true }).map(Some) }
     }
 

@@ -23,6 +23,9 @@ const RECORD_OVERHEAD_BYTES: usize = 128;
 /// of one mebibyte can have a quarter of a million empty ones.
 const HEADER_OVERHEAD_BYTES: usize = 64;
 
+/// Longest name of a topic, bytes.
+const MAX_TOPIC_BYTES: usize = 249;
+
 /// Ordered headers; a name may occur more than once.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
@@ -122,12 +125,17 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads `topic/partition/offset`; a topic name has no slash in it, by Kafka's rules.
+    /// Reads `topic/partition/offset`; by Kafka's rules a topic name has no slash in it and at most
+    /// 249 bytes.
     pub fn parse(text: &str) -> Option<Self> {
         let (rest, offset) = text.rsplit_once('/')?;
         let (topic, partition) = rest.rsplit_once('/')?;
         let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
-        (!topic.is_empty() && partition >= 0 && offset >= 0).then(|| Self { topic: topic.into(), partition, offset })
+        ((1..=MAX_TOPIC_BYTES).contains(&topic.len()) && partition >= 0 && offset >= 0).then(|| Self {
+            topic: topic.into(),
+            partition,
+            offset,
+        })
     }
 }
 

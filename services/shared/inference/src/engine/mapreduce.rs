@@ -47,8 +47,17 @@ impl Engine {
     }
 
     async fn map_reduce(&self, request: SummaryRequest) -> Result<Summary, EngineError> {
-        let SummaryRequest { prompts, document, max_new_tokens, one_paragraph, priority, text_of, partials, .. } =
-            request;
+        let SummaryRequest {
+            prompts,
+            document,
+            max_new_tokens,
+            max_parts,
+            one_paragraph,
+            priority,
+            text_of,
+            partials,
+            ..
+        } = request;
         let common = CommonOptions {
             system: prompts.system.clone(),
             max_new_tokens,
@@ -75,6 +84,9 @@ impl Engine {
         }
 
         let count = chunks.len();
+        if let Some(max_parts) = max_parts.filter(|max_parts| count > *max_parts) {
+            return Err(EngineError::TooManyParts { parts: count, max_parts });
+        }
         let mut totals = Totals::default();
         let mut texts = self.each(&common, &prompts.map, chunks, &mut totals).await?;
         let common = CommonOptions { priority: priority.saturating_add(1), ..common };

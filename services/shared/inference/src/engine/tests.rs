@@ -130,6 +130,21 @@ async fn a_longer_document_is_read_in_parts_and_to_the_end() {
     assert!(!summary.text.is_empty());
 }
 
+/// Refused before any part is read: a document must not keep the engine busy for hours.
+#[tokio::test]
+async fn a_document_of_more_parts_than_allowed_is_refused() {
+    let engine = fake::engine(256, 0);
+    let parts = engine.summarise(summary_request(1500, 20)).await.unwrap().chunks;
+    let before = engine.stats().finished;
+    let request = SummaryRequest { max_parts: Some(parts - 1), ..summary_request(1500, 20) };
+    let error = engine.summarise(request).await.unwrap_err();
+    assert_eq!((error.code(), error.class()), ("text_too_many_parts", crate::ErrorClass::Reject));
+    assert!(error.to_string().contains(&format!("{parts} parts, {} are allowed", parts - 1)), "{error}");
+    assert_eq!(engine.stats().finished, before, "nothing was read");
+    let request = SummaryRequest { max_parts: Some(parts), ..summary_request(1500, 20) };
+    assert_eq!(engine.summarise(request).await.unwrap().chunks, parts);
+}
+
 #[tokio::test]
 async fn the_last_request_reads_all_summaries_in_order() {
     let engine = fake::engine(256, 0);

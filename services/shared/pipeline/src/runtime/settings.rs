@@ -19,6 +19,7 @@ use precis_policy::Policy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text_budget::DEFAULT_MAX_BYTES;
 use crate::topics;
 
 /// The sections that every service reads.
@@ -128,6 +129,10 @@ pub struct StageSettings {
     pub max_held: Option<usize>,
     /// Bytes of documents held at once.
     pub max_in_flight_bytes: usize,
+    /// Bytes of text that the process holds at once: inline texts as they are decoded, and bodies
+    /// by the size that their records declare. Documents beyond it wait, tenants in turns; a larger
+    /// document takes all of it alone.
+    pub max_text_bytes_in_process: u64,
     /// Longest wait of finished work for its transaction, milliseconds.
     pub commit_interval_ms: u64,
     /// How long a rebalance or a shutdown waits for documents in flight, milliseconds.
@@ -144,6 +149,7 @@ impl Default for StageSettings {
             max_in_flight: 64,
             max_held: None,
             max_in_flight_bytes: 64 * 1024 * 1024,
+            max_text_bytes_in_process: DEFAULT_MAX_BYTES,
             commit_interval_ms: 200,
             drain_budget_ms: 30_000,
             record_retries: 2,
@@ -161,6 +167,7 @@ impl Validate for StageSettings {
         };
         at_least_one("max_in_flight", self.max_in_flight == 0);
         at_least_one("max_in_flight_bytes", self.max_in_flight_bytes == 0);
+        at_least_one("max_text_bytes_in_process", self.max_text_bytes_in_process == 0);
         at_least_one("max_attempts", self.max_attempts == 0);
     }
 }

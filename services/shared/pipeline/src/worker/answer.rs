@@ -12,10 +12,8 @@ use super::Generated;
 use super::check::CUT_CHUNKS;
 use super::unsaved::Unsaved;
 use super::work::{AnswerSpec, Work};
-use crate::{PaidRequests, PartialAnswers, PipelineError, answer_text, now_ms};
-
-/// The finish reason of an answer that is not whole.
-const CUT: &str = "length";
+use crate::answer_text::{self, CUT};
+use crate::{PaidRequests, PartialAnswers, PipelineError, now_ms};
 
 /// The answers of one worker.
 pub(super) struct Answers {
@@ -28,13 +26,18 @@ impl Answers {
         Self { objects, unsaved: Unsaved::default() }
     }
 
-    /// The answer that an earlier delivery stored under this key, or could not store.
-    pub(super) async fn recall(&self, key: &str) -> Result<Option<Answer>, PipelineError> {
+    /// The answer that an earlier delivery stored under its key, or could not store.
+    pub(super) async fn recall(&self, spec: &AnswerSpec<'_>) -> Result<Option<Answer>, PipelineError> {
+        let key = &spec.key;
         let stored = self.objects.get(key).await?;
         // Where one is stored, that one counts.
         let unsaved = self.unsaved.take(key);
         match (stored, unsaved) {
-            (Some(bytes), _) => Ok(Some(codec::decode(&bytes)?)),
+            (Some(bytes), _) => {
+                let mut answer = codec::decode(&bytes)?;
+                answer_text::bound(&mut answer, spec.prompt.max_answer_bytes());
+                Ok(Some(answer))
+            }
             (None, Some(answer)) => Ok(Some(self.store(key, answer).await?.0)),
             (None, None) => Ok(None),
         }
@@ -72,6 +75,7 @@ impl Answers {
 /// The record of what a model said; its checks are those that only the model can measure.
 pub(super) fn new_answer(work: &Work<'_>, spec: &AnswerSpec<'_>, generated: Generated, took: Duration) -> Answer {
     let text = answer_text::of(&generated.text);
+    let kept = text.and_then(|text| answer_text::cut(text, spec.prompt.max_answer_bytes()));
     let confidence = generated.logprob.map(|logprob| measured(CheckName::Confidence.as_str(), logprob));
     let cut = (generated.cut_chunks > 0).then(|| measured(CUT_CHUNKS, f64::from(generated.cut_chunks)));
     Answer {
@@ -79,8 +83,8 @@ pub(super) fn new_answer(work: &Work<'_>, spec: &AnswerSpec<'_>, generated: Gene
         request_fingerprint: work.routed.request_fingerprint.clone(),
         answer_fingerprint: spec.fingerprint.clone(),
         // Reasoning that never ended is an answer that was cut before it began.
-        finish_reason: if text.is_some() { generated.finish_reason } else { CUT.to_owned() },
-        text: text.unwrap_or_default().to_owned(),
+        finish_reason: if text.is_some() && kept.is_none() { generated.finish_reason } else { CUT.to_owned() },
+        text: kept.or(text).unwrap_or_default().to_owned(),
         model: spec.model.clone(),
         input_tokens: generated.input_tokens,
         cached_input_tokens: generated.cached_input_tokens,

@@ -11,6 +11,9 @@ use crate::text_work;
 /// done. Only recorded, and only where there are any.
 pub(super) const CUT_CHUNKS: &str = "cut_chunks";
 
+/// Longest detail of a check, bytes: it is written with every outcome.
+const MAX_DETAIL_BYTES: usize = 2 * 1_024;
+
 /// An answer with its checks.
 pub(super) struct Checked {
     pub(super) answer: Answer,
@@ -73,5 +76,7 @@ fn quality_format(format: Format) -> quality::Format {
 }
 
 fn result(check: quality::Check) -> CheckResult {
-    CheckResult { name: check.name.to_owned(), passed: check.passed, value: check.value, detail: check.detail }
+    let mut detail = check.detail;
+    detail.truncate(detail.floor_char_boundary(MAX_DETAIL_BYTES));
+    CheckResult { name: check.name.to_owned(), passed: check.passed, value: check.value, detail }
 }

@@ -29,6 +29,8 @@ pub struct Job<'a> {
     pub text: &'a str,
     /// What is asked.
     pub prompt: &'a Prompt,
+    /// The most parts in which a document may be read that is too long for one request.
+    pub max_parts: u32,
     /// Where partial answers are kept until the whole answer is there.
     pub partials: &'a PartialAnswers,
     /// How many requests to a provider this document has had at this tier; of no meaning where none
@@ -162,6 +164,7 @@ pub(super) async fn generate(
         document: work.document,
         text: spec.text,
         prompt: &spec.prompt,
+        max_parts: work.effective.policy.limits.max_parts,
         partials: &partials,
         paid_requests: &paid_requests,
         clearance: &work.clearance,

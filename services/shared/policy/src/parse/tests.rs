@@ -116,3 +116,33 @@ fn the_parser_survives_broken_policies() {
         }
     });
 }
+
+/// Bounds that keep every record of a document within what a topic takes.
+#[test]
+fn limits_that_no_record_could_hold_are_refused() {
+    let with = |lines: &str| Policy::parse(&format!("{LOCAL}\n[limits]\n{lines}\n"));
+    assert_eq!(with("max_summary_words = 10000").unwrap().limits.max_summary_words, 10_000);
+    for (line, part) in [
+        ("max_summary_words = 10001", "more than 10000"),
+        ("max_summary_words = 4294967295", "more than 10000"),
+        ("max_parts = 0", "limits.max_parts"),
+    ] {
+        let errors = with(line).unwrap_err();
+        assert!(errors.lines().len() == 1 && errors.to_string().contains(part), "{line}: {errors}");
+    }
+    let policy = Policy::parse(LOCAL).unwrap();
+    assert_eq!((policy.limits.max_text_bytes, policy.limits.max_parts), (2 * 1024 * 1024, 512));
+    assert!(!serde_json::to_string(&policy).unwrap().contains("max_parts"), "a default is not in the digest");
+}
+
+#[test]
+fn too_many_tiers_and_too_long_a_model_are_refused() {
+    let tier = |name: usize| {
+        format!("[[tiers]]\nname = \"t{name}\"\nkind = \"gpu\"\nshare = 0.0\nmax_sensitivity = \"restricted\"\n")
+    };
+    let tiers: String = (0..64).map(tier).collect();
+    let errors = Policy::parse(&format!("{LOCAL}\n{tiers}")).unwrap_err();
+    assert!(errors.to_string().contains("65 are more than 64"), "{errors}");
+    let long = MIX.replacen("model = \"", &format!("model = \"{}", "m".repeat(300)), 1);
+    assert!(Policy::parse(&long).unwrap_err().to_string().contains("256 bytes"));
+}

@@ -6,6 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The place of a document of ordinary length.
+fn place(partition: i32, offset: i64, priority: i32) -> Place {
+    Place { partition, offset, priority, cost: 1 }
+}
+
 fn anyone(_: &str) -> bool {
     true
 }
@@ -20,7 +25,7 @@ fn order(mut queues: TenantQueues<usize>) -> Vec<(String, usize)> {
 fn queues(items: &[(&str, u32, i32)]) -> TenantQueues<usize> {
     let mut queues = TenantQueues::default();
     for (number, (tenant, weight, priority)) in items.iter().enumerate() {
-        queues.push(tenant, *weight, Place { partition: number as i32, offset: 0, priority: *priority }, number);
+        queues.push(tenant, *weight, place(number as i32, 0, *priority), number);
     }
     queues
 }
@@ -56,7 +61,7 @@ fn a_priority_brings_forward_what_precedes_it_in_its_partition() {
     for (number, (partition, offset, priority)) in
         [(0, 8, 0), (0, 7, 0), (1, 3, 0), (1, 4, 5), (1, 5, 0)].into_iter().enumerate()
     {
-        queues.push("a", 1, Place { partition, offset, priority }, number);
+        queues.push("a", 1, place(partition, offset, priority), number);
     }
     let order: Vec<usize> = order(queues).into_iter().map(|(_, number)| number).collect();
     assert_eq!(order, [2, 3, 1, 0, 4]);
@@ -72,6 +77,35 @@ fn a_barred_tenant_holds_up_nobody() {
     assert_eq!(order(waiting), [("a".to_owned(), 1)]);
 }
 
+/// A tenant with documents of sixty times the length gets as many tokens as another, not as many
+/// documents.
+#[test]
+fn long_documents_go_as_seldom_as_they_are_long() {
+    let mut queues = TenantQueues::default();
+    for offset in 0..64 {
+        queues.push("long", 1, Place { cost: 60, ..place(0, offset, 0) }, ());
+        (0..64).for_each(|more| queues.push("short", 1, place(0, offset * 64 + more, 0), ()));
+    }
+    let order: Vec<String> = std::iter::from_fn(|| queues.pop(anyone)).map(|(tenant, ())| tenant).take(610).collect();
+    let long = order.iter().filter(|tenant| *tenant == "long").count();
+    assert_eq!(long, 10, "one for each sixty short ones");
+}
+
+/// A document of any cost goes at once where nobody else waits, and its cost is not carried over.
+#[test]
+fn a_long_document_alone_goes_at_once() {
+    let mut queues = TenantQueues::default();
+    queues.push("a", 3, Place { cost: u32::MAX, ..place(0, 0, 0) }, 0);
+    queues.push("a", 3, place(0, 1, 0), 1);
+    assert_eq!(order(queues), [("a".to_owned(), 0), ("a".to_owned(), 1)]);
+}
+
+#[test]
+fn cost_is_one_for_each_three_thousand_tokens() {
+    let costs = [0.0, 1.0, 3_000.0, 3_001.0, 524_288.0, f64::MAX, f64::NAN].map(cost_of);
+    assert_eq!(costs, [1, 1, 1, 2, 175, u32::MAX, 1]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Push { tenant: usize, place: Place },
@@ -84,7 +118,7 @@ const TENANTS: [(&str, u32); 4] = [("a", 1), ("b", 2), ("c", 5), ("d", 1)];
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (0..TENANTS.len(), 0..2, 0..20_i64, -1..2)
-            .prop_map(|(tenant, partition, offset, priority)| Step::Push { tenant, place: Place { partition, offset, priority } }),
+            .prop_map(|(tenant, partition, offset, priority)| Step::Push { tenant, place: place(partition, offset, priority) }),
         3 => proptest::option::weighted(0.3, 0..TENANTS.len()).prop_map(|barred| Step::Pop { barred }),
         1 => (0..200_usize).prop_map(Step::Leave),
     ];
@@ -153,7 +187,7 @@ proptest! {
         let mut queues = TenantQueues::default();
         for _ in 0..taken {
             for (tenant, weight) in weights.iter().enumerate() {
-                queues.push(&tenant.to_string(), *weight, Place { partition: 0, offset: 0, priority: 0 }, ());
+                queues.push(&tenant.to_string(), *weight, place(0, 0, 0), ());
             }
         }
         let mut got = vec![0.0; weights.len()];

@@ -49,7 +49,7 @@ fn through(per_minute: u32, every_ms: i64, minutes: i64) -> u32 {
     let mut through = 0;
     for now_ms in (0..minutes * 60_000).step_by(usize::try_from(every_ms).unwrap()) {
         if quota.allows(per_minute, now_ms) {
-            quota.take();
+            quota.take(1);
             through += 1;
         }
     }
@@ -63,7 +63,7 @@ fn a_quota_lets_through_its_rate_and_a_tenth_minute_at_once() {
     let at_once = (0..1_000)
         .filter(|_| {
             quota.allows(600, 0) && {
-                quota.take();
+                quota.take(1);
                 true
             }
         })
@@ -72,11 +72,25 @@ fn a_quota_lets_through_its_rate_and_a_tenth_minute_at_once() {
     assert_eq!(through(1, 1_000, 10), 10, "even the smallest quota lets its documents through");
 }
 
+/// Documents of sixty times the ordinary length: a sixtieth as many go in the long run.
+#[test]
+fn a_long_document_uses_up_as_much_of_a_quota_as_it_is_long() {
+    let mut quota = Quota::new(600, 0);
+    let mut through = 0;
+    for now_ms in (0..600_000).step_by(100) {
+        if quota.allows(600, now_ms) {
+            quota.take(60);
+            through += 1;
+        }
+    }
+    assert!((100..=102).contains(&through), "{through}");
+}
+
 #[test]
 fn a_clock_that_is_set_back_fills_no_bucket_twice() {
     let mut quota = Quota::new(10, 60_000);
     assert!(quota.allows(10, 60_000));
-    quota.take();
+    quota.take(1);
     assert!(!quota.allows(10, 0));
     assert!(!quota.allows(10, 61_000), "a tenth of a minute's documents is one, and a second brings a sixth");
     assert!(quota.allows(10, 66_100));
