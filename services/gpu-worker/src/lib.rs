@@ -73,7 +73,13 @@ async fn serve(
     summariser: impl Summariser,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let worker = TierWorker::new(settings.tier.clone(), summariser, runtime.store.clone(), runtime.control.clone());
+    let worker = TierWorker::new(
+        settings.tier.clone(),
+        summariser,
+        runtime.store.clone(),
+        runtime.control.clone(),
+        runtime.routing_keys.clone(),
+    );
     let topic = topics::work(&settings.tier);
     let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
     run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), shutdown)

@@ -1,14 +1,15 @@
-//! The router's processor: documents and escalations in, work or outcomes out.
+//! The router's processor: documents and escalations in, work or outcomes out. Work leaves, and an
+//! escalation is read, with the proof that it is ours ([`precis_pipeline::proof`]).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
+use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
-    BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, Settler, identity, now_ms, source, topics,
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, RoutingKeys, Settler, identity, now_ms, source, topics,
 };
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
@@ -38,14 +39,16 @@ struct NoTier<'a> {
 pub struct Router {
     settler: Settler,
     control: Arc<Control>,
+    keys: Arc<RoutingKeys>,
     admission: Arc<Admission>,
     recent: RecentIdentities,
 }
 
 impl Router {
-    /// A router that settles with `settler` under what `control` says.
-    pub fn new(settler: Settler, control: Arc<Control>) -> Self {
-        Self { settler, control, admission: Arc::default(), recent: RecentIdentities::default() }
+    /// A router that settles with `settler` under what `control` says, and proves its work with
+    /// `keys`.
+    pub fn new(settler: Settler, control: Arc<Control>, keys: Arc<RoutingKeys>) -> Self {
+        Self { settler, control, keys, admission: Arc::default(), recent: RecentIdentities::default() }
     }
 
     /// The state that decides first assignments; the caller lets it follow the log.
@@ -53,7 +56,7 @@ impl Router {
         &self.admission
     }
 
-    /// Processes a record of a `documents` topic.
+    /// Processes a publisher's record: from its `documents` topic, or a copy on `returns`.
     async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
         let request = Request::read(delivery)?;
         // Only a document that is known here is looked up in the store. A new one costs no request.
@@ -120,7 +123,7 @@ impl Router {
 
     /// Processes an escalation: a document that a tier gave back.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
-        let (mut routed, trial) = read_escalation(delivery).map_err(|error| error.into_stage(None))?;
+        let (mut routed, trial) = self.read_escalation(delivery).map_err(|error| error.into_stage(None))?;
         let tenant = routed.tenant.clone();
         let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
         let claim = Claim::of(&routed);
@@ -161,6 +164,15 @@ impl Router {
                 self.settle_without_tier(&claim, &effective, draft, decision, no_tier).await.map_err(stage_error)
             }
         }
+    }
+
+    /// The routed document and the trial of an escalation that is proved to be ours.
+    fn read_escalation(&self, delivery: &Delivery) -> Result<(RoutedDocument, Trial), PipelineError> {
+        self.keys.check(&delivery.record)?;
+        let value = delivery.record.value.as_deref();
+        let value = value.ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
+        let escalation: Escalation = codec::decode(value)?;
+        Ok((codec::decode(&escalation.routed)?, escalation.trial))
     }
 
     /// Settles a document that no tier is left for: flagged with its best answer, or failed.
@@ -215,7 +227,7 @@ impl Router {
 
     /// Settles a rejected document as failed, where there is an identity to settle.
     async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
-        let (claim, outcome) = if delivery.record.topic.starts_with(topics::DOCUMENTS_PREFIX) {
+        let (claim, outcome) = if !is_escalation(&delivery.record) {
             let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
             let text = request.document.text.clone().unwrap_or_default();
             let draft = Draft::unrouted(&request.claim, &request.document, &text, now_ms()).decided(
@@ -226,7 +238,7 @@ impl Router {
             );
             (request.claim, draft.failed(rejection.code, &rejection.message))
         } else {
-            let Ok((routed, trial)) = read_escalation(delivery) else { return Ok(Vec::new()) };
+            let Ok((routed, trial)) = self.read_escalation(delivery) else { return Ok(Vec::new()) };
             let document = codec::decode(&routed.document).unwrap_or_default();
             let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
             outcome.trail.push(trial);
@@ -239,13 +251,14 @@ impl Router {
 #[async_trait]
 impl Processor for Router {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let output = if &*delivery.record.topic == topics::ESCALATIONS {
+        let output = if is_escalation(&delivery.record) {
             self.escalation(delivery).await?
         } else {
-            let tenant = topics::tenant_of(&delivery.record.topic);
+            let origin = identity::origin_of(&delivery.record);
+            let tenant = topics::tenant_of(&origin.topic);
             self.document(delivery).await.map_err(|error| error.into_stage(tenant))?
         };
-        Ok(vec![output])
+        Ok(vec![self.keys.prove(output)])
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
@@ -261,20 +274,14 @@ impl Processor for Router {
     }
 }
 
-/// The work record of a routed document. Equal requests share a key, so that the second one finds
+/// The work record of a routed document, without its proof. Equal requests share a key, so that the second one finds
 /// the answer to the first.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
     Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
 
-fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), PipelineError> {
-    let value = delivery
-        .record
-        .value
-        .as_deref()
-        .ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
-    let escalation: Escalation = codec::decode(value)?;
-    Ok((codec::decode(&escalation.routed)?, escalation.trial))
+fn is_escalation(record: &Record) -> bool {
+    &*record.topic == topics::ESCALATIONS
 }
 
 /// The policy's tier for a model; where no tier has the model any more, the model's provider.

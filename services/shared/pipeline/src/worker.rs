@@ -2,7 +2,9 @@
 //! [`Summariser`].
 //!
 //! ```text
-//!  work.<tier> ─▶ settled? ──yes──▶ publish the stored bytes
+//!  work.<tier> ─▶ proved ours, and as its document says? ──no──▶ dead-letters, and nothing else
+//!                   │ yes
+//!                 settled? ──yes──▶ publish the stored bytes
 //!                   │ no
 //!                   ▼
 //!                 hard rules ──no──▶ escalations (refused: costs no hop); asked again before each request ([`Clearance`])
@@ -13,6 +15,10 @@
 //!                   ▼◀───────────────────────────────────────────────────┘
 //!                 checks ──failed──▶ escalations (a hop)      passed ──▶ settle ─▶ summaries
 //! ```
+//!
+//! Nothing that a record claims is believed before it is proved ([`crate::proof`]): not whose the
+//! document is, and not where its answer would be found. Of the text, the fingerprint is computed
+//! anew, so an answer is looked up and stored under the fingerprint of what was really asked.
 //!
 //! An answer is stored before anything is published. So a crash at any point costs no second
 //! generation and, on a paid tier, no second bill beyond the request that was in flight. Of a long
@@ -31,13 +37,14 @@ mod answer;
 mod check;
 mod escalation;
 mod generate;
+mod request;
 mod unsaved;
 mod work;
 
 pub use generate::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser};
 
 use crate::settle::{Claim, Draft};
-use crate::{Clearance, Control, EffectivePolicy, PipelineError, Settler, now_ms, source};
+use crate::{Clearance, Control, EffectivePolicy, PipelineError, RoutingKeys, Settler, now_ms, source};
 use answer::Answers;
 use check::Checked;
 use escalation::{Cause, escalation};
@@ -50,23 +57,32 @@ pub struct TierWorker<S> {
     store: Arc<dyn ObjectStore>,
     settler: Settler,
     control: Arc<Control>,
+    keys: Arc<RoutingKeys>,
     answers: Answers,
 }
 
 impl<S: Summariser> TierWorker<S> {
-    /// A worker of `tier` that keeps answers and settles in `store`.
-    pub fn new(tier: impl Into<String>, summariser: S, store: Arc<dyn ObjectStore>, control: Arc<Control>) -> Self {
+    /// A worker of `tier` that keeps answers and settles in `store`, and takes work that these
+    /// `keys` prove.
+    pub fn new(
+        tier: impl Into<String>,
+        summariser: S,
+        store: Arc<dyn ObjectStore>,
+        control: Arc<Control>,
+        keys: Arc<RoutingKeys>,
+    ) -> Self {
         let (settler, answers) = (Settler::new(store.clone()), Answers::new(store.clone()));
-        Self { tier: tier.into(), summariser, store, settler, control, answers }
+        Self { tier: tier.into(), summariser, store, settler, control, keys, answers }
     }
 
     /// What becomes of a document: the steps of the module's picture, in their order.
     async fn handle(&self, delivery: &Delivery, routed: &RoutedDocument) -> Result<Output, PipelineError> {
+        let document: Document = codec::decode(&routed.document)?;
+        request::check_document(routed, &document)?;
         let claim = Claim::of(routed);
         if let Some(output) = self.settler.settled(&claim).await? {
             return Ok(output);
         }
-        let document: Document = codec::decode(&routed.document)?;
         let effective = self.control.for_work(&routed.policy_digest, self.summariser.tier_kind()).await?;
         let clearance = self.clearance(routed, &document);
         let work = Work { tier: &self.tier, delivery, routed, document: &document, claim, effective, clearance };
@@ -74,6 +90,7 @@ impl<S: Summariser> TierWorker<S> {
             return unanswered(&work, &work.effective, denied.into());
         }
         let text = source::text_of(&routed.tenant, &document, &*self.store).await?;
+        request::check_text(routed, &document, &text)?;
         let spec = AnswerSpec::new(&work, &text, &self.summariser);
         match self.recall_or_generate(&work, &spec).await {
             Ok(Some(answer)) => self.settle_or_escalate(&work, &spec, answer).await,
@@ -83,6 +100,14 @@ impl<S: Summariser> TierWorker<S> {
             Err(PipelineError::Unanswered(error)) => unanswered(&work, &self.control.effective(), error),
             Err(error) => Err(error),
         }
+    }
+
+    /// The routed document of a record that is proved to be ours.
+    fn routed(&self, delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
+        self.keys.check(&delivery.record)?;
+        let value = delivery.record.value.as_deref();
+        let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
+        Ok(codec::decode(value)?)
     }
 
     fn clearance(&self, routed: &RoutedDocument, document: &Document) -> Clearance {
@@ -148,16 +173,17 @@ fn unanswered(work: &Work<'_>, effective: &EffectivePolicy, error: GenerateError
 #[async_trait]
 impl<S: Summariser> Processor for TierWorker<S> {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let routed = decode_routed(delivery).map_err(|error| error.into_stage(None))?;
+        let routed = self.routed(delivery).map_err(|error| error.into_stage(None))?;
         let output = self.handle(delivery, &routed).await;
-        output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&routed.tenant)))
+        output.map(|output| vec![self.keys.prove(output)]).map_err(|error| error.into_stage(Some(&routed.tenant)))
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
-        // For a record that cannot be decoded, or whose identity is another request's, there is no
-        // outcome to settle: its dead letter is its end.
-        let Ok(routed) = decode_routed(delivery) else { return Ok(Vec::new()) };
-        if rejection.code == codes::ID_CONFLICT {
+        // For a record that is not proved or cannot be decoded, that says of its document what the
+        // document does not say, or whose identity is another request's, there is no outcome to
+        // settle: its dead letter is its end.
+        let Ok(routed) = self.routed(delivery) else { return Ok(Vec::new()) };
+        if [codes::ID_CONFLICT, codes::REQUEST_MISMATCH].contains(&rejection.code) {
             return Ok(Vec::new());
         }
         let document = codec::decode(&routed.document).unwrap_or_default();
@@ -168,10 +194,4 @@ impl<S: Summariser> Processor for TierWorker<S> {
             Err(error) => Err(error.into_stage(Some(&routed.tenant))),
         }
     }
-}
-
-fn decode_routed(delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
-    let value = delivery.record.value.as_deref();
-    let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
-    Ok(codec::decode(value)?)
 }
