@@ -147,7 +147,8 @@ pub struct StageSettings {
     pub commit_interval_ms: u64,
     /// How long a rebalance or a shutdown waits for documents in flight, milliseconds.
     pub drain_budget_ms: u64,
-    /// Tries in place after a document's own failure, before it goes to the tail of its topic.
+    /// Tries in place after a document's own failure, before it goes to the tail of its topic, or of
+    /// `returns`.
     pub record_retries: u32,
     /// Deliveries of a document in all before it fails.
     pub max_attempts: u32,
