@@ -88,6 +88,8 @@ codes! {
         TENANT_INVALID = "tenant_invalid", "The topic names no tenant: use 1 to 64 of a-z, 0-9, - and _.";
         TENANT_MISMATCH = "tenant_mismatch", "The record names another tenant than its topic.";
         DOCUMENT_ID_INVALID = "document_id_invalid", "The id is empty, over 512 bytes or has control characters.";
+        UNPROVED = "unproved", "The record on `work.<tier>` or `escalations` carries no proof that Précis wrote it, or a wrong one; see docs/operate/guarantees.md.";
+        REQUEST_MISMATCH = "request_mismatch", "The identity, digest or fingerprint of routed work is not that of its document.";
         ID_CONFLICT = "id_conflict", "Id and revision were used for another request, whose outcome stands; publish with a higher revision.";
     }
     Failed {
@@ -204,6 +206,7 @@ codes! {
         OBJECT_TOO_LARGE = "object_too_large", "An object has more bytes than `store.max_object_bytes`.";
         BUDGET_UNREADABLE = "budget_unreadable", "An object under `budgets/` is not what it should be.";
         PRICES_MALFORMED = "prices_malformed", "The price file cannot be read.";
+        ROUTING_KEY_UNUSABLE = "routing_key_unusable", "The object `keys/routing` holds no key, or the system gives no random bytes for one.";
         CONTROL_UNREAD = "control_unread", "`control` was not read to its end within 30 s.";
         CONFIG_UNREADABLE = "config_unreadable", "The settings file cannot be read.";
         CONFIG_SYNTAX = "config_syntax", "The settings file is no TOML.";

@@ -258,7 +258,9 @@ def gather(
         [("metrics", "\n".join(sorted(arena.fleet.series)).encode())],
         spills.in_topics(committed),
     )
-    spilled = list(islice(spills.spilled(said, arena.deployment.keys().values()), MAX_SPILLS))
+    routing = (arena.deployment.store.get("keys/routing") or b"").decode().split()
+    keys = [*arena.deployment.keys().values(), *routing]
+    spilled = list(islice(spills.spilled(said, keys), MAX_SPILLS))
     answers = {key: arena.deployment.store.get(key) for key in sorted(named)}
     return Facts(
         sent=list(publisher.acknowledged),

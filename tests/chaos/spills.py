@@ -1,8 +1,8 @@
-"""Whether anything that is meant for operators repeats a provider's key or what a document says.
+"""Whether anything that is meant for operators repeats a key of a provider, the key of routed work, or what a document says.
 
-Where text belongs, and is not looked for: the values of `documents.*`, `work.*`, `escalations`, `summaries` and `dead-letters` (but for what a
+Where text belongs, and is not looked for: the values of `documents.*`, `returns`, `work.*`, `escalations`, `summaries` and `dead-letters` (but for what a
 dead letter or an outcome *says* went wrong), the objects under `bodies/`, `results/` and `cache/`, and requests to a provider. Keys belong
-nowhere but in the provider's requests. What is looked through: every line of every service's log, every series of every metrics page, keys
+nowhere but in the provider's requests and in the object `keys/routing`. What is looked through: every line of every service's log, every series of every metrics page, keys
 and headers of every record, messages of dead letters and outcomes, and the values of all other topics.
 
 A text is known again by its first word, which is its own, or by any of the sentences that these documents are made of.
@@ -16,7 +16,7 @@ import notes
 import wire
 from kafka import Record
 
-HOLDS_TEXT = re.compile(r"documents\.|work\.|(escalations|summaries|dead-letters)$")
+HOLDS_TEXT = re.compile(r"documents\.|work\.|(returns|escalations|summaries|dead-letters)$")
 # First words of the documents, undecodable ones too; and what their sentences are made of.
 MARKER = rb"chaos-\d{5}|record \d+ is no Avro"
 SENTENCES = [notes.ANSWER, "to the people there until the evening", "In the morning a"]
@@ -59,8 +59,8 @@ def in_topics(topics: dict[str, list[Record]]) -> Iterator[tuple[str, bytes]]:
         for record in records:
             place = f"{topic}/{record.partition}/{record.offset}"
             yield f"{place} key", record.key or b""
-            # What a publisher wrote in there is its own.
-            if not topic.startswith("documents."):
+            # What a publisher wrote in there is its own, copies included.
+            if not topic.startswith("documents.") and topic != "returns":
                 yield (
                     f"{place} headers",
                     b"\0".join(

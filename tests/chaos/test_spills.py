@@ -15,7 +15,7 @@ def found(topic: str, value: bytes, headers=(), key: bytes = b"id/1") -> list[st
 
 
 def test_texts_are_left_where_they_belong():
-    for topic in ("documents.acme", "work.gpu", "escalations"):
+    for topic in ("documents.acme", "returns", "work.gpu", "escalations"):
         assert found(topic, ONE.value) == []
     assert found("summaries", ONE_OUT) == []
     assert found("dead-letters", dead_letter(BROKEN.value, "not_avro", 4).value) == []

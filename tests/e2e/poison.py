@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import digests
 import notes
 import wire
 
@@ -13,6 +14,7 @@ TENANT = "acme"
 TOPIC = f"documents.{TENANT}"
 STRANGE_TOPIC = "documents.Acme.Legal"
 ESCALATIONS = "escalations"
+RETURNS = "returns"
 WORK = "work.api"
 KIBI, MEBI = 1024, 1024 * 1024
 # Bytes that one record of `documents` may have, key, headers and the broker's framing included.
@@ -55,6 +57,8 @@ class Sent:
     headers: tuple = ()
     topic: str = TOPIC
     timestamp_ms: int | None = None
+    # Written by somebody who has the deployment's key of routed work.
+    proved: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,11 @@ def doc(
     )
 
 
-def raw(name: str, code: str, value: bytes | None, topic: str = TOPIC) -> None:
+def raw(
+    name: str, code: str, value: bytes | None, topic: str = TOPIC, proved: bool = False
+) -> None:
     """A kind that is no document at all."""
-    kind(name, dead(code), Sent(value, b"k", topic=topic))
+    kind(name, dead(code), Sent(value, b"k", topic=topic, proved=proved))
 
 
 def swapped(name: str, left: dict, right: dict, byte: int) -> bytes:
@@ -442,7 +448,9 @@ def sizes() -> None:
 
 def routed(name: str, **fields) -> dict:
     """Work as the router writes it, with an identity that nobody published."""
-    inner = document(name)
+    value = fields.setdefault("document", encode(document(name)))
+    known = value.startswith(wire.schema("document").prefix)
+    inner = wire.schema("document").decode(value) if known else document(name)
     decision = {
         "eligible": ["api"],
         "score": 0.5,
@@ -455,9 +463,8 @@ def routed(name: str, **fields) -> dict:
         "document_id": inner["document_id"],
         "revision": 0,
         "origin": {"topic": TOPIC, "partition": 0, "offset": 10**12},
-        "request_digest": hashlib.sha256(name.encode()).hexdigest(),
-        "request_fingerprint": hashlib.sha256(name[::-1].encode()).hexdigest(),
-        "document": encode(inner),
+        "request_digest": digests.request_digest(inner),
+        "request_fingerprint": digests.request_fingerprint(TENANT, inner, inner["text"]),
         "tier": "api",
         "decision": decision,
         "trail": [],
@@ -466,16 +473,13 @@ def routed(name: str, **fields) -> dict:
     } | fields
 
 
-def work(name: str, end: End, **fields) -> None:
-    kind(
-        name,
-        end,
-        Sent(wire.schema("routed_document").encode(routed(name, **fields)), b"k", topic=WORK),
-        ids=[(f"poison-{name}", 0)],
-    )
+def work(name: str, end: End, proved: bool = True, **fields) -> None:
+    value = wire.schema("routed_document").encode(routed(name, **fields))
+    ids = [(f"poison-{name}", 0)] if end.status else []
+    kind(name, end, Sent(value, b"k", topic=WORK, proved=proved), ids=ids)
 
 
-def escalation(name: str, end: End, trial: dict, **fields) -> None:
+def escalation(name: str, end: End, trial: dict, proved: bool = True, **fields) -> None:
     told = {
         "tier": "api",
         "result": "refused",
@@ -486,15 +490,27 @@ def escalation(name: str, end: End, trial: dict, **fields) -> None:
     value = wire.schema("escalation").encode(
         {"routed": wire.schema("routed_document").encode(routed(name, **fields)), "trial": told}
     )
-    kind(name, end, Sent(value, b"k", topic=ESCALATIONS), ids=[(f"poison-{name}", 0)])
+    ids = [(f"poison-{name}", 0)] if end.status else []
+    kind(name, end, Sent(value, b"k", topic=ESCALATIONS, proved=proved), ids=ids)
 
 
 def inner_topics() -> None:
-    """Records on Précis' own topics, which ACLs keep publishers from; a mistake there must not stop anybody either."""
+    """Records on Précis' own topics, which ACLs keep publishers from; a mistake there must not stop anybody either. Without a
+    proof that Précis wrote them they end as dead letters, whatever they are; those with one are of somebody who has the key."""
     for place, topic in {"work": WORK, "escalations": ESCALATIONS}.items():
-        raw(f"garbage_on_{place}", "not_single_object", b"garbage", topic)
-        raw(f"null_on_{place}", "empty_record", None, topic)
-        raw(f"document_on_{place}", "wrong_record", encode(document(f"document_on_{place}")), topic)
+        for name, code, value in (
+            ("garbage", "not_single_object", b"garbage"),
+            ("null", "empty_record", None),
+            ("document", "wrong_record", encode(document(f"document_on_{place}"))),
+        ):
+            raw(f"{name}_on_{place}", "unproved", value, topic)
+            raw(f"proved_{name}_on_{place}", code, value, topic, proved=True)
+    raw("garbage_on_returns", "tenant_invalid", b"garbage", RETURNS)
+    work("work_without_proof", dead("unproved"), proved=False)
+    work("work_of_another_request", dead("request_mismatch"), request_fingerprint="0" * 64)
+    work("work_of_another_digest", dead("request_mismatch"), request_digest="0" * 64)
+    work("work_of_another_tenant", dead("request_mismatch"), tenant="other")
+    escalation("escalation_without_proof", dead("unproved"), {}, proved=False)
     inside = wire.schema("escalation").encode(
         {
             "routed": b"garbage",
@@ -507,7 +523,7 @@ def inner_topics() -> None:
             },
         }
     )
-    raw("escalation_of_garbage", "not_single_object", inside, ESCALATIONS)
+    raw("escalation_of_garbage", "not_single_object", inside, ESCALATIONS, proved=True)
     work("work_with_garbage_inside", failed("not_single_object"), document=b"garbage")
     work("work_of_an_unknown_policy", ANSWER)
     work("work_of_an_unknown_tier", ANSWER, tier="../nowhere")
@@ -566,7 +582,7 @@ def inner_topics() -> None:
     kind(
         "escalation_with_an_answer_of_another_tenant",
         End("failed", "no_eligible_tier"),
-        Sent(value, b"k", topic=ESCALATIONS),
+        Sent(value, b"k", topic=ESCALATIONS, proved=True),
         ids=[("poison-escalation_with_an_answer_of_another_tenant", 0)],
         objects={stolen: another_tenants_answer()},
     )

@@ -14,6 +14,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import digests
 import notes
 import oracle
 import poison
@@ -28,6 +29,15 @@ BOUND_SECONDS = 60
 STORE_BYTES = 64 * poison.MEBI
 WAIT_SECONDS = 300
 SEED = 4
+
+
+def headers_of(deployment, sent: poison.Sent, name: str) -> list[tuple[str, bytes]]:
+    """The record's own headers, the name of its kind, and its proof where whoever writes it has the key."""
+    told = [*sent.headers, ("kind", name.encode())]
+    if sent.proved:
+        key = deployment.store.get("keys/routing")
+        told.append(("precis-proof", digests.proof(key, sent.topic, sent.value)))
+    return told
 
 
 class KafkaPublisher:
@@ -53,7 +63,7 @@ class KafkaPublisher:
             sent.topic,
             sent.value,
             sent.key,
-            headers=[*sent.headers, ("kind", name.encode())],
+            headers=headers_of(self.deployment, sent, name),
             on_delivery=lambda error, _message: error and self.failures.append((name, error)),
             **more,
         )
@@ -84,7 +94,7 @@ class EmbeddedPublisher:
     def send(self, sent: poison.Sent, name: str) -> None:
         headers = b"".join(
             len(part).to_bytes(4, "little") + part
-            for pair in [*sent.headers, ("kind", name.encode())]
+            for pair in headers_of(self.deployment, sent, name)
             for part in (pair[0].encode(), pair[1])
         )
         connection = sqlite3.connect(self.deployment.log.path, timeout=30)

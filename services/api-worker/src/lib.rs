@@ -98,8 +98,14 @@ async fn start(
         announce(&*runtime.log, &runtime.control, &tier.name, summariser.fitness())
             .await
             .with_context(|| format!("the tier {} could not be switched", tier.name))?;
-        let worker = TierWorker::new(tier.name.clone(), summariser, runtime.store.clone(), runtime.control.clone())
-            .with_text_budget(texts.clone());
+        let worker = TierWorker::new(
+            tier.name.clone(),
+            summariser,
+            runtime.store.clone(),
+            runtime.control.clone(),
+            runtime.routing_keys.clone(),
+        )
+        .with_text_budget(texts.clone());
         let topic = topics::work(&tier.name);
         let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
         stages.spawn(run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), stop.clone()));

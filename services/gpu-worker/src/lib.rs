@@ -73,8 +73,14 @@ async fn serve(
     summariser: impl Summariser,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let worker = TierWorker::new(settings.tier.clone(), summariser, runtime.store.clone(), runtime.control.clone())
-        .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
+    let worker = TierWorker::new(
+        settings.tier.clone(),
+        summariser,
+        runtime.store.clone(),
+        runtime.control.clone(),
+        runtime.routing_keys.clone(),
+    )
+    .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
     let topic = topics::work(&settings.tier);
     let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
     run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), shutdown)

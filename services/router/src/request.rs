@@ -1,9 +1,9 @@
-//! A `documents` record, read as far as its tenant and identity.
+//! A publisher's record, read as far as its tenant and identity.
 
-use precis_flow::{Delivery, Record};
+use precis_flow::Delivery;
 use precis_pipeline::settle::Claim;
 use precis_pipeline::{HoldsText, Identity, PipelineError, identity, text_budget, topics};
-use precis_schemas::{Document, Origin, codec};
+use precis_schemas::{Document, codec};
 
 use crate::validate;
 
@@ -22,7 +22,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Reads a record of a `documents` topic.
+    /// Reads a record of a `documents` topic, or a copy of one on `returns`.
     ///
     /// # Errors
     /// `empty_record`, `record_too_large`, the codec's codes, `tenant_invalid`, `tenant_mismatch`,
@@ -30,7 +30,8 @@ impl Request {
     /// dead letter.
     pub(crate) fn read(delivery: &Delivery) -> Result<Self, PipelineError> {
         let record = &delivery.record;
-        let tenant = tenant(&record.topic)?;
+        let origin = identity::origin_of(record);
+        let tenant = tenant(&origin.topic)?.to_owned();
         let value = record.value.as_deref().ok_or_else(|| {
             PipelineError::rejected("empty_record", "the record has no value; a document cannot be deleted this way")
         })?;
@@ -54,12 +55,8 @@ impl Request {
         }
         validate::identity(&document)?;
         let claim = Claim {
-            identity: Identity {
-                tenant: tenant.to_owned(),
-                document_id: document.document_id.clone(),
-                revision: document.revision,
-            },
-            origin: origin(record, tenant),
+            identity: Identity { tenant, document_id: document.document_id.clone(), revision: document.revision },
+            origin,
             request_digest: identity::request_digest(&document),
             replay: identity::is_replay(record),
         };
@@ -92,19 +89,9 @@ pub(crate) fn tenant(topic: &str) -> Result<&str, PipelineError> {
     topics::tenant_of(topic).filter(|tenant| topics::is_valid_name(tenant)).ok_or_else(|| {
         PipelineError::rejected(
             "tenant_invalid",
-            "the topic's name gives no tenant; use documents. and 1 to 64 of a-z, 0-9, - and _",
+            "no documents topic that the record comes from gives a tenant; use documents. and 1 to 64 of a-z, 0-9, - and _",
         )
     })
-}
-
-/// The record's first place in the log. Publishers can write the header that says so, therefore it
-/// counts only within the tenant's own topic.
-fn origin(record: &Record, tenant: &str) -> Origin {
-    let origin = identity::origin_of(record);
-    if topics::tenant_of(&origin.topic) == Some(tenant) {
-        return origin;
-    }
-    Origin { topic: record.topic.to_string(), partition: record.partition, offset: record.offset }
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-//! The router's processor: documents and escalations in, work or outcomes out.
+//! The router's processor: documents and escalations in, work or outcomes out. Work leaves, and an
+//! escalation is read, with the proof that it is ours ([`precis_pipeline::proof`]).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
+use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
-    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, Settler, TextBudget, TextPermit,
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget, TextPermit,
     answer_text, identity, now_ms, source, text_budget, text_work, topics,
 };
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
@@ -44,16 +45,18 @@ struct NoTier<'a> {
 pub struct Router {
     settler: Settler,
     control: Arc<Control>,
+    keys: Arc<RoutingKeys>,
     admission: Arc<Admission>,
     recent: RecentIdentities,
     texts: TextBudget,
 }
 
 impl Router {
-    /// A router that settles with `settler` under what `control` says.
-    pub fn new(settler: Settler, control: Arc<Control>) -> Self {
+    /// A router that settles with `settler` under what `control` says, and proves its work with
+    /// `keys`.
+    pub fn new(settler: Settler, control: Arc<Control>, keys: Arc<RoutingKeys>) -> Self {
         let (admission, recent, texts) = (Arc::default(), RecentIdentities::default(), TextBudget::default());
-        Self { settler, control, admission, recent, texts }
+        Self { settler, control, keys, admission, recent, texts }
     }
 
     /// Takes the bytes of its documents' texts from this budget.
@@ -68,7 +71,7 @@ impl Router {
         &self.admission
     }
 
-    /// Processes a record of a `documents` topic.
+    /// Processes a publisher's record: from its `documents` topic, or a copy on `returns`.
     async fn document(&self, delivery: &Delivery) -> Result<Output, PipelineError> {
         let (mut request, text_permit) = self.texts.hold(&delivery.draining, || Request::read(delivery)).await?;
         // Only a document that is known here is looked up in the store. A new one costs no request.
@@ -157,7 +160,7 @@ impl Router {
 
     /// Processes an escalation: a document that a tier gave back.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
-        let held = self.texts.hold(&delivery.draining, || read_escalation(delivery)).await;
+        let held = self.texts.hold(&delivery.draining, || self.read_escalation(delivery)).await;
         let (DecodedEscalation { mut routed, trial, document }, _permit) =
             held.map_err(|error| error.into_stage(None))?;
         let tenant = routed.tenant.clone();
@@ -201,6 +204,18 @@ impl Router {
                 self.settle_without_tier(&claim, &effective, draft, decision, no_tier).await.map_err(stage_error)
             }
         }
+    }
+
+    /// An escalation that is proved to be ours, with its document.
+    fn read_escalation(&self, delivery: &Delivery) -> Result<DecodedEscalation, PipelineError> {
+        self.keys.check(&delivery.record)?;
+        let value = delivery.record.value.as_deref();
+        let value = value.ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
+        let escalation: Escalation = codec::decode(value)?;
+        let routed: RoutedDocument = codec::decode(&escalation.routed)?;
+        Claim::of(&routed).identity.check()?;
+        let document = codec::decode(&routed.document);
+        Ok(DecodedEscalation { routed, trial: escalation.trial, document })
     }
 
     /// Settles a document that no tier is left for: flagged with its best answer, or failed.
@@ -259,13 +274,13 @@ impl Router {
 
     /// Settles a rejected document as failed, where there is an identity to settle.
     async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
-        let (claim, outcome) = if delivery.record.topic.starts_with(topics::DOCUMENTS_PREFIX) {
+        let (claim, outcome) = if !is_escalation(&delivery.record) {
             let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
             let draft = Draft::refused(&request.claim, request.document.submitted_at, now_ms());
             let draft = draft.decided("", &self.control.effective().digest, None, &[]);
             (request.claim, draft.failed(rejection.code, &rejection.message))
         } else {
-            let Ok(DecodedEscalation { routed, trial, document }) = read_escalation(delivery) else {
+            let Ok(DecodedEscalation { routed, trial, document }) = self.read_escalation(delivery) else {
                 return Ok(Vec::new());
             };
             let document = document.unwrap_or_default();
@@ -280,13 +295,14 @@ impl Router {
 #[async_trait]
 impl Processor for Router {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let output = if &*delivery.record.topic == topics::ESCALATIONS {
+        let output = if is_escalation(&delivery.record) {
             self.escalation(delivery).await?
         } else {
-            let tenant = topics::tenant_of(&delivery.record.topic);
+            let origin = identity::origin_of(&delivery.record);
+            let tenant = topics::tenant_of(&origin.topic);
             self.document(delivery).await.map_err(|error| error.into_stage(tenant))?
         };
-        Ok(vec![output])
+        Ok(vec![self.keys.prove(output)])
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
@@ -307,8 +323,8 @@ fn too_slow(error: text_work::TimedOut) -> PipelineError {
     PipelineError::rejected(codes::TEXT_TOO_SLOW, format!("{error}; please report it"))
 }
 
-/// The work record of a routed document. Equal requests share a key, so that the second one finds
-/// the answer to the first.
+/// The work record of a routed document, without its proof. Equal requests share a key, so that the
+/// second one finds the answer to the first.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
     Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
@@ -341,17 +357,8 @@ fn forget_old_refusals(trail: &mut Vec<Trial>) {
     }
 }
 
-fn read_escalation(delivery: &Delivery) -> Result<DecodedEscalation, PipelineError> {
-    let value = delivery
-        .record
-        .value
-        .as_deref()
-        .ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
-    let escalation: Escalation = codec::decode(value)?;
-    let routed: RoutedDocument = codec::decode(&escalation.routed)?;
-    Claim::of(&routed).identity.check()?;
-    let document = codec::decode(&routed.document);
-    Ok(DecodedEscalation { routed, trial: escalation.trial, document })
+fn is_escalation(record: &Record) -> bool {
+    &*record.topic == topics::ESCALATIONS
 }
 
 /// Whether an older version accepted an answer that is longer than any answer may be.

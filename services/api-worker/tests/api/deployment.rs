@@ -149,7 +149,7 @@ impl TestDeployment {
             routed_at: now_ms(),
         };
         let output = Output::to(topics::work("api")).key(document_id).value(codec::encode(&routed).unwrap());
-        self.log().publish(vec![output]).await.unwrap();
+        self.log().publish(vec![self.runtime.routing_keys.prove(output)]).await.unwrap();
     }
 
     /// Follows a topic from its beginning until `count` records were read.

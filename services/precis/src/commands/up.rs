@@ -106,7 +106,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
 fn list(runtime: &Runtime, workers: &Workers) -> Vec<ServiceView> {
     let mut services = vec![ServiceView {
         service: "router",
-        does: "documents.* and escalations → work.<tier>, or a settled outcome".to_owned(),
+        does: "documents.*, returns and escalations → work.<tier>, or a settled outcome".to_owned(),
     }];
     let gpu = workers.gpu_tier();
     let does = match workers.engine() {

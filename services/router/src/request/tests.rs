@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use precis_flow::{Headers, ORIGIN_HEADER};
+use precis_flow::{Headers, ORIGIN_HEADER, Record};
 use precis_policy::Limits;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ fn broken_documents_are_survived() {
     let valid = [document, by_reference].map(|document| codec::encode(&document).unwrap());
     precis_fuzz::survives("request", &valid, |bytes| {
         let record = Record {
-            topic: "documents.acme".into(),
+            topic: topics::RETURNS.into(),
             partition: 0,
             offset: 7,
             timestamp_ms: 0,

@@ -30,10 +30,12 @@ pub use log::{
 pub use open::open;
 pub use stage::{
     Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, MAX_OUTPUT_BYTES, OFFSET_HEADER,
-    PARTITION_HEADER, Processor, RejectBreaker, Rejection, STAGE_HEADER, Scope, StageConfig, StageError, TOPIC_HEADER,
+    PARTITION_HEADER, Processor, RejectBreaker, Rejection, Returns, STAGE_HEADER, Scope, StageConfig, StageError,
+    TOPIC_HEADER,
     run_stage,
 };
 pub use table::{Table, TableChanges};
 pub use values::{
-    ATTEMPTS_HEADER, Headers, MAX_RECORD_BYTES, ORIGIN_HEADER, Output, PartitionId, Position, Record, Subscription,
+    ATTEMPTS_HEADER, CONTROL_HEADER_PREFIX, Headers, MAX_RECORD_BYTES, ORIGIN_HEADER, Output, PartitionId, Position,
+    Record, Subscription,
 };

@@ -29,6 +29,8 @@
 //!   [`crate::member::Intake`], and topics take turns.
 //! - Of one key in one partition, records are processed one after the other, in order; a
 //!   re-enqueued record loses its place.
+//! - Nobody from outside says how a record is treated: of a topic that others write ([`Returns`]),
+//!   no header of ours is believed, and copies go to a topic that nobody else writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +58,7 @@ mod work;
 #[cfg(test)]
 mod model;
 
-pub use config::{MAX_OUTPUT_BYTES, RejectBreaker, StageConfig};
+pub use config::{MAX_OUTPUT_BYTES, RejectBreaker, Returns, StageConfig};
 pub use dead_letter::{CODE_HEADER, OFFSET_HEADER, PARTITION_HEADER, STAGE_HEADER, TOPIC_HEADER};
 pub use processor::{Attempt, AttemptMarkers, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
 pub use work::CRASH_SUSPECT;

@@ -5,7 +5,9 @@
 mod record;
 mod subscription;
 
-pub use self::record::{ATTEMPTS_HEADER, Headers, ORIGIN_HEADER, Output, PartitionId, Position, Record};
+pub use self::record::{
+    ATTEMPTS_HEADER, CONTROL_HEADER_PREFIX, Headers, ORIGIN_HEADER, Output, PartitionId, Position, Record,
+};
 pub use self::subscription::Subscription;
 
 /// The largest record of every topic but `documents.*`.

@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use crate::error::ObjectError;
+use crate::keys;
 use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
 
 /// The directory of half-written objects. No key can name it: segments do not start with a dot.
@@ -159,7 +160,7 @@ impl Inner {
     fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Put> {
         let target = self.root.join(key);
         if overwrites(key) {
-            return self.overwrite(&target, bytes);
+            return self.overwrite(&target, bytes, is_secret(key));
         }
         // Saves the flushed copy in the usual case of a lost race; the link below decides anyway.
         if target.is_file() {
@@ -169,7 +170,7 @@ impl Inner {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let temporary = Temporary::write(self.temporary_path(), bytes)?;
+            let temporary = Temporary::write(self.temporary_path(), bytes, is_secret(key))?;
             match fs::hard_link(&temporary.path, &target) {
                 Ok(()) => {
                     flush_directory_of(&target)?;
@@ -191,9 +192,9 @@ impl Inner {
     }
 
     /// Breaks the rule of [`precis_chaos::Sabotage::PlainPut`].
-    fn overwrite(&self, target: &Path, bytes: &[u8]) -> io::Result<Put> {
+    fn overwrite(&self, target: &Path, bytes: &[u8], secret: bool) -> io::Result<Put> {
         create_directories(&self.root, target)?;
-        let temporary = ManuallyDrop::new(Temporary::write(self.temporary_path(), bytes)?);
+        let temporary = ManuallyDrop::new(Temporary::write(self.temporary_path(), bytes, secret)?);
         fs::rename(&temporary.path, target)?;
         Ok(Put::Created)
     }
@@ -245,8 +246,15 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn write(path: PathBuf, bytes: &[u8]) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    /// `secret`: only its owner may read the file.
+    fn write(path: PathBuf, bytes: &[u8], secret: bool) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        if secret {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        let mut file = options.open(&path)?;
         let temporary = Self { path };
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -261,6 +269,11 @@ impl Drop for Temporary {
             tracing::warn!(%file, %error, "a temporary file could not be removed; it goes a day from now");
         }
     }
+}
+
+/// Whether only the store's owner may read this object.
+fn is_secret(key: &str) -> bool {
+    key.starts_with(keys::SECRETS)
 }
 
 /// Creates the directories between the root and the object, each flushed into its parent.

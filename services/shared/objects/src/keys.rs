@@ -20,6 +20,12 @@ pub fn result(tenant: &str, document_id: &str, revision: i64) -> String {
     format!("results/{}/{}/{id}.r{revision}", name(tenant), fan_out(&id))
 }
 
+/// Prefix of secrets that only services may read. A directory store keeps them from other users.
+pub(crate) const SECRETS: &str = "keys/";
+
+/// The keys that prove which records between router and workers are ours.
+pub const ROUTING: &str = "keys/routing";
+
 /// Prefix of all results of a tenant.
 pub fn results_of(tenant: &str) -> String {
     format!("results/{}/", name(tenant))

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use precis_flow::{Attempt, AttemptMarkers, Record, StageError};
 use precis_objects::{ObjectStore, Put, keys};
 
-use crate::PipelineError;
+use crate::{PipelineError, identity};
 
 /// The markers of one stage in this process.
 pub(crate) struct Attempts {
@@ -78,7 +78,8 @@ impl AttemptMarkers for Attempts {
 /// at 0 again.
 fn digest(record: &Record) -> String {
     let value = keys::hash_bytes(record.value.as_deref().unwrap_or_default());
-    keys::hash(&format!("{} {} {value}", record.position(), record.origin()))
+    let origin = identity::format_origin(&identity::origin_of(record));
+    keys::hash(&format!("{} {origin} {value}", record.position()))
 }
 
 #[cfg(test)]

@@ -43,6 +43,12 @@ pub enum PipelineError {
     /// A document waited for room among the texts that its process holds, until its stage drained.
     #[error("no room for the document's text before the wait for it ended")]
     TextWaitEnded,
+    /// The key of routed work is not in the store as it should be.
+    #[error("{} {detail}", precis_objects::keys::ROUTING)]
+    RoutingKey {
+        /// What is wrong; nothing of the key.
+        detail: &'static str,
+    },
     /// The document itself is at fault: it settles as failed, or becomes a dead letter.
     #[error("{message}")]
     Rejected {
@@ -69,6 +75,7 @@ impl PipelineError {
             Self::ControlUnread { .. } => codes::CONTROL_UNREAD,
             Self::PolicyUnknown | Self::ControlStale => codes::CONTROL_STALE,
             Self::WaitingEnded { .. } | Self::TextWaitEnded => codes::WAITING_ENDED,
+            Self::RoutingKey { .. } => codes::ROUTING_KEY_UNUSABLE,
             Self::Rejected { code, .. } => code,
         }
     }
@@ -86,6 +93,7 @@ impl PipelineError {
                 Class::Fatal => StageError::Fatal { code, message },
             },
             Self::Unanswered(error) => error.into_stage(tenant),
+            Self::RoutingKey { .. } => StageError::Fatal { code, message },
             Self::Flow(_)
             | Self::ControlUnread { .. }
             | Self::PolicyUnknown

@@ -68,15 +68,15 @@ impl Identity {
 }
 
 /// The first position of a `documents` record: the same for a redelivered, a re-enqueued and a
-/// replayed copy.
+/// replayed copy. A record that others wrote is its own first copy, whatever its headers say.
 pub fn origin_of(record: &Record) -> Origin {
-    let position = record.origin();
+    let position = if topics::is_internal(&record.topic) { record.claimed_origin() } else { record.position() };
     Origin { topic: position.topic.to_string(), partition: position.partition, offset: position.offset }
 }
 
 /// Whether an operator replayed this record from the dead letters.
 pub fn is_replay(record: &Record) -> bool {
-    record.headers.get(REPLAY_HEADER).is_some()
+    topics::is_internal(&record.topic) && record.headers.get(REPLAY_HEADER).is_some()
 }
 
 /// An origin for people: `topic/partition/offset`.
@@ -172,18 +172,22 @@ fn request_options(fields: &mut FieldHasher, document: &Document) {
 }
 
 /// A hash over fields: other borders, or an absent field for an empty one, give another hash.
-struct FieldHasher(Sha256);
+pub(crate) struct FieldHasher(Sha256);
 
 impl FieldHasher {
-    fn new(domain: &str) -> Self {
+    pub(crate) fn new(domain: &str) -> Self {
         let mut fields = Self(Sha256::new());
         fields.text(domain);
         fields
     }
 
-    fn text(&mut self, value: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, value: &str) -> &mut Self {
+        self.bytes(value.as_bytes())
+    }
+
+    pub(crate) fn bytes(&mut self, value: &[u8]) -> &mut Self {
         self.0.update((value.len() as u64).to_be_bytes());
-        self.0.update(value.as_bytes());
+        self.0.update(value);
         self
     }
 
@@ -199,7 +203,11 @@ impl FieldHasher {
     }
 
     fn finish(self) -> String {
-        hex(&self.0.finalize())
+        hex(&self.digest())
+    }
+
+    pub(crate) fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
     }
 }
 

@@ -13,11 +13,14 @@
 //! | [`settle`] | how a document ends |
 //! | [`worker`] | what a worker of any tier does with a document |
 //! | [`topics`] | which topics there are |
+//! | [`returns`] | where records go that are tried again |
+//! | [`proof`] | which records between router and workers are ours |
 //! | [`runtime`] | what a process opens from its settings |
 //! | [`audit`] | what operators changed, and why |
 //!
 //! **Invariants.** Identity is (tenant, document id, revision), and the tenant comes from the
-//! topic. The result object is created once and never changed. Whoever loses the race publishes the
+//! topic that publishers write. What a record's headers say of its treatment is believed on topics
+//! alone that only Précis writes. The result object is created once and never changed. Whoever loses the race publishes the
 //! winner's bytes, so topic and store cannot disagree. A worker may refuse a document, and never
 //! widens where it may go.
 
@@ -31,6 +34,8 @@ pub mod identity;
 mod paid_requests;
 mod partials;
 pub mod prompt;
+pub mod proof;
+pub mod returns;
 pub mod runtime;
 pub mod settle;
 pub mod source;
@@ -46,6 +51,7 @@ pub use identity::Identity;
 pub use paid_requests::{PaidRequests, Spent};
 pub use partials::PartialAnswers;
 pub use precis_base::clock::now_ms;
+pub use proof::RoutingKeys;
 pub use runtime::Runtime;
 pub use settle::Settler;
 pub use text_budget::{HoldsText, TextBudget, TextPermit};

@@ -19,7 +19,7 @@ pub use service::{serve_telemetry, service_main};
 pub use settings::{CommonSettings, PolicySettings, StageSettings, TopicSettings};
 
 use crate::attempts::Attempts;
-use crate::{Control, Settler, topics};
+use crate::{Control, RoutingKeys, Settler, returns, topics};
 use dead_letter_store::LargeDeadLetters;
 
 /// Consumer groups are `precis.<stage>`.
@@ -35,6 +35,10 @@ pub struct Runtime {
     pub control: Arc<Control>,
     /// Creates result objects.
     pub settler: Settler,
+    /// Proves which records between router and workers are ours.
+    pub routing_keys: Arc<RoutingKeys>,
+    /// `[topics]`
+    pub topics: TopicSettings,
     /// How the process's components are.
     pub health: Health,
     /// The process's metrics.
@@ -63,15 +67,19 @@ impl Runtime {
             }
         }
         let control = Control::follow(&log, start).await.context("`control` cannot be read")?;
+        let routing_keys = RoutingKeys::open(&*store).await.context("the key of routed work cannot be had")?;
+        let routing_keys = Arc::new(routing_keys.accepting_unproved(topics.accept_unproved_work));
         let settler = Settler::new(store.clone());
-        Ok(Self { log, store, control, settler, health: Health::new(), recorder })
+        Ok(Self { log, store, control, settler, routing_keys, topics, health: Health::new(), recorder })
     }
 
     /// A stage's configuration: group `precis.<stage>`, dead letters to their topic, large ones and
-    /// attempt markers to the store.
+    /// attempt markers to the store, publishers' records that are tried again to `returns`.
     pub fn stage(&self, stage: &str, subscription: Subscription, settings: &StageSettings) -> StageConfig {
         let mut config = StageConfig::new(stage, group(stage), subscription)
             .with_dead_letters(topics::DEAD_LETTERS, Some(Arc::new(LargeDeadLetters(self.store.clone()))));
+        // Only a stage that reads what publishers write has anything to return.
+        config.returns = Some(returns::of_documents()).filter(|returns| config.subscription.matches(&returns.topic));
         config.attempt_markers = Some(Arc::new(Attempts::new(self.store.clone(), stage)));
         config.max_in_flight = settings.max_in_flight;
         config.max_held =

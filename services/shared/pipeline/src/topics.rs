@@ -8,6 +8,9 @@ pub const DOCUMENTS_PREFIX: &str = "documents.";
 pub const WORK_PREFIX: &str = "work.";
 /// Answers that failed their checks and refusals, back to the router.
 pub const ESCALATIONS: &str = "escalations";
+/// Copies of `documents` records that are tried again: re-enqueued by the router, or replayed by
+/// operators. Their headers are believed, since publishers cannot write here.
+pub const RETURNS: &str = "returns";
 /// Outcomes, one for each document identity.
 pub const SUMMARIES: &str = "summaries";
 /// Records that no stage could use, with their raw bytes.
@@ -46,6 +49,17 @@ pub fn tenant_of(topic: &str) -> Option<&str> {
     topic.strip_prefix(DOCUMENTS_PREFIX).filter(|tenant| !tenant.is_empty())
 }
 
+/// Whether the records of this topic go between router and workers.
+pub fn is_routed(topic: &str) -> bool {
+    topic == ESCALATIONS || topic.starts_with(WORK_PREFIX)
+}
+
+/// Whether only Précis writes this topic that stages read: what its records' headers say is
+/// believed there, and on no other topic.
+pub fn is_internal(topic: &str) -> bool {
+    topic == RETURNS || is_routed(topic)
+}
+
 /// Whether a name may be a tenant or a tier: it becomes part of a topic name and of object keys.
 pub fn is_valid_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
@@ -77,6 +91,7 @@ pub fn all(tenants: &[String], tiers: &[String], partitions: i32, replication: O
     specs.extend(tenants.iter().map(|tenant| log(documents(tenant), partitions, 7, MAX_DOCUMENT_RECORD_BYTES)));
     specs.extend(tiers.iter().map(|tier| log(work(tier), partitions, 7, MAX_RECORD_BYTES)));
     specs.push(log(ESCALATIONS.into(), partitions, 7, MAX_RECORD_BYTES));
+    specs.push(log(RETURNS.into(), partitions, 7, MAX_RECORD_BYTES));
     specs.push(log(SUMMARIES.into(), partitions, 30, MAX_RECORD_BYTES));
     specs.push(log(DEAD_LETTERS.into(), 1, 30, MAX_RECORD_BYTES));
     specs.push(log(LEDGER.into(), 1, 400, MAX_RECORD_BYTES));
@@ -96,6 +111,16 @@ mod tests {
         assert_eq!(tenant_of("documents.acme"), Some("acme"));
         assert_eq!(tenant_of("documents."), None);
         assert_eq!(tenant_of("summaries"), None);
+    }
+
+    #[test]
+    fn headers_are_believed_on_topics_that_only_we_write() {
+        for internal in ["work.gpu", ESCALATIONS, RETURNS] {
+            assert!(is_internal(internal), "{internal}");
+        }
+        for foreign in ["documents.acme", "documents.returns", "documents.work.gpu", "returns.acme", "workers"] {
+            assert!(!is_internal(foreign), "{foreign}");
+        }
     }
 
     #[test]

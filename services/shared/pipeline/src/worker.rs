@@ -2,7 +2,9 @@
 //! [`Summariser`].
 //!
 //! ```text
-//!  work.<tier> ─▶ settled? ──yes──▶ publish the stored bytes
+//!  work.<tier> ─▶ proved ours, and as its document says? ──no──▶ dead-letters, and nothing else
+//!                   │ yes
+//!                 settled? ──yes──▶ publish the stored bytes
 //!                   │ no
 //!                   ▼
 //!                 hard rules ──no──▶ escalations (refused: costs no hop); asked again before each request ([`Clearance`])
@@ -13,6 +15,10 @@
 //!                   ▼◀───────────────────────────────────────────────────┘
 //!                 checks ──failed──▶ escalations (a hop)      passed ──▶ settle ─▶ summaries
 //! ```
+//!
+//! Nothing that a record claims is believed before it is proved ([`crate::proof`]): not whose the
+//! document is, and not where its answer would be found. Of the text, the fingerprint is computed
+//! anew, so an answer is looked up and stored under the fingerprint of what was really asked.
 //!
 //! An answer is stored before anything is published. So a crash at any point costs no second
 //! generation and, on a paid tier, no second bill beyond the request that was in flight. Of a long
@@ -31,6 +37,7 @@ mod answer;
 mod check;
 mod escalation;
 mod generate;
+mod request;
 mod unsaved;
 mod work;
 
@@ -38,7 +45,8 @@ pub use generate::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser}
 
 use crate::settle::{Claim, Draft};
 use crate::{
-    Clearance, Control, EffectivePolicy, HoldsText, PipelineError, Settler, TextBudget, now_ms, source, text_budget,
+    Clearance, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget, now_ms, source,
+    text_budget,
 };
 use answer::Answers;
 use check::Checked;
@@ -52,15 +60,23 @@ pub struct TierWorker<S> {
     store: Arc<dyn ObjectStore>,
     settler: Settler,
     control: Arc<Control>,
+    keys: Arc<RoutingKeys>,
     answers: Answers,
     texts: TextBudget,
 }
 
 impl<S: Summariser> TierWorker<S> {
-    /// A worker of `tier` that keeps answers and settles in `store`.
-    pub fn new(tier: impl Into<String>, summariser: S, store: Arc<dyn ObjectStore>, control: Arc<Control>) -> Self {
+    /// A worker of `tier` that keeps answers and settles in `store`, and takes work that these
+    /// `keys` prove.
+    pub fn new(
+        tier: impl Into<String>,
+        summariser: S,
+        store: Arc<dyn ObjectStore>,
+        control: Arc<Control>,
+        keys: Arc<RoutingKeys>,
+    ) -> Self {
         let (settler, answers) = (Settler::new(store.clone()), Answers::new(store.clone()));
-        Self { tier: tier.into(), summariser, store, settler, control, answers, texts: TextBudget::default() }
+        Self { tier: tier.into(), summariser, store, settler, control, keys, answers, texts: TextBudget::default() }
     }
 
     /// Takes the bytes of its documents' texts from this budget, which workers of one process
@@ -74,6 +90,9 @@ impl<S: Summariser> TierWorker<S> {
     /// What becomes of a document: the steps of the module's picture, in their order.
     async fn handle(&self, delivery: &Delivery, work: &DecodedWork) -> Result<Output, PipelineError> {
         let DecodedWork { routed, document } = work;
+        if let Ok(document) = document {
+            request::check_document(routed, document)?;
+        }
         let claim = Claim::of(routed);
         if let Some(output) = self.settler.settled(&claim).await? {
             return Ok(output);
@@ -86,6 +105,7 @@ impl<S: Summariser> TierWorker<S> {
             return unanswered(&work, &work.effective, denied.into());
         }
         let text = source::text_of(&routed.tenant, document, &*self.store).await?;
+        request::check_text(routed, document, &text).await?;
         let spec = AnswerSpec::new(&work, &text, &self.summariser);
         match self.recall_or_generate(&work, &spec).await {
             Ok(Some(checked)) => self.settle_or_escalate(&work, &spec, checked).await,
@@ -95,6 +115,16 @@ impl<S: Summariser> TierWorker<S> {
             Err(PipelineError::Unanswered(error)) => unanswered(&work, &self.control.effective(), error),
             Err(error) => Err(error),
         }
+    }
+
+    /// The routed document of a record that is proved to be ours.
+    fn routed(&self, delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
+        self.keys.check(&delivery.record)?;
+        let value = delivery.record.value.as_deref();
+        let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
+        let routed: RoutedDocument = codec::decode(value)?;
+        Claim::of(&routed).identity.check()?;
+        Ok(routed)
     }
 
     fn clearance(&self, routed: &RoutedDocument, document: &Document) -> Clearance {
@@ -160,18 +190,20 @@ fn unanswered(work: &Work<'_>, effective: &EffectivePolicy, error: GenerateError
 #[async_trait]
 impl<S: Summariser> Processor for TierWorker<S> {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let read = || decode_routed(delivery).map(DecodedWork::of);
+        let read = || self.routed(delivery).map(DecodedWork::of);
         let held = self.texts.hold(&delivery.draining, read).await;
         let (work, _permit) = held.map_err(|error| error.into_stage(None))?;
         let output = self.handle(delivery, &work).await;
-        output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&work.routed.tenant)))
+        let tenant = Some(work.routed.tenant.as_str());
+        output.map(|output| vec![self.keys.prove(output)]).map_err(|error| error.into_stage(tenant))
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
-        // For a record that cannot be decoded, or whose identity is another request's, there is no
-        // outcome to settle: its dead letter is its end.
-        let Ok(routed) = decode_routed(delivery) else { return Ok(Vec::new()) };
-        if rejection.code == codes::ID_CONFLICT {
+        // For a record that is not proved or cannot be decoded, that says of its document what the
+        // document does not say, or whose identity is another request's, there is no outcome to
+        // settle: its dead letter is its end.
+        let Ok(routed) = self.routed(delivery) else { return Ok(Vec::new()) };
+        if [codes::ID_CONFLICT, codes::REQUEST_MISMATCH].contains(&rejection.code) {
             return Ok(Vec::new());
         }
         let document = codec::decode(&routed.document).unwrap_or_default();
@@ -206,12 +238,4 @@ impl HoldsText for DecodedWork {
         let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
         (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
     }
-}
-
-fn decode_routed(delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
-    let value = delivery.record.value.as_deref();
-    let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
-    let routed: RoutedDocument = codec::decode(value)?;
-    Claim::of(&routed).identity.check()?;
-    Ok(routed)
 }

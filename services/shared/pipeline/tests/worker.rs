@@ -7,20 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use precis_flow::{
-    Delivery, EmbeddedConfig, Headers, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
-};
+use precis_flow::{Delivery, EmbeddedConfig, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError};
 use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put, StoreConfig, keys};
 use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::settle::REPEAT_HEADER;
-use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, TierWorker, identity, topics};
+use precis_pipeline::{Control, GenerateError, Generated, Job, RoutingKeys, Summariser, TierWorker, identity, topics};
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{
-    AvroRecord, Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument,
-    Sensitivity, Status, SwitchState, TrialResult, Usd, codec,
+    Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument, Sensitivity, Status,
+    SwitchState, TrialResult, Usd, codec,
 };
 use tokio_util::sync::CancellationToken;
+
+#[path = "worker/forged.rs"]
+mod forged;
+#[path = "worker/interrupted.rs"]
+mod interrupted;
 
 const TEXT: &str = "The harbour board met on Monday. It agreed to rebuild the old ferry terminal, because the roof leaks and the \
     tickets are still sold by hand. Work begins in spring and the ferries keep running from the second pier meanwhile.";
@@ -76,6 +79,7 @@ struct Bench {
     log: Arc<dyn Log>,
     store: Arc<dyn ObjectStore>,
     control: Arc<Control>,
+    keys: Arc<RoutingKeys>,
     calls: Arc<AtomicUsize>,
 }
 
@@ -92,13 +96,14 @@ impl Bench {
         };
         let store = precis_objects::open(&store).await.unwrap();
         let control = Control::follow(&log, Policy::parse(policy).unwrap()).await.unwrap();
-        Self { _directory: directory, log, store, control, calls: Arc::default() }
+        let keys = Arc::new(RoutingKeys::open(&*store).await.unwrap());
+        Self { _directory: directory, log, store, control, keys, calls: Arc::default() }
     }
 
     fn worker(&self, tier: &str, text: &'static str) -> TierWorker<FixedAnswer> {
         let kind = if tier == "gpu" { TierKind::Gpu } else { TierKind::Api };
         let fixed = FixedAnswer { text, kind, calls: self.calls.clone() };
-        TierWorker::new(tier, fixed, self.store.clone(), self.control.clone())
+        TierWorker::new(tier, fixed, self.store.clone(), self.control.clone(), self.keys.clone())
     }
 
     fn routed(&self, document: &Document, tier: &str, offset: i64) -> Delivery {
@@ -135,25 +140,24 @@ impl Bench {
             replay: false,
             routed_at: 0,
         };
-        delivery(&routed)
+        self.deliver(&routed)
+    }
+
+    /// Work as the router writes it: with its proof.
+    fn deliver(&self, routed: &RoutedDocument) -> Delivery {
+        self.deliver_bytes(&routed.tier, codec::encode(routed).unwrap())
+    }
+
+    fn deliver_bytes(&self, tier: &str, value: Vec<u8>) -> Delivery {
+        let Output { topic, value, headers, .. } = self.keys.prove(Output::to(topics::work(tier)).value(value));
+        let record =
+            Record { topic: topic.into(), partition: 0, offset: 0, timestamp_ms: 0, key: None, value, headers };
+        Delivery::new(record, CancellationToken::new())
     }
 
     fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
-}
-
-fn delivery<T: AvroRecord>(value: &T) -> Delivery {
-    let record = Record {
-        topic: "work".into(),
-        partition: 0,
-        offset: 0,
-        timestamp_ms: 0,
-        key: None,
-        value: Some(codec::encode(value).unwrap()),
-        headers: Headers::default(),
-    };
-    Delivery::new(record, CancellationToken::new())
 }
 
 fn document(id: &str) -> Document {
@@ -173,62 +177,6 @@ fn outcome(output: &Output) -> Outcome {
 fn trial_of(output: &Output) -> precis_schemas::Trial {
     assert_eq!(output.topic, topics::ESCALATIONS);
     codec::decode::<Escalation>(output.value.as_deref().unwrap()).unwrap().trial
-}
-
-/// Finds as many partial answers as were kept, keeps one more, and is done at the third.
-struct InChunks;
-
-#[async_trait]
-impl Summariser for InChunks {
-    fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        FixedAnswer { text: GOOD, kind: TierKind::Gpu, calls: Arc::default() }.model(prompt)
-    }
-
-    fn decoding(&self) -> String {
-        "greedy".into()
-    }
-
-    fn tier_kind(&self) -> TierKind {
-        TierKind::Gpu
-    }
-
-    async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
-        let mut kept = 0;
-        while let Some(bytes) = job.partials.get(kept).await {
-            assert_eq!(bytes, format!("partial {kept}").into_bytes());
-            kept += 1;
-        }
-        job.partials.put(kept, format!("partial {kept}").into_bytes()).await;
-        if kept < 2 {
-            let (code, message) = ("interrupted", format!("after chunk {kept}"));
-            return Err(GenerateError::Retry { scope: Scope::Record, code, message, after: None });
-        }
-        let fixed = FixedAnswer { text: GOOD, kind: TierKind::Gpu, calls: Arc::default() };
-        Ok(Generated { chunks: 3, cut_chunks: 1, ..fixed.summarise(job).await? })
-    }
-}
-
-/// An interrupted answer goes on where it was; once it is stored, its partial answers are removed.
-#[tokio::test]
-async fn interrupted_answer_goes_on_from_its_partial_answers() {
-    let bench = Bench::new(LOCAL).await;
-    let worker = TierWorker::new("gpu", InChunks, bench.store.clone(), bench.control.clone());
-    let delivery = bench.routed(&document("a"), "gpu", 7);
-    for chunk in 0..2 {
-        let error = worker.process(&delivery).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("after chunk {chunk}")), "{error}");
-        let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
-        assert_eq!(kept.len(), chunk + 1, "{kept:?}");
-        assert!(kept.iter().all(|object| object.key.contains(".partial.")), "{kept:?}");
-    }
-    let outputs = worker.process(&delivery).await.unwrap();
-    assert_eq!(outcome(&outputs[0]).summary.as_deref(), Some(GOOD));
-    let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
-    assert!(kept.iter().all(|object| !object.key.contains(".partial.")), "{kept:?}");
-    assert!(!kept.is_empty(), "the answer stays");
-    let cut = |outcome: Outcome| outcome.checks.into_iter().find(|check| check.name == "cut_chunks");
-    let found = cut(outcome(&outputs[0])).unwrap();
-    assert_eq!((found.value, found.passed), (Some(1.0), true), "recorded, and decides nothing");
 }
 
 const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
@@ -357,7 +305,7 @@ async fn late_document_is_generated_only_if_the_policy_runs_it() {
     let late = |bench: &Bench| {
         let delivery = bench.routed(&document("a"), "gpu", 7);
         let routed: RoutedDocument = codec::decode(delivery.record.value.as_deref().unwrap()).unwrap();
-        self::delivery(&RoutedDocument { deadline: Some(1), ..routed })
+        bench.deliver(&RoutedDocument { deadline: Some(1), ..routed })
     };
     let bench = Bench::new(&format!("on_late = \"flag\"\n{LOCAL}")).await;
     let trial = trial_of(&bench.worker("gpu", GOOD).process(&late(&bench)).await.unwrap()[0]);
@@ -415,7 +363,7 @@ async fn a_worker_sends_nothing_for_a_tier_that_became_internal() {
     let bench = Bench::new(MIX).await;
     // As started under a policy that had this tier at a provider.
     let fixed = FixedAnswer { text: GOOD, kind: TierKind::Api, calls: bench.calls.clone() };
-    let external = TierWorker::new("gpu", fixed, bench.store.clone(), bench.control.clone());
+    let external = TierWorker::new("gpu", fixed, bench.store.clone(), bench.control.clone(), bench.keys.clone());
     for document in [document("b"), Document { sensitivity: None, ..document("a") }] {
         let error = external.process(&bench.routed(&document, "gpu", 7)).await.unwrap_err();
         assert!(matches!(error, StageError::Retry { code: "tier_changed", .. }), "{error:?}");
@@ -480,8 +428,7 @@ async fn a_document_that_cannot_be_done_settles_as_failed() {
 async fn an_undecodable_work_record_is_rejected_and_leaves_no_outcome() {
     let bench = Bench::new(LOCAL).await;
     let worker = bench.worker("gpu", GOOD);
-    let mut garbage = bench.routed(&document("a"), "gpu", 7);
-    garbage.record.value = Some(b"garbage".to_vec());
+    let garbage = bench.deliver_bytes("gpu", b"garbage".to_vec());
     let Err(StageError::Reject(rejection)) = worker.process(&garbage).await else { panic!("not rejected") };
     assert_eq!(rejection.code, "not_single_object");
     assert!(worker.rejected(&garbage, &rejection).await.unwrap().is_empty());

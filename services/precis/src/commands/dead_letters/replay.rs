@@ -1,4 +1,5 @@
-//! `precis dead-letters replay`: a record goes back to where it came from, exactly once.
+//! `precis dead-letters replay`: a record goes back to where it came from, or to `returns`, exactly
+//! once ([`precis_pipeline::returns`]).
 //!
 //! ```text
 //! take the name over (fences an older replay) ─▶ read what was done before ─▶ refuse or build ─▶ one transaction:
@@ -10,13 +11,13 @@
 //! marker. The command's record on `audit` goes with the first dead letter that it replays.
 
 use anyhow::Context as _;
-use precis_flow::{ORIGIN_HEADER, Output as Record};
+use precis_flow::Output as Record;
 use precis_objects::{ObjectStore, claim_check, keys};
 use precis_pipeline::audit::{self, actions};
 use precis_pipeline::identity::REPLAY_HEADER;
 use precis_pipeline::source::MAX_TEXT_BYTES;
-use precis_pipeline::{now_ms, topics};
-use precis_schemas::{DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec};
+use precis_pipeline::{RoutingKeys, now_ms, returns, topics};
+use precis_schemas::{DeadLetter, DeadLetterAction, Document, Outcome, RoutedDocument, codec, codes};
 use serde_json::json;
 
 use super::{Filter, Letter, letters};
@@ -66,6 +67,10 @@ enum Refusal {
     Settled { status: &'static str, revision: i64 },
     #[error("its revision is the last there can be: publish the document anew under another id instead")]
     LastRevision,
+    #[error(
+        "nothing shows that it was ours, so nothing says whose document it is: publish the document anew instead, if it is known to be one"
+    )]
+    Unproved,
     #[error("it is no document ({0}), so it has no next revision: replay it without --new-revision")]
     NoDocument(String),
 }
@@ -79,6 +84,7 @@ impl Refusal {
             Self::Settled { .. } => "already_settled",
             Self::LastRevision => "last_revision",
             Self::NoDocument(_) => "no_document",
+            Self::Unproved => codes::UNPROVED,
         }
     }
 }
@@ -161,6 +167,13 @@ async fn build(found: &Letter, new_revision: bool, store: &dyn ObjectStore) -> a
     {
         return Ok(Err(Refusal::BodyMissing(error.to_string())));
     }
+    // Else whoever may write to a work topic could have an operator publish in any tenant's name.
+    if new_revision
+        && topics::is_routed(&letter.topic)
+        && RoutingKeys::open(store).await?.check_letter(letter, value.as_deref()).is_err()
+    {
+        return Ok(Err(Refusal::Unproved));
+    }
     if new_revision {
         return match subject {
             Some(subject) => next_revision(letter, subject),
@@ -173,7 +186,7 @@ async fn build(found: &Letter, new_revision: bool, store: &dyn ObjectStore) -> a
         let outcome: Outcome = codec::decode(&bytes).context("the stored result cannot be read")?;
         return Ok(Err(Refusal::Settled { status: outcome.status.as_str(), revision: outcome.revision }));
     }
-    Ok(Ok(same_again(letter, value)))
+    Ok(Ok(returns::replayed(letter, value)))
 }
 
 /// The document in a dead letter, where its bytes are one.
@@ -184,29 +197,12 @@ struct Subject {
 
 impl Subject {
     fn of(letter: &DeadLetter, value: Option<&[u8]>) -> Option<Self> {
-        if let Some(tenant) = topics::tenant_of(&letter.topic) {
-            return Some(Self { tenant: tenant.to_owned(), document: codec::decode(value?).ok()? });
+        if let Some(tenant) = returns::tenant_of(letter) {
+            return Some(Self { tenant, document: codec::decode(value?).ok()? });
         }
         let routed: RoutedDocument = codec::decode(value?).ok()?;
         Some(Self { document: codec::decode(&routed.document).ok()?, tenant: routed.tenant })
     }
-}
-
-/// The record as it was, in its own partition. Its headers say that it is a replay, and at which
-/// position its first copy is.
-fn same_again(letter: &DeadLetter, value: Option<Vec<u8>>) -> Record {
-    let mut record =
-        Record { key: letter.key.clone(), value, partition: Some(letter.partition), ..Record::to(&letter.topic) };
-    for header in &letter.headers {
-        record.headers.push(header.name.clone(), header.value.clone());
-    }
-    if record.headers.get(ORIGIN_HEADER).is_none() {
-        record.headers.push(ORIGIN_HEADER, format!("{}/{}/{}", letter.topic, letter.partition, letter.offset));
-    }
-    // The record starts over: its earlier attempts were used up.
-    record.headers.remove(precis_flow::ATTEMPTS_HEADER);
-    record.headers.set(REPLAY_HEADER, letter.id.as_bytes());
-    record
 }
 
 /// The document as its next revision, published as a new one.

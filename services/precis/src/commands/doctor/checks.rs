@@ -61,6 +61,7 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
         Ok((detail, tiers)) => {
             findings.push(Finding::ok("policy", detail));
             findings.push(topics_of(&log, &settings, &tiers, &known).await);
+            findings.extend(unread(&settings, &known));
         }
         Err(error) => findings.push(Finding::failed("policy", format!("{error:#}"))),
     }
@@ -106,6 +107,15 @@ async fn topics_of(log: &Arc<dyn Log>, settings: &CommonSettings, tiers: &[Strin
             }
         }
     }
+}
+
+/// Topics of documents that the router does not read, since their tenants are not listed.
+fn unread(settings: &CommonSettings, known: &[String]) -> Option<Finding> {
+    let unread = precis_router::unread(known.iter().map(String::as_str), &settings.topics);
+    (!unread.is_empty()).then(|| {
+        let names = unread.join(", ");
+        Finding::warning("tenants", format!("not read, since topics.tenants does not list their tenants: {names}"))
+    })
 }
 
 /// A transaction from start to commit. It writes an empty marker under the doctor's own key.

@@ -10,8 +10,8 @@ use precis_pipeline::{Runtime, topics};
 /// Whether the router, or a stage of one of these work topics, has records left.
 pub(super) async fn any_left(runtime: &Runtime, work: &BTreeSet<String>) -> anyhow::Result<bool> {
     let topics = runtime.log.topics().await?;
-    let is_routed = |name: &str| name.starts_with(topics::DOCUMENTS_PREFIX) || name == topics::ESCALATIONS;
-    if left_for(runtime, precis_router::STAGE, topics.iter().filter(|topic| is_routed(&topic.name))).await? {
+    let read = precis_router::subscription(&runtime.topics);
+    if left_for(runtime, precis_router::STAGE, topics.iter().filter(|topic| read.matches(&topic.name))).await? {
         return Ok(true);
     }
     for name in work {

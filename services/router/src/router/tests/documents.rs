@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use precis_flow::{Delivery, ORIGIN_HEADER, Processor, Scope, StageError};
 use precis_objects::{claim_check, keys};
-use precis_pipeline::Settler;
 use precis_pipeline::settle::VALID_TIMESTAMPS;
+use precis_pipeline::topics;
 use precis_schemas::{
     BodyReference, CacheLayer, Document, Outcome, Purpose, Sensitivity, Status, SwitchState, Usd, codec,
 };
@@ -12,7 +12,6 @@ use precis_schemas::{
 use tokio_util::sync::CancellationToken;
 
 use super::harness::*;
-use crate::Router;
 
 /// The code of a rejected document, and the failed outcome that it leaves.
 async fn failure(deployment: &Deployment, document: &Document) -> (&'static str, Option<Outcome>) {
@@ -59,16 +58,33 @@ async fn a_redelivered_document_gets_its_stored_outcome() {
     assert!(is_repeat(&repeated));
 }
 
-/// A document that was enqueued again keeps its origin, and no tenant can claim another one's.
+/// A copy that is tried again has the tenant and the origin of the publisher's record.
 #[tokio::test]
-async fn a_re_enqueued_document_keeps_its_origin() {
+async fn returned_document_keeps_its_tenant_and_origin() {
     let deployment = Deployment::with(THREE_TIERS).await;
-    let mut copy = record("documents.acme", codec::encode(&document()).unwrap(), 20);
-    copy.headers.push(ORIGIN_HEADER, "documents.acme/0/7");
-    assert_eq!(routed(&deployment.deliver(copy.clone()).await.unwrap()).origin.offset, 7);
-    copy.headers.set(ORIGIN_HEADER, "documents.other/0/7");
-    let origin = routed(&deployment.deliver(copy).await.unwrap()).origin;
-    assert_eq!((origin.topic.as_str(), origin.offset), ("documents.acme", 20));
+    let mut copy = record(topics::RETURNS, codec::encode(&document()).unwrap(), 20);
+    copy.headers.push(ORIGIN_HEADER, "documents.other/2/7");
+    let routed = routed(&deployment.deliver(copy.clone()).await.unwrap());
+    assert_eq!((routed.tenant.as_str(), routed.origin.topic.as_str()), ("other", "documents.other"));
+    assert_eq!((routed.origin.partition, routed.origin.offset), (2, 7));
+    for none in ["", "returns/0/20", "work.gpu/0/1", "documents.Acme/0/1", "documents./0/1", "documents.acme"] {
+        copy.headers.set(ORIGIN_HEADER, none);
+        assert_eq!(deployment.deliver(copy.clone()).await.unwrap_err(), ("tenant_invalid", Vec::new()), "{none}");
+    }
+}
+
+/// The same document again and again under the origin of the first one: each is a repeat, whatever
+/// it says. Mirrors of a topic keep headers, too.
+#[tokio::test]
+async fn origin_that_a_publisher_claims_hides_no_repeat() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let first = deployment.route(&document()).await;
+    deployment.settle(&first).await;
+    for offset in 8..11 {
+        let mut forged = record("documents.acme", codec::encode(&document()).unwrap(), offset);
+        forged.headers.push(ORIGIN_HEADER, "documents.acme/0/7");
+        assert!(is_repeat(&deployment.deliver(forged).await.unwrap()), "{offset}");
+    }
 }
 
 /// Another request under a settled identity is a conflict; one of a higher revision is not.
@@ -301,7 +317,7 @@ async fn the_next_cheaper_tier_takes_over_from_one_switched_off() {
 #[tokio::test]
 async fn an_unavailable_store_is_waited_for_and_costs_no_document() {
     let deployment = Deployment::with(THREE_TIERS).await;
-    let router = Router::new(Settler::new(Arc::new(UnavailableStore)), deployment.control.clone());
+    let router = deployment.router_on(Arc::new(UnavailableStore));
     let value = codec::encode(&document()).unwrap();
     let delivery = Delivery::new(record("documents.acme", value, 1), CancellationToken::new());
     let error = router.process(&delivery).await.unwrap_err();

@@ -1,3 +1,5 @@
+use precis_flow::Record;
+use precis_pipeline::topics;
 use precis_schemas::{Document, Escalation, RoutedDocument, Sensitivity, Status, SwitchState, Usd, codec};
 
 use super::harness::*;
@@ -207,7 +209,7 @@ async fn a_switched_off_tier_is_passed_over_in_an_escalation() {
 #[tokio::test]
 async fn an_escalation_that_cannot_be_read_leaves_only_a_dead_letter() {
     let deployment = Deployment::with(THREE_TIERS).await;
-    let found = deployment.deliver(record("escalations", b"torn".to_vec(), 1)).await.unwrap_err();
+    let found = deployment.deliver(deployment.proved(b"torn".to_vec(), 1)).await.unwrap_err();
     assert_eq!(found, ("not_single_object", Vec::new()));
 }
 
@@ -255,4 +257,22 @@ async fn work_of_no_possible_identity_ends_as_a_dead_letter() {
         let ended = deployment.deliver(record("escalations", codec::encode(&escalation).unwrap(), 3)).await;
         assert_eq!(ended.unwrap_err(), (code, Vec::new()));
     }
+/// Whoever may write to `escalations` cannot have a restricted document sent to a provider, settle
+/// in a tenant's name, or reach a document's next tier: nothing of it is believed without a proof.
+#[tokio::test]
+async fn escalation_without_proof_leaves_only_a_dead_letter() {
+    let deployment = Deployment::with(THREE_TIERS).await;
+    let restricted = deployment.route(&Document { sensitivity: None, ..document() }).await;
+    let public = codec::encode(&document()).unwrap();
+    let relabelled = RoutedDocument { document: public, ..restricted.clone() };
+    let trial = deployment.failed(&restricted, "Wrong.", &["language"]).await;
+    let escalation = Escalation { routed: codec::encode(&relabelled).unwrap(), trial };
+    let forged = codec::encode(&escalation).unwrap();
+    let bare = record(topics::ESCALATIONS, forged.clone(), 4);
+    assert_eq!(deployment.deliver(bare).await.unwrap_err(), ("unproved", Vec::new()));
+    // Another record's proof shows nothing of this one.
+    let proved = deployment.proved(b"another".to_vec(), 4);
+    let borrowed = Record { value: Some(forged), ..proved };
+    assert_eq!(deployment.deliver(borrowed).await.unwrap_err(), ("unproved", Vec::new()));
+    assert_eq!(deployment.result(&document()).await, None);
 }

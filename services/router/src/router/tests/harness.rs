@@ -10,7 +10,7 @@ use precis_flow::{
 use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put, StoreConfig, StoreKind, keys};
 use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
-use precis_pipeline::{Control, Settler, topics};
+use precis_pipeline::{Control, RoutingKeys, Settler, topics};
 use precis_policy::Policy;
 use precis_schemas::{
     Answer, AvroRecord, CacheLayer, Document, Escalation, ModelIdentity, Outcome, RoutedDocument, Sensitivity,
@@ -31,6 +31,7 @@ pub(super) struct Deployment {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) control: Arc<Control>,
+    pub(super) keys: Arc<RoutingKeys>,
     pub(super) router: Router,
     _directory: TempDir,
 }
@@ -56,13 +57,19 @@ impl Deployment {
         let specs = topics::all(&names(&["acme", "other"]), &names(&["gpu", "mid", "premium"]), 1, None);
         log.ensure_topics(&specs).await.unwrap();
         let control = Control::follow(&log, Policy::parse(policy).unwrap()).await.unwrap();
-        let router = Router::new(Settler::new(store.clone()), control.clone());
-        Self { log, store, control, router, _directory: directory }
+        let keys = Arc::new(RoutingKeys::open(&*store).await.unwrap());
+        let router = Router::new(Settler::new(store.clone()), control.clone(), keys.clone());
+        Self { log, store, control, keys, router, _directory: directory }
     }
 
     /// Replaces the router by one that knows no document yet.
     pub(super) fn replace_router(&mut self) {
-        self.router = Router::new(Settler::new(self.store.clone()), self.control.clone());
+        self.router = self.router_on(self.store.clone());
+    }
+
+    /// A router that knows no document yet, on another store.
+    pub(super) fn router_on(&self, store: Arc<dyn ObjectStore>) -> Router {
+        Router::new(Settler::new(store), self.control.clone(), self.keys.clone())
     }
 
     /// Makes a policy the one in force.
@@ -118,7 +125,13 @@ impl Deployment {
     /// Gives work back to the router.
     pub(super) async fn escalate(&self, routed: &RoutedDocument, trial: Trial) -> Output {
         let escalation = Escalation { routed: codec::encode(routed).unwrap(), trial };
-        self.deliver(record(topics::ESCALATIONS, codec::encode(&escalation).unwrap(), 3)).await.unwrap()
+        self.deliver(self.proved(codec::encode(&escalation).unwrap(), 3)).await.unwrap()
+    }
+
+    /// An escalation as a worker writes it: with its proof.
+    pub(super) fn proved(&self, value: Vec<u8>, offset: i64) -> Record {
+        let Output { value, headers, .. } = self.keys.prove(Output::to(topics::ESCALATIONS).value(value));
+        Record { headers, ..record(topics::ESCALATIONS, value.unwrap(), offset) }
     }
 
     /// A trial whose answer failed these checks; the answer is stored.

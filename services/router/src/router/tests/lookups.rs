@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use precis_flow::ORIGIN_HEADER;
 use precis_objects::{ObjectError, ObjectInfo, ObjectStore, Put, keys};
-use precis_pipeline::Settler;
 use precis_pipeline::identity::REPLAY_HEADER;
 use precis_pipeline::settle::Claim;
+use precis_pipeline::{Settler, topics};
 use precis_schemas::{Document, SwitchState, codec};
 
 use super::harness::*;
-use crate::Router;
 
 /// The tests' policy without the exact cache.
 fn uncached() -> String {
@@ -65,7 +65,7 @@ async fn a_new_document_is_routed_without_a_question_to_the_store() {
     let mut deployment = Deployment::with(&uncached()).await;
     let requests = Arc::new(AtomicUsize::new(0));
     let store = CountingStore { store: deployment.store.clone(), requests: requests.clone() };
-    deployment.router = Router::new(Settler::new(Arc::new(store)), deployment.control.clone());
+    deployment.router = deployment.router_on(Arc::new(store));
     for index in 0..20 {
         deployment.route(&Document { document_id: format!("d{index}"), ..document() }).await;
     }
@@ -136,11 +136,21 @@ async fn a_cached_repeat_adopts_its_stored_outcome() {
 #[tokio::test]
 async fn a_replay_is_looked_up_although_it_is_unknown_here() {
     let (deployment, stored) = settled_elsewhere(&uncached()).await;
-    let mut replay = record("documents.acme", codec::encode(&document()).unwrap(), 20);
+    let mut replay = record(topics::RETURNS, codec::encode(&document()).unwrap(), 20);
+    replay.headers.push(ORIGIN_HEADER, "documents.acme/0/20");
     replay.headers.push(REPLAY_HEADER, "true");
     let output = deployment.deliver(replay).await.unwrap();
     assert_eq!(output.value, Some(stored));
     assert!(is_repeat(&output));
+}
+
+/// Only operators replay: a publisher's word that its record is a replay costs no look-up.
+#[tokio::test]
+async fn replay_that_a_publisher_claims_is_none() {
+    let (deployment, _) = settled_elsewhere(&uncached()).await;
+    let mut claimed = record("documents.acme", codec::encode(&document()).unwrap(), 20);
+    claimed.headers.push(REPLAY_HEADER, "true");
+    assert!(!routed(&deployment.deliver(claimed).await.unwrap()).replay);
 }
 
 #[tokio::test]
@@ -148,7 +158,8 @@ async fn a_replay_delivered_again_is_still_the_first_publication() {
     let deployment = Deployment::with(&uncached()).await;
     // The router rejects the document, settles the replay itself, and dies before its transaction.
     let late = Document { submitted_at: i64::MAX, ..document() };
-    let mut replay = record("documents.acme", codec::encode(&late).unwrap(), 20);
+    let mut replay = record(topics::RETURNS, codec::encode(&late).unwrap(), 20);
+    replay.headers.push(ORIGIN_HEADER, "documents.acme/0/20");
     replay.headers.push(REPLAY_HEADER, "true");
     let (_, first) = deployment.deliver(replay.clone()).await.unwrap_err();
     let again = deployment.deliver(replay).await.unwrap();

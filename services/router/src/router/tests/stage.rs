@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use precis_flow::{Output, ReadStart, StageConfig, Subscription, run_stage};
+use precis_flow::{Output, ReadStart, StageConfig, run_stage};
+use precis_pipeline::runtime::TopicSettings;
 use precis_pipeline::topics;
 use precis_schemas::{DeadLetter, Document, Outcome, codec};
 use precis_telemetry::Health;
 use tokio_util::sync::CancellationToken;
 
 use super::harness::*;
-use crate::{Router, STAGE};
+use crate::STAGE;
 
 /// All values of a topic, once there are at least `least`.
 pub(super) async fn values(deployment: &Deployment, topic: &str, least: usize) -> Vec<Vec<u8>> {
@@ -29,8 +30,8 @@ pub(super) async fn values(deployment: &Deployment, topic: &str, least: usize) -
 async fn every_record_ends_as_work_an_outcome_or_a_dead_letter() {
     let deployment = Deployment::with(THREE_TIERS).await;
     let stop = CancellationToken::new();
-    let router = Router::new(precis_pipeline::Settler::new(deployment.store.clone()), deployment.control.clone());
-    let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
+    let router = deployment.router_on(deployment.store.clone());
+    let subscription = crate::subscription(&TopicSettings::default());
     let config = StageConfig::new(STAGE, "precis.router", subscription).with_dead_letters(topics::DEAD_LETTERS, None);
     let stage = tokio::spawn(run_stage(deployment.log.clone(), config, Arc::new(router), Health::new(), stop.clone()));
 

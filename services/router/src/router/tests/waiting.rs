@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::harness::*;
 use super::stage::values;
-use crate::{Router, STAGE};
+use crate::STAGE;
 
 /// The limit of each tier in these tests. A transaction's marker counts as a document, too.
 const MAX_BACKLOG: usize = 4;
@@ -43,12 +43,12 @@ impl RunningStage {
     }
 
     async fn router(deployment: &Deployment) -> Self {
-        let router = Router::new(Settler::new(deployment.store.clone()), deployment.control.clone());
+        let router = deployment.router_on(deployment.store.clone());
         let (admission, log, control) =
             (router.admission().clone(), deployment.log.clone(), deployment.control.clone());
         admission.measure_and_serve(&*log, &control).await;
         let following = tokio::spawn(async move { admission.follow(log, control).await });
-        let subscription = Subscription::topics([topics::ESCALATIONS]).and_prefix(topics::DOCUMENTS_PREFIX);
+        let subscription = crate::subscription(&runtime::TopicSettings::default());
         let running = Self::start(deployment, STAGE, subscription, Arc::new(router));
         Self { _following: Some(tokio_util::task::AbortOnDropHandle::new(following)), ..running }
     }

@@ -58,6 +58,20 @@ pub struct StageConfig {
     pub max_backoff: Duration,
     /// When to stop because too much is rejected. `None`: never.
     pub reject_breaker: Option<RejectBreaker>,
+    /// Which of the topics others write, too, and where copies of their records go. `None`: no
+    /// topic; every copy goes to the topic of its record.
+    pub returns: Option<Returns>,
+}
+
+/// Topics that others write, too, and the topic for copies of their records, which nobody else
+/// writes. Headers that say how a record is treated ([`crate::CONTROL_HEADER_PREFIX`]) are believed
+/// on the copies alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returns {
+    /// How the names of the topics begin that others write.
+    pub prefix: String,
+    /// Where a record of these topics is re-enqueued; the stage reads this topic, too.
+    pub topic: String,
 }
 
 /// Stops the stage when so large a share of the last records was rejected that the fault is
@@ -98,7 +112,15 @@ impl StageConfig {
             backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(30),
             reject_breaker: Some(RejectBreaker::default()),
+            returns: None,
         }
+    }
+
+    /// Where records of this topic are re-enqueued, if that is another topic. Then others write
+    /// this one.
+    pub(crate) fn return_topic(&self, topic: &str) -> Option<&str> {
+        let returns = self.returns.as_ref().filter(|returns| topic.starts_with(&returns.prefix))?;
+        Some(&returns.topic)
     }
 
     /// Sends rejected records to this topic.
@@ -138,6 +160,10 @@ impl StageConfig {
                 breaker.window == 0 || !(breaker.share > 0.0 && breaker.share <= 1.0),
                 "reject_breaker needs a window of at least 1 and a share over 0, up to 1",
             );
+        }
+        if let Some(Returns { prefix, topic }) = &self.returns {
+            check(prefix.is_empty() || topic.starts_with(prefix), "others must not write the topic of returns");
+            check(!self.subscription.matches(topic), "the topic of returns must be read");
         }
         if problems.is_empty() { Ok(()) } else { Err(FlowError::Config { problems }) }
     }

@@ -108,20 +108,23 @@ fn shortened(message: &str) -> String {
     if kept.len() == message.len() { message.to_owned() } else { format!("{kept}…") }
 }
 
-/// A copy of the record for the tail of its own topic and partition, with one delivery more and its
-/// origin kept.
-pub(crate) fn requeued(delivery: &Delivery) -> Output {
+/// A copy of the record with one delivery more and its origin kept: for the tail of its own topic
+/// and partition, or of the topic of returns, where the key chooses the partition.
+pub(crate) fn requeued(delivery: &Delivery, returned_to: Option<&str>) -> Output {
     let record = &delivery.record;
-    let mut headers = record.headers.clone();
+    let mut headers = match returned_to {
+        Some(_) => record.headers.without_control(),
+        None => record.headers.clone(),
+    };
     headers.set(ATTEMPTS_HEADER, delivery.attempts.saturating_add(1).to_string());
     headers.set(ORIGIN_HEADER, delivery.origin().to_string());
     headers.set(TRACEPARENT, delivery.trace.to_header());
     Output {
-        topic: record.topic.to_string(),
+        topic: returned_to.map_or_else(|| record.topic.to_string(), str::to_owned),
         key: record.key.clone(),
         value: record.value.clone(),
         headers,
-        partition: Some(record.partition),
+        partition: returned_to.is_none().then_some(record.partition),
     }
 }
 

@@ -81,10 +81,11 @@ impl Deliveries {
     }
 
     /// The delivery of a record. If its partition is gone, the machine will drop it.
-    pub(crate) fn deliver(&self, record: Record) -> Arc<Delivery> {
+    /// `foreign`: whether others write the record's topic.
+    pub(crate) fn deliver(&self, record: Record, foreign: bool) -> Arc<Delivery> {
         let of_partition = self.of.get(&record.partition_id());
         let Tokens { wanted, draining } = of_partition.map_or_else(Tokens::new, Tokens::clone);
-        Arc::new(Delivery::with(record, wanted, draining))
+        Arc::new(Delivery::with(record, foreign, wanted, draining))
     }
 }
 

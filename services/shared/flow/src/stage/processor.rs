@@ -36,8 +36,10 @@ pub trait Processor: Send + Sync + 'static {
 pub struct Delivery {
     /// The record.
     pub record: Record,
-    /// Earlier deliveries that ended in a re-enqueueing: the header `precis-attempts`.
+    /// Earlier deliveries that ended in a re-enqueueing: the header `precis-attempts`, where it is
+    /// to be believed.
     pub attempts: u32,
+    origin: Position,
     /// The span of this processing: a child of what the record's `traceparent` names, or a new
     /// trace.
     pub trace: TraceContext,
@@ -54,22 +56,30 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// A delivery whose stage does not drain: for tests of processors.
+    /// A delivery, of a topic that nobody else writes, whose stage does not drain: for tests of
+    /// processors.
     pub fn new(record: Record, shutdown: CancellationToken) -> Self {
         let draining = shutdown.child_token();
-        Self::with(record, shutdown, draining)
+        Self::with(record, false, shutdown, draining)
     }
 
-    /// A delivery as the stage makes it.
-    pub(crate) fn with(record: Record, shutdown: CancellationToken, draining: CancellationToken) -> Self {
+    /// A delivery as the stage makes it. `foreign`: whether others write the record's topic.
+    pub(crate) fn with(
+        record: Record,
+        foreign: bool,
+        shutdown: CancellationToken,
+        draining: CancellationToken,
+    ) -> Self {
         let trace = TraceContext::continue_from(record.headers.get_str(TRACEPARENT));
-        Self { attempts: record.attempts(), trace, record, shutdown, draining }
+        let (attempts, origin) =
+            if foreign { (0, record.position()) } else { (record.claimed_attempts(), record.claimed_origin()) };
+        Self { attempts, origin, trace, record, shutdown, draining }
     }
 
     /// Where the first copy of this record lay: the same for a redelivery, a re-enqueued and a
     /// replayed record.
-    pub fn origin(&self) -> Position {
-        self.record.origin()
+    pub fn origin(&self) -> &Position {
+        &self.origin
     }
 }
 
@@ -104,8 +114,8 @@ pub enum Scope {
     /// Something that all records need is away (Kafka, S3, a provider): intake pauses, the record
     /// is tried again without limit.
     Dependency,
-    /// This record only: tried again a few times in place, then re-enqueued at the tail of its own
-    /// topic a few times, then rejected.
+    /// This record only: tried again a few times in place, then re-enqueued at the tail of its
+    /// topic, or of the topic of returns, a few times, then rejected.
     Record,
 }
 

@@ -18,7 +18,7 @@ pub(crate) enum Step {
         /// Whether everything else should wait too.
         scope: Scope,
     },
-    /// Write a copy to the tail of its topic.
+    /// Write a copy to the tail of its topic, or of the topic of returns.
     Reenqueue,
     /// Give up.
     Reject(Rejection),

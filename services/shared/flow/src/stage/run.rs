@@ -151,7 +151,8 @@ impl Stage {
         report::member_event(self.name(), &event);
         match event {
             MemberEvent::Record { record, epoch } => {
-                let record = self.deliveries.deliver(record);
+                let foreign = self.context.config.return_topic(&record.topic).is_some();
+                let record = self.deliveries.deliver(record, foreign);
                 self.on(Event::Record { record, epoch })
             }
             MemberEvent::Assigned(assignments) => {

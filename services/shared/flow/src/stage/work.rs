@@ -46,7 +46,7 @@ pub(crate) struct Context {
 pub(crate) enum Finish {
     /// Its outputs.
     Published(Vec<Output>),
-    /// A copy of it at the tail of its topic.
+    /// A copy of it at the tail of its topic, or of the topic of returns.
     Requeued(Vec<Output>),
     /// A dead letter, and what its rejection leaves.
     Rejected(Vec<Output>, &'static str),
@@ -103,7 +103,12 @@ impl Context {
                 Some(rejection) => rejection,
             },
             Err(Ended::Abandoned) => return Ok(Finish::Abandoned),
-            Err(Ended::Requeue) => return Ok(Finish::Requeued(vec![dead_letter::requeued(delivery)])),
+            Err(Ended::Requeue) => {
+                return Ok(Finish::Requeued(vec![dead_letter::requeued(
+                    delivery,
+                    self.config.return_topic(&delivery.record.topic),
+                )]));
+            }
             Err(Ended::Reject(rejection)) => rejection,
             Err(Ended::Stop(error)) => return Err(error),
         };

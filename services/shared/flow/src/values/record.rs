@@ -14,6 +14,9 @@ pub const ATTEMPTS_HEADER: &str = "precis-attempts";
 /// Header with the position of the first copy of a re-enqueued or replayed record:
 /// `topic/partition/offset`.
 pub const ORIGIN_HEADER: &str = "precis-origin";
+/// How the names of the headers begin that say how a record is treated. They are believed only on
+/// records of topics that nobody else writes. `precis-schema` is none of them: anybody may write it.
+pub const CONTROL_HEADER_PREFIX: &str = "precis-";
 
 /// What one record costs in memory beside its key, value and headers: an estimate that keeps many
 /// tiny records from being free.
@@ -58,6 +61,14 @@ impl Headers {
     /// Removes every header of this name.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(existing, _)| existing != name);
+    }
+
+    /// The same headers without those that say how a record is treated: for the copy of a record
+    /// that others wrote, where such headers would be believed.
+    #[must_use]
+    pub fn without_control(&self) -> Self {
+        let is_control = |name: &str| name.starts_with(CONTROL_HEADER_PREFIX) && name != codec::SCHEMA_HEADER;
+        Self(self.0.iter().filter(|(name, _)| !is_control(name)).cloned().collect())
     }
 
     /// The last header of this name, since whoever forwards a record appends.
@@ -175,15 +186,15 @@ impl Record {
         Position { topic: Arc::clone(&self.topic), partition: self.partition, offset: self.offset }
     }
 
-    /// Where its first copy lay: the header `precis-origin` of a re-enqueued or replayed record,
-    /// else its own position.
-    pub fn origin(&self) -> Position {
+    /// Where its first copy lay, as its header `precis-origin` says; its own position when the
+    /// header is absent or no position. To be believed only where nobody else writes the topic.
+    pub fn claimed_origin(&self) -> Position {
         self.headers.get_str(ORIGIN_HEADER).and_then(Position::parse).unwrap_or_else(|| self.position())
     }
 
-    /// Earlier deliveries, as the header `precis-attempts` says; 0 when it is absent or not a
-    /// number.
-    pub fn attempts(&self) -> u32 {
+    /// Earlier deliveries, as its header `precis-attempts` says; 0 when the header is absent or no
+    /// number. To be believed only where nobody else writes the topic.
+    pub fn claimed_attempts(&self) -> u32 {
         self.headers.get_str(ATTEMPTS_HEADER).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 

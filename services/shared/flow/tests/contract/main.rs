@@ -40,6 +40,7 @@ mod outputs;
 mod oversize;
 mod raw;
 mod recreated;
+mod returns;
 mod stage;
 mod stage_failures;
 mod support;

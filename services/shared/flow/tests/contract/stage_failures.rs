@@ -171,7 +171,7 @@ async fn a_record_that_goes_on_failing_is_requeued_and_then_rejected(world: Worl
     assert_eq!((letter.code.as_str(), letter.attempts), ("hopeless", 3));
     assert_eq!(letter.value.as_deref(), Some(b"0".as_slice()));
     let copies = read_all(&log, &input).await;
-    let attempts: Vec<_> = copies.iter().map(Record::attempts).collect();
+    let attempts: Vec<_> = copies.iter().map(Record::claimed_attempts).collect();
     assert_eq!(attempts, [0, 1, 2]);
     assert_eq!(lag(&log, &world.name("group")).await, 0);
 }

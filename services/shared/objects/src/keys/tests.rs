@@ -76,6 +76,7 @@ fn every_key() -> Vec<String> {
             }
         }
     }
+    keys.push(ROUTING.to_owned());
     // The same dead letter without a tenant is one object, and every name made one.
     keys.sort();
     keys

@@ -16,7 +16,7 @@ pub(super) struct LargeDeadLetters(pub(super) Arc<dyn ObjectStore>);
 impl DeadLetterStore for LargeDeadLetters {
     async fn store(&self, record: &Record, value: &[u8]) -> Result<BodyReference, StageError> {
         let sha256 = identity::sha256_hex(value);
-        let key = keys::dead_letter(topics::tenant_of(&record.topic), &sha256);
+        let key = keys::dead_letter(topics::tenant_of(&identity::origin_of(record).topic), &sha256);
         self.0
             .put_if_absent(&key, value.to_vec())
             .await

@@ -61,17 +61,32 @@ pub struct TopicSettings {
     /// set it to false.
     pub create: bool,
     /// Tenants whose `documents.<tenant>` topics are created. The router reads every such topic,
-    /// created here or not.
+    /// created here or not, unless `only_listed_tenants` is set.
     pub tenants: Vec<String>,
     /// Partitions of the topics that scale with workers.
     pub partitions: i32,
     /// Copies of each partition. Left out: the broker's default.
     pub replication: Option<i16>,
+    /// Whether the router reads the `documents.<tenant>` topics of `tenants` alone. Others are named
+    /// in the router's log and by `precis doctor`, and wait. Where topics of that name may be made
+    /// by anybody, set it to true.
+    pub only_listed_tenants: bool,
+    /// Whether records on `work.<tier>` and `escalations` are processed that carry no proof that
+    /// Précis wrote them. Whoever may write these topics then chooses a document's tenant and
+    /// label. Set it to true only while an upgrade from a version without proofs drains.
+    pub accept_unproved_work: bool,
 }
 
 impl Default for TopicSettings {
     fn default() -> Self {
-        Self { create: true, tenants: vec!["local".into()], partitions: 4, replication: None }
+        Self {
+            create: true,
+            tenants: vec!["local".into()],
+            partitions: 4,
+            replication: None,
+            only_listed_tenants: false,
+            accept_unproved_work: false,
+        }
     }
 }
 
@@ -137,7 +152,8 @@ pub struct StageSettings {
     pub commit_interval_ms: u64,
     /// How long a rebalance or a shutdown waits for documents in flight, milliseconds.
     pub drain_budget_ms: u64,
-    /// Tries in place after a document's own failure, before it goes to the tail of its topic.
+    /// Tries in place after a document's own failure, before it goes to the tail of its topic, or of
+    /// `returns`.
     pub record_retries: u32,
     /// Deliveries of a document in all before it fails.
     pub max_attempts: u32,

@@ -61,7 +61,7 @@ catalogue! {
     /// Every counter.
     COUNTERS, Counter {
         StageRecords, "precis_stage_records_total", ["stage", "result"],
-            "Records that a stage finished: published, rejected (a dead letter) or requeued (at the tail of its own topic)";
+            "Records that a stage finished: published, rejected (a dead letter) or requeued (at the tail of its own topic, or of `returns`)";
         StageRetries, "precis_stage_retries_total", ["stage", "code"], "Attempts that failed and are tried again, by reason";
         StageDeadLetters, "precis_stage_dead_letters_total", ["stage", "code"], "Dead letters written, by reason";
         StageCommits, "precis_stage_commits_total", ["stage", "result"], "Transactions: committed or aborted";

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use precis_flow::ATTEMPTS_HEADER;
+use precis_flow::{ATTEMPTS_HEADER, ORIGIN_HEADER};
 use precis_objects::{DirectoryStore, ObjectStore as _};
 use precis_schemas::{BodyReference, RecordHeader, Status};
 
@@ -52,7 +52,7 @@ async fn a_replayed_record_has_the_same_bytes_and_its_first_origin() {
         RecordHeader { name: ATTEMPTS_HEADER.into(), value: b"3".to_vec() },
     ];
     let record = built(letter, false, &store).await.unwrap();
-    assert_eq!((record.topic.as_str(), record.partition), ("documents.acme", Some(2)));
+    assert_eq!((record.topic.as_str(), record.partition), (topics::RETURNS, None));
     assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"doc"[..]), Some(&b"raw"[..])));
     assert_eq!(record.headers.get_str(ORIGIN_HEADER), Some("documents.acme/2/17"));
     assert_eq!(record.headers.get_str(REPLAY_HEADER), Some("router/documents.acme/2/17"));
@@ -65,6 +65,9 @@ async fn an_origin_that_a_record_has_stays_its_origin() {
     let (_folder, store) = store().await;
     let mut letter = letter(b"raw");
     letter.headers = vec![RecordHeader { name: ORIGIN_HEADER.into(), value: b"documents.acme/0/1".to_vec() }];
+    let publishers = built(letter.clone(), false, &store).await.unwrap();
+    assert_eq!(publishers.headers.get_str(ORIGIN_HEADER), Some("documents.acme/2/17"), "what a publisher says is none");
+    letter.topic = topics::RETURNS.into();
     let record = built(letter, false, &store).await.unwrap();
     assert_eq!(record.headers.get_str(ORIGIN_HEADER), Some("documents.acme/0/1"));
 }
@@ -123,6 +126,33 @@ async fn a_settled_document_is_only_replayed_as_its_next_revision() {
     assert_eq!((record.topic.as_str(), record.headers.get(ORIGIN_HEADER)), ("documents.acme", None));
 }
 
+/// A copy that was tried again is its tenant's document like any other.
+#[tokio::test]
+async fn letter_of_a_returned_document_has_a_next_revision() {
+    let (_folder, store) = store().await;
+    let mut letter = letter(&codec::encode(&document()).unwrap());
+    letter.topic = topics::RETURNS.into();
+    letter.headers = vec![RecordHeader { name: ORIGIN_HEADER.into(), value: b"documents.acme/0/1".to_vec() }];
+    let record = built(letter, true, &store).await.unwrap();
+    assert_eq!(record.topic, "documents.acme");
+}
+
+/// Whoever may write to a work topic cannot have an operator publish in any tenant's name, whatever
+/// its record was rejected for.
+#[tokio::test]
+async fn unproved_letter_is_no_document_of_anybody() {
+    let (_folder, store) = store().await;
+    let keys = RoutingKeys::open(&store).await.unwrap();
+    let proved = keys.prove(Record::to("work.gpu").value("work"));
+    let header = |(name, value): (&str, &[u8])| RecordHeader { name: name.into(), value: value.into() };
+    let of = |value: &[u8], headers| DeadLetter { topic: "work.gpu".into(), headers, ..letter(value) };
+    let ours = of(b"work", proved.headers.iter().map(header).collect());
+    assert_eq!(built(ours.clone(), true, &store).await.unwrap_err().code(), "no_document", "it is only a word");
+    for forged in [DeadLetter { value: Some(b"other".to_vec()), ..ours }, of(b"work", Vec::new())] {
+        assert_eq!(built(forged, true, &store).await.unwrap_err(), Refusal::Unproved);
+    }
+}
+
 /// Publishers choose revisions.
 #[tokio::test]
 async fn the_last_revision_there_can_be_has_none_after_it() {
@@ -140,7 +170,7 @@ fn broken_dead_letters_are_survived() {
     let valid = [of_a_document, letter(b"raw")].map(|letter| codec::encode(&letter).unwrap());
     precis_fuzz::survives("dead-letter-replay", &valid, |bytes| {
         let Ok(letter) = codec::decode::<DeadLetter>(bytes) else { return };
-        let record = same_again(&letter, letter.value.clone());
+        let record = returns::replayed(&letter, letter.value.clone());
         assert_eq!(record.headers.get(REPLAY_HEADER), Some(letter.id.as_bytes()));
         if let Some(subject) = Subject::of(&letter, letter.value.as_deref()) {
             let before = subject.document.revision;

@@ -20,7 +20,7 @@ fn deliveries() -> Deliveries {
 #[test]
 fn a_leaving_partition_stops_waits_and_wants_results() {
     let deliveries = deliveries();
-    let (leaving, staying) = (deliveries.deliver(record(0)), deliveries.deliver(record(1)));
+    let (leaving, staying) = (deliveries.deliver(record(0), false), deliveries.deliver(record(1), false));
     deliveries.stop_waiting(&id(0));
     assert!(leaving.draining.is_cancelled() && !leaving.shutdown.is_cancelled());
     assert!(!staying.draining.is_cancelled());
@@ -30,7 +30,7 @@ fn a_leaving_partition_stops_waits_and_wants_results() {
 #[test]
 fn a_partition_that_went_wants_no_results() {
     let mut deliveries = deliveries();
-    let (gone, staying) = (deliveries.deliver(record(0)), deliveries.deliver(record(1)));
+    let (gone, staying) = (deliveries.deliver(record(0), false), deliveries.deliver(record(1), false));
     deliveries.unwant(&id(0));
     assert!(gone.draining.is_cancelled() && gone.shutdown.is_cancelled());
     assert!(!staying.shutdown.is_cancelled());
@@ -39,8 +39,8 @@ fn a_partition_that_went_wants_no_results() {
 #[test]
 fn a_new_assignment_has_tokens_of_its_own() {
     let mut deliveries = deliveries();
-    let earlier = deliveries.deliver(record(0));
+    let earlier = deliveries.deliver(record(0), false);
     deliveries.unwant(&id(0));
     deliveries.want(id(0));
-    assert!(earlier.shutdown.is_cancelled() && !deliveries.deliver(record(0)).shutdown.is_cancelled());
+    assert!(earlier.shutdown.is_cancelled() && !deliveries.deliver(record(0), false).shutdown.is_cancelled());
 }

@@ -51,19 +51,36 @@ fn what_is_not_a_position_is_refused() {
 
 #[test]
 fn origin_is_the_header_when_there_is_one_else_the_own_position() {
-    assert_eq!(record(Headers::new()).origin().to_string(), "documents.acme/2/41");
+    assert_eq!(record(Headers::new()).claimed_origin().to_string(), "documents.acme/2/41");
     assert_eq!(
-        record(Headers::new().with(ORIGIN_HEADER, "documents.acme/0/7")).origin().to_string(),
+        record(Headers::new().with(ORIGIN_HEADER, "documents.acme/0/7")).claimed_origin().to_string(),
         "documents.acme/0/7"
     );
-    assert_eq!(record(Headers::new().with(ORIGIN_HEADER, "nonsense")).origin().to_string(), "documents.acme/2/41");
+    assert_eq!(
+        record(Headers::new().with(ORIGIN_HEADER, "nonsense")).claimed_origin().to_string(),
+        "documents.acme/2/41"
+    );
 }
 
 #[test]
 fn attempts_without_a_readable_header_are_none() {
-    assert_eq!(record(Headers::new()).attempts(), 0);
-    assert_eq!(record(Headers::new().with(ATTEMPTS_HEADER, "many")).attempts(), 0);
-    assert_eq!(record(Headers::new().with(ATTEMPTS_HEADER, "3")).attempts(), 3);
+    assert_eq!(record(Headers::new()).claimed_attempts(), 0);
+    assert_eq!(record(Headers::new().with(ATTEMPTS_HEADER, "many")).claimed_attempts(), 0);
+    assert_eq!(record(Headers::new().with(ATTEMPTS_HEADER, "3")).claimed_attempts(), 3);
+}
+
+#[test]
+fn copies_of_strangers_records_carry_no_control_header() {
+    let headers = Headers::new()
+        .with("precis-origin", "documents.acme/0/0")
+        .with("own", "kept")
+        .with("precis-replay", "true")
+        .with("precis-attempts", "2")
+        .with("precis-anything-later", "x")
+        .with(codec::SCHEMA_HEADER, "document.v1")
+        .with("own", "twice");
+    let kept = headers.without_control();
+    assert_eq!(kept.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["own", codec::SCHEMA_HEADER, "own"]);
 }
 
 #[test]
@@ -86,8 +103,8 @@ fn what_publishers_put_into_headers_is_survived() {
     let corpus = [b"documents.acme/2/41".to_vec(), b"3".to_vec()];
     precis_fuzz::survives("headers", &corpus, |bytes| {
         let record = record(Headers::new().with(ORIGIN_HEADER, bytes).with(ATTEMPTS_HEADER, bytes));
-        let origin = record.origin();
+        let origin = record.claimed_origin();
         assert_eq!(Position::parse(&origin.to_string()), Some(origin));
-        let _ = record.attempts();
+        let _ = record.claimed_attempts();
     });
 }

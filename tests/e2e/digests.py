@@ -1,10 +1,11 @@
-"""The digests that an outcome carries, computed a second time from what was published: bodies are intact if they agree.
+"""The digests that an outcome and routed work carry, computed a second time from what was published, and the proof of routed work.
 
 By the text of `services/shared/pipeline/src/identity.rs`, in another language: SHA-256 over fields, each behind its length in eight
 big-endian bytes; a field that is absent is a length of all ones. Defaults are those of the schema.
 """
 
 import hashlib
+import hmac
 import unicodedata
 
 ABSENT = b"\xff" * 8
@@ -75,3 +76,11 @@ def body_key(tenant: str, document_id: str, revision: int, digest: str) -> str:
     """Where the body of a document lies that does not fit its message."""
     hashed_id = sha256(document_id.encode())
     return f"bodies/{tenant}/{hashed_id[:2]}/{hashed_id}.r{revision}.{digest}"
+
+
+def proof(key: bytes, topic: str, value: bytes | None) -> bytes:
+    """The header `precis-proof` of a record, by the text of `proof.rs` beside `identity.rs`; `key` is the object `keys/routing`."""
+    fields = [b"precis routing proof 1", topic.encode(), *([] if value is None else [value])]
+    digest = hashlib.sha256(b"".join(len(field).to_bytes(8, "big") + field for field in fields))
+    first = bytes.fromhex(key.split()[0].decode())
+    return hmac.new(first, digest.digest(), hashlib.sha256).hexdigest().encode()
