@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
+use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
@@ -120,7 +120,8 @@ impl Router {
 
     /// Processes an escalation: a document that a tier gave back.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
-        let (mut routed, trial) = read_escalation(delivery).map_err(|error| error.into_stage(None))?;
+        let (mut routed, trial) =
+            read_escalation(&delivery.record).map_err(|error| error.into_stage(None).of_own_record())?;
         let tenant = routed.tenant.clone();
         let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
         let claim = Claim::of(&routed);
@@ -226,7 +227,7 @@ impl Router {
             );
             (request.claim, draft.failed(rejection.code, &rejection.message))
         } else {
-            let Ok((routed, trial)) = read_escalation(delivery) else { return Ok(Vec::new()) };
+            let Ok((routed, trial)) = read_escalation(&delivery.record) else { return Ok(Vec::new()) };
             let document = codec::decode(&routed.document).unwrap_or_default();
             let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
             outcome.trail.push(trial);
@@ -259,6 +260,13 @@ impl Processor for Router {
             other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
         }
     }
+
+    fn sender(&self, record: &Record) -> Option<String> {
+        if &*record.topic == topics::ESCALATIONS {
+            return read_escalation(record).ok().map(|(routed, _)| routed.tenant);
+        }
+        topics::tenant_of(&record.topic).map(str::to_owned)
+    }
 }
 
 /// The work record of a routed document. Equal requests share a key, so that the second one finds
@@ -267,9 +275,8 @@ fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
     Ok(Output::to(topics::work(&routed.tier)).key(routed.request_fingerprint.as_bytes()).record(routed)?)
 }
 
-fn read_escalation(delivery: &Delivery) -> Result<(RoutedDocument, Trial), PipelineError> {
-    let value = delivery
-        .record
+fn read_escalation(record: &Record) -> Result<(RoutedDocument, Trial), PipelineError> {
+    let value = record
         .value
         .as_deref()
         .ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;

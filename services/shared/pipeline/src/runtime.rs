@@ -72,6 +72,8 @@ impl Runtime {
     pub fn stage(&self, stage: &str, subscription: Subscription, settings: &StageSettings) -> StageConfig {
         let mut config = StageConfig::new(stage, group(stage), subscription)
             .with_dead_letters(topics::DEAD_LETTERS, Some(Arc::new(LargeDeadLetters(self.store.clone()))));
+        // Only a tenant's own topic is of one sender: what a service writes is of all tenants.
+        config.is_of_one_sender = |topic| topics::tenant_of(topic).is_some();
         config.attempt_markers = Some(Arc::new(Attempts::new(self.store.clone(), stage)));
         config.max_in_flight = settings.max_in_flight;
         config.max_held =

@@ -22,7 +22,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
+use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::{ObjectStore, keys};
 use precis_policy::{DEADLINE_PASSED, DocumentFacts};
 use precis_schemas::{Answer, CacheLayer, Document, RoutedDocument, Usd, codec, codes};
@@ -148,7 +148,7 @@ fn unanswered(work: &Work<'_>, effective: &EffectivePolicy, error: GenerateError
 #[async_trait]
 impl<S: Summariser> Processor for TierWorker<S> {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let routed = decode_routed(delivery).map_err(|error| error.into_stage(None))?;
+        let routed = decode_routed(&delivery.record).map_err(|error| error.into_stage(None).of_own_record())?;
         let output = self.handle(delivery, &routed).await;
         output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&routed.tenant)))
     }
@@ -156,7 +156,7 @@ impl<S: Summariser> Processor for TierWorker<S> {
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
         // For a record that cannot be decoded, or whose identity is another request's, there is no
         // outcome to settle: its dead letter is its end.
-        let Ok(routed) = decode_routed(delivery) else { return Ok(Vec::new()) };
+        let Ok(routed) = decode_routed(&delivery.record) else { return Ok(Vec::new()) };
         if rejection.code == codes::ID_CONFLICT {
             return Ok(Vec::new());
         }
@@ -168,10 +168,14 @@ impl<S: Summariser> Processor for TierWorker<S> {
             Err(error) => Err(error.into_stage(Some(&routed.tenant))),
         }
     }
+
+    fn sender(&self, record: &Record) -> Option<String> {
+        decode_routed(record).ok().map(|routed| routed.tenant)
+    }
 }
 
-fn decode_routed(delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
-    let value = delivery.record.value.as_deref();
+fn decode_routed(record: &Record) -> Result<RoutedDocument, PipelineError> {
+    let value = record.value.as_deref();
     let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
     Ok(codec::decode(value)?)
 }

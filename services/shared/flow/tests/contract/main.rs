@@ -42,5 +42,6 @@ mod raw;
 mod recreated;
 mod stage;
 mod stage_failures;
+mod stage_floods;
 mod support;
 mod table;
