@@ -57,6 +57,17 @@ impl Met {
     }
 }
 
+/// Whose fault it is that a record is rejected: what decides whether rejections may pause a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Only the record's sender can cause it: however many such records come, nothing pauses.
+    Sender,
+    /// Sender or deployment: such as a bug that one text brings out, or a broken device.
+    Unknown,
+    /// No sender can cause it: such as a record of Précis itself that this build cannot read.
+    Ours,
+}
+
 /// A code with what it means.
 #[derive(Debug, Clone, Copy)]
 pub struct Code {
@@ -64,21 +75,23 @@ pub struct Code {
     pub name: &'static str,
     /// Where the code occurs.
     pub met: Met,
+    /// Whose fault a rejection with this code is.
+    pub fault: Fault,
     /// What the code means, and what to do.
     pub meaning: &'static str,
 }
 
 macro_rules! codes {
-    ($($met:ident { $($constant:ident = $name:literal, $meaning:literal;)* })*) => {
+    ($($met:ident by $fault:ident { $($constant:ident = $name:literal, $meaning:literal;)* })*) => {
         $($(#[doc = $meaning] pub const $constant: &str = $name;)*)*
 
         /// Every code.
-        pub const ALL: &[Code] = &[$($(Code { name: $name, met: Met::$met, meaning: $meaning },)*)*];
+        pub const ALL: &[Code] = &[$($(Code { name: $name, met: Met::$met, fault: Fault::$fault, meaning: $meaning },)*)*];
     };
 }
 
 codes! {
-    DeadLetter {
+    DeadLetter by Sender {
         EMPTY_RECORD = "empty_record", "The record has no value.";
         NOT_SINGLE_OBJECT = "not_single_object", "The value is no Avro single object; see schemas/README.md, On the wire.";
         UNKNOWN_SCHEMA = "unknown_schema", "No schema of this build has the record's fingerprint; upgrade readers before writers.";
@@ -92,7 +105,7 @@ codes! {
         REQUEST_MISMATCH = "request_mismatch", "The identity, digest or fingerprint of routed work is not that of its document.";
         ID_CONFLICT = "id_conflict", "Id and revision were used for another request, whose outcome stands; publish with a higher revision.";
     }
-    Failed {
+    Failed by Sender {
         REVISION_NEGATIVE = "revision_negative", "Revisions count from 0.";
         PURPOSE_NOT_ALLOWED = "purpose_not_allowed", "Publishers' documents are for production alone.";
         TIME_OUT_OF_RANGE = "time_out_of_range", "`submitted_at` or `deadline` lies outside of the years 1 to 9999.";
@@ -100,6 +113,7 @@ codes! {
         BODY_AMBIGUOUS = "body_ambiguous", "There are both `text` and `body`; send one.";
         BODY_REFERENCE_INVALID = "body_reference_invalid", "The reference points outside of the tenant's bodies, or makes no sense.";
         BODY_DIGEST_MISMATCH = "body_digest_mismatch", "The object has another digest or size than its reference says.";
+        BODY_UNREADABLE = "body_unreadable", "The store refuses to give the object, as when it is encrypted with the publisher's own key.";
         BODY_TOO_LARGE = "body_too_large", "The reference states more bytes than a document may have.";
         NOT_UTF8 = "not_utf8", "The text is no UTF-8.";
         CONTROL_CHARACTERS = "control_characters", "The text has control characters: send plain text, not a binary format.";
@@ -113,17 +127,19 @@ codes! {
         INSTRUCTION_TOO_LONG = "instruction_too_long", "The instruction has more than 4,000 bytes.";
         LABEL_TOO_LONG = "label_too_long", "A label has more than 256 bytes.";
         TOO_MANY_SUBJECTS = "too_many_subjects", "The document names more than 100 subjects.";
+    }
+    Failed by Unknown {
         CRASH_SUSPECT = "crash_suspect", "The record was in process at four deaths of its process, twice alone; keep its bytes and report it.";
         OUTPUT_TOO_LARGE = "output_too_large", "What became of the record is larger than its topic takes; an answer that was given lies under its `answer_key`.";
         OUTPUT_REFUSED = "output_refused", "The log refuses what became of the record.";
         PROCESSOR_PANICKED = "processor_panicked", "A bug: the record made its processor panic; its bytes are kept.";
     }
-    Exhausted {
+    Exhausted by Unknown {
         NO_ELIGIBLE_TIER = "no_eligible_tier", "No tier may have the document; the decision names each tier's reason.";
         HOPS_EXHAUSTED = "hops_exhausted", "As many answers failed their checks as `max_hops` allows.";
         DEADLINE_PASSED = "deadline_passed", "The deadline passed, and `on_late` says not to go on.";
     }
-    Check {
+    Check by Unknown {
         EMPTY = "empty", "The answer has no text.";
         REFUSAL = "refusal", "The answer says that the model cannot or will not help.";
         TRUNCATED = "truncated", "The answer ends at its token limit.";
@@ -138,7 +154,7 @@ codes! {
         CONFIDENCE = "confidence", "The model's own probabilities of its tokens.";
         CHECK_UNDECIDED = "check_undecided", "The checks took longer than a minute, so nothing is known of the answer: a bug; report it.";
     }
-    Refusal {
+    Refusal by Unknown {
         SENSITIVITY = "sensitivity", "The document's label allows no such tier.";
         RESIDENCY = "residency", "The document's data must stay elsewhere.";
         TENANT = "tenant", "The tier does not serve this tenant.";
@@ -166,7 +182,7 @@ codes! {
         PRICE_OVERFLOW = "price_overflow", "The most that the request may cost is beyond what can be counted.";
         PROVIDER_UNKNOWN = "provider_unknown", "No provider has the name that the policy gives.";
     }
-    Retry {
+    Retry by Unknown {
         CONTROL_STALE = "control_stale", "The worker has not heard from the broker that leads `control` for 5 s, so it sends nothing to a provider.";
         LOG_UNAVAILABLE = "log_unavailable", "The log cannot be reached; intake pauses.";
         LOG_FULL = "log_full", "The disk of the embedded log is full; free space.";
@@ -177,13 +193,14 @@ codes! {
         PROVIDER_OVERLOADED = "provider_overloaded", "The provider is overloaded (503, 529).";
         PROVIDER_UNREACHABLE = "provider_unreachable", "The provider cannot be reached.";
         PROVIDER_ERROR = "provider_error", "The provider failed (5xx), or its answer broke off.";
+        REJECT_BREAKER = "reject_breaker", "Nine tenths of the last 200 records of a topic were rejected, possibly for a fault of the service: the topic's intake pauses.";
         STEP_FAILED = "step_failed", "A step of the engine failed for this sequence.";
         CANCELLED = "cancelled", "The request was given up by its caller.";
         ENGINE_STOPPED = "engine_stopped", "The engine has stopped.";
         WAITING_ENDED = "waiting_ended", "The document waited inside the router when its partition moved; the next owner reads it again.";
         STOPPING = "stopping", "The service is about to end.";
     }
-    Stop {
+    Stop by Unknown {
         LOG_CONFIG = "log_config", "The log's settings cannot work.";
         TLS_NOT_BUILT = "tls_not_built", "TLS is asked for in a build without it (feature `tls`).";
         UNKNOWN_TOPIC = "unknown_topic", "A topic does not exist; `precis topics apply`.";
@@ -194,7 +211,6 @@ codes! {
         GROUP_HELD = "group_held", "Another process works for this group on the embedded log.";
         FENCED = "fenced", "Another instance has the same name; give each its own `log.kafka.instance_id`.";
         OFFSETS_LOST = "offsets_lost", "The group's offset is older than the log, or gone where the log does not start at 0.";
-        REJECT_BREAKER = "reject_breaker", "Nine tenths of the last 200 records were rejected: probably the service's own fault.";
         DEAD_LETTER_TOO_LARGE = "dead_letter_too_large", "A dead letter does not fit its topic, and no store keeps it.";
         KAFKA_CLIENT = "kafka_client", "Kafka's client cannot go on.";
         LOG_CLOSED = "log_closed", "The log was closed.";
@@ -231,7 +247,7 @@ codes! {
         PULL_FAILED = "pull_failed", "A model cannot be fetched.";
         MODEL_IO = "model_io", "A model's file cannot be read or written.";
     }
-    Input {
+    Input by Unknown {
         NO_DOCUMENTS = "no_documents", "A folder holds nothing that is read.";
         NOT_A_FILE = "not_a_file", "A pipe, socket or device in a folder; name it on the command line to read it.";
         OWN_RESULT = "own_result", "The only input was written by precis itself.";
@@ -242,13 +258,18 @@ codes! {
         BINARY = "binary", "A file is a binary format.";
         TOO_LARGE = "too_large", "A file or line is over the limit.";
     }
-    Replay {
+    Replay by Unknown {
         UNKNOWN_ID = "unknown_id", "No dead letter has this id.";
         ALREADY_REPLAYED = "already_replayed", "The dead letter went back already.";
         ALREADY_SETTLED = "already_settled", "The document has an outcome; give `--new-revision`.";
         LAST_REVISION = "last_revision", "No higher revision exists.";
         NO_DOCUMENT = "no_document", "The dead letter holds no document.";
     }
+}
+
+/// Whose fault a rejection with this code is; of a code that is not in the list nobody knows.
+pub fn fault_of(name: &str) -> Fault {
+    ALL.iter().find(|code| code.name == name).map_or(Fault::Unknown, |code| code.fault)
 }
 
 /// The reference as Markdown: one table for each place where codes occur.

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import hostile
 import plan
 import publisher
 import recreation
 import servers
-from deployment import API, GPU, KafkaDeployment, Tier
+from deployment import API, GPU, KafkaDeployment, Tier, toml
 from fleet import Fleet, Life
 from kafka import KafkaLog
 from loop import Loop
@@ -72,11 +73,13 @@ class ChaosDeployment(KafkaDeployment):
     """Settings of the services: everything outside of them is reached through what fails, and timeouts are short."""
 
     profile = "chaos"
-    tenants = (publisher.TENANT, recreation.TENANT)
+    tenants = (publisher.TENANT, recreation.TENANT, hostile.TENANT)
 
     def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, arena: "Arena"):
         self.arena = arena
         super().__init__(folder, tiers, kafka, s3, key=KEY, checks=CHECKS)
+        limits = toml({"limits": {"max_text_bytes": hostile.MAX_TEXT_BYTES}})
+        self.policy_file.write_text(f"{self.policy_file.read_text()}\n{limits}")
         self.s3 = self.store
         if arena.options.store == "directory":
             self.store = DirectoryStore(folder / "objects")

@@ -8,12 +8,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 import evidence
+import hostile
 import oracle
 import spills
 import verdict
 from arena import SIGTERM_SECONDS, Arena, Options
 from confluent_kafka import ConsumerGroupTopicPartitions
 from fleet import Exit
+from hostile import Hostile
 from plan import Fault
 from publisher import KILLS, SHARES, Publisher
 from recreation import Recreation, without_ours
@@ -52,6 +54,8 @@ class Campaign:
     killers: int = 0
     # Whether an operator deletes a topic and makes it again, time and again.
     recreates: bool = False
+    # Whether a hostile tenant attacks all the while.
+    hostile: bool = False
 
 
 @dataclass
@@ -86,16 +90,23 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
         operator = Recreation(arena.kafka, campaign.options.seed)
         if campaign.recreates:
             operator.start()
+        attacker = Hostile(arena.kafka.brokers, arena.deployment.put, campaign.options.seed)
+        if campaign.hostile:
+            attacker.start()
         try:
-            report.figures["faults that met nobody"] = endure(arena, campaign, publisher, say)
+            try:
+                report.figures["faults that met nobody"] = endure(arena, campaign, publisher, say)
+            finally:
+                publisher.stop()
+                operator.stop()
+            settle(arena, publisher, operator, attacker, report, say)
         finally:
-            publisher.stop()
-            operator.stop()
-        settle(arena, publisher, operator, report, say)
+            attacker.stop()
         drain(arena, report)
         facts, uncommitted = gather(arena, publisher, open_for_long(arena))
         report.findings += operator.judge(facts.summaries)
-        facts = without_ours(facts)
+        report.findings += attacker.judge(facts.summaries, facts.letters)
+        facts = hostile.without_ours(without_ours(facts))
         report.findings += verdict.judge(facts)
         report.exits = arena.fleet.exits
         for one in (one for one in report.exits if one.is_finding()):
@@ -109,9 +120,12 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
             )
         report.counts = evidence.happened(arena, facts, uncommitted)
         report.counts["topics made again"] = operator.recreated
+        report.counts.update(attacker.counts)
         wanted = evidence.promised(
             campaign.faults, campaign.documents / campaign.seconds, campaign.full
         )
+        if campaign.hostile and campaign.full:
+            wanted |= {"hostile records", "hostile floods"}
         if campaign.recreates and campaign.full:
             wanted |= {"topics made again", "partitions read again"}
         report.missing = evidence.missing(report.counts, wanted)
@@ -172,8 +186,16 @@ def go_wrong(arena: Arena, faults: list[Fault], seconds: float, publisher: Publi
     return len(schedule.in_vain)
 
 
-def settle(arena: Arena, publisher: Publisher, operator: Recreation, report: Report, say) -> None:
-    """Ends all faults, times fresh documents, and waits until everything has its end or nothing moves any more."""
+def settle(
+    arena: Arena,
+    publisher: Publisher,
+    operator: Recreation,
+    attacker: Hostile,
+    report: Report,
+    say,
+) -> None:
+    """Ends all faults, times fresh documents, and waits until everything has its end or nothing moves any more. The hostile tenant attacks
+    until the fresh documents are settled: they keep their bound beside it."""
     arena.heal()
     for service in arena.options.services:
         arena.fleet.do(arena.fleet.scale, service, QUIET_INSTANCES)
@@ -190,7 +212,11 @@ def settle(arena: Arena, publisher: Publisher, operator: Recreation, report: Rep
         if not done and fresh <= ends.firsts:
             done = time.monotonic() - healed
             say(f"fresh documents settled after {done:.1f} s")
+        if done or time.monotonic() - healed > FRESH_SECONDS:
+            attacker.stop()
         now_left = ends.unfinished(publisher.acknowledged) + operator.unfinished(ends.firsts)
+        if attacker.is_over:
+            now_left += attacker.unfinished(ends)
         if now_left != left:
             left, moved = now_left, time.monotonic()
         if left == 0 and done or time.monotonic() - moved > report.campaign.standstill:

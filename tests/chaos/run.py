@@ -32,6 +32,8 @@ PER_SECOND = 5.0
 PER_SECOND_REAL = 0.5
 # What `--without` calls the operator who makes a topic again.
 RECREATE = "recreate"
+# What `--without` calls the tenant that means harm.
+HOSTILE = "hostile"
 
 
 def in_environment() -> None:
@@ -79,7 +81,9 @@ def arguments() -> argparse.Namespace:
         default=0,
         help="documents that kill the process which summarises them",
     )
-    parser.add_argument("--without", default="", help="kinds or channels of faults to leave out")
+    parser.add_argument(
+        "--without", default="", help="kinds or channels of faults to leave out; recreate, hostile"
+    )
     parser.add_argument(
         "--controls", nargs="*", metavar="NAME", help="the negative controls instead: all, or these"
     )
@@ -126,7 +130,7 @@ def main() -> int:
     full = (
         given.minutes >= 2
         and tiers == ("gpu", "api")
-        and not (given.real_model or without - {"s3", RECREATE})
+        and not (given.real_model or without - {"s3", RECREATE, HOSTILE})
         and given.store == "s3"
     )
     campaign = Campaign(
@@ -138,6 +142,7 @@ def main() -> int:
         full,
         killers=given.killers,
         recreates=RECREATE not in without,
+        hostile=HOSTILE not in without,
     )
     report = attempt(campaign, f"seed-{given.seed}")
     return 1 if report.findings or report.error else 2 if report.missing else 0

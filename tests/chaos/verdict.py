@@ -163,6 +163,8 @@ class Ends:
         self.have: Counter = Counter()
         self.values: Counter = Counter()
         self.winners: dict[oracle.Identity, str] = {}
+        # The ids of all dead letters: stage and position.
+        self.letters: set[str] = set()
         self.suspects: list[Letter] = []
 
     def look(self, summaries: list[Record], letters: list[Record]) -> None:
@@ -178,6 +180,7 @@ class Ends:
             if not oracle.is_repeat(record):
                 self.firsts.add(who)
         for one in map(letter, new_letters):
+            self.letters.add(one.id)
             if one.identity is None:
                 self.values[one.value] += 1
             elif one.code == "id_conflict":
@@ -201,20 +204,28 @@ class Ends:
 def letter(record: Record) -> Letter:
     """A dead letter; the identity is read out of whatever record it is of."""
     read = wire.schema("dead_letter").decode(record.value)
-    value, name = read["value"] or b"", ""
+    document = document_of(read["value"] or b"")
+    if document is None:
+        return Letter(read["id"], read["code"], read["value"], None, None)
+    identity = (TENANT, document["document_id"], document["revision"])
+    digest = digests.request_digest(document)
+    return Letter(read["id"], read["code"], read["value"], identity, digest)
+
+
+def document_of(value: bytes) -> dict | None:
+    """The document that a record holds; `None` where it holds none, whatever it says that it is."""
     for name in ("escalation", "routed_document", "document"):
         if value[:10] != wire.schema(name).prefix:
             continue
-        if name == "escalation":
-            value = wire.schema(name).decode(value)["routed"]
-        if name != "document":
-            value = wire.schema("routed_document").decode(value)["document"]
-        document = wire.schema("document").decode(value)
-        identity = (TENANT, document["document_id"], document["revision"])
-        return Letter(
-            read["id"], read["code"], read["value"], identity, digests.request_digest(document)
-        )
-    return Letter(read["id"], read["code"], read["value"], None, None)
+        try:
+            if name == "escalation":
+                value = wire.schema(name).decode(value)["routed"]
+            if name != "document":
+                value = wire.schema("routed_document").decode(value)["document"]
+            return wire.schema("document").decode(value)
+        except Exception:  # The reader fails in many ways on bytes that somebody made up.
+            return None
+    return None
 
 
 def ends(findings: Findings, who, sent: list[Sent], outcomes: list, letters: list[Letter]) -> None:

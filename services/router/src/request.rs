@@ -46,7 +46,8 @@ impl Request {
                 ),
             ));
         }
-        let document: Document = codec::decode(value)?;
+        let document: Document =
+            codec::decode(value).map_err(|error| PipelineError::rejected(error.code(), error.to_string()))?;
         if document.tenant.as_deref().is_some_and(|named| named != tenant) {
             return Err(PipelineError::rejected(
                 "tenant_mismatch",

@@ -160,9 +160,9 @@ impl Router {
 
     /// Processes an escalation: a document that a tier gave back.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
-        let held = self.texts.hold(&delivery.draining, || self.read_escalation(delivery)).await;
+        let held = self.texts.hold(&delivery.draining, || self.read_escalation(&delivery.record)).await;
         let (DecodedEscalation { mut routed, trial, document }, _permit) =
-            held.map_err(|error| error.into_stage(None))?;
+            held.map_err(|error| error.into_stage(None).of_own_record())?;
         let tenant = routed.tenant.clone();
         let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
         let claim = Claim::of(&routed);
@@ -207,9 +207,9 @@ impl Router {
     }
 
     /// An escalation that is proved to be ours, with its document.
-    fn read_escalation(&self, delivery: &Delivery) -> Result<DecodedEscalation, PipelineError> {
-        self.keys.check(&delivery.record)?;
-        let value = delivery.record.value.as_deref();
+    fn read_escalation(&self, record: &Record) -> Result<DecodedEscalation, PipelineError> {
+        self.keys.check(record)?;
+        let value = record.value.as_deref();
         let value = value.ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
         let escalation: Escalation = codec::decode(value)?;
         let routed: RoutedDocument = codec::decode(&escalation.routed)?;
@@ -280,7 +280,7 @@ impl Router {
             let draft = draft.decided("", &self.control.effective().digest, None, &[]);
             (request.claim, draft.failed(rejection.code, &rejection.message))
         } else {
-            let Ok(DecodedEscalation { routed, trial, document }) = self.read_escalation(delivery) else {
+            let Ok(DecodedEscalation { routed, trial, document }) = self.read_escalation(&delivery.record) else {
                 return Ok(Vec::new());
             };
             let document = document.unwrap_or_default();
@@ -315,6 +315,13 @@ impl Processor for Router {
             Err(PipelineError::Rejected { code: codes::ID_CONFLICT, .. }) => Ok(Vec::new()),
             other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
         }
+    }
+
+    fn sender(&self, record: &Record) -> Option<String> {
+        if is_escalation(record) {
+            return self.read_escalation(record).ok().map(|escalation| escalation.routed.tenant);
+        }
+        topics::tenant_of(&identity::origin_of(record).topic).map(str::to_owned)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod documents;
 mod escalations;
+mod faults;
 mod harness;
 mod lookups;
 mod residency;

@@ -133,21 +133,6 @@ pub enum FlowError {
         /// What is known of committed and available offsets.
         detail: String,
     },
-    /// Too large a share of records was rejected for the publishers to be at fault.
-    #[error(
-        "stage {stage} rejected {rejected} of its last {of} records (last code {last_code}): \
-         the fault is probably ours; look at the dead letters, then start again"
-    )]
-    RejectBreaker {
-        /// The stage's name.
-        stage: String,
-        /// Rejected records in the window.
-        rejected: usize,
-        /// The window's length.
-        of: usize,
-        /// The code of the last rejection.
-        last_code: &'static str,
-    },
     /// A dead letter does not fit into a record and there is nowhere else to put its bytes.
     #[error(
         "the dead letter of {position} has {size_bytes} bytes, over the limit of {limit_bytes}, \
@@ -206,7 +191,6 @@ impl FlowError {
             | Self::GroupHeld { .. }
             | Self::Fenced { .. }
             | Self::OffsetsLost { .. }
-            | Self::RejectBreaker { .. }
             | Self::DeadLetterTooLarge { .. }
             | Self::Processor { .. }
             | Self::Client { .. }
@@ -231,7 +215,6 @@ impl FlowError {
             Self::GroupHeld { .. } => "group_held",
             Self::Fenced { .. } => "fenced",
             Self::OffsetsLost { .. } => "offsets_lost",
-            Self::RejectBreaker { .. } => "reject_breaker",
             Self::DeadLetterTooLarge { .. } => "dead_letter_too_large",
             Self::Processor { code, .. } => code,
             Self::Client { .. } => "kafka_client",

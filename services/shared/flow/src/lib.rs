@@ -23,6 +23,8 @@ pub use config::{
     Compression, EmbeddedConfig, GroupProtocol, KafkaConfig, LogConfig, LogKind, Protocol, SaslMechanism,
     SecurityConfig,
 };
+pub use precis_schemas::codes::Fault;
+
 pub use error::{Class, FlowError};
 pub use log::{
     Change, ExclusiveWriter, Log, PartitionLag, PartitionStatus, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus,

@@ -34,7 +34,7 @@ pub async fn put_body(
 ///
 /// # Errors
 /// [`ObjectError::BodyReferenceInvalid`] for a key outside the tenant's bodies,
-/// [`ObjectError::BodyTooLarge`], [`ObjectError::BodyMissing`],
+/// [`ObjectError::BodyTooLarge`], [`ObjectError::BodyMissing`], [`ObjectError::BodyUnreadable`],
 /// [`ObjectError::BodyDigestMismatch`], and those of the store.
 pub async fn fetch_body(
     store: &dyn ObjectStore,
@@ -57,7 +57,14 @@ pub async fn fetch_body(
         return Err(ObjectError::BodyTooLarge { key: reference.key.clone(), size: reference.size_bytes, limit });
     }
     // One byte more than stated shows that the object is longer, without fetching all of it.
-    let Some(bytes) = store.get_range(&reference.key, 0..size + 1).await? else {
+    let read = store.get_range(&reference.key, 0..size + 1).await;
+    let read = read.map_err(|error| match error {
+        // The publisher made the object, so this says nothing about the deployment's own settings,
+        // for which a service would have to end.
+        ObjectError::Misconfigured { detail } => ObjectError::BodyUnreadable { key: reference.key.clone(), detail },
+        other => other,
+    });
+    let Some(bytes) = read? else {
         return Err(ObjectError::BodyMissing { key: reference.key.clone() });
     };
     let found = keys::hash_bytes(&bytes);

@@ -81,6 +81,15 @@ pub enum ObjectError {
         /// The key of the reference.
         key: String,
     },
+    /// The store refuses to give the object that a record refers to, whoever asks: such as one that
+    /// was encrypted with a key of the publisher's own.
+    #[error("body {key} cannot be read: {detail}; upload it as any program with this deployment's rights can read it")]
+    BodyUnreadable {
+        /// The key of the reference.
+        key: String,
+        /// What the store said.
+        detail: String,
+    },
     /// The object is not the one that the record refers to.
     #[error("body {key} has {size} bytes and sha-256 {found}, its reference says {expected_size} bytes and {expected}")]
     BodyDigestMismatch {
@@ -126,6 +135,7 @@ impl ObjectError {
             Self::InvalidKey { .. } => "invalid_key",
             Self::TooLarge { .. } => "object_too_large",
             Self::BodyMissing { .. } => "body_missing",
+            Self::BodyUnreadable { .. } => "body_unreadable",
             Self::BodyDigestMismatch { .. } => "body_digest_mismatch",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyReferenceInvalid { .. } => "body_reference_invalid",
@@ -137,7 +147,7 @@ impl ObjectError {
         match self {
             Self::Unavailable { .. } | Self::Denied { .. } => Class::RetryDependency,
             Self::NotConditional { .. } | Self::Misconfigured { .. } => Class::Fatal,
-            Self::BodyMissing { .. } => Class::RetryRecord,
+            Self::BodyMissing { .. } | Self::BodyUnreadable { .. } => Class::RetryRecord,
             Self::InvalidKey { .. }
             | Self::TooLarge { .. }
             | Self::BodyDigestMismatch { .. }

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use precis_objects::claim_check::{fetch_body, put_body};
 use precis_objects::{Class, ObjectStore, Put, S3Config, S3Store, StoreConfig, StoreKind};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +31,7 @@ struct Endpoint {
     faults: Mutex<VecDeque<Fault>>,
     creates: Mutex<usize>,
     ignores_the_condition: bool,
+    refuses_reads: bool,
 }
 
 impl Endpoint {
@@ -80,6 +82,7 @@ impl Endpoint {
         connection.read_exact(&mut body).await.ok()?;
         let (status, body) = match method.as_str() {
             "PUT" => self.create(path, body, conditional).await?,
+            "GET" if self.refuses_reads => (400, error_body("InvalidRequest")),
             "GET" => match self.objects.lock().unwrap().get(&path) {
                 Some(bytes) => (200, bytes.clone()),
                 None => (404, error_body("NoSuchKey")),
@@ -209,6 +212,18 @@ async fn a_refused_credential_waits_as_denied_and_is_not_hammered() {
         assert_eq!((error.code(), error.class()), ("store_denied", Class::RetryDependency), "{error}");
         assert_eq!(*endpoint.creates.lock().unwrap(), 1);
     }
+}
+
+/// As S3 does for one that a publisher encrypted with a key of its own (SSE-C). No publisher may
+/// end a service by it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs credentials in the environment: make test sets them"]
+async fn a_body_that_the_store_refuses_concerns_its_record_alone() {
+    let (_endpoint, config) = Endpoint { refuses_reads: true, ..Endpoint::default() }.start().await;
+    let store = S3Store::connect(&config, 1024).await.unwrap();
+    let reference = put_body(&store, "acme", "a", 0, b"text".to_vec()).await.unwrap();
+    let error = fetch_body(&store, "acme", &reference, 100).await.unwrap_err();
+    assert_eq!((error.code(), error.class()), ("body_unreadable", Class::RetryRecord), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

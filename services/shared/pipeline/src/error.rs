@@ -83,9 +83,13 @@ impl PipelineError {
     /// The stage's view: a fault of the document rejects it, a fault of a dependency waits for it.
     pub fn into_stage(self, tenant: Option<&str>) -> StageError {
         let (code, message) = (self.code(), self.to_string());
-        let reject = |code, message| StageError::Reject(Rejection { code, message, tenant: tenant.map(str::to_owned) });
+        let reject = |code, message| {
+            let rejection = Rejection::new(code, message);
+            StageError::Reject(Rejection { tenant: tenant.map(str::to_owned), ..rejection })
+        };
         match self {
-            Self::Rejected { .. } | Self::Codec(_) => reject(code, message),
+            Self::Rejected { .. } => reject(code, message),
+            Self::Codec(_) => reject(code, message).of_own_record(),
             Self::Objects(error) => match error.class() {
                 Class::Reject => reject(code, message),
                 Class::RetryRecord => StageError::record(code, message),

@@ -80,6 +80,8 @@ impl Runtime {
             .with_dead_letters(topics::DEAD_LETTERS, Some(Arc::new(LargeDeadLetters(self.store.clone()))));
         // Only a stage that reads what publishers write has anything to return.
         config.returns = Some(returns::of_documents()).filter(|returns| config.subscription.matches(&returns.topic));
+        // Only a tenant's own topic is of one sender: what a service writes is of all tenants.
+        config.is_of_one_sender = |topic| topics::tenant_of(topic).is_some();
         config.attempt_markers = Some(Arc::new(Attempts::new(self.store.clone(), stage)));
         config.max_in_flight = settings.max_in_flight;
         config.max_held =

@@ -28,7 +28,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
+use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::{ObjectStore, keys};
 use precis_policy::{DEADLINE_PASSED, DocumentFacts};
 use precis_schemas::{Answer, CacheLayer, CodecError, Document, RoutedDocument, Usd, codec, codes};
@@ -118,9 +118,9 @@ impl<S: Summariser> TierWorker<S> {
     }
 
     /// The routed document of a record that is proved to be ours.
-    fn routed(&self, delivery: &Delivery) -> Result<RoutedDocument, PipelineError> {
-        self.keys.check(&delivery.record)?;
-        let value = delivery.record.value.as_deref();
+    fn routed(&self, record: &Record) -> Result<RoutedDocument, PipelineError> {
+        self.keys.check(record)?;
+        let value = record.value.as_deref();
         let value = value.ok_or_else(|| PipelineError::rejected(codes::EMPTY_RECORD, "the record has no value"))?;
         let routed: RoutedDocument = codec::decode(value)?;
         Claim::of(&routed).identity.check()?;
@@ -190,9 +190,9 @@ fn unanswered(work: &Work<'_>, effective: &EffectivePolicy, error: GenerateError
 #[async_trait]
 impl<S: Summariser> Processor for TierWorker<S> {
     async fn process(&self, delivery: &Delivery) -> Result<Vec<Output>, StageError> {
-        let read = || self.routed(delivery).map(DecodedWork::of);
+        let read = || self.routed(&delivery.record).map(DecodedWork::of);
         let held = self.texts.hold(&delivery.draining, read).await;
-        let (work, _permit) = held.map_err(|error| error.into_stage(None))?;
+        let (work, _permit) = held.map_err(|error| error.into_stage(None).of_own_record())?;
         let output = self.handle(delivery, &work).await;
         let tenant = Some(work.routed.tenant.as_str());
         output.map(|output| vec![self.keys.prove(output)]).map_err(|error| error.into_stage(tenant))
@@ -202,7 +202,7 @@ impl<S: Summariser> Processor for TierWorker<S> {
         // For a record that is not proved or cannot be decoded, that says of its document what the
         // document does not say, or whose identity is another request's, there is no outcome to
         // settle: its dead letter is its end.
-        let Ok(routed) = self.routed(delivery) else { return Ok(Vec::new()) };
+        let Ok(routed) = self.routed(&delivery.record) else { return Ok(Vec::new()) };
         if [codes::ID_CONFLICT, codes::REQUEST_MISMATCH].contains(&rejection.code) {
             return Ok(Vec::new());
         }
@@ -213,6 +213,10 @@ impl<S: Summariser> Processor for TierWorker<S> {
             Err(PipelineError::Rejected { .. }) => Ok(Vec::new()),
             Err(error) => Err(error.into_stage(Some(&routed.tenant))),
         }
+    }
+
+    fn sender(&self, record: &Record) -> Option<String> {
+        self.routed(record).ok().map(|routed| routed.tenant)
     }
 }
 

@@ -13,7 +13,7 @@
 //! **Hysteresis.** A topic that was shut opens again at half of what it held then: a log's pause
 //! may be costly (Kafka's client throws away what it has fetched).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -75,6 +75,8 @@ struct State {
     held: Load,
     /// Topics of which something is held.
     topics: HashMap<Arc<str>, Share>,
+    /// Topics of which nothing is read for now, whatever is held.
+    paused: HashSet<Arc<str>>,
     /// Whether more than one topic is assigned.
     shared: bool,
     closed: bool,
@@ -150,6 +152,18 @@ impl Intake {
         self.tell();
     }
 
+    /// Closes the intake for one topic.
+    pub fn pause_topic(&self, topic: &Arc<str>) {
+        self.lock().paused.insert(Arc::clone(topic));
+        self.tell();
+    }
+
+    /// Opens the intake for a topic that was paused.
+    pub fn resume_topic(&self, topic: &str) {
+        self.lock().paused.remove(topic);
+        self.tell();
+    }
+
     /// Closes the intake as long as the guard lives: a dependency is away. Guards may overlap.
     pub fn suspend(self: &Arc<Self>) -> Suspended {
         self.lock().suspended += 1;
@@ -176,7 +190,8 @@ impl Intake {
     /// Whether records of this topic may be read now.
     pub fn admits(&self, topic: &str) -> bool {
         let state = self.lock();
-        !state.closed && state.suspended == 0 && state.topics.get(topic).is_none_or(|share| !share.shut)
+        let is_shut = || state.paused.contains(topic) || state.topics.get(topic).is_some_and(|share| share.shut);
+        !state.closed && state.suspended == 0 && !is_shut()
     }
 
     /// Rises whenever [`admits`](Self::admits) may answer otherwise than before for some topic.

@@ -56,8 +56,10 @@ pub struct StageConfig {
     pub backoff: Duration,
     /// The longest wait between two tries.
     pub max_backoff: Duration,
-    /// When to stop because too much is rejected. `None`: never.
+    /// When a topic pauses because too much of it is rejected. `None`: never.
     pub reject_breaker: Option<RejectBreaker>,
+    /// Whether one sender alone writes to a topic, so that a pause of the topic stops nobody else.
+    pub is_of_one_sender: fn(&str) -> bool,
     /// Which of the topics others write, too, and where copies of their records go. `None`: no
     /// topic; every copy goes to the topic of its record.
     pub returns: Option<Returns>,
@@ -74,19 +76,42 @@ pub struct Returns {
     pub topic: String,
 }
 
-/// Stops the stage when so large a share of the last records was rejected that the fault is
-/// probably ours.
+/// How many results of a topic count towards a pause.
+const REJECT_WINDOW: usize = 200;
+/// The share of rejections among these results at which a topic pauses.
+const MAX_REJECT_SHARE: f64 = 0.9;
+/// How many records of a topic are tried after a pause: enough for a third each of three senders.
+const MAX_PROBES: usize = 6;
+/// The first pause of a topic; each pause after failed probes is twice as long.
+const FIRST_REJECT_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause of a topic.
+const MAX_REJECT_PAUSE: Duration = Duration::from_mins(5);
+
+/// Pauses a topic when so large a share of its last records was rejected, for reasons that may lie
+/// with this deployment, that going on could turn a wrong setting into a topic of dead letters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RejectBreaker {
-    /// How many of the last records count; it does not trip before it has seen that many.
+    /// How many of the last results of a topic count; fewer never pause it.
     pub window: usize,
-    /// The share of rejected ones at which it trips, over 0 up to 1.
+    /// The share of rejected ones at which the topic pauses, over 0 up to 1.
     pub share: f64,
+    /// How many records are tried after a pause; the same share of rejections pauses again.
+    pub probes: usize,
+    /// The first pause; it doubles with each time that the probes fail.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub max_pause: Duration,
 }
 
 impl Default for RejectBreaker {
     fn default() -> Self {
-        Self { window: 200, share: 0.9 }
+        Self {
+            window: REJECT_WINDOW,
+            share: MAX_REJECT_SHARE,
+            probes: MAX_PROBES,
+            first_pause: FIRST_REJECT_PAUSE,
+            max_pause: MAX_REJECT_PAUSE,
+        }
     }
 }
 
@@ -113,6 +138,7 @@ impl StageConfig {
             max_backoff: Duration::from_secs(30),
             reject_breaker: Some(RejectBreaker::default()),
             returns: None,
+            is_of_one_sender: |_| true,
         }
     }
 
@@ -157,8 +183,12 @@ impl StageConfig {
         );
         if let Some(breaker) = self.reject_breaker {
             check(
-                breaker.window == 0 || !(breaker.share > 0.0 && breaker.share <= 1.0),
-                "reject_breaker needs a window of at least 1 and a share over 0, up to 1",
+                breaker.window == 0 || breaker.probes == 0 || !(breaker.share > 0.0 && breaker.share <= 1.0),
+                "reject_breaker needs a window and probes of at least 1 and a share over 0, up to 1",
+            );
+            check(
+                breaker.first_pause.is_zero() || breaker.max_pause < breaker.first_pause,
+                "reject_breaker's first_pause must be over 0 and at most max_pause",
             );
         }
         if let Some(Returns { prefix, topic }) = &self.returns {

@@ -12,16 +12,19 @@
 //!                                                           └─────────Aborted──────────▶┘
 //! ```
 //!
+//! A topic of which nearly everything is rejected pauses by itself: see [`breakers`].
+//!
 //! Between events, [`Machine::turn`] starts what may start, moves drains on, and begins a
 //! transaction when one is due. Several events may come before one turn.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 mod assignments;
-mod breaker;
+mod breakers;
 mod drain;
 mod key_queues;
 mod messages;
@@ -33,11 +36,12 @@ mod schedule;
 mod tracker;
 mod transactions;
 
-use breaker::Breaker;
+use breakers::Breakers;
+pub(crate) use breakers::Pause;
 use drain::Drain;
 pub(crate) use key_queues::KeyQueue;
 use key_queues::KeyQueues;
-pub(crate) use messages::{Command, Ending, Event, Failure, Mode, Outcome};
+pub(crate) use messages::{Command, Ending, Event, Mode, Outcome};
 use partitions::{Partitions, Read};
 pub(crate) use payload::Payload;
 pub(crate) use rules::{Rule, Rules};
@@ -63,8 +67,10 @@ pub(crate) struct Settings {
     pub(crate) backoff: Backoff,
     /// How long a drain waits for records in process.
     pub(crate) drain_budget: Duration,
-    /// When to stop because too much is rejected.
+    /// When a topic pauses because too much of it is rejected.
     pub(crate) reject_breaker: Option<RejectBreaker>,
+    /// Whether one sender alone writes to a topic.
+    pub(crate) is_of_one_sender: fn(&str) -> bool,
 }
 
 /// A stage's state.
@@ -81,7 +87,7 @@ pub(crate) struct Machine<P: Payload> {
     stopping: bool,
     /// Whether the last commit did not end in time.
     timed_out: bool,
-    breaker: Breaker,
+    breakers: Breakers,
 }
 
 /// Where commands go.
@@ -99,7 +105,7 @@ impl<P: Payload> Machine<P> {
             drains: Vec::new(),
             stopping: false,
             timed_out: false,
-            breaker: Breaker::new(settings.reject_breaker),
+            breakers: Breakers::new(settings.reject_breaker, settings.is_of_one_sender),
         }
     }
 
@@ -113,7 +119,7 @@ impl<P: Payload> Machine<P> {
             Event::Aborted { error, jitter } => self.on_aborted(error, jitter, now, commands),
             Event::Revoking { partitions, guard } => self.on_revoking(partitions, guard, now, commands),
             Event::Lost(partitions) => self.on_lost(&partitions, commands),
-            Event::Timer => self.on_timer(now),
+            Event::Timer => self.on_timer(now, commands),
             Event::Stop => self.on_stop(now, commands),
         }
     }
@@ -138,10 +144,17 @@ impl<P: Payload> Machine<P> {
 
     /// The next time at which something is due although nothing happens.
     pub(crate) fn next_timer(&self) -> Option<Instant> {
+        let of_topics = self.breakers.due();
         if self.transaction.is_some() {
-            return None;
+            return of_topics;
         }
-        self.schedule.due().into_iter().chain(self.drains.iter().map(Drain::deadline)).min()
+        let of_commits = self.schedule.due().into_iter().chain(self.drains.iter().map(Drain::deadline));
+        of_commits.chain(of_topics).min()
+    }
+
+    /// The topics that are paused, or of which few records are tried after a pause.
+    pub(crate) fn paused_topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.breakers.paused()
     }
 
     /// Whether a stop was asked for.
@@ -196,30 +209,41 @@ impl<P: Payload> Machine<P> {
                 (P::Outputs::default(), Outcome::Published)
             }
             Ending::Abandoned => return,
-            Ending::Failed(error) => return commands.push(Command::Fail(Failure::Error(error))),
+            Ending::Failed(error) => return commands.push(Command::Fail(error)),
         };
-        let rejected = if let Outcome::Rejected(code) = outcome { Some(code) } else { None };
-        let waiting = self.partitions.finish(&partition, epoch, &record, outputs, rejected.is_some());
+        let rejected = matches!(outcome, Outcome::Rejected(_));
+        let waiting = self.partitions.finish(&partition, epoch, &record, outputs, rejected);
         let (topic, bytes) = (partition.topic, waiting.map_or(0, |waiting| waiting.output_bytes));
         if let Some(waiting) = waiting {
             let load = Load { records: 1, bytes: P::record_bytes(&record) + bytes };
             self.schedule.on_finished(now, &topic, load, waiting.alone);
         }
-        commands.push(Command::Finished { topic, bytes, outcome });
-        if let Some(tripped) = self.breaker.note(rejected.is_some()) {
-            commands.push(Command::Fail(Failure::RejectBreaker(tripped, rejected.unwrap_or_default())));
+        // A pause must not hold up a record that runs alone: those of other topics wait for it.
+        let holds_up_others = rejected && self.partitions.any_alone_in(&topic);
+        if !holds_up_others && let Some(change) = self.breakers.note(&topic, &outcome, now) {
+            self.limit(&topic);
+            commands.extend(change.command(&topic));
         }
+        commands.push(Command::Finished { topic, bytes, outcome });
     }
 
     /// Starts the records that may start.
     fn start_records(&mut self, commands: &mut Commands<P>) {
-        for (record, epoch) in self.partitions.unpark() {
+        let Self { partitions, breakers, .. } = self;
+        for (record, epoch) in partitions.unpark(&|topic| breakers.max_running(topic) == Some(0)) {
             self.enqueue(P::partition(&record), epoch, record);
         }
         while let Some((queue, record)) = self.queues.next() {
             let alone = self.partitions.start(&queue.partition, queue.epoch, &record);
             let mode = if alone { Mode::Alone } else { Mode::Together };
             commands.push(Command::Start { queue, record, mode });
+        }
+    }
+
+    /// As many records of a topic may be in process as its breaker says.
+    fn limit(&mut self, topic: &Arc<str>) {
+        if !self.rules.is_broken(Rule::PausedStartsNothing) {
+            self.queues.limit(topic, self.breakers.max_running(topic));
         }
     }
 

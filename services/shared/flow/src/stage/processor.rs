@@ -1,9 +1,11 @@
 //! What a service writes: a [`Processor`]. Everything else about a stage is this crate's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use precis_schemas::BodyReference;
+use precis_schemas::codes::{self, Fault};
 use precis_telemetry::TraceContext;
 use precis_telemetry::trace::TRACEPARENT;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,13 @@ pub trait Processor: Send + Sync + 'static {
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
         let _ = (delivery, rejection);
         Ok(Vec::new())
+    }
+
+    /// Who sent the record, where that can be told: asked of records that are rejected. In a topic
+    /// of many senders, one alone must not bring about a pause.
+    fn sender(&self, record: &Record) -> Option<String> {
+        let _ = record;
+        None
     }
 }
 
@@ -92,12 +101,14 @@ pub struct Rejection {
     pub message: String,
     /// Whose record it is, when that could be told.
     pub tenant: Option<String>,
+    /// Whose fault it is: what only senders can cause pauses nothing.
+    pub fault: Fault,
 }
 
 impl Rejection {
-    /// A rejection of unknown tenant.
+    /// A rejection of unknown tenant, for whose fault the list of codes has it.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), tenant: None }
+        Self { code, message: message.into(), tenant: None, fault: codes::fault_of(code) }
     }
 
     /// Sets the tenant.
@@ -105,6 +116,27 @@ impl Rejection {
     pub fn of_tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());
         self
+    }
+
+    /// Sets whose fault it is, where the code alone does not say it.
+    #[must_use]
+    pub fn by_fault(mut self, fault: Fault) -> Self {
+        self.fault = fault;
+        self
+    }
+}
+
+/// Why a record ended as a dead letter, as far as it decides what else is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) code: &'static str,
+    pub(crate) fault: Fault,
+    pub(crate) sender: Option<Arc<str>>,
+}
+
+impl Cause {
+    pub(crate) fn of(rejection: &Rejection) -> Self {
+        Self { code: rejection.code, fault: rejection.fault, sender: rejection.tenant.as_deref().map(Arc::from) }
     }
 }
 
@@ -168,6 +200,15 @@ impl StageError {
     /// This process cannot go on.
     pub fn fatal(code: &'static str, message: impl Into<String>) -> Self {
         Self::Fatal { code, message: message.into() }
+    }
+
+    /// The same, of a record that a service of this deployment wrote: no sender can be at fault.
+    #[must_use]
+    pub fn of_own_record(self) -> Self {
+        match self {
+            Self::Reject(rejection) => Self::Reject(rejection.by_fault(Fault::Ours)),
+            other => other,
+        }
     }
 
     /// The stable code.

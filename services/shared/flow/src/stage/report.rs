@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use precis_schemas::codes;
 use precis_telemetry::metrics::{Counter, Gauge};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::lag;
 use super::live::Live;
-use super::machine::{Machine, Outcome};
+use super::machine::{Machine, Outcome, Pause};
 use super::work::Context;
+use crate::Fault;
 use crate::log::Log;
 use crate::member::{Load, MemberEvent, OwnerMark};
 use crate::values::PartitionId;
@@ -36,6 +38,10 @@ impl Reports {
         let oldest = machine.oldest_open().map_or(0.0, |since| since.elapsed().as_secs_f64());
         Gauge::StageInFlight.set(records as f64, &[name]);
         Gauge::StageOldestIncompleteSeconds.set(oldest, &[name]);
+        for told in context.sender_faults.take_due() {
+            let (stage, topic, code, more) = (name, &*told.topic, told.last_code, told.count);
+            warn!(stage, topic, code, more, "more records of a topic were rejected for faults of their sender");
+        }
         Gauge::StagePaused.set(f64::from(u8::from(context.intake.is_suspended())), &[name]);
         if self.count.is_multiple_of(REPORTS_PER_LAG) {
             // A measurement that is still out is given up.
@@ -72,16 +78,48 @@ pub(super) fn member_event(stage: &str, event: &MemberEvent) {
 }
 
 /// Counts a finished record.
-pub(super) fn finished(stage: &str, outcome: Outcome) {
+pub(super) fn finished(stage: &str, outcome: &Outcome) {
     let result = match outcome {
         Outcome::Published => "published",
         Outcome::Requeued => "requeued",
-        Outcome::Rejected(code) => {
-            Counter::StageDeadLetters.increment(&[stage, code]);
+        Outcome::Rejected(cause) => {
+            Counter::StageDeadLetters.increment(&[stage, cause.code]);
+            if cause.fault == Fault::Sender {
+                let tenant = cause.sender.as_deref().unwrap_or_default();
+                Counter::StageSenderFaults.increment(&[stage, tenant, cause.code]);
+            }
             "rejected"
         }
     };
     Counter::StageRecords.increment(&[stage, result]);
+}
+
+/// Tells that nearly everything of a topic was rejected, so that the topic pauses.
+pub(super) fn topic_paused(stage: &str, topic: &str, pause: &Pause) {
+    let Pause { rejected, of, lasts, last_code } = *pause;
+    let (code, pause_s) = (codes::REJECT_BREAKER, lasts.as_secs());
+    warn!(
+        stage,
+        topic,
+        code,
+        last_code,
+        rejected,
+        of,
+        pause_s,
+        "nearly everything of a topic is rejected, possibly for a fault of ours: the topic pauses"
+    );
+    Gauge::StageTopicPaused.set(1.0, &[stage, topic]);
+}
+
+/// Tells that a topic is read as any other.
+pub(super) fn topic_resumed(stage: &str, topic: &str) {
+    info!(stage, topic, "a topic that was paused is read again");
+    Gauge::StageTopicPaused.set(0.0, &[stage, topic]);
+}
+
+/// The stage is over, and its pauses with it.
+pub(super) fn pauses_forgotten<'a>(stage: &str, topics: impl Iterator<Item = &'a Arc<str>>) {
+    topics.for_each(|topic| Gauge::StageTopicPaused.set(0.0, &[stage, topic]));
 }
 
 fn list<'a>(partitions: impl Iterator<Item = &'a PartitionId>) -> String {

@@ -18,10 +18,11 @@ use super::STALL_TIMEOUT;
 use super::committing::Committing;
 use super::config::StageConfig;
 use super::live::{Deliveries, Live};
-use super::machine::{Command, Event, Failure, KeyQueue, Machine, Mode, Rules, Settings, TransactionLimit};
+use super::machine::{Command, Event, KeyQueue, Machine, Mode, Rules, Settings, TransactionLimit};
 use super::processor::{Delivery, Processor};
 use super::report::{self, Reports};
 use super::retry::Backoff;
+use super::sender_faults::SenderFaults;
 use super::work::Context;
 use crate::error::FlowError;
 use crate::log::Log;
@@ -65,9 +66,10 @@ impl Stage {
             backoff: Backoff::of(&config),
             drain_budget: config.drain_budget,
             reject_breaker: config.reject_breaker,
+            is_of_one_sender: config.is_of_one_sender,
         };
         Self {
-            context: Arc::new(Context { config, processor, intake }),
+            context: Arc::new(Context { config, processor, intake, sender_faults: SenderFaults::default() }),
             committer,
             machine: Machine::new(settings, Rules::in_force()),
             commands: Vec::new(),
@@ -92,6 +94,7 @@ impl Stage {
         self.tasks.abort_all();
         self.committer.close(CLOSE_TIMEOUT).await;
         self.reports.report(&self.context, &self.machine);
+        report::pauses_forgotten(self.name(), self.machine.paused_topics());
         if let Err(error) = &result {
             tracing::error!(stage = self.name(), code = error.code(), %error, "stopped");
         }
@@ -201,12 +204,24 @@ impl Stage {
                 self.committing = Some(Committing::begin(Arc::clone(&self.committer), transaction));
             }
             Command::Finished { topic, bytes, outcome } => {
-                report::finished(self.name(), outcome);
+                report::finished(self.name(), &outcome);
                 intake.take(&topic, Load::outputs(bytes));
             }
             Command::Release(loads) => intake.release(loads.iter().map(|(id, load)| (&*id.topic, *load))),
             Command::ShareAmong(topics) => intake.share_among(topics),
             Command::CloseIntake => intake.hold(true),
+            Command::PauseTopic { topic, pause } => {
+                intake.pause_topic(&topic);
+                report::topic_paused(self.name(), &topic, &pause);
+            }
+            Command::ProbeTopic(topic) => {
+                intake.resume_topic(&topic);
+                info!(stage = self.name(), topic = &*topic, "the pause of a topic is over: some of it is tried");
+            }
+            Command::ResumeTopic(topic) => {
+                intake.resume_topic(&topic);
+                report::topic_resumed(self.name(), &topic);
+            }
             Command::Want(partition) => self.deliveries.want(partition),
             Command::StopWaiting(partition) => self.deliveries.stop_waiting(&partition),
             Command::Unwant(partition) => self.deliveries.unwant(&partition),
@@ -215,7 +230,7 @@ impl Stage {
                 debug!(stage = self.name(), %position, "finished too late: its partition went");
             }
             Command::AcknowledgeRevoke(guard) => drop(guard),
-            Command::Fail(failure) => return Err(self.error_of(failure)),
+            Command::Fail(error) => return Err(error),
         }
         Ok(())
     }
@@ -238,18 +253,6 @@ impl Stage {
             };
             Event::Processed { queue, record, ending: ending.into() }
         });
-    }
-
-    fn error_of(&self, failure: Failure<FlowError>) -> FlowError {
-        match failure {
-            Failure::Error(error) => error,
-            Failure::RejectBreaker(tripped, last_code) => FlowError::RejectBreaker {
-                stage: self.name().to_owned(),
-                rejected: tripped.rejected,
-                of: tripped.of,
-                last_code,
-            },
-        }
     }
 }
 

@@ -17,8 +17,10 @@ use super::config::StageConfig;
 use super::dead_letter::{self, Kept};
 use super::live::Live;
 use super::machine::{Ending, Outcome};
-use super::processor::{Attempt, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
+use super::processor::{Attempt, Cause, DeadLetterStore, Delivery, Processor, Rejection, Scope, StageError};
 use super::retry::{Step, Tries, next_step};
+use super::sender_faults::SenderFaults;
+use crate::Fault;
 use crate::error::FlowError;
 use crate::member::Intake;
 use crate::values::Output;
@@ -39,6 +41,7 @@ pub(crate) struct Context {
     pub(crate) config: StageConfig,
     pub(crate) processor: Arc<dyn Processor>,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) sender_faults: SenderFaults,
 }
 
 /// What came of a record.
@@ -49,7 +52,7 @@ pub(crate) enum Finish {
     /// A copy of it at the tail of its topic, or of the topic of returns.
     Requeued(Vec<Output>),
     /// A dead letter, and what its rejection leaves.
-    Rejected(Vec<Output>, &'static str),
+    Rejected(Vec<Output>, Cause),
     /// Nothing: nobody wants it any more.
     Abandoned,
 }
@@ -59,7 +62,7 @@ impl From<Result<Finish, FlowError>> for Ending<Live> {
         let (outputs, outcome) = match finish {
             Ok(Finish::Published(outputs)) => (outputs, Outcome::Published),
             Ok(Finish::Requeued(outputs)) => (outputs, Outcome::Requeued),
-            Ok(Finish::Rejected(outputs, code)) => (outputs, Outcome::Rejected(code)),
+            Ok(Finish::Rejected(outputs, cause)) => (outputs, Outcome::Rejected(cause)),
             Ok(Finish::Abandoned) => return Self::Abandoned,
             Err(error) => return Self::Failed(error),
         };
@@ -178,6 +181,9 @@ impl Context {
     /// Turns a record into what its rejection leaves and its dead letter.
     async fn reject(&self, delivery: &Arc<Delivery>, mut rejection: Rejection) -> Result<Finish, FlowError> {
         let (stage, position) = (&self.config.name, delivery.record.position());
+        if rejection.tenant.is_none() {
+            rejection.tenant = self.sender(delivery);
+        }
         let left = self
             .retry_until_done(delivery, u32::MAX, || {
                 let (processor, delivery, rejection) =
@@ -200,6 +206,11 @@ impl Context {
         self.finish_rejected(delivery, rejection, outputs).await
     }
 
+    /// Who sent the record, as far as the processor can tell.
+    fn sender(&self, delivery: &Delivery) -> Option<String> {
+        catch_unwind(AssertUnwindSafe(|| self.processor.sender(&delivery.record))).unwrap_or_default()
+    }
+
     /// Ends a record as rejected: with the outputs of its rejection, and its dead letter.
     async fn finish_rejected(
         &self,
@@ -208,12 +219,14 @@ impl Context {
         mut outputs: Vec<Output>,
     ) -> Result<Finish, FlowError> {
         let (stage, position) = (&self.config.name, delivery.record.position());
-        warn!(stage, %position, code = rejection.code, message = rejection.message, "rejected");
+        if rejection.fault != Fault::Sender || self.sender_faults.note(&delivery.record.topic, rejection.code) {
+            warn!(stage, %position, code = rejection.code, message = rejection.message, "rejected");
+        }
         match self.dead_letter(delivery, &rejection).await {
             Ok(letter) => outputs.extend(letter),
             Err(ended) => return ended.without_result(),
         }
-        Ok(Finish::Rejected(with_trace(outputs, delivery), rejection.code))
+        Ok(Finish::Rejected(with_trace(outputs, delivery), Cause::of(&rejection)))
     }
 
     /// The dead letter: with its value in the store when it is too large for a record, and without

@@ -43,5 +43,6 @@ mod recreated;
 mod returns;
 mod stage;
 mod stage_failures;
+mod stage_floods;
 mod support;
 mod table;

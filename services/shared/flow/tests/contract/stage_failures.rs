@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use precis_flow::{
-    ATTEMPTS_HEADER, CODE_HEADER, Delivery, Headers, Log, ORIGIN_HEADER, Output, Record, RejectBreaker, Rejection,
-    STAGE_HEADER, StageConfig, StageError,
+    ATTEMPTS_HEADER, CODE_HEADER, Delivery, Headers, Log, ORIGIN_HEADER, Output, Record, Rejection, STAGE_HEADER,
+    StageConfig, StageError,
 };
 use precis_schemas::{DeadLetter, codec};
 use tokio::sync::Semaphore;
@@ -27,7 +27,6 @@ contract! {
     outage_pauses_the_intake_and_loses_nothing,
     stop_during_an_outage_is_prompt_and_loses_nothing,
     panicking_processor_leaves_a_dead_letter,
-    nearly_everything_rejected_stops_the_stage,
     fatal_error_stops_the_stage_and_commits_nothing,
     one_bad_record_does_not_hold_up_the_others,
 }
@@ -321,24 +320,6 @@ async fn panicking_processor_leaves_a_dead_letter(world: World) {
     assert_eq!(letter.value.as_deref(), Some(b"2".as_slice()));
     assert!(!letter.message.contains("on purpose"), "a panic's text may hold document text");
     assert_eq!(read_all(&log, &output).await.len(), 4);
-}
-
-async fn nearly_everything_rejected_stops_the_stage(world: World) {
-    let log = world.open().await;
-    let (input, output) = (world.topic(&log, "in", 1).await, world.topic(&log, "out", 1).await);
-    let (config, dead) = dead_letters(&world, &log, &input).await;
-    publish_numbers(&log, &input, 200, 200).await;
-    let processor = Arc::new(FromFn(|_: Delivery| async { Err(StageError::reject("bad", "it is bad")) }));
-    let breaker = RejectBreaker { window: 20, share: 0.5 };
-    let config = StageConfig { reject_breaker: Some(breaker), ..config };
-    let error = Running::start(&log, config, processor).ended().await.unwrap_err();
-    assert_eq!(error.code(), "reject_breaker");
-    assert!(error.to_string().contains("bad"), "{error}");
-    assert!(read_all(&log, &dead).await.len() <= 20, "the rest is still to be processed");
-    // Rejected for a fault of ours: mended, they go through.
-    let stage = Running::start(&log, StageConfig { reject_breaker: None, ..world.stage(&input) }, copy_to(&output));
-    until(|| async { lag(&log, &world.name("group")).await == 0 }).await;
-    stage.stop().await.unwrap();
 }
 
 async fn fatal_error_stops_the_stage_and_commits_nothing(world: World) {

@@ -126,7 +126,8 @@ impl GenerateError {
     pub(crate) fn into_stage(self, tenant: Option<&str>) -> StageError {
         match self {
             Self::Rejected { code, message } | Self::Refused { code, message } => {
-                StageError::Reject(Rejection { code, message, tenant: tenant.map(str::to_owned) })
+                let rejection = Rejection::new(code, message);
+                StageError::Reject(Rejection { tenant: tenant.map(str::to_owned), ..rejection })
             }
             Self::Retry { scope, code, message, after } => StageError::Retry { scope, code, message, after },
             Self::Fatal { code, message } => StageError::Fatal { code, message },

@@ -64,6 +64,8 @@ catalogue! {
             "Records that a stage finished: published, rejected (a dead letter) or requeued (at the tail of its own topic, or of `returns`)";
         StageRetries, "precis_stage_retries_total", ["stage", "code"], "Attempts that failed and are tried again, by reason";
         StageDeadLetters, "precis_stage_dead_letters_total", ["stage", "code"], "Dead letters written, by reason";
+        StageSenderFaults, "precis_stage_sender_faults_total", ["stage", "tenant", "code"],
+            "Records rejected for what only their sender can be at fault for, by tenant and reason: dead letters that pause nothing";
         StageCommits, "precis_stage_commits_total", ["stage", "result"], "Transactions: committed or aborted";
         StageRebalances, "precis_stage_rebalances_total", ["stage", "kind"],
             "Changes of the partitions that a stage owns: assigned, revoked or lost";
@@ -121,6 +123,8 @@ catalogue! {
         LogPartitionsStopped, "precis_log_partitions_stopped", ["group"],
             "Partitions that are not read, since records expired before they were read or the group's offsets are gone: `offsets_lost` in the log names them";
         StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";
+        StageTopicPaused, "precis_stage_topic_paused", ["stage", "topic"],
+            "1 while a topic waits, or few of its records are tried, because nearly all of them were rejected, possibly for a fault of the service";
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
             "Time since a followed topic was last read to its end; beyond 10 nothing is sent to a provider";
         RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";

@@ -133,6 +133,17 @@ async fn a_held_intake_wakes_its_waiter_when_it_is_let_go() {
 }
 
 #[test]
+fn a_paused_topic_is_not_read_whatever_is_held() {
+    let (intake, paused) = (Intake::new(4, 1_000), topic("t"));
+    let version = intake.version();
+    intake.pause_topic(&paused);
+    assert!(!intake.admits("t") && intake.admits("other") && !intake.is_shut("t"));
+    intake.resume_topic("t");
+    assert!(intake.admits("t"));
+    assert_ne!(intake.version(), version);
+}
+
+#[test]
 fn the_intake_stays_closed_until_the_last_suspension_ends() {
     let intake = Intake::new(4, 1_000);
     let (first, second) = (intake.suspend(), intake.suspend());

@@ -63,9 +63,14 @@ impl<P: Payload> Machine<P> {
 
     /// Whether the last commit ended the log will tell the next owners: the stage does not wait for
     /// it for ever.
-    pub(super) fn on_timer(&mut self, now: Instant) {
+    pub(super) fn on_timer(&mut self, now: Instant, commands: &mut Commands<P>) {
         self.drains.iter_mut().for_each(|drain| drain.tick(now));
         let is_too_late = |drain: &Drain<P::Guard>| now >= drain.deadline() + LAST_COMMIT_TIMEOUT;
+        let woken = if self.rules.is_broken(Rule::PauseEnds) { Vec::new() } else { self.breakers.wake(now) };
+        for topic in woken {
+            self.limit(&topic);
+            commands.push(Command::ProbeTopic(topic));
+        }
         self.timed_out = self.stopping && self.transaction.is_some() && self.drains.iter().all(is_too_late);
     }
 
@@ -123,10 +128,15 @@ impl<P: Payload> Machine<P> {
         self.schedule.forget_finished();
     }
 
-    /// Tells everybody who shares by topics how many topics there are.
+    /// Tells everybody who shares by topics how many topics there are, and forgets the pauses of
+    /// topics that are owned no longer.
     pub(super) fn share_among_topics(&mut self, commands: &mut Commands<P>) {
         let topics = self.partitions.topics();
-        self.queues.share_among(topics);
-        commands.push(Command::ShareAmong(topics));
+        self.queues.share_among(topics.len());
+        commands.push(Command::ShareAmong(topics.len()));
+        for topic in self.breakers.keep(|topic| topics.contains(topic)) {
+            self.queues.limit(&topic, None);
+            commands.push(Command::ResumeTopic(topic));
+        }
     }
 }

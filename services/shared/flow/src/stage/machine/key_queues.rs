@@ -9,7 +9,7 @@
 //! Places in process are shared as [`Intake`](crate::member::Intake) shares room: where more than
 //! one topic is assigned, a topic may start another record only while it has fewer in process than
 //! [`ALPHA`] times the number of free places. So records that all wait for something leave room for
-//! the records of other topics.
+//! the records of other topics. A topic may also have a limit of its own.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -51,6 +51,8 @@ pub(crate) struct KeyQueues<T> {
     running: usize,
     /// How many items may be in process.
     places: usize,
+    /// How many items of these topics may be in process.
+    limits: HashMap<Arc<str>, usize>,
     /// Whether more than one topic is assigned.
     shared: bool,
 }
@@ -66,7 +68,15 @@ impl<T> KeyQueues<T> {
     /// No items yet; at most `places` may be in process.
     pub(crate) fn new(places: usize) -> Self {
         let (topics, turns, waiting) = (HashMap::new(), VecDeque::new(), HashMap::new());
-        Self { topics, turns, waiting, running: 0, places, shared: false }
+        Self { topics, turns, waiting, running: 0, places, limits: HashMap::new(), shared: false }
+    }
+
+    /// Sets how many items of a topic may be in process, or that it has no limit of its own.
+    pub(crate) fn limit(&mut self, topic: &Arc<str>, max_running: Option<usize>) {
+        match max_running {
+            Some(most) => self.limits.insert(Arc::clone(topic), most),
+            None => self.limits.remove(topic),
+        };
     }
 
     /// Sets of how many topics partitions are assigned.
@@ -96,6 +106,7 @@ impl<T> KeyQueues<T> {
         for _ in 0..self.turns.len() {
             let name = self.turns.pop_front()?;
             let topic = self.topics.get_mut(&name)?;
+            let limit = self.limits.get(&name).map_or(limit, |most| limit.min(*most));
             if topic.running >= limit {
                 self.turns.push_back(name);
                 continue;

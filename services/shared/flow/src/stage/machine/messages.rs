@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::breaker::Tripped;
+use super::breakers::Pause;
 use super::key_queues::KeyQueue;
 use super::payload::Payload;
 use crate::member::{Assignment, Epoch, Load, Transaction};
+use crate::stage::processor::Cause;
 use crate::values::PartitionId;
 
 /// What happened.
@@ -43,14 +44,14 @@ pub(crate) enum Ending<P: Payload> {
 }
 
 /// What a record ended as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Its outputs.
     Published,
     /// A copy at the tail of its topic.
     Requeued,
-    /// A dead letter, for the reason with this code.
-    Rejected(&'static str),
+    /// A dead letter, for this reason.
+    Rejected(Cause),
 }
 
 /// What is to be done, in this order.
@@ -68,6 +69,12 @@ pub(crate) enum Command<P: Payload> {
     ShareAmong(usize),
     /// Read nothing more.
     CloseIntake,
+    /// Read nothing of this topic, of which nearly everything is rejected.
+    PauseTopic { topic: Arc<str>, pause: Pause },
+    /// Read this topic again: few of its records start, to see whether they are rejected too.
+    ProbeTopic(Arc<str>),
+    /// This topic is as any other again.
+    ResumeTopic(Arc<str>),
     /// Records of the partition are wanted from now on.
     Want(PartitionId),
     /// The partition begins to leave: its records in process wait for nothing any more.
@@ -79,7 +86,7 @@ pub(crate) enum Command<P: Payload> {
     /// The revocation need not wait any longer.
     AcknowledgeRevoke(P::Guard),
     /// The stage cannot go on.
-    Fail(Failure<P::Error>),
+    Fail(P::Error),
 }
 
 /// How a record is processed.
@@ -91,13 +98,4 @@ pub(crate) enum Mode<E> {
     Alone,
     /// It is rejected, because the log refuses its outputs.
     Reject(E),
-}
-
-/// Why the stage cannot go on.
-#[derive(Clone, Debug)]
-pub(crate) enum Failure<E> {
-    /// A record's processing or a transaction failed.
-    Error(E),
-    /// Too many of the last records were rejected; this is the code of the last one.
-    RejectBreaker(Tripped, &'static str),
 }

@@ -117,19 +117,20 @@ impl<P: Payload> Partitions<P> {
         Read::Parked
     }
 
-    /// The records that were parked and may start now.
-    pub(crate) fn unpark(&mut self) -> Vec<(P::Record, Epoch)> {
+    /// The records that were parked and may start now. None of a paused topic runs alone, since
+    /// records of other topics would wait for it.
+    pub(crate) fn unpark(&mut self, is_paused: &dyn Fn(&str) -> bool) -> Vec<(P::Record, Epoch)> {
         let mut startable = Vec::new();
         if self.parked == 0 {
             return startable;
         }
         let mut one_is_alone = self.owned.values().any(|owned| owned.alone.is_some());
-        for owned in self.owned.values_mut() {
+        for (partition, owned) in &mut self.owned {
             let epoch = owned.tracker.epoch();
             match owned.mark.start_rule() {
                 StartRule::None => {}
                 StartRule::All => startable.extend(owned.parked.drain(..).map(|record| (record, epoch))),
-                StartRule::OneAtATime if one_is_alone => {}
+                StartRule::OneAtATime if one_is_alone || is_paused(&partition.topic) => {}
                 StartRule::OneAtATime => {
                     let Some(record) = owned.parked.pop_front() else { continue };
                     owned.alone = Some(P::offset(&record));
@@ -140,6 +141,11 @@ impl<P: Payload> Partitions<P> {
         }
         self.parked -= startable.len();
         startable
+    }
+
+    /// Whether a record of this topic runs alone, or is about to.
+    pub(crate) fn any_alone_in(&self, topic: &str) -> bool {
+        self.owned.iter().any(|(partition, owned)| owned.alone.is_some() && &*partition.topic == topic)
     }
 
     /// A record's processing starts. `true`: the record runs alone.
@@ -263,9 +269,9 @@ impl<P: Payload> Partitions<P> {
         self.owned.keys()
     }
 
-    /// Of how many topics partitions are owned.
-    pub(crate) fn topics(&self) -> usize {
-        self.ids().map(|partition| &partition.topic).collect::<HashSet<_>>().len()
+    /// The topics of which partitions are owned.
+    pub(crate) fn topics(&self) -> HashSet<Arc<str>> {
+        self.ids().map(|partition| Arc::clone(&partition.topic)).collect()
     }
 
     /// Whether any of these partitions has something to commit.

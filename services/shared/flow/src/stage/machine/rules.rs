@@ -26,6 +26,10 @@ pub(crate) enum Rule {
     DrainExcludesReturned,
     /// A record that was abandoned stays open.
     AbandonedStaysOpen,
+    /// A paused topic is tried again when its pause is over.
+    PauseEnds,
+    /// No record of a paused topic starts.
+    PausedStartsNothing,
 }
 
 /// All rules, but for those that are broken on purpose.

@@ -14,6 +14,7 @@ impl<P: Payload<Outputs: Hash, Guard: Hash>> Machine<P> {
     pub(in crate::stage) fn state_key(&self, age: &dyn Fn(&PartitionId, Epoch) -> i64, into: &mut impl Hasher) {
         self.partitions.state_key(age, into);
         self.queues.state_key(age, P::offset, into);
+        self.breakers.state_key(into);
         (self.schedule.state_key(), self.stopping, self.drains.len()).hash(into);
         self.drains.iter().for_each(|drain| drain.state_key(into));
         let open = self.transaction.as_ref();
@@ -38,6 +39,11 @@ impl<P: Payload<Outputs: Hash, Guard: Hash>> Machine<P> {
     /// When the next transaction is due, if none is open.
     pub(in crate::stage) fn commit_due(&self) -> Option<Instant> {
         self.schedule.due().filter(|_| self.transaction.is_none())
+    }
+
+    /// When the pause of a topic is over.
+    pub(in crate::stage) fn paused_until(&self) -> Option<Instant> {
+        self.breakers.due()
     }
 
     /// The next deadline of a drain, and the revocation that waits for the drain.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::Fault;
 use crate::error::FlowError;
 use crate::member::{Assignment, OwnerMark};
 use crate::stage::live::Live;
-use crate::stage::processor::Delivery;
+use crate::stage::processor::{Cause, Delivery};
 use crate::values::{Headers, Record};
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -21,6 +22,7 @@ fn machine(reject_breaker: Option<RejectBreaker>) -> Machine<Live> {
         backoff: Backoff { first: INTERVAL, max: INTERVAL },
         drain_budget: Duration::from_secs(30),
         reject_breaker,
+        is_of_one_sender: |_| true,
     };
     Machine::new(settings, Rules::default())
 }
@@ -54,8 +56,12 @@ impl Bench {
     }
 
     fn read(&mut self, partition: i32, offset: i64, epoch: Epoch) {
+        self.read_of("t", partition, offset, epoch);
+    }
+
+    fn read_of(&mut self, topic: &str, partition: i32, offset: i64, epoch: Epoch) {
         let record = Record {
-            topic: "t".into(),
+            topic: topic.into(),
             partition,
             offset,
             timestamp_ms: 0,
@@ -181,6 +187,134 @@ fn a_revocation_waits_for_work_and_its_commit() {
     assert!(acknowledged(&bench));
     bench.commands.clear();
     assert!(drained.try_recv().is_err(), "the guard is dropped with its command");
+}
+
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A topic pauses after two rejections in a row; two are tried after a pause.
+const BREAKER: RejectBreaker =
+    RejectBreaker { window: 2, share: 1.0, probes: 2, first_pause: FIRST_PAUSE, max_pause: FIRST_PAUSE };
+
+/// A machine that has this topic and another, with so many records of each.
+fn two_topics(records: i64) -> Bench {
+    let mut bench = Bench { machine: machine(Some(BREAKER)), ..Bench::new() };
+    for topic in ["t", "other"] {
+        let partition = PartitionId { topic: topic.into(), partition: 0 };
+        let committed = Some(OwnerMark::Owned);
+        bench.on(Event::Assigned(vec![Assignment { partition, epoch: 1, start: 0, end: 99, committed }]));
+    }
+    for offset in 0..records {
+        bench.read_of("t", 0, offset, 1);
+        bench.read_of("other", 0, offset, 1);
+    }
+    let _ = bench.turn();
+    if bench.machine.is_committing() {
+        bench.on(Event::Committed { left_out: Vec::new() });
+        let _ = bench.turn();
+    }
+    bench
+}
+
+/// Ends what was started: of topic `t` as rejected, of the other as published. How many of each.
+fn end_started(bench: &mut Bench, fault: Fault) -> (usize, usize) {
+    let (mut rejected, mut published) = (0, 0);
+    for (queue, record) in bench.started() {
+        if &*queue.partition.topic == "t" {
+            rejected += 1;
+            let cause = Cause { code: "bad", fault, sender: None };
+            let ending = Ending::Done { outputs: Arc::default(), outcome: Outcome::Rejected(cause) };
+            bench.on(Event::Processed { queue, record, ending });
+        } else {
+            published += 1;
+            bench.publish((queue, record));
+        }
+    }
+    let _ = bench.turn();
+    (rejected, published)
+}
+
+/// All of one topic is rejected: it pauses, the other topic goes on, and what was finished is
+/// committed. After the pause two records are tried.
+#[test]
+fn a_pause_stops_one_topic_and_no_commit() {
+    let mut bench = two_topics(20);
+    let (rejected, mut others) = end_started(&mut bench, Fault::Unknown);
+    assert!(rejected >= BREAKER.window, "as many as pause it");
+    let paused = |bench: &Bench| bench.machine.paused_topics().map(|topic| &**topic).collect::<Vec<_>>().join(" ");
+    assert_eq!(paused(&bench), "t");
+    for _ in 0..8 {
+        let (rejected, published) = end_started(&mut bench, Fault::Unknown);
+        assert_eq!(rejected, 0, "nothing of a paused topic starts");
+        others += published;
+    }
+    assert_eq!(others, 20, "all of the other topic");
+    assert!(bench.commits_in_time(), "of both topics");
+    bench.on(Event::Committed { left_out: Vec::new() });
+    assert_eq!(bench.machine.next_timer().map(|due| due > bench.now), Some(true), "the pause ends by itself");
+    bench.now += FIRST_PAUSE;
+    bench.on(Event::Timer);
+    let _ = bench.turn();
+    assert_eq!(end_started(&mut bench, Fault::Unknown), (2, 0), "the probes");
+    assert_eq!((paused(&bench).as_str(), bench.started().len()), ("t", 0), "rejected too: paused again");
+    bench.now += FIRST_PAUSE;
+    bench.on(Event::Timer);
+    let _ = bench.turn();
+    for one in bench.started() {
+        bench.publish(one);
+    }
+    let _ = bench.turn();
+    assert_eq!(paused(&bench), "");
+    assert!(bench.started().len() > BREAKER.probes, "as any other topic");
+}
+
+/// However much of a topic is garbage, it is read on.
+#[test]
+fn what_only_senders_can_cause_pauses_nothing() {
+    let mut bench = two_topics(20);
+    let mut ended = (0, 0);
+    for _ in 0..10 {
+        let (rejected, published) = end_started(&mut bench, Fault::Sender);
+        ended = (ended.0 + rejected, ended.1 + published);
+    }
+    assert_eq!((ended, bench.machine.paused_topics().count()), ((20, 20), 0));
+}
+
+/// A paused topic goes and comes back: it begins anew.
+#[test]
+fn a_pause_ends_with_the_topics_last_partition() {
+    let mut bench = two_topics(20);
+    end_started(&mut bench, Fault::Unknown);
+    bench.commands.clear();
+    bench.on(Event::Lost(vec![id(0)]));
+    assert!(bench.commands.iter().any(|one| matches!(one, Command::ResumeTopic(topic) if &**topic == "t")));
+    assert_eq!(bench.machine.paused_topics().count(), 0);
+}
+
+/// A partition with which two owners died runs its records alone, one over all partitions. Where
+/// its topic is paused none of them runs, so that suspects of other topics need not wait for it.
+#[test]
+fn a_paused_topic_keeps_no_suspect_of_another_waiting() {
+    let mut bench = two_topics(20);
+    end_started(&mut bench, Fault::Unknown);
+    for topic in ["t", "suspect"] {
+        let partition = PartitionId { topic: topic.into(), partition: 1 };
+        let committed = Some(OwnerMark::Quarantine { records: 5, until: 9 });
+        bench.on(Event::Assigned(vec![Assignment { partition, epoch: 2, start: 0, end: 9, committed }]));
+        bench.read_of(topic, 1, 0, 2);
+    }
+    let mut started = Vec::new();
+    for _ in 0..8 {
+        bench.now += INTERVAL;
+        let _ = bench.turn();
+        let batch = bench.started();
+        started.extend(batch.iter().map(|(queue, _)| queue.partition.to_string()));
+        batch.into_iter().for_each(|one| bench.publish(one));
+        if bench.machine.is_committing() {
+            bench.on(Event::Committed { left_out: Vec::new() });
+        }
+    }
+    assert!(started.iter().any(|partition| partition.starts_with("suspect")), "{started:?}");
+    assert!(!started.iter().any(|partition| partition.starts_with("t/")), "{started:?}");
 }
 
 #[cfg(not(feature = "chaos"))]

@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use super::key_queues::KeyQueue;
-use super::messages::{Command, Failure, Mode};
+use super::messages::{Command, Mode};
 use super::partitions::TakenBack;
 use super::payload::Payload;
 use super::rules::Rule;
@@ -38,7 +38,7 @@ impl<P: Payload> Machine<P> {
         let left = self.partitions.records_in_transaction();
         let to_blame = if self.rules.is_broken(Rule::BlameSingleRecord) { left == 1 } else { records <= 1 };
         match P::class(&error) {
-            Class::Fatal => return commands.push(Command::Fail(Failure::Error(error))),
+            Class::Fatal => return commands.push(Command::Fail(error)),
             Class::Retry => self.schedule.on_aborted(),
             // The log does not say whose output it refuses: found out by committing one record at a
             // time.
@@ -47,7 +47,7 @@ impl<P: Payload> Machine<P> {
                 self.schedule.commit_single_records(0);
                 if left > 0 {
                     let Some(refused) = self.partitions.take_back() else {
-                        return commands.push(Command::Fail(Failure::Error(error)));
+                        return commands.push(Command::Fail(error));
                     };
                     self.finish_rejected(refused, error, commands);
                 }

@@ -86,7 +86,7 @@ impl Log {
         for (index, ending) in &self.written {
             let entry = self.entries[*index];
             let right = match entry.kind {
-                Kind::Refused => Ending::Rejected,
+                Kind::Refused | Kind::Broken => Ending::Rejected,
                 Kind::Flaky if entry.attempts == 0 => Ending::Requeued,
                 Kind::Good | Kind::Flaky => Ending::Published,
             };

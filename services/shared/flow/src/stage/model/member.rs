@@ -9,12 +9,15 @@ use tokio::time::Instant;
 
 use super::broker::{Log, PartitionCommit, partition_id};
 use super::payload::{Ending, Kind, Output, Record, Tiny};
+use crate::Fault;
 use crate::error::Class;
 use crate::kafka::ownership::Ownership;
 use crate::member::{Assignment, Epoch};
+use crate::stage::config::RejectBreaker;
 use crate::stage::machine::{
     self, Command, Event, KeyQueue, Machine, Mode, Outcome, Payload, Rule, Rules, Settings, TransactionLimit,
 };
+use crate::stage::processor::Cause;
 use crate::stage::retry::Backoff;
 use crate::values::PartitionId;
 
@@ -22,6 +25,11 @@ use crate::values::PartitionId;
 const MAX_IN_FLIGHT: usize = 2;
 /// Shorter than any deadline, so that a commit can be due before any deadline passes.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Shorter than any deadline, too.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A topic pauses with the first record that is rejected, and one is tried after a pause.
+const BREAKER: RejectBreaker = RejectBreaker { window: 1, share: 1.0, probes: 1, first_pause: PAUSE, max_pause: PAUSE };
+const REFUSED: Cause = Cause { code: "refused", fault: Fault::Unknown, sender: None };
 const DRAIN_BUDGET: Duration = Duration::from_hours(1);
 
 /// Why the poll thread does not poll.
@@ -86,14 +94,15 @@ pub(super) struct Member {
 pub(super) type Step = Result<(), String>;
 
 impl Member {
-    pub(super) fn new(broken: Option<Rule>, limit: usize, partitions: usize, began: Instant) -> Self {
+    pub(super) fn new(broken: Option<Rule>, breaks: bool, limit: usize, partitions: usize, began: Instant) -> Self {
         let settings = Settings {
             max_in_flight: MAX_IN_FLIGHT,
             transaction_limit: TransactionLimit { records: limit, bytes: usize::MAX },
             commit_interval: COMMIT_INTERVAL,
             backoff: Backoff { first: COMMIT_INTERVAL, max: COMMIT_INTERVAL },
             drain_budget: DRAIN_BUDGET,
-            reject_breaker: None,
+            reject_breaker: breaks.then_some(BREAKER),
+            is_of_one_sender: |_| true,
         };
         Self {
             checks_epochs: broken != Some(Rule::EpochCheck),
@@ -206,8 +215,9 @@ impl Member {
     pub(super) fn on_processed(&mut self, index: usize) -> Step {
         let Running { queue, record, refused } = self.running.swap_remove(index);
         let (ending, outcome) = match record.entry.kind {
-            _ if refused => (Ending::Rejected, Outcome::Rejected("refused")),
+            _ if refused => (Ending::Rejected, Outcome::Rejected(REFUSED)),
             Kind::Flaky if record.entry.attempts == 0 => (Ending::Requeued, Outcome::Requeued),
+            Kind::Broken => (Ending::Rejected, Outcome::Rejected(REFUSED)),
             _ => (Ending::Published, Outcome::Published),
         };
         let ending = machine::Ending::Done { outputs: Some(record.output(ending)), outcome };
@@ -253,6 +263,14 @@ impl Member {
         self.turn(self.turns_at, commands)
     }
 
+    /// The pause of the topic is over.
+    pub(super) fn on_pause_over(&mut self) -> Step {
+        let until = self.machine.paused_until().ok_or("the topic is not paused")?;
+        let mut commands = Vec::new();
+        self.machine.on(Event::Timer, until, &mut commands);
+        self.turn(self.turns_at, commands)
+    }
+
     pub(super) fn on(&mut self, event: Event<Tiny>) -> Step {
         self.now += Duration::from_nanos(1);
         let mut commands = Vec::new();
@@ -284,6 +302,9 @@ impl Member {
             Command::DropResult(_)
             | Command::ShareAmong(_)
             | Command::CloseIntake
+            | Command::PauseTopic { .. }
+            | Command::ProbeTopic(_)
+            | Command::ResumeTopic(_)
             | Command::Want(_)
             | Command::StopWaiting(_)
             | Command::Unwant(_) => {}
@@ -293,6 +314,9 @@ impl Member {
 
     fn start(&mut self, queue: KeyQueue, record: Record, refused: bool) -> Step {
         if !refused {
+            if self.machine.paused_until().is_some() {
+                return Err(format!("{} was started while its topic is paused", Tiny::offset(&record)));
+            }
             let being_rejected = self.running.iter().filter(|work| work.refused);
             let being_rejected: Vec<i64> = being_rejected.map(|work| Tiny::offset(&work.record)).collect();
             if self.machine.has_earlier_open(&record, queue.epoch, &being_rejected) {

@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Good,
     /// Its outputs are refused by the log, so that it must end as rejected.
     Refused,
+    /// It is rejected, for a reason that may be ours.
+    Broken,
     /// It fails once, is re-enqueued, and is published at its second delivery.
     Flaky,
 }

@@ -22,6 +22,8 @@ pub(super) struct Protocol {
     pub(super) committed: Option<i64>,
     pub(super) limit: usize,
     pub(super) faults: Faults,
+    /// Whether a rejected record pauses its topic.
+    pub(super) breaks: bool,
     /// A rule of the machine that is broken on purpose.
     pub(super) broken: Option<Rule>,
     /// Whether a new owner is told no offset while another is pending.
@@ -71,6 +73,9 @@ pub(super) enum Action {
         member: usize,
     },
     DrainDeadline {
+        member: usize,
+    },
+    PauseOver {
         member: usize,
     },
     Evict {
@@ -217,7 +222,7 @@ impl Model for Protocol {
 
 impl Protocol {
     fn member(&self) -> Member {
-        Member::new(self.broken, self.limit, self.logs.len(), self.began)
+        Member::new(self.broken, self.breaks, self.limit, self.logs.len(), self.began)
     }
 
     fn apply(&self, state: &mut State, action: Action) -> Result<(), String> {
@@ -244,6 +249,7 @@ impl Protocol {
                 logs[partition].owner.take_if(|owner| *owner == member);
             }
             A::DrainDeadline { member } => members[member].on_deadline()?,
+            A::PauseOver { member } => members[member].on_pause_over()?,
             A::Evict { member } => {
                 left.evictions -= 1;
                 members[member].in_group = false;
@@ -353,6 +359,7 @@ fn actions_of(left: Faults, number: usize, member: &Member, actions: &mut Vec<Ac
     }
     when(!member.events.is_empty(), A::Hear { member: number });
     when(member.machine.next_deadline().is_some(), A::DrainDeadline { member: number });
+    when(member.machine.paused_until().is_some(), A::PauseOver { member: number });
     for work in 0..member.running.len() {
         when(true, A::FinishWork { member: number, work });
         when(member.is_leaving(work), A::AbandonWork { member: number, work });

@@ -29,6 +29,7 @@ fn protocol(logs: Vec<Vec<Entry>>, faults: Faults) -> Protocol {
         committed: Some(0),
         limit: 2,
         faults,
+        breaks: false,
         broken: None,
         stable_offsets: true,
         began: Instant::now(),
@@ -98,6 +99,13 @@ fn failures() -> Protocol {
     protocol(vec![log], Faults { evictions: 1, crashes: 1, ..Faults::default() })
 }
 
+/// A record whose rejection pauses the topic, before and behind others.
+fn pauses() -> Protocol {
+    let log = entries(&[(Kind::Good, None), (Kind::Broken, None), (Kind::Good, None)]);
+    let faults = Faults { revocations: 1, delays: 1, ..Faults::default() };
+    Protocol { breaks: true, ..protocol(vec![log], faults) }
+}
+
 #[test]
 fn a_partition_that_moves_loses_and_repeats_nothing() {
     holds("moves", &moves());
@@ -131,6 +139,21 @@ fn only_what_the_log_refuses_is_rejected() {
 #[test]
 fn a_re_enqueued_record_ends_once() {
     holds("failures", &failures());
+}
+
+#[test]
+fn a_pause_loses_and_repeats_nothing_and_ends() {
+    holds("pauses", &pauses());
+}
+
+#[test]
+fn a_pause_that_never_ends_is_found_out() {
+    found("pause ends", &broken(Rule::PauseEnds, pauses()), "never done");
+}
+
+#[test]
+fn a_record_that_starts_in_a_pause_is_found_out() {
+    found("paused starts", &broken(Rule::PausedStartsNothing, pauses()), "while its topic is paused");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn read(partitions: &mut Partitions<Live>, partition: i32, offsets: std::ops::Ra
 
 fn unpark(partitions: &mut Partitions<Live>) -> Vec<(i32, i64)> {
     let mut started: Vec<_> = partitions
-        .unpark()
+        .unpark(&|_| false)
         .into_iter()
         .map(|(delivery, epoch)| {
             partitions.start(&delivery.record.partition_id(), epoch, &delivery);
