@@ -77,14 +77,17 @@ fn a_flood_of_one_tenant_leaves_the_next_turn_to_others() {
     let mut flood: Vec<TextPermit> = (0..10).map(|_| budget.try_acquire("flood", 10).unwrap()).collect();
     let mut more: Vec<Wait> = (0..50).map(|_| wait(&budget, "flood", 10)).collect();
     let mut others: Vec<Wait> = (0..6).map(|_| wait(&budget, "other", 10)).collect();
+    // Each of the first five that are given back goes to the other tenant.
     let mut got = Vec::new();
-    while flood.pop().is_some() && got.len() < 5 {
-        let Some(permit) = others.first_mut().and_then(granted) else { continue };
-        got.push(permit.unwrap());
-        others.remove(0);
+    for other in &mut others[..5] {
+        drop(flood.pop());
+        got.push(take(other));
     }
-    assert_eq!(got.len(), 5, "each of the first five that were given back went to the other tenant");
-    assert!(more.iter_mut().all(|wait| granted(wait).is_none()), "the flood has half of the budget already");
+    assert!(more.iter_mut().all(|wait| granted(wait).is_none()));
+    // Now each has half: the next goes to the flood again.
+    drop(flood.pop());
+    assert!(granted(&mut others[5]).is_none());
+    assert_eq!(more.iter_mut().filter_map(granted).count(), 1);
 }
 
 #[test]
