@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz cuda docs bench-engine bench-router load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
+.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +67,10 @@ sanitize: ## the kernels' tests under AddressSanitizer
 fuzz: ## libFuzzer on every decoder, a minute each; seconds=10: shorter; FUZZ='--only gguf': one; FUZZ=--keep: add to the corpus
 	infra/setup.sh demo
 	python3 tests/fuzz/run.py --seconds $(or $(seconds),60) $(FUZZ)
+
+growth: ## whether the work on a text grows no faster than the text, instructions counted by valgrind; GROWTH='--only html': one
+	infra/setup.sh test
+	python3 tests/fuzz/growth.py $(GROWTH)
 
 cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no GPU needed
 	infra/setup.sh demo

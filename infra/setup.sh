@@ -2,7 +2,7 @@
 # Checks what a machine needs for Précis and installs what is missing.
 #
 #   infra/setup.sh demo     build and run: Rust, make, a C and a C++ compiler, Python 3 with pip
-#   infra/setup.sh test     that, and format, lints and tests: Java 17, Maven, Python's venv
+#   infra/setup.sh test     that, and format, lints and tests: Java 17, Maven, Python's venv, Valgrind
 #
 # Missing Debian or Ubuntu packages are installed when this runs as root; otherwise the exact command is printed and
 # the exit code is 1. Rust itself comes from rustup, which this does not install.
@@ -41,6 +41,7 @@ fi
 if [[ $mode == test ]]; then
     python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
     need mvn maven
+    need valgrind valgrind
     if ! java_is_recent; then
         if apt-cache show openjdk-17-jre-headless >/dev/null 2>&1; then
             packages+=(openjdk-17-jre-headless)

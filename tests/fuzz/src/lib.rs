@@ -21,7 +21,9 @@
 //! | `PRECIS_FUZZ_LIST` | run nothing: write each decoder's test and valid inputs below this folder |
 
 mod chance;
+mod growth;
 mod mode;
+pub mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use chance::Chance;
+pub use growth::{Shape, grows_linearly};
 use mode::Mode;
 
 /// No decoder takes as long for an input of these sizes, in any build.

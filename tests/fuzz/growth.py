@@ -1,0 +1,181 @@
+"""`make growth`: whether the work on a text grows no faster than the text, whatever its shape.
+
+    python3 tests/fuzz/growth.py [--only checks,html] [--package precis-quality]
+
+A target is a test that calls `precis_fuzz::grows_linearly`; what it is about stands there. Work is counted, not timed:
+callgrind counts the instructions of everything that the target calls, other crates and the standard library included,
+so the same build gives the same counts on an idle machine and on a busy one. A shape fails where a text four times as
+long takes more than five times the instructions; work that is quadratic takes sixteen times.
+
+It runs the test binaries of `make test`. The last line is `N shapes grow linearly, N faster`; the exit code is 0 only
+when none grows faster.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
+WORK = TARGET / "growth"
+
+# What every test that calls grows_linearly has in its name, and the function whose work is counted.
+MARK = "linear"
+COUNTED = "precis_fuzz::growth::counted"
+# Of linear work it is four, of n log n a little more, of quadratic work sixteen.
+MAX_FACTOR = 5.0
+# Work that is done once for a text, however long it is.
+CONSTANT = 100_000
+
+
+@dataclass
+class Count:
+    """The work on one text."""
+
+    target: str
+    shape: str
+    bytes: int
+    instructions: int
+
+
+@dataclass
+class Growth:
+    """One shape in two lengths."""
+
+    target: str
+    shape: str
+    short: Count
+    long: Count
+
+    @property
+    def factor(self) -> float:
+        """How many times the work of the short text the long one takes, per four times the length."""
+        times = self.long.bytes / max(self.short.bytes, 1)
+        return (self.long.instructions - CONSTANT) / max(self.short.instructions, 1) * 4 / times
+
+
+def binaries(packages: list[str]) -> list[tuple[Path, Path]]:
+    """The test binaries with targets, and the folders in which cargo would run them."""
+    selected = [word for package in packages for word in ("--package", package)] or ["--workspace"]
+    command = ["cargo", "test", "--no-run", "--message-format=json-render-diagnostics", *selected]
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        sys.exit("build failed: nothing was counted")
+    found = []
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message["reason"] != "compiler-artifact" or not message.get("executable"):
+            continue
+        folder = Path(message["manifest_path"]).parent
+        sources = (folder / "src").rglob("*.rs")
+        if "lib" in message["target"]["kind"] and any(
+            "precis_fuzz::grows_linearly" in source.read_text() for source in sources
+        ):
+            found.append((Path(message["executable"]), folder))
+    return found
+
+
+def tests(binary: Path, folder: Path) -> list[str]:
+    listed = subprocess.run(
+        [binary, MARK, "--list"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return re.findall(r"^(.*): test$", listed.stdout, re.M)
+
+
+def count(job: tuple[Path, Path, str, str]) -> list[Count]:
+    """The counts of one test: callgrind writes a file each time that the counted function returns."""
+    binary, folder, test, only = job
+    work = WORK / re.sub(r"\W+", "-", test)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    command = [
+        "valgrind",
+        "--tool=callgrind",
+        "--collect-atstart=no",
+        f"--toggle-collect={COUNTED}",
+        f"--dump-after={COUNTED}",
+        f"--callgrind-out-file={work}/counts",
+        str(binary),
+        "--exact",
+        test,
+        "--nocapture",
+    ]
+    env = os.environ | {"PRECIS_GROWTH": only or "all"}
+    done = subprocess.run(
+        command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    (work / "log").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        sys.exit(f"{test} failed: see {work}/log\n{done.stderr[-2000:]}")
+    told = re.findall(r"^growth\t(.*)\t(.*)\t(\d+)$", done.stderr, re.M)
+    found = []
+    for number, (target, shape, length) in enumerate(told, 1):
+        part = (work / f"counts.{number}").read_text()
+        totals = re.search(r"^(?:totals|summary): (\d+)", part, re.M)
+        found.append(Count(target, shape, int(length), int(totals.group(1))))
+    shutil.rmtree(work)
+    return found
+
+
+def growths(counts: list[Count]) -> list[Growth]:
+    pairs = zip(counts[::2], counts[1::2], strict=True)
+    return [Growth(short.target, short.shape, short, long) for short, long in pairs]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="names of targets, by commas")
+    parser.add_argument(
+        "--package", action="append", default=[], help="only the targets of this crate"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="tests at once")
+    arguments = parser.parse_args()
+    jobs = [
+        (binary, folder, test, arguments.only)
+        for binary, folder in binaries(arguments.package)
+        for test in tests(binary, folder)
+    ]
+    begun = time.monotonic()
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        found = [growth for counts in pool.map(count, jobs) for growth in growths(counts)]
+    targets = list(dict.fromkeys(growth.target for growth in found))
+    for target in targets:
+        own = [growth for growth in found if growth.target == target]
+        dearest = max(own, key=lambda growth: growth.long.instructions / growth.long.bytes)
+        worst = max(own, key=lambda growth: growth.factor)
+        print(
+            f"{target:24} {len(own):3} shapes; at most {dearest.long.instructions / dearest.long.bytes:,.0f}"
+            f" instructions a byte ({dearest.shape}); grows at most {worst.factor:.1f} times ({worst.shape})",
+            flush=True,
+        )
+    faster = [growth for growth in found if growth.factor > MAX_FACTOR]
+    for growth in faster:
+        print(
+            f"{growth.target}: {growth.shape}: {growth.short.bytes:,} bytes take {growth.short.instructions:,}"
+            f" instructions, {growth.long.bytes:,} bytes {growth.long.instructions:,}: {growth.factor:.1f} times"
+        )
+    print(
+        f"{time.monotonic() - begun:.0f} s\n{len(found) - len(faster)} shapes grow linearly, {len(faster)} faster",
+        flush=True,
+    )
+    return 1 if faster or not found else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
