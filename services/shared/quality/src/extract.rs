@@ -9,10 +9,6 @@
 //! The published procedure scans the source anew for every fragment and skips the words that it has
 //! just compared. So it may miss the longest fragment where the source repeats itself; here it is
 //! always the longest.
-//! |S|, |A| those of summary and source: coverage = Σ|f| / |S|, density = Σ|f|² / |S|, compression = |A| / |S|. Words are folded; punctuation
-//! does not count. The published procedure scans the source anew for every fragment and skips what
-//! it has just compared, so it may miss the longest fragment where the source repeats itself; here
-//! it is always the longest.
 //!
 //! The time is linear: a suffix automaton of the reversed summary reads the reversed source once.
 //! At each position it holds the longest fragment of the summary that begins there, so afterwards
@@ -52,11 +48,18 @@ pub fn extraction(source: &str, summary: &str) -> Extraction {
     measure(&source, &number(&plain.summary))
 }
 
-/// The three figures of texts given as numbers, one a word; equal words are equal numbers.
+/// Words of a summary that are looked for in the source: the automaton takes some 400 bytes for
+/// each. A summary of more is none.
+const MAX_COMPARED_WORDS: usize = 32 * 1024;
+
+/// The three figures of texts given as numbers, one a word; equal words are equal numbers. Coverage
+/// and density are those of the first [`MAX_COMPARED_WORDS`].
 pub(crate) fn measure(source: &[u32], summary: &[u32]) -> Extraction {
     if summary.is_empty() {
         return Extraction::default();
     }
+    let compression = source.len() as f64 / summary.len() as f64;
+    let summary = &summary[..summary.len().min(MAX_COMPARED_WORDS)];
     let longest = longest_matches(source, summary);
     let (mut covered, mut squares, mut at) = (0, 0.0, 0);
     while at < summary.len() {
@@ -66,7 +69,7 @@ pub(crate) fn measure(source: &[u32], summary: &[u32]) -> Extraction {
         at += length.max(1);
     }
     let words = summary.len() as f64;
-    Extraction { coverage: covered as f64 / words, density: squares / words, compression: source.len() as f64 / words }
+    Extraction { coverage: covered as f64 / words, density: squares / words, compression }
 }
 
 /// For each position of the summary, the length of the longest fragment that begins there and

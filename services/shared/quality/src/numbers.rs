@@ -28,7 +28,7 @@ use crate::source::Source;
 use crate::text::Text;
 use crate::{Check, CheckName, Thresholds};
 
-use lex::{Mention, Mentioned, mentions};
+use lex::{Mention, Mentioned, each_mention};
 use units::{Unit, Units};
 use value::Value;
 use words::Reading;
@@ -56,11 +56,12 @@ pub(crate) struct KnownNumbers {
 impl KnownNumbers {
     /// Adds a text.
     pub(crate) fn read(&mut self, text: &Text<'_>) {
-        let found = mentions(text, Reading::Generous);
-        for mention in &found {
+        let mut places = Vec::new();
+        each_mention(text, Reading::Generous, |mention| {
             self.add(mention);
-        }
-        self.read_words(text, &found);
+            places.push((mention.start, mention.end));
+        });
+        self.read_words(text, &places);
     }
 
     /// Sorts the sizes; to be called once all texts are read.
@@ -113,12 +114,13 @@ impl KnownNumbers {
         self.values.entry(digits).or_default().add(Units::BARE);
     }
 
-    /// Units, scales, hints and Roman numerals that stand apart from the numbers found.
-    fn read_words(&mut self, text: &Text<'_>, found: &[Mention]) {
+    /// Units, scales, hints and Roman numerals that stand apart from the numbers found, which are
+    /// given as byte ranges.
+    fn read_words(&mut self, text: &Text<'_>, found: &[(usize, usize)]) {
         let mut attached = found.iter().peekable();
         for (index, word) in text.words.iter().enumerate() {
-            while attached.next_if(|mention| mention.end <= word.start).is_some() {}
-            let inside = attached.peek().is_some_and(|mention| mention.start < word.end);
+            while attached.next_if(|(_, end)| *end <= word.start).is_some() {}
+            let inside = attached.peek().is_some_and(|(start, _)| *start < word.end);
             self.read_signs(text, index);
             if inside {
                 continue;
@@ -144,17 +146,22 @@ impl KnownNumbers {
         self.read_signs(text, text.len());
     }
 
-    /// Signs that stand neither behind a number nor, as a currency, before one.
+    /// Signs that stand neither behind a number nor, as a currency, before one. Only blanks may stand
+    /// between a number and its sign: so there are two at most, the first and the last mark of the
+    /// gap, and nothing is read again for each of the others.
     fn read_signs(&mut self, text: &Text<'_>, index: usize) {
         let gap = text.gap(index);
+        let mut signs = gap.char_indices().filter_map(|(at, sign)| Some((at, sign, Unit::of_sign(sign)?))).peekable();
+        if signs.peek().is_none() {
+            return;
+        }
         let numeric = |at: usize| at < text.len() && text.word(at).contains(|c: char| c.is_ascii_digit());
-        for (at, sign) in gap.char_indices() {
-            let Some(unit) = Unit::of_sign(sign) else {
-                continue;
-            };
-            let behind = index > 0 && numeric(index - 1) && gap[..at].trim().is_empty();
-            let rest = &gap[at + sign.len_utf8()..];
-            let before = unit != Unit::Percent && numeric(index) && rest.trim().is_empty();
+        let (number_before, number_after) = (index > 0 && numeric(index - 1), numeric(index));
+        let first = gap.len() - gap.trim_start().len();
+        let end = gap.trim_end().len();
+        for (at, sign, unit) in signs {
+            let behind = number_before && at == first;
+            let before = number_after && unit != Unit::Percent && at + sign.len_utf8() == end;
             if !behind && !before {
                 self.free.add(Units::of(Some(unit)));
             }
@@ -272,14 +279,14 @@ pub(crate) fn roman(word: &str) -> Option<u64> {
 pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let reading = Reading::Strict(languages.of_summary());
     let mut missing = Unsupported::default();
-    for mention in mentions(summary, reading) {
+    each_mention(summary, reading, |mention| {
         let written = &summary.raw[mention.start..mention.end];
         // `00`, the minutes of a full hour, is no number that the source must have.
-        let marker = mention.marker || lex::is_inline_marker(summary, &mention) || written == "00";
-        if !marker && !source.numbers.supports(source, &mention) {
+        let marker = mention.marker || lex::is_inline_marker(summary, mention) || written == "00";
+        if !marker && !source.numbers.supports(source, mention) {
             missing.add(written);
         }
-    }
+    });
     missing.report(CheckName::UnsupportedNumbers, thresholds.max_unsupported_numbers)
 }
 

@@ -188,3 +188,18 @@ fn checks_survive_broken_texts() {
         assert!(!check(&input, &thresholds).is_empty());
     });
 }
+
+/// Source and summary in each shape: the author of a document writes the source, and models repeat
+/// what they read.
+#[test]
+fn checks_are_linear_in_texts_of_any_shape() {
+    let thresholds = Thresholds::default();
+    precis_fuzz::grows_linearly("checks", 2048, precis_fuzz::shapes::TEXTS, |text| {
+        let input = Input { source: text, summary: text, max_words: Some(50), ..Input::default() };
+        let checks = check(&input, &thresholds);
+        assert_eq!(checks.len(), CheckName::ALL.len());
+    });
+    precis_fuzz::grows_linearly("words and language", 2048, precis_fuzz::shapes::TEXTS, |text| {
+        let _ = (count_words(text), language_of(text), is_plainly_english(text));
+    });
+}

@@ -26,6 +26,9 @@ pub(crate) struct KnownNames {
 const MIN_ACRONYM_CHARS: usize = 3;
 /// Longest acronym that is recognised.
 const MAX_ACRONYM_CHARS: usize = 8;
+/// Bytes of initials that are kept, about one a word: each makes as many as nineteen acronyms, which
+/// are all held at once. Of a longer text, the rest spells none.
+const MAX_INITIALS_BYTES: usize = 512 * 1024;
 
 impl KnownNames {
     /// Adds a word of the source.
@@ -37,6 +40,9 @@ impl KnownNames {
         let Some(first) = folded.chars().next().filter(|c| c.is_alphabetic()) else {
             return;
         };
+        if self.initials.len() >= MAX_INITIALS_BYTES {
+            return;
+        }
         self.initials.push(first);
         if is_function_word(folded) {
             return;
@@ -51,6 +57,9 @@ impl KnownNames {
 
     /// Ends a sentence: initials do not reach across.
     pub(crate) fn end_text(&mut self) {
+        if self.initials.len() >= MAX_INITIALS_BYTES {
+            return;
+        }
         for initials in [&mut self.initials, &mut self.content, &mut self.capitals] {
             initials.push(' ');
         }

@@ -61,18 +61,37 @@ impl Mention {
     }
 }
 
-/// Every number and date of a text in order.
-pub(crate) fn mentions(text: &Text<'_>, reading: Reading) -> Vec<Mention> {
-    let mut found = Vec::new();
+/// Mentions of one series that are held at least before the text goes on without them, and at most:
+/// a mention takes a hundred times the bytes of a figure.
+const HELD_MENTIONS: std::ops::Range<usize> = 256..4096;
+
+/// Gives every number and date of a text in order. Of a series of thousands, not all get the unit
+/// that is written once.
+pub(crate) fn each_mention(text: &Text<'_>, reading: Reading, mut take: impl FnMut(&Mention)) {
+    let mut held = Vec::new();
     let mut at = 0;
     while at < text.len() {
+        let before = held.len();
         at = if text.word(at).contains(|c: char| c.is_ascii_digit()) {
-            in_digits(text, at, reading, &mut found)
+            in_digits(text, at, reading, &mut held)
         } else {
-            in_letters(text, at, reading, &mut found)
+            in_letters(text, at, reading, &mut held)
         };
+        let goes_on = || held.get(before).is_none_or(|next| is_series(text, &held[before - 1], next));
+        if before >= HELD_MENTIONS.end || (before >= HELD_MENTIONS.start && !goes_on()) {
+            share_units(text, &mut held[..before]);
+            held.drain(..before).for_each(|mention| take(&mention));
+        }
     }
-    share_units(text, &mut found);
+    share_units(text, &mut held);
+    held.iter().for_each(take);
+}
+
+/// Every number and date of a text in order.
+#[cfg(test)]
+pub(super) fn mentions(text: &Text<'_>, reading: Reading) -> Vec<Mention> {
+    let mut found = Vec::new();
+    each_mention(text, reading, |mention| found.push(mention.clone()));
     found
 }
 

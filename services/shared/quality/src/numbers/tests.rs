@@ -1,5 +1,6 @@
 use whatlang::Lang;
 
+use super::lex::mentions;
 use super::*;
 use crate::Input;
 use crate::spelling::plain;
@@ -171,6 +172,26 @@ fn values_are_canonical() {
     assert_eq!(Value::new("45", "").shift(-2).digits, "0.45");
     assert_eq!(Value::new("5", "").shift(-2).digits, "0.05");
     assert_eq!(Value::new("0", "5").shift(3).digits, "500");
+}
+
+/// Mentions are given in batches, for they take a hundred times the memory of a figure.
+#[test]
+fn units_are_shared_within_series_of_hundreds() {
+    let series = (1..=1_000).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!("{series} % and {series} km");
+    let text = Text::read(&text);
+    let found = mentions(&text, Reading::Generous);
+    assert_eq!(found.len(), 2_000);
+    assert!(found[..1_000].iter().all(|mention| mention.unit == Some(Unit::Percent)));
+    assert!(found[1_000..].iter().all(|mention| mention.unit == Some(Unit::Kilometre)));
+}
+
+/// Text from an attack: signs without end between two words were each compared with all before.
+#[test]
+fn a_sign_among_signs_belongs_to_no_number() {
+    supported("Prices in $$$: 5 and 7", "It is $5");
+    supported("7 $$", "It is $7");
+    unsupported("5 € a, b 7", "It is $7", "7");
 }
 
 #[test]

@@ -32,11 +32,17 @@ struct LineBreak {
     hyphen: usize,
     /// Byte of the letter with which the word goes on.
     resumes: usize,
+    /// Byte of the word's first letter.
+    start: usize,
+    /// Byte behind its last letter.
+    end: usize,
+}
+
+impl LineBreak {
     /// The halves of the word, folded.
-    left: String,
-    right: String,
-    /// The second half begins with a capital letter.
-    capital: bool,
+    fn halves(&self, text: &str) -> (String, String) {
+        (fold(&text[self.start..self.hyphen]), fold(&text[self.resumes..self.end]))
+    }
 }
 
 /// Occurrences of the broken words elsewhere in the texts.
@@ -55,8 +61,10 @@ pub(super) fn mend(plain: &mut PlainTexts<'_>) {
     let context: Vec<Vec<LineBreak>> = plain.context.iter().map(|text| breaks(text)).collect();
     let summary = breaks(&plain.summary);
     let mut evidence = Evidence::default();
-    for found in context.iter().flatten().chain(&source).chain(&summary) {
-        evidence.want(found);
+    evidence.want(&plain.source, &source);
+    evidence.want(&plain.summary, &summary);
+    for (text, found) in plain.context.iter().zip(&context) {
+        evidence.want(text, found);
     }
     if evidence.wanted_words.is_empty() {
         return;
@@ -80,19 +88,17 @@ pub(super) fn mended_alone(text: &str) -> Option<String> {
         return None;
     }
     let mut evidence = Evidence::default();
-    for found in &breaks {
-        evidence.want(found);
-    }
+    evidence.want(text, &breaks);
     evidence.read(text);
-    Some(rewritten(text, &breaks, |found| evidence.keeps_hyphen(found)))
+    Some(rewritten(text, &breaks, |found| evidence.keeps_hyphen(text, found)))
 }
 
 fn mend_one(text: &mut Cow<'_, str>, breaks: &[LineBreak], evidence: &Evidence, others: &mut Vec<String>) {
     if breaks.is_empty() {
         return;
     }
-    let mended = rewritten(text, breaks, |found| evidence.keeps_hyphen(found));
-    others.push(rewritten(text, breaks, |found| !evidence.keeps_hyphen(found)));
+    let mended = rewritten(text, breaks, |found| evidence.keeps_hyphen(text, found));
+    others.push(rewritten(text, breaks, |found| !evidence.keeps_hyphen(text, found)));
     *text = Cow::Owned(mended);
 }
 
@@ -127,8 +133,7 @@ fn breaks(text: &str) -> Vec<LineBreak> {
         let right = after.find(|c: char| !is_inside(c)).map_or(after, |at| &after[..at]);
         let letters = |part: &str| part.contains(char::is_alphabetic) && !part.contains(char::is_numeric);
         if letters(left) && letters(right) {
-            let capital = right.starts_with(char::is_uppercase);
-            found.push(LineBreak { hyphen, resumes, left: fold(left), right: fold(right), capital });
+            found.push(LineBreak { hyphen, resumes, start: hyphen - left.len(), end: resumes + right.len() });
         }
     }
     found
@@ -139,9 +144,12 @@ fn is_inside(character: char) -> bool {
 }
 
 impl Evidence {
-    fn want(&mut self, found: &LineBreak) {
-        self.wanted_pairs.insert((found.left.clone(), found.right.clone()));
-        self.wanted_words.insert(format!("{}{}", found.left, found.right));
+    fn want(&mut self, text: &str, breaks: &[LineBreak]) {
+        for found in breaks {
+            let (left, right) = found.halves(text);
+            self.wanted_words.insert(format!("{left}{right}"));
+            self.wanted_pairs.insert((left, right));
+        }
     }
 
     /// Records which of the wanted words and pairs a text has.
@@ -165,16 +173,18 @@ impl Evidence {
         }
     }
 
-    fn keeps_hyphen(&self, found: &LineBreak) -> bool {
-        if self.pairs.contains(&(found.left.clone(), found.right.clone())) {
+    fn keeps_hyphen(&self, text: &str, found: &LineBreak) -> bool {
+        let halves = found.halves(text);
+        if self.pairs.contains(&halves) {
             return true;
         }
-        if self.words.contains(&format!("{}{}", found.left, found.right)) {
+        let (left, right) = halves;
+        if self.words.contains(&format!("{left}{right}")) {
             return false;
         }
-        found.capital
-            || OTHER_CONJUNCTIONS.contains(&found.right.as_str())
-            || lexicon::any(&found.right, |lexicon| lexicon.conjunctions)
-            || (is_number_word(&found.left) && is_number_word(&found.right))
+        text[found.resumes..].starts_with(char::is_uppercase)
+            || OTHER_CONJUNCTIONS.contains(&right.as_str())
+            || lexicon::any(&right, |lexicon| lexicon.conjunctions)
+            || (is_number_word(&left) && is_number_word(&right))
     }
 }
