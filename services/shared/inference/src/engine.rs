@@ -207,7 +207,7 @@ impl Engine {
 
     /// Tokens of a text, as the model reads it.
     pub fn count_tokens(&self, text: &str) -> Result<usize, EngineError> {
-        self.shared.tokenizer.encode_text(text).map(|ids| ids.len())
+        self.shared.tokens(text)
     }
 
     /// Stops the engine: requests inside it get [`EngineError::Stopped`]. Returns when its thread

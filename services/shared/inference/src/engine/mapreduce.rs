@@ -252,8 +252,9 @@ impl Totals {
 }
 
 impl Shared {
+    /// Tokens of a text of any length; of a very long one, of its parts.
     pub(super) fn tokens(&self, text: &str) -> Result<usize, EngineError> {
-        self.tokenizer.encode_text(text).map(|ids| ids.len())
+        chunk::measured(text, &|part: &str| self.tokenizer.encode_text(part).map(|ids| ids.len()))
     }
 
     /// Tokens of a document that fit into one request with this prompt.

@@ -4,10 +4,19 @@
 //! possible, else between sentences, else between words, else between characters. The number of
 //! measurements does not grow with the words and characters of the text, only with its paragraphs,
 //! sentences and chunks: some texts are a run of megabytes without a blank.
+//!
+//! Time is linear in the length of the text, and so is memory, a few bytes for each byte: a
+//! tokenizer takes more than a hundred, so it never gets more than [`MAX_MEASURED_BYTES`] at once.
 
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
+
+/// The most bytes that are measured at once.
+const MAX_MEASURED_BYTES: usize = 64 * 1024;
+/// The most bytes of neighbouring words or characters that are measured together. Their places are
+/// kept in memory, 16 bytes for each.
+const MAX_GROUP_BYTES: usize = 16 * 1024;
 
 /// Cuts `text` into chunks of at most `limit` by `measure`, of about equal size. `measure` must not
 /// grow by much when a text is cut, which holds for tokens. `limit` must have room for any single
@@ -17,7 +26,7 @@ pub(crate) fn split<E>(
     limit: usize,
     measure: &impl Fn(&str) -> Result<usize, E>,
 ) -> Result<Vec<String>, E> {
-    let total = measure(text)?;
+    let total = measured(text, measure)?;
     if total <= limit {
         return Ok(vec![text.to_owned()]);
     }
@@ -28,6 +37,21 @@ pub(crate) fn split<E>(
     let mut segments = Vec::new();
     refine(text, target, Cut::Paragraph, measure, &mut segments)?;
     Ok(pack(text, &segments, target))
+}
+
+/// The measure of a text of any length. One of more than [`MAX_MEASURED_BYTES`] is measured in
+/// parts, between words where it has any.
+pub(crate) fn measured<E>(text: &str, measure: &impl Fn(&str) -> Result<usize, E>) -> Result<usize, E> {
+    let (mut rest, mut sum) = (text, 0);
+    while rest.len() > MAX_MEASURED_BYTES {
+        let most = &rest[..rest.floor_char_boundary(MAX_MEASURED_BYTES)];
+        // A text without a blank in so many bytes is no language's.
+        let end = most.rfind(char::is_whitespace).filter(|end| *end > 0).unwrap_or(most.len());
+        let (part, behind) = rest.split_at(end);
+        sum += measure(part)?;
+        rest = behind;
+    }
+    Ok(sum + measure(rest)?)
 }
 
 /// Places where a text may be cut, from the best to the last resort.
@@ -55,15 +79,26 @@ impl Cut {
         }
     }
 
-    /// The segments of a text between such cuts. Put together they are the text.
-    fn segments(self, text: &str) -> Vec<&str> {
-        match self {
-            Self::Paragraph => paragraphs(text),
-            Self::Sentence => text.split_sentence_bounds().collect(),
-            Self::Word => text.split_inclusive(char::is_whitespace).collect(),
-            Self::Character => text.graphemes(true).collect(),
-            Self::CodePoint => text.split_inclusive(|_| true).collect(),
-        }
+    /// The segments of a text between such cuts, in order. Put together they are the text.
+    fn segments(self, text: &str) -> impl Iterator<Item = &str> {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            let (segment, behind) = rest.split_at(self.first_end(rest));
+            rest = behind;
+            (!segment.is_empty()).then_some(segment)
+        })
+    }
+
+    /// Where the first segment ends.
+    fn first_end(self, text: &str) -> usize {
+        let end = match self {
+            Self::Paragraph => return paragraph_end(text),
+            Self::Sentence => return sentence_end(text),
+            Self::Word => text.split_inclusive(char::is_whitespace).next(),
+            Self::Character => text.graphemes(true).next(),
+            Self::CodePoint => text.split_inclusive(|_| true).next(),
+        };
+        end.map_or(0, str::len)
     }
 
     /// Whether there may be so many segments that neighbours are measured together.
@@ -72,29 +107,56 @@ impl Cut {
     }
 }
 
-/// Segments that end with a blank line.
-fn paragraphs(text: &str) -> Vec<&str> {
-    let mut segments = Vec::new();
-    let mut start = 0;
+/// Where the first paragraph ends: behind its blank lines.
+fn paragraph_end(text: &str) -> usize {
     let mut blank_before = false;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let blank = line.trim().is_empty();
-        if blank_before && !blank && at > start {
-            segments.push(&text[start..at]);
-            start = at;
+        if blank_before && !blank {
+            return at;
         }
         blank_before = blank;
         at += line.len();
     }
-    if start < text.len() {
-        segments.push(&text[start..]);
-    }
-    segments
+    at
 }
 
-/// A segment's byte range in the text, and its measure.
-type Segment = (Range<usize>, usize);
+/// Where the first sentence ends: with its line, or behind the blanks after a full stop, but not
+/// before a small letter (`e.g. this`). The rules of Unicode (UAX #29) are not used: what implements
+/// them reads on from every mark behind a full stop, which is quadratic.
+fn sentence_end(text: &str) -> usize {
+    /// What the characters until now end with.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Ends {
+        Words,
+        Stop,
+        Blank,
+    }
+    let mut ends = Ends::Words;
+    for (at, character) in text.char_indices() {
+        ends = match (ends, character) {
+            (_, '\n' | '\u{2029}' | '。' | '！' | '？') => {
+                let closing = text[at + character.len_utf8()..].chars().next().filter(|next| is_closing(*next));
+                return at + character.len_utf8() + closing.map_or(0, char::len_utf8);
+            }
+            (_, '.' | '!' | '?' | '…' | '।' | '؟' | '۔') => Ends::Stop,
+            (Ends::Stop | Ends::Blank, character) if character.is_whitespace() => Ends::Blank,
+            (Ends::Stop, character) if is_closing(character) => Ends::Stop,
+            (Ends::Blank, character) if !character.is_lowercase() => return at,
+            _ => Ends::Words,
+        };
+    }
+    text.len()
+}
+
+/// Quotes and brackets that belong to the sentence before them.
+fn is_closing(character: char) -> bool {
+    matches!(character, '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '›' | '」' | '』' | '）')
+}
+
+/// Where a segment ends in the text, and its measure. It begins where the one before ends.
+type Segment = (usize, usize);
 
 fn refine<E>(
     text: &str,
@@ -103,14 +165,23 @@ fn refine<E>(
     measure: &impl Fn(&str) -> Result<usize, E>,
     segments: &mut Vec<Segment>,
 ) -> Result<(), E> {
-    let found = cut.segments(text);
-    if cut.is_fine() {
-        return halve(text, &found, limit, cut, measure, segments);
+    if !cut.is_fine() {
+        for segment in cut.segments(text) {
+            place(segment, limit, cut, measure, segments)?;
+        }
+        return Ok(());
     }
-    for segment in found {
-        place(segment, limit, cut, measure, segments)?;
+    let (mut group, mut from, mut end) = (Vec::new(), 0, 0);
+    for segment in cut.segments(text) {
+        if end + segment.len() - from > MAX_GROUP_BYTES && !group.is_empty() {
+            halve(&text[from..end], &group, limit, cut, measure, segments)?;
+            group.clear();
+            from = end;
+        }
+        group.push(segment);
+        end += segment.len();
     }
-    Ok(())
+    halve(&text[from..], &group, limit, cut, measure, segments)
 }
 
 /// Measures neighbouring segments together (they are `text`), then halves of them, until they are
@@ -145,30 +216,34 @@ fn place<E>(
     measure: &impl Fn(&str) -> Result<usize, E>,
     segments: &mut Vec<Segment>,
 ) -> Result<(), E> {
-    let size = measure(segment)?;
-    if size <= limit || matches!(cut, Cut::CodePoint) {
-        push(segment, size, segments);
-        return Ok(());
+    if segment.len() <= MAX_MEASURED_BYTES {
+        let size = measure(segment)?;
+        if size <= limit || matches!(cut, Cut::CodePoint) {
+            push(segment, size, segments);
+            return Ok(());
+        }
     }
     refine(segment, limit, cut.next(), measure, segments)
 }
 
 fn push(segment: &str, size: usize, segments: &mut Vec<Segment>) {
-    let at = segments.last().map_or(0, |(range, _)| range.end);
-    segments.push((at..at + segment.len(), size));
+    let start = segments.last().map_or(0, |(end, _)| *end);
+    segments.push((start + segment.len(), size));
 }
 
 /// Puts neighbouring segments together while they fit.
 fn pack(text: &str, segments: &[Segment], limit: usize) -> Vec<String> {
     let mut chunks: Vec<(Range<usize>, usize)> = Vec::new();
-    for (range, size) in segments {
+    let mut start = 0;
+    for &(end, size) in segments {
         match chunks.last_mut() {
             Some((chunk, filled)) if *filled + size <= limit => {
-                chunk.end = range.end;
+                chunk.end = end;
                 *filled += size;
             }
-            _ => chunks.push((range.clone(), *size)),
+            _ => chunks.push((start..end, size)),
         }
+        start = end;
     }
     chunks.into_iter().map(|(range, _)| text[range].to_owned()).collect()
 }

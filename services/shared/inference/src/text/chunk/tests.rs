@@ -3,7 +3,7 @@ use std::convert::Infallible;
 
 use proptest::prelude::*;
 
-use super::split;
+use super::{Cut, MAX_MEASURED_BYTES, measured, split};
 
 /// Words, as a stand-in for tokens: cutting a text never makes more of them than the cuts.
 #[expect(clippy::unnecessary_wraps, reason = "the shape that split takes")]
@@ -49,7 +49,7 @@ fn text_without_spaces_is_cut_between_characters() {
 }
 
 /// The chunks of a text whose tokens are three bytes each, and how often it was measured.
-fn measured(text: &str, limit: usize) -> (Vec<String>, usize) {
+fn counted(text: &str, limit: usize) -> (Vec<String>, usize) {
     let calls = Cell::new(0);
     let measure = |text: &str| -> Result<usize, Infallible> {
         calls.set(calls.get() + 1);
@@ -65,7 +65,7 @@ fn measured(text: &str, limit: usize) -> (Vec<String>, usize) {
 fn long_runs_are_measured_in_a_bounded_number_of_calls() {
     for run in ["QUJD", "日本"] {
         let text = run.repeat(100_000);
-        let (chunks, calls) = measured(&text, 1_000);
+        let (chunks, calls) = counted(&text, 1_000);
         assert_eq!(chunks.concat(), text);
         assert!(chunks.iter().all(|chunk| chunk.len().div_ceil(3) <= 1_000));
         assert!(chunks.len() <= text.len() / 3_000 + 10, "{} chunks", chunks.len());
@@ -76,17 +76,59 @@ fn long_runs_are_measured_in_a_bounded_number_of_calls() {
 #[test]
 fn many_short_words_are_measured_in_a_bounded_number_of_calls() {
     let text = "a b ".repeat(100_000);
-    let (chunks, calls) = measured(&text, 1_000);
+    let (chunks, calls) = counted(&text, 1_000);
     assert_eq!(chunks.concat(), text);
     assert!(chunks.iter().all(|chunk| chunk.ends_with(' ')), "cuts fall between words");
     assert!(calls < chunks.len() * 100, "{calls} calls for {} chunks", chunks.len());
+}
+
+/// A tokenizer takes more than a hundred bytes of memory for each byte of a text that it gets.
+#[test]
+fn no_measurement_gets_more_than_a_bounded_part() {
+    let megabyte = 1024 * 1024;
+    for unit in ["x", "漢", "a b ", "A. ", "e\u{301}", "👩\u{200d}", "a\n\n", "\n", " ", ". ) "] {
+        let text = unit.repeat(megabyte / unit.len());
+        let (calls, bytes, longest) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let measure = |part: &str| -> Result<usize, Infallible> {
+            calls.set(calls.get() + 1);
+            bytes.set(bytes.get() + part.len());
+            longest.set(part.len().max(longest.get()));
+            Ok(part.len().div_ceil(3))
+        };
+        let Ok(chunks) = split(&text, 4_000, &measure);
+        assert_eq!(chunks.concat(), text, "{unit:?}");
+        assert!(chunks.iter().all(|chunk| chunk.len().div_ceil(3) <= 4_000 + 16), "{unit:?}");
+        assert!(longest.get() <= MAX_MEASURED_BYTES, "{unit:?}: {} bytes at once", longest.get());
+        assert!(bytes.get() <= 16 * text.len(), "{unit:?}: {} bytes measured", bytes.get());
+    }
+}
+
+#[test]
+fn a_long_text_measures_as_its_parts() {
+    let text = "word ".repeat(100_000);
+    let Ok(whole) = words(&text);
+    let Ok(parts) = measured(&text, &words);
+    assert_eq!(parts, whole);
+    let run = "x".repeat(3 * MAX_MEASURED_BYTES + 1);
+    let Ok(parts) = measured(&run, &words);
+    assert_eq!(parts, 4, "a run without blanks is cut all the same");
+}
+
+#[test]
+fn sentences_end_where_a_reader_ends_them() {
+    let sentences = |text| Cut::Sentence.segments(text).collect::<Vec<_>>();
+    assert_eq!(
+        sentences("One. Two! (Three?) \"Four.\" Five e.g. this, v1.2 of it… Six\nseven"),
+        ["One. ", "Two! ", "(Three?) ", "\"Four.\" ", "Five e.g. this, v1.2 of it… ", "Six\n", "seven"]
+    );
+    assert_eq!(sentences("東京。「晴れ。」大阪！雨"), ["東京。", "「晴れ。」", "大阪！", "雨"]);
 }
 
 /// One letter with thousands of accents is a single character to a reader.
 #[test]
 fn a_character_that_is_too_large_is_cut_within() {
     let text = format!("e{}", "\u{301}".repeat(5_000));
-    let (chunks, _) = measured(&text, 500);
+    let (chunks, _) = counted(&text, 500);
     assert_eq!(chunks.concat(), text);
     assert!(chunks.iter().all(|chunk| chunk.len().div_ceil(3) <= 500));
 }
@@ -97,6 +139,24 @@ fn parts_are_of_about_equal_size() {
     let sizes: Vec<usize> = chunks(&text, 300).iter().map(|chunk| chunk.split_whitespace().count()).collect();
     assert_eq!(sizes.len(), 2);
     assert!(sizes.iter().all(|size| *size > 150), "{sizes:?}");
+}
+
+/// With real tokens: the tokenizer, and the chunker with it.
+#[test]
+fn chunks_and_tokens_are_linear_in_texts_of_any_shape() {
+    for pre in ["smollm", "llama-bpe"] {
+        let tokenizer = crate::testing::tokenizer(pre);
+        let tokens = |text: &str| tokenizer.encode_text(text).map(|ids| ids.len());
+        precis_fuzz::grows_linearly(pre, 4096, precis_fuzz::shapes::TEXTS, |text| {
+            assert!(tokens(text).is_ok());
+        });
+    }
+    let tokenizer = crate::testing::tokenizer("smollm");
+    let tokens = |text: &str| tokenizer.encode_text(text).map(|ids| ids.len());
+    precis_fuzz::grows_linearly("chunks", 8192, precis_fuzz::shapes::TEXTS, |text| {
+        let chunks = split(text, 400, &tokens).unwrap_or_default();
+        assert_eq!(chunks.concat(), text);
+    });
 }
 
 proptest! {
