@@ -232,6 +232,33 @@ fn readers_survive_broken_and_deep_files() {
     }
 }
 
+/// Pages are longer than what the readers hold at most of something, such as open elements.
+#[test]
+fn readers_are_linear_in_files_of_any_shape() {
+    use precis_fuzz::shapes::{FILES, PAGES, RECORDS, TEXTS};
+
+    for (name, kind, bytes, shapes) in [
+        ("html", Kind::Html, 16 * 1024, PAGES),
+        ("text", Kind::Text, 4096, TEXTS),
+        ("text of terminals", Kind::Text, 16 * 1024, FILES),
+        ("json lines", Kind::Jsonl, 16 * 1024, RECORDS),
+        ("json", Kind::Json, 16 * 1024, RECORDS),
+    ] {
+        let options = ReadOptions { stdin: kind, ..ReadOptions::default() };
+        precis_fuzz::grows_linearly(name, bytes, shapes, |text| {
+            let inputs = collect(&[PathBuf::from("-")], &mut text.as_bytes(), &options);
+            assert!(!codes(&inputs).contains(&isolate::CODE), "{:?}", inputs.problems);
+        });
+    }
+    // Lines of another encoding: each is told with a guess at what it is.
+    let options = ReadOptions { stdin: Kind::Jsonl, ..ReadOptions::default() };
+    let lines = precis_fuzz::Shape { name: "lines", text: |bytes| "x".repeat(bytes) };
+    precis_fuzz::grows_linearly("lines of latin-1", 4096, &[lines], |text| {
+        let bytes = b"{\xe9}\n".repeat(text.len() / 4);
+        let _ = collect(&[PathBuf::from("-")], &mut &*bytes, &options);
+    });
+}
+
 #[test]
 fn results_are_told_from_documents_by_what_they_hold() {
     let folder = tempfile::tempdir().unwrap();

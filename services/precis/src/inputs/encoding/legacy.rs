@@ -34,21 +34,30 @@ impl fmt::Display for Remedy {
 }
 
 /// The encoding of one file, from all of its lines that are not UTF-8.
-#[derive(Default)]
 pub(in super::super) struct Legacy {
-    seen: Vec<u8>,
+    /// Has read the lines until now, each once.
+    detector: EncodingDetector,
+    /// Bytes that the detector has read.
+    read: usize,
     /// Whether other lines of the file have characters beyond ASCII in UTF-8.
     pub(in super::super) beside_utf8: bool,
 }
 
 /// Bytes that a guess is made from.
-const MAX_SEEN_BYTES: usize = 64 * 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
+
+impl Default for Legacy {
+    fn default() -> Self {
+        Self { detector: EncodingDetector::new(Iso2022JpDetection::Deny), read: 0, beside_utf8: false }
+    }
+}
 
 impl Legacy {
     /// Why `bytes`, broken at `at`, are not UTF-8, with a command that makes them so.
     pub(in super::super) fn error(&mut self, bytes: &[u8], at: usize) -> TextError {
-        let room = MAX_SEEN_BYTES.saturating_sub(self.seen.len());
-        self.seen.extend(bytes.iter().take(room));
+        let seen = &bytes[..bytes.len().min(MAX_READ_BYTES.saturating_sub(self.read))];
+        self.detector.feed(seen, false);
+        self.read += seen.len();
         if bytes.contains(&0) {
             return TextError::zeros();
         }
@@ -67,9 +76,7 @@ impl Legacy {
 
     /// A name that `iconv` knows, of an encoding in which all of `bytes` is text.
     fn guess(&self, bytes: &[u8]) -> Option<&'static str> {
-        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-        detector.feed(&self.seen, true);
-        let guessed = detector.guess(None, Utf8Detection::Deny);
+        let guessed = self.detector.guess(None, Utf8Detection::Deny);
         [guessed, encoding_rs::WINDOWS_1252].into_iter().find(|encoding| is_text(bytes, encoding)).map(iconv_name)
     }
 }

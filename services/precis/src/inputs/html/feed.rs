@@ -100,7 +100,6 @@ impl Feed<'_> {
     }
 
     fn tag(&self, at: usize) -> usize {
-        let tag = Tag::scan(&self.page.as_bytes()[at..]);
         let mut from = at;
         if let Content::Raw(name) = self.guard().content() {
             // Some scripts have an end tag in a comment that does not end them: then its name is
@@ -111,6 +110,8 @@ impl Feed<'_> {
                 return from;
             }
         }
+        // Only now: what turned out to be text may have no `>` for the rest of the page.
+        let tag = Tag::scan(&self.page.as_bytes()[at..]);
         match tag.cut {
             Some(cut) => {
                 self.feed(from, at + cut);
