@@ -103,6 +103,7 @@ codes! {
         CONTROL_CHARACTERS = "control_characters", "The text has control characters: send plain text, not a binary format.";
         TEXT_EMPTY = "text_empty", "The text has no letter and no digit.";
         TEXT_TOO_LARGE = "text_too_large", "The text has more bytes than the policy's `max_text_bytes`; split the document.";
+        TEXT_TOO_SLOW = "text_too_slow", "Reading the text took longer than a minute: a bug; keep its bytes and report it.";
         CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported", "The content type is not `text/plain` or `text/markdown` in UTF-8.";
         LANGUAGE_INVALID = "language_invalid", "A language tag has other characters than letters, digits and hyphens.";
         MAX_WORDS_OUT_OF_RANGE = "max_words_out_of_range", "Fewer than 5 words are asked for, or more than the policy's `max_summary_words`.";
@@ -133,6 +134,7 @@ codes! {
         DENSITY = "density", "How long the stretches are that the answer copies.";
         COMPRESSION = "compression", "Words of the source to words of the answer.";
         CONFIDENCE = "confidence", "The model's own probabilities of its tokens.";
+        CHECK_UNDECIDED = "check_undecided", "The checks took longer than a minute, so nothing is known of the answer: a bug; report it.";
     }
     Refusal {
         SENSITIVITY = "sensitivity", "The document's label allows no such tier.";

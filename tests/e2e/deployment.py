@@ -255,7 +255,7 @@ class EmbeddedDeployment(Deployment):
     def store_settings(self) -> dict:
         return {"kind": "directory", "directory": {"path": str(self.store.folder)}}
 
-    def submit(self, documents: list[dict]) -> set[oracle.Identity]:
+    def submit(self, documents: list[dict], tenant: str = TENANT) -> set[oracle.Identity]:
         """Publishes with `precis submit`, beside whatever runs; returns the identities once it says that they are published.
 
         All documents have the first one's length, since it is an option of the command.
@@ -277,7 +277,7 @@ class EmbeddedDeployment(Deployment):
             file,
             "--json",
             "--tenant",
-            TENANT,
+            tenant,
             "--sensitivity",
             "public",
             "--max-words",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use precis_pipeline::EffectivePolicy;
+use precis_pipeline::{EffectivePolicy, text_work};
 use precis_policy::{BYTES_PER_TOKEN, Eligibility, Features, Mix, Policy, Targets, TextFacts, features, score};
 use precis_quality::{is_plainly_english, language_of};
 use precis_schemas::{Decision, Document, Exclusion, Trial, TrialResult, codes};
@@ -160,13 +160,22 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) fn of(effective: &EffectivePolicy, document: &Document, text: &str) -> Self {
+    /// # Errors
+    /// The text takes too long to read.
+    pub(crate) async fn of(
+        effective: &EffectivePolicy,
+        document: &Document,
+        text: &str,
+    ) -> Result<Self, text_work::TimedOut> {
         let labelled = document.language.as_deref().and_then(|tag| tag.split('-').next()).map(str::to_ascii_lowercase);
-        let detected = || if is_plainly_english(text) { Some("en") } else { language_of(text) };
-        let language = labelled.as_deref().or_else(detected);
-        let features = features(&TextFacts { text, language });
+        let features = text_work::on_text(text, 0, move |text| {
+            let detected = || if is_plainly_english(text) { Some("en") } else { language_of(text) };
+            let language = labelled.as_deref().or_else(detected);
+            features(&TextFacts { text, language })
+        });
+        let features = features.await?;
         let score = score(&features, &effective.policy.score, &document.document_type);
-        Self { features, score, tokens: text.len() as f64 / BYTES_PER_TOKEN as f64 }
+        Ok(Self { features, score, tokens: text.len() as f64 / BYTES_PER_TOKEN as f64 })
     }
 }
 

@@ -8,7 +8,7 @@ use precis_flow::{Delivery, Output, Processor, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
-    BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, Settler, identity, now_ms, source, topics,
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, PipelineError, Settler, identity, now_ms, source, text_work, topics,
 };
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{
@@ -79,15 +79,19 @@ impl Router {
         let tenant = &claim.identity.tenant;
         validate::request(document, &effective.policy.limits)?;
         let text = source::text_of(tenant, document, &**self.settler.store()).await?;
-        validate::text(&text, &effective.policy.limits)?;
-        let fingerprint = identity::request_fingerprint(tenant, document, &text);
+        let limits = effective.policy.limits.clone();
+        let read = text_work::on_text(&text, 0, move |text| {
+            validate::text(text, &limits)?;
+            Ok::<_, PipelineError>(identity::text_digest(text))
+        });
+        let fingerprint = identity::fingerprint_of(tenant, document, &read.await.map_err(too_slow)??);
         let draft = || Draft::unrouted(claim, document, &text, now_ms());
 
         if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
             let draft = draft().decided(&fingerprint, &effective.digest, None, &[]);
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
-        let measured = Measured::of(&effective, document, &text);
+        let measured = Measured::of(&effective, document, &text).await.map_err(too_slow)?;
         let new_document = NewDocument { delivery, tenant, document, measured: &measured };
         let Admitted { effective, gate: allowed, chosen } = self.admission.first(&self.control, new_document).await?;
         let decision = match chosen {
@@ -259,6 +263,11 @@ impl Processor for Router {
             other => other.map_err(|error| error.into_stage(rejection.tenant.as_deref())),
         }
     }
+}
+
+/// The failure of a document whose text cannot be read in time.
+fn too_slow(error: text_work::TimedOut) -> PipelineError {
+    PipelineError::rejected(codes::TEXT_TOO_SLOW, format!("{error}; please report it"))
 }
 
 /// The work record of a routed document. Equal requests share a key, so that the second one finds

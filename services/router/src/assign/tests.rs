@@ -89,14 +89,15 @@ fn free_documents_make_up_for_those_that_must_stay() {
     assert_share(&shares, "mid", 0.2);
 }
 
-#[test]
-fn a_score_is_reproducible_from_its_record() {
+#[tokio::test]
+async fn a_score_is_reproducible_from_its_record() {
     let effective = effective();
     let document = Document::default();
     let text = "On 3 May 2021 the 14 members met in Paris and paid 3,200 euros.";
-    let measured = Measured::of(&effective, &document, text);
+    let measured = Measured::of(&effective, &document, text).await.unwrap();
     assert!((score(&measured.features, &effective.policy.score, "") - measured.score).abs() < 1e-12);
-    let labelled = Measured::of(&effective, &Document { language: Some("FR-ca".to_owned()), ..document }, text);
+    let french = Document { language: Some("FR-ca".to_owned()), ..document };
+    let labelled = Measured::of(&effective, &french, text).await.unwrap();
     assert!(labelled.features["not_english"] > 0.5);
 }
 

@@ -146,3 +146,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn texts_are_validated_in_linear_time_whatever_their_shape() {
+    precis_fuzz::grows_linearly("validation", 4096, precis_fuzz::shapes::TEXTS, |text| {
+        let _ = super::text(text, &Limits::default());
+    });
+}

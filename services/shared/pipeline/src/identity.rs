@@ -80,15 +80,25 @@ pub fn request_digest(document: &Document) -> String {
     fields.finish()
 }
 
+/// Digest of a text as the exact cache compares texts: normalised.
+pub fn text_digest(text: &str) -> String {
+    sha256_hex(normalise(text).as_bytes())
+}
+
 /// Key of the exact cache for this text and these options of one tenant.
 pub fn request_fingerprint(tenant: &str, document: &Document, text: &str) -> String {
+    fingerprint_of(tenant, document, &text_digest(text))
+}
+
+/// The [`request_fingerprint`] for the text with this [`text_digest`].
+pub fn fingerprint_of(tenant: &str, document: &Document, text_digest: &str) -> String {
     let mut fields = FieldHasher::new("precis request fingerprint 1");
     fields
         .text(tenant)
         .option(document.residency.as_deref())
         .text(&document.document_type)
         .option(document.language.as_deref())
-        .text(&sha256_hex(normalise(text).as_bytes()));
+        .text(text_digest);
     request_options(&mut fields, document);
     fields.finish()
 }

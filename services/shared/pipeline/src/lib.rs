@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`identity`] | who a document is, and when two requests are the same |
 //! | [`source`] | what a document's text is |
+//! | [`text_work`] | where long texts are read |
 //! | [`prompt`] | what is asked of a model |
 //! | [`answer_text`] | what of a model's answer is the summary |
 //! | [`control`] | which policy and switches are in force |
@@ -32,6 +33,7 @@ pub mod prompt;
 pub mod runtime;
 pub mod settle;
 pub mod source;
+pub mod text_work;
 pub mod topics;
 pub mod worker;
 

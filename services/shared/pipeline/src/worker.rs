@@ -76,7 +76,7 @@ impl<S: Summariser> TierWorker<S> {
         let text = source::text_of(&routed.tenant, &document, &*self.store).await?;
         let spec = AnswerSpec::new(&work, &text, &self.summariser);
         match self.recall_or_generate(&work, &spec).await {
-            Ok(Some(answer)) => self.settle_or_escalate(&work, &spec, answer).await,
+            Ok(Some(checked)) => self.settle_or_escalate(&work, &spec, checked).await,
             Ok(None) => Ok(escalation(&work, &work.effective, Cause::Refused(DEADLINE_PASSED))),
             // Under the policy of now: it may have changed while the document waited, and may be
             // why there is no answer.
@@ -90,14 +90,16 @@ impl<S: Summariser> TierWorker<S> {
         Clearance::new(self.control.clone(), facts, &self.tier, self.summariser.tier_kind())
     }
 
-    /// The stored answer, or a new one; `None` for a document that is too late for a new one.
+    /// The stored answer, or a new one; `None` for a document that is too late for a new one. Even a
+    /// stored answer is checked: the thresholds in force decide, not those of the day on which it was
+    /// generated.
     async fn recall_or_generate(
         &self,
         work: &Work<'_>,
         spec: &AnswerSpec<'_>,
-    ) -> Result<Option<Answer>, PipelineError> {
+    ) -> Result<Option<Checked>, PipelineError> {
         if let Some(answer) = self.answers.recall(&spec.key).await? {
-            return Ok(Some(answer));
+            return Ok(Some(check::check(work, spec, answer).await));
         }
         if work.effective.policy.is_late(work.routed.deadline, now_ms()) {
             return Ok(None);
@@ -105,15 +107,13 @@ impl<S: Summariser> TierWorker<S> {
         generate::generate(&self.summariser, &self.answers, work, spec).await.map(Some)
     }
 
-    /// Checks the answer, even a stored one: the thresholds in force decide, not those of the day
-    /// on which it was generated.
+    /// An accepted answer is the document's; without one it is the router's again.
     async fn settle_or_escalate(
         &self,
         work: &Work<'_>,
         spec: &AnswerSpec<'_>,
-        answer: Answer,
+        Checked { answer, failed }: Checked,
     ) -> Result<Output, PipelineError> {
-        let Checked { answer, failed } = check::check(work, spec, answer);
         check::count(&self.tier, &failed);
         if failed.is_empty() {
             return self.settle(work, spec, &answer).await;

@@ -254,6 +254,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn features_are_linear_in_texts_of_any_shape() {
+        precis_fuzz::grows_linearly("features", 4096, precis_fuzz::shapes::TEXTS, |text| {
+            assert_eq!(features(&TextFacts { text, language: None }).len(), FEATURE_NAMES.len());
+        });
+    }
+
     proptest::proptest! {
         #[test]
         fn one_pass_over_bytes_agrees_with_the_definition(text in "([a-zA-Z0-9.!?,'\")(| \n]|[äÉ»”…。—€ʼǅ²文\u{a0}\u{3000}]){0,60}") {

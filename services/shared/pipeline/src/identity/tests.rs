@@ -63,3 +63,11 @@ fn the_document_id_is_no_part_of_the_fingerprint() {
     let twin = Document { document_id: "b".into(), revision: 4, ..base.clone() };
     assert_eq!(request_fingerprint("acme", &base, "text"), request_fingerprint("acme", &twin, "text"));
 }
+
+#[test]
+fn digests_and_words_are_linear_in_texts_of_any_shape() {
+    precis_fuzz::grows_linearly("digests and words", 4096, precis_fuzz::shapes::TEXTS, |text| {
+        assert_eq!(text_digest(text).len(), 64);
+        let _ = crate::source::words(text);
+    });
+}

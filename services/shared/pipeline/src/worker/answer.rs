@@ -35,14 +35,15 @@ impl Answers {
         let unsaved = self.unsaved.take(key);
         match (stored, unsaved) {
             (Some(bytes), _) => Ok(Some(codec::decode(&bytes)?)),
-            (None, Some(answer)) => self.store(key, answer).await.map(Some),
+            (None, Some(answer)) => Ok(Some(self.store(key, answer).await?.0)),
             (None, None) => Ok(None),
         }
     }
 
-    /// Stores the answer; if another worker stored one under this key first, that one counts. While
-    /// the store is away the answer waits in this process for the record's next delivery.
-    pub(super) async fn store(&self, key: &str, answer: Answer) -> Result<Answer, PipelineError> {
+    /// Stores the answer; if another worker stored one under this key first, that one counts. Also
+    /// says whether the answer is the one that was given. While the store is away the answer waits in
+    /// this process for the record's next delivery.
+    pub(super) async fn store(&self, key: &str, answer: Answer) -> Result<(Answer, bool), PipelineError> {
         let bytes = codec::encode(&answer)?;
         let adopted = match create_or_adopt(&*self.objects, key, bytes).await {
             Ok(adopted) => adopted,
@@ -52,7 +53,7 @@ impl Answers {
             }
         };
         pass_async(Point::AfterAnswerPut).await;
-        Ok(if adopted.created { answer } else { codec::decode(&adopted.bytes)? })
+        Ok(if adopted.created { (answer, true) } else { (codec::decode(&adopted.bytes)?, false) })
     }
 
     /// The partial answers to this request.

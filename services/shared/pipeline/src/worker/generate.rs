@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use precis_flow::{Rejection, Scope, StageError};
 use precis_policy::TierKind;
-use precis_schemas::{Answer, Document, ModelIdentity, RoutedDocument, Usd};
+use precis_schemas::{Document, ModelIdentity, RoutedDocument, Usd};
 use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answers, new_answer};
-use super::check;
+use super::check::{self, Checked};
 use super::work::{AnswerSpec, Work};
 use crate::prompt::Prompt;
 use crate::{Clearance, PaidRequests, PartialAnswers, PipelineError};
@@ -146,13 +146,14 @@ pub trait Summariser: Send + Sync + 'static {
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
 }
 
-/// A new answer, checked and stored; what was kept while it was generated is removed.
+/// A new answer, checked and stored; what was kept while it was generated is removed. It is checked
+/// once, but for the answer of another worker, which came first.
 pub(super) async fn generate(
     summariser: &impl Summariser,
     answers: &Answers,
     work: &Work<'_>,
     spec: &AnswerSpec<'_>,
-) -> Result<Answer, PipelineError> {
+) -> Result<Checked, PipelineError> {
     let partials = answers.partials(work, spec);
     let paid_requests = answers.paid_requests(work);
     let started = Instant::now();
@@ -170,12 +171,13 @@ pub(super) async fn generate(
     count_tokens(work.tier, &generated);
     let in_chunks = generated.chunks > 1;
     let answer = new_answer(work, spec, generated, started.elapsed());
-    let stored = answers.store(&spec.key, check::check(work, spec, answer).answer).await?;
+    let Checked { answer, failed } = check::check(work, spec, answer).await;
+    let (answer, is_own) = answers.store(&spec.key, answer).await?;
     paid_requests.clear().await;
     if in_chunks {
         partials.clear().await;
     }
-    Ok(stored)
+    if is_own { Ok(Checked { answer, failed }) } else { Ok(check::check(work, spec, answer).await) }
 }
 
 fn count_tokens(tier: &str, generated: &Generated) {
