@@ -159,6 +159,34 @@ pub enum EngineError {
         /// The digest found.
         found: String,
     },
+    /// A model's file on this machine is not, or not any more, the pinned one.
+    #[error(
+        "the file of the model `{name}` at {} has sha256 {found} instead of the pinned {expected}: it was changed or damaged, and \
+         nothing of it was loaded; fetch it again with `precis models pull {name}`",
+        path.display()
+    )]
+    ModelChanged {
+        /// The model.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// The pinned digest.
+        expected: String,
+        /// The digest found.
+        found: String,
+    },
+    /// A model's file was written to while it was loaded.
+    #[error(
+        "the file of the model `{name}` at {} was written to while it was loaded: it is not used; find out what writes there, and check \
+         the file with `precis models verify {name}`",
+        path.display()
+    )]
+    ModelRewritten {
+        /// The model.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+    },
     /// No source of the manifest gave the model.
     #[error("the model `{name}` could not be fetched: {reason}")]
     PullFailed {
@@ -199,7 +227,7 @@ impl EngineError {
             Self::UnknownModel { .. } => "unknown_model",
             Self::BadManifest { .. } => "bad_manifest",
             Self::ModelMissing { .. } => "model_missing",
-            Self::DigestMismatch { .. } => "digest_mismatch",
+            Self::DigestMismatch { .. } | Self::ModelChanged { .. } | Self::ModelRewritten { .. } => "digest_mismatch",
             Self::PullFailed { .. } => "pull_failed",
             Self::Io { .. } => "model_io",
         }

@@ -74,9 +74,15 @@ pub(crate) fn real_model() -> (ModelEntry, PathBuf) {
     (entry, path)
 }
 
+/// The open file of the default model.
+pub(crate) fn real_file() -> GgufFile {
+    let (entry, path) = real_model();
+    GgufFile::open(&entry, &path).unwrap()
+}
+
 /// Tokenizer and template of the default model.
 pub(crate) fn real_text() -> (Tokenizer, Template) {
-    let file = GgufFile::open(&real_model().1).unwrap();
+    let file = real_file();
     let tokenizer = Tokenizer::from_gguf(&file.content).unwrap();
     let template = Template::new(gguf::string(&file.content, "tokenizer.chat_template").unwrap(), &tokenizer).unwrap();
     (tokenizer, template)

@@ -28,13 +28,14 @@ use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
 impl Engine {
-    /// Loads the model at `path` and starts an engine with it.
+    /// Loads the model at `path` and starts an engine with it. A file whose digest is not the pinned
+    /// one is refused before anything of it is parsed.
     ///
     /// Blocks for a second or more, so call it where that is allowed. When weights and key-value
     /// pool do not fit into memory, it fails before it takes any, and the error has the numbers.
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
-        let mut file = GgufFile::open(path)?;
+        let mut file = GgufFile::open(entry, path)?;
         let (shape, tokenizer, template) = file.named(describe(&file.content))?;
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
@@ -49,6 +50,7 @@ impl Engine {
             let (model, pool, needs) = plan.on_device(&mut file, device)?;
             (model, Some(pool), needs, "none")
         };
+        file.expect_unchanged()?;
         let threads = config.thread_count();
 
         let counters = Arc::new(Counters::default());

@@ -298,7 +298,10 @@ async fn summaries_that_never_fit_together_are_an_error() {
 fn a_file_that_is_no_model_is_refused_by_name() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"GGUF, but not really").unwrap();
-    let entry = crate::models::Manifest::builtin().models.remove(0);
+    let mut entry = crate::models::Manifest::builtin().models.remove(0);
+    let unknown = Engine::start(&entry, file.path(), EngineConfig::default()).unwrap_err();
+    assert_eq!(unknown.code(), "digest_mismatch", "{unknown}");
+    entry.sha256 = precis_base::digest::sha256_hex(b"GGUF, but not really");
     let error = Engine::start(&entry, file.path(), EngineConfig::default()).unwrap_err();
     assert_eq!(error.code(), "bad_model");
     assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");

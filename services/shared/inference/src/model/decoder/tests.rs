@@ -13,7 +13,7 @@ use crate::engine::core::Core;
 use crate::engine::metrics::Counters;
 use crate::engine::scheduler::StepLimits;
 use crate::engine::sequence::{Generated, Job};
-use crate::model::weights::{GgufFile, Weights};
+use crate::model::weights::Weights;
 use crate::request::End;
 use crate::step::{Batch, ModelConfig};
 use crate::testing;
@@ -50,7 +50,7 @@ fn golden() -> Vec<Case> {
 }
 
 fn decoder() -> Decoder<CandleBackend> {
-    let mut file = GgufFile::open(&testing::real_model().1).unwrap();
+    let mut file = testing::real_file();
     let config = ModelConfig::from_gguf(&file.content).unwrap();
     let backend = CandleBackend::new(&config, Device::Cpu, DType::F32, 2048, BLOCKS).unwrap();
     let weights = Weights::load(&mut file, &config, &backend).unwrap();
