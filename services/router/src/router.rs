@@ -9,8 +9,8 @@ use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::keys;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
-    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget, TextPermit,
-    answer_text, identity, now_ms, source, text_budget, text_work, topics,
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget,
+    TextPermit, answer_text, identity, now_ms, source, text_budget, text_work, topics,
 };
 use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
 use precis_schemas::{

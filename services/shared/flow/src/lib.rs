@@ -33,8 +33,7 @@ pub use open::open;
 pub use stage::{
     Attempt, AttemptMarkers, CODE_HEADER, CRASH_SUSPECT, DeadLetterStore, Delivery, MAX_OUTPUT_BYTES, OFFSET_HEADER,
     PARTITION_HEADER, Processor, RejectBreaker, Rejection, Returns, STAGE_HEADER, Scope, StageConfig, StageError,
-    TOPIC_HEADER,
-    run_stage,
+    TOPIC_HEADER, run_stage,
 };
 pub use table::{Table, TableChanges};
 pub use values::{

@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use precis_flow::{
-    Delivery, EmbeddedConfig, Headers, Log, LogConfig, MAX_OUTPUT_BYTES, Output, Processor, Record, Rejection,
-};
+use precis_flow::{Delivery, EmbeddedConfig, Log, LogConfig, MAX_OUTPUT_BYTES, Output, Processor, Record, Rejection};
 use precis_objects::{DirectoryConfig, ObjectStore, StoreConfig, keys};
 use precis_pipeline::answer_text::MAX_ANSWER_BYTES;
 use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::settle::{Claim, Draft, REPEAT_HEADER};
 use precis_pipeline::{
-    Control, GenerateError, Generated, Identity, Job, Settler, Summariser, TierWorker, identity, topics,
+    Control, GenerateError, Generated, Identity, Job, RoutingKeys, Settler, Summariser, TierWorker, identity, topics,
 };
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{
@@ -79,6 +77,7 @@ struct World {
     log: Arc<dyn Log>,
     store: Arc<dyn ObjectStore>,
     control: Arc<Control>,
+    keys: Arc<RoutingKeys>,
 }
 
 impl World {
@@ -94,13 +93,14 @@ impl World {
         };
         let store = precis_objects::open(&store).await.unwrap();
         let control = Control::follow(&log, Policy::parse(LOCAL).unwrap()).await.unwrap();
-        Self { _directory: directory, log, store, control }
+        let keys = Arc::new(RoutingKeys::open(&*store).await.unwrap());
+        Self { _directory: directory, log, store, control, keys }
     }
 
     fn worker(&self, text: String) -> (TierWorker<Flood>, Arc<AtomicUsize>) {
         let calls = Arc::<AtomicUsize>::default();
         let flood = Flood { text, calls: calls.clone() };
-        (TierWorker::new("gpu", flood, self.store.clone(), self.control.clone()), calls)
+        (TierWorker::new("gpu", flood, self.store.clone(), self.control.clone(), self.keys.clone()), calls)
     }
 
     fn routed(&self, document: &Document) -> RoutedDocument {
@@ -135,19 +135,20 @@ impl World {
             routed_at: 0,
         }
     }
-}
 
-fn delivery(routed: &RoutedDocument) -> Delivery {
-    let record = Record {
-        topic: "work.gpu".into(),
-        partition: 0,
-        offset: 0,
-        timestamp_ms: 0,
-        key: None,
-        value: Some(codec::encode(routed).unwrap()),
-        headers: Headers::default(),
-    };
-    Delivery::new(record, CancellationToken::new())
+    fn delivery(&self, routed: &RoutedDocument) -> Delivery {
+        let proved = self.keys.prove(Output::to("work.gpu").value(codec::encode(routed).unwrap()));
+        let record = Record {
+            topic: "work.gpu".into(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: 0,
+            key: None,
+            value: proved.value,
+            headers: proved.headers,
+        };
+        Delivery::new(record, CancellationToken::new())
+    }
 }
 
 fn document() -> Document {
@@ -266,7 +267,7 @@ async fn an_identity_too_large_to_publish_creates_no_result() {
 async fn an_answer_of_megabytes_is_cut_and_paid_for_once() {
     let world = World::new().await;
     let (worker, calls) = world.worker("Äwords and more ".repeat(3 * MEBIBYTE / 16));
-    let delivery = delivery(&world.routed(&document()));
+    let delivery = world.delivery(&world.routed(&document()));
     for _ in 0..2 {
         let outputs = worker.process(&delivery).await.unwrap();
         assert_eq!(outputs[0].topic, topics::ESCALATIONS);
@@ -299,11 +300,11 @@ async fn a_stored_answer_too_large_is_cut_when_it_is_found() {
     let (worker, calls) = world.worker("unused".into());
     let routed = world.routed(&document());
     // The key is the worker's own: the first delivery creates it.
-    worker.process(&delivery(&routed)).await.unwrap();
+    worker.process(&world.delivery(&routed)).await.unwrap();
     let key = world.store.list(&keys::cache_of("acme"), 10).await.unwrap()[0].key.clone();
     world.store.delete(&key).await.unwrap();
     world.store.put_if_absent(&key, codec::encode(&answer("word ".repeat(MEBIBYTE))).unwrap()).await.unwrap();
-    let outputs = worker.process(&delivery(&routed)).await.unwrap();
+    let outputs = worker.process(&world.delivery(&routed)).await.unwrap();
     assert_eq!(outputs[0].topic, topics::ESCALATIONS, "cut");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
@@ -330,7 +331,7 @@ async fn a_document_too_large_to_escalate_ends_as_failed() {
         routed.trail.push(trial.clone());
     }
     routed.trail.push(Trial { code: "c".repeat(700), ..trial });
-    let delivery = delivery(&routed);
+    let delivery = world.delivery(&routed);
     let outputs = worker.process(&delivery).await.unwrap();
     assert!(outputs[0].size_bytes() > MAX_OUTPUT_BYTES, "the stage rejects it: {}", outputs[0].size_bytes());
     let rejection = Rejection::new("output_too_large", "over the limit").of_tenant("acme");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use precis_flow::{
-    Delivery, EmbeddedConfig, Fault, Headers, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
+    Delivery, EmbeddedConfig, Fault, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
 };
 use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put, StoreConfig, keys};
 use precis_pipeline::control::{apply_policy, switch_tier};

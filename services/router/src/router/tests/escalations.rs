@@ -254,9 +254,11 @@ async fn work_of_no_possible_identity_ends_as_a_dead_letter() {
     ] {
         let trial = refused(&work, "tier_off");
         let escalation = Escalation { routed: codec::encode(&forged).unwrap(), trial };
-        let ended = deployment.deliver(record("escalations", codec::encode(&escalation).unwrap(), 3)).await;
+        let ended = deployment.deliver(deployment.proved(codec::encode(&escalation).unwrap(), 3)).await;
         assert_eq!(ended.unwrap_err(), (code, Vec::new()));
     }
+}
+
 /// Whoever may write to `escalations` cannot have a restricted document sent to a provider, settle
 /// in a tenant's name, or reach a document's next tier: nothing of it is believed without a proof.
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, StageConfig, StageError, Subscription, run_stage};
 use precis_objects::claim_check;
-use precis_pipeline::{Settler, TextBudget, now_ms, runtime, topics};
+use precis_pipeline::{TextBudget, now_ms, runtime, topics};
 use precis_schemas::{Document, Outcome, RoutedDocument, SwitchState, codec};
 use precis_telemetry::Health;
 use tokio::task::JoinHandle;
@@ -173,8 +173,7 @@ async fn documents_that_wait_for_room_hold_no_text() {
     let text = "The bridge is old. ".repeat(BODY / 19);
     let body = claim_check::put_body(&*deployment.store, "acme", "big", 0, text.into_bytes()).await.unwrap();
     let texts = TextBudget::new(3 * BODY as u64);
-    let router = Router::new(Settler::new(deployment.store.clone()), deployment.control.clone());
-    let router = Arc::new(router.with_text_budget(texts.clone()));
+    let router = Arc::new(deployment.router_on(deployment.store.clone()).with_text_budget(texts.clone()));
     let admission = router.admission().clone();
     admission.measure_and_serve(&*deployment.log, &deployment.control).await;
     let draining = CancellationToken::new();
