@@ -426,19 +426,12 @@ async fn a_document_that_cannot_be_done_settles_as_failed() {
     assert_eq!((outcome.status, outcome.code.as_deref()), (Status::Failed, Some("prompt_too_long")));
 }
 
-/// A topic of work is of all tenants: whose a record is stands in it.
-#[tokio::test]
-async fn a_work_record_says_whose_it_is() {
-    let bench = Bench::new(LOCAL).await;
-    let worker = bench.worker("gpu", GOOD);
-    let delivery = bench.routed(&document("a"), "gpu", 7);
-    assert_eq!(worker.sender(&delivery.record).as_deref(), Some("acme"));
-}
-
 #[tokio::test]
 async fn an_undecodable_work_record_is_rejected_and_leaves_no_outcome() {
     let bench = Bench::new(LOCAL).await;
     let worker = bench.worker("gpu", GOOD);
+    let proved = bench.routed(&document("a"), "gpu", 7);
+    assert_eq!(worker.sender(&proved.record).as_deref(), Some("acme"), "as the record says");
     let garbage = bench.deliver_bytes("gpu", b"garbage".to_vec());
     let Err(StageError::Reject(rejection)) = worker.process(&garbage).await else { panic!("not rejected") };
     assert_eq!((rejection.code, rejection.fault), ("not_single_object", Fault::Ours), "only the router writes work");
