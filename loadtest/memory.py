@@ -37,8 +37,8 @@ from pressure import PressureDeployment, Provider  # noqa: E402
 
 MIB = 1024 * 1024
 RECORDS_MIB, TEXTS_MIB, COPIES = 64, 64, 3
-# A little less than the topic takes: keys, labels and framing come on top.
-RECORD_BYTES = MIB - 4096
+# A little less than a client sends by default: keys, labels and framing come on top.
+RECORD_BYTES = 1_000_000 - 4096
 BODY_BYTES = 2 * MIB
 TIMEOUT_SECONDS = 900
 
@@ -68,14 +68,14 @@ def kinds(scale: float) -> list[Kind]:
     inline, run = prose(RECORD_BYTES - 16), "x" * (RECORD_BYTES - 16)
     return [
         Kind("small records, one 2 MiB body", many, lambda _: {}, body=words),
-        Kind("inline texts of 1 MiB", large, lambda number: {"text": f"{number} {inline}"}),
+        Kind("inline texts of 1 MB", large, lambda number: {"text": f"{number} {inline}"}),
         Kind(
             "a million empty subjects each",
             large,
             lambda _: {"text": "A text.", "subject_ids": [""] * (RECORD_BYTES - 64)},
             outcomes=False,
         ),
-        Kind("unbroken inline texts of 1 MiB", large, lambda number: {"text": f"{number}{run}"}),
+        Kind("unbroken inline texts of 1 MB", large, lambda number: {"text": f"{number}{run}"}),
         Kind("small records, one unbroken 2 MiB body", many, lambda _: {}, body=unbroken),
     ]
 
@@ -128,6 +128,13 @@ def measure(deployment: PressureDeployment, kind: Kind) -> dict[str, tuple[float
     return {name: (ready[name], peak_mib(pid)) for name, pid in processes.items()}
 
 
+def takes_all(deployment: Deployment) -> None:
+    """Lets the worker send documents of every size, as its memory is worst."""
+    settings = deployment.service_settings()
+    settings["api_worker"]["max_document_bytes"] = 16 * MIB
+    deployment.service_settings = lambda: settings
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures peak memory for the worst input.")
     parser.add_argument("--quick", action="store_true", help="an eighth of the input")
@@ -145,6 +152,7 @@ def main() -> int:
                 deployment = PressureDeployment(
                     Path(folder), kafka, Provider(), options.profile, max_backlog=1_000
                 )
+                takes_all(deployment)
                 try:
                     found = measure(deployment, kind)
                 except BaseException:
