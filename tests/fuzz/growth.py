@@ -133,6 +133,16 @@ def growths(counts: list[Count]) -> list[Growth]:
     return [Growth(short.target, short.shape, short, long) for short, long in pairs]
 
 
+def report(target: str, growths: list[Growth]) -> None:
+    dearest = max(growths, key=lambda growth: growth.long.instructions / growth.long.bytes)
+    worst = max(growths, key=lambda growth: growth.factor)
+    print(
+        f"{target:24} {len(growths):3} shapes; at most {dearest.long.instructions / dearest.long.bytes:,.0f}"
+        f" instructions a byte ({dearest.shape}); grows at most {worst.factor:.1f} times ({worst.shape})",
+        flush=True,
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -148,19 +158,12 @@ def main() -> int:
         for binary, folder in binaries(arguments.package)
         for test in tests(binary, folder)
     ]
-    begun = time.monotonic()
+    begun, found = time.monotonic(), []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = [growth for counts in pool.map(count, jobs) for growth in growths(counts)]
-    targets = list(dict.fromkeys(growth.target for growth in found))
-    for target in targets:
-        own = [growth for growth in found if growth.target == target]
-        dearest = max(own, key=lambda growth: growth.long.instructions / growth.long.bytes)
-        worst = max(own, key=lambda growth: growth.factor)
-        print(
-            f"{target:24} {len(own):3} shapes; at most {dearest.long.instructions / dearest.long.bytes:,.0f}"
-            f" instructions a byte ({dearest.shape}); grows at most {worst.factor:.1f} times ({worst.shape})",
-            flush=True,
-        )
+        for counts in pool.map(count, jobs):
+            found += growths(counts)
+            for target in dict.fromkeys(count.target for count in counts):
+                report(target, [growth for growth in found if growth.target == target])
     faster = [growth for growth in found if growth.factor > MAX_FACTOR]
     for growth in faster:
         print(

@@ -125,18 +125,16 @@ pub const TEXTS: &[Shape] = &[
     shape("amounts that differ", |bytes| numbered(bytes, |number| format!("{number}.{number} % "))),
 ];
 
-/// Web pages.
+/// Web pages. A reader that flattens what is nested deeply is linear only from there on: 10 KiB are
+/// enough for 512 levels.
 pub const PAGES: &[Shape] = &[
     shape("nested divisions", |bytes| runs(bytes, &["<div>"])),
     shape("nested divisions that close", |bytes| runs(bytes, &["<div>", "</div>"])),
     shape("end tags without start", |bytes| runs(bytes, &["</p>"])),
     shape("nested formatting", |bytes| runs(bytes, &["<b>"])),
-    shape("formatting across blocks", |bytes| runs(bytes, &["<b><p>"])),
-    shape("formatting, then blocks", |bytes| runs(bytes, &["<b>", "<p>"])),
     shape("misnested formatting", |bytes| runs(bytes, &["<b><i></b>"])),
     shape("anchors in anchors", |bytes| runs(bytes, &["<a>"])),
     shape("nested lists", |bytes| runs(bytes, &["<ul><li>"])),
-    shape("items of one list", |bytes| runs(bytes, &["<li>a"])),
     shape("cells", |bytes| runs(bytes, &["<td>1"])),
     shape("cells in a table", |bytes| behind("<table>", bytes, "<td>1")),
     shape("rows in a table", |bytes| behind("<table>", bytes, "<tr><td>1")),
@@ -144,7 +142,6 @@ pub const PAGES: &[Shape] = &[
     shape("spans of cells", |bytes| runs(bytes, &["<table><td rowspan=65534 colspan=1000>a</table>"])),
     shape("cells that span", |bytes| behind("<table>", bytes, "<tr><td rowspan=65534 colspan=1000>a")),
     shape("nested tables", |bytes| runs(bytes, &["<table><tr><td>"])),
-    shape("nested tables, then text", |bytes| runs(bytes, &["<table>", "a"])),
     shape("less-than signs", |bytes| runs(bytes, &["<"])),
     shape("less-than signs and letters", |bytes| runs(bytes, &["<a "])),
     shape("ampersands", |bytes| runs(bytes, &["&"])),
@@ -168,14 +165,10 @@ pub const PAGES: &[Shape] = &[
     shape("character data that does not end", |bytes| behind("<svg>", bytes, "<![CDATA[ ]]")),
     shape("nested drawings", |bytes| behind("<svg>", bytes, "<g>")),
     shape("drawings", |bytes| runs(bytes, &["<svg><text>a</svg>"])),
-    shape("formulas", |bytes| runs(bytes, &["<math><mi>a"])),
-    shape("select boxes", |bytes| runs(bytes, &["<select><option>a"])),
     shape("templates", |bytes| runs(bytes, &["<template>"])),
     shape("preformatted blanks", |bytes| runs(bytes, &["<pre> \t"])),
     shape("preformatted lines", |bytes| runs(bytes, &["<pre>\n a</pre>"])),
     shape("raised text", |bytes| runs(bytes, &["<sup>1</sup>"])),
-    shape("ruby", |bytes| runs(bytes, &["<ruby><rt>a"])),
-    shape("framesets", |bytes| runs(bytes, &["<frameset>"])),
     shape("forms", |bytes| runs(bytes, &["<form><input>"])),
     shape("styles", |bytes| runs(bytes, &["<p style=\"display:none;display:block\">"])),
     shape("hidden text", |bytes| runs(bytes, &["<p hidden>a"])),

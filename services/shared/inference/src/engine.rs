@@ -41,7 +41,7 @@ pub(crate) mod scheduler;
 pub(crate) mod sequence;
 pub(crate) mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -59,6 +59,9 @@ use crate::text::template::Template;
 /// A document that begins like hardly any other. The tokens that a prompt has in common with a
 /// prompt about it do not depend on the document.
 const OTHER_DOCUMENT: &str = "\u{2042}";
+
+/// Bytes of a text up to which it is prepared beside others without waiting for a place.
+const MAX_SHORT_BYTES: usize = 64 * 1024;
 
 /// The model and the settings that an engine's answers depend on, besides the request.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,13 +139,14 @@ impl Engine {
 
     /// The token ids of a request's prompt, as [`Engine::submit`] would compute them.
     pub async fn prompt_tokens(&self, request: Request) -> Result<Vec<u32>, EngineError> {
-        Ok(self.off_thread(move |shared| shared.prompt(&request)).await?.0)
+        Ok(self.off_thread(request.document.len(), move |shared| shared.prompt(&request)).await?.0)
     }
 
     async fn generate(&self, request: Request) -> Result<Completion, EngineError> {
         let Request { max_new_tokens, one_paragraph, priority, .. } = request;
         let end = if one_paragraph { End::Paragraph } else { End::Natural };
-        let (prompt, common_tokens) = self.off_thread(move |shared| shared.prompt(&request)).await?;
+        let bytes = request.document.len();
+        let (prompt, common_tokens) = self.off_thread(bytes, move |shared| shared.prompt(&request)).await?;
         self.compute(prompt, common_tokens, AnswerLimits { max_new_tokens, end }, priority).await
     }
 
@@ -170,13 +174,27 @@ impl Engine {
         Ok(self.shared.completion(input_tokens, &generated))
     }
 
-    /// Runs work that takes milliseconds on a thread where it does not delay other tasks.
+    /// Runs work on a text of `bytes` on a thread where it does not delay other tasks. Long texts
+    /// take seconds and many bytes for each of their own, so few are read at once.
     async fn off_thread<T: Send + 'static>(
         &self,
+        bytes: usize,
         work: impl FnOnce(&Shared) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
+        /// Places for long texts.
+        static LONG: LazyLock<Semaphore> = LazyLock::new(|| {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            Semaphore::new(cores.saturating_sub(1).max(1))
+        });
+        // The semaphore is never closed.
+        let place = if bytes > MAX_SHORT_BYTES { LONG.acquire().await.ok() } else { None };
         let shared = Arc::clone(&self.shared);
-        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        let work = move || {
+            let done = work(&shared);
+            drop(place);
+            done
+        };
+        let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|error| EngineError::Stopped { reason: format!("preparing a request failed: {error}") })?
     }
 

@@ -2,9 +2,9 @@
 //!
 //! All work on a text is linear in its length, and a text may have megabytes. A thread of the
 //! runtime that reads one for a second answers no probe and follows no log meanwhile. So work on
-//! more than [`MAX_INLINE_BYTES`] runs on a thread of its own. At most one task fewer than there are
-//! cores runs at once in a process, whatever stage it is for: the others wait for a place, and a
-//! copy of the text is made only then.
+//! more than [`MAX_INLINE_BYTES`] runs on a thread of its own. At most one task fewer than there
+//! are cores runs at once in a process, whatever stage it is for: the others wait for a place, and
+//! a copy of the text is made only then.
 //!
 //! A task that has begun cannot be stopped. After [`MAX_WORK_TIME`] its document goes on without a
 //! result, and the task keeps its place until it ends.

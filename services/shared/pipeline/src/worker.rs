@@ -132,9 +132,9 @@ impl<S: Summariser> TierWorker<S> {
         Clearance::new(self.control.clone(), facts, &self.tier, self.summariser.tier_kind())
     }
 
-    /// The stored answer, or a new one; `None` for a document that is too late for a new one. Even a
-    /// stored answer is checked: the thresholds in force decide, not those of the day on which it was
-    /// generated.
+    /// The stored answer, or a new one; `None` for a document that is too late for a new one. Even
+    /// a stored answer is checked: the thresholds in force decide, not those of the day on which it
+    /// was generated.
     async fn recall_or_generate(
         &self,
         work: &Work<'_>,

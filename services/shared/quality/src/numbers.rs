@@ -146,9 +146,9 @@ impl KnownNumbers {
         self.read_signs(text, text.len());
     }
 
-    /// Signs that stand neither behind a number nor, as a currency, before one. Only blanks may stand
-    /// between a number and its sign: so there are two at most, the first and the last mark of the
-    /// gap, and nothing is read again for each of the others.
+    /// Signs that stand neither behind a number nor, as a currency, before one. Only blanks may
+    /// stand between a number and its sign: so there are two at most, the first and the last mark
+    /// of the gap, and nothing is read again for each of the others.
     fn read_signs(&mut self, text: &Text<'_>, index: usize) {
         let gap = text.gap(index);
         let mut signs = gap.char_indices().filter_map(|(at, sign)| Some((at, sign, Unit::of_sign(sign)?))).peekable();

@@ -68,7 +68,7 @@ impl Engine {
         };
         let rooms = prompts.clone();
         let (document, chunks) = self
-            .off_thread(move |shared| {
+            .off_thread(document.len(), move |shared| {
                 let room = shared.room(&rooms.whole, rooms.system.as_deref(), max_new_tokens)?;
                 if shared.tokens(&document)? <= room {
                     return Ok((document, Vec::new()));
@@ -164,7 +164,8 @@ impl Engine {
         texts: Vec<String>,
     ) -> Result<Vec<String>, EngineError> {
         let (prompt, system, max_new_tokens) = (prompt.clone(), common.system.clone(), common.max_new_tokens);
-        self.off_thread(move |shared| {
+        let bytes = texts.iter().map(String::len).sum();
+        self.off_thread(bytes, move |shared| {
             let room = shared.room(&prompt, system.as_deref(), max_new_tokens)?;
             let before = texts.len();
             let mut groups: Vec<(String, usize)> = Vec::new();

@@ -123,8 +123,8 @@ fn paragraph_end(text: &str) -> usize {
 }
 
 /// Where the first sentence ends: with its line, or behind the blanks after a full stop, but not
-/// before a small letter (`e.g. this`). The rules of Unicode (UAX #29) are not used: what implements
-/// them reads on from every mark behind a full stop, which is quadratic.
+/// before a small letter (`e.g. this`). The rules of Unicode (UAX #29) are not used: what
+/// implements them reads on from every mark behind a full stop, which is quadratic.
 fn sentence_end(text: &str) -> usize {
     /// What the characters until now end with.
     #[derive(Clone, Copy, PartialEq)]

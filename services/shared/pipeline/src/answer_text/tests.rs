@@ -140,7 +140,7 @@ proptest! {
 /// Models repeat what they read, and a provider may answer anything.
 #[test]
 fn answers_are_read_in_linear_time_whatever_their_shape() {
-    precis_fuzz::grows_linearly("answers", 4096, precis_fuzz::shapes::TEXTS, |text| {
+    precis_fuzz::grows_linearly("answers", 2048, precis_fuzz::shapes::TEXTS, |text| {
         for answer in [text, &format!("<think>{text}"), &format!("```\n{text}"), &format!("{text}</think>\n{text}")] {
             let _ = of(answer);
         }

@@ -44,8 +44,8 @@ impl Answers {
     }
 
     /// Stores the answer; if another worker stored one under this key first, that one counts. Also
-    /// says whether the answer is the one that was given. While the store is away the answer waits in
-    /// this process for the record's next delivery.
+    /// says whether the answer is the one that was given. While the store is away the answer waits
+    /// in this process for the record's next delivery.
     pub(super) async fn store(&self, key: &str, answer: Answer) -> Result<(Answer, bool), PipelineError> {
         let bytes = codec::encode(&answer)?;
         let adopted = match create_or_adopt(&*self.objects, key, bytes).await {

@@ -26,8 +26,8 @@ pub(crate) struct KnownNames {
 const MIN_ACRONYM_CHARS: usize = 3;
 /// Longest acronym that is recognised.
 const MAX_ACRONYM_CHARS: usize = 8;
-/// Bytes of initials that are kept, about one a word: each makes as many as nineteen acronyms, which
-/// are all held at once. Of a longer text, the rest spells none.
+/// Bytes of initials that are kept, about one a word: each makes as many as nineteen acronyms,
+/// which are all held at once. Of a longer text, the rest spells none.
 const MAX_INITIALS_BYTES: usize = 512 * 1024;
 
 impl KnownNames {

@@ -141,20 +141,12 @@ fn parts_are_of_about_equal_size() {
     assert!(sizes.iter().all(|size| *size > 150), "{sizes:?}");
 }
 
-/// With real tokens: the tokenizer, and the chunker with it.
+/// With tokens of three bytes each: the tokenizer itself has a test of its own.
 #[test]
-fn chunks_and_tokens_are_linear_in_texts_of_any_shape() {
-    for pre in ["smollm", "llama-bpe"] {
-        let tokenizer = crate::testing::tokenizer(pre);
-        let tokens = |text: &str| tokenizer.encode_text(text).map(|ids| ids.len());
-        precis_fuzz::grows_linearly(pre, 4096, precis_fuzz::shapes::TEXTS, |text| {
-            assert!(tokens(text).is_ok());
-        });
-    }
-    let tokenizer = crate::testing::tokenizer("smollm");
-    let tokens = |text: &str| tokenizer.encode_text(text).map(|ids| ids.len());
-    precis_fuzz::grows_linearly("chunks", 8192, precis_fuzz::shapes::TEXTS, |text| {
-        let chunks = split(text, 400, &tokens).unwrap_or_default();
+fn chunks_are_cut_in_linear_time_whatever_the_shape() {
+    let measure = |text: &str| -> Result<usize, Infallible> { Ok(text.len().div_ceil(3)) };
+    precis_fuzz::grows_linearly("chunks", 4096, precis_fuzz::shapes::TEXTS, |text| {
+        let Ok(chunks) = split(text, 200, &measure);
         assert_eq!(chunks.concat(), text);
     });
 }

@@ -92,4 +92,14 @@ fn broken_text_is_survived_and_comes_back() {
     });
 }
 
+#[test]
+fn tokens_are_made_in_linear_time_whatever_the_shape() {
+    for pre in ["smollm", "llama-bpe"] {
+        let tokenizer = testing::tokenizer(pre);
+        precis_fuzz::grows_linearly(pre, 1024, precis_fuzz::shapes::TEXTS, |text| {
+            assert!(tokenizer.encode_text(text).is_ok());
+        });
+    }
+}
+
 mod golden;
