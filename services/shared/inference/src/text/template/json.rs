@@ -1,8 +1,8 @@
 //! The filter `tojson` as transformers defines it: Python's `json.dumps`, and not Jinja's own,
 //! which writes HTML's characters as escapes.
 //!
-//! A small value can be a large text: a list that holds another twice, which holds another twice. So
-//! the filter pays fuel while it writes, and its depth is bounded.
+//! A small value can be a large text: a list that holds another twice, which holds another twice.
+//! So the filter pays fuel while it writes, and its depth is bounded.
 
 use std::cell::Cell;
 use std::fmt::Write as _;

@@ -4,8 +4,8 @@
 //! memory or nest so deeply that the stack overflows, which would end the process. So every
 //! rendering has fuel, which minijinja burns for each instruction, each item and each 64 bytes that
 //! it makes; sizes are bounded; and it runs on a thread of its own, whose stack is large enough for
-//! the deepest nesting that source and fuel allow. What burns no fuel is bounded by time: the thread
-//! is left alone then, and the model is refused.
+//! the deepest nesting that source and fuel allow. What burns no fuel is bounded by time: the
+//! thread is left alone then, and the model is refused.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -19,8 +19,8 @@ use crate::error::EngineError;
 
 /// Bytes of a template. The longest that are published have about 20,000.
 pub(super) const MAX_SOURCE_BYTES: usize = 64 << 10;
-/// Fuel of one rendering: instructions, and one for each 64 bytes that are made. Published templates
-/// need a few hundred.
+/// Fuel of one rendering: instructions, and one for each 64 bytes that are made. Published
+/// templates need a few hundred.
 pub(super) const MAX_FUEL: u64 = 50_000;
 /// Bytes that a template writes around two messages. Published ones write up to about 2,000.
 pub(super) const MAX_OUTPUT_BYTES: usize = 64 << 10;
