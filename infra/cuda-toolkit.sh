@@ -3,15 +3,16 @@
 #
 #   CUDA_HOME=$(infra/cuda-toolkit.sh)
 #
-# Compiler, headers and libraries are NVIDIA's own PyPI wheels (about 1.2 GB, cached under ~/.cache/precis/cuda); no root
-# and no GPU needed. What the wheels lack to link against is added: library names without a version, and a stub of the
+# Compiler, headers and libraries are NVIDIA's own PyPI wheels (about 1.2 GB, cached under ~/.cache/precis/cuda), pinned by
+# digest in cuda-requirements.txt; no root and no GPU needed. What the wheels lack to link against is added: library names without a version, and a stub of the
 # driver's libcuda.so, since the driver belongs to the machine with the GPU. The stub answers every call with "no
 # device", so that what was linked also starts here, and calls itself a stub, should it ever hide a real driver.
 set -euo pipefail
 
 # The lowest 13: the kernels are PTX that the driver compiles when they are loaded, and it must know the toolkit's dialect.
 # 12 has no complete compiler among the wheels. cudarc 0.19 knows toolkits up to 13.4.
-version=13.0.2
+requirements=$(cd "$(dirname "$0")" && pwd)/cuda-requirements.txt
+version=$(sed -n 's/^cuda-toolkit==\([0-9.]*\).*/\1/p' "$requirements")
 
 cache=${PRECIS_CACHE_DIR:-$HOME/.cache/precis}/cuda
 final=$cache/$version
@@ -27,7 +28,7 @@ made=$(mktemp -d "$cache/.$version-XXXXXX")
 trap 'rm -rf "$made"' EXIT
 echo "fetching the CUDA toolkit $version (about 1.2 GB on disk)" >&2
 python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$made" \
-    "cuda-toolkit[nvcc,cudart,crt,cccl,nvvm,cublas,curand,nvrtc]==$version" >&2
+    --require-hashes --no-deps --only-binary :all: --requirement "$requirements" >&2
 
 cd "$made/$home"
 ln -s lib lib64

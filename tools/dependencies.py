@@ -1,4 +1,4 @@
-"""Checks what the workspace depends on: every licence is one of those below, every dependency is used.
+"""Checks what the workspace depends on: licences, sources and crates are those of deny.toml, every dependency is used.
 
     python3 tools/dependencies.py
 
@@ -10,29 +10,12 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import deny
+
 ROOT = Path(__file__).resolve().parents[1]
-# Permissive, or of weak effect beyond the file: what Apache-2.0 may be shipped with.
-ALLOWED = {
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
-    "CDLA-Permissive-2.0",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "MPL-2.0",
-    "NCSA",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-    "bzip2-1.0.6",
-}
 
 
 def metadata(*arguments: str) -> dict:
@@ -40,55 +23,6 @@ def metadata(*arguments: str) -> dict:
     return json.loads(
         subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     )
-
-
-def is_allowed(expression: str) -> bool:
-    """Whether a licence expression (SPDX) can be met by the allowed licences alone."""
-    text = re.sub(r"\s*/\s*", " OR ", expression)
-    tokens = re.findall(r"\(|\)|[^\s()]+", text)
-    position = 0
-
-    def either() -> bool:
-        nonlocal position
-        found = both()
-        while position < len(tokens) and tokens[position] == "OR":
-            position += 1
-            found = both() or found
-        return found
-
-    def both() -> bool:
-        nonlocal position
-        found = one()
-        while position < len(tokens) and tokens[position] == "AND":
-            position += 1
-            found = one() and found
-        return found
-
-    def one() -> bool:
-        nonlocal position
-        token = tokens[position]
-        position += 1
-        if token == "(":
-            found = either()
-            position += 1
-            return found
-        if position + 1 < len(tokens) and tokens[position] == "WITH":
-            token += f" WITH {tokens[position + 1]}"
-            position += 2
-        return token in ALLOWED
-
-    return either()
-
-
-def licence_problems(packages: list[dict]) -> list[str]:
-    problems = []
-    for package in packages:
-        licence = package["license"]
-        if not licence or not is_allowed(licence):
-            problems.append(
-                f"{package['name']} {package['version']}: licence {licence or package['license_file'] or 'missing'} is not allowed"
-            )
-    return problems
 
 
 def unused(package: dict) -> list[str]:
@@ -110,19 +44,25 @@ def unused(package: dict) -> list[str]:
 
 
 def main() -> int:
-    everything = metadata()
+    rules = deny.rules((ROOT / "deny.toml").read_text(encoding="utf-8"))
+    everything = metadata("--all-features")
     members = set(everything["workspace_members"])
-    problems = licence_problems(
-        [package for package in everything["packages"] if package["id"] not in members]
-    )
-    for package in everything["packages"]:
-        if package["id"] in members:
-            problems += unused(package)
-            if not package["description"]:
-                problems.append(f"{package['name']}: has no description")
+    own = [package for package in everything["packages"] if package["id"] in members]
+    others = [package for package in everything["packages"] if package["id"] not in members]
+    locked = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))["package"]
+    problems = deny.licence_problems(rules, others)
+    problems += deny.source_problems(locked, {package["name"] for package in own})
+    problems += deny.ban_problems(rules, locked)
+    for package in own:
+        problems += unused(package)
+        for dependency in package["dependencies"]:
+            if dependency["registry"]:
+                problems.append(f"{package['name']}: {dependency['name']} is of another registry")
+        if not package["description"]:
+            problems.append(f"{package['name']}: has no description")
     print(
         "\n".join(sorted(problems))
-        or f"{len(everything['packages']) - len(members)} dependencies: licences allowed, all used"
+        or f"{len(others)} dependencies: licences, sources and crates allowed, all used"
     )
     return 1 if problems else 0
 

@@ -36,13 +36,16 @@ def wheel(requirement: str, sha256: str, cache: Path) -> Path:
 
 
 def source(name: str, version: str, sha256: str, cache: Path) -> Path:
-    """A source package. Only itself: what pip asks its set-up script with may come built."""
+    """A source package. pip asks its set-up script for its name, but only after its digest was the pinned one."""
     path = cached(f"{name.replace('-', '_')}-{version}.tar.gz", sha256, cache)
     return path or download(f"{name}=={version}", ["--no-binary", name], sha256, cache)
 
 
 def download(requirement: str, options: list[str], sha256: str, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
+        wanted = Path(folder) / "requirements.txt"
+        wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+        target = Path(folder) / "files"
         pip = [
             sys.executable,
             "-m",
@@ -50,9 +53,12 @@ def download(requirement: str, options: list[str], sha256: str, cache: Path) -> 
             "download",
             "--quiet",
             "--no-deps",
+            "--require-hashes",
             *options,
             "--dest",
-            folder,
+            target,
+            "--requirement",
+            wanted,
         ]
-        subprocess.run([*pip, requirement], check=True)
-        return accept(next(Path(folder).iterdir()), sha256, cache)
+        subprocess.run(pip, check=True)
+        return accept(next(target.iterdir()), sha256, cache)

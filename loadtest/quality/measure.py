@@ -34,7 +34,7 @@ import corpus  # noqa: E402
 import fetch  # noqa: E402
 import peer  # noqa: E402
 
-REQUIREMENTS = ("numpy==2.3.5", "regex==2025.11.3")
+REQUIREMENTS = HERE / "requirements.txt"
 BAR = 1.1
 PEERS = {"llama.cpp": ("f16", "auto"), "llama.cpp, int8 KV": ("q8_0", "on")}
 
@@ -44,7 +44,8 @@ def environment() -> Path:
     folder = peer.CACHE / "quality-venv"
     if not (folder / "done").exists():
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin/pip", "install", "--quiet", *REQUIREMENTS], check=True)
+        pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS]
+        subprocess.run([folder / "bin/pip", "install", "--quiet", *pinned], check=True)
         (folder / "done").touch()
     return folder / "bin/python"
 

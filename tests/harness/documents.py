@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "documents"
 ACLSUM = "0.1.2"
+ACLSUM_SHA256 = "c75ffc48d3eabc5f37c68ea087943780a85950087957759e89746f21111f2213"
 
 # Anthology id -> file stem, authors. Only 2016 and later: those are CC BY 4.0.
 PAPERS = {
@@ -374,6 +375,8 @@ def paper(record: dict) -> str:
 
 
 def papers(work: Path) -> list[tuple]:
+    wanted = work / "requirements.txt"
+    wanted.write_text(f"aclsum=={ACLSUM} --hash=sha256:{ACLSUM_SHA256}\n", encoding="utf-8")
     subprocess.run(
         [
             sys.executable,
@@ -382,9 +385,13 @@ def papers(work: Path) -> list[tuple]:
             "download",
             "--quiet",
             "--no-deps",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
             "-d",
             work,
-            f"aclsum=={ACLSUM}",
+            "--requirement",
+            wanted,
         ],
         check=True,
     )

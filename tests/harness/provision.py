@@ -2,7 +2,8 @@
 
 Both are made beside their place and renamed into it, so that an interrupted run leaves nothing half made and
 two runs at once do not spoil each other. Each folder carries a digest of what it was made from: a changed pom or
-requirement makes a new one. Standard library only: this runs before the environment exists.
+requirement makes a new one. What is fetched is pinned by digest, and nothing is built from source packages. Standard
+library only: this runs before the environment exists.
 """
 
 import hashlib
@@ -23,8 +24,9 @@ def digest(*parts: bytes) -> str:
 
 
 def kafka_jars() -> Path:
-    """The folder with the jars of a Kafka broker, fetched by Maven when missing."""
+    """The folder with the jars of a Kafka broker, fetched by Maven when missing; each is one of jars.sha256."""
     pom = TESTS / "harness" / "kafka" / "pom.xml"
+    pins = pom.with_name("jars.sha256")
 
     def fetch(target: Path) -> None:
         run(
@@ -32,6 +34,7 @@ def kafka_jars() -> Path:
                 "mvn",
                 "--batch-mode",
                 "--quiet",
+                "--strict-checksums",
                 "--file",
                 str(pom),
                 "dependency:copy-dependencies",
@@ -39,12 +42,27 @@ def kafka_jars() -> Path:
                 f"-DoutputDirectory={target}",
             ]
         )
+        if problems := unpinned(target, pins.read_text(encoding="utf-8")):
+            sys.exit("the jars of Kafka are not the pinned ones:\n" + "\n".join(problems))
 
-    return made_once(CACHE / f"kafka-{digest(pom.read_bytes())}", fetch)
+    return made_once(CACHE / f"kafka-{digest(pom.read_bytes(), pins.read_bytes())}", fetch)
+
+
+def unpinned(folder: Path, pins: str) -> list[str]:
+    """Files of a folder that are not those of a list as sha256sum writes it: others, missing and additional ones."""
+    wanted = {
+        name: sha256 for sha256, name in (line.split(maxsplit=1) for line in pins.splitlines())
+    }
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    return [
+        f"{name}: sha256 {found.get(name, 'none: it is missing')}, pinned {wanted.get(name, 'none: it is not in the list')}"
+        for name in sorted(wanted | found)
+        if found.get(name) != wanted.get(name)
+    ]
 
 
 def python_environment() -> Path:
-    """The folder of a virtual environment that holds tests/requirements.txt, made by pip when missing.
+    """The folder of a virtual environment that holds tests/requirements.txt, made by pip when missing, of wheels alone.
 
     Debian's Python refuses pip outside of one; and a broken machine-wide package cannot spoil a test.
     """
@@ -63,6 +81,10 @@ def python_environment() -> Path:
                 "install",
                 "--quiet",
                 "--disable-pip-version-check",
+                "--require-hashes",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
                 "--requirement",
                 str(requirements),
             ]

@@ -53,8 +53,8 @@ def build(env: dict[str, str]) -> None:
     for command in (
         # `--examples` (there are none) asks for the features that the tests have: without it every
         # dependency is built twice.
-        ["cargo", "build", "--workspace", "--bins", "--examples"],
-        ["cargo", "test", "--workspace", "--no-run"],
+        ["cargo", "build", "--locked", "--workspace", "--bins", "--examples"],
+        ["cargo", "test", "--locked", "--workspace", "--no-run"],
     ):
         if servers.run_and_wait(command, env, cwd=ROOT):
             print("\nbuild failed: no test ran\n0 passed, 1 failed", flush=True)
@@ -85,7 +85,7 @@ def protocol_tests(env: dict[str, str], extra: list[str]) -> Totals:
 
 
 def cargo_tests(arguments: list[str], kinds: list[str], env: dict[str, str]) -> Totals:
-    command = ["cargo", "test", *arguments]
+    command = ["cargo", "test", "--locked", *arguments]
     totals = Totals()
     try:
         with servers.running(kinds) as started:

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::globals::Globals;
-use crate::operations::models::ensure_present;
+use crate::operations::models::ensure_pinned;
 use crate::output::{Output, Table};
 
 const EXAMPLES: &str = "\
@@ -57,7 +57,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         Action::List => list(&settings, out),
         Action::Pull { name } => {
             let settings = name.map_or_else(|| settings.clone(), |name| ModelSettings { name, ..settings.clone() });
-            let (entry, path) = ensure_present(&settings, out).await?;
+            let (entry, path) = ensure_pinned(&settings, out).await?;
             if out.json() {
                 out.value(&json!({ "name": entry.name, "path": path }))?;
             } else {

@@ -173,6 +173,35 @@ fn verify_refuses_a_model_with_another_digest() {
     );
 }
 
+/// A file that was changed after it came is not loaded; fetching it again mends it.
+#[test]
+fn a_changed_model_file_is_not_loaded_but_fetched_again() {
+    let deployment = Deployment::new();
+    let original = deployment.write("original.gguf", "weights");
+    let digest = precis_base::digest::sha256_hex(b"weights");
+    let manifest = deployment.write(
+        "models.toml",
+        format!(
+            "[[model]]\nname = \"mine\"\nrevision = \"1\"\nfamily = \"llama\"\nfile = \"m.gguf\"\nsha256 = \"{digest}\"\nlicence = \"MIT\"\n\
+             context = 2048\nquantisation = \"Q8_0\"\nsources = [{{ kind = \"file\", path = {original:?} }}]\n"
+        ),
+    );
+    let config = deployment.write(
+        "precis.toml",
+        format!("[model]\nname = \"mine\"\nmanifest = {manifest:?}\ndirectory = {:?}\n", deployment.path("models")),
+    );
+    let config = text(&config);
+    deployment.run(&["models", "pull", "--config", config]).succeeded();
+    let file = deployment.path("models/mine/1/m.gguf");
+    std::fs::write(&file, "wEights").unwrap();
+
+    let loaded = deployment.run(&["bench", "--scenario", "prefill", "--config", config]);
+    assert_eq!(loaded.code, 1);
+    assert!(loaded.stderr.contains("changed or damaged") && loaded.stderr.contains("models pull"), "{}", loaded.stderr);
+    deployment.run(&["models", "pull", "--config", config]).succeeded();
+    assert_eq!(std::fs::read(&file).unwrap(), b"weights");
+}
+
 #[test]
 fn settings_are_checked_all_at_once_and_shown_without_secrets() {
     let deployment = Deployment::new();

@@ -32,6 +32,6 @@ mod violations;
 
 pub use environment::ENV_PREFIX;
 pub use error::ConfigError;
-pub use secret::Secret;
+pub use secret::{Secret, warn_if_open};
 pub use settings::{Reader, SECTIONS, Section, Settings};
 pub use violations::{Validate, Violation, Violations};

@@ -46,6 +46,7 @@ impl Secret {
         let failed =
             |problem: String| ConfigError::Secret { path: path.to_owned(), problem, variable: variable.to_owned() };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        warn_if_open(path);
         match text.trim() {
             "" => Err(failed("the file is empty".to_owned())),
             secret => Self::carried_by_header(secret, || format!("the file {}", path.display())).map(Some),
@@ -68,6 +69,30 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// Logs a warning where others than a file's owner can read it: its secret is theirs, too.
+pub fn warn_if_open(path: &Path) {
+    if let Some(problem) = open_to(path) {
+        tracing::warn!(file = %path.display(), "the secret in this file can be read by {problem}: chmod 600");
+    }
+}
+
+/// Who else can read a file, by its mode; `None` where nobody can, or where files have no modes.
+#[cfg(unix)]
+fn open_to(path: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    match (mode & 0o004, mode & 0o040) {
+        (0, 0) => None,
+        (0, _) => Some("its group"),
+        _ => Some("everybody on this machine"),
+    }
+}
+
+#[cfg(not(unix))]
+fn open_to(_: &Path) -> Option<&'static str> {
+    None
 }
 
 impl fmt::Debug for Secret {

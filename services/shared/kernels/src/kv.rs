@@ -61,6 +61,11 @@ impl KvPool {
     /// An empty pool: takes all its memory.
     pub fn new(shape: KvShape) -> Self {
         assert!(shape.head_dim > 0 && shape.head_dim.is_multiple_of(PANEL), "heads of {} numbers", shape.head_dim);
+        // Places are computed with wrapping arithmetic in release builds, and two blocks must never
+        // have one place.
+        let sizes = [2, 2, 2, shape.layers, shape.kv_heads, shape.blocks, BLOCK_TOKENS, shape.head_dim];
+        let bytes = sizes.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+        assert!(bytes.is_some(), "{shape:?} is larger than the address space");
         Self { shape, numbers: Buffer::zeroed(shape.bytes() / 2) }
     }
 

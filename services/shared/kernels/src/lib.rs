@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Every operation checks shapes and places before the first unsafe read, and panics with the
-//! numbers that do not fit.
+//! numbers that do not fit. No safe function of this crate relies on a promise of its caller: what
+//! threads write apart from each other is checked to be apart ([`Spans`]).
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
@@ -33,6 +34,6 @@ pub use activations::Activations;
 pub use isa::Isa;
 pub use kv::{BLOCK_TOKENS, KvPool, KvShape};
 pub use memory::{Buffer, Plain};
-pub use ops::{Choice, Kernels, Rotations, Span, Tiles};
+pub use ops::{Choice, Kernels, Rotations, Span, Spans};
 pub use pack::{Format, Matrix, PackError, Source, TileKind};
 pub use team::Team;

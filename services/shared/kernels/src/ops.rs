@@ -5,6 +5,7 @@
 
 mod attention;
 mod linear;
+mod spans;
 
 use crate::activations::Activations;
 use crate::isa::{DetectedIsa, Isa, with_dots};
@@ -14,23 +15,10 @@ use crate::pack::{BLOCK, Matrix, TILE};
 use crate::spec::attention::{Partial, Queries, Scratch};
 use crate::spec::{Dots, ROWS, elementwise};
 use crate::team::Team;
-pub use attention::Tiles;
+pub use spans::{Span, Spans};
 
 /// Rows that a thread takes at a time, where rows are computed one by one.
 const ROWS_PER_PART: usize = 4;
-
-/// A sequence's rows in a batch.
-#[derive(Debug, Clone, Copy)]
-pub struct Span<'a> {
-    /// First row.
-    pub start: usize,
-    /// Rows.
-    pub len: usize,
-    /// Tokens of the sequence in the pool once these rows are written.
-    pub context: usize,
-    /// The sequence's blocks, in order of positions.
-    pub blocks: &'a [u32],
-}
 
 /// Angles of the rotary positions.
 #[derive(Debug)]
@@ -147,20 +135,19 @@ impl Kernels {
         layer: usize,
         qkv: &[f32],
         rotations: &Rotations,
-        spans: &[Span<'_>],
+        spans: &Spans,
         queries: &mut [u32],
     ) {
-        let shape = pool.shape();
-        let (dim, kv_heads) = (shape.head_dim, shape.kv_heads);
-        let rows = spans.iter().map(|span| span.len).sum::<usize>();
-        let width = qkv.len() / rows;
-        let heads = (width / dim).saturating_sub(2 * kv_heads);
+        let (dim, kv_heads) = (pool.shape().head_dim, pool.shape().kv_heads);
+        let (rows, heads) = (spans.rows(), spans.heads());
+        let width = (heads + 2 * kv_heads) * dim;
         let query_words = heads * dim / 2;
+        assert!(spans.kv_heads() == kv_heads && qkv.len() == rows * width, "rows of another shape");
         assert!(rotations.half == dim / 2 && queries.len() >= rows * query_words, "queries of another shape");
         let scale = 1.0 / (dim as f32).sqrt();
         let (pool, queries) = (pool.writer(), SharedSlice::new(queries));
         with_dots!(self.isa_proof, dots => self.each_row(rows, |worker, row| {
-            let span = &spans[spans.partition_point(|span| span.start <= row) - 1];
+            let span = spans.of_row(row);
             let position = span.context - span.len + (row - span.start);
             let (block, offset) = (span.blocks[position / BLOCK_TOKENS] as usize, position % BLOCK_TOKENS);
             // Values of neighbouring tokens lie side by side, so an even token's row is computed
@@ -173,7 +160,8 @@ impl Kernels {
             worker.values.resize(2 * dim, 0);
             let (pairs, values) = (worker.pairs.split_at_mut(dim / 2), worker.values.split_at_mut(dim));
             let (pairs, values) = ([pairs.0, pairs.1], [values.0, values.1]);
-            // SAFETY: each row is computed by one thread, alone or with the one before it.
+            // SAFETY: each row is computed by one thread, alone or with the one before it; spans
+            // share no row.
             let own = unsafe { queries.slice(row * query_words, count * query_words) };
             dots.with(|| {
                 for (token, own) in own.chunks_exact_mut(query_words).enumerate() {
@@ -194,8 +182,9 @@ impl Kernels {
                         }
                     }
                     let slot = Slot { layer, head, block, offset };
-                    // SAFETY: a token has one row. The one after a span's last is in no batch: the
-                    // sequence has not got it.
+                    // SAFETY: a token has one row, and no two spans write to one block, which
+                    // `Spans` has checked. So nobody writes the token after a span's last either:
+                    // it is in the span's own block.
                     unsafe { pool.write(slot, [pairs[0], pairs[1]], [values[0], values[1]], count) };
                 }
             });

@@ -254,9 +254,10 @@ impl Segment {
         if columns == 0 || !columns.is_multiple_of(format.block()) || !columns.is_multiple_of(BLOCK) {
             return Err(PackError::Width(columns));
         }
-        let row_bytes = columns / format.block() * format.block_bytes();
-        if bytes.len() != rows * row_bytes {
-            return Err(PackError::Size { needed: rows * row_bytes, found: bytes.len() });
+        let row_bytes = (columns / format.block()).saturating_mul(format.block_bytes());
+        let needed = rows.saturating_mul(row_bytes);
+        if bytes.len() != needed {
+            return Err(PackError::Size { needed, found: bytes.len() });
         }
         let kind = format.kind();
         let blocks = columns / BLOCK;

@@ -80,11 +80,13 @@ impl PairRows<'_> {
     #[inline(always)]
     pub(crate) fn check(&self, panels: &[Panel<'_>], results: &[[f32; PANEL]]) {
         assert!(self.count >= 1 && self.count <= ROWS && results.len() >= self.count, "{} rows", self.count);
-        assert!((self.count - 1) * self.stride + self.pairs <= self.words.len(), "rows end before their last pair");
-        assert!(self.per_panel > 0 && self.pairs <= panels.len() * self.per_panel, "{} pairs", self.pairs);
+        // Saturated: a product that wraps would let a row end outside.
+        let last = (self.count - 1).saturating_mul(self.stride).saturating_add(self.pairs);
+        assert!(last <= self.words.len(), "rows end before their last pair");
         for panel in panels {
-            assert!(panel.len() >= self.per_panel * 2 * PANEL, "a panel is too short");
+            assert!(panel.len() / (2 * PANEL) >= self.per_panel, "a panel is too short");
         }
+        assert!(self.per_panel > 0 && self.pairs <= panels.len() * self.per_panel, "{} pairs", self.pairs);
     }
 }
 

@@ -60,6 +60,8 @@ impl Team {
     /// A team of `threads`, at least one.
     pub fn new(threads: usize) -> Self {
         let others = threads.max(1) - 1;
+        // The gate counts those inside below the bit that closes it.
+        assert!((others as u64) < GATE_CLOSED, "a team has at most {GATE_CLOSED} threads, not {threads}");
         let turns = Arc::new(TeamState {
             gate: AtomicU64::new(GATE_CLOSED),
             job: UnsafeCell::new(None),

@@ -171,7 +171,7 @@ pub(super) fn model(environment: &Environment, quick: bool) -> Finding {
 /// Free space where log and store lie. POSIX `df`, since the standard library cannot tell.
 pub(super) fn disk(environment: &Environment) -> Finding {
     let place = environment.state.ancestors().find(|path| path.exists()).unwrap_or(&environment.state);
-    let output = Command::new("df").arg("-Pk").arg(place).output();
+    let output = Command::new("df").args(["-Pk", "--"]).arg(place).output();
     let free = output.ok().filter(|output| output.status.success()).and_then(|output| free_kib(&output.stdout));
     match free {
         None => {

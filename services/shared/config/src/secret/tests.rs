@@ -81,3 +81,23 @@ fn nothing_shows_it() {
     assert_eq!(format!("{secret:?}"), "[redacted]");
     assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[redacted]\"");
 }
+
+/// A secret that the group or everybody can read is worth a warning; a mode that is the owner's
+/// alone is not.
+#[cfg(unix)]
+#[test]
+fn files_that_others_can_read_are_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = file("modes", "key");
+    for (mode, told) in [
+        (0o600, None),
+        (0o400, None),
+        (0o640, Some("its group")),
+        (0o644, Some("everybody on this machine")),
+        (0o604, Some("everybody on this machine")),
+    ] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(open_to(&path), told, "{mode:o}");
+    }
+    assert_eq!(open_to(Path::new("/nowhere")), None);
+}

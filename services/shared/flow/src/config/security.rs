@@ -140,6 +140,9 @@ impl SecurityConfig {
             ("ssl.key.location", &self.key_file),
         ] {
             if let Some(path) = path {
+                if name == "ssl.key.location" {
+                    precis_config::warn_if_open(path);
+                }
                 properties.push((name, path.display().to_string()));
             }
         }
@@ -152,7 +155,10 @@ impl SecurityConfig {
         }
         let Some(path) = &self.password_file else { return Ok(None) };
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Ok(text) => {
+                precis_config::warn_if_open(path);
+                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
             Err(error) => Err(FlowError::Config {
                 problems: vec![format!("kafka.security.password_file: cannot read {}: {error}", path.display())],
             }),

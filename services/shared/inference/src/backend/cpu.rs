@@ -17,7 +17,7 @@
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device};
 use precis_kernels::{
-    Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Tiles,
+    Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Spans,
 };
 
 use super::{Backend, distinct, rotations};
@@ -109,22 +109,8 @@ pub(crate) struct Logits {
 #[derive(Debug)]
 pub(crate) struct CpuStep {
     ids: Vec<u32>,
-    spans: Vec<step::Span>,
-    tiles: Tiles,
+    spans: Spans,
     logit_rows: Vec<u32>,
-}
-
-impl CpuStep {
-    fn spans(&self) -> Vec<Span<'_>> {
-        spans(&self.spans)
-    }
-}
-
-fn spans(spans: &[step::Span]) -> Vec<Span<'_>> {
-    spans
-        .iter()
-        .map(|span| Span { start: span.start, len: span.len, context: span.context, blocks: &span.blocks })
-        .collect()
 }
 
 impl CpuBackend {
@@ -197,10 +183,14 @@ impl Backend for CpuBackend {
         if rows > self.limits.rows || wanted > self.limits.wanted {
             return Err(BackendError(format!("{rows} rows, {wanted} of them wanted, are more than {:?}", self.limits)));
         }
+        let spans: Vec<_> = batch
+            .spans
+            .iter()
+            .map(|span| Span { start: span.start, len: span.len, context: span.context, blocks: &span.blocks })
+            .collect();
         Ok(CpuStep {
             ids: batch.ids.clone(),
-            spans: batch.spans.clone(),
-            tiles: Tiles::new(&spans(&batch.spans), self.shape.heads, self.shape.kv_heads),
+            spans: Spans::new(&spans, self.shape.heads, self.shape.kv_heads),
             logit_rows: batch.logit_rows.clone(),
         })
     }
@@ -236,7 +226,7 @@ impl Backend for CpuBackend {
         let width = (self.shape.heads + 2 * self.shape.kv_heads) * self.shape.head_dim;
         let numbers = &self.heads[..heads.0 * width];
         let Self { kernels, pool, rotations, queries, .. } = self;
-        kernels.rope_write_kv(pool, layer, numbers, rotations, &step.spans(), queries);
+        kernels.rope_write_kv(pool, layer, numbers, rotations, &step.spans, queries);
         Ok(heads)
     }
 
@@ -254,7 +244,7 @@ impl Backend for CpuBackend {
 
     fn attention(&mut self, layer: usize, queries: Rows, step: &CpuStep) -> Result<Input, BackendError> {
         let words = &self.queries[..queries.0 * self.shape.heads * self.shape.head_dim / 2];
-        self.kernels.attention(&self.pool, layer, words, &step.spans(), &step.tiles, &mut self.input);
+        self.kernels.attention(&self.pool, layer, words, &step.spans, &mut self.input);
         Ok(Input::Normed)
     }
 

@@ -28,8 +28,8 @@ use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
 impl Engine {
-    /// Loads the model at `path` and starts an engine with it. A file whose digest is not the pinned
-    /// one is refused before anything of it is parsed.
+    /// Loads the model at `path` and starts an engine with it. A file whose digest is not the
+    /// pinned one is refused before anything of it is parsed.
     ///
     /// Blocks for a second or more, so call it where that is allowed. When weights and key-value
     /// pool do not fit into memory, it fails before it takes any, and the error has the numbers.

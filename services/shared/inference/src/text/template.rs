@@ -5,13 +5,14 @@
 //! user text, and its output is cut at them. Only the segments that the template itself wrote are
 //! encoded with control tokens. The caller's text is encoded as plain text, and its ids are put in
 //! between.
+//!
+//! A template is a program from a model's file. [`render`] bounds its work, memory and output.
 
 mod date;
 mod environment;
 mod generation;
 mod json;
-
-use minijinja::{Error, context};
+mod render;
 
 use super::gguf_bpe::Tokenizer;
 use super::reasoning;
@@ -44,12 +45,13 @@ pub(crate) struct Template {
 impl Template {
     /// Renders the Jinja template `source` for conversations with and without a system message.
     pub(crate) fn new(source: &str, tokenizer: &Tokenizer) -> Result<Self, EngineError> {
-        let rendered = render(source, tokenizer, false)?;
+        let renderer = render::Renderer::new(source, tokenizer.begin_and_end_text())?;
+        let rendered = renderer.render(None, USER)?;
         let opening = reasoning::opening(&rendered).map(str::to_owned);
         let without_system = cut(&rendered, tokenizer)?;
         // Some families know no system role and raise an error. For them the system message opens
         // the user message.
-        let with_system = match render(source, tokenizer, true) {
+        let with_system = match renderer.render(Some(SYSTEM), USER) {
             Ok(text) if text.contains(SYSTEM) => cut(&text, tokenizer)?,
             _ => fold_system(&without_system, tokenizer)?,
         };
@@ -84,27 +86,6 @@ impl Template {
         }
         Ok(ids)
     }
-}
-
-fn render(source: &str, tokenizer: &Tokenizer, with_system: bool) -> Result<String, EngineError> {
-    let failed = |error: &Error| EngineError::BadTemplate { reason: format!("{error:#}") };
-    let environment = environment::new().map_err(|error| failed(&error))?;
-    let source = generation::without_tags(source);
-    let user = context! { role => "user", content => USER };
-    let messages = if with_system { vec![context! { role => "system", content => SYSTEM }, user] } else { vec![user] };
-    let (bos_token, eos_token) = tokenizer.begin_and_end_text();
-    let template = environment.template_from_named_str("chat", &source).map_err(|error| failed(&error))?;
-    template
-        .render(context! {
-            messages, bos_token, eos_token,
-            add_generation_prompt => true,
-            // The values that transformers passes where the caller names none.
-            tools => (), documents => (),
-            // Models that can do without reasoning do without: no one reads it, and an answer has
-            // no room for it.
-            enable_thinking => false,
-        })
-        .map_err(|error| failed(&error))
 }
 
 fn cut(rendered: &str, tokenizer: &Tokenizer) -> Result<Vec<Segment>, EngineError> {

@@ -1,67 +1,22 @@
 //! Attention of a whole batch.
 
-use super::{Kernels, Span, Worker};
+use super::spans::{Spans, Tile};
+use super::{Kernels, Worker};
 use crate::activations::{Activations, Writer};
 use crate::isa::with_dots;
 use crate::kv::KvPool;
 use crate::pack::BLOCK;
 use crate::spec::attention::{CHUNK, Keys, Partial, Queries, gather, partial, result};
-use crate::spec::{Dots, ROWS, elementwise};
+use crate::spec::{Dots, elementwise};
 
 /// With fewer tiles than this for each thread, the chunks of a tile are shared among threads.
 const MIN_TILES_PER_THREAD: usize = 4;
-
-/// Some tokens of a sequence and some query heads of one key-value head, which are attended
-/// together.
-#[derive(Debug, Clone, Copy)]
-struct Tile {
-    span: usize,
-    /// First token, counted from the span's first.
-    token: usize,
-    tokens: usize,
-    kv_head: usize,
-    /// First query head.
-    head: usize,
-    heads: usize,
-}
-
-/// A batch cut into tiles; the same for every layer.
-#[derive(Debug, Default)]
-pub struct Tiles(Vec<Tile>);
-
-impl Tiles {
-    /// Cuts the spans for `heads` query heads that share `kv_heads` key-value heads.
-    pub fn new(spans: &[Span<'_>], heads: usize, kv_heads: usize) -> Self {
-        let group = heads / kv_heads;
-        let (tokens, heads) = if group <= ROWS { (ROWS / group, group) } else { (1, ROWS) };
-        let mut tiles = Vec::new();
-        // The tiles of one head follow each other, so that its keys stay in the second-level cache.
-        // The last tokens see most keys and go first.
-        for kv_head in 0..kv_heads {
-            for (index, span) in spans.iter().enumerate() {
-                for token in (0..span.len).step_by(tokens).rev() {
-                    for first in (0..group).step_by(heads) {
-                        tiles.push(Tile {
-                            span: index,
-                            token,
-                            tokens: tokens.min(span.len - token),
-                            kv_head,
-                            head: kv_head * group + first,
-                            heads: heads.min(group - first),
-                        });
-                    }
-                }
-            }
-        }
-        Self(tiles)
-    }
-}
 
 /// One layer's attention, as all threads see it.
 struct Layer<'a> {
     pool: &'a KvPool,
     layer: usize,
-    spans: &'a [Span<'a>],
+    spans: &'a Spans,
     queries: &'a [u32],
     /// Words of a row of queries.
     width: usize,
@@ -69,7 +24,7 @@ struct Layer<'a> {
 
 impl Layer<'_> {
     fn load(&self, tile: &Tile, queries: &mut Queries) {
-        let span = &self.spans[tile.span];
+        let span = self.spans.get(tile.span);
         let words = self.pool.shape().head_dim / 2;
         queries.clear();
         for token in tile.token..tile.token + tile.tokens {
@@ -81,11 +36,11 @@ impl Layer<'_> {
     }
 
     fn keys(&self, tile: &Tile) -> Keys<'_> {
-        Keys { pool: self.pool, layer: self.layer, head: tile.kv_head, blocks: self.spans[tile.span].blocks }
+        Keys { pool: self.pool, layer: self.layer, head: tile.kv_head, blocks: self.spans.get(tile.span).blocks }
     }
 
     fn chunks(&self, tile: &Tile) -> usize {
-        let span = &self.spans[tile.span];
+        let span = self.spans.get(tile.span);
         (span.context - span.len + tile.token + tile.tokens).div_ceil(CHUNK)
     }
 
@@ -97,8 +52,9 @@ impl Layer<'_> {
         for index in 0..queries.count() {
             let (token, head) = (tile.token + index / tile.heads, tile.head + index % tile.heads);
             result(queries, index, gathered, row);
-            let at = self.spans[tile.span].start + token;
-            // SAFETY: each head of each token is in one tile, and a tile is stored by one thread.
+            let at = self.spans.get(tile.span).start + token;
+            // SAFETY: each head of each token is in one tile, spans share no row, and a tile is
+            // stored by one thread; the spans and their tiles are of one checked value.
             let mut blocks = unsafe { writer.blocks(at, head * dim / BLOCK, dim / BLOCK) };
             elementwise::quantise(row, &mut blocks);
         }
@@ -114,21 +70,22 @@ impl Kernels {
         pool: &KvPool,
         layer: usize,
         queries: &[u32],
-        spans: &[Span<'_>],
-        tiles: &Tiles,
+        spans: &Spans,
         results: &mut Activations,
     ) {
-        let rows: usize = spans.iter().map(|span| span.len).sum();
-        let width = queries.len() / rows.max(1);
+        let rows = spans.rows();
+        let width = spans.heads() * pool.shape().head_dim / 2;
+        assert!(spans.kv_heads() == pool.shape().kv_heads && queries.len() == rows * width, "queries of another shape");
+        let tiles = spans.tiles();
         let writer = results.writer(rows, 2 * width);
         let layer = Layer { pool, layer, spans, queries, width };
-        let chunks = tiles.0.iter().map(|tile| layer.chunks(tile)).max().unwrap_or(0);
-        if chunks > 1 && tiles.0.len() < MIN_TILES_PER_THREAD * self.team.threads() && self.team.threads() > 1 {
+        let chunks = tiles.iter().map(|tile| layer.chunks(tile)).max().unwrap_or(0);
+        if chunks > 1 && tiles.len() < MIN_TILES_PER_THREAD * self.team.threads() && self.team.threads() > 1 {
             self.attend_by_chunks(&layer, tiles, chunks, &writer);
             return;
         }
-        with_dots!(self.isa_proof, dots => self.team.share(&mut self.workers, tiles.0.len(), |worker, index| {
-            let tile = &tiles.0[index];
+        with_dots!(self.isa_proof, dots => self.team.share(&mut self.workers, tiles.len(), |worker, index| {
+            let tile = &tiles[index];
             let Worker { queries, scratch, partial: next, gathered, row, .. } = worker;
             layer.load(tile, queries);
             dots.with(|| {
@@ -141,8 +98,7 @@ impl Kernels {
         }));
     }
 
-    fn attend_by_chunks(&mut self, layer: &Layer<'_>, tiles: &Tiles, chunks: usize, writer: &Writer<'_>) {
-        let tiles = &tiles.0;
+    fn attend_by_chunks(&mut self, layer: &Layer<'_>, tiles: &[Tile], chunks: usize, writer: &Writer<'_>) {
         if self.partials.len() < tiles.len() * chunks {
             self.partials.resize(tiles.len() * chunks, Partial::default());
         }

@@ -236,8 +236,9 @@ impl Shape {
         }
         let mut queries = vec![0; start * self.heads * self.dim / 2];
         let mut results = Activations::new(start, self.heads * self.dim);
+        let spans = Spans::new(&spans, self.heads, self.kv_heads);
         kernels.rope_write_kv(pool, 1, &qkv, &self.rotations, &spans, &mut queries);
-        kernels.attention(pool, 1, &queries, &spans, &Tiles::new(&spans, self.heads, self.kv_heads), &mut results);
+        kernels.attention(pool, 1, &queries, &spans, &mut results);
         let row = |row: usize| {
             let row = results.all().row(row);
             row.codes.iter().map(|code| *code as u32).chain(row.scales.iter().map(|scale| scale.to_bits())).collect()

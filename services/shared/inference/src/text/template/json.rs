@@ -1,13 +1,27 @@
 //! The filter `tojson` as transformers defines it: Python's `json.dumps`, and not Jinja's own,
 //! which writes HTML's characters as escapes.
+//!
+//! A small value can be a large text: a list that holds another twice, which holds another twice.
+//! So the filter pays fuel while it writes, and its depth is bounded.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, ErrorKind, State, Value};
 
-/// The options of `json.dumps`.
-struct Style {
+/// Levels of lists and maps in each other.
+const MAX_DEPTH: usize = 100;
+/// Characters that one level is indented by.
+const MAX_INDENT: usize = 64;
+/// Bytes that one unit of fuel pays for, as in minijinja.
+const BYTES_PER_FUEL: usize = 64;
+
+/// The options of `json.dumps`, and who pays.
+struct Style<'a> {
+    state: &'a State<'a, 'a>,
+    /// Bytes that are paid for.
+    paid: Cell<usize>,
     ensure_ascii: bool,
     /// Indentation of a level; `None` writes all on one line.
     indent: Option<String>,
@@ -19,6 +33,7 @@ struct Style {
 /// `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
 #[expect(clippy::needless_pass_by_value, reason = "filters of minijinja take their arguments by value")]
 pub(super) fn tojson(
+    state: &State<'_, '_>,
     value: &Value,
     ensure_ascii: Option<Value>,
     indent: Option<Value>,
@@ -30,8 +45,14 @@ pub(super) fn tojson(
     let indent = match indent {
         None => None,
         Some(indent) => Some(match indent.as_str() {
+            Some(text) if text.len() > MAX_INDENT => {
+                return Err(Error::new(ErrorKind::InvalidOperation, "the indentation of `tojson` is too wide"));
+            }
             Some(text) => text.to_owned(),
-            None => " ".repeat(usize::try_from(i64::try_from(indent)?.clamp(0, 64)).unwrap_or_default()),
+            None => {
+                let wide = i64::try_from(indent)?.clamp(0, MAX_INDENT as i64);
+                " ".repeat(usize::try_from(wide).unwrap_or_default())
+            }
         }),
     };
     let separators = named("separators")?.filter(|separators| !separators.is_none());
@@ -43,21 +64,35 @@ pub(super) fn tojson(
     let sort_keys = named("sort_keys")?.is_some_and(|sort| sort.is_true());
     arguments.assert_all_used()?;
     let ensure_ascii = ensure_ascii.is_some_and(|only| only.is_true());
-    let style = Style { ensure_ascii, indent, item_separator, key_separator, sort_keys };
+    let style = Style { state, paid: Cell::new(0), ensure_ascii, indent, item_separator, key_separator, sort_keys };
     let mut out = String::new();
     style.write(value, 0, &mut out)?;
     Ok(Value::from_safe_string(out))
 }
 
-impl Style {
+impl Style<'_> {
+    /// Pays for what was written since, and for one value more.
+    fn pay(&self, out: &str) -> Result<(), Error> {
+        let written = out.len() - self.paid.replace(out.len());
+        self.state.consume_fuel(1 + (written / BYTES_PER_FUEL) as u64)
+    }
+
     fn write(&self, value: &Value, level: usize, out: &mut String) -> Result<(), Error> {
+        self.pay(out)?;
+        if level > MAX_DEPTH {
+            return Err(Error::new(ErrorKind::InvalidOperation, "a value is too deep for `tojson`"));
+        }
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
             ValueKind::Number => number(value, out),
             ValueKind::String => self.string(value.as_str().unwrap_or_default(), out),
             ValueKind::Seq | ValueKind::Iterable => {
-                let items: Vec<Value> = value.try_iter()?.collect();
+                let mut items = Vec::new();
+                for item in value.try_iter()? {
+                    self.state.consume_fuel(1)?;
+                    items.push(item);
+                }
                 self.all(['[', ']'], &items, level, out, |item, out| self.write(item, level + 1, out))?;
             }
             ValueKind::Map => {
@@ -113,7 +148,7 @@ impl Style {
             return Ok(());
         }
         out.push('"');
-        self.write(key, 0, out)?;
+        self.write(key, MAX_DEPTH, out)?;
         out.push('"');
         Ok(())
     }
