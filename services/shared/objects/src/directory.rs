@@ -13,7 +13,7 @@
 
 mod walk;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use precis_base::private;
 
 use crate::error::ObjectError;
 use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
@@ -139,9 +140,13 @@ impl ObjectStore for DirectoryStore {
 
 impl Inner {
     fn prepare(&self) -> io::Result<()> {
-        create_private(&self.root)?;
+        private::create_folders(&self.root)?;
         let temporary = self.root.join(TEMPORARY_DIRECTORY);
-        create_private(&temporary)?;
+        private::create_folders(&temporary)?;
+        if let Some(mode) = private::wider_mode(&self.root) {
+            let directory = self.root.display();
+            tracing::warn!(%directory, mode = %format_args!("{mode:o}"), "others on this machine may enter the object directory: chmod it to 700");
+        }
         for entry in fs::read_dir(&temporary)? {
             let entry = entry?;
             let age = entry
@@ -246,7 +251,7 @@ struct Temporary {
 
 impl Temporary {
     fn write(path: PathBuf, bytes: &[u8]) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let mut file = private::file_options().write(true).create_new(true).open(&path)?;
         let temporary = Self { path };
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -267,7 +272,7 @@ impl Drop for Temporary {
 fn create_directories(root: &Path, target: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = target.ancestors().skip(1).take_while(|directory| *directory != root).collect();
     for directory in missing.into_iter().rev() {
-        match fs::create_dir(directory) {
+        match private::create_folder(directory) {
             Ok(()) => flush_directory_of(directory)?,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => flush_directory_of(directory)?,
             Err(error) => return Err(error),
@@ -280,15 +285,6 @@ fn create_directories(root: &Path, target: &Path) -> io::Result<()> {
 fn flush_directory_of(path: &Path) -> io::Result<()> {
     let Some(directory) = path.parent() else { return Ok(()) };
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
-}
-
-/// Creates a directory that only its owner may enter. An existing directory keeps its mode.
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 fn describe(operation: &'static str, key: &str, error: &io::Error) -> ObjectError {
