@@ -57,7 +57,7 @@ pub use validate::{
 };
 
 /// Name of the stage; the consumer group is named after it.
-pub const STAGE: &str = "router";
+pub const STAGE: &str = topics::ROUTER_STAGE;
 
 /// Runs the router until `shutdown`, then drains.
 ///
