@@ -12,9 +12,14 @@
 //! Reasoning without end is no answer. A tag within the answer stays: there are texts about such
 //! tags.
 //!
+//! Control characters are no part of a summary: a model that writes some, or a server that pretends to
+//! be one, would control the terminal of whoever reads it ([`without_controls`]).
+//!
 //! Time is linear in the length of the answer.
 
 mod reasoning;
+
+use std::borrow::Cow;
 
 /// Layers that are taken off at most, such as reasoning within a fence within a fence.
 const MAX_LAYERS: usize = 4;
@@ -31,6 +36,13 @@ pub fn of(answer: &str) -> Option<&str> {
         text = inner;
     }
     Some(text)
+}
+
+/// A summary with U+FFFD in place of each control character, so that what was there can be seen and
+/// does nothing. Line breaks and tabs stay.
+pub fn without_controls(summary: &str) -> Cow<'_, str> {
+    let is_bad = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    if summary.contains(is_bad) { Cow::Owned(summary.replace(is_bad, "\u{fffd}")) } else { Cow::Borrowed(summary) }
 }
 
 /// The text within the one fence (three or more backticks or tildes) that the whole consists of;

@@ -79,7 +79,7 @@ pub(super) fn new_answer(work: &Work<'_>, spec: &AnswerSpec<'_>, generated: Gene
         answer_fingerprint: spec.fingerprint.clone(),
         // Reasoning that never ended is an answer that was cut before it began.
         finish_reason: if text.is_some() { generated.finish_reason } else { CUT.to_owned() },
-        text: text.unwrap_or_default().to_owned(),
+        text: answer_text::without_controls(text.unwrap_or_default()).into_owned(),
         model: spec.model.clone(),
         input_tokens: generated.input_tokens,
         cached_input_tokens: generated.cached_input_tokens,
