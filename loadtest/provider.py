@@ -43,7 +43,9 @@ MODEL = "smollm2"
 SLOTS = 2
 CONTEXT = 8192
 TIMEOUT_SECONDS = 1800
-TIER = Tier("api", "api", max_sensitivity="internal", provider="openai", model=MODEL)
+TIER = Tier(
+    "api", "api", max_sensitivity="internal", residency=("*",), provider="openai", model=MODEL
+)
 PRICES = f"""
 date = "2026-11-24"
 source = "made up for this test: our own machine"

@@ -37,7 +37,7 @@ JOURNAL = 100_000
 # Longer than the api-worker keeps idle connections: a request on one that is closed just then is lost, and rightly counts as possibly billed.
 KEEP_ALIVE_SECONDS = 300
 
-DOCUMENT = re.compile(r"<document>\n(.*)\n</document>\n\n(.*)", re.DOTALL)
+DOCUMENT = re.compile(r"<document-[0-9a-f]+>\n(.*)\n</document-[0-9a-f]+>\n\n(.*)", re.DOTALL)
 MAX_WORDS = re.compile(r"at most (\d+) words")
 
 

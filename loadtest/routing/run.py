@@ -104,7 +104,7 @@ class Provider(servers.HttpServer):
             "messages": [
                 {
                     "role": "user",
-                    "content": f"<document>\n{text}\n</document>\n\nSummarize the text above in at most 60 words.",
+                    "content": f"<document-0a1b>\n{text}\n</document-0a1b>\n\nSummarize the text above in at most 60 words.",
                 }
             ],
         }

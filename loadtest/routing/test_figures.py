@@ -26,7 +26,7 @@ def outcome(document: corpus.Document, tier: str, trail: tuple = ()) -> dict:
 
 
 def request(document: corpus.Document) -> dict:
-    user = f"<document>\n{document.text}\n</document>\n\nSummarize."
+    user = f"<document-0a1b>\n{document.text}\n</document-0a1b>\n\nSummarize."
     return {
         "provider": "openai",
         "status": 200,

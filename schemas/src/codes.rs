@@ -126,6 +126,7 @@ codes! {
         TITLE_TOO_LONG = "title_too_long", "The title has more than 1,000 bytes.";
         INSTRUCTION_TOO_LONG = "instruction_too_long", "The instruction has more than 4,000 bytes.";
         LABEL_TOO_LONG = "label_too_long", "A label has more than 256 bytes.";
+        LABEL_CONTROL_CHARACTERS = "label_control_characters", "The title, the instruction or a label has control characters; leave them out.";
         TOO_MANY_SUBJECTS = "too_many_subjects", "The document names more than 100 subjects.";
     }
     Failed by Unknown {
@@ -261,6 +262,10 @@ codes! {
     Replay by Unknown {
         UNKNOWN_ID = "unknown_id", "No dead letter has this id.";
         ALREADY_REPLAYED = "already_replayed", "The dead letter went back already.";
+        TOPIC_NOT_ALLOWED = "topic_not_allowed", "The dead letter names a topic that its stage does not read: no stage wrote it.";
+        OTHER_RECORD = "other_record", "The record at that position is not the one that the dead letter holds.";
+        RECORD_GONE = "record_gone", "There is no record at that position any more; `--from-letter` believes the dead letter.";
+        AMBIGUOUS_ID = "ambiguous_id", "The record is gone, and dead letters with this id hold different ones.";
         ALREADY_SETTLED = "already_settled", "The document has an outcome; give `--new-revision`.";
         LAST_REVISION = "last_revision", "No higher revision exists.";
         NO_DOCUMENT = "no_document", "The dead letter holds no document.";

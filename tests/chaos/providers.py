@@ -15,7 +15,7 @@ import http_messages as http
 from http_server import HttpServer
 from loop import Loop
 
-DOCUMENT = re.compile(r"<document>\n(.*)\n</document>", re.DOTALL)
+DOCUMENT = re.compile(r"<document-[0-9a-f]+>\n(.*)\n</document-[0-9a-f]+>", re.DOTALL)
 MAX_WORDS = re.compile(r"at most (\d+) words")
 SHARE = 0.7
 SILENT_SECONDS = 60

@@ -44,6 +44,7 @@ class Tier:
     provider: str | None = None
     model: str | None = None
     max_backlog: int | None = None
+    residency: tuple[str, ...] | None = None
 
     def with_share(self, share: float) -> "Tier":
         return replace(self, share=share)
@@ -55,7 +56,14 @@ class Tier:
 
 
 GPU = Tier("gpu", "gpu")
-API = Tier("api", "api", max_sensitivity="internal", provider="openai", model="gpt-5.4-nano")
+API = Tier(
+    "api",
+    "api",
+    max_sensitivity="internal",
+    residency=("*",),
+    provider="openai",
+    model="gpt-5.4-nano",
+)
 # Any text passes: for tests that are about where documents go, not about what a small model says.
 PERMISSIVE = {"gates": ["empty"]}
 

@@ -13,13 +13,20 @@ from deployment import PERMISSIVE, Tier
 from oracle import first_outcomes, settled
 
 MID = Tier(
-    "mid", "api", share=0.5, max_sensitivity="internal", provider="openai", model="gpt-5.4-nano"
+    "mid",
+    "api",
+    share=0.5,
+    max_sensitivity="internal",
+    residency=("*",),
+    provider="openai",
+    model="gpt-5.4-nano",
 )
 PREMIUM = Tier(
     "premium",
     "api",
     share=0.5,
     max_sensitivity="internal",
+    residency=("*",),
     provider="anthropic",
     model="claude-haiku-4-5",
 )

@@ -1,8 +1,10 @@
 //! A tier at a provider as the pipeline's [`Summariser`].
 //!
-//! The document is in a tag of its own before the instruction, as it is for the engine. There is no
+//! The document is in a tag of its own before the instruction ([`message`]). There is no
 //! map-reduce here: providers' models read long documents whole, and a document that is too long
 //! for them goes back to the router.
+
+mod message;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +22,8 @@ use crate::budget::BudgetError;
 use crate::caller::{ApiError, Caller, PROVIDER_DOWN, Spending, Subject, count};
 use crate::provider::{FailureKind, Request};
 use crate::tiers::{ApiTier, UnusableTier};
+use message::MESSAGE_LAYOUT;
 
-/// Layout of the user's message; included in every answer's fingerprint.
-const MESSAGE_LAYOUT: &str = "document-instruction.v1";
 /// How often a document tries a provider that does not accept the key.
 const AUTH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -78,8 +79,8 @@ impl Decoding {
     fn request(&self, model: &str, text: &str, prompt: &Prompt) -> Request {
         Request {
             model: model.to_owned(),
-            system: prompt.system.clone(),
-            user: format!("<document>\n{text}\n</document>\n\n{}", prompt.whole),
+            system: message::system(&prompt.system),
+            user: message::user(text, &prompt.whole),
             max_output_tokens: prompt.max_output_tokens().saturating_add(self.extra_output_tokens),
             temperature: self.temperature,
             extra: self.extra_body.clone(),

@@ -1,6 +1,7 @@
 //! Topics read from outside of any group: to their end, or followed until documents have ended.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,38 @@ use crate::output::Output;
 
 /// How long one read waits for a record before the end of the topic is asked for.
 const READ_TIMEOUT: Duration = Duration::from_millis(200);
+/// Records that are named where they are left out; the others are counted.
+const MAX_SKIPPED_NAMED: usize = 3;
 /// How often a command that watches a topic checks whether anybody still reads its stdout.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Records of a topic that a command leaves out because they are not what the topic holds. One of
+/// them must not hide the others: whoever may write to the topic could stop the command with it.
+#[derive(Debug, Default)]
+pub struct Skipped(Vec<(Position, String)>);
+
+impl Skipped {
+    /// Leaves a record out.
+    pub fn add(&mut self, record: &Record, why: impl Display) {
+        self.0.push((record.position(), why.to_string()));
+    }
+
+    /// How many were left out.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Says what was left out.
+    pub fn tell(&self, out: &Output) {
+        for (position, why) in self.0.iter().take(MAX_SKIPPED_NAMED) {
+            out.note(format_args!("{position} is left out: {why}"));
+        }
+        let more = self.0.len().saturating_sub(MAX_SKIPPED_NAMED);
+        if more > 0 {
+            out.note(format_args!("{more} more records are left out"));
+        }
+    }
+}
 
 /// Calls `each` with every record that a topic holds now. A topic that does not exist holds none.
 ///
@@ -125,7 +156,7 @@ impl Follower {
             record = self.dead_letters.next(timeout) => record?,
         };
         let Some(record) = record else { return Ok(None) };
-        if &*record.topic == topics::DEAD_LETTERS { self.dead_letter(&record) } else { self.outcome(&record) }
+        if &*record.topic == topics::DEAD_LETTERS { Ok(self.dead_letter(&record)) } else { self.outcome(&record) }
     }
 
     fn outcome(&mut self, record: &Record) -> anyhow::Result<Option<(String, Ending)>> {
@@ -140,14 +171,17 @@ impl Follower {
 
     /// A dead letter ends a document only when the record on `documents` could not be used: a dead
     /// letter of a later stage is followed by an outcome.
-    fn dead_letter(&mut self, record: &Record) -> anyhow::Result<Option<(String, Ending)>> {
+    fn dead_letter(&mut self, record: &Record) -> Option<(String, Ending)> {
         let value = record.value.as_deref().unwrap_or_default();
-        let letter: DeadLetter = codec::decode(value).with_context(|| format!("dead letter {}", record.position()))?;
+        let Ok(letter) = codec::decode::<DeadLetter>(value) else {
+            tracing::warn!(position = %record.position(), "a record on dead-letters cannot be read: left out");
+            return None;
+        };
         let at = Position { topic: letter.topic.as_str().into(), partition: letter.partition, offset: letter.offset };
         let id = self.open.iter().find(|(_, position)| position.as_ref() == Some(&at)).map(|(id, _)| id.clone());
-        Ok(id.map(|id| {
+        id.map(|id| {
             self.open.remove(&id);
             (id, Ending::DeadLetter(Box::new(letter)))
-        }))
+        })
     }
 }

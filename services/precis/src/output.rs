@@ -10,7 +10,6 @@
 //! - Whatever is printed passes [`visible`]: no text can control a terminal.
 
 mod table;
-pub mod visible;
 pub mod width;
 pub mod words;
 
@@ -20,6 +19,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard};
 
 use precis_base::lock::locked;
+pub use precis_base::visible;
 use serde::Serialize;
 
 use crate::exit::Exit;

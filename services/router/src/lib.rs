@@ -60,7 +60,7 @@ pub use validate::{
 };
 
 /// Name of the stage; the consumer group is named after it.
-pub const STAGE: &str = "router";
+pub const STAGE: &str = topics::ROUTER_STAGE;
 
 /// What the router reads: documents, those that are tried again, and escalations.
 pub fn subscription(settings: &TopicSettings) -> Subscription {

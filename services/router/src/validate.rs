@@ -11,6 +11,7 @@
 //! | requested length | 5 words to the policy's `max_summary_words` | `max_words_out_of_range` |
 //! | title, instruction | 1,000 and 4,000 bytes | `title_too_long`, `instruction_too_long` |
 //! | other labels | 256 bytes each, 100 subjects | `label_too_long`, `too_many_subjects` |
+//! | title, instruction, other labels | no control characters; in an instruction, line breaks and tabs | `label_control_characters` |
 //! | language tags | letters, digits and hyphens | `language_invalid` |
 //! | text | the policy's `max_text_bytes` | `text_too_large` |
 //! | text | at least one letter or digit | `text_empty` |
@@ -172,6 +173,14 @@ fn labels(document: &Document) -> Verdict {
         if value.len() > MAX_LABEL_BYTES {
             return fault("label_too_long", format!("{name} has more than {MAX_LABEL_BYTES} bytes; shorten it"));
         }
+        on_one_line(name, value)?;
+    }
+    document.title.iter().try_for_each(|title| on_one_line("title", title))?;
+    if document.instruction.as_ref().is_some_and(|instruction| instruction.contains(is_forbidden)) {
+        return fault(
+            "label_control_characters",
+            "instruction has control characters other than line breaks and tabs; leave them out",
+        );
     }
     for tag in [&document.language, &document.output_language].into_iter().flatten() {
         if tag.is_empty() || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
@@ -180,6 +189,14 @@ fn labels(document: &Document) -> Verdict {
                 "a language tag has other characters than letters, digits and hyphens; write it as fr or fr-CA",
             );
         }
+    }
+    Ok(())
+}
+
+/// Labels are shown on terminals and pages, in log lines and tables.
+fn on_one_line(name: &str, value: &str) -> Verdict {
+    if value.contains(char::is_control) {
+        return fault("label_control_characters", format!("{name} has control characters; leave them out"));
     }
     Ok(())
 }

@@ -6,10 +6,10 @@
 //!   included.
 //! - The key is marked sensitive, and no error carries a URL, a header or a body.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use precis_base::loopback::is_loopback;
 use precis_config::Secret;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
@@ -87,7 +87,7 @@ impl<W: Wire> HttpProvider<W> {
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout)
             .redirect(redirect::Policy::none());
-        if is_loopback(&base) {
+        if is_local(&base) {
             builder = builder.no_proxy();
         } else {
             builder = builder.https_only(true);
@@ -205,16 +205,14 @@ pub(crate) fn check_url(text: &str) -> Result<Url, UrlError> {
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     match url.scheme() {
         "https" if plain && url.has_host() => Ok(url),
-        "http" if plain && is_loopback(&url) => Ok(url),
+        "http" if plain && is_local(&url) => Ok(url),
         "http" if plain && url.has_host() => Err(UrlError::ClearText),
         _ => Err(UrlError::Invalid),
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+fn is_local(url: &Url) -> bool {
+    url.host_str().is_some_and(is_loopback)
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub(crate) fn policy(provider: &str, model: &str) -> String {
         model = "{model}"
         share = 1.0
         max_sensitivity = "internal"
+        residency = ["*"]
         "#
     )
 }

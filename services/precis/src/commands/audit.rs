@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use anyhow::Context as _;
 use precis_flow::{ReadStart, Record};
 use precis_pipeline::topics;
-use precis_schemas::{AuditRecord, codec};
+use precis_schemas::{AuditRecord, CodecError, codec};
 use serde::Serialize;
 
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::follow::{read_to_end, watch};
+use crate::follow::{Skipped, read_to_end, watch};
 use crate::globals::Globals;
 use crate::output::{Output, Table};
 use crate::report;
@@ -57,7 +56,7 @@ struct AuditView<'a> {
 /// Runs the command.
 ///
 /// # Errors
-/// The log's; a record that this build cannot read.
+/// The log's.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
     if args.follow { follow(&environment, out).await } else { list(&environment, args.last, out).await }
@@ -65,15 +64,19 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
 
 async fn list(environment: &Environment, last: usize, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
-    let mut records = VecDeque::new();
+    let (mut records, mut skipped) = (VecDeque::new(), Skipped::default());
     read_to_end(&log, topics::AUDIT, |record| {
-        records.push_back(decode(&record)?);
+        match decode(&record) {
+            Ok(entry) => records.push_back(entry),
+            Err(why) => skipped.add(&record, why),
+        }
         if last > 0 && records.len() > last {
             records.pop_front();
         }
         Ok(())
     })
     .await?;
+    skipped.tell(out);
     if out.json() {
         for record in &records {
             out.value(&view(record))?;
@@ -93,7 +96,13 @@ async fn list(environment: &Environment, last: usize, out: &Output) -> anyhow::R
 async fn follow(environment: &Environment, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
     watch(&log, topics::AUDIT, ReadStart::Beginning, out, |record| {
-        let record = decode(&record)?;
+        let record = match decode(&record) {
+            Ok(entry) => entry,
+            Err(why) => {
+                out.note(format_args!("{} is left out: {why}", record.position()));
+                return Ok(());
+            }
+        };
         if out.json() {
             out.value(&view(&record))?;
         } else {
@@ -106,9 +115,8 @@ async fn follow(environment: &Environment, out: &Output) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-fn decode(record: &Record) -> anyhow::Result<AuditRecord> {
-    let value = record.value.as_deref().unwrap_or_default();
-    codec::decode(value).with_context(|| format!("audit record {}", record.position()))
+fn decode(record: &Record) -> Result<AuditRecord, CodecError> {
+    codec::decode(record.value.as_deref().unwrap_or_default())
 }
 
 fn view(record: &AuditRecord) -> AuditView<'_> {

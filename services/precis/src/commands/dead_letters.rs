@@ -1,22 +1,17 @@
 //! `precis dead-letters`: records that no stage could use, with their raw bytes, and their replay.
 
 mod list;
+mod read;
 mod replay;
 mod show;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Subcommand;
-use precis_flow::Log;
-use precis_pipeline::topics;
-use precis_schemas::{DeadLetter, DeadLetterAction, codec};
+use precis_schemas::DeadLetter;
 
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::follow::read_to_end;
 use crate::globals::Globals;
 use crate::output::Output;
 
@@ -28,8 +23,10 @@ Examples:
   precis dead-letters replay router/documents.acme/0/17 --reason \"schema v2 is deployed\"
   precis dead-letters replay --all --code unknown_schema
 
-A dead letter is replayed at most once, whoever tries: its record goes back to the topic it came from, and that it was \
-replayed is written in the same transaction.";
+A dead letter is replayed at most once, whoever tries: its record goes back to where its stage reads it, and that it was \
+replayed is written in the same transaction. What goes back is the record in its own topic, after it was compared with the \
+dead letter; where it expired there, --from-letter takes the dead letter's word for it. A dead letter that names another topic \
+than its stage reads is not replayed.";
 
 /// Look at records that no stage could use, and replay them
 #[derive(Debug, clap::Args)]
@@ -78,13 +75,6 @@ impl Filter {
     }
 }
 
-/// A dead letter, with the operator's action where there is one.
-#[derive(Debug)]
-struct Letter {
-    letter: DeadLetter,
-    action: Option<DeadLetterAction>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -96,37 +86,4 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         Action::Show { id, value_to } => show::run(&environment, &id, value_to.as_deref(), out).await,
         Action::Replay(args) => replay::run(&environment, &args, out).await,
     }
-}
-
-/// All dead letters with their actions, oldest first. A failure that was delivered again is one
-/// dead letter.
-async fn letters(log: &Arc<dyn Log>) -> anyhow::Result<Vec<Letter>> {
-    let mut letters: Vec<DeadLetter> = Vec::new();
-    let mut known = std::collections::HashSet::new();
-    read_to_end(log, topics::DEAD_LETTERS, |record| {
-        let Some(value) = record.value.as_deref() else { return Ok(()) };
-        let letter: DeadLetter = codec::decode(value).with_context(|| format!("dead letter {}", record.position()))?;
-        if known.insert(letter.id.clone()) {
-            letters.push(letter);
-        }
-        Ok(())
-    })
-    .await?;
-    let mut actions = actions(log).await?;
-    Ok(letters.into_iter().map(|letter| Letter { action: actions.remove(&letter.id), letter }).collect())
-}
-
-/// The actions of operators, by the id of their dead letter.
-async fn actions(log: &Arc<dyn Log>) -> anyhow::Result<BTreeMap<String, DeadLetterAction>> {
-    let mut actions = BTreeMap::new();
-    read_to_end(log, topics::DEAD_LETTER_ACTIONS, |record| {
-        if let Some(value) = record.value.as_deref() {
-            let action: DeadLetterAction =
-                codec::decode(value).with_context(|| format!("dead letter action {}", record.position()))?;
-            actions.insert(action.id.clone(), action);
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(actions)
 }

@@ -16,7 +16,8 @@ Examples:
   precis doctor --config kafka.toml --json
 
 Looks at the settings, the log (reachable, topics as they should be, a transaction goes through, none hangs), the store (creates an \
-object at most once), the policy in force, the model (there, and its digest right) and the disk. Writes one empty marker \
+object at most once), the policy in force, the model (there, and its digest right), the disk and who may read the state folder. \
+Warns where clear text crosses the network, or where every residency or every tenant may leave for a provider. Writes one empty marker \
 to dead-letter-actions and one object that it removes again. Exit code 2 if something is wrong.";
 
 /// Check what the services need: log, store, model, disk
@@ -93,5 +94,6 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     tell(checks::store(&environment).await)?;
     tell(checks::model(&environment, args.quick))?;
     tell(checks::disk(&environment))?;
+    tell(checks::privacy(&environment))?;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
 }

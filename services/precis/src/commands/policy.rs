@@ -22,7 +22,8 @@ Examples:
   precis policy show
   precis policy show --toml > policy.toml
 
-`check` says all that is wrong with a file, and how to fix it, without touching anything. `apply` refuses a file with \
+`check` says all that is wrong with a file, and how to fix it, without touching anything; it warns where every residency or every \
+tenant may leave for a provider. `apply` refuses a file with \
 errors, keeps every applied version in the store by its digest, and makes it the one in force for all services at once.";
 
 /// Check, apply and show the routing policy
@@ -70,13 +71,15 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
 /// Tells all problems.
 fn check(file: &Path, out: &Output) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let (errors, digest) = match Policy::parse(&text) {
-        Ok(policy) => (Vec::new(), Some(policy.digest())),
-        Err(errors) => (errors.lines().to_vec(), None),
+    let (errors, warnings, digest) = match Policy::parse(&text) {
+        Ok(policy) => (Vec::new(), policy.warnings(), Some(policy.digest())),
+        Err(errors) => (errors.lines().to_vec(), Vec::new(), None),
     };
     if out.json() {
-        out.value(&json!({ "ok": errors.is_empty(), "digest": digest, "errors": errors }))?;
+        let ok = errors.is_empty();
+        out.value(&json!({ "ok": ok, "digest": digest, "errors": errors, "warnings": warnings }))?;
     } else {
+        warn(&warnings, out);
         for error in &errors {
             out.error(error);
         }
@@ -90,6 +93,12 @@ fn check(file: &Path, out: &Output) -> anyhow::Result<Exit> {
     Ok(if errors.is_empty() { Exit::Done } else { Exit::SomeFailed })
 }
 
+fn warn(warnings: &[String], out: &Output) {
+    for warning in warnings {
+        out.note(format_args!("warning: {warning}"));
+    }
+}
+
 async fn apply(environment: &Environment, file: &Path, operator: &Operator, out: &Output) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let Ok(policy) = Policy::parse(&text) else {
@@ -100,9 +109,11 @@ async fn apply(environment: &Environment, file: &Path, operator: &Operator, out:
     let (log, store) = (environment.log().await?, environment.store().await?);
     let topics = environment.common()?.topics;
     let digest = put_in_force(&*log, &*store, &topics, (&text, &policy), operator).await?;
+    let warnings = policy.warnings();
     if out.json() {
-        out.value(&json!({ "applied": true, "digest": digest }))?;
+        out.value(&json!({ "applied": true, "digest": digest, "warnings": warnings }))?;
     } else {
+        warn(&warnings, out);
         out.line(format_args!("in force: {}", report::short(&digest)));
     }
     Ok(Exit::Done)

@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use precis_flow::{ReadStart, Record};
 use precis_objects::keys;
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::topics;
-use precis_schemas::{Outcome, codec};
+use precis_schemas::{CodecError, Outcome, codec};
 
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::follow::{read_to_end, watch};
+use crate::follow::{Skipped, read_to_end, watch};
 use crate::globals::Globals;
 use crate::output::Output;
 use crate::report::{self, Row};
@@ -62,17 +62,19 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
 
 async fn list(environment: &Environment, args: &Args, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
-    let mut rows = VecDeque::new();
+    let (mut rows, mut skipped) = (VecDeque::new(), Skipped::default());
     read_to_end(&log, topics::SUMMARIES, |record| {
-        if let Some(row) = row(&record, args.tenant.as_deref())? {
-            rows.push_back(row);
-            if args.last > 0 && rows.len() > args.last {
-                rows.pop_front();
-            }
+        match row(&record, args.tenant.as_deref()) {
+            Ok(row) => rows.extend(row),
+            Err(why) => skipped.add(&record, why),
+        }
+        if args.last > 0 && rows.len() > args.last {
+            rows.pop_front();
         }
         Ok(())
     })
     .await?;
+    skipped.tell(out);
     if out.json() {
         for row in &rows {
             out.value(row)?;
@@ -89,7 +91,14 @@ async fn follow(environment: &Environment, args: &Args, out: &Output) -> anyhow:
     let log = environment.log().await?;
     let start = if args.new { ReadStart::End } else { ReadStart::Beginning };
     watch(&log, topics::SUMMARIES, start, out, |record| {
-        let Some(row) = row(&record, args.tenant.as_deref())? else { return Ok(()) };
+        let row = match row(&record, args.tenant.as_deref()) {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(()),
+            Err(why) => {
+                out.note(format_args!("{} is left out: {why}", record.position()));
+                return Ok(());
+            }
+        };
         if out.json() {
             out.value(&row)?;
         } else {
@@ -147,7 +156,8 @@ async fn newest(environment: &Environment, tenant: &str, id: &str) -> anyhow::Re
     let log = environment.log().await?;
     let mut newest: Option<Outcome> = None;
     read_to_end(&log, topics::SUMMARIES, |record| {
-        let outcome = outcome(&record)?;
+        // One that cannot be read is none of this document's that could be shown.
+        let Ok(outcome) = outcome(&record) else { return Ok(()) };
         let higher = newest.as_ref().is_none_or(|known| known.revision < outcome.revision);
         if outcome.tenant == tenant && outcome.document_id == id && higher {
             newest = Some(outcome);
@@ -165,7 +175,7 @@ async fn stored(environment: &Environment, tenant: &str, id: &str, revision: i64
 
 /// The row of a record; none for a repeat, which an earlier record showed, and for another
 /// tenant's.
-fn row(record: &Record, tenant: Option<&str>) -> anyhow::Result<Option<Row>> {
+fn row(record: &Record, tenant: Option<&str>) -> Result<Option<Row>, CodecError> {
     if record.headers.get(REPEAT_HEADER).is_some() {
         return Ok(None);
     }
@@ -174,6 +184,6 @@ fn row(record: &Record, tenant: Option<&str>) -> anyhow::Result<Option<Row>> {
     Ok(wanted.then(|| Row::of(&outcome.document_id, &outcome, false)))
 }
 
-fn outcome(record: &Record) -> anyhow::Result<Outcome> {
-    codec::decode(record.value.as_deref().unwrap_or_default()).with_context(|| format!("outcome {}", record.position()))
+fn outcome(record: &Record) -> Result<Outcome, CodecError> {
+    codec::decode(record.value.as_deref().unwrap_or_default())
 }

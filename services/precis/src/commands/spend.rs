@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::follow;
+use crate::follow::{self, Skipped};
 use crate::globals::Globals;
 use crate::output::{Output, Table};
 
@@ -71,8 +71,15 @@ struct SpendRow {
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
     let environment = Environment::load(globals)?;
     let log = environment.log().await?;
-    let mut spend = Spend::default();
-    follow::read_to_end(&log, topics::LEDGER, |record| Ok(spend.read(&record)?)).await?;
+    let (mut spend, mut skipped) = (Spend::default(), Skipped::default());
+    follow::read_to_end(&log, topics::LEDGER, |record| {
+        if let Err(why) = spend.read(&record) {
+            skipped.add(&record, why);
+        }
+        Ok(())
+    })
+    .await?;
+    skipped.tell(out);
     let by = if args.by.is_empty() { vec![GroupBy::Day, GroupBy::Tier] } else { args.by };
     let report = report(spend.groups(), &by, args.since.as_deref().unwrap_or_default());
     if out.json() {
@@ -80,7 +87,8 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     } else {
         show(&report, &by, out);
     }
-    Ok(Exit::Done)
+    // Of what was left out nobody can tell what it cost.
+    Ok(if skipped.count() == 0 { Exit::Done } else { Exit::SomeFailed })
 }
 
 fn report(groups: BTreeMap<Group, Totals>, by: &[GroupBy], since: &str) -> SpendReport {

@@ -1,4 +1,6 @@
-//! `precis topics`: the topics that a deployment needs, created once.
+//! `precis topics`: the topics that a deployment needs, created once, and who may use them.
+
+mod acls;
 
 use clap::Subcommand;
 use precis_flow::Change;
@@ -16,11 +18,16 @@ const EXAMPLES: &str = "\
 Examples:
   precis topics apply --config kafka.toml
   precis topics apply --tenant acme --tenant legal --partitions 24 --replication 3
+  precis topics acls --config kafka.toml > acls.sh
+  precis topics acls --tenant acme --principal router=User:CN=router --json
 
-Creates what is missing: documents.<tenant> for each tenant, work.<tier> for each tier of the policy in force, and the \
-runtime's own. A topic that exists and differs is reported and left alone: changing one may lose or reorder records.";
+`apply` creates what is missing: documents.<tenant> for each tenant, work.<tier> for each tier of the policy in force, and the \
+runtime's own. A topic that exists and differs is reported and left alone: changing one may lose or reorder records.
 
-/// Create topics
+`acls` prints, and changes nothing: a script for kafka-acls.sh that allows each role what it does and denies everything else, \
+and which prefixes of the store each role needs.";
+
+/// Create topics, and print who may use them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -44,6 +51,8 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Print the access control lists of Kafka and the rights on the store, by role
+    Acls(acls::AclArgs),
 }
 
 /// Runs the command.
@@ -51,8 +60,11 @@ enum Action {
 /// # Errors
 /// The log's.
 pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<Exit> {
-    let Action::Apply { tenant, partitions, replication, why } = args.action;
     let environment = Environment::load(globals)?;
+    let (tenant, partitions, replication, why) = match args.action {
+        Action::Apply { tenant, partitions, replication, why } => (tenant, partitions, replication, why),
+        Action::Acls(args) => return acls::run(&environment, args, out).await,
+    };
     let settings = environment.common()?;
     let tenants = if tenant.is_empty() { settings.topics.tenants.clone() } else { tenant };
     tenants.iter().try_for_each(|name| check_tenant(name))?;

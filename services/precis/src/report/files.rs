@@ -3,6 +3,7 @@
 //! What a run writes never replaces something better of an earlier run ([`kept`](super::kept)).
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -36,8 +37,8 @@ pub fn check_writable(folder: &Path) -> io::Result<()> {
     if page.is_dir() {
         return Err(at(&page, &io::Error::from(io::ErrorKind::IsADirectory)));
     }
-    let probe = folder.join(format!(".precis-{}.part", std::process::id()));
-    let written = fs::write(&probe, [b' '; PROBE_BYTES]);
+    let probe = aside_of(&page);
+    let written = create(&probe, &[b' '; PROBE_BYTES]);
     // Removed also where only its name could be written.
     let removed = fs::remove_file(&probe);
     written.and(removed).map_err(|error| at(folder, &error))
@@ -76,12 +77,28 @@ pub fn write_files(folder: &Path, rows: &[Row], totals: &Totals) -> io::Result<W
 /// Written aside and renamed, so that a reader never finds half a file. What could not be written
 /// leaves nothing.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("part");
-    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+    let aside = aside_of(path);
+    create(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|error| {
         // That it cannot be removed is less than why it could not be written.
         let _ = fs::remove_file(&aside);
         at(path, &error)
     })
+}
+
+/// The name under which a file is written before it has its own: this process's alone.
+fn aside_of(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".precis-{}.part", std::process::id()))
+}
+
+/// Writes a file that was not there. A link of that name, which somebody may have put into a shared
+/// folder, is not followed; what an earlier process of the same number left there is removed.
+fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let create = || fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::remove_file(path).and_then(|()| create()),
+        file => file,
+    };
+    file?.write_all(bytes)
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {

@@ -216,3 +216,23 @@ fn whether_files_can_be_written_is_found_out_without_a_trace() {
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(check_writable(&folder.path().join("file")).unwrap_err().to_string().contains("file"));
 }
+
+/// A shared folder, and somebody who knows the name under which a file is written first.
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_folder_leads_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, victim) = (folder.path().join("out"), folder.path().join("victim"));
+    fs::create_dir(&out).unwrap();
+    fs::write(&victim, "untouched").unwrap();
+    let link =
+        || std::os::unix::fs::symlink(&victim, out.join(format!(".precis-{}.part", std::process::id()))).unwrap();
+    link();
+    check_writable(&out).unwrap();
+    link();
+    std::os::unix::fs::symlink(&victim, out.join(SUMMARIES_FILE)).unwrap();
+    let rows = [row("a", End::Answered)];
+    write_files(&out, &rows, &Totals::of(&rows, Duration::ZERO)).unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    assert!(fs::read_to_string(out.join(SUMMARIES_FILE)).unwrap().contains("first words"));
+}

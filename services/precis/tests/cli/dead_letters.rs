@@ -6,7 +6,7 @@ use std::time::Duration;
 use precis_flow::{EmbeddedConfig, KafkaConfig, Log, LogConfig, LogKind, ORIGIN_HEADER, Output, ReadStart};
 use precis_pipeline::identity::REPLAY_HEADER;
 use precis_pipeline::topics;
-use precis_schemas::{DeadLetter, codec};
+use precis_schemas::{DeadLetter, TierSwitch, codec};
 use serde_json::json;
 
 use crate::harness::{Deployment, text};
@@ -75,6 +75,7 @@ fn an_undecodable_record_is_kept_shown_and_replayed_once() {
     let details = &replays[0]["details"];
     assert_eq!((&replays[0]["reason"], &replays[0]["by"]), (&json!("a try"), &json!("ada")));
     assert_eq!((&details["ids"], &details["selected"]), (&json!(id), &json!("1")));
+    assert_eq!((&details["topics"], &details["replayed"]), (&json!("returns=1"), &json!("1")));
 
     // It is as broken as before: a dead letter of its own, by its own position.
     let up = deployment.up_without_tier();
@@ -125,25 +126,11 @@ fn of_many_who_replay_at_once_on_kafka_one_does() {
 /// Four processes replay one dead letter: one record goes back, whichever of them did it.
 fn replay_at_once(deployment: &Deployment, config: &LogConfig, tenant: &str, file: Option<&str>) {
     let topic = format!("documents.{tenant}");
-    let id = format!("router/{topic}/0/7");
-    let letter = DeadLetter {
-        id: id.clone(),
-        stage: "router".into(),
-        code: "unknown_schema".into(),
-        message: String::new(),
-        topic: topic.clone(),
-        partition: 0,
-        offset: 7,
-        key: Some(b"k".to_vec()),
-        value: Some(b"raw".to_vec()),
-        value_ref: None,
-        headers: Vec::new(),
-        attempts: 1,
-        tenant: Some(tenant.to_owned()),
-        failed_at: 0,
-    };
-    let record = Output::to("dead-letters").key(id.as_str()).value(codec::encode(&letter).unwrap());
-    on_runtime(async { precis_flow::open(config).await.unwrap().publish(vec![record]).await.unwrap() });
+    let raw = Output { partition: Some(0), ..Output::to(&topic).key("k").value("raw") };
+    let position =
+        on_runtime(async { precis_flow::open(config).await.unwrap().publish(vec![raw]).await.unwrap().remove(0) });
+    let id = format!("router/{position}");
+    dead_letter(config, &forged(&id, &topic, position.offset, b"raw"));
 
     let mut arguments = vec!["dead-letters", "replay", id.as_str()];
     arguments.extend(file.iter().flat_map(|file| ["--config", *file]));
@@ -154,12 +141,82 @@ fn replay_at_once(deployment: &Deployment, config: &LogConfig, tenant: &str, fil
     assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
 
     // `returns` is everybody's.
-    let mut records = on_runtime(async { all(&precis_flow::open(config).await.unwrap(), topics::RETURNS).await });
-    records.retain(|record| record.headers.get_str(REPLAY_HEADER) == Some(&id));
-    assert_eq!(records.len(), 1);
-    assert_eq!(records[0].value.as_deref(), Some(&b"raw"[..]));
-    assert_eq!(records[0].headers.get_str(ORIGIN_HEADER), Some(format!("{topic}/0/7").as_str()));
-    assert_eq!(records[0].headers.get_str(REPLAY_HEADER), Some(id.as_str()));
+    let records = on_runtime(async { all(&precis_flow::open(config).await.unwrap(), topics::RETURNS).await });
+    let of_this = |record: &&precis_flow::Record| record.headers.get_str(REPLAY_HEADER) == Some(&id);
+    let replayed: Vec<_> = records.iter().filter(of_this).collect();
+    assert_eq!(replayed.len(), 1);
+    assert_eq!(replayed[0].value.as_deref(), Some(&b"raw"[..]));
+    assert_eq!(replayed[0].headers.get_str(ORIGIN_HEADER), Some(position.to_string().as_str()));
+    assert_eq!(replayed[0].headers.get_str(REPLAY_HEADER), Some(id.as_str()));
+}
+
+/// A dead letter as anybody who may write to `dead-letters` can make it.
+fn forged(id: &str, topic: &str, offset: i64, value: &[u8]) -> DeadLetter {
+    DeadLetter {
+        id: id.to_owned(),
+        stage: "router".into(),
+        code: "unknown_schema".into(),
+        message: String::new(),
+        topic: topic.to_owned(),
+        partition: 0,
+        offset,
+        key: Some(b"k".to_vec()),
+        value: Some(value.to_vec()),
+        value_ref: None,
+        headers: Vec::new(),
+        attempts: 1,
+        tenant: None,
+        failed_at: 0,
+    }
+}
+
+fn dead_letter(config: &LogConfig, letter: &DeadLetter) {
+    let record = Output::to("dead-letters").key(letter.id.as_str()).value(codec::encode(letter).unwrap());
+    on_runtime(async { precis_flow::open(config).await.unwrap().publish(vec![record]).await.unwrap() });
+}
+
+/// Who may write dead letters is no operator: neither a tier is switched nor a record on `audit`
+/// made, and what is real is replayed beside it.
+#[test]
+fn a_forged_dead_letter_writes_nothing_and_hides_nothing() {
+    let deployment = Deployment::new();
+    deployment.run(&["topics", "apply"]).succeeded();
+    let config = embedded(&deployment);
+    let switch: TierSwitch =
+        serde_json::from_value(json!({ "tier": "gpu", "state": "off", "reason": "forged", "by": "nobody", "at": 0 }))
+            .unwrap();
+    dead_letter(&config, &forged("router/control/0/1", "control", 1, &codec::encode(&switch).unwrap()));
+    let nonsense = Output::to("dead-letters").key("x").value("nonsense");
+    let raw = Output { partition: Some(0), ..Output::to("documents.local").key("k").value("raw") };
+    let position = on_runtime(async {
+        let log = precis_flow::open(&config).await.unwrap();
+        log.publish(vec![nonsense]).await.unwrap();
+        log.publish(vec![raw]).await.unwrap().remove(0)
+    });
+    let id = format!("router/{position}");
+    // Somebody else takes its id, and somebody says that another record was there.
+    dead_letter(&config, &forged(&id, "documents.local", 99, b"raw"));
+    dead_letter(&config, &forged(&id, "documents.local", position.offset, b"other"));
+    dead_letter(&config, &forged(&id, "documents.local", position.offset, b"raw"));
+
+    let list = deployment.run(&["dead-letters", "list", "--json"]).succeeded();
+    assert_eq!(list.json().len(), 3, "{}", list.stdout);
+    assert_eq!(list.stderr.matches("is left out").count(), 2, "{}", list.stderr);
+    let shown = deployment.run(&["dead-letters", "show", &id]).succeeded();
+    assert!(shown.stderr.contains("2 dead letters have this id"), "{}", shown.stderr);
+
+    let replayed = deployment.run(&["dead-letters", "replay", "--all", "--reason", "routine"]);
+    assert_eq!(replayed.code, 2, "{}{}", replayed.stdout, replayed.stderr);
+    assert!(replayed.stderr.contains("topic_not_allowed") && replayed.stdout.contains(&id), "{}", replayed.stderr);
+    let status = deployment.run(&["status"]).succeeded().stdout;
+    assert!(!status.contains("forged"), "{status}");
+    let audit = deployment.run(&["audit", "--json"]).succeeded().json();
+    let replays: Vec<_> = audit.iter().filter(|record| record["action"] == "dead_letters_replayed").collect();
+    assert_eq!(replays.len(), 1, "{audit:?}");
+    assert_eq!((&replays[0]["details"]["topics"], &replays[0]["details"]["ids"]), (&json!("returns=1"), &json!(id)));
+    let last =
+        on_runtime(async { all(&precis_flow::open(&config).await.unwrap(), topics::RETURNS).await }).pop().unwrap();
+    assert_eq!(last.value.as_deref(), Some(&b"raw"[..]));
 }
 
 async fn all(log: &Arc<dyn Log>, topic: &str) -> Vec<precis_flow::Record> {

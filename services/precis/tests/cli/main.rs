@@ -8,5 +8,6 @@ mod dead_letters;
 mod harness;
 mod model;
 mod printing;
+mod privacy;
 mod services;
 mod summarize;

@@ -124,6 +124,11 @@ fn record<T: AvroRecord + serde::de::DeserializeOwned>(topic: &str, key: &str, v
     Output::to(topic).key(key).record(&value).unwrap()
 }
 
+/// The id of a dead letter of a hostile stage.
+fn hostile_id() -> String {
+    format!("{HOSTILE}/documents.local/0/7")
+}
+
 /// A record of each kind, with a hostile text wherever a text can be.
 fn publish_hostile_records(deployment: &Deployment) {
     let origin = json!({ "topic": HOSTILE, "partition": 0, "offset": 1 });
@@ -145,18 +150,24 @@ fn publish_hostile_records(deployment: &Deployment) {
     let mut failed = outcome("failed");
     failed["summary"] = json!(null);
     let letter = json!({
-        "id": HOSTILE, "stage": HOSTILE, "code": HOSTILE, "message": HOSTILE, "topic": "documents.local", "partition": 0, "offset": 7,
+        "id": hostile_id(), "stage": HOSTILE, "code": HOSTILE, "message": HOSTILE, "topic": "documents.local", "partition": 0, "offset": 7,
         "tenant": HOSTILE, "failed_at": 0, "headers": [{ "name": HOSTILE, "value": HOSTILE.as_bytes() }], "key": HOSTILE.as_bytes(),
     });
     let records = vec![
         record::<Outcome>(topics::SUMMARIES, "a", outcome("answered")),
         record::<Outcome>(topics::SUMMARIES, "b", outcome("flagged")),
         record::<Outcome>(topics::SUMMARIES, "c", failed),
-        record::<DeadLetter>(topics::DEAD_LETTERS, "d", letter),
+        record::<DeadLetter>(topics::DEAD_LETTERS, "d", letter.clone()),
+        // One whose id is another's, which is left out and told.
+        record::<DeadLetter>(topics::DEAD_LETTERS, "d", {
+            let mut squatting = letter;
+            squatting["id"] = json!(HOSTILE);
+            squatting
+        }),
         record::<DeadLetterAction>(
             topics::DEAD_LETTER_ACTIONS,
             "d",
-            json!({ "id": HOSTILE, "action": "replayed", "by": HOSTILE, "at": 0, "reason": HOSTILE }),
+            json!({ "id": hostile_id(), "action": "replayed", "by": HOSTILE, "at": 0, "reason": HOSTILE }),
         ),
         record::<AuditRecord>(
             topics::AUDIT,
@@ -205,12 +216,15 @@ fn no_command_prints_what_a_terminal_obeys() {
     let deployment = Deployment::new();
     deployment.run(&["topics", "apply"]).succeeded();
     publish_hostile_records(&deployment);
+    let id = hostile_id();
     for arguments in [
         &["results"][..],
         &["spend", "--by", "tenant", "--by", "tier"],
         &["audit"],
         &["dead-letters", "list"],
+        &["dead-letters", "show", id.as_str()],
         &["dead-letters", "show", HOSTILE],
+        &["dead-letters", "replay", id.as_str()],
         &["dead-letters", "replay", HOSTILE],
         &["dead-letters", "replay", "--all", "--code", HOSTILE],
         &["status"],
@@ -218,6 +232,9 @@ fn no_command_prints_what_a_terminal_obeys() {
         &["policy", "check", HOSTILE],
         &["models", "pull", HOSTILE],
         &["tiers", "on", HOSTILE],
+        &["topics", "apply"],
+        &["topics", "acls"],
+        &["topics", "acls", "--principal", HOSTILE],
         &["doctor", "--quick"],
         &["bench", "--documents", HOSTILE],
         &["bench", "--prompts", HOSTILE],

@@ -58,6 +58,25 @@ fn limits_hold_at_their_last_value_and_not_beyond() {
     assert_eq!((id(0), id(MAX_DOCUMENT_ID_BYTES + 1)), ("document_id_invalid", "document_id_invalid"));
 }
 
+/// Labels reach terminals and pages of whoever looks at a document.
+#[test]
+fn labels_with_control_characters_are_refused() {
+    for control in ["\u{1b}[2J", "a\u{9b}2J", "a\nb", "a\rb", "a\tb", "a\u{0}", "\u{7f}"] {
+        let label = || control.to_owned();
+        let refused = [
+            request_code(|document| document.title = Some(label())),
+            request_code(|document| document.residency = Some(label())),
+            request_code(|document| document.document_type = label()),
+            request_code(|document| document.subject_ids = vec!["s".to_owned(), label()]),
+        ];
+        assert_eq!(refused, ["label_control_characters"; 4], "{control:?}");
+    }
+    let instruction = |text: &str| request_code(|document| document.instruction = Some(text.to_owned()));
+    assert_eq!(instruction("List:\n\t- dates\r\n\t- names"), "");
+    assert_eq!(instruction("List \u{1b}]0;title\u{7}"), "label_control_characters");
+    assert_eq!(request_code(|document| document.title = Some("Übersicht 報告 \u{200f}עברית".to_owned())), "");
+}
+
 #[test]
 fn plain_text_and_markdown_in_utf8_are_served() {
     for served in

@@ -7,3 +7,6 @@ pub mod backoff;
 pub mod clock;
 pub mod digest;
 pub mod lock;
+pub mod loopback;
+pub mod private;
+pub mod visible;

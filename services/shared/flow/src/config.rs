@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use precis_base::loopback::is_loopback;
 use precis_config::{Validate, Violations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,8 +56,12 @@ impl Default for EmbeddedConfig {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KafkaConfig {
-    /// Bootstrap servers: `host:port`, separated by commas.
+    /// Bootstrap servers: `host:port`, separated by commas. Brokers on other machines need TLS
+    /// (`security.protocol`), or `allow_plaintext`.
     pub brokers: String,
+    /// Accept brokers on other machines without TLS: documents, summaries, the policy and, with
+    /// the SASL mechanism `PLAIN`, the password then cross the network in clear.
+    pub allow_plaintext: bool,
     /// How this client calls itself in the brokers' logs.
     pub client_id: String,
     /// A name that is this instance's for ever and no other's, such as a pod's ordinal. With it a
@@ -98,6 +103,7 @@ impl Default for KafkaConfig {
     fn default() -> Self {
         Self {
             brokers: "localhost:9092".to_owned(),
+            allow_plaintext: false,
             client_id: "precis".to_owned(),
             instance_id: None,
             transactional_id_prefix: "precis".to_owned(),
@@ -233,6 +239,15 @@ impl EmbeddedConfig {
 }
 
 impl KafkaConfig {
+    /// The first broker on another machine where the protocol has no TLS, without its port: what
+    /// goes there crosses the network in clear.
+    pub fn clear_text_broker(&self) -> Option<&str> {
+        if self.security.is_encrypted() {
+            return None;
+        }
+        self.brokers.split(',').map(host_of).find(|host| !host.is_empty() && !is_loopback(host))
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |fails: bool, problem: &str| {
@@ -244,6 +259,16 @@ impl KafkaConfig {
             self.brokers.split(',').any(|broker| broker.trim().is_empty()),
             "brokers: must be `host:port`, separated by commas",
         );
+        if let Some(host) = self.clear_text_broker().filter(|_| !self.allow_plaintext) {
+            check(
+                true,
+                &format!(
+                    "brokers: {host} is another machine and security.protocol has no TLS: {} would cross the network in clear; \
+                     set kafka.security.protocol to \"ssl\" or \"sasl_ssl\", or set kafka.allow_plaintext",
+                    self.security.clear_text()
+                ),
+            );
+        }
         check(self.client_id.is_empty(), "client_id: must not be empty");
         check(self.instance_id.as_deref() == Some(""), "instance_id: must not be empty; leave it out instead");
         check(self.transactional_id_prefix.is_empty(), "transactional_id_prefix: must not be empty");
@@ -276,6 +301,18 @@ impl KafkaConfig {
         }
         problems.extend(self.security.problems().into_iter().map(|problem| format!("kafka.security.{problem}")));
         problems
+    }
+}
+
+/// The host of `host:port`, `[v6]:port` or, as librdkafka also takes it, `protocol://host:port`.
+fn host_of(broker: &str) -> &str {
+    let broker = broker.trim();
+    let address = broker.split_once("://").map_or(broker, |(_, address)| address);
+    match address.find(']').filter(|_| address.starts_with('[')) {
+        Some(end) => &address[..=end],
+        // More than one colon is an IPv6 address without brackets, so without a port.
+        None if address.matches(':').count() > 1 => address,
+        None => address.split(':').next().unwrap_or_default(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::config::EmbeddedConfig;
 use crate::error::FlowError;
 use crate::log::{Change, ExclusiveWriter, Log, PartitionLag, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus};
 use crate::member::{JoinRequest, Membership};
-use crate::values::{Output, Position};
+use crate::values::{Output, Position, Record};
 
 mod database;
 mod headers;
@@ -90,6 +90,18 @@ impl Log for EmbeddedLog {
 
     async fn reader(&self, topic: &str, start: ReadStart) -> Result<Box<dyn Reader>, FlowError> {
         Ok(Box::new(reader::EmbeddedReader::open(self.database.clone(), topic, start).await?))
+    }
+
+    async fn record_at(&self, position: &Position) -> Result<Option<Record>, FlowError> {
+        let position = position.clone();
+        let read = move |transaction: &rusqlite::Transaction<'_>| {
+            let topic = store::topics(transaction)?.into_iter().find(|topic| topic.name == position.topic);
+            let Some(topic) = topic else { return Ok(None) };
+            let one = store::BatchLimit { records: 1, bytes: 0 };
+            let found = store::read(transaction, &topic, position.partition, position.offset, one)?;
+            Ok(found.into_iter().find(|record| record.offset == position.offset))
+        };
+        self.database.read("reading one record", read).await
     }
 
     async fn exclusive(&self, name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError> {

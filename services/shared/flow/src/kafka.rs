@@ -22,7 +22,7 @@ use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::{ExclusiveWriter, Log, PartitionLag, ReadStart, Reader, TopicChange, TopicSpec, TopicStatus};
 use crate::member::{JoinRequest, Membership};
-use crate::values::{Output, Position};
+use crate::values::{Output, Position, Record};
 
 mod admin;
 mod begin;
@@ -39,6 +39,7 @@ mod publish;
 mod reader;
 mod rebalance;
 mod restart;
+mod single;
 mod start;
 mod topic_id;
 mod transaction;
@@ -130,6 +131,11 @@ impl Log for KafkaLog {
         let topic = topic.to_owned();
         let open = move |shared: &Shared| reader::KafkaReader::open(&shared.config, &shared.observer, &topic, start);
         Ok(Box::new(self.blocking(open).await?))
+    }
+
+    async fn record_at(&self, position: &Position) -> Result<Option<Record>, FlowError> {
+        let position = position.clone();
+        self.blocking(move |shared| single::read(&shared.config, &shared.observer, &position)).await
     }
 
     async fn exclusive(&self, name: &str) -> Result<Box<dyn ExclusiveWriter>, FlowError> {

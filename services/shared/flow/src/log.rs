@@ -17,6 +17,9 @@ use crate::error::FlowError;
 use crate::member::{JoinRequest, Membership};
 use crate::values::{Output, PartitionId, Position, Record};
 
+/// How long one read waits where a record is looked for by its position.
+const RECORD_POLL_INTERVAL: Duration = Duration::from_millis(200);
+
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -151,6 +154,22 @@ pub trait Log: Send + Sync + 'static {
 
     /// Reads committed records of all partitions of a topic, without a group.
     async fn reader(&self, topic: &str, start: ReadStart) -> Result<Box<dyn Reader>, FlowError>;
+
+    /// The committed record at a position; `None` where there is none: it expired, was never there,
+    /// or the topic is gone.
+    async fn record_at(&self, position: &Position) -> Result<Option<Record>, FlowError> {
+        let mut reader = match self.reader(&position.topic, ReadStart::Beginning).await {
+            Err(FlowError::UnknownTopic { .. }) => return Ok(None),
+            reader => reader?,
+        };
+        while !reader.caught_up() {
+            let record = reader.next(RECORD_POLL_INTERVAL).await?;
+            if let Some(record) = record.filter(|record| record.position() == *position) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
 
     /// Takes over a name: an older holder's later commits fail with `fenced`. Its finished
     /// transactions are visible, its open one is aborted, when this returns: so read what was done

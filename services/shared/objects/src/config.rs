@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use precis_base::loopback::is_loopback;
 use precis_config::{Validate, Violations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -227,11 +228,6 @@ impl Endpoint {
             Some(_) => Self::HttpRemote,
         }
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 
 mod walk;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use precis_base::private;
 
 use crate::error::ObjectError;
-use crate::keys;
 use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
 
 /// The directory of half-written objects. No key can name it: segments do not start with a dot.
@@ -140,9 +140,13 @@ impl ObjectStore for DirectoryStore {
 
 impl Inner {
     fn prepare(&self) -> io::Result<()> {
-        create_private(&self.root)?;
+        private::create_folders(&self.root)?;
         let temporary = self.root.join(TEMPORARY_DIRECTORY);
-        create_private(&temporary)?;
+        private::create_folders(&temporary)?;
+        if let Some(mode) = private::wider_mode(&self.root) {
+            let directory = self.root.display();
+            tracing::warn!(%directory, mode = %format_args!("{mode:o}"), "others on this machine may enter the object directory: chmod it to 700");
+        }
         for entry in fs::read_dir(&temporary)? {
             let entry = entry?;
             let age = entry
@@ -160,7 +164,7 @@ impl Inner {
     fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Put> {
         let target = self.root.join(key);
         if overwrites(key) {
-            return self.overwrite(&target, bytes, is_secret(key));
+            return self.overwrite(&target, bytes);
         }
         // Saves the flushed copy in the usual case of a lost race; the link below decides anyway.
         if target.is_file() {
@@ -170,7 +174,7 @@ impl Inner {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let temporary = Temporary::write(self.temporary_path(), bytes, is_secret(key))?;
+            let temporary = Temporary::write(self.temporary_path(), bytes)?;
             match fs::hard_link(&temporary.path, &target) {
                 Ok(()) => {
                     flush_directory_of(&target)?;
@@ -192,9 +196,9 @@ impl Inner {
     }
 
     /// Breaks the rule of [`precis_chaos::Sabotage::PlainPut`].
-    fn overwrite(&self, target: &Path, bytes: &[u8], secret: bool) -> io::Result<Put> {
+    fn overwrite(&self, target: &Path, bytes: &[u8]) -> io::Result<Put> {
         create_directories(&self.root, target)?;
-        let temporary = ManuallyDrop::new(Temporary::write(self.temporary_path(), bytes, secret)?);
+        let temporary = ManuallyDrop::new(Temporary::write(self.temporary_path(), bytes)?);
         fs::rename(&temporary.path, target)?;
         Ok(Put::Created)
     }
@@ -246,15 +250,8 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// `secret`: only its owner may read the file.
-    fn write(path: PathBuf, bytes: &[u8], secret: bool) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        if secret {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        let mut file = options.open(&path)?;
+    fn write(path: PathBuf, bytes: &[u8]) -> io::Result<Self> {
+        let mut file = private::file_options().write(true).create_new(true).open(&path)?;
         let temporary = Self { path };
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -271,16 +268,11 @@ impl Drop for Temporary {
     }
 }
 
-/// Whether only the store's owner may read this object.
-fn is_secret(key: &str) -> bool {
-    key.starts_with(keys::SECRETS)
-}
-
 /// Creates the directories between the root and the object, each flushed into its parent.
 fn create_directories(root: &Path, target: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = target.ancestors().skip(1).take_while(|directory| *directory != root).collect();
     for directory in missing.into_iter().rev() {
-        match fs::create_dir(directory) {
+        match private::create_folder(directory) {
             Ok(()) => flush_directory_of(directory)?,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => flush_directory_of(directory)?,
             Err(error) => return Err(error),
@@ -293,15 +285,6 @@ fn create_directories(root: &Path, target: &Path) -> io::Result<()> {
 fn flush_directory_of(path: &Path) -> io::Result<()> {
     let Some(directory) = path.parent() else { return Ok(()) };
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
-}
-
-/// Creates a directory that only its owner may enter. An existing directory keeps its mode.
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 fn describe(operation: &'static str, key: &str, error: &io::Error) -> ObjectError {

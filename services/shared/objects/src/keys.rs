@@ -14,16 +14,17 @@ use precis_base::digest::sha256_hex;
 /// Longest escaped name; a longer name is hashed.
 const MAX_NAME_BYTES: usize = 80;
 
+/// Prefix of the bytes of dead letters.
+const DEAD_LETTERS_PREFIX: &str = "dead-letters/";
+
 /// Result object of a document. Whoever creates it decides the outcome.
 pub fn result(tenant: &str, document_id: &str, revision: i64) -> String {
     let id = hash(document_id);
     format!("results/{}/{}/{id}.r{revision}", name(tenant), fan_out(&id))
 }
 
-/// Prefix of secrets that only services may read. A directory store keeps them from other users.
-pub(crate) const SECRETS: &str = "keys/";
-
-/// The keys that prove which records between router and workers are ours.
+/// The keys that prove which records between router and workers are ours. Only services may read
+/// what begins with `keys/`.
 pub const ROUTING: &str = "keys/routing";
 
 /// Prefix of all results of a tenant.
@@ -73,7 +74,12 @@ pub fn bodies_of(tenant: &str) -> String {
 pub fn dead_letter(tenant: Option<&str>, sha256: &str) -> String {
     let sha256 = name(sha256);
     let owner = tenant.map_or_else(|| "~unknown".to_owned(), name);
-    format!("dead-letters/{owner}/{}/{sha256}", fan_out(&sha256))
+    format!("{DEAD_LETTERS_PREFIX}{owner}/{}/{sha256}", fan_out(&sha256))
+}
+
+/// Whether a key is one of [`dead_letter`]'s.
+pub fn is_dead_letter(key: &str) -> bool {
+    key.starts_with(DEAD_LETTERS_PREFIX)
 }
 
 /// Marker of a stage that is about to process one record while no other runs beside it. The digest

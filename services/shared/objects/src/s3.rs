@@ -152,12 +152,21 @@ impl S3Store {
     async fn body(&self, key: &str, output: GetObjectOutput) -> Result<Vec<u8>, ObjectError> {
         let length = output.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
         check_size(key, length, self.max_object_bytes)?;
-        let unavailable = |detail: String| ObjectError::Unavailable { operation: "read", key: key.to_owned(), detail };
-        match tokio::time::timeout(self.attempt_timeout, output.body.collect()).await {
-            Ok(Ok(body)) => Ok(body.to_vec()),
-            Ok(Err(error)) => Err(unavailable(format!("the body broke off: {error}"))),
-            Err(_) => Err(unavailable(format!("the body took longer than {} ms", self.attempt_timeout.as_millis()))),
+        let read = self.read_within_limit(key, output.body);
+        tokio::time::timeout(self.attempt_timeout, read).await.unwrap_or_else(|_| {
+            Err(unreadable(key, format!("the body took longer than {} ms", self.attempt_timeout.as_millis())))
+        })
+    }
+
+    /// The whole body. What an endpoint says of its length is not believed: the bytes are counted.
+    async fn read_within_limit(&self, key: &str, mut body: ByteStream) -> Result<Vec<u8>, ObjectError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| unreadable(key, format!("the body broke off: {error}")))?;
+            check_size(key, (bytes.len() + chunk.len()) as u64, self.max_object_bytes)?;
+            bytes.extend_from_slice(&chunk);
         }
+        Ok(bytes)
     }
 }
 
@@ -245,6 +254,10 @@ impl ObjectStore for S3Store {
     fn describe(&self) -> String {
         format!("s3://{}/{} at {}", self.bucket, self.prefix, self.endpoint)
     }
+}
+
+fn unreadable(key: &str, detail: String) -> ObjectError {
+    ObjectError::Unavailable { operation: "read", key: key.to_owned(), detail }
 }
 
 /// The wait after failed attempt number `attempt`, from 1.

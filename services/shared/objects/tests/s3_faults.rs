@@ -32,6 +32,8 @@ struct Endpoint {
     creates: Mutex<usize>,
     ignores_the_condition: bool,
     refuses_reads: bool,
+    /// Answers every read with bytes that never end, and without their length.
+    never_ends: bool,
 }
 
 impl Endpoint {
@@ -80,6 +82,11 @@ impl Endpoint {
         }
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await.ok()?;
+        if self.never_ends && method == "GET" {
+            connection.get_mut().write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await.ok()?;
+            while connection.get_mut().write_all(&[b'x'; 1024]).await.is_ok() {}
+            return None;
+        }
         let (status, body) = match method.as_str() {
             "PUT" => self.create(path, body, conditional).await?,
             "GET" if self.refuses_reads => (400, error_body("InvalidRequest")),
@@ -224,6 +231,18 @@ async fn a_body_that_the_store_refuses_concerns_its_record_alone() {
     let reference = put_body(&store, "acme", "a", 0, b"text".to_vec()).await.unwrap();
     let error = fetch_body(&store, "acme", &reference, 100).await.unwrap_err();
     assert_eq!((error.code(), error.class()), ("body_unreadable", Class::RetryRecord), "{error}");
+}
+
+/// A hostile endpoint must not be able to fill the memory.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs credentials in the environment: make test sets them"]
+async fn a_body_without_a_length_is_read_up_to_the_limit() {
+    let (_endpoint, config) = Endpoint { never_ends: true, ..Endpoint::default() }.start().await;
+    // Time is not what ends it.
+    let config = S3Config { attempt_timeout_ms: 3_600_000, ..config };
+    let store = S3Store::connect(&config, 1024).await.unwrap();
+    assert_eq!(store.get("a").await.unwrap_err().code(), "object_too_large");
+    assert_eq!(store.get_range("a", 0..10).await.unwrap_err().code(), "object_too_large");
 }
 
 #[tokio::test(flavor = "multi_thread")]

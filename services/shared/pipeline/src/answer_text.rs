@@ -12,10 +12,15 @@
 //! Reasoning without end is no answer. A tag within the answer stays: there are texts about such
 //! tags.
 //!
+//! Control characters are no part of a summary: a model that writes some, or a server that pretends to
+//! be one, would control the terminal of whoever reads it ([`without_controls`]).
+//!
 //! Time is linear in the length of the answer.
 //!
 //! A server may send far more than was asked for. A text beyond its bound is cut there and counts
 //! as cut: the answer is paid for, so it is neither refused nor asked for again.
+
+use std::borrow::Cow;
 
 use precis_schemas::Answer;
 
@@ -57,6 +62,13 @@ pub fn bound(answer: &mut Answer, max_bytes: usize) {
         answer.text.truncate(kept);
         CUT.clone_into(&mut answer.finish_reason);
     }
+}
+
+/// A summary with U+FFFD in place of each control character, so that what was there can be seen and
+/// does nothing. Line breaks and tabs stay.
+pub fn without_controls(summary: &str) -> Cow<'_, str> {
+    let is_bad = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+    if summary.contains(is_bad) { Cow::Owned(summary.replace(is_bad, "\u{fffd}")) } else { Cow::Borrowed(summary) }
 }
 
 /// The text within the one fence (three or more backticks or tildes) that the whole consists of;

@@ -62,6 +62,12 @@ pub struct Control {
     snapshot: Mutex<Option<(u64, EffectivePolicy)>>,
 }
 
+/// The policy of a record on `control`, or what is wrong with it.
+fn read_policy(record: &[u8]) -> Result<Policy, String> {
+    let applied: PolicyApplied = codec::decode(record).map_err(|error| error.to_string())?;
+    Policy::parse(&applied.toml).map_err(|problems| problems.to_string())
+}
+
 /// The newest policy that could be parsed.
 #[derive(Debug)]
 struct ParsedPolicy {
@@ -191,16 +197,14 @@ impl Control {
         let newest = self.table.get(POLICY_KEY);
         let mut parsed = locked(&self.parsed);
         if newest.is_some() && newest != parsed.source {
-            let policy = newest
-                .as_deref()
-                .and_then(|bytes| codec::decode::<PolicyApplied>(bytes).ok())
-                .and_then(|applied| Policy::parse(&applied.toml).ok());
-            parsed.unreadable = policy.is_none();
+            let policy = read_policy(newest.as_deref().unwrap_or_default());
+            parsed.unreadable = policy.is_err();
             match policy {
-                Some(policy) => parsed.policy = Arc::new(policy),
-                None => tracing::error!(
+                Ok(policy) => parsed.policy = Arc::new(policy),
+                Err(problems) => tracing::error!(
                     code = "policy_unreadable",
-                    "the applied policy cannot be read by this build: external tiers are off"
+                    problems,
+                    "the applied policy cannot be read by this build: external tiers are off until one is applied that can"
                 ),
             }
             parsed.source = newest;

@@ -19,11 +19,9 @@ pub use service::{serve_telemetry, service_main};
 pub use settings::{CommonSettings, PolicySettings, StageSettings, TopicSettings};
 
 use crate::attempts::Attempts;
+pub use crate::topics::group;
 use crate::{Control, RoutingKeys, Settler, returns, topics};
 use dead_letter_store::LargeDeadLetters;
-
-/// Consumer groups are `precis.<stage>`.
-const GROUP_PREFIX: &str = "precis";
 
 /// What a process has opened.
 pub struct Runtime {
@@ -93,9 +91,4 @@ impl Runtime {
         config.max_attempts = settings.max_attempts;
         config
     }
-}
-
-/// The consumer group of a stage.
-pub fn group(stage: &str) -> String {
-    format!("{GROUP_PREFIX}.{stage}")
 }

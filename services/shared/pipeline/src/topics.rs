@@ -1,6 +1,12 @@
-//! Topics and their settings, the same for `precis topics apply`, the services and the tests.
+//! Topics, their settings and who reads and writes each: the same for `precis topics`, the services
+//! and the tests.
+
+pub mod access;
+mod list;
 
 use precis_flow::TopicSpec;
+
+use list::{Name, Partitions, Retention, TOPICS};
 
 /// Prefix of the topics that publishers write; the rest of the name is the tenant.
 pub const DOCUMENTS_PREFIX: &str = "documents.";
@@ -29,9 +35,12 @@ pub const MAX_DOCUMENT_RECORD_BYTES: i32 = 1024 * 1024;
 /// Largest record on every other topic, bytes: a document record plus its provenance always fits.
 pub const MAX_RECORD_BYTES: i32 = 2 * 1024 * 1024;
 
-/// How long `audit` is kept: a little more than seven years, the longest that usual rules ask of
-/// such records.
-const AUDIT_DAYS: i64 = 7 * 366;
+/// Name of the router's stage; a worker's stage is named after the topic that it reads.
+pub const ROUTER_STAGE: &str = "router";
+
+/// Consumer groups are `precis.<stage>`.
+const GROUP_PREFIX: &str = "precis";
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The topic a tenant's publishers write.
@@ -66,39 +75,47 @@ pub fn is_valid_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_')
 }
 
+/// The consumer group of a stage.
+pub fn group(stage: &str) -> String {
+    format!("{GROUP_PREFIX}.{stage}")
+}
+
+/// Whether the stage of this name reads a topic of this name: a dead letter of any other topic is
+/// none that the stage wrote.
+pub fn is_read_by(stage: &str, topic: &str) -> bool {
+    if stage == ROUTER_STAGE {
+        return [ESCALATIONS, RETURNS].contains(&topic) || tenant_of(topic).is_some_and(is_valid_name);
+    }
+    stage == topic && topic.strip_prefix(WORK_PREFIX).is_some_and(is_valid_name)
+}
+
 /// Every topic for these tenants and tiers.
 ///
 /// `partitions` is for the topics that scale with workers; `replication` `None` leaves it to the
 /// broker's default.
 pub fn all(tenants: &[String], tiers: &[String], partitions: i32, replication: Option<i16>) -> Vec<TopicSpec> {
-    let log = |name: String, partitions: i32, days: i64, max_message_bytes: i32| TopicSpec {
-        name,
-        partitions,
-        compacted: false,
-        retention_ms: Some(days * DAY_MS),
-        max_message_bytes,
-        replication,
-    };
-    let table = |name: &str| TopicSpec {
-        name: name.to_owned(),
-        partitions: 1,
-        compacted: true,
-        retention_ms: None,
-        max_message_bytes: MAX_RECORD_BYTES,
-        replication,
-    };
     let mut specs = Vec::new();
-    specs.extend(tenants.iter().map(|tenant| log(documents(tenant), partitions, 7, MAX_DOCUMENT_RECORD_BYTES)));
-    specs.extend(tiers.iter().map(|tier| log(work(tier), partitions, 7, MAX_RECORD_BYTES)));
-    specs.push(log(ESCALATIONS.into(), partitions, 7, MAX_RECORD_BYTES));
-    specs.push(log(RETURNS.into(), partitions, 7, MAX_RECORD_BYTES));
-    specs.push(log(SUMMARIES.into(), partitions, 30, MAX_RECORD_BYTES));
-    specs.push(log(DEAD_LETTERS.into(), 1, 30, MAX_RECORD_BYTES));
-    specs.push(log(LEDGER.into(), 1, 400, MAX_RECORD_BYTES));
-    // One partition, so that actions are read in the order in which they were done.
-    specs.push(log(AUDIT.into(), 1, AUDIT_DAYS, MAX_RECORD_BYTES));
-    specs.push(table(CONTROL));
-    specs.push(table(DEAD_LETTER_ACTIONS));
+    for topic in &TOPICS {
+        let names = match topic.name {
+            Name::OfTenants => tenants.iter().map(|tenant| documents(tenant)).collect(),
+            Name::OfTiers => tiers.iter().map(|tier| work(tier)).collect(),
+            Name::Exact(name) => vec![name.to_owned()],
+        };
+        specs.extend(names.into_iter().map(|name| TopicSpec {
+            name,
+            partitions: match topic.partitions {
+                Partitions::AsWorkers => partitions,
+                Partitions::One => 1,
+            },
+            compacted: topic.retention == Retention::Newest,
+            retention_ms: match topic.retention {
+                Retention::Days(days) => Some(days * DAY_MS),
+                Retention::Newest => None,
+            },
+            max_message_bytes: topic.max_record_bytes,
+            replication,
+        }));
+    }
     specs
 }
 
@@ -120,6 +137,29 @@ mod tests {
         }
         for foreign in ["documents.acme", "documents.returns", "documents.work.gpu", "returns.acme", "workers"] {
             assert!(!is_internal(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_stage_reads_its_own_topics_and_no_others() {
+        for (stage, topic) in
+            [("router", "documents.acme"), ("router", "escalations"), ("router", "returns"), ("work.gpu", "work.gpu")]
+        {
+            assert!(is_read_by(stage, topic), "{stage} {topic}");
+        }
+        for (stage, topic) in [
+            ("router", "control"),
+            ("router", "audit"),
+            ("router", "summaries"),
+            ("router", "documents."),
+            ("router", "documents.A b"),
+            ("router", "work.gpu"),
+            ("work.gpu", "work.api"),
+            ("work.gpu", "documents.acme"),
+            ("work.", "work."),
+            ("control", "control"),
+        ] {
+            assert!(!is_read_by(stage, topic), "{stage} {topic}");
         }
     }
 

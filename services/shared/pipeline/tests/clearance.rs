@@ -31,6 +31,7 @@ provider = "openai"
 model = "gpt-5.4-nano"
 share = 0.5
 max_sensitivity = "internal"
+residency = ["*"]
 "#;
 
 /// A log with an empty topic; it answers until it is cut.

@@ -52,6 +52,7 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     let policy: Policy =
         toml::from_str(toml).map_err(|error| PolicyErrors(vec![error.to_string().trim_end().to_owned()]))?;
     let mut problems = Vec::new();
+    residency_is_stated(toml, &policy, &mut problems);
     if policy.version != 1 {
         problems.push(format!("version: {} is not known; this build reads version 1", policy.version));
     }
@@ -81,6 +82,47 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     budget::lint(&policy, &mut problems);
     tenants::lint(&policy, &mut problems);
     if problems.is_empty() { Ok(policy) } else { Err(PolicyErrors(problems)) }
+}
+
+/// What widens where documents may go must be written: a residency that is left out must not mean
+/// that every document may leave the network.
+fn residency_is_stated(toml: &str, policy: &Policy, problems: &mut Vec<String>) {
+    #[derive(serde::Deserialize)]
+    struct Stated {
+        tiers: Vec<toml::Table>,
+    }
+    let Ok(Stated { tiers }) = toml::from_str::<Stated>(toml) else { return };
+    for (tier, stated) in policy.tiers.iter().zip(tiers) {
+        if tier.kind.is_external() && !stated.contains_key("residency") {
+            problems.push(format!(
+                "tiers.{}: a tier of kind api must say which residencies may come to it; add residency = [\"eu\"], with \
+                 the names that your documents carry, or [\"*\"] if documents of every residency may leave",
+                tier.name
+            ));
+        }
+    }
+}
+
+/// What is allowed and wide: each a line for people, with how to narrow it.
+pub(crate) fn warnings(policy: &Policy) -> Vec<String> {
+    let is_wide = |list: &[String]| list.iter().any(|one| one == "*");
+    let mut warnings = Vec::new();
+    for tier in policy.tiers.iter().filter(|tier| tier.kind.is_external() && tier.enabled) {
+        let name = &tier.name;
+        if is_wide(&tier.residency) {
+            warnings.push(format!(
+                "tiers.{name}: residency is \"*\": documents that must stay in a region leave for this provider, too; \
+                 list the regions that it may have"
+            ));
+        }
+        if is_wide(&tier.tenants) {
+            warnings.push(format!(
+                "tiers.{name}: tenants is \"*\": documents of every tenant, new ones included, leave for this provider; \
+                 list the tenants that it may have"
+            ));
+        }
+    }
+    warnings
 }
 
 fn score(score: &Score, problems: &mut Vec<String>) {

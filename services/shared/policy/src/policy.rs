@@ -130,8 +130,8 @@ pub struct Tier {
     /// The most sensitive documents that may come to the tier. An `api` tier may have at most
     /// `confidential`.
     pub max_sensitivity: SensitivityName,
-    /// The residencies whose documents may come to the tier; `*` for all. A document without a
-    /// residency may come to every tier.
+    /// The residencies whose documents may come to the tier; `*` for all. An `api` tier must state
+    /// them. A document without a residency may come to every tier.
     #[serde(default = "all")]
     pub residency: Vec<String>,
     /// The tenants whose documents may come to the tier; `*` for all.
@@ -308,6 +308,12 @@ impl Policy {
     /// All problems of the file, each with what to do.
     pub fn parse(toml: &str) -> Result<Self, PolicyErrors> {
         parse::parse(toml)
+    }
+
+    /// What this policy allows that is wider than most want, one line each: for an `api` tier, every
+    /// residency or every tenant.
+    pub fn warnings(&self) -> Vec<String> {
+        parse::warnings(self)
     }
 
     /// The policy in force where none was given: one GPU tier that may have every document.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Address for `/metrics`, `/livez`, `/readyz` and `/info`, such as `0.0.0.0:9464`. Left out:
-    /// they are not served.
+    /// Address for `/metrics`, `/livez`, `/readyz` and `/info`, such as `0.0.0.0:9464`. They ask
+    /// nobody who they are: let only probes and the monitoring reach it. Left out: they are not
+    /// served.
     pub listen: Option<SocketAddr>,
     /// `human` for people at a terminal, `json` for machines: one object a line.
     pub log_format: LogFormat,

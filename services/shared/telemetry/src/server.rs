@@ -1,7 +1,11 @@
 //! HTTP server for operators: `/metrics`, `/livez`, `/readyz`, `/info`.
 //!
 //! Health answers 200 or 503 with the components' reasons as JSON, for probes and for people alike.
-//! No page here sends a request to a broker, a store or a provider.
+//! No page here sends a request to a broker, a store or a provider. Nobody is asked who they are:
+//! the address belongs on the network of the services and their monitoring alone. What strangers
+//! there can take from the process is bounded ([`connections`]).
+
+mod connections;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::{Health, Recorder, TelemetryError};
+use connections::Limits;
 
 /// What `/info` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,6 +72,10 @@ pub async fn serve(
     health: Health,
     info: Info,
 ) -> Result<Server, TelemetryError> {
+    serve_within(address, ServerState { recorder, health, info }, Limits::default()).await
+}
+
+async fn serve_within(address: SocketAddr, state: ServerState, limits: Limits) -> Result<Server, TelemetryError> {
     let failed = |source| TelemetryError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -75,12 +84,8 @@ pub async fn serve(
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/info", get(info_page))
-        .with_state(ServerState { recorder, health, info });
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, %address, "metrics and health are no longer served");
-        }
-    });
+        .with_state(state);
+    let task = tokio::spawn(connections::serve(listener, router, limits));
     Ok(Server { address, task })
 }
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Filter, Letter, letters};
+use super::Filter;
+use super::read::{Letter, letters};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::output::{Output, Table};
@@ -40,8 +41,9 @@ impl<'a> From<&'a Letter> for LetterView<'a> {
 pub(super) async fn run(environment: &Environment, filter: &Filter, out: &Output) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
     let letters = letters(&log).await?;
+    letters.skipped.tell(out);
     let views: Vec<LetterView<'_>> =
-        letters.iter().filter(|letter| filter.matches(&letter.letter)).map(LetterView::from).collect();
+        letters.all.iter().filter(|letter| filter.matches(&letter.letter)).map(LetterView::from).collect();
     if out.json() {
         for view in &views {
             out.value(view)?;

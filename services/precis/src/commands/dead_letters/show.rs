@@ -8,7 +8,7 @@ use precis_schemas::{Document, RoutedDocument, codec};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::letters;
+use super::read::{Letter, letters};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::operations::dead_letters::record_value;
@@ -28,14 +28,33 @@ pub(super) async fn run(
     out: &Output,
 ) -> anyhow::Result<Exit> {
     let log = environment.log().await?;
-    let Some(found) = letters(&log).await?.into_iter().find(|letter| letter.letter.id == id) else {
+    let letters = letters(&log).await?;
+    letters.skipped.tell(out);
+    let found: Vec<&Letter> = letters.of_id(id).collect();
+    if found.is_empty() {
         bail!("no dead letter has the id {id}; `precis dead-letters list` shows them");
-    };
-    let letter = found.letter;
+    }
+    if found.len() > 1 {
+        out.note(format_args!("{} dead letters have this id and say different things of one record", found.len()));
+        if value_to.is_some() {
+            bail!("which of their bytes to write cannot be told; leave --value-to out");
+        }
+    }
+    for letter in found {
+        show(environment, letter, value_to, out).await?;
+    }
+    if let Some(path) = value_to {
+        out.note(format_args!("its bytes are in {}", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(environment: &Environment, found: &Letter, value_to: Option<&Path>, out: &Output) -> anyhow::Result<()> {
+    let letter = &found.letter;
     let value = match value_to {
         Some(path) => {
             let store = environment.store().await?;
-            let value = record_value(&letter, &*store).await?.unwrap_or_default();
+            let value = record_value(letter, &*store).await?.unwrap_or_default();
             fs::write(path, &value).with_context(|| format!("{} cannot be written", path.display()))?;
             Some(value)
         }
@@ -72,7 +91,7 @@ pub(super) async fn run(
     });
     if out.json() {
         out.value(&view)?;
-        return Ok(Exit::Done);
+        return Ok(());
     }
     for (name, value) in view.as_object().into_iter().flatten() {
         match value {
@@ -86,10 +105,7 @@ pub(super) async fn run(
             other => out.line(format_args!("{name:14} {other}")),
         }
     }
-    if let Some(path) = value_to {
-        out.note(format_args!("its bytes are in {}", path.display()));
-    }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// What the bytes decode to, without showing a document's text.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use precis_flow::{Change, Log, Output as Record};
+use precis_base::private;
+use precis_flow::{Change, Log, LogKind, Output as Record};
 use precis_gpu_worker::ModelSettings;
 use precis_inference::models;
 use precis_pipeline::runtime::CommonSettings;
 use precis_pipeline::topics;
+use precis_policy::Policy;
 
 use super::Finding;
 use crate::compose::Sections;
@@ -50,6 +52,12 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed("log", format!("{error:#}"))],
     };
     let mut findings = vec![Finding::ok("log", format!("{}: reachable", log.describe()))];
+    if let Some(host) = settings.log.kafka.clear_text_broker().filter(|_| settings.log.kind == LogKind::Kafka) {
+        findings.push(Finding::warning(
+            "log",
+            format!("what goes to {host} crosses the network in clear (log.kafka.allow_plaintext); use TLS"),
+        ));
+    }
     if !known.iter().any(|topic| topic == topics::CONTROL) {
         findings.push(Finding::failed(
             "topics",
@@ -58,8 +66,9 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
         return findings;
     }
     match policy_tiers(environment, &log).await {
-        Ok((detail, tiers)) => {
+        Ok((detail, warnings, tiers)) => {
             findings.push(Finding::ok("policy", detail));
+            findings.extend(warnings.into_iter().map(|warning| Finding::warning("policy", warning)));
             findings.push(topics_of(&log, &settings, &tiers, &known).await);
             findings.extend(unread(&settings, &known));
         }
@@ -70,12 +79,24 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
     findings
 }
 
-async fn policy_tiers(environment: &Environment, log: &Arc<dyn Log>) -> anyhow::Result<(String, Vec<String>)> {
+/// The policy in force in words, what it allows that is wide, and the names of its tiers.
+async fn policy_tiers(
+    environment: &Environment,
+    log: &Arc<dyn Log>,
+) -> anyhow::Result<(String, Vec<String>, Vec<String>)> {
     let control = within_timeout("reading control", environment.control(log)).await?;
+    if let Some(applied) = control.applied()
+        && let Err(problems) = Policy::parse(&applied.toml)
+    {
+        bail!(
+            "the applied policy cannot be read by this build, and API tiers are off until one is applied that can: {problems}"
+        );
+    }
     let effective = control.effective();
     let tiers: Vec<String> = effective.policy.tier_names().map(str::to_owned).collect();
     let origin = if control.applied().is_some() { "applied" } else { "from the settings; none was applied" };
-    Ok((format!("{} ({origin}), tiers {}", report::short(&effective.digest), tiers.join(", ")), tiers))
+    let detail = format!("{} ({origin}), tiers {}", report::short(&effective.digest), tiers.join(", "));
+    Ok((detail, effective.policy.warnings(), tiers))
 }
 
 /// Whether all topics are there and as they should be. Only existing topics are compared, so that
@@ -166,6 +187,25 @@ pub(super) fn model(environment: &Environment, quick: bool) -> Finding {
         Ok(format!("{} at {}: {what}", entry.name, path.display()))
     };
     Finding::of("model", tokio::task::block_in_place(verify))
+}
+
+/// Whether others on this machine may open what lies in the state folder.
+pub(super) fn privacy(environment: &Environment) -> Finding {
+    let state = &environment.state;
+    // A private folder hides what is in it; without one each part must be private itself.
+    let is_open = private::wider_mode(state).is_some();
+    let parts = ["log.db", "log.db-wal", "log.db-shm", "objects"].map(|name| state.join(name));
+    let open: Vec<String> = parts
+        .iter()
+        .filter_map(|path| Some(format!("{} ({:o})", path.display(), private::wider_mode(path)?)))
+        .collect();
+    if open.is_empty() || !is_open {
+        return Finding::ok("privacy", format!("what lies in {} is its owner's alone", state.display()));
+    }
+    Finding::warning(
+        "privacy",
+        format!("others on this machine may open {}; run chmod -R go= {}", open.join(", "), state.display()),
+    )
 }
 
 /// Free space where log and store lie. POSIX `df`, since the standard library cannot tell.

@@ -75,9 +75,22 @@ impl SecurityConfig {
             .find_map(|(field, value)| value.is_some().then_some(field))
     }
 
+    /// Whether all that goes to the brokers is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self.protocol, Protocol::Ssl | Protocol::SaslSsl)
+    }
+
+    /// What whoever listens on the network can read where nothing is encrypted.
+    pub(crate) fn clear_text(&self) -> &'static str {
+        match (self.protocol, self.sasl_mechanism) {
+            (Protocol::SaslPlaintext, Some(SaslMechanism::Plain)) => "documents, the policy and the password",
+            _ => "documents and the policy",
+        }
+    }
+
     pub(crate) fn problems(&self) -> Vec<String> {
         let sasl = matches!(self.protocol, Protocol::SaslPlaintext | Protocol::SaslSsl);
-        let tls = matches!(self.protocol, Protocol::Ssl | Protocol::SaslSsl);
+        let tls = self.is_encrypted();
         let mut problems = Vec::new();
         let mut check = |fails: bool, problem: &str| {
             if fails {

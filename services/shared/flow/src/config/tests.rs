@@ -63,12 +63,52 @@ fn other_properties_pass() {
 #[test]
 fn all_problems_are_reported_at_once() {
     let problems = kafka(|kafka| {
-        kafka.brokers = "a:1,,b:2".to_owned();
+        kafka.brokers = "localhost:1,,localhost:2".to_owned();
         kafka.client_id = String::new();
         kafka.session_timeout_ms = 1;
     })
     .problems();
     assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+/// The rule that providers and S3 have, too: another machine without TLS must be asked for.
+#[test]
+fn brokers_elsewhere_need_tls_or_consent() {
+    for brokers in
+        ["kafka-0:9092", "localhost:9092,10.0.0.7:9092", "PLAINTEXT://kafka:9092", "[2001:db8::1]:9092", "::2"]
+    {
+        let problem = problem_of(|kafka| kafka.brokers = brokers.to_owned());
+        assert!(problem.contains("kafka.brokers") && problem.contains("allow_plaintext"), "{brokers}: {problem}");
+        let allowed = kafka(|kafka| (kafka.brokers, kafka.allow_plaintext) = (brokers.to_owned(), true));
+        assert_eq!(allowed.problems(), Vec::<String>::new());
+        let encrypted = kafka(|kafka| (kafka.brokers, kafka.security.protocol) = (brokers.to_owned(), Protocol::Ssl));
+        assert_eq!(encrypted.problems(), Vec::<String>::new());
+    }
+    for brokers in ["localhost:9092", "127.0.0.1:1, 127.0.0.2:2", "[::1]:9092", "PLAINTEXT://localhost:9092", "::1"] {
+        assert_eq!(kafka(|kafka| kafka.brokers = brokers.to_owned()).problems(), Vec::<String>::new(), "{brokers}");
+    }
+}
+
+#[test]
+fn a_password_in_clear_needs_consent() {
+    let sasl = |mechanism, allowed| {
+        kafka(|kafka| {
+            (kafka.brokers, kafka.allow_plaintext) = ("kafka-0:9092".to_owned(), allowed);
+            kafka.security = SecurityConfig {
+                protocol: Protocol::SaslPlaintext,
+                sasl_mechanism: Some(mechanism),
+                username: Some("ada".to_owned()),
+                password: Some(precis_config::Secret::new("x")),
+                ..SecurityConfig::default()
+            };
+        })
+        .problems()
+    };
+    let problems = sasl(SaslMechanism::Plain, false);
+    assert!(problems.len() == 1 && problems[0].contains("the password"), "{problems:?}");
+    let problems = sasl(SaslMechanism::ScramSha512, false);
+    assert!(problems.len() == 1 && !problems[0].contains("the password"), "{problems:?}");
+    assert!(sasl(SaslMechanism::Plain, true).is_empty());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use precis_base::private;
 use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
@@ -135,12 +136,20 @@ impl Database {
 
 fn open_both(path: &Path) -> Result<(Connection, Connection), StoreError> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| FlowError::Unavailable {
+        private::create_folders(folder).map_err(|error| FlowError::Unavailable {
             doing: "creating its folder",
             detail: format!("{}: {error}", folder.display()),
         })?;
     }
-    Ok((schema::open(path)?, schema::open(path)?))
+    // SQLite takes an empty file for a new database, and gives the files beside it the same mode.
+    // An error here is SQLite's in the next line, too.
+    drop(private::file_options().write(true).create_new(true).open(path));
+    let connections = (schema::open(path)?, schema::open(path)?);
+    if let Some(mode) = private::wider_mode(path) {
+        let path = path.display();
+        tracing::warn!(%path, mode = %format_args!("{mode:o}"), "others on this machine may open the log: chmod it to 600");
+    }
+    Ok(connections)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), FlowError> {

@@ -1,9 +1,11 @@
 //! One live member a group: a lock on a file beside the log, which the system frees when its
 //! process dies, however.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use precis_base::private;
 
 use crate::error::FlowError;
 
@@ -22,8 +24,13 @@ impl GroupLock {
             detail: format!("{}: {error}", path.display()),
         };
         // Not truncated on opening: the holder's pid is in it.
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(unavailable)?;
+        let mut file = private::file_options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(unavailable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

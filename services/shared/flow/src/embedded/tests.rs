@@ -142,3 +142,19 @@ async fn a_stage_whose_disk_is_full_waits_and_loses_nothing() {
     }
     assert_eq!(values, (0..100).collect::<Vec<_>>());
 }
+
+/// Documents lie in these files: the log, what SQLite keeps beside it, and the groups' locks.
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_a_new_log() {
+    let (folder, log) = log().await;
+    log.publish(vec![Output::to("t").value("a document")]).await.unwrap();
+    let _lock = lock::GroupLock::take(&folder.path().join("new folder/log.db"), "group").unwrap();
+    let new = folder.path().join("new folder");
+    assert_eq!(precis_base::private::wider_mode(&new), None);
+    let files: Vec<_> = std::fs::read_dir(&new).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in files {
+        assert_eq!(precis_base::private::wider_mode(&file), None, "{}", file.display());
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use precis_flow::{Change, Class, Headers, Output, ReadStart, TopicSpec};
+use precis_flow::{Change, Class, Headers, Output, Position, ReadStart, TopicSpec};
 use tokio::time::Instant;
 
 use crate::support::{World, assert_each_once, assert_ordered_by_key, publish_numbers, read_all, text, within};
@@ -21,6 +21,28 @@ contract! {
     a_newer_exclusive_writer_fences_the_older_one,
     commits_leave_gaps_between_offsets,
     another_handle_sees_what_was_published,
+    a_record_is_found_by_its_position_and_nowhere_else,
+}
+
+async fn a_record_is_found_by_its_position_and_nowhere_else(world: World) {
+    let log = world.open().await;
+    let topic = world.topic(&log, "t", 2).await;
+    publish_numbers(&log, &topic, 20, 7).await;
+    let records = read_all(&log, &topic).await;
+    for record in &records {
+        assert_eq!(log.record_at(&record.position()).await.unwrap().as_ref(), Some(record));
+    }
+    let at = |topic: &str, partition, offset| Position { topic: topic.into(), partition, offset };
+    for nowhere in [at(&topic, 0, 1_000_000), at(&topic, 7, 0), at("no-such-topic", 0, 0)] {
+        assert_eq!(log.record_at(&nowhere).await.unwrap(), None, "{nowhere}");
+    }
+    // Behind a transaction lies no record.
+    let mut writer = log.exclusive(&topic).await.unwrap();
+    writer.commit(vec![Output { partition: Some(0), ..Output::to(&topic).value("last") }]).await.unwrap();
+    let last = read_all(&log, &topic).await.into_iter().filter(|record| record.partition == 0).last().unwrap();
+    let behind = Position { offset: last.offset + 1, ..last.position() };
+    assert_eq!(log.record_at(&behind).await.unwrap(), None);
+    assert_eq!(log.record_at(&last.position()).await.unwrap(), Some(last));
 }
 
 /// Key and value of a record.

@@ -173,7 +173,7 @@ fn install(
 ) -> Result<(), EngineError> {
     let temporary = TemporaryFile(target.with_file_name(format!(".{}.{}.part", entry.file, unique())));
     let failed = |error: &std::io::Error| EngineError::io("writing", &temporary.0, error);
-    let mut file = File::create(&temporary.0).map_err(|error| failed(&error))?;
+    let mut file = File::create_new(&temporary.0).map_err(|error| failed(&error))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];
     let mut done = 0_u64;

@@ -60,11 +60,13 @@ async fn a_key_under_another_key_is_refused_and_harms_neither() {
 #[cfg(unix)]
 #[tokio::test]
 async fn only_the_owner_may_read_a_new_store() {
-    use std::os::unix::fs::PermissionsExt;
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("objects");
-    store(&root).await;
-    assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+    let store = store(&root).await;
+    store.put_if_absent("results/acme/one", vec![1]).await.unwrap();
+    for path in ["", TEMPORARY_DIRECTORY, "results", "results/acme", "results/acme/one"] {
+        assert_eq!(private::wider_mode(&root.join(path)), None, "{path:?}");
+    }
 }
 
 #[tokio::test]

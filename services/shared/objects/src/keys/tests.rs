@@ -129,6 +129,7 @@ fn the_layout_is_stable() {
     assert_eq!(partial("acme", "ff00", "a1", 2), "cache/acme/ff/ff00.partial.a1.2");
     assert_eq!(body("acme", "d", 0, "ab12"), format!("bodies/acme/18/{id}.r0.ab12"));
     assert_eq!(dead_letter(None, "ab12"), "dead-letters/~unknown/ab/ab12");
+    assert!(is_dead_letter(&dead_letter(Some("acme"), "ab12")) && !is_dead_letter(&result("acme", "a", 0)));
     assert_eq!(attempt("gpu", "ab12", "process"), "attempts/gpu/ab/ab12.process");
     assert_eq!(paid_requests_of("acme", "d", 0, "ab12"), format!("requests/acme/18/{id}.r0.ab12."));
     assert_eq!(policy("ab12"), "policies/ab12");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::of;
+use super::{of, without_controls};
 
 const SUMMARY: &str = "The quay is closed.\n\nShips use the other basin.";
 
@@ -145,4 +145,14 @@ fn answers_are_read_in_linear_time_whatever_their_shape() {
             let _ = of(answer);
         }
     });
+}
+
+/// A provider's answer ends on terminals; U+001B is no part of a summary.
+#[test]
+fn control_characters_in_an_answer_do_nothing() {
+    let hostile = "The quay\u{1b}[2J is closed.\u{7}\n\tShips\u{9b}31m use\u{0} the basin.\r\n";
+    let harmless = without_controls(hostile);
+    assert_eq!(harmless, "The quay\u{fffd}[2J is closed.\u{fffd}\n\tShips\u{fffd}31m use\u{fffd} the basin.\r\n");
+    assert_eq!(without_controls(SUMMARY), SUMMARY);
+    assert_eq!(without_controls("می\u{200c}خواهم \u{200f}"), "می\u{200c}خواهم \u{200f}");
 }

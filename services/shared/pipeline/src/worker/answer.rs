@@ -74,8 +74,8 @@ impl Answers {
 
 /// The record of what a model said; its checks are those that only the model can measure.
 pub(super) fn new_answer(work: &Work<'_>, spec: &AnswerSpec<'_>, generated: Generated, took: Duration) -> Answer {
-    let text = answer_text::of(&generated.text);
-    let kept = text.and_then(|text| answer_text::cut(text, spec.prompt.max_answer_bytes()));
+    let text = answer_text::of(&generated.text).map(answer_text::without_controls);
+    let kept = text.as_deref().and_then(|text| answer_text::cut(text, spec.prompt.max_answer_bytes()));
     let confidence = generated.logprob.map(|logprob| measured(CheckName::Confidence.as_str(), logprob));
     let cut = (generated.cut_chunks > 0).then(|| measured(CUT_CHUNKS, f64::from(generated.cut_chunks)));
     Answer {
@@ -84,7 +84,7 @@ pub(super) fn new_answer(work: &Work<'_>, spec: &AnswerSpec<'_>, generated: Gene
         answer_fingerprint: spec.fingerprint.clone(),
         // Reasoning that never ended is an answer that was cut before it began.
         finish_reason: if text.is_some() && kept.is_none() { generated.finish_reason } else { CUT.to_owned() },
-        text: kept.or(text).unwrap_or_default().to_owned(),
+        text: kept.or(text.as_deref()).unwrap_or_default().to_owned(),
         model: spec.model.clone(),
         input_tokens: generated.input_tokens,
         cached_input_tokens: generated.cached_input_tokens,

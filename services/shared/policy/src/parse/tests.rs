@@ -81,6 +81,47 @@ fn the_bound_of_paid_requests_has_a_default() {
     assert_eq!((stated.max_paid_requests("mid"), stated.max_paid_requests("premium")), (2, 6));
 }
 
+/// A residency that is left out once meant that every document may leave.
+#[test]
+fn an_api_tier_without_a_residency_is_refused() {
+    let errors = Policy::parse(&MIX.replacen("residency = [\"us\"]\n", "", 1)).unwrap_err();
+    assert_eq!(errors.lines().len(), 1, "{errors}");
+    for part in ["tiers.mid", "residency = [\"eu\"]", "[\"*\"]"] {
+        assert!(errors.to_string().contains(part), "{part} is missing in:\n{errors}");
+    }
+    // Tiers as inline tables are no way round.
+    let inline = "version = 1\ntiers = [{ name = \"a\", kind = \"api\", provider = \"openai\", model = \"m\", share = 1.0, \
+                  max_sensitivity = \"public\" }]";
+    assert!(Policy::parse(inline).unwrap_err().to_string().contains("residencies"));
+    // An empty list is none.
+    assert!(Policy::parse(&MIX.replacen("residency = [\"us\"]", "residency = []", 1)).is_err());
+    // On machines of one's own nothing leaves.
+    assert_eq!(Policy::parse(LOCAL).unwrap().tiers[0].residency, ["*"]);
+}
+
+#[test]
+fn what_lets_everything_leave_is_warned_about() {
+    assert_eq!(Policy::parse(LOCAL).unwrap().warnings(), Vec::<String>::new());
+    let listed = MIX.replace("residency = [\"us\"]", "residency = [\"us\"]\ntenants = [\"acme\"]");
+    assert_eq!(Policy::parse(&listed).unwrap().warnings(), Vec::<String>::new());
+    let wide =
+        listed.replacen("residency = [\"us\"]", "residency = [\"*\"]", 1).replacen("[\"acme\"]", "[\"a\", \"*\"]", 1);
+    let warnings = Policy::parse(&wide).unwrap().warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("tiers.mid: residency") && warnings[1].contains("tiers.mid: tenants"), "{warnings:?}");
+    // Tenants that are left out are all tenants.
+    assert_eq!(Policy::parse(MIX).unwrap().warnings().len(), 2);
+}
+
+/// What `policy show --toml` prints of a policy in force can be applied again.
+#[test]
+fn a_written_policy_can_be_read_again() {
+    for text in [LOCAL, MIX] {
+        let policy = Policy::parse(text).unwrap();
+        assert_eq!(Policy::parse(&toml::to_string(&policy).unwrap()).unwrap(), policy);
+    }
+}
+
 #[test]
 fn an_unknown_key_is_told_with_its_line() {
     let error = Policy::parse(&LOCAL.replace("share = 1.0", "shares = 1.0")).unwrap_err().to_string();

@@ -115,3 +115,60 @@ async fn the_recorder_is_one_for_the_whole_process() {
     assert!(first.render().contains(line));
     assert!(second.render().contains(line));
 }
+
+/// Half an HTTP request, after which nothing comes.
+async fn half_open(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: t").await.unwrap();
+    stream
+}
+
+async fn within(limits: Limits) -> Server {
+    let state = ServerState { recorder: install_recorder(), health: Health::new(), info: Info::new("router") };
+    serve_within(ANY.parse().unwrap(), state, limits).await.unwrap()
+}
+
+/// An attacker who reaches the port: neither do the connections pile up nor is the probe kept out.
+#[tokio::test]
+async fn half_open_connections_keep_no_probe_out() {
+    let hour = Duration::from_hours(1);
+    let server = within(Limits { header_timeout: hour, ..Limits::default() }).await;
+    let mut open = Vec::new();
+    for _ in 0..3 * connections::MAX_CONNECTIONS {
+        open.push(half_open(&server).await);
+    }
+    assert_eq!(get(&server, "/livez").await.0, 200);
+    // The oldest had to go, although their time was not over.
+    for stream in open.iter_mut().take(2 * connections::MAX_CONNECTIONS) {
+        let mut answer = Vec::new();
+        // The end, or a reset where bytes were left unread.
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(answer.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_given_up() {
+    let server = within(Limits { header_timeout: Duration::from_millis(1), ..Limits::default() }).await;
+    let mut stream = half_open(&server).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
+}
+
+#[tokio::test]
+async fn requests_with_bodies_or_endless_headers_are_refused() {
+    let server = start(&Health::new()).await;
+    let endless = format!("GET /livez HTTP/1.1\r\nhost: t\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let with_body = "GET /livez HTTP/1.1\r\nhost: t\r\ncontent-length: 1000000000000\r\n\r\nxxxx".to_owned();
+    for (request, status) in [(endless, "431"), (with_body, "413")] {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        // The server may have answered and closed before it was all sent.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.contains(status), "{answer}");
+    }
+    assert_eq!(get(&server, "/livez").await.0, 200);
+}

@@ -3,8 +3,8 @@
 //! File names, ids, titles, error texts and models' answers come from strangers. Printed as they
 //! are, their control characters move the cursor, change the window's title or paste into the
 //! shell; their direction marks reorder what stands beside them; their invisible characters make
-//! two names look like one. Every text that leaves through [`super::Output`] or into `summaries.md`
-//! passes here.
+//! two names look like one. Every text that a command prints, that
+//! stands in `summaries.md` or in a log line passes here.
 //!
 //! | function | for | line breaks |
 //! | --- | --- | --- |
