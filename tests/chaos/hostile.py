@@ -27,14 +27,14 @@ TOPIC = f"documents.{TENANT}"
 PREFIX = "hostile/"
 # Between two attacks of one record each, and between two floods.
 ATTACK_SECONDS = 0.5
-FLOOD_SECONDS = (20.0, 35.0)
+FLOOD_SECONDS = (30.0, 45.0)
 FIRST_FLOOD_SECONDS = 8.0
 # More in a row than the results that may pause a topic; and fewer of those that cost a request to the store each.
-GARBAGE, UNSERVABLE = 250, 40
+GARBAGE, UNSERVABLE = 250, 20
 # Of the policy that a run has: small enough for the store of a busy machine, large enough to be felt.
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 # How many records name one body.
-NAMINGS = 6
+NAMINGS = 4
 # Nearly all that one record may have.
 INLINE_BYTES = 900_000
 # Headers by which services speak to each other.

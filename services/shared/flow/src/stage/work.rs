@@ -9,9 +9,10 @@ use std::task::Poll;
 
 use precis_base::clock::now_ms;
 use precis_schemas::BodyReference;
+use precis_schemas::codes::fault_of;
 use precis_telemetry::metrics::Counter;
 use precis_telemetry::trace::TRACEPARENT;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::config::StageConfig;
 use super::dead_letter::{self, Kept};
@@ -348,7 +349,12 @@ impl Context {
     fn log_failure(&self, delivery: &Delivery, error: &StageError, what: &str) {
         Counter::StageRetries.increment(&[&self.config.name, error.code()]);
         let (stage, position, trace) = (&self.config.name, delivery.record.position(), delivery.trace.trace_id());
-        warn!(stage, %position, trace, code = error.code(), %error, "{what}");
+        // Of what only a sender can cause the rejection is told, and that once a minute.
+        if fault_of(error.code()) == Fault::Sender {
+            debug!(stage, %position, trace, code = error.code(), %error, "{what}");
+        } else {
+            warn!(stage, %position, trace, code = error.code(), %error, "{what}");
+        }
     }
 
     fn stopped_by(&self, error: &StageError) -> FlowError {
