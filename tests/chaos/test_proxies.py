@@ -167,7 +167,9 @@ def ask(provider: Provider, text: str = "chaos-1 says a lot of things") -> http.
     body = {
         "model": "m",
         "messages": [
-            {"content": f"<document-0a1b>\n{text}\n</document-0a1b>\n\nin one sentence of at most 5 words"}
+            {
+                "content": f"<document-0a1b>\n{text}\n</document-0a1b>\n\nin one sentence of at most 5 words"
+            }
         ],
     }
     connection.request(
