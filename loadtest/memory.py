@@ -113,9 +113,7 @@ def store_body(deployment: Deployment, bytes_: bytes) -> dict:
 
 def measure(deployment: PressureDeployment, kind: Kind) -> dict[str, tuple[float, float]]:
     """Memory when it was ready and at its peak, by service."""
-    processes = {
-        name: deployment.start(f"precis-{name}").pid for name in ("router", "api-worker")
-    }
+    processes = {name: deployment.start(f"precis-{name}").pid for name in ("router", "api-worker")}
     ready = {name: peak_mib(pid) for name, pid in processes.items()}
     body = store_body(deployment, kind.body) if kind.body else None
     ended = deployment.kafka.follow("summaries" if kind.outcomes else "dead-letters")
@@ -166,7 +164,9 @@ def main() -> int:
                     deployment.close()
             for name, (ready, peak) in found.items():
                 bound = ready + 2 * RECORDS_MIB + COPIES * TEXTS_MIB
-                print(f"| {kind.name} | {name} | {ready:.0f} | {peak:.0f} | {bound:.0f} |", flush=True)
+                print(
+                    f"| {kind.name} | {name} | {ready:.0f} | {peak:.0f} | {bound:.0f} |", flush=True
+                )
                 if peak > bound:
                     over.append(f"{name}, {kind.name}: {peak:.0f} MiB, the bound is {bound:.0f}")
         kafka.close()
