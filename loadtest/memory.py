@@ -1,10 +1,12 @@
-"""Peak memory of router and api-worker for the worst input of each kind, beside the bound that README states for it.
+"""Peak memory of router and api-worker for the worst input of each kind, beside its bound.
 
     python3 loadtest/memory.py [--quick] [--profile release]      needs what `make test` needs
 
 One deployment for each kind: Kafka, a directory, a router, an api-worker, and a provider that takes a second for each answer, so that as much
 as possible is in process at once. What is measured is the high-water mark of resident memory (`VmHWM`) of each process, from before the first
 record until the last document has ended. Exit code 1 when a process went over its bound, or when a document did not end.
+
+A debug build's worker refuses texts of more than 600,000 bytes, as it does by default: it reads them and sends none.
 
 The bound is what the process had when it was ready, and what its settings allow: records and outputs (`max_in_flight_bytes`), as much again for
 what the Kafka client has fetched and not handed over, and the texts (`max_text_bytes_in_process`) as often as they are copied on their way: the
@@ -111,9 +113,7 @@ def store_body(deployment: Deployment, bytes_: bytes) -> dict:
 
 def measure(deployment: PressureDeployment, kind: Kind) -> dict[str, tuple[float, float]]:
     """Memory when it was ready and at its peak, by service."""
-    processes = {
-        name: deployment.start(f"precis-{name}").pid for name in ("router", "api-worker")
-    }
+    processes = {name: deployment.start(f"precis-{name}").pid for name in ("router", "api-worker")}
     ready = {name: peak_mib(pid) for name, pid in processes.items()}
     body = store_body(deployment, kind.body) if kind.body else None
     ended = deployment.kafka.follow("summaries" if kind.outcomes else "dead-letters")
@@ -152,7 +152,9 @@ def main() -> int:
                 deployment = PressureDeployment(
                     Path(folder), kafka, Provider(), options.profile, max_backlog=1_000
                 )
-                takes_all(deployment)
+                # A debug build takes minutes to check one answer to a text of 2 MiB.
+                if options.profile == "release":
+                    takes_all(deployment)
                 try:
                     found = measure(deployment, kind)
                 except BaseException:
@@ -162,7 +164,9 @@ def main() -> int:
                     deployment.close()
             for name, (ready, peak) in found.items():
                 bound = ready + 2 * RECORDS_MIB + COPIES * TEXTS_MIB
-                print(f"| {kind.name} | {name} | {ready:.0f} | {peak:.0f} | {bound:.0f} |", flush=True)
+                print(
+                    f"| {kind.name} | {name} | {ready:.0f} | {peak:.0f} | {bound:.0f} |", flush=True
+                )
                 if peak > bound:
                     over.append(f"{name}, {kind.name}: {peak:.0f} MiB, the bound is {bound:.0f}")
         kafka.close()

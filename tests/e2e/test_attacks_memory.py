@@ -15,7 +15,10 @@ REPLY = json.dumps(
     {
         "choices": [
             {
-                "message": {"role": "assistant", "content": "More than asked for. " * (ANSWER_BYTES // 21)},
+                "message": {
+                    "role": "assistant",
+                    "content": "More than asked for. " * (ANSWER_BYTES // 21),
+                },
                 "finish_reason": "stop",
             }
         ],

@@ -1,9 +1,9 @@
 //! Counts the items of a datum's arrays and maps before anything is allocated for them.
 //!
-//! An empty string is one byte of a datum and two dozen bytes of memory, so a record of one megabyte
-//! can name a million items. The Avro library bounds the size of a block, which is far more than
-//! that, so the datum is walked through once beforehand. Walking allocates nothing, and lengths are
-//! skipped, not read.
+//! An empty string is one byte of a datum and two dozen bytes of memory, so a record of one
+//! megabyte can name a million items. The Avro library bounds the size of a block, which is far
+//! more than that, so the datum is walked through once beforehand. Walking allocates nothing, and
+//! lengths are skipped, not read.
 
 use apache_avro::Schema;
 

@@ -1,8 +1,8 @@
 //! How many bytes of document text one process holds at once.
 //!
 //! A record of a few hundred bytes may refer to a text of megabytes, and many records may refer to
-//! one text. So what is counted is not records but bytes: a document gets its bytes from here before
-//! its text is fetched or decoded, and gives them back when the text is dropped.
+//! one text. So what is counted is not records but bytes: a document gets its bytes from here
+//! before its text is fetched or decoded, and gives them back when the text is dropped.
 //!
 //! - **One request a document.** Nobody waits for bytes while it holds some, so no two documents
 //!   wait for each other. Whoever has to wait drops what was decoded and reads it again afterwards.

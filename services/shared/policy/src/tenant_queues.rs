@@ -48,7 +48,8 @@ pub struct TenantQueues<T> {
 #[derive(Debug, Clone)]
 struct TenantQueue<T> {
     weight: u32,
-    /// What the tenant may spend: what is left of this turn, and what it saved up for its next item.
+    /// What the tenant may spend: what is left of this turn, and what it saved up for its next
+    /// item.
     credit: u32,
     /// Whether this turn's worth is in `credit` already.
     in_turn: bool,

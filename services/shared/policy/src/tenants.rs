@@ -87,8 +87,8 @@ impl Quota {
         self.tokens >= 1.0
     }
 
-    /// Takes the tokens of a document of this cost that goes. Those that are missing are a debt: the
-    /// tenant's next document waits until it is paid.
+    /// Takes the tokens of a document of this cost that goes. Those that are missing are a debt:
+    /// the tenant's next document waits until it is paid.
     pub fn take(&mut self, cost: u32) {
         self.tokens -= f64::from(cost);
     }

@@ -190,9 +190,13 @@ async fn documents_that_wait_for_room_hold_no_text() {
         let (router, shutdown) = (router.clone(), draining.clone());
         tasks.spawn(async move { router.process(&Delivery::new(record, shutdown)).await.is_ok() });
     }
-    while admission.waiting("gpu") < 255 {
-        tokio::task::yield_now().await;
-    }
+    let all_wait = async {
+        while admission.waiting("gpu") < 255 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_mins(1), all_wait).await;
+    assert!(waited.is_ok(), "{} of 255 wait: the others wait for bytes that these hold", admission.waiting("gpu"));
     assert_eq!(texts.held_bytes(), 0, "none of those that wait holds a text");
     let (most, budget) = (texts.most_held_bytes(), 3 * BODY as u64);
     assert!((1..=budget).contains(&most), "{most} bytes at once of {budget}");
