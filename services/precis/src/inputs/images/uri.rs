@@ -147,16 +147,19 @@ impl<'a> Finder<'a> {
         if at < *unquoted {
             return None;
         }
-        let mut end = at;
-        for line in self.text[at..].split_inclusive('\n') {
-            if let Some(found) = line.find(quote) {
-                return Some(end + found);
+        let mut line = at;
+        // Not line by line: the end of a line may be that of the text, for each of many URIs.
+        let end = loop {
+            let Some(found) = self.text[line..].find([quote, '\n']) else { break self.text.len() };
+            let next = line + found + 1;
+            if self.text[..next].ends_with(quote) {
+                return Some(line + found);
             }
-            end += line.len();
-            if line.trim().is_empty() {
-                break;
+            if self.text[line..next].trim().is_empty() {
+                break next;
             }
-        }
+            line = next;
+        };
         *unquoted = end;
         None
     }
