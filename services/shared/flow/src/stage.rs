@@ -25,9 +25,9 @@
 //!   row died run one at a time, each under a marker that is stored before. A record that
 //!   [`AttemptMarkers`] takes for deadly, since processes died while it ran alone, ends as a dead
 //!   letter `crash_suspect`. See [`crate::member::OwnerMark`].
-//! - No record ends its process by being rejected, and no sender stops others: what only a sender can
-//!   cause becomes a dead letter, and what may be our fault pauses its own topic for a while. See
-//!   [`RejectBreaker`].
+//! - No record ends its process by being rejected, and no sender stops others: what only a sender
+//!   can cause becomes a dead letter, and what may be our fault pauses its own topic for a while.
+//!   See [`RejectBreaker`].
 //! - No topic keeps the others out: room to hold records and places in process are shared, see
 //!   [`crate::member::Intake`], and topics take turns.
 //! - Of one key in one partition, records are processed one after the other, in order; a

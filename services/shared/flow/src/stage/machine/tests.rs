@@ -308,7 +308,9 @@ fn a_paused_topic_keeps_no_suspect_of_another_waiting() {
         let _ = bench.turn();
         let batch = bench.started();
         started.extend(batch.iter().map(|(queue, _)| queue.partition.to_string()));
-        batch.into_iter().for_each(|one| bench.publish(one));
+        for one in batch {
+            bench.publish(one);
+        }
         if bench.machine.is_committing() {
             bench.on(Event::Committed { left_out: Vec::new() });
         }
