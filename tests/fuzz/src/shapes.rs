@@ -125,7 +125,7 @@ pub const TEXTS: &[Shape] = &[
     shape("amounts that differ", |bytes| numbered(bytes, |number| format!("{number}.{number} % "))),
 ];
 
-/// Web pages. A reader that flattens what is nested deeply is linear only from there on: 10 KiB are
+/// Web pages. A reader that flattens what is nested deeply is linear only from there on: 12 KiB are
 /// enough for 512 levels.
 pub const PAGES: &[Shape] = &[
     shape("nested divisions", |bytes| runs(bytes, &["<div>"])),
