@@ -227,7 +227,13 @@ impl Router {
 
     /// Settles a rejected document as failed, where there is an identity to settle.
     async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
-        let (claim, outcome) = if !is_escalation(&delivery.record) {
+        let (claim, outcome) = if is_escalation(&delivery.record) {
+            let Ok((routed, trial)) = self.read_escalation(delivery) else { return Ok(Vec::new()) };
+            let document = codec::decode(&routed.document).unwrap_or_default();
+            let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
+            outcome.trail.push(trial);
+            (Claim::of(&routed), outcome)
+        } else {
             let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
             let text = request.document.text.clone().unwrap_or_default();
             let draft = Draft::unrouted(&request.claim, &request.document, &text, now_ms()).decided(
@@ -237,12 +243,6 @@ impl Router {
                 &[],
             );
             (request.claim, draft.failed(rejection.code, &rejection.message))
-        } else {
-            let Ok((routed, trial)) = self.read_escalation(delivery) else { return Ok(Vec::new()) };
-            let document = codec::decode(&routed.document).unwrap_or_default();
-            let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
-            outcome.trail.push(trial);
-            (Claim::of(&routed), outcome)
         };
         Ok(vec![self.settler.settle(&claim, &outcome).await?])
     }
