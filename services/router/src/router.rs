@@ -274,12 +274,7 @@ impl Router {
 
     /// Settles a rejected document as failed, where there is an identity to settle.
     async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
-        let (claim, outcome) = if !is_escalation(&delivery.record) {
-            let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
-            let draft = Draft::refused(&request.claim, request.document.submitted_at, now_ms());
-            let draft = draft.decided("", &self.control.effective().digest, None, &[]);
-            (request.claim, draft.failed(rejection.code, &rejection.message))
-        } else {
+        let (claim, outcome) = if is_escalation(&delivery.record) {
             let Ok(DecodedEscalation { routed, trial, document }) = self.read_escalation(&delivery.record) else {
                 return Ok(Vec::new());
             };
@@ -287,6 +282,11 @@ impl Router {
             let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
             outcome.trail.push(trial);
             (Claim::of(&routed), outcome)
+        } else {
+            let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
+            let draft = Draft::refused(&request.claim, request.document.submitted_at, now_ms());
+            let draft = draft.decided("", &self.control.effective().digest, None, &[]);
+            (request.claim, draft.failed(rejection.code, &rejection.message))
         };
         Ok(vec![self.settler.settle(&claim, &outcome).await?])
     }
