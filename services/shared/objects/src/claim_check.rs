@@ -57,14 +57,20 @@ pub async fn fetch_body(
         return Err(ObjectError::BodyTooLarge { key: reference.key.clone(), size: reference.size_bytes, limit });
     }
     // One byte more than stated shows that the object is longer, without fetching all of it.
-    let read = store.get_range(&reference.key, 0..size + 1).await;
-    let read = read.map_err(|error| match error {
+    let read = match store.get_range(&reference.key, 0..size + 1).await {
         // The publisher made the object, so this says nothing about the deployment's own settings,
         // for which a service would have to end.
-        ObjectError::Misconfigured { detail } => ObjectError::BodyUnreadable { key: reference.key.clone(), detail },
-        other => other,
-    });
-    let Some(bytes) = read? else {
+        Err(ObjectError::Misconfigured { detail }) => {
+            return Err(ObjectError::BodyUnreadable { key: reference.key.clone(), detail });
+        }
+        // Nor about the deployment's own rights, as long as it may read its own objects: there are
+        // keys that encrypt, classes of storage and names of nothing that S3 answers so.
+        Err(ObjectError::Denied { detail, .. }) if may_read_own(store).await => {
+            return Err(ObjectError::BodyUnreadable { key: reference.key.clone(), detail });
+        }
+        read => read?,
+    };
+    let Some(bytes) = read else {
         return Err(ObjectError::BodyMissing { key: reference.key.clone() });
     };
     let found = keys::hash_bytes(&bytes);
@@ -78,4 +84,9 @@ pub async fn fetch_body(
         });
     }
     Ok(bytes)
+}
+
+/// Whether the store lets this process read an object of its own.
+async fn may_read_own(store: &dyn ObjectStore) -> bool {
+    store.get_range(keys::ROUTING, 0..1).await.is_ok()
 }

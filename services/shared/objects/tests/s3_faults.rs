@@ -32,6 +32,8 @@ struct Endpoint {
     creates: Mutex<usize>,
     ignores_the_condition: bool,
     refuses_reads: bool,
+    /// Denies every read of a key that has this in it.
+    denies_reads_of: Option<&'static str>,
     /// Answers every read with bytes that never end, and without their length.
     never_ends: bool,
 }
@@ -89,6 +91,7 @@ impl Endpoint {
         }
         let (status, body) = match method.as_str() {
             "PUT" => self.create(path, body, conditional).await?,
+            "GET" if self.denies_reads_of.is_some_and(|part| path.contains(part)) => (403, error_body("AccessDenied")),
             "GET" if self.refuses_reads => (400, error_body("InvalidRequest")),
             "GET" => match self.objects.lock().unwrap().get(&path) {
                 Some(bytes) => (200, bytes.clone()),
@@ -218,6 +221,26 @@ async fn a_refused_credential_waits_as_denied_and_is_not_hammered() {
         let error = store.put_if_absent("a", b"ours".to_vec()).await.unwrap_err();
         assert_eq!((error.code(), error.class()), ("store_denied", Class::RetryDependency), "{error}");
         assert_eq!(*endpoint.creates.lock().unwrap(), 1);
+    }
+}
+
+/// As S3 does for one that needs another key, or where nothing is and listing is not allowed. Where
+/// the process may read nothing at all, its credentials are to blame, and everything waits.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs credentials in the environment: make test sets them"]
+async fn a_denied_body_concerns_its_record_alone() {
+    for (denied, code) in [("bodies/", "body_unreadable"), ("", "store_denied")] {
+        let probed = Endpoint::default().start().await.1;
+        let endpoint = Endpoint { denies_reads_of: Some(denied), ..Endpoint::default() };
+        let store = S3Store::connect(&probed, 1024).await.unwrap();
+        let reference = put_body(&store, "acme", "a", 0, b"text".to_vec()).await.unwrap();
+        let (_endpoint, config) = endpoint.start().await;
+        let store = S3Store::connect(&config, 1024).await;
+        let error = match store {
+            Ok(store) => fetch_body(&store, "acme", &reference, 100).await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.code(), code, "{error}");
     }
 }
 

@@ -82,7 +82,7 @@ impl Delivery {
         let trace = TraceContext::continue_from(record.headers.get_str(TRACEPARENT));
         let (attempts, origin) =
             if foreign { (0, record.position()) } else { (record.claimed_attempts(), record.claimed_origin()) };
-        Self { attempts, origin, trace, record, shutdown, draining }
+        Self { record, attempts, origin, trace, shutdown, draining }
     }
 
     /// Where the first copy of this record lay: the same for a redelivery, a re-enqueued and a

@@ -52,7 +52,7 @@ async fn documents_are_counted_with_exactly_the_tokens_asked_for() {
 
 #[tokio::test]
 async fn decoding_is_measured_with_every_sequence_in_the_batch() {
-    let engine = fake::engine(256, 0);
+    let engine = fake::engine_of_crowd(256, 4);
     let text: Vec<u32> = (1..200).collect();
     let measured = decode(&engine, &text, 4, 50, 24, 64).await.unwrap();
     assert!(measured.steps >= 20, "{measured:?}");

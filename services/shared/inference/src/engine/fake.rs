@@ -122,7 +122,16 @@ pub(crate) fn engine(limit_tokens: usize, window_tokens: usize) -> Engine {
     engine_with(limit_tokens, window_tokens, 65_536)
 }
 
+/// The same, which computes nothing before so many requests wait: they all start in its first step.
+pub(crate) fn engine_of_crowd(limit_tokens: usize, first_requests: usize) -> Engine {
+    started(limit_tokens, 0, 65_536, first_requests)
+}
+
 pub(crate) fn engine_with(limit_tokens: usize, window_tokens: usize, queue_tokens: usize) -> Engine {
+    started(limit_tokens, window_tokens, queue_tokens, 0)
+}
+
+fn started(limit_tokens: usize, window_tokens: usize, queue_tokens: usize, first_requests: usize) -> Engine {
     const TEMPLATE: &str = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}";
     let tokenizer = crate::testing::tokenizer("smollm");
     let template = Template::new(TEMPLATE, &tokenizer).expect("the template above is sound");
@@ -132,6 +141,9 @@ pub(crate) fn engine_with(limit_tokens: usize, window_tokens: usize, queue_token
     thread::spawn(move || {
         let blocks = 2 * limit_tokens / BLOCK_TOKENS;
         let limits = StepLimits { step_tokens: 64, max_sequences: 8 };
+        while messages.len() < first_requests {
+            thread::yield_now();
+        }
         run(Core::new(FakeModel::new(blocks), limits, rules(), blocks, theirs), messages);
     });
     let info = ModelInfo {

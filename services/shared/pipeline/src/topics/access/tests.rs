@@ -45,7 +45,7 @@ fn a_publisher_writes_its_own_topic_alone() {
     };
     assert_eq!(of("acme"), [("documents.acme".to_owned(), vec![Operation::Write, Operation::Describe])]);
     assert!(granted().iter().all(|grant| (grant.role == Role::Publisher) == grant.tenant.is_some()));
-    assert_eq!(who(ResourceKind::Topic, "documents.bolt", Operation::Write), ["publisher-bolt", "router", "operator"]);
+    assert_eq!(who(ResourceKind::Topic, "documents.bolt", Operation::Write), ["publisher-bolt", "operator"]);
 }
 
 /// The residency gate rests on it: who writes work chooses the label.
@@ -55,6 +55,7 @@ fn work_is_written_by_services_and_operators_alone() {
         ("work.gpu", &["router", "gpu-worker", "operator"][..]),
         ("work.mid", &["router", "api-worker", "operator"]),
         (ESCALATIONS, &["router", "gpu-worker", "api-worker", "operator"]),
+        (RETURNS, &["router", "operator"]),
         ("summaries", &["router", "gpu-worker", "api-worker"]),
         ("dead-letters", &["router", "gpu-worker", "api-worker"]),
         ("control", &["api-worker", "operator"]),
