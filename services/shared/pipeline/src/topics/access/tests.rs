@@ -1,7 +1,7 @@
 use precis_flow::Subscription;
 
 use super::*;
-use crate::topics::{self, ESCALATIONS};
+use crate::topics::{self, ESCALATIONS, RETURNS};
 
 const TIERS: [TierName<'static>; 3] = [("gpu", TierKind::Gpu), ("mid", TierKind::Api), ("premium", TierKind::Api)];
 
@@ -71,9 +71,9 @@ fn work_is_written_by_services_and_operators_alone() {
 /// What a stage subscribes to, its group and its transactional ids.
 #[test]
 fn every_stage_may_do_what_it_does() {
-    let subscription = Subscription::topics([ESCALATIONS]).and_prefix(DOCUMENTS_PREFIX);
+    let subscription = Subscription::topics([ESCALATIONS, RETURNS]).and_prefix(DOCUMENTS_PREFIX);
     let router = |topic: &str| who(ResourceKind::Topic, topic, Operation::Read).contains(&"router".to_owned());
-    for topic in ["documents.acme", "documents.new-tenant", ESCALATIONS] {
+    for topic in ["documents.acme", "documents.new-tenant", ESCALATIONS, RETURNS] {
         assert!(subscription.matches(topic) && router(topic), "{topic}");
     }
     for (stage, role) in [("router", "router"), ("work.gpu", "gpu-worker"), ("work.premium", "api-worker")] {
