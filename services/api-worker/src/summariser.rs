@@ -1,6 +1,6 @@
 //! A tier at a provider as the pipeline's [`Summariser`].
 //!
-//! The document is in a tag of its own before the instruction ([`message`]). There is no
+//! The document is in a tag of its own before the instruction (`message`). There is no
 //! map-reduce here: providers' models read long documents whole, and a document that is too long
 //! for them goes back to the router.
 

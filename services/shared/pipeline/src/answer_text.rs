@@ -12,8 +12,8 @@
 //! Reasoning without end is no answer. A tag within the answer stays: there are texts about such
 //! tags.
 //!
-//! Control characters are no part of a summary: a model that writes some, or a server that pretends to
-//! be one, would control the terminal of whoever reads it ([`without_controls`]).
+//! Control characters are no part of a summary: a model that writes some, or a server that pretends
+//! to be one, would control the terminal of whoever reads it ([`without_controls`]).
 //!
 //! Time is linear in the length of the answer.
 //!

@@ -18,11 +18,11 @@
 //! | [`runtime`] | what a process opens from its settings |
 //! | [`audit`] | what operators changed, and why |
 //!
-//! **Invariants.** Identity is (tenant, document id, revision), and the tenant comes from the
-//! topic that publishers write. What a record's headers say of its treatment is believed on topics
-//! alone that only Précis writes. The result object is created once and never changed. Whoever loses the race publishes the
-//! winner's bytes, so topic and store cannot disagree. A worker may refuse a document, and never
-//! widens where it may go.
+//! **Invariants.** Identity is (tenant, document id, revision), and the tenant comes from the topic
+//! that publishers write. What a record's headers say of its treatment is believed on topics alone
+//! that only Précis writes. The result object is created once and never changed. Whoever loses the
+//! race publishes the winner's bytes, so topic and store cannot disagree. A worker may refuse a
+//! document, and never widens where it may go.
 
 pub mod answer_text;
 mod attempts;

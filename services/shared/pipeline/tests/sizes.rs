@@ -290,7 +290,7 @@ fn the_longest_answer_of_any_policy_fits_its_outcome() {
     assert!(Prompt::for_document(&longest, None).max_answer_bytes() <= MAX_ANSWER_BYTES);
     let unbounded = Document { max_words: Some(i32::MAX), ..Document::default() };
     assert!(Prompt::for_document(&unbounded, None).max_output_tokens() > 1_000_000, "it does not wrap");
-    assert!(2 * MAX_ANSWER_BYTES < MAX_OUTPUT_BYTES);
+    const { assert!(2 * MAX_ANSWER_BYTES < MAX_OUTPUT_BYTES) };
 }
 
 /// An answer that an older version stored whole is cut when it is found again.

@@ -310,8 +310,8 @@ impl Policy {
         parse::parse(toml)
     }
 
-    /// What this policy allows that is wider than most want, one line each: for an `api` tier, every
-    /// residency or every tenant.
+    /// What this policy allows that is wider than most want, one line each: for an `api` tier,
+    /// every residency or every tenant.
     pub fn warnings(&self) -> Vec<String> {
         parse::warnings(self)
     }

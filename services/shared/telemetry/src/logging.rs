@@ -1,8 +1,8 @@
 //! Logging to standard error: standard output belongs to a command's results.
 //!
-//! Log lines quote what others wrote: ids, error texts of brokers and providers, names of topics. In
-//! a line for people every message and value passes [`visible::line`], so that no text can control a
-//! terminal or begin a line of its own; a line of JSON passes [`visible::json`].
+//! Log lines quote what others wrote: ids, error texts of brokers and providers, names of topics.
+//! In a line for people every message and value passes [`visible::line`], so that no text can
+//! control a terminal or begin a line of its own; a line of JSON passes [`visible::json`].
 
 use std::ffi::OsString;
 use std::fmt::Debug;

@@ -15,7 +15,8 @@ pub const ATTEMPTS_HEADER: &str = "precis-attempts";
 /// `topic/partition/offset`.
 pub const ORIGIN_HEADER: &str = "precis-origin";
 /// How the names of the headers begin that say how a record is treated. They are believed only on
-/// records of topics that nobody else writes. `precis-schema` is none of them: anybody may write it.
+/// records of topics that nobody else writes. `precis-schema` is none of them: anybody may write
+/// it.
 pub const CONTROL_HEADER_PREFIX: &str = "precis-";
 
 /// What one record costs in memory beside its key, value and headers: an estimate that keeps many

@@ -67,9 +67,9 @@ pub struct TopicSettings {
     pub partitions: i32,
     /// Copies of each partition. Left out: the broker's default.
     pub replication: Option<i16>,
-    /// Whether the router reads the `documents.<tenant>` topics of `tenants` alone. Others are named
-    /// in the router's log and by `precis doctor`, and wait. Where topics of that name may be made
-    /// by anybody, set it to true.
+    /// Whether the router reads the `documents.<tenant>` topics of `tenants` alone. Others are
+    /// named in the router's log and by `precis doctor`, and wait. Where topics of that name may be
+    /// made by anybody, set it to true.
     pub only_listed_tenants: bool,
     /// Whether records on `work.<tier>` and `escalations` are processed that carry no proof that
     /// Précis wrote them. Whoever may write these topics then chooses a document's tenant and
@@ -152,8 +152,8 @@ pub struct StageSettings {
     pub commit_interval_ms: u64,
     /// How long a rebalance or a shutdown waits for documents in flight, milliseconds.
     pub drain_budget_ms: u64,
-    /// Tries in place after a document's own failure, before it goes to the tail of its topic, or of
-    /// `returns`.
+    /// Tries in place after a document's own failure, before it goes to the tail of its topic, or
+    /// of `returns`.
     pub record_retries: u32,
     /// Deliveries of a document in all before it fails.
     pub max_attempts: u32,

@@ -140,7 +140,7 @@ fn a_permit_that_nobody_receives_is_given_back() {
 struct Text(&'static str);
 
 impl HoldsText for Text {
-    fn tenant(&self) -> &str {
+    fn tenant(&self) -> &'static str {
         "a"
     }
 

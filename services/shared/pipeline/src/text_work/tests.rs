@@ -32,7 +32,7 @@ async fn no_more_texts_are_read_at_once_than_there_are_places() {
         let (running, most, released) = (running.clone(), most.clone(), released.clone());
         places.run("text", move |_| {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            let got = released.lock().map(|released| released.recv().is_ok()).unwrap_or_default();
+            let got = released.lock().is_ok_and(|released| released.recv().is_ok());
             running.fetch_sub(1, Ordering::SeqCst);
             got
         })
@@ -45,8 +45,9 @@ async fn no_more_texts_are_read_at_once_than_there_are_places() {
             assert!(release.send(()).is_ok());
         }
     };
-    let (a, b, c, d, e, ()) = tokio::join!(task(), task(), task(), task(), task(), others);
-    assert_eq!([a, b, c, d, e], [Ok(true); 5]);
+    let all = async { tokio::join!(task(), task(), task(), task(), task()) };
+    let (results, ()) = tokio::join!(all, others);
+    assert_eq!(<[_; 5]>::from(results), [Ok(true); 5]);
     assert_eq!(most.load(Ordering::SeqCst), 2);
 }
 

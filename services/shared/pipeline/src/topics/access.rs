@@ -2,8 +2,8 @@
 //! denied.
 //!
 //! Tenants are told apart by topic, and a restricted document stays where it may be because nobody
-//! but the router writes work. So the lists are part of the guarantee, and are made from the list of
-//! topics itself: a topic that nobody thought of would be nobody's.
+//! but the router writes work. So the lists are part of the guarantee, and are made from the list
+//! of topics itself: a topic that nobody thought of would be nobody's.
 
 use precis_policy::TierKind;
 

@@ -1,5 +1,5 @@
-//! The one list of topics. `precis topics apply` creates them from it, `precis topics acls` says from
-//! it who may read and write each.
+//! The one list of topics. `precis topics apply` creates them from it, `precis topics acls` says
+//! from it who may read and write each.
 
 use super::access::Role;
 use super::{

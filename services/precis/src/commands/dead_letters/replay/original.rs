@@ -46,8 +46,8 @@ pub(super) async fn original(
     }
 }
 
-/// Whether a dead letter is one of this record. Key and headers that are too large, and a value that
-/// no store takes, are left out of dead letters.
+/// Whether a dead letter is one of this record. Key and headers that are too large, and a value
+/// that no store takes, are left out of dead letters.
 fn tells_of(letter: &DeadLetter, record: &Record) -> bool {
     let value = record.value.as_deref();
     let same_value = match &letter.value_ref {

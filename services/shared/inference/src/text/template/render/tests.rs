@@ -9,7 +9,7 @@ fn render(source: &str) -> Result<String, EngineError> {
 fn reason(source: &str) -> String {
     match render(source) {
         Err(EngineError::BadTemplate { reason }) => reason,
-        other => panic!("{:.80}: {other:?}", source),
+        other => panic!("{source:.80}: {other:?}"),
     }
 }
 
