@@ -280,7 +280,9 @@ def requests() -> None:
         doc(f"max_words_{name}", failed("max_words_out_of_range"), max_words=words)
     doc("title_too_long", failed("title_too_long"), title="t" * 1001)
     doc("instruction_too_long", failed("instruction_too_long"), instruction="i" * 4001)
-    doc("too_many_subjects", failed("too_many_subjects"), subject_ids=["x"] * 100_000)
+    doc("too_many_subjects", failed("too_many_subjects"), subject_ids=["x"] * 9_000)
+    # More items than any record may have: refused before they are read into memory.
+    doc("endless_subjects", dead("malformed_record"), subject_ids=["x"] * 100_000)
     doc("document_type_too_long", failed("label_too_long"), document_type="x" * 300_000)
     doc(
         "language_with_a_sentence",
