@@ -21,7 +21,7 @@ LINES = {
     "lost": "partitions lost",
     "a transaction was aborted": "aborted transactions",
     "a transaction was aborted, or a connection broke: the Kafka producer is replaced": "producers replaced",
-    "the log is not the one that was read before: it is read from its beginning": "partitions read again",
+    "the log is not as it was left: it is read from its beginning": "partitions read again",
 }
 METRICS = {
     "precis_escalations_total": "escalations",

@@ -26,8 +26,8 @@ TENANT = "hostile"
 TOPIC = f"documents.{TENANT}"
 PREFIX = "hostile/"
 # Between two attacks of one record each, and between two floods.
-ATTACK_SECONDS = 0.5
-FLOOD_SECONDS = (30.0, 45.0)
+ATTACK_SECONDS = 1.0
+FLOOD_SECONDS = (45.0, 70.0)
 FIRST_FLOOD_SECONDS = 8.0
 # More in a row than the results that may pause a topic; and fewer of those that cost a request to the store each.
 GARBAGE, UNSERVABLE = 250, 20
