@@ -66,7 +66,14 @@ class Growth:
 def binaries(packages: list[str]) -> list[tuple[Path, Path]]:
     """The test binaries with targets, and the folders in which cargo would run them."""
     selected = [word for package in packages for word in ("--package", package)] or ["--workspace"]
-    command = ["cargo", "test", "--no-run", "--message-format=json-render-diagnostics", *selected]
+    command = [
+        "cargo",
+        "test",
+        "--locked",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+        *selected,
+    ]
     done = subprocess.run(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     )
