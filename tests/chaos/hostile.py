@@ -9,7 +9,7 @@ How its documents end is held by `tests/e2e/poison.py`, not here. Its share is m
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import digests
@@ -229,21 +229,8 @@ def judge(sent: list[Attack], unknown: set[oracle.Identity], summaries, letters)
 
 
 def without_ours(facts: Facts) -> Facts:
-    """The facts about all other tenants, for the oracle that knows one. Offsets stay: they are right in every topic."""
-    return replace(
-        facts,
-        summaries=[
-            record
-            for outcome, record in oracle.outcomes(facts.summaries)
-            if outcome["tenant"] != TENANT
-        ],
-        letters=[record for record in facts.letters if not is_of_ours(record)],
-        objects={
-            key: data
-            for key, data in facts.objects.items()
-            if not key.startswith(f"results/{TENANT}/")
-        },
-    )
+    """The facts about all other tenants."""
+    return facts.without(TENANT, is_of_ours)
 
 
 def is_of_ours(record) -> bool:

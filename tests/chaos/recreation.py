@@ -8,7 +8,6 @@ those before. The same identities are never published in two of them.
 import contextlib
 import threading
 import time
-from dataclasses import replace
 from random import Random
 
 import notes
@@ -170,21 +169,8 @@ def judge(present: set[oracle.Identity], excused: set[oracle.Identity], summarie
 
 
 def without_ours(facts: Facts) -> Facts:
-    """The facts about all other tenants, for the oracle that knows one. Offsets stay: they are right in every topic."""
-    return replace(
-        facts,
-        summaries=[
-            record
-            for outcome, record in oracle.outcomes(facts.summaries)
-            if outcome["tenant"] != TENANT
-        ],
-        letters=[record for record in facts.letters if not is_of_ours(record)],
-        objects={
-            key: data
-            for key, data in facts.objects.items()
-            if not key.startswith(f"results/{TENANT}/")
-        },
-    )
+    """The facts about all other tenants."""
+    return facts.without(TENANT, is_of_ours)
 
 
 def is_of_ours(record) -> bool:

@@ -1,6 +1,7 @@
 """What the hostile tenant's records must come to, and that the oracle of the others does not see them."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import digests
@@ -66,7 +67,7 @@ def test_the_other_tenants_are_judged_without_this_one():
     cut_off = wire.schema("document").prefix + b"\xff"
     work = Attack(("work.gpu", 0, 3), None)
     letters = [dead(GARBAGE, cut_off), dead(work, document({"document_id": "hostile/000001"}))]
-    facts = hostile.replace(
+    facts = replace(
         GOOD,
         summaries=[*GOOD.summaries, ours],
         letters=[*GOOD.letters, *letters],

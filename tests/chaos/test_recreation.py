@@ -1,5 +1,7 @@
 """What is excused when a topic is deleted and made again, and what is not."""
 
+from dataclasses import replace
+
 import oracle
 import pytest
 import recreation
@@ -44,7 +46,7 @@ def test_what_was_deleted_is_not_settled_twice_either():
 
 def test_the_other_tenants_are_judged_without_this_one():
     ours = settled(NEW)
-    facts = recreation.replace(
+    facts = replace(
         GOOD,
         summaries=[*GOOD.summaries, ours],
         objects=GOOD.objects | {f"results/{TENANT}/x": ours.value},

@@ -18,7 +18,8 @@ A pure function of `Facts`, so that it can be held itself to noticing each.
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import digests
 import oracle
@@ -59,6 +60,23 @@ class Facts:
     spilled: list[tuple[str, str, str]] = field(default_factory=list)
     # Partitions with records of a transaction without an end, when nobody runs any more: topic, partition, stable up to, end.
     hanging: list[tuple[str, int, int, int]] = field(default_factory=list)
+
+    def without(self, tenant: str, is_letter_of: Callable[[Record], bool]) -> "Facts":
+        """The facts about all other tenants, for the oracle that knows one. Offsets stay: they are right in every topic."""
+        return replace(
+            self,
+            summaries=[
+                record
+                for outcome, record in oracle.outcomes(self.summaries)
+                if outcome["tenant"] != tenant
+            ],
+            letters=[record for record in self.letters if not is_letter_of(record)],
+            objects={
+                key: data
+                for key, data in self.objects.items()
+                if not key.startswith(f"results/{tenant}/")
+            },
+        )
 
 
 @dataclass(frozen=True)

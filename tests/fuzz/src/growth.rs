@@ -11,7 +11,7 @@ use std::env;
 use std::hint::black_box;
 use std::io::Write as _;
 
-/// A kind of text that makes careless code slow.
+/// A kind of text that makes quadratic code slow.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// What the failure calls it.

@@ -1,4 +1,4 @@
-//! Shapes of texts that make careless code slow: one thing repeated, or two things that meet.
+//! Shapes of texts that make quadratic code slow: one thing repeated, or two things that meet.
 //!
 //! None is a document of others; all are made from a length.
 
