@@ -6,7 +6,7 @@ export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
 DEMO_OUT ?= demo-out
 
-.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router bench-memory load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
+.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router bench-memory load-routing soak-engine verify verify-quality verify-answers verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -84,11 +84,14 @@ cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no
 docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
+verify: fuzz chaos-controls verify-quality verify-answers verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
 verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)
 	python3 loadtest/quality/measure.py
+
+verify-answers: build ## what the rules of decoding do to the answers: failed checks, ROUGE-L, documents a minute (half an hour)
+	python3 loadtest/quality/answers.py
 
 verify-pressure: ## 100,000 documents queued before a slow worker: memory, lag, drain (ten minutes)
 	infra/setup.sh test

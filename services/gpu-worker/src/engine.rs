@@ -27,9 +27,7 @@ pub struct EngineSummariser {
 impl EngineSummariser {
     /// A summariser on this engine, which was started with this configuration.
     pub fn new(engine: Engine, config: &EngineConfig) -> Self {
-        let EngineConfig { window_tokens, repetition_penalty, .. } = config;
-        let decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
-        Self { engine, decoding }
+        Self { engine, decoding: config.decoding() }
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) mod candle;
 mod candle_kv;
 pub(crate) mod cpu;
 
-use crate::step::{BackendError, Batch, Choice, ModelConfig};
+use crate::step::{BackendError, Batch, Choice, ModelConfig, Restriction};
 use candle_core::quantized::QTensor;
 
 /// The operations of a decoder.
@@ -96,6 +96,8 @@ pub(crate) trait Backend: Send + 'static {
         written: &[Vec<u32>],
         penalty: f32,
     ) -> Result<Self::Logits, BackendError>;
+    /// Takes the tokens that may not be chosen out of each row: their logits become minus infinity.
+    fn restrict(&mut self, logits: Self::Logits, restrictions: &[Restriction]) -> Result<Self::Logits, BackendError>;
     /// The likeliest id of each row with its log-probability, in one copy to the host.
     fn argmax(&mut self, logits: &Self::Logits) -> Result<Vec<Choice>, BackendError>;
     /// Logits as numbers, row by row.

@@ -7,6 +7,9 @@ use precis_kernels::Isa;
 
 use crate::error::EngineError;
 
+/// Number of the rules of decoding: a change of what they let through is a new number.
+const DECODING_RULES: u32 = 1;
+
 /// Where the model is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +87,18 @@ pub struct EngineConfig {
     /// Divisor of the logits of tokens that the answer already has, from 1 to 2. 1 changes nothing,
     /// 1.1 is mild.
     pub repetition_penalty: f32,
+    /// Whether a summary may hold only the numbers of its text, in the text's spelling or one
+    /// derived from it (list markers, digits for a number in words). Numbers in words are left to
+    /// the check `unsupported_numbers`.
+    pub numbers_from_source: bool,
+    /// Tokens of a phrase that a summary may not write a second time; 0 lets it repeat itself.
+    /// Names and numbers do not count and are never broken. At least 3 where it is not 0: with few,
+    /// ordinary turns of phrase are refused.
+    pub no_repeat_tokens: usize,
+    /// Whether a summary ends with a whole sentence: a paragraph ends only where a sentence does,
+    /// the last quarter of its room ends with the sentence, and at its limit it is cut back to its
+    /// last sentence if half of it is left.
+    pub whole_sentences: bool,
 }
 
 impl Default for EngineConfig {
@@ -98,6 +113,9 @@ impl Default for EngineConfig {
             queue_tokens: 65_536,
             window_tokens: 0,
             repetition_penalty: 1.0,
+            numbers_from_source: true,
+            no_repeat_tokens: 6,
+            whole_sentences: true,
         }
     }
 }
@@ -129,7 +147,23 @@ impl EngineConfig {
             (1.0..=2.0).contains(&self.repetition_penalty),
             format!("`repetition_penalty` ({}) must lie between 1 and 2", self.repetition_penalty),
         );
+        demand(
+            self.no_repeat_tokens == 0 || self.no_repeat_tokens >= 3,
+            format!("`no_repeat_tokens` ({}) must be 0 or at least 3", self.no_repeat_tokens),
+        );
         problems
+    }
+
+    /// The settings that change an answer, in a stable spelling; the rules behind them have a number
+    /// of their own. It is part of every answer's fingerprint.
+    pub fn decoding(&self) -> String {
+        let Self { window_tokens, repetition_penalty, numbers_from_source, .. } = self;
+        let Self { no_repeat_tokens, whole_sentences, .. } = self;
+        format!(
+            "greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens} rules={DECODING_RULES} \
+             numbers_from_source={numbers_from_source} no_repeat_tokens={no_repeat_tokens} \
+             whole_sentences={whole_sentences}"
+        )
     }
 
     pub(crate) fn checked(self) -> Result<Self, EngineError> {

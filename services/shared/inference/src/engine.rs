@@ -50,6 +50,7 @@ use self::metrics::{Counters, StepRecord};
 use self::sequence::{Generated, Job};
 use self::worker::Message;
 use crate::decode::logprob::{mean, quantiles};
+use crate::decode::steer::{Steering, SteeringRules};
 use crate::decode::stop::AnswerLimits;
 use crate::error::EngineError;
 use crate::request::{Completion, End, Request, TokenRequest};
@@ -79,6 +80,8 @@ pub struct ModelInfo {
     pub limit_tokens: usize,
     /// The repetition penalty in force; 1 is none.
     pub repetition_penalty: f32,
+    /// Every setting that changes an answer: [`crate::EngineConfig::decoding`].
+    pub decoding: String,
 }
 
 /// A handle on a running engine; clones are cheap and share it. The engine ends when the last
@@ -95,6 +98,8 @@ struct Shared {
     queue_tokens: usize,
     tokenizer: Tokenizer,
     template: Template,
+    /// The rules that lead answers to texts.
+    steering: SteeringRules,
     window_tokens: usize,
     info: ModelInfo,
     counters: Arc<Counters>,
@@ -122,7 +127,8 @@ impl Engine {
         }
     }
 
-    /// Generates from a prompt given as token ids; otherwise as [`Engine::submit`].
+    /// Generates from a prompt given as token ids, by the model's own choice alone; otherwise as
+    /// [`Engine::submit`].
     pub async fn submit_tokens(&self, request: TokenRequest) -> Result<Completion, EngineError> {
         let TokenRequest { prompt, max_new_tokens, end, cancel } = request;
         let vocabulary = self.shared.tokenizer.detokeniser().vocabulary();
@@ -133,7 +139,7 @@ impl Engine {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(EngineError::Cancelled),
-            result = self.compute(prompt, 0, AnswerLimits { max_new_tokens, end }, 0) => result,
+            result = self.compute(prompt, 0, AnswerLimits { max_new_tokens, end }, 0, None) => result,
         }
     }
 
@@ -146,8 +152,12 @@ impl Engine {
         let Request { max_new_tokens, one_paragraph, priority, .. } = request;
         let end = if one_paragraph { End::Paragraph } else { End::Natural };
         let bytes = request.document.len();
-        let (prompt, common_tokens) = self.off_thread(bytes, move |shared| shared.prompt(&request)).await?;
-        self.compute(prompt, common_tokens, AnswerLimits { max_new_tokens, end }, priority).await
+        let prepare = move |shared: &Shared| {
+            let steering = Steering::of(&shared.steering, &request.document);
+            Ok((shared.prompt(&request)?, steering))
+        };
+        let ((prompt, common_tokens), steering) = self.off_thread(bytes, prepare).await?;
+        self.compute(prompt, common_tokens, AnswerLimits { max_new_tokens, end }, priority, Some(steering)).await
     }
 
     async fn compute(
@@ -156,6 +166,7 @@ impl Engine {
         common_tokens: usize,
         limits: AnswerLimits,
         priority: i32,
+        steering: Option<Steering>,
     ) -> Result<Completion, EngineError> {
         let (input_tokens, max_new_tokens) = (prompt.len(), limits.max_new_tokens);
         self.shared.admit(input_tokens, max_new_tokens)?;
@@ -165,7 +176,7 @@ impl Engine {
         // The semaphore is never closed.
         let place = Arc::clone(&self.shared.queue).acquire_many_owned(permits).await.ok();
         let (reply, answer) = oneshot::channel();
-        let job = Job { prompt, common_tokens, limits, priority, reply, place };
+        let job = Job { prompt, common_tokens, limits, steering, priority, reply, place };
         let stopped = || EngineError::Stopped { reason: "it was shut down".into() };
         self.shared.inbox.send(Message::Job(job)).map_err(|_| stopped())?;
         let generated = answer

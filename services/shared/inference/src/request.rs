@@ -63,8 +63,10 @@ pub struct TokenRequest {
 pub enum FinishReason {
     /// The model ended the answer, or the requested paragraph ended.
     Stop,
-    /// `max_new_tokens` were reached first.
+    /// `max_new_tokens` were reached first, amid a sentence.
     Length,
+    /// The room was used up. The answer ends with its last whole sentence.
+    Sentence,
     /// The model repeated itself and was stopped; the repeats are cut off.
     Repetition,
 }
@@ -75,6 +77,7 @@ impl FinishReason {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
+            Self::Sentence => "sentence",
             Self::Repetition => "repetition",
         }
     }

@@ -8,7 +8,7 @@ mod config;
 
 use thiserror::Error;
 
-pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Span};
+pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Restriction, Span};
 pub(crate) use self::config::ModelConfig;
 
 /// A model as the engine drives it; the tests have one without arithmetic.

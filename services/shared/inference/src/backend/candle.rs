@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use super::{Backend, distinct, rotations};
 use crate::backend::candle_kv::{KvPool, SlotIndices, SpanKeys};
-use crate::step::{BackendError, Batch, Choice, ModelConfig, Span};
+use crate::step::{BackendError, Batch, Choice, ModelConfig, Restriction, Span};
 
 /// Queries that are attended to at once. It bounds the memory of the scores and masks.
 pub(crate) const QUERY_TILE: usize = 128;
@@ -275,6 +275,26 @@ impl Backend for CandleBackend {
             penalised.push(row.scatter(&places, &(up? - down?)?, 1)?);
         }
         Ok(Tensor::cat(&penalised, 0)?)
+    }
+
+    fn restrict(&mut self, logits: Tensor, restrictions: &[Restriction]) -> Result<Tensor, BackendError> {
+        let rows = restrictions.iter().enumerate().map(|(row, restriction)| {
+            let mut row = logits.narrow(0, row, 1)?;
+            let places = |ids: &[u32]| Tensor::from_slice(ids, (1, ids.len()), &self.device);
+            if let Some(only) = &restriction.only {
+                let kept = row.gather(&places(only)?, 1)?;
+                let nothing = Tensor::full(f32::NEG_INFINITY, row.shape(), &self.device)?.to_dtype(row.dtype())?;
+                row = nothing.scatter(&places(only)?, &kept, 1)?;
+            }
+            let except = distinct(&restriction.except);
+            if !except.is_empty() {
+                let nothing = Tensor::full(f32::NEG_INFINITY, (1, except.len()), &self.device)?;
+                row = row.scatter(&places(&except)?, &nothing.to_dtype(row.dtype())?, 1)?;
+            }
+            Ok(row)
+        });
+        let rows: Vec<Tensor> = rows.collect::<Result<_, candle_core::Error>>()?;
+        Ok(Tensor::cat(&rows, 0)?)
     }
 
     fn argmax(&mut self, logits: &Tensor) -> Result<Vec<Choice>, BackendError> {

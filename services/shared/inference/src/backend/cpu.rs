@@ -21,7 +21,7 @@ use precis_kernels::{
 };
 
 use super::{Backend, distinct, rotations};
-use crate::step::{self, BackendError, Batch, Choice, ModelConfig};
+use crate::step::{self, BackendError, Batch, Choice, ModelConfig, Restriction};
 
 /// Sizes that are fixed at start.
 #[derive(Debug, Clone, Copy)]
@@ -275,6 +275,22 @@ impl Backend for CpuBackend {
             for id in distinct(ids) {
                 let logit = &mut row[id as usize];
                 *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+            }
+        }
+        Ok(logits)
+    }
+
+    fn restrict(&mut self, logits: Logits, restrictions: &[Restriction]) -> Result<Logits, BackendError> {
+        for (row, restriction) in self.logits.chunks_exact_mut(logits.width).zip(restrictions) {
+            if let Some(only) = &restriction.only {
+                let kept: Vec<f32> = only.iter().map(|id| row[*id as usize]).collect();
+                row.fill(f32::NEG_INFINITY);
+                for (id, logit) in only.iter().zip(kept) {
+                    row[*id as usize] = logit;
+                }
+            }
+            for id in &restriction.except {
+                row[*id as usize] = f32::NEG_INFINITY;
             }
         }
         Ok(logits)

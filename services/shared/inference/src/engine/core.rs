@@ -12,7 +12,7 @@ use super::scheduler::{Plan, SequenceId, StepLimits, Work, plan};
 use super::sequence::{Generated, Job, Sequence};
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
-use crate::step::{BLOCK_TOKENS, StepModel};
+use crate::step::{BLOCK_TOKENS, Restriction, StepModel};
 
 /// A token that every vocabulary has.
 const PROBE_TOKEN: u32 = 0;
@@ -188,12 +188,21 @@ impl<M: StepModel> Core<M> {
 
     fn step(&mut self, work: &[Work]) -> Result<Vec<(Sequence, Answer)>, EngineError> {
         let started = Instant::now();
+        let restrictions: Vec<Option<Restriction>> =
+            work.iter().map(|work| self.running.get(&work.id)?.restriction(work.tokens, &self.rules)).collect();
         let inputs: Vec<StepInput<'_>> = work
             .iter()
-            .filter_map(|work| {
+            .zip(&restrictions)
+            .filter_map(|(work, restriction)| {
                 let sequence = self.running.get(&work.id)?;
                 let (tokens, position, wanted) = sequence.next(work.tokens);
-                Some(StepInput { tokens, position, blocks: sequence.blocks(), wanted })
+                Some(StepInput {
+                    tokens,
+                    position,
+                    blocks: sequence.blocks(),
+                    wanted,
+                    restriction: restriction.as_ref(),
+                })
             })
             .collect();
         debug_assert_eq!(inputs.len(), work.len(), "the plan names a sequence that is not running");
@@ -213,7 +222,8 @@ impl<M: StepModel> Core<M> {
         let Some(Err(error)) = results.first().filter(|_| results.iter().all(Result::is_err)) else { return Ok(()) };
         let own = work.iter().find_map(|work| self.running.get(&work.id)?.own_blocks().first().copied());
         let Some(block) = own else { return Ok(()) };
-        let probe = StepInput { tokens: &[PROBE_TOKEN], position: 0, blocks: &[block], wanted: Some(&[]) };
+        let probe =
+            StepInput { tokens: &[PROBE_TOKEN], position: 0, blocks: &[block], wanted: Some(&[]), restriction: None };
         if compute(&mut self.model, &[probe]).iter().all(Result::is_ok) {
             return Ok(());
         }

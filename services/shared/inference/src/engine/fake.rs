@@ -16,7 +16,9 @@ use super::metrics::Counters;
 use super::scheduler::StepLimits;
 use super::worker::run;
 use super::{Engine, ModelInfo, Shared};
+use crate::decode::steer::SteeringRules;
 use crate::decode::stop::StopRules;
+use crate::decode::tokens::TokenClasses;
 use crate::step::{BLOCK_TOKENS, BackendError, Batch, Choice, StepModel};
 use crate::text::template::Template;
 
@@ -153,8 +155,27 @@ fn started(limit_tokens: usize, window_tokens: usize, queue_tokens: usize, first
         sha256: String::new(),
         limit_tokens,
         repetition_penalty: 1.0,
+        decoding: "none".into(),
     };
     let queue = Arc::new(Semaphore::new(queue_tokens));
-    let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters, kv_bytes: 0 };
+    // Its answers are a hash of what it read, which no rule may change.
+    let steering = SteeringRules {
+        classes: Arc::new(TokenClasses::new(Arc::clone(tokenizer.detokeniser()), tokenizer.endings().to_vec())),
+        numbers_from_source: false,
+        no_repeat_tokens: 0,
+        whole_sentences: false,
+    };
+    let shared = Shared {
+        inbox,
+        queue,
+        queue_tokens,
+        tokenizer,
+        template,
+        steering,
+        window_tokens,
+        info,
+        counters,
+        kv_bytes: 0,
+    };
     Engine { shared: Arc::new(shared) }
 }

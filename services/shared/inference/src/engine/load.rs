@@ -17,7 +17,9 @@ use super::{Engine, ModelInfo, Shared, device, worker};
 use crate::backend::candle::{CandleBackend, QUERY_TILE};
 use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::config::EngineConfig;
+use crate::decode::steer::SteeringRules;
 use crate::decode::stop::StopRules;
+use crate::decode::tokens::TokenClasses;
 use crate::error::EngineError;
 use crate::gguf;
 use crate::model::decoder::Decoder;
@@ -77,6 +79,7 @@ impl Engine {
             sha256: entry.sha256.clone(),
             limit_tokens: context,
             repetition_penalty: config.repetition_penalty,
+            decoding: config.decoding(),
         };
         tracing::info!(
             model = info.name,
@@ -93,12 +96,20 @@ impl Engine {
             0 => entry.window.unwrap_or(0),
             set => set,
         };
+        let classes = TokenClasses::new(Arc::clone(tokenizer.detokeniser()), tokenizer.endings().to_vec());
+        let steering = SteeringRules {
+            classes: Arc::new(classes),
+            numbers_from_source: config.numbers_from_source,
+            no_repeat_tokens: config.no_repeat_tokens,
+            whole_sentences: config.whole_sentences,
+        };
         let shared = Shared {
             inbox,
             queue,
             queue_tokens,
             tokenizer,
             template,
+            steering,
             window_tokens,
             info,
             counters,

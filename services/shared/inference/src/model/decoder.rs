@@ -64,6 +64,11 @@ impl<B: Backend> StepModel for Decoder<B> {
         } else {
             logits
         };
+        let logits = if batch.restrictions.iter().any(|restriction| !restriction.is_empty()) {
+            self.backend.restrict(logits, &batch.restrictions)?
+        } else {
+            logits
+        };
         self.backend.argmax(&logits)
     }
 

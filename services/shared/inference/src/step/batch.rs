@@ -17,6 +17,34 @@ pub(crate) struct Span {
     pub(crate) blocks: Vec<u32>,
 }
 
+/// The tokens that may not be chosen for one row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Restriction {
+    /// If there are any, no other token may be chosen.
+    pub(crate) only: Option<Vec<u32>>,
+    /// None of these may be chosen.
+    pub(crate) except: Vec<u32>,
+}
+
+impl Restriction {
+    /// Whether every token may be chosen.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.only.is_none() && self.except.is_empty()
+    }
+
+    /// Makes one list of the two where there are both. The tokens of `only` are never all taken
+    /// away.
+    pub(crate) fn settle(&mut self) {
+        if let Some(only) = &mut self.only {
+            let except = std::mem::take(&mut self.except);
+            let left: Vec<u32> = only.iter().copied().filter(|id| !except.contains(id)).collect();
+            if !left.is_empty() {
+                *only = left;
+            }
+        }
+    }
+}
+
 /// Rows of several sequences, one below the other, no padding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
@@ -33,6 +61,8 @@ pub(crate) struct Batch {
     /// For each of `logit_rows`, the ids that its answer has so far; empty lists where nothing
     /// depends on them.
     pub(crate) written: Vec<Vec<u32>>,
+    /// For each of `logit_rows`, the tokens that may not be chosen.
+    pub(crate) restrictions: Vec<Restriction>,
 }
 
 impl Batch {
@@ -51,6 +81,17 @@ impl Batch {
         if let Some(written) = wanted {
             self.logit_rows.push((start + tokens.len() - 1) as u32);
             self.written.push(written.to_vec());
+            self.restrictions.push(Restriction::default());
+        }
+    }
+
+    /// Restricts the token after the rows that were pushed last, if it is wanted.
+    pub(crate) fn restrict_last(&mut self, restriction: &Restriction) {
+        let wanted = self.spans.last().map(|span| (span.start + span.len - 1) as u32);
+        if let Some(last) = self.restrictions.last_mut()
+            && self.logit_rows.last().copied() == wanted
+        {
+            last.clone_from(restriction);
         }
     }
 }

@@ -54,10 +54,24 @@ impl Detokeniser {
 
     /// The text of these tokens; ids outside the vocabulary have none.
     pub(crate) fn text(&self, ids: &[u32]) -> String {
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).copied().collect();
-        let whole = bytes.len() - unfinished(&bytes);
-        String::from_utf8_lossy(&bytes[..whole]).into_owned()
+        text_of(&self.joined(ids))
     }
+
+    /// The bytes of these tokens, one behind the other.
+    pub(crate) fn joined(&self, ids: &[u32]) -> Vec<u8> {
+        ids.iter().flat_map(|id| self.bytes(*id)).copied().collect()
+    }
+}
+
+/// The text of these bytes, without an unfinished character at the end.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    split(bytes).0
+}
+
+/// The text of these bytes, and the bytes of an unfinished character at the end.
+pub(crate) fn split(bytes: &[u8]) -> (String, &[u8]) {
+    let (whole, rest) = bytes.split_at(bytes.len() - unfinished(bytes));
+    (String::from_utf8_lossy(whole).into_owned(), rest)
 }
 
 /// Length of the beginning of a character at the end of `bytes` that further bytes could still

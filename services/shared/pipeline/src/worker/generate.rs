@@ -48,7 +48,8 @@ pub struct Job<'a> {
 pub struct Generated {
     /// The summary.
     pub text: String,
-    /// `stop`, `length`, `repetition` or `refusal`.
+    /// `stop`, `sentence` (the room was used up, the text ends with a whole sentence), `length`,
+    /// `repetition` or `refusal`.
     pub finish_reason: String,
     /// Prompt tokens, all chunks together.
     pub input_tokens: i64,

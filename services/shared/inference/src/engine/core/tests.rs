@@ -38,7 +38,7 @@ fn submit_with_common(
 ) -> Answer {
     let (reply, answer) = oneshot::channel();
     let limits = crate::decode::stop::AnswerLimits { max_new_tokens, end: End::Natural };
-    core.accept(Job { prompt: prompt.to_vec(), common_tokens, limits, priority, reply, place: None });
+    core.accept(Job { prompt: prompt.to_vec(), common_tokens, limits, steering: None, priority, reply, place: None });
     answer
 }
 

@@ -36,6 +36,7 @@ fn job(prompt: &[u32]) -> (Message, Answer) {
             prompt: prompt.to_vec(),
             common_tokens: 0,
             limits: AnswerLimits { max_new_tokens: 5, end: End::Natural },
+            steering: None,
             priority: 0,
             reply,
             place: None,
