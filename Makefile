@@ -84,7 +84,7 @@ cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no
 docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-verify: fuzz chaos-controls verify-quality verify-answers verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
+verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
 verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)

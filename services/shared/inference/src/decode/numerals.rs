@@ -154,7 +154,7 @@ impl Numerals {
         runs_from(&whole, from).filter(|run| run.end >= text.len()).all(|run| {
             let context = &whole[..run.start];
             if run.end == whole.len() {
-                self.can_become(context, run.text(&whole)) || marker_digits(context, run.text(&whole))
+                self.can_become(context, run.text(&whole)) || self.numbers_item(context, run.text(&whole))
             } else {
                 // What follows in the same token may be a unit.
                 (self.closes(&whole, run) && self.supports(&whole))
@@ -167,6 +167,12 @@ impl Numerals {
     fn closes(&self, text: &str, run: Run) -> bool {
         let (context, numeral) = (&text[..run.start], run.text(text));
         (self.has(numeral) && self.fits(context, numeral)) || is_marker(text, run)
+    }
+
+    /// Whether these are the first digits of a list marker. A month at the end of the line before
+    /// would take the marker for its day.
+    fn numbers_item(&self, context: &str, digits: &str) -> bool {
+        marker_digits(context, digits) && self.supports(&format!("{context}{}.", next_item(context)))
     }
 
     fn has(&self, numeral: &str) -> bool {
@@ -226,7 +232,7 @@ impl Numerals {
             return;
         }
         let mut only = next;
-        if marker_digits(context, numeral) {
+        if self.numbers_item(context, numeral) {
             let expected = next_item(context).to_string();
             let more = expected[numeral.len()..].as_bytes();
             let ends: &[&[u8]] = if more.is_empty() { &[b".", b")"] } else { &[] };

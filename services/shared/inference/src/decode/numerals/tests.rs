@@ -255,6 +255,7 @@ fn lists_are_numbered_and_nothing_else_is() {
     );
     assert_eq!(digits_after(source, "1|.| the|\n|"), "2");
     assert_eq!(digits_after(source, "1|.| the|"), "");
+    assert_eq!(digits_after(source, " April|\n|"), "");
 }
 
 #[test]
