@@ -153,6 +153,7 @@ codes! {
         DENSITY = "density", "How long the stretches are that the answer copies.";
         COMPRESSION = "compression", "Words of the source to words of the answer.";
         CONFIDENCE = "confidence", "The model's own probabilities of its tokens.";
+        INSTRUCTION = "instruction", "The document has an instruction of its own, which an extract does not follow.";
         CHECK_UNDECIDED = "check_undecided", "The checks took longer than a minute, so nothing is known of the answer: a bug; report it.";
     }
     Refusal by Unknown {

@@ -73,6 +73,26 @@ pub struct ModelIdentity {
     pub prompt_digest: String,
 }
 
+impl ModelIdentity {
+    /// Who stands on extracts: summaries of the document's own sentences, which no model gave and
+    /// no prompt asked for. `version` is the method's.
+    pub fn extractor(version: &str) -> Self {
+        Self {
+            provider: "precis".to_owned(),
+            name: "lexrank".to_owned(),
+            revision: version.to_owned(),
+            quantisation: String::new(),
+            adapter: None,
+            prompt_digest: String::new(),
+        }
+    }
+
+    /// Whether the answer is an extract. A model of that name has a prompt.
+    pub fn is_extractor(&self) -> bool {
+        self.provider == "precis" && self.name == "lexrank" && self.prompt_digest.is_empty()
+    }
+}
+
 /// One measurement of an answer against its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {

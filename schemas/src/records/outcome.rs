@@ -110,6 +110,13 @@ pub struct Outcome {
     pub generation_ms: i64,
 }
 
+impl Outcome {
+    /// Whether the summary is made of the document's own sentences.
+    pub fn is_extract(&self) -> bool {
+        self.model.as_ref().is_some_and(ModelIdentity::is_extractor)
+    }
+}
+
 /// answered: the summary passed its checks. flagged: the best summary at hand, with the checks it
 /// failed. failed: no summary, a code says why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

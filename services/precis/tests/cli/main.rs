@@ -5,6 +5,7 @@
 mod audit;
 mod commands;
 mod dead_letters;
+mod extracts;
 mod harness;
 mod model;
 mod printing;

@@ -10,11 +10,14 @@
 //! capitalised has no checkable names. The documentation of each check's module says what it
 //! misses.
 //!
+//! [`extractive`] makes a summary of a text's own sentences, without any model.
+//!
 //! [`CheckName`] lists the checks in order of cost and says what each means. [`Thresholds`] says
 //! which of them gate, and at which value.
 
 mod ending;
 mod extract;
+pub mod extractive;
 mod fold;
 mod language;
 mod length;

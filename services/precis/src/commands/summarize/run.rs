@@ -105,7 +105,7 @@ pub(super) async fn run(
         anyhow::ensure!(!stop.is_cancelled(), "interrupted before anything was published");
         Ok(())
     };
-    if left::any_left(&runtime, &runtime.control.effective().policy.tier_names().map(topics::work).collect()).await? {
+    if left::any_left(&runtime, &runtime.control.effective().policy.worker_tiers().map(topics::work).collect()).await? {
         out.note("documents of an earlier run are still waiting: they are worked on, too");
     }
     let mut follower = Follower::new(&runtime.log, TENANT).await?;

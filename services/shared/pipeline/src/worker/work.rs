@@ -2,12 +2,11 @@
 
 use precis_flow::Delivery;
 use precis_objects::keys;
-use precis_quality as quality;
 use precis_schemas::{Document, ModelIdentity, RoutedDocument};
 
 use super::Summariser;
 use crate::identity::answer_fingerprint;
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, expected_language};
 use crate::settle::Claim;
 use crate::{Clearance, EffectivePolicy};
 
@@ -47,13 +46,4 @@ impl<'a> AnswerSpec<'a> {
         let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
         Self { text, expected_language, prompt, model, fingerprint, key }
     }
-}
-
-/// The language that was asked for, else the document's own as far as it can be told.
-fn expected_language(document: &Document, text: &str) -> Option<String> {
-    document
-        .output_language
-        .clone()
-        .or_else(|| document.language.clone())
-        .or_else(|| quality::language_of(text).map(str::to_owned))
 }
