@@ -58,12 +58,16 @@ def differences(first: dict[str, dict], second: dict[str, dict]) -> list[str]:
             for key in SAME
             if first[name].get(key) != second[name].get(key)
         ]
-    without = [name for name, row in first.items() if row["outcome"] not in ("answered", "extracted")]
+    without = [
+        name for name, row in first.items() if row["outcome"] not in ("answered", "extracted")
+    ]
     if len(without) > len(first) // 10:
         found.append(f"{len(without)} of {len(first)} neither answered nor extracted: {without}")
     rejected = sum(bool(row.get("rejected")) for row in first.values())
     if rejected > 0.7 * max(len(first), 1):
-        found.append(f"the model's answers to {rejected} of {len(first)} failed, where README says less than two thirds")
+        found.append(
+            f"the model's answers to {rejected} of {len(first)} failed, where README says less than two thirds"
+        )
     return found
 
 

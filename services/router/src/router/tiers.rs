@@ -95,9 +95,10 @@ impl Router {
         let NoTier { fingerprint, trail, why, .. } = no_tier;
         Counter::RouterDocuments.increment(&["none", why.code()]);
         why.code().clone_into(&mut decision.reason);
-        let extract = match effective.policy.extracts(why) {
-            true => Some(Extract::of(effective, (&claim.identity.tenant, fingerprint, NO_TIER), document, text).await),
-            false => None,
+        let extract = if effective.policy.extracts(why) {
+            Some(Extract::of(effective, (&claim.identity.tenant, fingerprint, NO_TIER), document, text).await)
+        } else {
+            None
         };
         let draft = Draft::unrouted(claim, document, text, now_ms());
         let draft = draft.decided(fingerprint, &effective.digest, Some(decision), trail);

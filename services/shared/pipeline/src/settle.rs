@@ -169,8 +169,9 @@ fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
     if repeat {
         Counter::Repeats.increment(&[]);
     }
+    let marks = Marks::of(&stored);
     let (marks, bytes) =
-        if fits(&claim.identity, &bytes) { (Marks::of(&stored), bytes) } else { fitting(&claim.identity, &stored)? };
+        if fits(&claim.identity, marks, &bytes) { (marks, bytes) } else { fitting(&claim.identity, &stored)? };
     Ok(record(&claim.identity, marks, bytes, repeat))
 }
 
@@ -194,13 +195,15 @@ impl Marks {
 /// `output_too_large` if not even that failure fits, because the identity alone is too large.
 fn fitting(identity: &Identity, outcome: &Outcome) -> Result<(Marks, Vec<u8>), PipelineError> {
     let whole = codec::encode(outcome)?;
-    if fits(identity, &whole) {
-        return Ok((Marks::of(outcome), whole));
+    let marks = Marks::of(outcome);
+    if fits(identity, marks, &whole) {
+        return Ok((marks, whole));
     }
     let failure = too_large(outcome, whole.len());
     let bytes = codec::encode(&failure)?;
-    if fits(identity, &bytes) {
-        return Ok((Marks::of(&failure), bytes));
+    let marks = Marks::of(&failure);
+    if fits(identity, marks, &bytes) {
+        return Ok((marks, bytes));
     }
     Err(PipelineError::rejected(
         codes::OUTPUT_TOO_LARGE,
@@ -209,8 +212,9 @@ fn fitting(identity: &Identity, outcome: &Outcome) -> Result<(Marks, Vec<u8>), P
 }
 
 /// Whether a record on `summaries` can hold these bytes, marked as a repeat or not.
-fn fits(identity: &Identity, bytes: &[u8]) -> bool {
-    let widest = Marks { status: Status::Answered, is_extract: true };
+fn fits(identity: &Identity, marks: Marks, bytes: &[u8]) -> bool {
+    // The longest status counts, so that the outcome of a race fits like one's own.
+    let widest = Marks { status: Status::Answered, ..marks };
     record(identity, widest, Vec::new(), true).size_bytes() + bytes.len() <= MAX_OUTPUT_BYTES
 }
 

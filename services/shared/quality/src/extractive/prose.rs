@@ -8,11 +8,13 @@
 //! What is kept reads as a whole sentence: it opens with a capital letter, ends with a full stop or
 //! an exclamation mark, has 5 to 80 words, most of it letters, and its brackets are closed. So no
 //! heading, table, listing, address, menu, caption or list entry without a full stop is kept, nor a
-//! sentence with a word that is broken at the end of a line.
+//! sentence with a word that is broken at the end of a line, a copyright notice, or a sentence in
+//! another language than the text's, as far as function words tell.
 
 use std::collections::HashSet;
 
 use crate::fold::fold;
+use crate::lexicon;
 use crate::text::{Boundary, Text, count_words, is_unspaced};
 
 /// Words of a sentence that may stand in a summary. Longer ones are enumerations, or no prose.
@@ -41,6 +43,9 @@ const OPENING: &[char] = &['"', '\'', '“', '„', '‘', '‚', '«', '‹', '
 const CODE_MARKS: &[char] = &['{', '}', '|', '\\', '<', '>', '=', '_', '~', '^', '#', '@', '*', '`', '+', '$', '/'];
 /// What no sentence of a summary has: an address, a Markdown link, a cell's end.
 const NO_PROSE: [&str; 5] = ["://", "](", "||", "\t", "..."];
+
+/// How a copyright notice is told, folded.
+const NOTICES: [&str; 5] = ["copyright (c)", "copyright 1", "copyright 2", "\u{a9}", "all rights reserved"];
 
 /// Abbreviations beside those of [`crate::lexicon`], folded; their full stop ends no sentence.
 const ABBREVIATIONS: &[&str] = &[
@@ -124,7 +129,8 @@ pub(super) struct Sentence {
 /// The sentences of a text, in its order, each once.
 pub(super) fn sentences(text: &str, language: Option<&str>) -> Vec<Sentence> {
     let language = language.and_then(|tag| tag.split(['-', '_']).next()).unwrap_or_default().to_ascii_lowercase();
-    let mut reader = Reader { ordinals: ORDINAL_LANGUAGES.contains(&&*language), ..Reader::default() };
+    let lexicon = lexicon::ALL.iter().position(|known| crate::language::is(&language, known.language));
+    let mut reader = Reader { ordinals: ORDINAL_LANGUAGES.contains(&&*language), lexicon, ..Reader::default() };
     for line in text.split(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']) {
         reader.line(line);
     }
@@ -135,6 +141,8 @@ pub(super) fn sentences(text: &str, language: Option<&str>) -> Vec<Sentence> {
 /// A text, read as far as some line.
 #[derive(Debug, Default)]
 struct Reader {
+    /// The place of the text's language among [`lexicon::ALL`], if it is one of those.
+    lexicon: Option<usize>,
     /// Whether a number before a full stop may be the day of a date.
     ordinals: bool,
     found: Vec<Sentence>,
@@ -200,11 +208,27 @@ impl Reader {
         self.lines = 0;
         for sentence in cut(&block, self.ordinals) {
             let words = count_words(sentence);
-            if is_prose(sentence, words) && self.seen.insert(fold(sentence)) {
+            if !is_prose(sentence, words) {
+                continue;
+            }
+            let folded = fold(sentence);
+            let is_wanted = !NOTICES.iter().any(|sign| folded.contains(sign)) && !self.is_foreign(&folded);
+            if is_wanted && self.seen.insert(folded) {
                 let is_dependent = is_dependent(sentence);
                 self.found.push(Sentence { text: sentence.to_owned(), words, is_dependent });
             }
         }
+    }
+}
+
+impl Reader {
+    /// Whether a folded sentence has more function words of another language than of the text's.
+    fn is_foreign(&self, folded: &str) -> bool {
+        let Some(own) = self.lexicon else { return false };
+        let words = || folded.split(|character: char| !character.is_alphanumeric());
+        let counts =
+            lexicon::FUNCTION_WORDS.each_ref().map(|known| words().filter(|word| known.contains(word)).count());
+        counts.iter().any(|count| *count > counts[own] + 1)
     }
 }
 

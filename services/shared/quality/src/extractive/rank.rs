@@ -7,8 +7,7 @@
 //! The constants were chosen on the papers of aclsum before 2016 (`loadtest/quality/extractive.py
 //! --older`), for ROUGE at 100 words.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::collections::HashMap;
 
 use super::prose::Sentence;
 use crate::lexicon;
@@ -92,13 +91,12 @@ fn vectors(sentences: &[Sentence]) -> Vec<Vec<(u32, f64)>> {
 
 /// The term of a folded word; none for function words.
 fn term(word: String) -> Option<String> {
-    static FUNCTION_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-        lexicon::ALL.iter().flat_map(|lexicon| lexicon.function_words.split_ascii_whitespace()).collect()
-    });
     if word.chars().all(is_unspaced) {
         return Some(word);
     }
-    if word.chars().nth(MIN_TERM_CHARACTERS - 1).is_none() || FUNCTION_WORDS.contains(word.as_str()) {
+    if word.chars().nth(MIN_TERM_CHARACTERS - 1).is_none()
+        || lexicon::FUNCTION_WORDS.iter().any(|words| words.contains(word.as_str()))
+    {
         return None;
     }
     Some(word.chars().take(TERM_CHARACTERS).collect())

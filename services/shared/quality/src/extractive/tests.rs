@@ -8,25 +8,6 @@ fn of(text: &str) -> Vec<String> {
     summary(text, None, LIMITS).sentences
 }
 
-/// Reads texts from a folder and writes what is extracted: `loadtest/quality/extractive.py`
-/// compares it with another implementation.
-#[test]
-#[ignore = "needs PRECIS_EXTRACT_FOLDER: run by loadtest/quality/extractive.py"]
-fn folder_of_texts_is_extracted() {
-    let folder = std::path::PathBuf::from(std::env::var_os("PRECIS_EXTRACT_FOLDER").unwrap());
-    let words: u32 = std::env::var("PRECIS_EXTRACT_WORDS").unwrap().parse().unwrap();
-    let limits = Limits { max_words: words, max_sentences: usize::MAX };
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let language = crate::language_of(&text);
-            let extract = summary(&text, language, limits);
-            std::fs::write(path.with_extension("out"), extract.sentences.join("\n")).unwrap();
-        }
-    }
-}
-
 const MINUTES: &str = "The council met on Monday in the town hall, and forty people came to listen. The council agreed to repair the \
     old bridge over the river before the winter. However, this will close the road to the station for three months. The repair \
     of the bridge costs the town 1.2 million euros, half of which the region pays. A baker asked about parking on market days. \
@@ -118,6 +99,20 @@ fn abbreviations_dates_and_quotations_cut_no_sentence() {
     }
 }
 
+/// Notices, and what was left untranslated, say nothing of the text.
+#[test]
+fn neither_notices_nor_other_languages_are_chosen() {
+    let text = "Copyright (C) 1989, 1991 The Free Bridge Foundation Of The Town, who keep it. Le pont sur la rivière est \
+        fermé de mai à août. The ferry runs twice a day while the bridge is closed, and it is free for all who walk. Les \
+        travaux coûtent un million d'euros à la ville et à la région.";
+    let found = |language| prose::sentences(text, language).into_iter().map(|one| one.text).collect::<Vec<_>>();
+    let french = found(Some("fr"));
+    assert!(french.len() == 2 && french.iter().all(|one| one.starts_with("Le")), "{french:?}");
+    assert_eq!(found(Some("fra")), french);
+    assert_eq!(found(Some("en-GB")).len(), 1);
+    assert_eq!(found(None).len(), 3, "where no language is known, none is foreign");
+}
+
 #[test]
 fn what_was_said_already_is_not_said_again() {
     let again = "The council agreed to repair the old bridge over the river before winter comes.";
@@ -186,17 +181,18 @@ fn extracts_are_linear_in_texts_of_any_shape() {
         Shape { name: "long sentences that differ", text: |bytes| sentences(bytes, &"opened in may and ".repeat(15)) },
     ];
     fn sentences(bytes: usize, middle: &str) -> String {
-        let one = |number: usize| format!("The harbour h{number}ab{number} {middle} in fear. ");
         let mut text = String::new();
-        (0..)
-            .take_while(|number| {
-                text.push_str(&one(*number));
-                text.len() < bytes
-            })
-            .for_each(drop);
+        for number in 0.. {
+            if text.len() >= bytes {
+                break;
+            }
+            text.push_str(&format!("The harbour h{number}ab{number} {middle} in fear. "));
+        }
         text
     }
-    precis_fuzz::grows_linearly("extracts", 2048, precis_fuzz::shapes::TEXTS, |text| drop(summary(text, None, LIMITS)));
+    precis_fuzz::grows_linearly("extracts", 2048, precis_fuzz::shapes::TEXTS, |text| {
+        let _ = summary(text, None, LIMITS);
+    });
     precis_fuzz::grows_linearly("extracts of prose", 160 * 1024, PROSE, |text| {
         assert!(!summary(text, None, LIMITS).sentences.is_empty() || text.len() < 2_000);
     });
