@@ -15,6 +15,12 @@ pub(crate) mod cpu;
 use crate::step::{BackendError, Batch, Choice, ModelConfig};
 use candle_core::quantized::QTensor;
 
+/// Gains of the norm of each query and key head by itself.
+pub(crate) struct HeadNorms<V> {
+    pub(crate) query: V,
+    pub(crate) key: V,
+}
+
 /// The operations of a decoder.
 ///
 /// Results are handles: a backend may keep the numbers in memory of its own, which the next result
@@ -53,8 +59,13 @@ pub(crate) trait Backend: Send + 'static {
     fn embed(&mut self, table: &Self::Table, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Root-mean-square norm of each row, times `gain`.
     fn norm(&mut self, rows: &Self::Stream, gain: &Self::Vector, epsilon: f64) -> Result<Self::Input, BackendError>;
-    /// `rows` times the matrix of queries, keys and values.
-    fn linear(&mut self, matrix: &Self::Matrix, rows: &Self::Input) -> Result<Self::Heads, BackendError>;
+    /// `rows` times the matrix of queries, keys and values, and the bias added.
+    fn linear(
+        &mut self,
+        matrix: &Self::Matrix,
+        bias: Option<&Self::Vector>,
+        rows: &Self::Input,
+    ) -> Result<Self::Heads, BackendError>;
     /// `rows` times the matrix, added to the stream.
     fn linear_add(
         &mut self,
@@ -62,11 +73,13 @@ pub(crate) trait Backend: Send + 'static {
         rows: &Self::Input,
         stream: Self::Stream,
     ) -> Result<Self::Stream, BackendError>;
-    /// Rotates queries and keys by their positions, writes keys and values of `layer` to their
-    /// places in the pool, and returns the rotated queries.
+    /// Norms queries and keys if there are norms, rotates them by their positions if the layer
+    /// does, writes keys and values of `layer` to their places in the pool, and returns the
+    /// queries.
     fn rope_write_kv(
         &mut self,
         layer: usize,
+        norms: Option<&HeadNorms<Self::Vector>>,
         heads: Self::Heads,
         step: &Self::Step,
     ) -> Result<Self::Queries, BackendError>;
@@ -75,7 +88,7 @@ pub(crate) trait Backend: Send + 'static {
     /// Overwrites the keys and values of blocks with NaN, in every layer.
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
     /// Causal attention of each span's queries to all keys and values of its sequence in the pool
-    /// of `layer`, the span's own included.
+    /// of `layer`, the span's own included, or to those of the layer's window.
     fn attention(
         &mut self,
         layer: usize,
@@ -112,10 +125,13 @@ fn distinct(written: &[u32]) -> Vec<u32> {
 }
 
 /// Cosines and sines of `positions` positions times every frequency (Su et al. 2021, `RoFormer`),
-/// `[positions][head_dim / 2]`.
+/// `[positions][head_dim / 2]`. Models for long contexts divide some of the frequencies, and some
+/// multiply the results (Ding et al. 2024, `LongRoPE`).
 fn rotations(config: &ModelConfig, positions: usize) -> (Vec<f32>, Vec<f32>) {
     let half = config.head_dim / 2;
-    let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64);
+    let divisor = |pair: usize| config.rope_divisors.get(pair).map_or(1.0, |divisor| f64::from(*divisor));
+    let frequency = |pair: usize| config.rope_base.powf(-(2.0 * pair as f64) / config.head_dim as f64) / divisor(pair);
     let angles = (0..positions).flat_map(|position| (0..half).map(move |pair| position as f64 * frequency(pair)));
-    angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip()
+    let scale = config.rope_scale;
+    angles.map(|angle| ((angle.cos() * scale) as f32, (angle.sin() * scale) as f32)).unzip()
 }

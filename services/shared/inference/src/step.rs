@@ -9,7 +9,7 @@ mod config;
 use thiserror::Error;
 
 pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Span};
-pub(crate) use self::config::ModelConfig;
+pub(crate) use self::config::{LayerShape, ModelConfig};
 
 /// A model as the engine drives it; the tests have one without arithmetic.
 pub(crate) trait StepModel {

@@ -34,6 +34,6 @@ pub use activations::Activations;
 pub use isa::Isa;
 pub use kv::{BLOCK_TOKENS, KvPool, KvShape};
 pub use memory::{Buffer, Plain};
-pub use ops::{Choice, Kernels, Rotations, Span, Spans};
+pub use ops::{Choice, HeadNorm, HeadTurn, Kernels, Rotations, Span, Spans};
 pub use pack::{Format, Matrix, PackError, Source, TileKind};
 pub use team::Team;

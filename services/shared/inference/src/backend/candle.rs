@@ -19,9 +19,9 @@ use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
 use rayon::prelude::*;
 
-use super::{Backend, distinct, rotations};
+use super::{Backend, HeadNorms, distinct, rotations};
 use crate::backend::candle_kv::{KvPool, SlotIndices, SpanKeys};
-use crate::step::{BackendError, Batch, Choice, ModelConfig, Span};
+use crate::step::{BackendError, Batch, Choice, LayerShape, ModelConfig, Span};
 
 /// Queries that are attended to at once. It bounds the memory of the scores and masks.
 pub(crate) const QUERY_TILE: usize = 128;
@@ -31,6 +31,10 @@ pub(crate) struct CandleBackend {
     device: Device,
     dtype: DType,
     shape: HeadShape,
+    layers: Vec<LayerShape>,
+    /// The windows that layers have, each once.
+    windows: Vec<Option<usize>>,
+    norm_epsilon: f32,
     /// `[context, head_dim / 2]` each.
     cosines: Tensor,
     sines: Tensor,
@@ -68,9 +72,9 @@ struct QueryTile {
     len: usize,
     /// Positions that the tile's last query sees.
     visible: usize,
-    /// Minus infinity at the positions that a query must not see, `[len, visible]`; `None` for a
-    /// single query, which sees all positions.
-    mask: Option<Tensor>,
+    /// For each of the layers' windows, minus infinity at the positions that a query must not see,
+    /// `[len, visible]`; `None` where a single query sees all positions.
+    masks: Vec<Option<Tensor>>,
 }
 
 impl CandleBackend {
@@ -93,6 +97,9 @@ impl CandleBackend {
             device,
             dtype,
             shape,
+            windows: distinct_windows(&config.layer_shapes),
+            layers: config.layer_shapes.clone(),
+            norm_epsilon: config.norm_epsilon as f32,
         })
     }
 
@@ -101,17 +108,25 @@ impl CandleBackend {
         let tile = |start: usize| -> Result<QueryTile, BackendError> {
             let len = QUERY_TILE.min(span.len - start);
             let visible = before + start + len;
-            let mask = if len == 1 { None } else { Some(self.mask(len, visible)?) };
-            Ok(QueryTile { start, len, visible, mask })
+            let mask = |window: &Option<usize>| -> Result<Option<Tensor>, BackendError> {
+                let sees_all = len == 1 && window.is_none_or(|window| visible <= window);
+                if sees_all { Ok(None) } else { Ok(Some(self.mask(len, visible, *window)?)) }
+            };
+            Ok(QueryTile { start, len, visible, masks: self.windows.iter().map(mask).collect::<Result<_, _>>()? })
         };
         let tiles = (0..span.len).step_by(QUERY_TILE).map(tile).collect::<Result<_, _>>()?;
         Ok(StepSpan { start: span.start, keys: SpanKeys::new(span, &self.device)?, tiles })
     }
 
-    fn mask(&self, len: usize, visible: usize) -> Result<Tensor, BackendError> {
+    fn mask(&self, len: usize, visible: usize, window: Option<usize>) -> Result<Tensor, BackendError> {
         let first = visible - len;
-        let values = (0..len)
-            .flat_map(|query| (0..visible).map(move |key| if key > first + query { f32::NEG_INFINITY } else { 0.0 }));
+        let window = window.unwrap_or(usize::MAX);
+        let value = move |query: usize, key: usize| {
+            let position = first + query;
+            let seen = key <= position && position - key < window;
+            if seen { 0.0 } else { f32::NEG_INFINITY }
+        };
+        let values = (0..len).flat_map(|query| (0..visible).map(move |key| value(query, key)));
         Ok(Tensor::from_iter(values, &self.device)?.reshape((len, visible))?.to_dtype(self.dtype)?)
     }
 
@@ -119,6 +134,7 @@ impl CandleBackend {
     fn attend(&self, layer: usize, queries: &Tensor, span: &StepSpan) -> Result<Vec<Tensor>, BackendError> {
         let HeadShape { heads, kv_heads, head_dim } = self.shape;
         let group = heads / kv_heads;
+        let window = self.windows.iter().position(|window| *window == self.layers[layer].window).unwrap_or(0);
         let (keys, values) = self.pool.read(layer, &span.keys)?;
         let mut results = Vec::with_capacity(span.tiles.len());
         for tile in &span.tiles {
@@ -130,7 +146,7 @@ impl CandleBackend {
                 queries.narrow(0, span.start + tile.start, rows)?.reshape((rows, kv_heads, group, head_dim))?;
             let queries = queries.permute((1, 2, 0, 3))?.reshape((kv_heads, group * rows, head_dim))?;
             let mut scores = queries.matmul(&keys)?;
-            if let Some(mask) = &tile.mask {
+            if let Some(mask) = &tile.masks[window] {
                 scores = scores.reshape((heads, rows, seen))?.broadcast_add(mask)?.reshape((
                     kv_heads,
                     group * rows,
@@ -198,22 +214,41 @@ impl Backend for CandleBackend {
         Ok(rms_norm(rows, gain, epsilon as f32)?)
     }
 
-    fn linear(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        Ok(rows.matmul(matrix)?)
+    fn linear(&mut self, matrix: &Tensor, bias: Option<&Tensor>, rows: &Tensor) -> Result<Tensor, BackendError> {
+        let sums = rows.matmul(matrix)?;
+        Ok(match bias {
+            Some(bias) => sums.broadcast_add(bias)?,
+            None => sums,
+        })
     }
 
     fn linear_add(&mut self, matrix: &Tensor, rows: &Tensor, stream: Tensor) -> Result<Tensor, BackendError> {
         Ok((rows.matmul(matrix)? + stream)?)
     }
 
-    fn rope_write_kv(&mut self, layer: usize, qkv: Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
+    fn rope_write_kv(
+        &mut self,
+        layer: usize,
+        norms: Option<&HeadNorms<Tensor>>,
+        qkv: Tensor,
+        step: &CandleStep,
+    ) -> Result<Tensor, BackendError> {
         let HeadShape { heads, kv_heads, head_dim } = self.shape;
         let rows = qkv.dim(0)?;
         let turned = heads + kv_heads;
-        // GGUF stores the pairs of a llama head side by side, and `rope_i` turns such pairs. One
-        // row is one batch of length 1.
-        let queries_keys = qkv.narrow(1, 0, turned * head_dim)?.contiguous()?.reshape((rows, turned, 1, head_dim))?;
-        let queries_keys = rope_i(&queries_keys, &step.cosines, &step.sines)?.reshape((rows, turned, head_dim))?;
+        // Pairs are side by side, and `rope_i` turns such pairs. One row is one batch of length 1.
+        let mut queries_keys =
+            qkv.narrow(1, 0, turned * head_dim)?.contiguous()?.reshape((rows, turned, 1, head_dim))?;
+        if let Some(HeadNorms { query, key }) = norms {
+            let queries = queries_keys.narrow(1, 0, heads)?.contiguous()?;
+            let keys = queries_keys.narrow(1, heads, kv_heads)?.contiguous()?;
+            let normed = [rms_norm(&queries, query, self.norm_epsilon)?, rms_norm(&keys, key, self.norm_epsilon)?];
+            queries_keys = Tensor::cat(&normed, 1)?;
+        }
+        if self.layers[layer].rotated {
+            queries_keys = rope_i(&queries_keys, &step.cosines, &step.sines)?;
+        }
+        let queries_keys = queries_keys.reshape((rows, turned, head_dim))?;
         let keys = queries_keys.narrow(1, heads, kv_heads)?.permute((1, 2, 0))?.contiguous()?;
         let values = qkv.narrow(1, turned * head_dim, kv_heads * head_dim)?.reshape((rows, kv_heads, head_dim))?;
         self.pool.write(layer, &step.slots, &keys, &values.transpose(0, 1)?.contiguous()?)?;
@@ -243,7 +278,7 @@ impl Backend for CandleBackend {
     }
 
     fn gate_up_silu(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        let both = self.linear(matrix, rows)?;
+        let both = rows.matmul(matrix)?;
         let inner = both.dim(1)? / 2;
         Ok((silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?)
     }
@@ -293,6 +328,14 @@ impl Backend for CandleBackend {
     fn to_host(&self, logits: &Tensor) -> Vec<Vec<f32>> {
         logits.to_dtype(DType::F32).and_then(|rows| rows.to_vec2()).expect("logits are a matrix")
     }
+}
+
+/// The windows that layers have, each once.
+fn distinct_windows(layers: &[LayerShape]) -> Vec<Option<usize>> {
+    let mut windows: Vec<_> = layers.iter().map(|layer| layer.window).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    windows
 }
 
 #[cfg(test)]

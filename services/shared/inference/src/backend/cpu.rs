@@ -17,10 +17,11 @@
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device};
 use precis_kernels::{
-    Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Spans,
+    Activations, Buffer, Format, HeadNorm, HeadTurn, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span,
+    Spans,
 };
 
-use super::{Backend, distinct, rotations};
+use super::{Backend, HeadNorms, distinct, rotations};
 use crate::step::{self, BackendError, Batch, Choice, ModelConfig};
 
 /// Sizes that are fixed at start.
@@ -67,6 +68,8 @@ pub(crate) struct CpuBackend {
     kernels: Kernels,
     pool: KvPool,
     rotations: Rotations,
+    /// For layers that do not rotate.
+    no_rotations: Rotations,
     limits: CpuLimits,
     shape: ModelConfig,
     stream: Buffer<f32>,
@@ -135,6 +138,7 @@ impl CpuBackend {
             kernels,
             pool: KvPool::new(limits.pool(config)),
             rotations: Rotations::new(&cosines, &sines, config.head_dim / 2),
+            no_rotations: Rotations::none(config.head_dim / 2),
             stream: Buffer::zeroed(limits.rows * config.width),
             selected: Buffer::zeroed(limits.wanted * config.width),
             input: Activations::new(limits.rows, config.width.max(queries)),
@@ -209,10 +213,13 @@ impl Backend for CpuBackend {
         Ok(Input::Normed)
     }
 
-    fn linear(&mut self, matrix: &Matrix, rows: &Input) -> Result<Rows, BackendError> {
+    fn linear(&mut self, matrix: &Matrix, bias: Option<&Buffer<f32>>, rows: &Input) -> Result<Rows, BackendError> {
         let Self { kernels, input, inner, heads, .. } = self;
         let rows = of(rows, input, inner);
-        kernels.linear(matrix, rows, heads);
+        match bias {
+            Some(bias) => kernels.linear_bias(matrix, bias, rows, heads),
+            None => kernels.linear(matrix, rows, heads),
+        }
         Ok(Rows(rows.rows()))
     }
 
@@ -222,11 +229,22 @@ impl Backend for CpuBackend {
         Ok(stream)
     }
 
-    fn rope_write_kv(&mut self, layer: usize, heads: Rows, step: &CpuStep) -> Result<Rows, BackendError> {
+    fn rope_write_kv(
+        &mut self,
+        layer: usize,
+        norms: Option<&HeadNorms<Buffer<f32>>>,
+        heads: Rows,
+        step: &CpuStep,
+    ) -> Result<Rows, BackendError> {
         let width = (self.shape.heads + 2 * self.shape.kv_heads) * self.shape.head_dim;
         let numbers = &self.heads[..heads.0 * width];
-        let Self { kernels, pool, rotations, queries, .. } = self;
-        kernels.rope_write_kv(pool, layer, numbers, rotations, &step.spans, queries);
+        let epsilon = self.shape.norm_epsilon as f32;
+        let Self { kernels, pool, rotations, no_rotations, queries, .. } = self;
+        let turn = HeadTurn {
+            rotations: if self.shape.layer_shapes[layer].rotated { rotations } else { no_rotations },
+            norm: norms.map(|norms| HeadNorm { query: &norms.query, key: &norms.key, epsilon }),
+        };
+        kernels.rope_write_kv(pool, layer, numbers, turn, &step.spans, queries);
         Ok(heads)
     }
 
@@ -244,7 +262,13 @@ impl Backend for CpuBackend {
 
     fn attention(&mut self, layer: usize, queries: Rows, step: &CpuStep) -> Result<Input, BackendError> {
         let words = &self.queries[..queries.0 * self.shape.heads * self.shape.head_dim / 2];
-        self.kernels.attention(&self.pool, layer, words, &step.spans, &mut self.input);
+        self.kernels.attention(
+            &self.pool,
+            (layer, self.shape.layer_shapes[layer].window),
+            words,
+            &step.spans,
+            &mut self.input,
+        );
         Ok(Input::Normed)
     }
 

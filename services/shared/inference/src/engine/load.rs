@@ -36,10 +36,11 @@ impl Engine {
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
         let mut file = GgufFile::open(entry, path)?;
-        let (shape, tokenizer, template) = file.named(describe(&file.content))?;
+        let (mut shape, tokenizer, template) = file.named(describe(&file.content))?;
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
+        file.read_rope_divisors(&mut shape, entry.context)?;
         let device = device::open(config.device)?;
         let device_name = device::name(&device);
         let plan = LoadPlan { shape, config: &config, context, blocks };

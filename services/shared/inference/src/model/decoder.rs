@@ -26,8 +26,8 @@ impl<B: Backend> Decoder<B> {
         let mut rows = backend.embed(&weights.embedding, &step)?;
         for (index, layer) in weights.layers.iter().enumerate() {
             let normed = backend.norm(&rows, &layer.attention_norm, epsilon)?;
-            let qkv = backend.linear(&layer.qkv, &normed)?;
-            let queries = backend.rope_write_kv(index, qkv, &step)?;
+            let qkv = backend.linear(&layer.qkv, layer.qkv_bias.as_ref(), &normed)?;
+            let queries = backend.rope_write_kv(index, layer.head_norms.as_ref(), qkv, &step)?;
             let attended = backend.attention(index, queries, &step)?;
             rows = backend.linear_add(&layer.output, &attended, rows)?;
 

@@ -9,7 +9,7 @@ use crate::backend::candle::CandleBackend;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::model::decoder::Decoder;
 use crate::model::weights::{Layer, Weights};
-use crate::step::ModelConfig;
+use crate::step::{LayerShape, ModelConfig};
 
 pub(crate) const VOCABULARY: usize = 48;
 pub(crate) const BLOCKS: usize = 16;
@@ -26,6 +26,12 @@ fn config() -> ModelConfig {
         vocabulary: VOCABULARY,
         norm_epsilon: 1e-5,
         rope_base: 10_000.0,
+        rope_divisors: Vec::new(),
+        rope_scale: 1.0,
+        rope_short_context: None,
+        split_pairs: false,
+        head_norms: false,
+        layer_shapes: vec![LayerShape { window: None, rotated: true }; 2],
         context: CONTEXT,
     }
 }
@@ -130,6 +136,8 @@ fn on<B: Backend>(backend: B, penalty: f32) -> Decoder<B> {
         Layer {
             attention_norm: vector(&block.attention_norm),
             qkv: matrix(&[&block.query, &block.key, &block.value]),
+            qkv_bias: None,
+            head_norms: None,
             output: matrix(&[&block.output]),
             feed_forward_norm: vector(&block.feed_forward_norm),
             gate_up: matrix(&[&block.gate, &block.up]),

@@ -19,12 +19,22 @@ const PARTS_PER_THREAD: usize = 6;
 impl Kernels {
     /// `result = rows × matrix`; a row of the result is [`Matrix::padded_rows`] wide.
     pub fn linear(&mut self, matrix: &Matrix, rows: &Activations, result: &mut [f32]) {
-        self.product(matrix, rows, result, |result, sums| result.copy_from_slice(sums));
+        self.product(matrix, rows, result, |_, result, sums| result.copy_from_slice(sums));
+    }
+
+    /// `result = rows × matrix + bias`: each sum is finished first, then the bias is added.
+    pub fn linear_bias(&mut self, matrix: &Matrix, bias: &[f32], rows: &Activations, result: &mut [f32]) {
+        assert!(bias.len() == matrix.rows() && bias.len().is_multiple_of(TILE), "{} biases", bias.len());
+        self.product(matrix, rows, result, |tile, result, sums| {
+            for ((result, sum), bias) in result.iter_mut().zip(sums).zip(&bias[tile * TILE..]) {
+                *result = sum + bias;
+            }
+        });
     }
 
     /// `result += rows × matrix`.
     pub fn linear_add(&mut self, matrix: &Matrix, rows: &Activations, result: &mut [f32]) {
-        self.product(matrix, rows, result, |result, sums| {
+        self.product(matrix, rows, result, |_, result, sums| {
             for (result, sum) in result.iter_mut().zip(sums) {
                 *result += sum;
             }
@@ -36,7 +46,7 @@ impl Kernels {
         matrix: &Matrix,
         rows: &Activations,
         result: &mut [f32],
-        store: impl Fn(&mut [f32], &[f32; TILE]) + Sync,
+        store: impl Fn(usize, &mut [f32], &[f32; TILE]) + Sync,
     ) {
         let width = matrix.padded_rows();
         assert_eq!(matrix.columns(), rows.columns(), "rows and matrix differ in width");
@@ -55,7 +65,7 @@ impl Kernels {
                         for (row, sums) in sums.iter().enumerate().take(some.count) {
                             // SAFETY: a part has its own tiles, which are its own columns of each
                             // row.
-                            store(unsafe { result.slice((first + row) * width + index * TILE, TILE) }, sums);
+                            store(index, unsafe { result.slice((first + row) * width + index * TILE, TILE) }, sums);
                         }
                     }
                 }
