@@ -4,6 +4,7 @@
 pub(crate) mod families;
 pub(crate) mod golden;
 mod quality;
+pub(crate) mod qwen;
 pub(crate) mod tiny;
 
 use std::collections::HashMap;

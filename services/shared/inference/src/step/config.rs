@@ -91,6 +91,10 @@ impl ModelConfig {
                 return Err(gguf::broken(&format!("{number} {what}: must be 1 to {max}")));
             }
         }
+        let above_0 = |name: &str, default: f64| match gguf::float(content, &key(name)).unwrap_or(default) {
+            number if number.is_finite() && number > 0.0 => Ok(number),
+            number => Err(gguf::broken(&format!("`{}` is {number}: it must be above 0", key(name)))),
+        };
         Ok(Self {
             layers,
             width,
@@ -100,9 +104,9 @@ impl ModelConfig {
             head_dim,
             vocabulary: gguf::strings(content, "tokenizer.ggml.tokens")?.len(),
             norm_epsilon: gguf::float(content, &key("attention.layer_norm_rms_epsilon"))?,
-            rope_base: gguf::float(content, &key("rope.freq_base")).unwrap_or(10_000.0),
+            rope_base: above_0("rope.freq_base", 10_000.0)?,
             rope_divisors: Vec::new(),
-            rope_scale: gguf::float(content, &key("rope.scaling.attn_factor")).unwrap_or(1.0),
+            rope_scale: above_0("rope.scaling.attn_factor", 1.0)?,
             rope_short_context: if family.long_rope {
                 number("rope.scaling.original_context_length").ok()
             } else {

@@ -30,52 +30,103 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 HERE = Path(__file__).resolve().parent
 VOCABULARY, WIDTH, INNER, CONTEXT = 64, 64, 64, 512
 LONG, SHORT, ANSWER = 100, 30, 24
-BASE = dict(
-    vocab_size=VOCABULARY,
-    hidden_size=WIDTH,
-    intermediate_size=INNER,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=CONTEXT,
-    rms_norm_eps=1e-5,
-    bos_token_id=0,
-    eos_token_id=1,
-    pad_token_id=None,
-    attn_implementation="eager",
-)
+BASE = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "intermediate_size": INNER,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": CONTEXT,
+    "rms_norm_eps": 1e-5,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": None,
+    "attn_implementation": "eager",
+}
 # A pair of a head of 32 numbers each; different enough to show when the wrong ones are taken.
 SHORT_FACTORS = [1.0 + pair / 16 for pair in range(16)]
 LONG_FACTORS = [1.0 + pair / 3 for pair in range(16)]
-LLAMA3 = dict(
-    rope_type="llama3",
-    factor=8.0,
-    low_freq_factor=1.0,
-    high_freq_factor=4.0,
-    original_max_position_embeddings=64,
-)
-LONGROPE = dict(type="longrope", short_factor=SHORT_FACTORS, long_factor=LONG_FACTORS)
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+LONGROPE = {"type": "longrope", "short_factor": SHORT_FACTORS, "long_factor": LONG_FACTORS}
 # Name, class, what differs from BASE, keys that are added to the file, prompts.
 FAMILIES = [
-    ("llama3", "Llama", dict(head_dim=32, tie_word_embeddings=True, rope_theta=500000.0, rope_scaling=LLAMA3), {}, [LONG]),
-    ("mistral", "Mistral", dict(head_dim=32, sliding_window=24), {"attention.sliding_window": 24}, [LONG]),
-    ("nemo", "Mistral", dict(head_dim=64, num_attention_heads=2, num_key_value_heads=1, sliding_window=None), {}, [LONG]),
-    ("qwen2", "Qwen2", dict(num_attention_heads=2, num_key_value_heads=1, rope_theta=1000000.0), {}, [LONG]),
-    ("qwen3", "Qwen3", dict(head_dim=32, tie_word_embeddings=True, rope_theta=1000000.0), {}, [LONG]),
+    (
+        "llama3",
+        "Llama",
+        {
+            "head_dim": 32,
+            "tie_word_embeddings": True,
+            "rope_theta": 500000.0,
+            "rope_scaling": LLAMA3,
+        },
+        {},
+        [LONG],
+    ),
+    (
+        "mistral",
+        "Mistral",
+        {"head_dim": 32, "sliding_window": 24},
+        {"attention.sliding_window": 24},
+        [LONG],
+    ),
+    (
+        "nemo",
+        "Mistral",
+        {
+            "head_dim": 64,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "sliding_window": None,
+        },
+        {},
+        [LONG],
+    ),
+    (
+        "qwen2",
+        "Qwen2",
+        {"num_attention_heads": 2, "num_key_value_heads": 1, "rope_theta": 1000000.0},
+        {},
+        [LONG],
+    ),
+    (
+        "qwen3",
+        "Qwen3",
+        {"head_dim": 32, "tie_word_embeddings": True, "rope_theta": 1000000.0},
+        {},
+        [LONG],
+    ),
     (
         "phi3",
         "Phi3",
-        dict(
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            sliding_window=40,
-            original_max_position_embeddings=64,
-            rope_scaling=LONGROPE,
-        ),
+        {
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "sliding_window": 40,
+            "original_max_position_embeddings": 64,
+            "rope_scaling": LONGROPE,
+        },
         {},
         [LONG, SHORT],
     ),
-    ("smollm3", "SmolLM3", dict(num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True), {}, [LONG]),
+    (
+        "smollm3",
+        "SmolLM3",
+        {
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "tie_word_embeddings": True,
+        },
+        {},
+        [LONG],
+    ),
 ]
 CONVERT = """
 import runpy, sys
@@ -105,7 +156,11 @@ def exact(generator: np.random.Generator, shape: tuple, name: str) -> torch.Tens
     blocks = codes.reshape(-1, 32)
     blocks[:, 5] = np.where(blocks[:, 5] < 0, -127, 127)
     # Sharp attention, so that the order of tokens matters; logits that are far from each other.
-    power = -8 if any(part in name for part in ("q_proj", "k_proj", "qkv_proj", "embed", "lm_head")) else -9
+    power = (
+        -8
+        if any(part in name for part in ("q_proj", "k_proj", "qkv_proj", "embed", "lm_head"))
+        else -9
+    )
     return torch.from_numpy((codes * 2.0**power).astype(np.float32))
 
 
@@ -119,22 +174,35 @@ def made(number: int, kind: str, changes: dict):
             if parameter.ndim == 2:
                 parameter.copy_(exact(generator, tuple(parameter.shape), name))
             elif name.endswith(".bias"):
-                parameter.copy_(torch.from_numpy(generator.uniform(-1, 1, parameter.shape).astype(np.float32)))
+                parameter.copy_(
+                    torch.from_numpy(generator.uniform(-1, 1, parameter.shape).astype(np.float32))
+                )
             else:
-                parameter.copy_(torch.from_numpy(generator.uniform(0.5, 1.5, parameter.shape).astype(np.float32)))
+                parameter.copy_(
+                    torch.from_numpy(
+                        generator.uniform(0.5, 1.5, parameter.shape).astype(np.float32)
+                    )
+                )
     return model
 
 
 def tokenizer(folder: Path) -> None:
     """A toy tokenizer: the converter wants one."""
-    letters = [chr(code) for code in range(ord("0"), ord("0") + VOCABULARY - 2)]
-    tokens = ["<s>", "</s>", *letters]
-    toy = Tokenizer(models.BPE(vocab={token: id for id, token in enumerate(tokens)}, merges=[]))
+    letters = [chr(code) for code in range(ord("0"), ord("0") + VOCABULARY - 3)]
+    # One merge: llama.cpp reads no file without.
+    tokens = ["<s>", "</s>", *letters, "01"]
+    toy = Tokenizer(
+        models.BPE(vocab={token: id for id, token in enumerate(tokens)}, merges=[("0", "1")])
+    )
     toy.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=toy, bos_token="<s>", eos_token="</s>", unk_token="</s>")
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=toy, bos_token="<s>", eos_token="</s>", unk_token="</s>"
+    )
     fast.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GPT2Tokenizer"}))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "tokenizer_class": "GPT2Tokenizer"})
+    )
 
 
 def convert(sources: Path, model, keys: dict, target: Path) -> None:
@@ -142,7 +210,17 @@ def convert(sources: Path, model, keys: dict, target: Path) -> None:
         model.save_pretrained(folder)
         tokenizer(Path(folder))
         subprocess.run(
-            [sys.executable, "-c", CONVERT, sources, folder, "--outtype", "q8_0", "--outfile", target]
+            [
+                sys.executable,
+                "-c",
+                CONVERT,
+                sources,
+                folder,
+                "--outtype",
+                "q8_0",
+                "--outfile",
+                target,
+            ]
             + ["--model-name", "toy", json.dumps(keys)],
             check=True,
             stdout=sys.stderr,
@@ -151,9 +229,15 @@ def convert(sources: Path, model, keys: dict, target: Path) -> None:
     from gguf import GGUFReader
     from gguf.quants import dequantize
 
-    stored = [dequantize(t.data, t.tensor_type).ravel() for t in GGUFReader(target).tensors if t.n_elements > WIDTH * 4]
+    stored = [
+        dequantize(t.data, t.tensor_type).ravel()
+        for t in GGUFReader(target).tensors
+        if t.n_elements > WIDTH * 4
+    ]
     given = [p.detach().numpy().ravel() for p in model.parameters() if p.ndim == 2]
-    assert np.array_equal(np.sort(np.concatenate(stored)), np.sort(np.concatenate(given))), "weights were rounded"
+    assert np.array_equal(np.sort(np.concatenate(stored)), np.sort(np.concatenate(given))), (
+        "weights were rounded"
+    )
 
 
 def case(model, number: int, length: int) -> dict:
@@ -170,14 +254,20 @@ def case(model, number: int, length: int) -> dict:
             answer.append(int(last.argmax()))
             margins.append(round(float(best - next_best), 4))
             ids.append(answer[-1])
-    rows = [{"position": at, "logits": [round(float(x), 5) for x in logits[at]]} for at in positions]
+    rows = [
+        {"position": at, "logits": [round(float(x), 5) for x in logits[at]]} for at in positions
+    ]
     return {"prompt": prompt, "rows": rows, "answer": answer, "margins": margins}
 
 
 def main() -> None:
     check = "--check" in sys.argv
     sources = Path(sys.argv[-1])
-    found = {"origin": {name: version(name) for name in ("torch", "transformers")} | {"llama.cpp": "b11434"}, "families": []}
+    found = {
+        "origin": {name: version(name) for name in ("torch", "transformers")}
+        | {"llama.cpp": "b11434"},
+        "families": [],
+    }
     target = Path(tempfile.mkdtemp()) if check else HERE / "families"
     target.mkdir(exist_ok=True)
     for number, (name, kind, changes, keys, lengths) in enumerate(FAMILIES):
@@ -185,18 +275,34 @@ def main() -> None:
         file = target / f"{name}.gguf"
         convert(sources, model, keys, file)
         if check:
-            assert file.read_bytes() == (HERE / "families" / file.name).read_bytes(), f"{name}.gguf differs"
-        found["families"].append({"name": name, "cases": [case(model, number, length) for length in lengths]})
+            assert file.read_bytes() == (HERE / "families" / file.name).read_bytes(), (
+                f"{name}.gguf differs"
+            )
+        found["families"].append(
+            {"name": name, "cases": [case(model, number, length) for length in lengths]}
+        )
     path = HERE / "families.json"
-    text = "{" + ",\n".join(
-        [f'"origin": {json.dumps(found["origin"])}', '"families": [' + ",\n".join(json.dumps(f) for f in found["families"]) + "]"]
-    ) + "}\n"
+    text = (
+        "{"
+        + ",\n".join(
+            [
+                f'"origin": {json.dumps(found["origin"])}',
+                '"families": [' + ",\n".join(json.dumps(f) for f in found["families"]) + "]",
+            ]
+        )
+        + "}\n"
+    )
     if check:
         kept, new = json.loads(path.read_text()), json.loads(text)
         for old, family in zip(kept["families"], new["families"], strict=True):
             for one, other in zip(old["cases"], family["cases"], strict=True):
-                rows = [np.subtract(a["logits"], b["logits"]) for a, b in zip(one["rows"], other["rows"], strict=True)]
-                assert np.abs(rows).max() < 1e-3 and one["answer"] == other["answer"], family["name"]
+                rows = [
+                    np.subtract(a["logits"], b["logits"])
+                    for a, b in zip(one["rows"], other["rows"], strict=True)
+                ]
+                assert np.abs(rows).max() < 1e-3 and one["answer"] == other["answer"], family[
+                    "name"
+                ]
         print(f"{len(kept['families'])} families as they are kept")
     else:
         path.write_text(text)

@@ -14,8 +14,8 @@ import json
 import sys
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 sys.path.insert(0, str(Path(sys.argv[1]) / "gguf-py"))
 from gguf import GGUFReader
@@ -24,9 +24,7 @@ from tokens import TEXTS
 SEPARATOR = "\n__ggml_vocab_test__\n"
 NORMAL, BYTE = 1, 6
 # From the tokenizer.json of Qwen2's release.
-QWEN2 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def byte_letters() -> list[str]:
@@ -53,11 +51,16 @@ def sentencepiece(tokens: list, scores: list, types: list):
 
 
 def byte_pairs(tokens: list, merges: list):
-    model = models.BPE({token: id for id, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
+    model = models.BPE(
+        {token: id for id, token in enumerate(tokens)},
+        [tuple(merge.split(" ")) for merge in merges],
+    )
     library = Tokenizer(model)
     library.normalizer = normalizers.NFC()
     words = pre_tokenizers.Split(Regex(QWEN2), "isolated")
-    library.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    library.pre_tokenizer = pre_tokenizers.Sequence(
+        [words, pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
     return lambda text: library.encode(text, add_special_tokens=False).ids
 
 
@@ -69,19 +72,31 @@ def reduced(name: str, models_folder: Path) -> dict:
     theirs = Path(f"{path}.inp").read_bytes().decode("utf-8").split(SEPARATOR)
     lines = Path(f"{path}.out").read_text(encoding="utf-8").split("\n")[: len(theirs)]
     kind = read("model")
-    encode = sentencepiece(tokens, read("scores"), types) if kind == "llama" else byte_pairs(tokens, read("merges"))
+    encode = (
+        sentencepiece(tokens, read("scores"), types)
+        if kind == "llama"
+        else byte_pairs(tokens, read("merges"))
+    )
     for text, line in zip(theirs, lines):
         assert encode(text) == [int(id) for id in line.split()], (name, text)
     texts = theirs + TEXTS
     ids = [encode(text) for text in texts]
     if kind == "llama":
         corpus = "\n".join(("\u2581" + text).replace(" ", "\u2581") for text in texts)
-        keep = [id for id, token in enumerate(tokens) if types[id] != NORMAL and types[id] != 2 or id == 0 or token in corpus]
+        keep = [
+            id
+            for id, token in enumerate(tokens)
+            if types[id] != NORMAL and types[id] != 2 or id == 0 or token in corpus
+        ]
     else:
         letters = byte_letters()
         spelled = lambda text: "".join(letters[byte] for byte in text.encode("utf-8"))
         corpus = "\n".join(spelled(normalizers.NFC().normalize_str(text)) for text in texts)
-        keep = [id for id, token in enumerate(tokens) if types[id] == NORMAL and (len(token) == 1 or token in corpus)]
+        keep = [
+            id
+            for id, token in enumerate(tokens)
+            if types[id] == NORMAL and (len(token) == 1 or token in corpus)
+        ]
     number = {id: at for at, id in enumerate(keep)}
     found = {
         "name": name,
@@ -97,13 +112,19 @@ def reduced(name: str, models_folder: Path) -> dict:
         scores = read("scores")
         return found | {"scores": [float(scores[id]) for id in keep]}
     names = {tokens[id] for id in keep}
-    fit = [m for m in read("merges") if m.replace(" ", "", 1) in names and all(part in names for part in m.split(" "))]
+    fit = [
+        m
+        for m in read("merges")
+        if m.replace(" ", "", 1) in names and all(part in names for part in m.split(" "))
+    ]
     return found | {"merges": fit}
 
 
 def main() -> None:
     sources = Path(sys.argv[1])
-    rows = ",\n".join(json.dumps(reduced(name, sources / "models")) for name in ("llama-spm", "phi-3", "qwen2"))
+    rows = ",\n".join(
+        json.dumps(reduced(name, sources / "models")) for name in ("llama-spm", "phi-3", "qwen2")
+    )
     print(f'{{"origin": "vocabularies of llama.cpp b11434, MIT", "rules": [\n{rows}\n]}}')
 
 

@@ -9,7 +9,7 @@ use super::{CpuBackend, format};
 use crate::model::decoder::Decoder;
 use crate::step::{BLOCK_TOKENS, Batch, StepModel};
 use crate::testing::tiny::{self, BLOCKS, Reference};
-use crate::testing::{families, golden};
+use crate::testing::{families, golden, qwen};
 
 /// A sequence with blocks of its own.
 #[derive(Debug, Clone)]
@@ -280,19 +280,35 @@ fn packed_weights_equal_those_that_candle_reads() {
     assert!(format(GgmlDType::Q2K).is_err());
 }
 
+/// Sequences of ids that a real vocabulary has.
+fn real_sequences() -> Vec<Sequence> {
+    let text: Vec<u32> = tokens(11, 300).iter().zip(0..).map(|(id, at)| 300 + id * 97 + at % 50).collect();
+    sequences(&[text[..40].to_vec(), text[..300].to_vec(), text[100..217].to_vec()])
+}
+
+fn assert_bits_alone(all: &[Sequence], decoder: impl Fn(usize, Isa) -> Decoder<CpuBackend>) {
+    let expected = together(&mut decoder(1, Isa::detect()), all, 1000);
+    assert!(together(&mut decoder(2, Isa::detect()), all, 33) == expected, "two threads, chunks of 33");
+    assert!(!Isa::Avx2.is_available() || together(&mut decoder(3, Isa::Avx2), all, 70) == expected, "AVX2");
+    let plain = together(&mut decoder(2, Isa::Portable), &all[..1], 1000);
+    assert!(plain[0] == expected[0], "plain Rust");
+    for (index, sequence) in all.iter().enumerate() {
+        let alone = together(&mut decoder(2, Isa::detect()), std::slice::from_ref(sequence), 64);
+        assert!(alone[0] == expected[index], "sequence {index} alone");
+    }
+}
+
 #[test]
 #[ignore = "needs the model: make test fetches it"]
 fn bits_of_the_real_model_do_not_depend_on_company_either() {
-    let text: Vec<u32> = tokens(11, 300).iter().zip(0..).map(|(id, at)| 300 + id * 97 + at % 50).collect();
-    let parts = [text[..40].to_vec(), text[..300].to_vec(), text[100..217].to_vec()];
-    let all = sequences(&parts);
-    let expected = together(&mut golden::cpu(1, Isa::detect()), &all, 1000);
-    assert!(together(&mut golden::cpu(2, Isa::detect()), &all, 33) == expected, "two threads, chunks of 33");
-    assert!(together(&mut golden::cpu(3, Isa::Avx2), &all, 70) == expected || !Isa::Avx2.is_available(), "AVX2");
-    let plain = together(&mut golden::cpu(2, Isa::Portable), &all[..1], 1000);
-    assert!(plain[0] == expected[0], "plain Rust");
-    for (index, sequence) in all.iter().enumerate() {
-        let alone = together(&mut golden::cpu(2, Isa::detect()), std::slice::from_ref(sequence), 64);
-        assert!(alone[0] == expected[index], "sequence {index} alone");
-    }
+    assert_bits_alone(&real_sequences(), golden::cpu);
+}
+
+#[test]
+#[ignore = "needs Qwen2.5-Coder 0.5B, which is never fetched by a test"]
+fn bits_of_qwen_do_not_depend_on_company_either() {
+    let mut all = real_sequences();
+    all.truncate(1);
+    all.extend(sequences(&[tokens(5, 90)]).into_iter().map(|sequence| Sequence { blocks: vec![4, 5, 6], ..sequence }));
+    assert_bits_alone(&all, qwen::cpu);
 }

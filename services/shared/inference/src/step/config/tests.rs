@@ -110,6 +110,15 @@ fn heads_that_do_not_add_up_are_a_bad_model() {
 }
 
 #[test]
+fn rotations_that_make_no_sense_are_a_bad_model() {
+    for key in ["llama.rope.freq_base", "llama.rope.scaling.attn_factor"] {
+        for value in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            assert_eq!(read(&[(key, Value::F32(value))]).unwrap_err().code(), "bad_model", "{key} {value}");
+        }
+    }
+}
+
+#[test]
 fn sizes_that_no_model_has_are_a_bad_model() {
     for key in ["block_count", "embedding_length", "feed_forward_length", "attention.key_length"] {
         for value in [0, u32::MAX - 1] {
