@@ -244,6 +244,7 @@ codes! {
         UNKNOWN_MODEL = "unknown_model", "The manifest has no such model.";
         BAD_MANIFEST = "bad_manifest", "The manifest of models cannot be read.";
         MODEL_MISSING = "model_missing", "The model's file is not there; `precis models pull`.";
+        MODEL_NOT_PINNED = "model_not_pinned", "The model's entry has no digest; `precis models pull` says how to pin one.";
         DIGEST_MISMATCH = "digest_mismatch", "A file's SHA-256 is not the pinned one.";
         PULL_FAILED = "pull_failed", "A model cannot be fetched.";
         MODEL_IO = "model_io", "A model's file cannot be read or written.";

@@ -130,15 +130,26 @@ pub async fn load_engine(settings: &ModelSettings, config: EngineConfig) -> anyh
 }
 
 impl ModelSettings {
-    /// The built-in manifest with the entries of `manifest` before them.
+    /// The built-in manifest with the entries of the user's own before them.
     ///
     /// # Errors
     /// A manifest that cannot be read.
     pub fn load_manifest(&self) -> anyhow::Result<Manifest> {
-        let Some(path) = &self.manifest else { return Ok(Manifest::builtin()) };
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("the manifest {} cannot be read", path.display()))?;
+        let Some(path) = self.manifest_path() else { return Ok(Manifest::builtin()) };
+        let text = match std::fs::read_to_string(&path) {
+            // Nobody named it, so it need not be there.
+            Err(error) if self.manifest.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Manifest::builtin());
+            }
+            read => read.with_context(|| format!("the manifest {} cannot be read", path.display()))?,
+        };
         Ok(Manifest::builtin().merged(Manifest::parse(&text).with_context(|| path.display().to_string())?))
+    }
+
+    /// The user's own manifest: the configured one, else the one of the user's configuration
+    /// folder, which need not exist. `None` where the user has no such folder.
+    pub fn manifest_path(&self) -> Option<std::path::PathBuf> {
+        self.manifest.clone().or_else(models::default_manifest)
     }
 
     /// Where model files are kept.

@@ -7,6 +7,7 @@ mod commands;
 mod dead_letters;
 mod harness;
 mod model;
+mod models;
 mod printing;
 mod privacy;
 mod services;

@@ -45,6 +45,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+pub use self::memory::available_bytes;
 pub use self::metrics::EngineStats;
 use self::metrics::{Counters, StepRecord};
 use self::sequence::{Generated, Job};

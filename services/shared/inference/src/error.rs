@@ -141,6 +141,15 @@ pub enum EngineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The entry says where a file is, and not which bytes it must have.
+    #[error(
+        "the model `{name}` has no pinned digest: fetch it once with `precis models pull {name} --sha256 DIGEST`, or with `--pin`, which \
+         takes the digest of the file that comes"
+    )]
+    NotPinned {
+        /// The model.
+        name: String,
+    },
     /// The model is not on this machine.
     #[error("the model `{name}` is not at {}: fetch it with `precis models pull {name}`", path.display())]
     ModelMissing {
@@ -226,6 +235,7 @@ impl EngineError {
             Self::BadTemplate { .. } => "bad_template",
             Self::UnknownModel { .. } => "unknown_model",
             Self::BadManifest { .. } => "bad_manifest",
+            Self::NotPinned { .. } => "model_not_pinned",
             Self::ModelMissing { .. } => "model_missing",
             Self::DigestMismatch { .. } | Self::ModelChanged { .. } | Self::ModelRewritten { .. } => "digest_mismatch",
             Self::PullFailed { .. } => "pull_failed",

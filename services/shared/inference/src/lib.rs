@@ -21,6 +21,7 @@ mod decode;
 mod engine;
 mod error;
 mod gguf;
+pub mod machine;
 mod model;
 pub mod models;
 pub mod prompt;

@@ -32,7 +32,7 @@ impl MemoryNeeds {
 
 /// Bytes that this process may still take: the machine's free memory, or less where the control
 /// group has a limit. `None` where the system does not say.
-pub(crate) fn available_bytes() -> Option<u64> {
+pub fn available_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_available(&text));
     let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
     let group = read("memory.max").and_then(|limit| Some(limit.saturating_sub(read("memory.current")?)));
