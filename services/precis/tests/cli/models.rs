@@ -62,7 +62,7 @@ fn hub(bytes: Vec<u8>) -> String {
 /// A deployment whose model files lie in its own folder, and its settings file.
 fn deployment() -> (Deployment, String) {
     let deployment = Deployment::new();
-    let settings = format!("[model]\ndirectory = {:?}\n", deployment.path("models"));
+    let settings = format!("[model]\ndirectory = {:?}\n", text(&deployment.path("models")));
     let config = text(&deployment.write("precis.toml", settings)).to_owned();
     (deployment, config)
 }

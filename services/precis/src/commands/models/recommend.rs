@@ -14,7 +14,7 @@ use precis_inference::models::{self, ModelEntry};
 use precis_inference::{End, Engine, EngineConfig, machine};
 use serde_json::json;
 
-use self::estimate::{Basis, Machine, Speed, rate};
+use self::estimate::{Basis, Candidate, Machine, Speed, choose, rate};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::output::{Output, Table};
@@ -66,6 +66,7 @@ pub(super) async fn run(
     let gpus = gpu::found();
     tell_machine(&machine, &gpus, out)?;
     let mut table = Table::new(&HEADER).right(&[1, 2, 4]);
+    let mut candidates = Vec::new();
     for entry in &manifest.models {
         let path = models::locate(entry, &folder).ok();
         let bytes = size(entry, path.as_deref());
@@ -81,9 +82,23 @@ pub(super) async fn run(
             }))?;
         }
         table.row(row(entry, bytes, needs, fits, rate.as_ref()));
+        candidates.push(Candidate {
+            name: &entry.name,
+            bytes: bytes.unwrap_or_default(),
+            tested: entry.tested,
+            fits: fits == Some(true),
+            documents: rate.map_or(0.0, |(documents, _)| documents),
+        });
     }
-    if !out.json() {
+    let chosen = choose(&candidates);
+    if out.json() {
+        out.value(&json!({ "recommended": chosen }))?;
+    } else {
         out.table(&table);
+        out.line(match chosen {
+            Some(name) => format!("Begin with {name}: the largest tested model that fits and is not too slow."),
+            None => "No tested model fits and reaches a document a minute here.".to_owned(),
+        });
         out.line(format_args!(
             "A document: {} tokens read, {} written. Needs and unmeasured speeds are estimates; the engine checks its \
              exact need at start. Tested: the project has run this very file.",

@@ -89,6 +89,23 @@ pub(super) fn rate(machine: &Machine, name: &str, bytes: u64) -> (f64, Basis) {
     }
 }
 
+/// Which of these to begin with: the largest, since a larger model of the same kind writes better,
+/// among those that were tested, fit, and reach a document a minute as far as is known.
+pub(super) fn choose<'a>(candidates: &[Candidate<'a>]) -> Option<&'a str> {
+    let fitting = candidates.iter().filter(|one| one.tested && one.fits && one.documents >= 1.0);
+    fitting.max_by_key(|one| one.bytes).map(|one| one.name)
+}
+
+/// A model that may be recommended.
+pub(super) struct Candidate<'a> {
+    pub(super) name: &'a str,
+    pub(super) bytes: u64,
+    pub(super) tested: bool,
+    pub(super) fits: bool,
+    /// Documents a minute.
+    pub(super) documents: f64,
+}
+
 /// Seconds of a document where nothing but reading weights takes time: its prompt fills steps, and
 /// its answer shares steps with the batch.
 fn seconds_by_memory(machine: &Machine, bytes: u64) -> f64 {
@@ -124,6 +141,21 @@ mod tests {
         let (documents, basis) = rate(&machine, "other", 2000);
         assert!((documents - 2.5).abs() < 1e-9 && basis == Basis::Scaled("large".into()));
         assert_eq!(basis.shown(documents), "about 2.5");
+    }
+
+    #[test]
+    fn the_largest_tested_model_that_fits_is_the_one_to_begin_with() {
+        let one = |name, bytes, tested, fits, documents| Candidate { name, bytes, tested, fits, documents };
+        let mut all = vec![
+            one("small", 1, true, true, 100.0),
+            one("medium", 2, true, true, 2.0),
+            one("slow", 3, true, true, 0.5),
+            one("untested", 4, false, true, 2.0),
+            one("huge", 5, true, false, 2.0),
+        ];
+        assert_eq!(choose(&all), Some("medium"));
+        all.retain(|one| !one.tested);
+        assert_eq!(choose(&all), None);
     }
 
     #[test]
