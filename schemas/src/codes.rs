@@ -171,6 +171,9 @@ codes! {
         OUT_OF_MONEY = "out_of_money", "The provider's account has no credit left.";
         TEXT_TOO_MANY_PARTS = "text_too_many_parts", "The engine would read the document in more parts than the policy's `max_parts`.";
         PROMPT_TOO_LONG = "prompt_too_long", "The prompt does not fit the model's context.";
+        UNKNOWN_ADAPTER = "unknown_adapter", "The worker has no adapter of the name that the policy gives; register it with `precis models register --adapter`.";
+        BAD_ADAPTER = "bad_adapter", "The adapter is broken, was changed since it was registered, or is for another model.";
+        ADAPTER_TOO_LARGE = "adapter_too_large", "The adapter needs more memory than `gpu_worker.engine.adapter_bytes` allows, or than is free.";
         PROVIDER_DOWN = "provider_down", "The provider failed for longer than `api_worker.<provider>.breaker` allows.";
         PROVIDER_AUTH = "provider_auth", "The provider does not accept the key.";
         PROVIDER_REFUSED = "provider_refused", "The provider's own filter refuses the document.";

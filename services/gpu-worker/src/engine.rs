@@ -1,5 +1,6 @@
 //! The engine as a [`Summariser`], and how it gets its model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use precis_policy::TierKind;
 use precis_schemas::{Format, ModelIdentity, Usd};
 
 use crate::ModelSettings;
+use crate::adapters::AdapterFolder;
 use crate::partials::StoredPartials;
 
 /// Summaries from the batched engine in this process. They cost nothing per token, and no text
@@ -22,14 +24,16 @@ use crate::partials::StoredPartials;
 pub struct EngineSummariser {
     engine: Engine,
     decoding: String,
+    adapters: AdapterFolder,
 }
 
 impl EngineSummariser {
-    /// A summariser on this engine, which was started with this configuration.
-    pub fn new(engine: Engine, config: &EngineConfig) -> Self {
+    /// A summariser on this engine, which was started with this configuration, with the adapters
+    /// that are registered in this folder of models.
+    pub fn new(engine: Engine, config: &EngineConfig, models_directory: PathBuf) -> Self {
         let EngineConfig { window_tokens, repetition_penalty, .. } = config;
         let decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
-        Self { engine, decoding }
+        Self { engine, decoding, adapters: AdapterFolder::new(models_directory) }
     }
 }
 
@@ -47,6 +51,10 @@ impl Summariser for EngineSummariser {
         }
     }
 
+    fn adapter(&self, name: &str) -> Result<String, GenerateError> {
+        self.adapters.id_of(name).map_err(|error| generate_error(&error))
+    }
+
     fn decoding(&self) -> String {
         self.decoding.clone()
     }
@@ -56,6 +64,8 @@ impl Summariser for EngineSummariser {
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        let adapter =
+            job.adapter.map(|id| self.adapters.get(id)).transpose().map_err(|error| generate_error(&error))?;
         let after = |instruction: &str| EnginePrompt { before: String::new(), after: format!("\n\n{instruction}") };
         let request = SummaryRequest {
             prompts: Prompts {
@@ -70,6 +80,7 @@ impl Summariser for EngineSummariser {
             // After the first paragraph a small model mostly writes the same paragraph again.
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
+            adapter,
             cancel: job.shutdown.child_token(),
             text_of: Some(|answer| answer_text::of(answer).unwrap_or_default()),
             partials: Some(Arc::new(StoredPartials(job.partials.clone()))),

@@ -1,10 +1,11 @@
 //! `precis models`: the manifest's entries, and their files on this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use precis_gpu_worker::ModelSettings;
-use precis_inference::models::{self, ModelEntry};
+use precis_inference::models::{self, ModelEntry, adapters};
 use serde_json::json;
 
 use crate::environment::Environment;
@@ -18,9 +19,13 @@ Examples:
   precis models list
   precis models pull                       the one that the settings name
   precis models verify smollm2-135m-instruct
+  precis models register --adapter ./legal --name legal
 
 A model is an entry of the manifest: name, revision, file, its SHA-256, licence, and the sources to try in order. Add your \
-own in a TOML file that [model] manifest names. A file with another digest is refused, wherever it came from.";
+own in a TOML file that [model] manifest names. A file with another digest is refused, wherever it came from.
+
+An adapter (LoRA) is a folder as PEFT saves it, or a GGUF file of llama.cpp. It is checked against its model and copied beside \
+it. The policy says which documents are answered with it: [[tiers]] adapters.";
 
 /// List, fetch and verify models
 #[derive(Debug, clap::Args)]
@@ -38,6 +43,20 @@ enum Action {
     Pull {
         /// Its name [default: the one that the settings name]
         name: Option<String>,
+    },
+    /// Take an adapter of a model to this machine
+    Register {
+        /// A folder as PEFT saves adapters, or a GGUF file
+        path: PathBuf,
+        /// That it is an adapter
+        #[arg(long, required = true)]
+        adapter: bool,
+        /// The name that policies use [default: the file's or folder's]
+        #[arg(long)]
+        name: Option<String>,
+        /// The model that it is for [default: the one that the settings name]
+        #[arg(long)]
+        base: Option<String>,
     },
     /// Read the whole file and compare its digest
     Verify {
@@ -65,8 +84,50 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
             }
             Ok(Exit::Done)
         }
+        Action::Register { path, adapter: _, name, base } => {
+            let settings = base.map_or_else(|| settings.clone(), |name| ModelSettings { name, ..settings.clone() });
+            register_adapter(&settings, path, name, out).await
+        }
         Action::Verify { name } => verify(&settings, name.as_deref(), out),
     }
+}
+
+/// Registers an adapter for the model that the settings name, which is fetched if it is missing.
+async fn register_adapter(
+    settings: &ModelSettings,
+    path: PathBuf,
+    name: Option<String>,
+    out: &Output,
+) -> anyhow::Result<Exit> {
+    let own = path.canonicalize().ok().and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    let name = name.or(own).context("give the adapter a name with --name")?;
+    let (base, base_path) = ensure_pinned(settings, out).await?;
+    let folder = settings.models_directory();
+    let register = move || adapters::register(&path, &name, &base, &base_path, &folder);
+    let entry = tokio::task::spawn_blocking(register).await??;
+    if out.json() {
+        out.value(&json!({ "adapter": entry, "id": entry.id(), "path": entry.folder }))?;
+    } else {
+        let mib = entry.bytes.div_ceil(1 << 20);
+        out.line(format_args!("{} for {}: rank {}, {mib} MiB in memory", entry.id(), entry.base, entry.rank));
+    }
+    Ok(Exit::Done)
+}
+
+fn list_adapters(folder: &Path, out: &Output) -> anyhow::Result<()> {
+    let entries = adapters::registered(folder);
+    let mut table = Table::new(&["Adapter", "For", "Rank", "MiB in memory", "Id"]);
+    for entry in &entries {
+        if out.json() {
+            out.value(&json!({ "adapter": entry, "id": entry.id(), "path": entry.folder }))?;
+        }
+        let mib = entry.bytes.div_ceil(1 << 20).to_string();
+        table.row([entry.name.clone(), entry.base.clone(), entry.rank.to_string(), mib, entry.id()]);
+    }
+    if !out.json() && !entries.is_empty() {
+        out.table(&table);
+    }
+    Ok(())
 }
 
 fn list(settings: &ModelSettings, out: &Output) -> anyhow::Result<Exit> {
@@ -94,6 +155,7 @@ fn list(settings: &ModelSettings, out: &Output) -> anyhow::Result<Exit> {
         out.table(&table);
         out.line(format_args!("* is the one that the settings name; files are kept in {}", folder.display()));
     }
+    list_adapters(&folder, out)?;
     Ok(Exit::Done)
 }
 

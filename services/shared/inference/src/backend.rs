@@ -9,10 +9,15 @@
 //! tested.
 
 pub(crate) mod candle;
+mod candle_adapter;
 mod candle_kv;
 pub(crate) mod cpu;
 
-use crate::step::{BackendError, Batch, Choice, ModelConfig};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::step::{Adapter, BackendError, Batch, Choice, ModelConfig, Place};
 use candle_core::quantized::QTensor;
 
 /// The operations of a decoder.
@@ -47,20 +52,35 @@ pub(crate) trait Backend: Send + 'static {
     /// Loads a vector.
     fn vector(&self, source: &QTensor) -> Result<Self::Vector, BackendError>;
 
+    /// Takes an adapter, which spans then name by this slot. Does nothing where the slot has it.
+    fn load_adapter(&mut self, slot: u32, adapter: &Arc<Adapter>) -> Result<(), BackendError>;
+    /// Gives an adapter up.
+    fn drop_adapter(&mut self, slot: u32);
+
     /// Brings ids, positions, key-value places and masks of a step to the device.
     fn begin(&mut self, batch: &Batch) -> Result<Self::Step, BackendError>;
     /// The rows of `table` that the ids of the step name.
     fn embed(&mut self, table: &Self::Table, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Root-mean-square norm of each row, times `gain`.
     fn norm(&mut self, rows: &Self::Stream, gain: &Self::Vector, epsilon: f64) -> Result<Self::Input, BackendError>;
-    /// `rows` times the matrix of queries, keys and values.
-    fn linear(&mut self, matrix: &Self::Matrix, rows: &Self::Input) -> Result<Self::Heads, BackendError>;
+    /// `rows` times the matrix of queries, keys and values. Here and in the other two products with
+    /// a layer's matrix, the adapter of each row's span is added to the matrix; `place` says which
+    /// of the adapter's products that is.
+    fn linear(
+        &mut self,
+        matrix: &Self::Matrix,
+        rows: &Self::Input,
+        place: Place,
+        step: &Self::Step,
+    ) -> Result<Self::Heads, BackendError>;
     /// `rows` times the matrix, added to the stream.
     fn linear_add(
         &mut self,
         matrix: &Self::Matrix,
         rows: &Self::Input,
         stream: Self::Stream,
+        place: Place,
+        step: &Self::Step,
     ) -> Result<Self::Stream, BackendError>;
     /// Rotates queries and keys by their positions, writes keys and values of `layer` to their
     /// places in the pool, and returns the rotated queries.
@@ -83,7 +103,13 @@ pub(crate) trait Backend: Send + 'static {
         step: &Self::Step,
     ) -> Result<Self::Input, BackendError>;
     /// `silu(gate) * up`, where `matrix` holds gate above up.
-    fn gate_up_silu(&mut self, matrix: &Self::Matrix, rows: &Self::Input) -> Result<Self::Input, BackendError>;
+    fn gate_up_silu(
+        &mut self,
+        matrix: &Self::Matrix,
+        rows: &Self::Input,
+        place: Place,
+        step: &Self::Step,
+    ) -> Result<Self::Input, BackendError>;
     /// The rows whose logits are needed.
     fn select(&mut self, rows: Self::Stream, step: &Self::Step) -> Result<Self::Stream, BackendError>;
     /// Logits: each row's product with every row of the table.
@@ -101,6 +127,14 @@ pub(crate) trait Backend: Send + 'static {
     /// Logits as numbers, row by row.
     #[cfg(test)]
     fn to_host(&self, logits: &Self::Logits) -> Vec<Vec<f32>>;
+}
+
+/// Fails where a step names an adapter that was not loaded.
+fn expect_loaded<T>(runs: &[(Range<usize>, u32)], loaded: &BTreeMap<u32, T>) -> Result<(), BackendError> {
+    match runs.iter().find(|(_, slot)| !loaded.contains_key(slot)) {
+        Some((_, slot)) => Err(BackendError(format!("there is no adapter in slot {slot}"))),
+        None => Ok(()),
+    }
 }
 
 /// The ids of an answer in ascending order, each once: a repeated id is penalised once.

@@ -84,6 +84,10 @@ pub struct EngineConfig {
     /// Divisor of the logits of tokens that the answer already has, from 1 to 2. 1 changes nothing,
     /// 1.1 is mild.
     pub repetition_penalty: f32,
+    /// Bytes that the adapters of the model take together, at most. An adapter is read when a
+    /// document needs it, and the one that was used longest ago makes room. One that is larger than
+    /// this is refused, and so is its document. At 0 no adapter is used.
+    pub adapter_bytes: u64,
 }
 
 impl Default for EngineConfig {
@@ -98,6 +102,7 @@ impl Default for EngineConfig {
             queue_tokens: 65_536,
             window_tokens: 0,
             repetition_penalty: 1.0,
+            adapter_bytes: 256 << 20,
         }
     }
 }

@@ -135,6 +135,37 @@ pub enum EngineError {
         /// The known names.
         known: String,
     },
+    /// No adapter of that name is registered.
+    #[error(
+        "there is no adapter `{name}` on this machine (there are: {known}): register it with `precis models register --adapter`"
+    )]
+    UnknownAdapter {
+        /// The unknown name.
+        name: String,
+        /// The known names.
+        known: String,
+    },
+    /// An adapter that is broken, or made for another model.
+    #[error("the adapter `{name}` cannot be used: {reason}")]
+    BadAdapter {
+        /// The adapter.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An adapter that does not fit into the memory for adapters, even alone.
+    #[error(
+        "the adapter `{name}` needs {needed_bytes} bytes, and {allowed_bytes} are there for adapters: raise `adapter_bytes`, free memory, or \
+         use an adapter of a lower rank"
+    )]
+    AdapterTooLarge {
+        /// The adapter.
+        name: String,
+        /// Bytes that it needs.
+        needed_bytes: u64,
+        /// Bytes that all adapters together may take, or that the machine has free.
+        allowed_bytes: u64,
+    },
     /// The manifest cannot be read.
     #[error("the model manifest is not valid: {reason}")]
     BadManifest {
@@ -225,6 +256,9 @@ impl EngineError {
             Self::UnsupportedTokenizer { .. } => "unsupported_tokenizer",
             Self::BadTemplate { .. } => "bad_template",
             Self::UnknownModel { .. } => "unknown_model",
+            Self::UnknownAdapter { .. } => "unknown_adapter",
+            Self::BadAdapter { .. } => "bad_adapter",
+            Self::AdapterTooLarge { .. } => "adapter_too_large",
             Self::BadManifest { .. } => "bad_manifest",
             Self::ModelMissing { .. } => "model_missing",
             Self::DigestMismatch { .. } | Self::ModelChanged { .. } | Self::ModelRewritten { .. } => "digest_mismatch",
@@ -239,7 +273,10 @@ impl EngineError {
             Self::PromptTooLong { .. }
             | Self::TooManyParts { .. }
             | Self::InvalidRequest { .. }
-            | Self::StepFailed { .. } => ErrorClass::Reject,
+            | Self::StepFailed { .. }
+            | Self::UnknownAdapter { .. }
+            | Self::BadAdapter { .. }
+            | Self::AdapterTooLarge { .. } => ErrorClass::Reject,
             Self::Cancelled | Self::PullFailed { .. } | Self::Io { .. } => ErrorClass::Retry,
             _ => ErrorClass::Fatal,
         }

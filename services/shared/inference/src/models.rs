@@ -8,6 +8,7 @@
 //! A manifest is data. Nothing in it can run code: no text of it is an argument of another program,
 //! and no source package is ever built.
 
+pub mod adapters;
 mod grammar;
 mod manifest;
 mod pinned;

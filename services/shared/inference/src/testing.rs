@@ -1,6 +1,7 @@
 //! Helpers that tests of several modules share: a tiny vocabulary, a tiny model, and the real one.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod adapters;
 pub(crate) mod golden;
 mod quality;
 pub(crate) mod tiny;

@@ -5,6 +5,7 @@
 
 mod attention;
 mod linear;
+mod low_rank;
 mod spans;
 
 use crate::activations::Activations;
@@ -15,6 +16,7 @@ use crate::pack::{BLOCK, Matrix, TILE};
 use crate::spec::attention::{Partial, Queries, Scratch};
 use crate::spec::{Dots, ROWS, elementwise};
 use crate::team::Team;
+pub use low_rank::{AdaptedRows, Adapters};
 pub use spans::{Span, Spans};
 
 /// Rows that a thread takes at a time, where rows are computed one by one.

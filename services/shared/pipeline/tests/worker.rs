@@ -22,6 +22,8 @@ use precis_schemas::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[path = "worker/adapters.rs"]
+mod adapters;
 #[path = "worker/forged.rs"]
 mod forged;
 #[path = "worker/interrupted.rs"]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::features::FEATURE_NAMES;
 use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
-use crate::{budget, tenants};
+use crate::{adapters, budget, tenants};
 
 /// How far the shares' sum may be from 1: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;
@@ -181,6 +181,7 @@ fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
                 "residency and tenants must not be empty; use [\"*\"] for all, or enabled = false for none".to_owned(),
             );
         }
+        adapters::lint(tier, &mut problem);
         match (tier.kind, tier.max_paid_requests) {
             (TierKind::Gpu, Some(_)) => {
                 problem(

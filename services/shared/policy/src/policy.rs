@@ -8,6 +8,7 @@ use precis_schemas::Sensitivity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::adapters::AdapterRule;
 use crate::budget::Budget;
 use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
@@ -137,6 +138,10 @@ pub struct Tier {
     /// The tenants whose documents may come to the tier; `*` for all.
     #[serde(default = "all")]
     pub tenants: Vec<String>,
+    /// For a `gpu` tier: which documents are answered with an adapter (LoRA) of its model. The first
+    /// rule that names a document's tenant and type holds; without one the model itself answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterRule>,
     /// Whether the tier takes part at all. `precis tiers` switches a tier at run time, without a
     /// new policy.
     #[serde(default = "yes")]
@@ -383,10 +388,15 @@ impl Policy {
         self.checks.types.get(document_type).unwrap_or(&self.checks.default)
     }
 
-    /// Name of the set of answers that the exact cache may serve. It changes with the checks, and
-    /// with the policy's own number.
+    /// Name of the set of answers that the exact cache may serve. It changes with the checks, with
+    /// the tiers' rules for adapters, and with the policy's own number.
     pub fn cache_generation(&self) -> String {
-        let what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
+        let adapted: Vec<_> = self.tiers.iter().filter(|tier| !tier.adapters.is_empty()).collect();
+        let rules: Vec<_> = adapted.iter().map(|tier| (&tier.name, &tier.adapters)).collect();
+        let mut what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
+        if !rules.is_empty() {
+            what.extend(serde_json::to_vec(&rules).unwrap_or_default());
+        }
         sha256_hex(&what)[..16].to_owned()
     }
 }

@@ -13,15 +13,20 @@
 //! Paged flash attention is left out: candle-flash-attn takes hours to compile and wants the pool
 //! as `[blocks, page, kv_heads, head_dim]`.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
 use candle_core::quantized::QTensor;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::{rms_norm, silu};
 use candle_nn::rotary_emb::rope_i;
 use rayon::prelude::*;
 
-use super::{Backend, distinct, rotations};
+use super::{Backend, distinct, expect_loaded, rotations};
+use crate::backend::candle_adapter::DeviceAdapter;
 use crate::backend::candle_kv::{KvPool, SlotIndices, SpanKeys};
-use crate::step::{BackendError, Batch, Choice, ModelConfig, Span};
+use crate::step::{Adapter, BackendError, Batch, Choice, ModelConfig, Place, Span};
 
 /// Queries that are attended to at once. It bounds the memory of the scores and masks.
 pub(crate) const QUERY_TILE: usize = 128;
@@ -35,6 +40,7 @@ pub(crate) struct CandleBackend {
     cosines: Tensor,
     sines: Tensor,
     pool: KvPool,
+    adapters: BTreeMap<u32, DeviceAdapter>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +59,7 @@ pub(crate) struct CandleStep {
     slots: SlotIndices,
     spans: Vec<StepSpan>,
     logit_rows: Tensor,
+    adapted: Vec<(Range<usize>, u32)>,
 }
 
 struct StepSpan {
@@ -90,6 +97,7 @@ impl CandleBackend {
             cosines: table(cosines)?,
             sines: table(sines)?,
             pool: KvPool::new(config, &device, dtype, blocks)?,
+            adapters: BTreeMap::new(),
             device,
             dtype,
             shape,
@@ -113,6 +121,29 @@ impl CandleBackend {
         let values = (0..len)
             .flat_map(|query| (0..visible).map(move |key| if key > first + query { f32::NEG_INFINITY } else { 0.0 }));
         Ok(Tensor::from_iter(values, &self.device)?.reshape((len, visible))?.to_dtype(self.dtype)?)
+    }
+
+    /// A product with a matrix, plus what the adapters of its rows change. Each run of rows with one
+    /// adapter is cut out, multiplied with the adapter's factors, and put back.
+    fn adapted(&self, product: Tensor, rows: &Tensor, place: Place, step: &CandleStep) -> Result<Tensor, BackendError> {
+        let (mut parts, mut done) = (Vec::new(), 0);
+        for (run, slot) in &step.adapted {
+            let Some(adapter) = self.adapters.get(slot).filter(|adapter| adapter.changes(place)) else { continue };
+            if run.start > done {
+                parts.push(product.narrow(0, done, run.start - done)?);
+            }
+            let (own, input) = (product.narrow(0, run.start, run.len())?, rows.narrow(0, run.start, run.len())?);
+            parts.push(adapter.add(&own, &input, place)?);
+            done = run.end;
+        }
+        if parts.is_empty() {
+            return Ok(product);
+        }
+        let count = product.dim(0)?;
+        if done < count {
+            parts.push(product.narrow(0, done, count - done)?);
+        }
+        Ok(Tensor::cat(&parts, 0)?)
     }
 
     /// Attention of one span: the span's rows of the result.
@@ -172,7 +203,20 @@ impl Backend for CandleBackend {
         Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
     }
 
+    fn load_adapter(&mut self, slot: u32, adapter: &Arc<Adapter>) -> Result<(), BackendError> {
+        if !self.adapters.contains_key(&slot) {
+            self.adapters.insert(slot, DeviceAdapter::new(adapter, self.dtype, &self.device)?);
+        }
+        Ok(())
+    }
+
+    fn drop_adapter(&mut self, slot: u32) {
+        self.adapters.remove(&slot);
+    }
+
     fn begin(&mut self, batch: &Batch) -> Result<CandleStep, BackendError> {
+        let adapted = batch.adapted_rows();
+        expect_loaded(&adapted, &self.adapters)?;
         let rows = batch.ids.len();
         let device = &self.device;
         let vector = |values: &[u32]| Tensor::from_slice(values, values.len(), device);
@@ -187,6 +231,7 @@ impl Backend for CandleBackend {
             slots: SlotIndices::new(&batch.slots, kv_heads, head_dim, device)?,
             spans: batch.spans.iter().map(|span| self.step_span(span)).collect::<Result<_, _>>()?,
             logit_rows: vector(&batch.logit_rows)?,
+            adapted,
         })
     }
 
@@ -198,12 +243,25 @@ impl Backend for CandleBackend {
         Ok(rms_norm(rows, gain, epsilon as f32)?)
     }
 
-    fn linear(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        Ok(rows.matmul(matrix)?)
+    fn linear(
+        &mut self,
+        matrix: &Tensor,
+        rows: &Tensor,
+        place: Place,
+        step: &CandleStep,
+    ) -> Result<Tensor, BackendError> {
+        self.adapted(rows.matmul(matrix)?, rows, place, step)
     }
 
-    fn linear_add(&mut self, matrix: &Tensor, rows: &Tensor, stream: Tensor) -> Result<Tensor, BackendError> {
-        Ok((rows.matmul(matrix)? + stream)?)
+    fn linear_add(
+        &mut self,
+        matrix: &Tensor,
+        rows: &Tensor,
+        stream: Tensor,
+        place: Place,
+        step: &CandleStep,
+    ) -> Result<Tensor, BackendError> {
+        Ok((self.adapted(rows.matmul(matrix)?, rows, place, step)? + stream)?)
     }
 
     fn rope_write_kv(&mut self, layer: usize, qkv: Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
@@ -242,8 +300,14 @@ impl Backend for CandleBackend {
         Ok(Tensor::cat(&spans.concat(), 0)?)
     }
 
-    fn gate_up_silu(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        let both = self.linear(matrix, rows)?;
+    fn gate_up_silu(
+        &mut self,
+        matrix: &Tensor,
+        rows: &Tensor,
+        place: Place,
+        step: &CandleStep,
+    ) -> Result<Tensor, BackendError> {
+        let both = self.linear(matrix, rows, place, step)?;
         let inner = both.dim(1)? / 2;
         Ok((silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?)
     }

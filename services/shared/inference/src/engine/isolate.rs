@@ -21,6 +21,8 @@ pub(crate) struct StepInput<'a> {
     pub(crate) blocks: &'a [u32],
     /// The answer so far, when the next token is wanted.
     pub(crate) wanted: Option<&'a [u32]>,
+    /// Slot of the sequence's adapter.
+    pub(crate) adapter: Option<u32>,
 }
 
 /// The outcome for one sequence: the next token where one was wanted.
@@ -43,7 +45,7 @@ pub(crate) fn compute(model: &mut dyn StepModel, inputs: &[StepInput<'_>]) -> Ve
 fn compute_together(model: &mut dyn StepModel, inputs: &[StepInput<'_>]) -> Result<Vec<StepOutcome>, BackendError> {
     let mut batch = Batch::default();
     for input in inputs {
-        batch.push(input.tokens, input.position, input.blocks, input.wanted);
+        batch.push_adapted(input.adapter, input.tokens, input.position, input.blocks, input.wanted);
     }
     let choices = catch_unwind(AssertUnwindSafe(|| model.step(&batch))).unwrap_or_else(|payload| {
         Err(BackendError(format!("the backend panicked: {}", panic_text(payload.as_ref()))))

@@ -9,6 +9,7 @@ use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::adapters::AdapterCache;
 use super::core::Core;
 use super::memory::{MemoryNeeds, available_bytes};
 use super::metrics::Counters;
@@ -23,6 +24,7 @@ use crate::gguf;
 use crate::model::decoder::Decoder;
 use crate::model::weights::{GgufFile, Weights};
 use crate::models::ModelEntry;
+use crate::models::adapters::AdapterBase;
 use crate::step::{BLOCK_TOKENS, BackendError, ModelConfig, StepModel};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
@@ -37,6 +39,7 @@ impl Engine {
         let config = config.checked()?;
         let mut file = GgufFile::open(entry, path)?;
         let (shape, tokenizer, template) = file.named(describe(&file.content))?;
+        let base = AdapterBase::of(&file, &entry.sha256)?;
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
@@ -93,6 +96,7 @@ impl Engine {
             0 => entry.window.unwrap_or(0),
             set => set,
         };
+        let adapters = AdapterCache::new(Some(base), config.adapter_bytes, inbox.clone());
         let shared = Shared {
             inbox,
             queue,
@@ -103,6 +107,7 @@ impl Engine {
             info,
             counters,
             kv_bytes: needs.pool,
+            adapters,
         };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -2,6 +2,7 @@
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::adapters::AdapterLease;
 use super::prefix::PrefixShare;
 use super::scheduler::{Running, SequenceId, Waiting};
 use crate::decode::stop::{AnswerLimits, StopRules, Verdict};
@@ -18,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) common_tokens: usize,
     pub(crate) limits: AnswerLimits,
     pub(crate) priority: i32,
+    /// The adapter that it is computed with, kept in memory until the answer is there.
+    pub(crate) adapter: Option<AdapterLease>,
     /// The channel to the caller. If the caller's side is closed, the request is cancelled.
     pub(crate) reply: oneshot::Sender<Result<Generated, EngineError>>,
     /// The job's place in the queue, given up when it is admitted.
@@ -90,6 +93,11 @@ impl Sequence {
         self.borrowed = borrowed;
         self.computed = computed;
         self.job.place = None;
+    }
+
+    /// Slot of its adapter.
+    pub(crate) fn adapter(&self) -> Option<u32> {
+        self.job.adapter.as_ref().map(|lease| lease.adapter.slot)
     }
 
     /// The sequence's blocks, in order of position.

@@ -18,6 +18,8 @@ use crate::step::StepModel;
 pub(crate) enum Message {
     /// Compute this.
     Job(Job),
+    /// Give up the adapter of this slot: no request uses it.
+    DropAdapter(u32),
     /// Stop after the step at hand.
     Stop,
 }
@@ -52,6 +54,7 @@ fn serve<M: StepModel>(core: &mut Core<M>, inbox: &mut UnboundedReceiver<Message
         };
         match message {
             Some(Message::Job(job)) => core.accept(job),
+            Some(Message::DropAdapter(slot)) => core.drop_adapter(slot),
             Some(Message::Stop) => return stopped("it was shut down"),
             None => {
                 if let Err(error) = core.run_step() {

@@ -1,5 +1,7 @@
 //! One step's work as the backend sees it: flat, packed, ragged.
 
+use std::ops::Range;
+
 /// Tokens that one key-value block holds.
 pub(crate) const BLOCK_TOKENS: usize = 32;
 
@@ -15,6 +17,8 @@ pub(crate) struct Span {
     pub(crate) context: usize,
     /// The sequence's blocks, in order of position.
     pub(crate) blocks: Vec<u32>,
+    /// Slot of the adapter that these rows are computed with.
+    pub(crate) adapter: Option<u32>,
 }
 
 /// Rows of several sequences, one below the other, no padding.
@@ -47,11 +51,41 @@ impl Batch {
             self.slots.push(blocks[at / BLOCK_TOKENS] * BLOCK_TOKENS as u32 + (at % BLOCK_TOKENS) as u32);
         }
         let context = position + tokens.len();
-        self.spans.push(Span { start, len: tokens.len(), context, blocks: blocks.to_vec() });
+        self.spans.push(Span { start, len: tokens.len(), context, blocks: blocks.to_vec(), adapter: None });
         if let Some(written) = wanted {
             self.logit_rows.push((start + tokens.len() - 1) as u32);
             self.written.push(written.to_vec());
         }
+    }
+
+    /// The same for a sequence with an adapter.
+    pub(crate) fn push_adapted(
+        &mut self,
+        adapter: Option<u32>,
+        tokens: &[u32],
+        position: usize,
+        blocks: &[u32],
+        wanted: Option<&[u32]>,
+    ) {
+        self.push(tokens, position, blocks, wanted);
+        if let Some(span) = self.spans.last_mut() {
+            span.adapter = adapter;
+        }
+    }
+
+    /// The rows of neighbouring spans with one adapter, and its slot; rows without an adapter are
+    /// in none of them.
+    pub(crate) fn adapted_rows(&self) -> Vec<(Range<usize>, u32)> {
+        let mut runs: Vec<(Range<usize>, u32)> = Vec::new();
+        for span in &self.spans {
+            let Some(slot) = span.adapter else { continue };
+            let end = span.start + span.len;
+            match runs.last_mut() {
+                Some((rows, last)) if *last == slot && rows.end == span.start => rows.end = end,
+                _ => runs.push((span.start..end, slot)),
+            }
+        }
+        runs
     }
 }
 

@@ -11,6 +11,8 @@ use crate::step::{BLOCK_TOKENS, Batch, StepModel};
 use crate::testing::golden;
 use crate::testing::tiny::{self, BLOCKS, Reference};
 
+mod adapters;
+
 /// A sequence with blocks of its own.
 #[derive(Debug, Clone)]
 struct Sequence {
@@ -18,6 +20,8 @@ struct Sequence {
     blocks: Vec<u32>,
     /// The step that it joins in.
     joins: usize,
+    /// Slot of its adapter.
+    adapter: Option<u32>,
 }
 
 /// Bits of the logits after each token.
@@ -40,7 +44,7 @@ fn sequences(all: &[Vec<u32>]) -> Vec<Sequence> {
     let mut sequence = |tokens: &Vec<u32>| {
         let count = tokens.len().div_ceil(BLOCK_TOKENS) as u32;
         next += count;
-        Sequence { tokens: tokens.clone(), blocks: (next - count..next).collect(), joins: 0 }
+        Sequence { tokens: tokens.clone(), blocks: (next - count..next).collect(), joins: 0, adapter: None }
     };
     all.iter().map(&mut sequence).collect()
 }
@@ -58,7 +62,7 @@ fn together(decoder: &mut Decoder<CpuBackend>, sequences: &[Sequence], chunk: us
                 continue;
             }
             let end = sequence.tokens.len().min(done + chunk);
-            batch.push(&sequence.tokens[done..end], done, &sequence.blocks, None);
+            batch.push_adapted(sequence.adapter, &sequence.tokens[done..end], done, &sequence.blocks, None);
             parts.push((index, end - done));
         }
         if parts.is_empty() && step > sequences.iter().map(|sequence| sequence.joins).max().unwrap_or(0) {

@@ -38,6 +38,7 @@ fn job(prompt: &[u32]) -> (Message, Answer) {
             limits: AnswerLimits { max_new_tokens: 5, end: End::Natural },
             priority: 0,
             reply,
+            adapter: None,
             place: None,
         }),
         answer,
