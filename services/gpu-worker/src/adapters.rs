@@ -39,3 +39,6 @@ impl AdapterFolder {
         entry.ok_or_else(|| EngineError::UnknownAdapter { name: id.to_owned(), known: String::new() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,8 +123,8 @@ impl CandleBackend {
         Ok(Tensor::from_iter(values, &self.device)?.reshape((len, visible))?.to_dtype(self.dtype)?)
     }
 
-    /// A product with a matrix, plus what the adapters of its rows change. Each run of rows with one
-    /// adapter is cut out, multiplied with the adapter's factors, and put back.
+    /// A product with a matrix, plus what the adapters of its rows change. Neighbouring rows with
+    /// one adapter are cut out, multiplied with its factors, and put back.
     fn adapted(&self, product: Tensor, rows: &Tensor, place: Place, step: &CandleStep) -> Result<Tensor, BackendError> {
         let (mut parts, mut done) = (Vec::new(), 0);
         for (run, slot) in &step.adapted {

@@ -18,11 +18,11 @@
 //!
 //! There is one prefix for requests without an adapter, since an engine has one model and one
 //! template, and one for each adapter: with another adapter the same tokens have other keys and
-//! values. Together the adapters' prefixes hold at most a quarter of the pool; beyond it one that no
-//! sequence reads makes room. The beginning of another
-//! instruction replaces it once [`MAX_MISSES`] sequences in a row had a longer beginning that is
-//! not here, and no sequence reads the old one any more. The prefix also goes when a request fits
-//! only without it, so a pool of any size makes progress.
+//! values. The prefixes of adapters hold a quarter of the pool together, at most; beyond it one that
+//! no sequence reads makes room. The beginning of another instruction replaces a prefix once
+//! [`MAX_MISSES`] sequences in a row had a longer beginning that is not here, and no sequence reads
+//! the old one any more. All prefixes also go when a request fits only without them, so a pool of
+//! any size makes progress.
 
 use std::collections::BTreeMap;
 

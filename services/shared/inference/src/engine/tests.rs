@@ -15,6 +15,8 @@ use crate::request::{FinishReason, Partial, Partials, Prompt, Prompts, Request, 
 use crate::testing;
 use crate::text::chunk;
 
+mod adapters;
+
 fn request(document: &str, max_new_tokens: usize) -> Request {
     Request { document: document.into(), max_new_tokens, ..Request::default() }
 }

@@ -63,6 +63,8 @@ pub struct AdapterEntry {
     pub rank: usize,
     /// Bytes that it takes in memory.
     pub bytes: u64,
+    /// Bytes of its files.
+    pub file_bytes: u64,
     /// Folder of the files.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -98,11 +100,15 @@ pub(crate) struct AdapterFiles {
 impl AdapterFiles {
     /// Reads an adapter: a folder as PEFT saves it, or a GGUF file.
     pub(crate) fn open(name: &str, path: &Path) -> Result<Self, EngineError> {
+        Self::open_up_to(name, path, MAX_FILE_BYTES)
+    }
+
+    fn open_up_to(name: &str, path: &Path, most: u64) -> Result<Self, EngineError> {
         if path.is_dir() {
-            let [config, weights] = [PEFT_CONFIG, PEFT_WEIGHTS].map(|file| file_of(name, &path.join(file)));
+            let [config, weights] = [PEFT_CONFIG, PEFT_WEIGHTS].map(|file| file_of(name, &path.join(file), most));
             return Ok(Self { format: AdapterFormat::Peft, weights: weights?, config: config? });
         }
-        Ok(Self { format: AdapterFormat::Gguf, weights: file_of(name, path)?, config: Vec::new() })
+        Ok(Self { format: AdapterFormat::Gguf, weights: file_of(name, path, most)?, config: Vec::new() })
     }
 
     /// The files of a registered adapter, whose digest is the registered one.
@@ -111,7 +117,8 @@ impl AdapterFiles {
             AdapterFormat::Peft => entry.folder.clone(),
             AdapterFormat::Gguf => entry.folder.join(gguf_name(&entry.name)),
         };
-        let files = Self::open(&entry.name, &path)?;
+        // Larger files are not the registered ones, and must not take memory to be found so.
+        let files = Self::open_up_to(&entry.name, &path, entry.file_bytes)?;
         let found = files.digest();
         if found != entry.sha256 {
             let expected = &entry.sha256;
@@ -120,6 +127,10 @@ impl AdapterFiles {
             )));
         }
         Ok(files)
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.weights.len() + self.config.len()) as u64
     }
 
     fn digest(&self) -> String {
@@ -147,11 +158,11 @@ fn gguf_name(name: &str) -> String {
 
 /// The bytes of a file of an adapter. A file that is not there, or no file at all, is the adapter's
 /// fault; one that cannot be read now may be read later.
-fn file_of(name: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
+fn file_of(name: &str, path: &Path, most: u64) -> Result<Vec<u8>, EngineError> {
     let about = match fs::metadata(path) {
-        Ok(about) if about.is_file() && about.len() <= MAX_FILE_BYTES => about,
+        Ok(about) if about.is_file() && about.len() <= most => about,
         Ok(about) if about.is_file() => {
-            return Err(broken(name, format!("{} has {} bytes: too many for an adapter", path.display(), about.len())));
+            return Err(broken(name, format!("{} has {} bytes, more than {most}", path.display(), about.len())));
         }
         Ok(_) => return Err(broken(name, format!("{} is no file", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -224,6 +235,7 @@ pub(crate) fn install(
         base_sha256: base.sha256.clone(),
         rank: adapter.largest_rank_of_a_part(),
         bytes: adapter.bytes(),
+        file_bytes: files.bytes(),
         folder: PathBuf::new(),
     };
     entry.folder = folder_of(models_dir).join(name).join(entry.short_digest());

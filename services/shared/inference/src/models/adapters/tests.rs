@@ -180,7 +180,7 @@ fn files_that_are_no_adapters_are_refused() {
 }
 
 #[test]
-fn a_registered_adapter_is_found_again_and_newer_ones_replace_it() {
+fn a_newer_version_of_an_adapter_replaces_the_older() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(find("mine", folder.path()).unwrap_err().code(), "unknown_adapter");
     let first = registered(folder.path(), "mine", RECIPE);
@@ -220,6 +220,8 @@ fn changed_files_and_other_models_are_refused_at_load() {
         fs::write(&path, &whole).unwrap();
     }
     assert!(read(&entry, &base()).is_ok());
+    let longer = AdapterEntry { file_bytes: 100, ..entry.clone() };
+    assert!(read(&longer, &base()).unwrap_err().to_string().contains("more than 100"));
     fs::remove_file(entry.folder.join(PEFT_WEIGHTS)).unwrap();
     assert_eq!(read(&entry, &base()).unwrap_err().code(), "bad_adapter");
     fs::write(folder.path().join("adapters/mine.toml"), "name = 3").unwrap();

@@ -12,7 +12,7 @@ fn adapters() -> Vec<Arc<Adapter>> {
         RECIPE,
         Recipe { seed: 2, rank: 16, ..RECIPE },
         Recipe { seed: 3, rank: 1, projections: 3, ..RECIPE },
-        Recipe { seed: 4, rank: 5, projections: 6, alpha: 1.0 },
+        Recipe { seed: 4, rank: 5, projections: 6, alpha: 5.0 },
     ];
     recipes.into_iter().map(random).collect()
 }
@@ -102,8 +102,8 @@ fn bits_do_not_depend_on_which_adapters_are_loaded() {
 }
 
 /// The difference to merged weights. Both round weights and activations to 8 bits, one after and
-/// one before the adapter is added: up to 2 % of the largest logit here, where the adapter changes
-/// logits by more than a tenth of it.
+/// one before the adapter is added: a few hundredths of the largest logit, where the adapter
+/// changes logits by more than a tenth of it.
 #[test]
 fn logits_with_an_adapter_are_near_to_those_of_merged_weights() {
     for adapter in adapters() {
@@ -121,14 +121,8 @@ fn logits_with_an_adapter_are_near_to_those_of_merged_weights() {
         };
         let (found, merged) = (last(&found), last(&merged));
         assert!(largest(&found, &exact) < 0.06, "{} of the exact logits", largest(&found, &exact));
-        assert!(largest(&found, &merged) < 0.06, "{} of merged weights", largest(&found, &merged));
+        assert!(largest(&found, &merged) < 0.03, "{} of merged weights", largest(&found, &merged));
         let plain = Reference::new().logits(&sequence.tokens);
-        println!(
-            "rank {}: {:.4} from the exact logits, {:.4} from merged weights, {:.4} from none",
-            adapter.largest_rank_of_a_part(),
-            largest(&found, &exact),
-            largest(&found, &merged),
-            largest(&found, &plain)
-        );
+        assert!(largest(&exact, &plain) > 0.1, "it changes logits by {} only", largest(&exact, &plain));
     }
 }
