@@ -12,7 +12,7 @@ use crate::policy::{Policy, Tier, TierKind};
 /// Longest name of an adapter, bytes: every answer has it, with a digest.
 const MAX_NAME_BYTES: usize = 128;
 
-/// Documents that are answered with an adapter (LoRA) of the tier's model.
+/// Documents that are answered with an adapter (`LoRA`) of the tier's model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdapterRule {

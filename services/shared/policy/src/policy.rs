@@ -138,7 +138,7 @@ pub struct Tier {
     /// The tenants whose documents may come to the tier; `*` for all.
     #[serde(default = "all")]
     pub tenants: Vec<String>,
-    /// For a `gpu` tier: which documents are answered with an adapter (LoRA) of its model. The first
+    /// For a `gpu` tier: which documents are answered with an adapter (`LoRA`) of its model. The first
     /// rule that names a document's tenant and type holds; without one the model itself answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adapters: Vec<AdapterRule>,

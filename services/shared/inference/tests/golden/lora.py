@@ -1,7 +1,8 @@
-"""Adapters by PEFT on transformers: two small ones for the tiny model of `src/testing/tiny.rs`, and its logits with them.
+"""Logits of the tiny model of `src/testing/tiny.rs` with two small adapters, by PEFT on transformers.
 
-Writes `lora/` (the adapters as PEFT saves them, one of them also as llama.cpp converts it) and `lora.json`. Run it with
-torch, transformers and peft, and with llama.cpp's source for its converter:
+Writes `lora/` (the adapters as PEFT saves them, one of them also as llama.cpp converts it) and
+`lora.json`. Run by hand, with llama.cpp's source for its converter and with Python 3.11, torch
+2.4.1, transformers 4.57.1 and peft 0.17.1:
 
     python lora.py LLAMA_CPP_SOURCE
 """
@@ -74,7 +75,10 @@ def tiny():
         attn_implementation="eager",
     )
     model = LlamaForCausalLM(config)
-    weights = {"model.embed_tokens.weight": matrix(7, VOCABULARY, WIDTH), "model.norm.weight": gain(8)}
+    weights = {
+        "model.embed_tokens.weight": matrix(7, VOCABULARY, WIDTH),
+        "model.norm.weight": gain(8),
+    }
     weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     for layer in range(LAYERS):
         seed, start = 100 * (layer + 1), f"model.layers.{layer}."
@@ -128,7 +132,13 @@ def main():
     found["none"] = [[round(logit, 7) for logit in row] for row in found["none"]]
     with tempfile.TemporaryDirectory() as base:
         tiny().float().save_pretrained(base)
-        convert = [sys.executable, llama_cpp / "convert_lora_to_gguf.py", target / "all", "--base", base]
+        convert = [
+            sys.executable,
+            llama_cpp / "convert_lora_to_gguf.py",
+            target / "all",
+            "--base",
+            base,
+        ]
         subprocess.run([*convert, "--outtype", "f32", "--outfile", target / "all.gguf"], check=True)
     (HERE / "lora.json").write_text(json.dumps(found, separators=(",", ":")) + "\n")
 

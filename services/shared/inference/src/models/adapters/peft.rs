@@ -17,6 +17,7 @@ use crate::step::Projection;
 
 /// The settings that change what an adapter computes. Others say how it was trained.
 #[derive(Debug, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "the settings are those of another program")]
 struct Config {
     peft_type: String,
     r: usize,

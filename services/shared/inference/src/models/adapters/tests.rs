@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{Device, Tensor};
