@@ -37,11 +37,11 @@ pub(super) fn offset_of(index: usize) -> i64 {
 }
 
 impl Log {
-    pub(super) fn new(entries: Vec<Entry>, committed: Option<i64>) -> Self {
+    pub(super) fn new(entries: Vec<Entry>, committed: Option<i64>, mark: OwnerMark) -> Self {
         Self {
             entries,
             committed,
-            mark: OwnerMark::Released,
+            mark,
             marked: 0,
             written: Vec::new(),
             owner: None,

@@ -47,7 +47,7 @@ impl State {
         member.machine.state_key(&age, into);
         let running = member.running.iter();
         let mut running: Vec<_> =
-            running.map(|work| (work.queue.state_key(&age), Tiny::offset(&work.record), work.refused)).collect();
+            running.map(|work| (work.queue.state_key(&age), Tiny::offset(&work.record), work.refused, work.suspect)).collect();
         running.sort_unstable();
         running.hash(into);
         match &member.committing {
