@@ -11,6 +11,7 @@ import digests
 import notes
 import oracle
 import poison
+import poison_inner
 import wire
 from deployment import API, PERMISSIVE, TENANT
 from test_poison import EmbeddedPublisher, KafkaPublisher
@@ -106,12 +107,12 @@ def forged_work(attack: Attack, llmock) -> None:
     proof, with the proof of another record, and with a made-up one."""
     inner = poison.document("forged", text=SECRET, document_id="forged")
     work = wire.schema("routed_document").encode(
-        poison.routed("forged", document=poison.encode(inner), tenant="victim")
+        poison_inner.routed("forged", document=poison.encode(inner), tenant="victim")
     )
     trial = {"tier": "api", "result": "refused", "code": "x", "policy_digest": "", "at": 0}
     escalation = wire.schema("escalation").encode({"routed": work, "trial": trial})
-    borrowed = attack.publisher.read(poison.WORK)[0].header("precis-proof")
-    for value, topic in ((work, poison.WORK), (escalation, poison.ESCALATIONS)):
+    borrowed = attack.publisher.read(poison_inner.WORK)[0].header("precis-proof")
+    for value, topic in ((work, poison_inner.WORK), (escalation, poison_inner.ESCALATIONS)):
         for proof in ([], [("precis-proof", borrowed)], [("precis-proof", b"00" * 32)]):
             attack.send(value, topic, proof)
     letters = [letter for letter in attack.letters(7) if letter["code"] != "body_missing"]
@@ -128,8 +129,10 @@ def forged_fingerprint(attack: Attack, llmock) -> set[oracle.Identity]:
     fingerprint = digests.request_fingerprint(TENANT, victim, victim["text"])
     before = attack.deployment.store.objects("cache/").keys()
     inner = poison.document("poisoner", text=SECRET, document_id="poisoner")
-    forged = poison.routed("p", document=poison.encode(inner), request_fingerprint=fingerprint)
-    attack.send(wire.schema("routed_document").encode(forged), poison.WORK, proved=True)
+    forged = poison_inner.routed(
+        "p", document=poison.encode(inner), request_fingerprint=fingerprint
+    )
+    attack.send(wire.schema("routed_document").encode(forged), poison_inner.WORK, proved=True)
     codes = [letter["code"] for letter in attack.letters(8)]
     assert codes.count("request_mismatch") == 1
     assert attack.deployment.store.objects("cache/").keys() == before

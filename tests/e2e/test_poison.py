@@ -18,6 +18,7 @@ import digests
 import notes
 import oracle
 import poison
+import poison_inner
 import wire
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
@@ -165,7 +166,7 @@ def kept(letter: dict, kind: poison.Kind, stored: dict[str, bytes]) -> bool:
         return len(values[0]) > STORE_BYTES and f"{len(values[0])} bytes" in letter["message"]
     if reference:
         return stored.get(reference["key"]) in values
-    if letter["topic"] == poison.WORK and value not in values:
+    if letter["topic"] == poison_inner.WORK and value not in values:
         value = wire.schema("routed_document").decode(value)["document"]
     return value in values
 
