@@ -73,6 +73,8 @@ async fn serve(
     summariser: impl Summariser,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
+    let _shown = texts.show("gpu-worker");
     let worker = TierWorker::new(
         settings.tier.clone(),
         summariser,
@@ -80,7 +82,7 @@ async fn serve(
         runtime.control.clone(),
         runtime.routing_keys.clone(),
     )
-    .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
+    .with_text_budget(texts);
     let topic = topics::work(&settings.tier);
     let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
     run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), shutdown)

@@ -96,8 +96,10 @@ pub fn unread<'a>(topics: impl IntoIterator<Item = &'a str>, settings: &TopicSet
 /// # Errors
 /// The stage's fatal errors.
 pub async fn run(runtime: &Runtime, settings: RouterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
+    let _shown = texts.show("router");
     let router = Router::new(runtime.settler.clone(), runtime.control.clone(), runtime.routing_keys.clone())
-        .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
+        .with_text_budget(texts);
     let (admission, log, control) = (router.admission().clone(), runtime.log.clone(), runtime.control.clone());
     // Measured once before any document is admitted, so that a restart does not fill a full topic.
     let _ = shutdown.run_until_cancelled(admission.measure_and_serve(&*log, &control)).await;

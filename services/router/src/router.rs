@@ -107,13 +107,13 @@ impl Router {
             validate::text(text, &limits)?;
             Ok::<_, PipelineError>(identity::text_digest(text))
         });
-        let fingerprint = identity::fingerprint_of(tenant, document, &read.await.map_err(too_slow)??);
+        let fingerprint = identity::fingerprint_of(tenant, document, &read.await??);
         if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
             let draft = Draft::unrouted(claim, document, &text, now_ms());
             let draft = draft.decided(&fingerprint, &effective.digest, None, &[]);
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
-        let measured = Measured::of(&effective, document, &text).await.map_err(too_slow)?;
+        let measured = Measured::of(&effective, document, &text).await?;
         drop(text);
         request.drop_text();
         drop(text_permit);
@@ -325,11 +325,6 @@ impl Processor for Router {
     }
 }
 
-/// The failure of a document whose text cannot be read in time.
-fn too_slow(error: text_work::TimedOut) -> PipelineError {
-    PipelineError::rejected(codes::TEXT_TOO_SLOW, format!("{error}; please report it"))
-}
-
 /// The work record of a routed document, without its proof. Equal requests share a key, so that the
 /// second one finds the answer to the first.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
@@ -348,10 +343,8 @@ impl HoldsText for DecodedEscalation {
         &self.routed.tenant
     }
 
-    /// The document's own bytes twice, encoded and decoded, and the text that it refers to.
     fn held_bytes(&self) -> u64 {
-        let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
-        (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
+        text_budget::work_bytes(&self.routed.document, &self.document)
     }
 }
 

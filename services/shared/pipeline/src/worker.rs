@@ -237,9 +237,7 @@ impl HoldsText for DecodedWork {
         &self.routed.tenant
     }
 
-    /// The document's own bytes twice, encoded and decoded, and the text that it refers to.
     fn held_bytes(&self) -> u64 {
-        let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
-        (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
+        text_budget::work_bytes(&self.routed.document, &self.document)
     }
 }

@@ -125,6 +125,10 @@ catalogue! {
         StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";
         StageTopicPaused, "precis_stage_topic_paused", ["stage", "topic"],
             "1 while a topic waits, or few of its records are tried, because nearly all of them were rejected, possibly for a fault of the service";
+        TextBytesHeld, "precis_text_bytes_held", ["service"],
+            "Bytes of document text that a process holds at once, or has room reserved for";
+        TextBytesLimit, "precis_text_bytes_limit", ["service"],
+            "The most bytes of text that it may hold (`max_text_bytes_in_process`): documents wait for room where what is held stays close to it";
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
             "Time since a followed topic was last read to its end; beyond 10 nothing is sent to a provider";
         RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";
