@@ -125,6 +125,7 @@ pub(super) async fn run(
     }
     let hopeless = failure.is_some() || wait.nothing_is_saved();
     progress.finish();
+    follower.skipped().tell(out);
     let elapsed = progress.elapsed();
     let interrupted = stop.is_cancelled();
     let drained = if hopeless { services.drain_within(MAX_HOPELESS_DRAIN).await } else { services.drain().await };
