@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use precis_flow::Scope;
 use precis_inference::models::{self, Manifest};
 use precis_inference::{
-    Engine, EngineConfig, EngineError, ErrorClass, Prompt as EnginePrompt, Prompts, SummaryRequest,
+    Engine, EngineConfig, EngineError, ErrorClass, ModelInfo, Prompt as EnginePrompt, Prompts, SummaryRequest,
 };
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, answer_text};
@@ -27,10 +27,21 @@ pub struct EngineSummariser {
 impl EngineSummariser {
     /// A summariser on this engine, which was started with this configuration.
     pub fn new(engine: Engine, config: &EngineConfig) -> Self {
-        let EngineConfig { window_tokens, repetition_penalty, .. } = config;
-        let decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
+        let decoding = decoding(config, engine.identity());
         Self { engine, decoding }
     }
+}
+
+/// Everything that decides over an answer besides model and prompt. A device rounds otherwise than
+/// the processor, and by how it keeps the weights.
+fn decoding(config: &EngineConfig, model: &ModelInfo) -> String {
+    let EngineConfig { window_tokens, repetition_penalty, .. } = config;
+    let mut decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
+    if let Some(weights) = model.device_weights {
+        decoding.push_str(" device=cuda weights=");
+        decoding.push_str(weights.as_str());
+    }
+    decoding
 }
 
 #[async_trait]
@@ -146,3 +157,6 @@ impl ModelSettings {
         self.directory.clone().unwrap_or_else(models::default_dir)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 
 pub(crate) mod candle;
 mod candle_kv;
+pub(crate) mod candle_matrix;
 pub(crate) mod cpu;
 
 use crate::step::{BackendError, Batch, Choice, ModelConfig};

@@ -7,6 +7,9 @@ use precis_kernels::Isa;
 
 use crate::error::EngineError;
 
+/// Tokens of the smallest key-value pool.
+pub(crate) const MIN_KV_TOKENS: usize = 64;
+
 /// Where the model is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +51,27 @@ impl IsaKind {
     }
 }
 
+/// How a device keeps the weights of matrices and tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsKind {
+    /// As the model's file has them, at 4 to 8 bits each.
+    #[default]
+    Quantised,
+    /// Dequantised to bfloat16 at start.
+    Dense,
+}
+
+impl WeightsKind {
+    /// The value as the settings and the answer's fingerprint write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quantised => "quantised",
+            Self::Dense => "dense",
+        }
+    }
+}
+
 /// Settings of one engine. Memory is taken once, at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -56,6 +80,14 @@ pub struct EngineConfig {
     /// feature `cuda` and the device is usable, and else the processor, with a warning. `cpu` never
     /// looks for a CUDA device. `cuda` does not start without one.
     pub device: DeviceKind,
+    /// How a CUDA device keeps the weights. `quantised` leaves them at the 4 to 8 bits of the
+    /// model's file. `dense` makes bfloat16 of them at start, which takes two to four times the
+    /// memory and spares the rounding of activations to 8 bits. Answers depend on it. On the
+    /// processor weights are always quantised.
+    pub weights: WeightsKind,
+    /// Memory that the engine may take on a CUDA device, MiB; it does not start where weights, pool
+    /// and work space need more. 0 takes what is free on the device at start.
+    pub device_memory_mib: u64,
     /// Instruction set of the processor's kernels. `auto` takes the fastest that the processor has;
     /// `avx512`, `avx2` and `portable` name one, and the engine does not start where the processor
     /// has not got it. Answers do not depend on it.
@@ -90,6 +122,8 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             device: DeviceKind::Auto,
+            weights: WeightsKind::Quantised,
+            device_memory_mib: 0,
             isa: IsaKind::Auto,
             threads: 0,
             max_sequences: 16,
@@ -119,7 +153,10 @@ impl EngineConfig {
                 self.step_tokens, self.max_sequences
             ),
         );
-        demand(self.kv_tokens >= 64, format!("`kv_tokens` ({}) must be at least 64", self.kv_tokens));
+        demand(
+            self.kv_tokens >= MIN_KV_TOKENS,
+            format!("`kv_tokens` ({}) must be at least {MIN_KV_TOKENS}", self.kv_tokens),
+        );
         demand(self.queue_tokens >= 1, "`queue_tokens` must be at least 1".into());
         demand(
             self.window_tokens == 0 || self.window_tokens >= 64,

@@ -36,6 +36,7 @@ mod load;
 mod mapreduce;
 mod memory;
 pub(crate) mod metrics;
+mod plan;
 mod prefix;
 pub(crate) mod scheduler;
 pub(crate) mod sequence;
@@ -49,6 +50,7 @@ pub use self::metrics::EngineStats;
 use self::metrics::{Counters, StepRecord};
 use self::sequence::{Generated, Job};
 use self::worker::Message;
+use crate::config::WeightsKind;
 use crate::decode::logprob::{mean, quantiles};
 use crate::decode::stop::AnswerLimits;
 use crate::error::EngineError;
@@ -64,7 +66,7 @@ const OTHER_DOCUMENT: &str = "\u{2042}";
 const MAX_SHORT_BYTES: usize = 64 * 1024;
 
 /// The model and the settings that an engine's answers depend on, besides the request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelInfo {
     /// Name in the manifest.
     pub name: String,
@@ -79,6 +81,9 @@ pub struct ModelInfo {
     pub limit_tokens: usize,
     /// The repetition penalty in force; 1 is none.
     pub repetition_penalty: f32,
+    /// How a device keeps the weights, which decides how products are rounded. `None` on the
+    /// processor, whose kernels know one way only.
+    pub device_weights: Option<WeightsKind>,
 }
 
 /// A handle on a running engine; clones are cheap and share it. The engine ends when the last

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::config::MIN_KV_TOKENS;
+
 /// How a caller may react to an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -76,19 +78,22 @@ pub enum EngineError {
     /// Weights and key-value pool do not fit into memory.
     #[error(
         "the engine needs {needed_mib} MiB (weights {weights_mib}, key-value pool {pool_mib}, work space {work_mib}) but {available_mib} MiB are \
-         available: lower `kv_tokens` or `step_tokens`, or use a smaller model"
+         available: {}",
+        room(*fitting_kv_tokens)
     )]
     NotEnoughMemory {
         /// All together.
         needed_mib: u64,
-        /// Dequantised weights.
+        /// The weights as the engine keeps them.
         weights_mib: u64,
         /// The key-value pool of `kv_tokens`.
         pool_mib: u64,
         /// Activations of the largest step.
         work_mib: u64,
-        /// Memory that the machine, or its control group, has free.
+        /// Memory that the machine, its control group, or the device has free.
         available_mib: u64,
+        /// Tokens of a pool that would fit beside weights and work space.
+        fitting_kv_tokens: u64,
     },
     /// The configured device cannot be used.
     #[error("the device `{device}` cannot be used: {reason}")]
@@ -248,4 +253,12 @@ impl EngineError {
     pub(crate) fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), reason: error.to_string() }
     }
+}
+
+/// What an operator can do where memory has room for a pool of so many tokens.
+fn room(fitting_kv_tokens: u64) -> String {
+    if fitting_kv_tokens < MIN_KV_TOKENS as u64 {
+        return "lower `step_tokens`, or use a smaller model".to_owned();
+    }
+    format!("lower `kv_tokens` to {fitting_kv_tokens} or `step_tokens`, or use a smaller model")
 }

@@ -31,7 +31,7 @@ mod system;
 mod testing;
 mod text;
 
-pub use config::{DeviceKind, EngineConfig, IsaKind};
+pub use config::{DeviceKind, EngineConfig, IsaKind, WeightsKind};
 pub use engine::{Engine, EngineStats, ModelInfo};
 pub use error::{EngineError, ErrorClass};
 pub use request::{

@@ -3,6 +3,7 @@
 
 pub(crate) mod golden;
 mod quality;
+pub(crate) mod quantised;
 pub(crate) mod tiny;
 
 use std::collections::HashMap;

@@ -1,13 +1,16 @@
 //! The decoder's operations on Candle tensors: the CUDA path. It also runs on `Device::Cpu`, where
 //! it is tested.
 //!
-//! Weights are dequantised to one dense type at load: Candle's quantised CPU kernels gain nothing
-//! from a batch for widths that are no multiple of 256 (candle issue 3707). Attention gathers a
-//! sequence's keys and values and multiplies them with a tile of queries at a time. The query heads
+//! Weights stay quantised or become dense, as [`Placement`] says. Attention gathers a sequence's
+//! keys and values and multiplies them with a tile of queries at a time. The query heads
 //! that share a key-value head are multiplied together, so that keys are read once for all of them.
 //!
 //! Results depend on the batch only by rounding: the matrix library picks its summation order by
-//! shape. So ids agree, and bits need not.
+//! shape, and products with quantised weights round their rows to 8 bits or not, by the number of
+//! rows. So ids of dense weights agree, and bits need not.
+//!
+//! Logits are f32, whatever type the rows have: bf16 has 8 bits for a number, too few to tell two
+//! likely tokens apart.
 //!
 //! Unverified: no GPU has run this. It is compiled and linked for CUDA and tested on `Device::Cpu`.
 //! Paged flash attention is left out: candle-flash-attn takes hours to compile and wants the pool
@@ -21,6 +24,8 @@ use rayon::prelude::*;
 
 use super::{Backend, distinct, rotations};
 use crate::backend::candle_kv::{KvPool, SlotIndices, SpanKeys};
+use crate::backend::candle_matrix::{DEQUANTISE_ROWS, Matrix, Placement, Table};
+use crate::config::WeightsKind;
 use crate::step::{BackendError, Batch, Choice, ModelConfig, Span};
 
 /// Queries that are attended to at once. It bounds the memory of the scores and masks.
@@ -30,6 +35,7 @@ pub(crate) const QUERY_TILE: usize = 128;
 pub(crate) struct CandleBackend {
     device: Device,
     dtype: DType,
+    placement: Placement,
     shape: HeadShape,
     /// `[context, head_dim / 2]` each.
     cosines: Tensor,
@@ -74,7 +80,7 @@ struct QueryTile {
 }
 
 impl CandleBackend {
-    /// Takes `blocks` key-value blocks of memory on `device`.
+    /// Takes `blocks` key-value blocks of memory on `device`. Weights become dense.
     pub(crate) fn new(
         config: &ModelConfig,
         device: Device,
@@ -90,10 +96,24 @@ impl CandleBackend {
             cosines: table(cosines)?,
             sines: table(sines)?,
             pool: KvPool::new(config, &device, dtype, blocks)?,
+            placement: Placement {
+                device: device.clone(),
+                dtype,
+                weights: WeightsKind::Dense,
+                dequantise_rows: DEQUANTISE_ROWS,
+            },
             device,
             dtype,
             shape,
         })
+    }
+
+    /// The same backend with weights as `weights` says, where a product of so many rows and more
+    /// dequantises its matrix first.
+    pub(crate) fn with_weights(mut self, weights: WeightsKind, dequantise_rows: usize) -> Self {
+        self.placement.weights = weights;
+        self.placement.dequantise_rows = dequantise_rows;
+        self
     }
 
     fn step_span(&self, span: &Span) -> Result<StepSpan, BackendError> {
@@ -151,25 +171,21 @@ impl Backend for CandleBackend {
     type Heads = Tensor;
     type Queries = Tensor;
     type Logits = Tensor;
-    type Matrix = Tensor;
-    type Table = Tensor;
+    type Matrix = Matrix;
+    type Table = Table;
     type Vector = Tensor;
     type Step = CandleStep;
 
-    fn matrix(&self, parts: &[QTensor]) -> Result<Tensor, BackendError> {
-        let dense: Vec<Tensor> =
-            parts.iter().map(|part| part.dequantize(&Device::Cpu)?.to_dtype(self.dtype)).collect::<Result<_, _>>()?;
-        // [in, out]: for two rows and more the product reads the matrix in this order, so it need
-        // not repack it.
-        Ok(Tensor::cat(&dense, 0)?.t()?.contiguous()?.to_device(&self.device)?)
+    fn matrix(&self, parts: &[QTensor]) -> Result<Matrix, BackendError> {
+        Matrix::new(parts, &self.placement)
     }
 
-    fn table(&self, source: &QTensor) -> Result<Tensor, BackendError> {
-        Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
+    fn table(&self, source: &QTensor) -> Result<Table, BackendError> {
+        Table::new(source, &self.placement)
     }
 
     fn vector(&self, source: &QTensor) -> Result<Tensor, BackendError> {
-        Ok(source.dequantize(&Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device)?)
+        self.placement.vector(source)
     }
 
     fn begin(&mut self, batch: &Batch) -> Result<CandleStep, BackendError> {
@@ -186,24 +202,26 @@ impl Backend for CandleBackend {
             sines: rotation(&self.sines)?,
             slots: SlotIndices::new(&batch.slots, kv_heads, head_dim, device)?,
             spans: batch.spans.iter().map(|span| self.step_span(span)).collect::<Result<_, _>>()?,
-            logit_rows: vector(&batch.logit_rows)?,
+            // A CUDA kernel cannot be launched for no rows at all. Where no logits are wanted, those
+            // of the first row are computed for nobody.
+            logit_rows: vector(if batch.logit_rows.is_empty() { &[0] } else { &batch.logit_rows })?,
         })
     }
 
-    fn embed(&mut self, table: &Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
-        Ok(table.index_select(&step.ids, 0)?)
+    fn embed(&mut self, table: &Table, step: &CandleStep) -> Result<Tensor, BackendError> {
+        table.rows(&step.ids, self.dtype)
     }
 
     fn norm(&mut self, rows: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor, BackendError> {
         Ok(rms_norm(rows, gain, epsilon as f32)?)
     }
 
-    fn linear(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        Ok(rows.matmul(matrix)?)
+    fn linear(&mut self, matrix: &Matrix, rows: &Tensor) -> Result<Tensor, BackendError> {
+        matrix.times(rows)
     }
 
-    fn linear_add(&mut self, matrix: &Tensor, rows: &Tensor, stream: Tensor) -> Result<Tensor, BackendError> {
-        Ok((rows.matmul(matrix)? + stream)?)
+    fn linear_add(&mut self, matrix: &Matrix, rows: &Tensor, stream: Tensor) -> Result<Tensor, BackendError> {
+        Ok((matrix.times(rows)? + stream)?)
     }
 
     fn rope_write_kv(&mut self, layer: usize, qkv: Tensor, step: &CandleStep) -> Result<Tensor, BackendError> {
@@ -242,7 +260,7 @@ impl Backend for CandleBackend {
         Ok(Tensor::cat(&spans.concat(), 0)?)
     }
 
-    fn gate_up_silu(&mut self, matrix: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
+    fn gate_up_silu(&mut self, matrix: &Matrix, rows: &Tensor) -> Result<Tensor, BackendError> {
         let both = self.linear(matrix, rows)?;
         let inner = both.dim(1)? / 2;
         Ok((silu(&both.narrow(1, 0, inner)?)? * both.narrow(1, inner, inner)?)?)
@@ -252,10 +270,8 @@ impl Backend for CandleBackend {
         Ok(rows.index_select(&step.logit_rows, 0)?)
     }
 
-    fn head(&mut self, table: &Tensor, rows: &Tensor) -> Result<Tensor, BackendError> {
-        // The table is the left factor: the product then reads its rows in the order in which they
-        // lie.
-        Ok(table.matmul(&rows.t()?)?.t()?.contiguous()?)
+    fn head(&mut self, table: &Table, rows: &Tensor) -> Result<Tensor, BackendError> {
+        table.logits(rows)
     }
 
     fn penalise(&mut self, logits: Tensor, written: &[Vec<u32>], penalty: f32) -> Result<Tensor, BackendError> {
@@ -278,7 +294,6 @@ impl Backend for CandleBackend {
     }
 
     fn argmax(&mut self, logits: &Tensor) -> Result<Vec<Choice>, BackendError> {
-        let logits = logits.to_dtype(DType::F32)?;
         let ids = logits.argmax(D::Minus1)?;
         let highest = logits.max_keepdim(D::Minus1)?;
         // The log softmax of the highest logit; its own exponent is 0.
@@ -291,7 +306,7 @@ impl Backend for CandleBackend {
 
     #[cfg(test)]
     fn to_host(&self, logits: &Tensor) -> Vec<Vec<f32>> {
-        logits.to_dtype(DType::F32).and_then(|rows| rows.to_vec2()).expect("logits are a matrix")
+        logits.to_vec2().expect("logits are a matrix of f32")
     }
 }
 

@@ -153,6 +153,7 @@ fn started(limit_tokens: usize, window_tokens: usize, queue_tokens: usize, first
         sha256: String::new(),
         limit_tokens,
         repetition_penalty: 1.0,
+        device_weights: None,
     };
     let queue = Arc::new(Semaphore::new(queue_tokens));
     let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters, kv_bytes: 0 };

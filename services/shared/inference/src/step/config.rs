@@ -98,14 +98,6 @@ impl ModelConfig {
         2 * self.layers * self.kv_width()
     }
 
-    /// Weights of all matrices, the embedding counted once more where it is not also the head.
-    pub(crate) fn weight_count(&self, tied: bool) -> usize {
-        let attention = self.width * self.head_dim * (2 * self.heads + 2 * self.kv_heads);
-        let feed_forward = 3 * self.width * self.inner;
-        let tables = if tied { 1 } else { 2 };
-        self.layers * (attention + feed_forward) + tables * self.vocabulary * self.width
-    }
-
     /// Numbers alive at once, at most, in a step of `tokens` rows at `context` positions: the
     /// attention scores of one tile or the feed-forward block, beside residual and attention rows,
     /// and the logits of every sequence.

@@ -18,7 +18,7 @@ use crate::step::{BLOCK_TOKENS, Batch, ModelConfig};
 
 /// Tokens of a prompt that are computed at a time, so that some chunks begin inside a block.
 const CHUNK_TOKENS: usize = 200;
-const CONTEXT: usize = 4096;
+pub(crate) const CONTEXT: usize = 4096;
 pub(crate) const BLOCKS: usize = CONTEXT / BLOCK_TOKENS;
 
 #[derive(Deserialize)]
