@@ -132,9 +132,20 @@ impl File {
 
     /// The model on Candle, on the processor.
     pub(crate) fn decoder(&self, dtype: DType, weights: WeightsKind, dequantise_rows: usize) -> Decoder<CandleBackend> {
+        self.decoder_on(Device::Cpu, dtype, weights, dequantise_rows)
+    }
+
+    /// The model on Candle.
+    pub(crate) fn decoder_on(
+        &self,
+        device: Device,
+        dtype: DType,
+        weights: WeightsKind,
+        dequantise_rows: usize,
+    ) -> Decoder<CandleBackend> {
         let mut file = self.open();
         let config = ModelConfig::from_gguf(&file.content).unwrap();
-        let backend = CandleBackend::new(&config, Device::Cpu, dtype, CONTEXT, BLOCKS).unwrap();
+        let backend = CandleBackend::new(&config, device, dtype, CONTEXT, BLOCKS).unwrap();
         let backend = backend.with_weights(weights, dequantise_rows);
         let weights = Weights::load(&mut file, &config, &backend).unwrap();
         Decoder::new(config, weights, backend, 1.0)

@@ -190,6 +190,37 @@ fn quantised_models_diverge_little_from_dequantised_ones() {
     }
 }
 
+/// What the tests above say of the processor, on a GPU where the build has CUDA and there is one.
+///
+/// Unverified: no GPU has run this.
+#[test]
+fn a_gpu_where_there_is_one_computes_the_same() {
+    let Ok(device) = Device::new_cuda(0) else { return };
+    for dtype in KEPT {
+        let parts = [quantised(1, 64, 512, dtype), quantised(2, 33, 512, dtype)];
+        for dequantise_rows in [NEVER, 1] {
+            let placement = Placement { device: device.clone(), ..placement(WeightsKind::Quantised, dequantise_rows) };
+            let matrix = Matrix::new(&parts, &placement).unwrap();
+            for count in [1, 2, 8, 9, 33, 130] {
+                let rows = random(7, count, 512, 20.0);
+                let found = matrix.times(&rows.to_device(&device).unwrap()).unwrap();
+                let error = error(&found.to_device(&Device::Cpu).unwrap(), &exact(&parts, &rows));
+                assert!(error < 0.01, "{dtype:?}, {count} rows, dequantised from {dequantise_rows}: {error}");
+            }
+        }
+    }
+    for types in [Types::q4_k_m(), Types::all(Q4_0), Types::all(Q8_0)] {
+        let file = File::new(types);
+        let tokens: Vec<u32> = (0..300_u32).map(|at| (at * at * 7 + at * 3) % 263).collect();
+        let exact = all_logits(file.decoder(DType::F32, WeightsKind::Dense, NEVER), &tokens, BLOCKS);
+        for weights in [WeightsKind::Quantised, WeightsKind::Dense] {
+            let decoder = file.decoder_on(device.clone(), DType::BF16, weights, 20);
+            let divergence = Divergence::between(&exact, &all_logits(decoder, &tokens, BLOCKS));
+            assert!(divergence.mean < 0.012, "{types:?}, {weights:?}: {divergence:?}");
+        }
+    }
+}
+
 /// The default model with its weights as they are stored beside the same weights dequantised.
 #[test]
 #[ignore = "needs the model: make test fetches it"]
