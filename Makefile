@@ -87,8 +87,9 @@ docs: ## the crates' documentation, with the protocol of each part
 verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
-verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)
+verify-quality: ## measure what the engine's rounding and the quantiser cost, beside llama.cpp's: KL divergence and likelihood (15 minutes)
 	python3 loadtest/quality/measure.py
+	python3 loadtest/quality/quantise.py
 
 verify-pressure: ## 100,000 documents queued before a slow worker: memory, lag, drain (ten minutes)
 	infra/setup.sh test

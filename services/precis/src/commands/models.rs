@@ -1,5 +1,7 @@
 //! `precis models`: the manifest's entries, and their files on this machine.
 
+mod quantise;
+
 use std::path::Path;
 
 use clap::Subcommand;
@@ -18,6 +20,7 @@ Examples:
   precis models list
   precis models pull                       the one that the settings name
   precis models verify smollm2-135m-instruct
+  precis models quantise fine-tuned/ --to q4_k
 
 A model is an entry of the manifest: name, revision, file, its SHA-256, licence, and the sources to try in order. Add your \
 own in a TOML file that [model] manifest names. A file with another digest is refused, wherever it came from.";
@@ -44,6 +47,7 @@ enum Action {
         /// Its name [default: all that are on this machine]
         name: Option<String>,
     },
+    Quantise(quantise::QuantiseArgs),
 }
 
 /// Runs the command.
@@ -66,6 +70,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
             Ok(Exit::Done)
         }
         Action::Verify { name } => verify(&settings, name.as_deref(), out),
+        Action::Quantise(args) => quantise::run(args, out).await,
     }
 }
 
