@@ -9,5 +9,6 @@ mod harness;
 mod model;
 mod printing;
 mod privacy;
+mod quantise;
 mod services;
 mod summarize;

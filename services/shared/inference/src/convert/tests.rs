@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folder;
+mod golden;
 
 use std::fs;
 use std::path::{Path, PathBuf};
