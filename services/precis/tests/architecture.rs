@@ -99,7 +99,7 @@ const LAYERS: [Layers; 3] = [
             &["step"],
             &["text", "decode"],
             &["backend"],
-            &["model"],
+            &["model", "convert"],
             &["engine"],
             &["bench"],
         ],

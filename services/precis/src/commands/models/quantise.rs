@@ -46,7 +46,7 @@ pub(super) struct QuantiseArgs {
 /// What the matrices are stored as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// About 4.8 bits a weight: llama.cpp's mixture Q4_K_M
+    /// About 4.8 bits a weight: llama.cpp's mixture `Q4_K_M`
     #[value(name = "q4_k")]
     Q4K,
     /// 8.5 bits a weight: nearly without loss

@@ -1,4 +1,4 @@
-//! The pieces of a SentencePiece model (`tokenizer.model`), read as untrusted input.
+//! The pieces of a `SentencePiece` model (`tokenizer.model`), read as untrusted input.
 //!
 //! The file is a protocol buffer, of which three fields matter: the pieces (1) with text (1), score
 //! (2) and type (3), and in the trainer's settings (2) the kind of the model (3).

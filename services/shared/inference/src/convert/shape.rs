@@ -130,10 +130,10 @@ impl Shape {
         if config.architectures.len() != 1 {
             return Err(broken("it names more than one architecture"));
         }
-        Self::checked(family, config)
+        Self::checked(family, &config)
     }
 
-    fn checked(family: Family, config: Config) -> Result<Self, EngineError> {
+    fn checked(family: Family, config: &Config) -> Result<Self, EngineError> {
         let unsupported =
             |what: &str| EngineError::UnsupportedArchitecture { architecture: format!("{} {what}", family.name()) };
         if config.quantization_config.as_ref().is_some_and(|value| !value.is_null()) {
@@ -170,7 +170,7 @@ impl Shape {
             (Family::Mistral, _, Some(window)) if window < config.max_position_embeddings => Some(window),
             _ => None,
         };
-        let (rope_base, rope_factors) = rope(&config, head_dim, &unsupported)?;
+        let (rope_base, rope_factors) = rope(config, head_dim, &unsupported)?;
         Ok(Self {
             family,
             layers: config.num_hidden_layers,
@@ -186,7 +186,7 @@ impl Shape {
             rope_factors,
             window,
             tied: config.tie_word_embeddings,
-            name: config.name.filter(|name| !name.is_empty()),
+            name: config.name.clone().filter(|name| !name.is_empty()),
         })
     }
 

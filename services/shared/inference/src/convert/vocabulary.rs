@@ -1,6 +1,6 @@
 //! The vocabulary of a model, from Hugging Face's files, as the metadata of a GGUF file.
 //!
-//! A folder has a `tokenizer.json` (byte-level BPE) or a `tokenizer.model` (SentencePiece). What
+//! A folder has a `tokenizer.json` (byte-level BPE) or a `tokenizer.model` (`SentencePiece`). What
 //! the latter's pieces are is told by [`super::sentencepiece`]; the rest is the same for both.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::words;
 use crate::error::EngineError;
 use crate::gguf::broken;
 
-/// Values of `tokenizer.ggml.token_type`; SentencePiece's are the same.
+/// Values of `tokenizer.ggml.token_type`; those of `SentencePiece` are the same.
 pub(super) mod kinds {
     pub(in super::super) const NORMAL: u32 = 1;
     pub(super) const CONTROL: u32 = 3;
@@ -68,6 +68,14 @@ enum Merge {
 #[derive(Debug, Deserialize)]
 struct AddedToken {
     id: u32,
+    content: String,
+    #[serde(default)]
+    special: bool,
+}
+
+/// A token of `added_tokens_decoder`, which has its id for a key.
+#[derive(Debug, Deserialize)]
+struct Decoded {
     content: String,
     #[serde(default)]
     special: bool,
@@ -161,7 +169,7 @@ pub(super) fn bpe(files: &TokenFiles, count: usize) -> Result<Vec<(String, Value
     Ok(metadata)
 }
 
-/// Metadata of a SentencePiece vocabulary with so many tokens.
+/// Metadata of a `SentencePiece` vocabulary with so many tokens.
 pub(super) fn sentencepiece(
     pieces: Vec<Piece>,
     files: &TokenFiles,
@@ -220,12 +228,6 @@ fn added_tokens(files: &TokenFiles) -> Result<Vec<AddedToken>, EngineError> {
     let bad = |error: serde_json::Error| broken(&format!("the added tokens: {error}"));
     if let Some(added) = files.tokenizer.as_ref().map(|json| &json["added_tokens"]).filter(|added| !added.is_null()) {
         return Vec::deserialize(added).map_err(bad);
-    }
-    #[derive(Deserialize)]
-    struct Decoded {
-        content: String,
-        #[serde(default)]
-        special: bool,
     }
     let decoder = files.tokenizer_config.as_ref().map(|config| &config["added_tokens_decoder"]);
     let Some(decoder) = decoder.filter(|decoder| !decoder.is_null()) else { return Ok(Vec::new()) };

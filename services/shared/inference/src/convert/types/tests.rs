@@ -26,7 +26,7 @@ fn expected(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
 }
 
 /// The counts are those of Qwen2.5-Coder's official files of 1.5B and 0.5B, which llama.cpp
-/// quantised to Q4_K_M. Rows of 896 fill no blocks of 256.
+/// quantised to `Q4_K_M`. Rows of 896 fill no blocks of 256.
 #[test]
 fn q4_k_is_the_mixture_of_llama_cpp() {
     assert_eq!(counts(28, 1536, 8960), expected(&[("Q4K", 169), ("Q6K", 29)]));
