@@ -87,8 +87,10 @@ struct Config {
 /// What is said of rotary positions beside their base.
 #[derive(Debug, Deserialize)]
 struct Rope {
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// The same in older files; many have both.
+    #[serde(rename = "type")]
+    old_type: Option<String>,
     rope_theta: Option<f64>,
     factor: Option<f64>,
     low_freq_factor: Option<f64>,
@@ -241,7 +243,7 @@ fn rope(
     if !(base.is_finite() && base >= 1.0) {
         return Err(broken(&format!("rope_theta is {base}")));
     }
-    let factors = match rope.rope_type.as_deref() {
+    let factors = match rope.rope_type.as_deref().or(rope.old_type.as_deref()) {
         None | Some("default") => None,
         Some("llama3") => Some(llama3_factors(&rope, base, head_dim, config)?),
         Some(other) => return Err(unsupported(&format!("with `{other}` rotary positions"))),

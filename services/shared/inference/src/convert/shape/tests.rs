@@ -92,8 +92,9 @@ fn rotary_positions_are_read_in_each_spelling() {
     let scaling = json!({"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 8192, "rope_type": "llama3", "rope_theta": 500_000.0});
     assert_eq!(read(json!({"rope_parameters": scaling, "rope_scaling": null, "rope_theta": null})).unwrap(), old);
-    let plain = read(json!({"rope_scaling": {"type": "default"}})).unwrap();
-    assert_eq!(plain.rope_factors, None);
+    for plain in [json!({"type": "default"}), json!({"type": "default", "rope_type": "default"}), json!(null)] {
+        assert_eq!(read(json!({ "rope_scaling": plain })).unwrap().rope_factors, None);
+    }
 }
 
 #[test]
