@@ -68,7 +68,7 @@ def dequantised(gguf, name: str):
         fifth = (b["h"][:, None] >> np.arange(32, dtype=np.uint32)) & 1
         q = np.concatenate([b["q"] & 15, b["q"] >> 4], axis=1) + 16.0 * fifth - 16.0
         values = q * scale(b["d"])
-    elif kind == 12:  # Q4_K: f16 scale and f16 scale of minima, 8 scales and 8 minima of 6 bits, 256 nibbles
+    elif kind == 12:  # Q4_K: two f16 scales, 8 scales and 8 minima of 6 bits, 256 nibbles
         b = blocks(256, ("d", "<f2"), ("m", "<f2"), ("s", "u1", 12), ("q", "u1", 128))
         s = b["s"]
         scales = np.concatenate([s[:, :4] & 63, (s[:, 8:] & 15) | ((s[:, :4] >> 6) << 4)], axis=1)
@@ -79,7 +79,8 @@ def dequantised(gguf, name: str):
     elif kind == 14:  # Q6_K: 256 low nibbles, 256 high pairs of bits, 16 signed scales, f16 scale
         b = blocks(256, ("l", "u1", 128), ("h", "u1", 64), ("s", "i1", 16), ("d", "<f2"))
         low, high = b["l"].reshape(-1, 2, 2, 32), b["h"].reshape(-1, 2, 1, 32)
-        low = np.concatenate([low & 15, low >> 4], axis=2)  # per half: nibbles of rows 0, 1, then 2, 3
+        # In each half of a block: the low nibbles, then the high ones.
+        low = np.concatenate([low & 15, low >> 4], axis=2)
         high = np.concatenate([(high >> shift) & 3 for shift in (0, 2, 4, 6)], axis=2)
         q = (low | (high << 4)).astype(np.float64) - 32.0
         values = q.reshape(-1, 16, 16) * (b["s"] * scale(b["d"]))[..., None]
@@ -120,7 +121,11 @@ def write_folder(gguf, folder: Path) -> None:
         tensors[target + ".weight"] = values.astype("<f2")
     header, at = {}, 0
     for name, values in tensors.items():
-        header[name] = {"dtype": "F16", "shape": values.shape, "data_offsets": [at, at + values.nbytes]}
+        header[name] = {
+            "dtype": "F16",
+            "shape": values.shape,
+            "data_offsets": [at, at + values.nbytes],
+        }
         at += values.nbytes
     text = json.dumps(header).encode()
     with (folder / "model.safetensors").open("wb") as out:
@@ -158,7 +163,9 @@ def write_folder(gguf, folder: Path) -> None:
         },
         "model": {
             "type": "BPE",
-            "vocab": {token: id for id, (token, kind) in enumerate(zip(tokens, kinds)) if kind == 1},
+            "vocab": {
+                token: id for id, (token, kind) in enumerate(zip(tokens, kinds)) if kind == 1
+            },
             "merges": gguf.metadata["tokenizer.ggml.merges"],
         },
     }

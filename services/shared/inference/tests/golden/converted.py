@@ -27,25 +27,25 @@ import torch
 import transformers
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-BASE = dict(
-    vocab_size=272,
-    hidden_size=64,
-    intermediate_size=96,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=512,
-    rms_norm_eps=1e-5,
-    bos_token_id=None,
-    eos_token_id=258,
-)
-LLAMA3 = dict(
-    rope_type="llama3",
-    factor=8.0,
-    low_freq_factor=1.0,
-    high_freq_factor=4.0,
-    original_max_position_embeddings=64,
-)
+BASE = {
+    "vocab_size": 272,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "rms_norm_eps": 1e-5,
+    "bos_token_id": None,
+    "eos_token_id": 258,
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
 # The expressions of the releases' tokenizer.json.
 LLAMA3_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -59,12 +59,41 @@ TEKKEN_WORDS = (
 )
 # Name, class, what differs from BASE, rule for words, its expression.
 FAMILIES = [
-    ("llama3", "Llama", dict(head_dim=32, rope_theta=500000.0, rope_scaling=LLAMA3, tie_word_embeddings=True), "llama-bpe", LLAMA3_WORDS),
-    ("smollm2", "Llama", dict(rope_theta=100000.0, tie_word_embeddings=True), "smollm", None),
-    ("nemo", "Mistral", dict(head_dim=32, sliding_window=None, rope_theta=1e6), "tekken", TEKKEN_WORDS),
-    ("qwen2", "Qwen2", dict(rope_theta=1e6, use_sliding_window=False), "qwen2", QWEN2_WORDS),
-    ("qwen3", "Qwen3", dict(head_dim=32, rope_theta=1e6, tie_word_embeddings=True), "qwen2", QWEN2_WORDS),
-    ("mistral", "Mistral", dict(sliding_window=64, vocab_size=300, bos_token_id=1, eos_token_id=2), "spm", None),
+    (
+        "llama3",
+        "Llama",
+        {
+            "head_dim": 32,
+            "rope_theta": 500000.0,
+            "rope_scaling": LLAMA3,
+            "tie_word_embeddings": True,
+        },
+        "llama-bpe",
+        LLAMA3_WORDS,
+    ),
+    ("smollm2", "Llama", {"rope_theta": 100000.0, "tie_word_embeddings": True}, "smollm", None),
+    (
+        "nemo",
+        "Mistral",
+        {"head_dim": 32, "sliding_window": None, "rope_theta": 1e6},
+        "tekken",
+        TEKKEN_WORDS,
+    ),
+    ("qwen2", "Qwen2", {"rope_theta": 1e6, "use_sliding_window": False}, "qwen2", QWEN2_WORDS),
+    (
+        "qwen3",
+        "Qwen3",
+        {"head_dim": 32, "rope_theta": 1e6, "tie_word_embeddings": True},
+        "qwen2",
+        QWEN2_WORDS,
+    ),
+    (
+        "mistral",
+        "Mistral",
+        {"sliding_window": 64, "vocab_size": 300, "bos_token_id": 1, "eos_token_id": 2},
+        "spm",
+        None,
+    ),
 ]
 CONVERT = """
 import runpy, sys
@@ -88,10 +117,14 @@ def numbers(name: str, shape: tuple) -> np.ndarray:
 
 
 def byte_pairs(folder: Path, rule: str, words: str | None) -> None:
-    vocabulary = {letter: id for id, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    vocabulary = {
+        letter: id for id, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))
+    }
     vocabulary |= {"th": 256, "the": 257}
     merges = [("t", "h"), ("th", "e")]
-    toy = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rule in ("llama-bpe", "tekken")))
+    toy = Tokenizer(
+        models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rule in ("llama-bpe", "tekken"))
+    )
     steps = [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words is None)]
     if rule == "smollm":
         steps.insert(0, pre_tokenizers.Digits(individual_digits=True))
@@ -100,7 +133,9 @@ def byte_pairs(folder: Path, rule: str, words: str | None) -> None:
     toy.pre_tokenizer = pre_tokenizers.Sequence(steps)
     if rule == "qwen2":
         toy.normalizer = normalizers.NFC()
-    toy.add_special_tokens([AddedToken("<|eot|>", special=True), AddedToken("<|begin|>", special=True)])
+    toy.add_special_tokens(
+        [AddedToken("<|eot|>", special=True), AddedToken("<|begin|>", special=True)]
+    )
     toy.add_tokens([AddedToken("<tool>", normalized=False)])
     if rule == "llama-bpe":
         toy.post_processor = processors.TemplateProcessing(
@@ -129,7 +164,10 @@ def pieces(folder: Path) -> None:
     (folder / "tokenizer.vocab").unlink()
     added = ["<unk>", "<s>", "</s>"]
     decoder = {str(id): {"content": token, "special": True} for id, token in enumerate(added)}
-    decoder |= {"290": {"content": "[TOOL]", "special": True}, "291": {"content": "\u2581x", "special": False}}
+    decoder |= {
+        "290": {"content": "[TOOL]", "special": True},
+        "291": {"content": "\u2581x", "special": False},
+    }
     settings = {
         "add_bos_token": True,
         "add_eos_token": False,
@@ -144,7 +182,9 @@ def pieces(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def family(sources: Path, name: str, kind: str, changes: dict, rule: str, words: str | None) -> dict:
+def family(
+    sources: Path, name: str, kind: str, changes: dict, rule: str, words: str | None
+) -> dict:
     from gguf import GGUFReader
 
     config = getattr(transformers, f"{kind}Config")(**{**BASE, **changes})
@@ -159,7 +199,18 @@ def family(sources: Path, name: str, kind: str, changes: dict, rule: str, words:
         model.save_pretrained(folder)
         pieces(folder) if rule == "spm" else byte_pairs(folder, rule, words)
         target = folder / "out.gguf"
-        command = [sys.executable, "-c", CONVERT, sources, rule, folder, "--outtype", "f16", "--outfile", target]
+        command = [
+            sys.executable,
+            "-c",
+            CONVERT,
+            sources,
+            rule,
+            folder,
+            "--outtype",
+            "f16",
+            "--outfile",
+            target,
+        ]
         subprocess.run(command, check=True, stdout=sys.stderr)
         reader = GGUFReader(target)
         files = {
@@ -184,13 +235,21 @@ def family(sources: Path, name: str, kind: str, changes: dict, rule: str, words:
             }
             for tensor in reader.tensors
         }
-        return {"name": name, "files": files, "shapes": shapes, "metadata": metadata, "tensors": tensors}
+        return {
+            "name": name,
+            "files": files,
+            "shapes": shapes,
+            "metadata": metadata,
+            "tensors": tensors,
+        }
 
 
 def main() -> None:
     sources = Path(sys.argv[1])
     sys.path.insert(0, str(sources / "gguf-py"))
-    origin = {name: version(name) for name in ("torch", "transformers", "sentencepiece")} | {"llama.cpp": "b11434"}
+    origin = {name: version(name) for name in ("torch", "transformers", "sentencepiece")} | {
+        "llama.cpp": "b11434"
+    }
     found = {"origin": origin, "families": [family(sources, *rest) for rest in FAMILIES]}
     json.dump(found, sys.stdout, ensure_ascii=True, indent=None)
     print()
