@@ -4,16 +4,18 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/precis/target
 export PRECIS_MODELS_DIR ?= $(HOME)/.cache/precis/models
 
 PRECIS := $(CARGO_TARGET_DIR)/release/precis
-DEMO_OUT ?= demo-out
+# A model of `precis models list` for make demo; its results are kept apart, in a state of its own.
+MODEL ?=
+DEMO_OUT ?= demo-out$(MODEL:%=-%)
 
-.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router bench-memory load-routing soak-engine verify verify-quality verify-pressure verify-provider clean
+.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router bench-memory load-routing soak-engine verify verify-quality verify-answers verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: build ## get the default model and summarise the documents of tests/documents into demo-out/
-	$(PRECIS) models pull
-	$(PRECIS) summarize tests/documents --out $(DEMO_OUT)
+demo: build ## get the default model and summarise the documents of tests/documents into demo-out/; MODEL=qwen2.5-coder-1.5b-instruct: another, fetched if need be
+	$(PRECIS) models pull $(MODEL)
+	$(PRECIS) summarize tests/documents --out $(DEMO_OUT) $(if $(MODEL),--model $(MODEL) --state $(DEMO_OUT)/state)
 
 demo-twice: ## make demo twice, with a state of its own: the second time everything comes from the store, at once
 	python3 tests/harness/demo_twice.py
@@ -87,8 +89,13 @@ docs: ## the crates' documentation, with the protocol of each part
 verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
-verify-quality: ## measure what the engine's rounding costs, beside llama.cpp's: KL divergence and likelihood (five minutes)
+verify-quality: ## measure what the engine's rounding and the quantiser cost, beside llama.cpp's: KL divergence and likelihood; extracts beside sumy's (15 minutes)
 	python3 loadtest/quality/measure.py
+	python3 loadtest/quality/quantise.py
+	python3 loadtest/quality/extractive.py
+
+verify-answers: build ## what the rules of decoding do to the answers: failed checks, ROUGE-L, documents a minute (half an hour)
+	python3 loadtest/quality/answers.py
 
 verify-pressure: ## 100,000 documents queued before a slow worker: memory, lag, drain (ten minutes)
 	infra/setup.sh test
@@ -102,5 +109,5 @@ verify-provider: ## llama.cpp's server as a provider: its token counts against t
 	python3 loadtest/provider.py
 
 clean: ## remove the demo's results and this project's build output (dependencies stay built)
-	rm -rf $(DEMO_OUT)
+	rm -rf $(DEMO_OUT) demo-out-*
 	cargo clean --workspace

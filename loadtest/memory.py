@@ -35,7 +35,7 @@ import notes  # noqa: E402
 import servers  # noqa: E402
 from deployment import TENANT, Deployment  # noqa: E402
 from kafka import KafkaLog  # noqa: E402
-from pressure import PressureDeployment, Provider  # noqa: E402
+from pressure import PressureDeployment, provider  # noqa: E402
 
 MIB = 1024 * 1024
 RECORDS_MIB, TEXTS_MIB, COPIES = 64, 64, 3
@@ -150,7 +150,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory(prefix="precis-memory-") as folder:
                 kafka.wipe()
                 deployment = PressureDeployment(
-                    Path(folder), kafka, Provider(), options.profile, max_backlog=1_000
+                    Path(folder), kafka, provider(), options.profile, max_backlog=1_000
                 )
                 # A debug build takes minutes to check one answer to a text of 2 MiB.
                 if options.profile == "release":

@@ -20,7 +20,6 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
@@ -36,6 +35,7 @@ import notes  # noqa: E402
 import servers  # noqa: E402
 from deployment import API, PERMISSIVE, Deployment, KafkaDeployment  # noqa: E402
 from kafka import KafkaLog  # noqa: E402
+from stand_in import StandIn  # noqa: E402
 from stores import DirectoryStore  # noqa: E402
 
 ANSWER_SECONDS = 1.0
@@ -47,51 +47,18 @@ WATCH_SECONDS = 60
 # What the router has in process at once by default.
 IN_PROCESS = 256
 TIMEOUT_SECONDS = 3600
-REPLY = json.dumps(
-    {
-        "choices": [
-            {"message": {"role": "assistant", "content": notes.ANSWER}, "finish_reason": "stop"}
-        ],
-        "usage": {"prompt_tokens": 50, "completion_tokens": 12},
-    }
-).encode()
 
 
-class Slow(BaseHTTPRequestHandler):
+def provider() -> StandIn:
     """A provider that thinks for a second."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        time.sleep(ANSWER_SECONDS)
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(REPLY)))
-        self.end_headers()
-        self.wfile.write(REPLY)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: one line a document is noise."""
-
-
-class Provider:
-    """The stand-in, as a deployment wants one."""
-
-    def __init__(self) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answers(self) -> None:
-        """It always does."""
+    return StandIn(notes.ANSWER, ANSWER_SECONDS)
 
 
 class PressureDeployment(KafkaDeployment):
     """Kafka and a directory."""
 
     def __init__(
-        self, folder: Path, kafka: KafkaLog, provider: Provider, profile: str, max_backlog: int
+        self, folder: Path, kafka: KafkaLog, provider: StandIn, profile: str, max_backlog: int
     ):
         Deployment.__init__(
             self,
@@ -239,7 +206,7 @@ def main() -> int:
     ):
         kafka = KafkaLog(f"{servers.LOOPBACK}:{started['kafka'].port}")
         deployment = PressureDeployment(
-            Path(folder), kafka, Provider(), options.profile, options.max_backlog
+            Path(folder), kafka, provider(), options.profile, options.max_backlog
         )
         try:
             found = measure(deployment, options.documents)

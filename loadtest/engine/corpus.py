@@ -51,3 +51,24 @@ def documents(cache: Path) -> Path:
         partial.write_text("".join(json.dumps(record) + "\n" for record in records))
         partial.rename(target)
     return target
+
+
+def annotated(wheel: Path, older: bool = False) -> list[dict]:
+    """The papers as `{"id", "text", "sentences", "reference"}`: from 2016 on, or those before."""
+    found = []
+    with zipfile.ZipFile(wheel) as archive:
+        for split in ("train", "val", "test"):
+            for line in archive.read(f"aclsum/dataset/{split}.jsonl").decode().splitlines():
+                record = json.loads(line)
+                if (year(record["id"]) < 2016) != older:
+                    continue
+                sections = [record["sentences"].get(name, []) for name in SECTIONS]
+                found.append(
+                    {
+                        "id": record["id"],
+                        "text": "\n\n".join(" ".join(section) for section in sections if section),
+                        "sentences": [sentence for section in sections for sentence in section],
+                        "reference": "\n".join(record["summary"].values()),
+                    }
+                )
+    return found

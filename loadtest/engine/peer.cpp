@@ -1,6 +1,7 @@
 // llama.cpp at the same work as `precis bench`, through its C API: the peer of the engine benchmark.
 //
 //   peer quantize SOURCE TARGET q4_0|q4_1|q8_0     a copy of a model in another block format
+//   peer quantize SOURCE TARGET q4_k_m             the same in llama.cpp's own mixture, the shared embedding with it
 //   peer documents MODEL PROMPTS [options]         prompts in, --new tokens out of each
 //   peer decode MODEL PROMPTS [options]            --slots sequences at context --context: the decode phase alone
 //
@@ -56,14 +57,17 @@ static std::vector<Ids> read_prompts(const std::string & path) {
 
 static int quantize(const char * source, const char * target, const std::string & format) {
     const std::map<std::string, llama_ftype> formats = {{"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0}, {"q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},
-                                                        {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0}};
+                                                        {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
+                                                        {"q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M}};
     if (!formats.count(format)) fail("unknown format " + format);
     llama_model_quantize_params params = llama_model_quantize_default_params();
     params.ftype = formats.at(format);
     params.allow_requantize = true;
-    // The shared embedding and head stay as they are in the source: Q8_0.
-    params.token_embedding_type = GGML_TYPE_Q8_0;
-    params.output_tensor_type = GGML_TYPE_Q8_0;
+    if (format != "q4_k_m") {
+        // The shared embedding and head stay as they are in the source: Q8_0.
+        params.token_embedding_type = GGML_TYPE_Q8_0;
+        params.output_tensor_type = GGML_TYPE_Q8_0;
+    }
     return llama_model_quantize(source, target, &params) == 0 ? 0 : 1;
 }
 

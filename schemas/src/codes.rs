@@ -153,6 +153,7 @@ codes! {
         DENSITY = "density", "How long the stretches are that the answer copies.";
         COMPRESSION = "compression", "Words of the source to words of the answer.";
         CONFIDENCE = "confidence", "The model's own probabilities of its tokens.";
+        INSTRUCTION = "instruction", "The document has an instruction of its own, which an extract does not follow.";
         CHECK_UNDECIDED = "check_undecided", "The checks took longer than a minute, so nothing is known of the answer: a bug; report it.";
     }
     Refusal by Unknown {
@@ -171,6 +172,9 @@ codes! {
         OUT_OF_MONEY = "out_of_money", "The provider's account has no credit left.";
         TEXT_TOO_MANY_PARTS = "text_too_many_parts", "The engine would read the document in more parts than the policy's `max_parts`.";
         PROMPT_TOO_LONG = "prompt_too_long", "The prompt does not fit the model's context.";
+        UNKNOWN_ADAPTER = "unknown_adapter", "The worker has no adapter of the name that the policy gives; register it with `precis models register --adapter`.";
+        BAD_ADAPTER = "bad_adapter", "The adapter is broken, was changed since it was registered, or is for another model.";
+        ADAPTER_TOO_LARGE = "adapter_too_large", "The adapter needs more memory than `gpu_worker.engine.adapter_bytes` allows, or than is free.";
         PROVIDER_DOWN = "provider_down", "The provider failed for longer than `api_worker.<provider>.breaker` allows.";
         PROVIDER_AUTH = "provider_auth", "The provider does not accept the key.";
         PROVIDER_REFUSED = "provider_refused", "The provider's own filter refuses the document.";
@@ -244,6 +248,7 @@ codes! {
         UNKNOWN_MODEL = "unknown_model", "The manifest has no such model.";
         BAD_MANIFEST = "bad_manifest", "The manifest of models cannot be read.";
         MODEL_MISSING = "model_missing", "The model's file is not there; `precis models pull`.";
+        MODEL_NOT_PINNED = "model_not_pinned", "The model's entry has no digest; `precis models pull` says how to pin one.";
         DIGEST_MISMATCH = "digest_mismatch", "A file's SHA-256 is not the pinned one.";
         PULL_FAILED = "pull_failed", "A model cannot be fetched.";
         MODEL_IO = "model_io", "A model's file cannot be read or written.";

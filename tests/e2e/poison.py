@@ -3,150 +3,33 @@
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
-from decimal import Decimal
 
-import digests
 import notes
 import wire
+from poison_inner import inner_topics
+from poison_kinds import (
+    ANSWER,
+    ANSWERED,
+    KINDS,
+    NO_TIER,
+    End,
+    Kind,
+    Sent,
+    body,
+    dead,
+    doc,
+    document,
+    encode,
+    failed,
+    kind,
+    raw,
+    swapped,
+)
 
-TENANT = "acme"
-TOPIC = f"documents.{TENANT}"
 STRANGE_TOPIC = "documents.Acme.Legal"
-ESCALATIONS = "escalations"
-RETURNS = "returns"
-WORK = "work.api"
 KIBI, MEBI = 1024, 1024 * 1024
 # Bytes that one record of `documents` may have, key, headers and the broker's framing included.
 RECORD_BYTES = MEBI - 200
-
-ANSWERED = "answered"
-
-
-@dataclass(frozen=True)
-class End:
-    """How a kind must end: one outcome for each identity, dead letters with these codes, repeats."""
-
-    status: str | None = None
-    code: str | None = None
-    letters: tuple[str, ...] = ()
-    repeats: int = 0
-
-
-def failed(code: str) -> End:
-    """Settled as failed, and a dead letter with the raw bytes."""
-    return End("failed", code, (code,))
-
-
-def dead(*codes: str) -> End:
-    """A dead letter alone: there is no identity that could be settled."""
-    return End(letters=codes)
-
-
-ANSWER = End(ANSWERED)
-# No tier is left: an outcome, and no dead letter, since the document is none of a bad kind.
-NO_TIER = End("failed", "no_eligible_tier")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One record. Each also carries the kind's name as the header `kind`, by which its dead letter is found."""
-
-    value: bytes | None
-    key: bytes | None = None
-    headers: tuple = ()
-    topic: str = TOPIC
-    timestamp_ms: int | None = None
-    # Written by somebody who has the deployment's key of routed work.
-    proved: bool = False
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of bad input."""
-
-    name: str
-    end: End
-    sent: tuple[Sent, ...]
-    # Identities that must end as `end.status`.
-    ids: tuple[tuple[str, int], ...] = ()
-    objects: dict[str, bytes] = field(default_factory=dict)
-    # Only Kafka lets a publisher do it.
-    kafka_only: bool = False
-
-
-KINDS: list[Kind] = []
-
-
-def kind(name: str, end: End, *sent: Sent, ids=(), **more) -> None:
-    KINDS.append(Kind(name, end, sent, tuple(ids), **more))
-
-
-def document(name: str, **fields) -> dict:
-    """An ordinary document but for these fields; its text is its own, so that no answer comes from the cache."""
-    text = f"{notes.ANSWER} This is about {name.replace('_', ' ')}."
-    return {
-        "document_id": f"poison-{name}",
-        "submitted_at": int(time.time() * 1000),
-        "text": text,
-        "language": "en",
-        "max_words": notes.MAX_WORDS,
-        "sensitivity": "public",
-    } | fields
-
-
-def encode(record: dict) -> bytes:
-    return wire.schema("document").encode(record)
-
-
-def doc(
-    name: str,
-    end: End,
-    headers: tuple = (),
-    key: bytes | None = b"k",
-    kafka_only: bool = False,
-    timestamp_ms: int | None = None,
-    **fields,
-) -> None:
-    """A kind that is one document with these fields."""
-    record = document(name, **fields)
-    ids = [(record["document_id"], record.get("revision", 0))] if end.status else []
-    kind(
-        name,
-        end,
-        Sent(encode(record), key, headers, timestamp_ms=timestamp_ms),
-        ids=ids,
-        kafka_only=kafka_only,
-    )
-
-
-def raw(
-    name: str, code: str, value: bytes | None, topic: str = TOPIC, proved: bool = False
-) -> None:
-    """A kind that is no document at all."""
-    kind(name, dead(code), Sent(value, b"k", topic=topic, proved=proved))
-
-
-def swapped(name: str, left: dict, right: dict, byte: int) -> bytes:
-    """The first record, with this byte where the two begin to differ: for values that no library would write."""
-    one, other = encode(document(name, **left)), encode(document(name, **right))
-    at = next(index for index, (a, b) in enumerate(zip(one, other)) if a != b)
-    return one[:at] + bytes([byte]) + one[at + 1 :]
-
-
-def body(name: str, end: End, stored: bytes | None, **reference) -> None:
-    """A kind whose text lies in the object store, with a reference that may lie."""
-    digest = hashlib.sha256(stored or b"").hexdigest()
-    key = f"bodies/{TENANT}/{digest[:2]}/{hashlib.sha256(name.encode()).hexdigest()}.r0.{digest}"
-    told = {"key": key, "sha256": digest, "size_bytes": len(stored or b"")} | reference
-    record = document(name, text=None, body=told)
-    kind(
-        name,
-        end,
-        Sent(encode(record), b"k"),
-        ids=[(record["document_id"], 0)],
-        objects={} if stored is None else {key: stored},
-    )
 
 
 def not_records() -> None:
@@ -445,170 +328,6 @@ def sizes() -> None:
         dead("record_too_large"),
         subject_ids=["person"] * 500_000,
         kafka_only=True,
-    )
-
-
-def routed(name: str, **fields) -> dict:
-    """Work as the router writes it, with an identity that nobody published."""
-    value = fields.setdefault("document", encode(document(name)))
-    known = value.startswith(wire.schema("document").prefix)
-    inner = wire.schema("document").decode(value) if known else document(name)
-    decision = {
-        "eligible": ["api"],
-        "score": 0.5,
-        "chosen": "api",
-        "reason": "score",
-        "policy_digest": "0" * 64,
-    }
-    return {
-        "tenant": TENANT,
-        "document_id": inner["document_id"],
-        "revision": 0,
-        "origin": {"topic": TOPIC, "partition": 0, "offset": 10**12},
-        "request_digest": digests.request_digest(inner),
-        "request_fingerprint": digests.request_fingerprint(TENANT, inner, inner["text"]),
-        "tier": "api",
-        "decision": decision,
-        "trail": [],
-        "policy_digest": "0" * 64,
-        "routed_at": 0,
-    } | fields
-
-
-def work(name: str, end: End, proved: bool = True, **fields) -> None:
-    value = wire.schema("routed_document").encode(routed(name, **fields))
-    ids = [(f"poison-{name}", 0)] if end.status else []
-    kind(name, end, Sent(value, b"k", topic=WORK, proved=proved), ids=ids)
-
-
-def escalation(name: str, end: End, trial: dict, proved: bool = True, **fields) -> None:
-    told = {
-        "tier": "api",
-        "result": "refused",
-        "code": "made_up",
-        "policy_digest": "0" * 64,
-        "at": 0,
-    } | trial
-    value = wire.schema("escalation").encode(
-        {"routed": wire.schema("routed_document").encode(routed(name, **fields)), "trial": told}
-    )
-    ids = [(f"poison-{name}", 0)] if end.status else []
-    kind(name, end, Sent(value, b"k", topic=ESCALATIONS, proved=proved), ids=ids)
-
-
-def inner_topics() -> None:
-    """Records on Précis' own topics, which ACLs keep publishers from; a mistake there must not stop anybody either. Without a
-    proof that Précis wrote them they end as dead letters, whatever they are; those with one are of somebody who has the key."""
-    for place, topic in {"work": WORK, "escalations": ESCALATIONS}.items():
-        for name, code, value in (
-            ("garbage", "not_single_object", b"garbage"),
-            ("null", "empty_record", None),
-            ("document", "wrong_record", encode(document(f"document_on_{place}"))),
-        ):
-            raw(f"{name}_on_{place}", "unproved", value, topic)
-            raw(f"proved_{name}_on_{place}", code, value, topic, proved=True)
-    raw("garbage_on_returns", "tenant_invalid", b"garbage", RETURNS)
-    work("work_without_proof", dead("unproved"), proved=False)
-    work("work_of_another_request", dead("request_mismatch"), request_fingerprint="0" * 64)
-    work("work_of_another_digest", dead("request_mismatch"), request_digest="0" * 64)
-    work("work_of_another_tenant", dead("request_mismatch"), tenant="other")
-    escalation("escalation_without_proof", dead("unproved"), {}, proved=False)
-    inside = wire.schema("escalation").encode(
-        {
-            "routed": b"garbage",
-            "trial": {
-                "tier": "api",
-                "result": "refused",
-                "code": "made_up",
-                "policy_digest": "",
-                "at": 0,
-            },
-        }
-    )
-    raw("escalation_of_garbage", "not_single_object", inside, ESCALATIONS, proved=True)
-    work("work_with_garbage_inside", failed("not_single_object"), document=b"garbage")
-    work("work_of_an_unknown_policy", ANSWER)
-    work("work_of_an_unknown_tier", ANSWER, tier="../nowhere")
-    work(
-        "work_that_is_restricted",
-        NO_TIER,
-        document=encode(document("work_that_is_restricted", sensitivity=None)),
-    )
-    work(
-        "work_of_no_number",
-        ANSWER,
-        decision={
-            "eligible": [],
-            "score": float("nan"),
-            "chosen": "",
-            "reason": "",
-            "policy_digest": "",
-            "features": {"length": float("inf")},
-        },
-    )
-    escalation("escalation_of_an_unknown_tier", ANSWER, {"tier": "nowhere"})
-    escalation(
-        "escalation_with_garbage_inside", failed("not_single_object"), {}, document=b"garbage"
-    )
-    escalation(
-        "escalation_with_an_answer_elsewhere",
-        End("failed", "no_eligible_tier"),
-        {
-            "result": "failed_checks",
-            "answer_key": "cache/other/00/x.answer.y",
-            "failed_checks": ["empty"],
-        },
-    )
-    escalation(
-        "escalation_with_an_answer_of_no_key",
-        End("failed", "no_eligible_tier"),
-        {"result": "failed_checks", "answer_key": "../../etc/passwd", "failed_checks": ["empty"]},
-    )
-    stolen = "cache/other/aa/aa.answer.aa"
-    value = wire.schema("escalation").encode(
-        {
-            "routed": wire.schema("routed_document").encode(
-                routed("escalation_with_an_answer_of_another_tenant")
-            ),
-            "trial": {
-                "tier": "api",
-                "result": "failed_checks",
-                "code": "empty",
-                "answer_key": stolen,
-                "failed_checks": ["empty"],
-                "policy_digest": "0" * 64,
-                "at": 0,
-            },
-        }
-    )
-    kind(
-        "escalation_with_an_answer_of_another_tenant",
-        End("failed", "no_eligible_tier"),
-        Sent(value, b"k", topic=ESCALATIONS, proved=True),
-        ids=[("poison-escalation_with_an_answer_of_another_tenant", 0)],
-        objects={stolen: another_tenants_answer()},
-    )
-
-
-def another_tenants_answer() -> bytes:
-    return wire.schema("answer").encode(
-        {
-            "tenant": "other",
-            "request_fingerprint": "a",
-            "answer_fingerprint": "a",
-            "text": "A secret of another tenant.",
-            "finish_reason": "stop",
-            "model": {
-                "provider": "precis",
-                "name": "m",
-                "revision": "1",
-                "quantisation": "",
-                "prompt_digest": "p",
-            },
-            "accepted": False,
-            "cost": Decimal(0),
-            "created_at": 0,
-        }
     )
 
 

@@ -5,7 +5,7 @@ import time
 
 import notes
 import oracle
-import poison
+import poison_kinds
 import wire
 from deployment import API, PERMISSIVE, TENANT
 from test_poison import EmbeddedPublisher, KafkaPublisher
@@ -18,14 +18,16 @@ WAIT_SECONDS = 120
 MAX_LINES = 20
 
 
-def garbage(number: int) -> poison.Sent:
-    return poison.Sent(f"record {number} is no Avro".encode(), str(number).encode(), topic=TOPIC)
+def garbage(number: int) -> poison_kinds.Sent:
+    return poison_kinds.Sent(
+        f"record {number} is no Avro".encode(), str(number).encode(), topic=TOPIC
+    )
 
 
-def unservable(number: int) -> poison.Sent:
+def unservable(number: int) -> poison_kinds.Sent:
     """A document in order, but for a summary of one word that it asks for."""
     document = notes.note(number, document_id=f"few-{number:04}", max_words=1)
-    return poison.Sent(poison.encode(document), str(number).encode(), topic=TOPIC)
+    return poison_kinds.Sent(poison_kinds.encode(document), str(number).encode(), topic=TOPIC)
 
 
 def flood(deployment, publisher) -> None:
@@ -39,7 +41,9 @@ def flood(deployment, publisher) -> None:
         publisher.send(unservable(number), "unservable")
     for number in range(ORDINARY):
         document = notes.note(number, document_id=f"ordinary-{number:04}")
-        publisher.send(poison.Sent(poison.encode(document), str(number).encode()), "ordinary")
+        publisher.send(
+            poison_kinds.Sent(poison_kinds.encode(document), str(number).encode()), "ordinary"
+        )
     publisher.flush()
 
     deadline = time.monotonic() + WAIT_SECONDS

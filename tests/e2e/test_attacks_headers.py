@@ -10,7 +10,8 @@ import time
 import digests
 import notes
 import oracle
-import poison
+import poison_inner
+import poison_kinds
 import wire
 from deployment import API, PERMISSIVE, TENANT
 from test_poison import EmbeddedPublisher, KafkaPublisher
@@ -35,9 +36,9 @@ class Attack:
         self.deployment, self.publisher = deployment, publisher
 
     def send(
-        self, value: bytes, topic: str = poison.TOPIC, headers=(), proved: bool = False
+        self, value: bytes, topic: str = poison_kinds.TOPIC, headers=(), proved: bool = False
     ) -> None:
-        sent = poison.Sent(value, b"k", tuple(headers), topic, proved=proved)
+        sent = poison_kinds.Sent(value, b"k", tuple(headers), topic, proved=proved)
         self.publisher.send(sent, "attack")
         self.publisher.flush()
 
@@ -70,7 +71,7 @@ def attacked(deployment, publisher, llmock) -> None:
 def claimed_origins(attack: Attack) -> set[oracle.Identity]:
     """The same document four times, three of them under the origin of the first one: three repeats, whatever they say."""
     note = notes.note(1)
-    value = poison.encode(note)
+    value = poison_kinds.encode(note)
     attack.send(value)
     first = wire.schema("outcome").decode(attack.outcomes(1)[0].value)["origin"]
     origin = f"{first['topic']}/{first['partition']}/{first['offset']}".encode()
@@ -88,7 +89,8 @@ def returned(attack: Attack) -> set[oracle.Identity]:
     body = {"key": key, "sha256": digest, "size_bytes": 7}
     forged = [("precis-attempts", b"2"), ("precis-replay", b"true"), ("own", b"kept")]
     attack.send(
-        poison.encode(notes.note(2, document_id="returned", text=None, body=body)), headers=forged
+        poison_kinds.encode(notes.note(2, document_id="returned", text=None, body=body)),
+        headers=forged,
     )
     letter = attack.letters(1)[0]
     assert (letter["topic"], letter["code"], letter["attempts"]) == ("returns", "body_missing", 3)
@@ -97,21 +99,21 @@ def returned(attack: Attack) -> set[oracle.Identity]:
     assert all(copy.header("own") == b"kept" for copy in copies)
     assert all(copy.header("precis-replay") is None for copy in copies)
     outcome = oracle.first_outcomes(attack.outcomes(5))[TENANT, "returned", 0]
-    assert (outcome["status"], outcome["origin"]["topic"]) == ("failed", poison.TOPIC)
+    assert (outcome["status"], outcome["origin"]["topic"]) == ("failed", poison_kinds.TOPIC)
     return {(TENANT, "returned", 0)}
 
 
 def forged_work(attack: Attack, llmock) -> None:
     """A restricted document relabelled for a provider, in a stranger's name, on both topics between router and workers; without a
     proof, with the proof of another record, and with a made-up one."""
-    inner = poison.document("forged", text=SECRET, document_id="forged")
+    inner = poison_kinds.document("forged", text=SECRET, document_id="forged")
     work = wire.schema("routed_document").encode(
-        poison.routed("forged", document=poison.encode(inner), tenant="victim")
+        poison_inner.routed("forged", document=poison_kinds.encode(inner), tenant="victim")
     )
     trial = {"tier": "api", "result": "refused", "code": "x", "policy_digest": "", "at": 0}
     escalation = wire.schema("escalation").encode({"routed": work, "trial": trial})
-    borrowed = attack.publisher.read(poison.WORK)[0].header("precis-proof")
-    for value, topic in ((work, poison.WORK), (escalation, poison.ESCALATIONS)):
+    borrowed = attack.publisher.read(poison_inner.WORK)[0].header("precis-proof")
+    for value, topic in ((work, poison_inner.WORK), (escalation, poison_inner.ESCALATIONS)):
         for proof in ([], [("precis-proof", borrowed)], [("precis-proof", b"00" * 32)]):
             attack.send(value, topic, proof)
     letters = [letter for letter in attack.letters(7) if letter["code"] != "body_missing"]
@@ -127,15 +129,17 @@ def forged_fingerprint(attack: Attack, llmock) -> set[oracle.Identity]:
     victim = notes.note(3)
     fingerprint = digests.request_fingerprint(TENANT, victim, victim["text"])
     before = attack.deployment.store.objects("cache/").keys()
-    inner = poison.document("poisoner", text=SECRET, document_id="poisoner")
-    forged = poison.routed("p", document=poison.encode(inner), request_fingerprint=fingerprint)
-    attack.send(wire.schema("routed_document").encode(forged), poison.WORK, proved=True)
+    inner = poison_kinds.document("poisoner", text=SECRET, document_id="poisoner")
+    forged = poison_inner.routed(
+        "p", document=poison_kinds.encode(inner), request_fingerprint=fingerprint
+    )
+    attack.send(wire.schema("routed_document").encode(forged), poison_inner.WORK, proved=True)
     codes = [letter["code"] for letter in attack.letters(8)]
     assert codes.count("request_mismatch") == 1
     assert attack.deployment.store.objects("cache/").keys() == before
     assert SECRET not in str(llmock.requests())
     asked = len(llmock.requests())
-    attack.send(poison.encode(victim))
+    attack.send(poison_kinds.encode(victim))
     attack.outcomes(6)
     assert len(llmock.requests()) == asked + 1
     return {(TENANT, victim["document_id"], 0)}

@@ -1,71 +1,25 @@
 """A server, and a publisher, that send far more than anybody asked for: every document ends, and is paid for once."""
 
 import hashlib
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import notes
 import pytest
 from deployment import API, TENANT
 from oracle import settled
+from stand_in import StandIn
 
 ANSWER_BYTES = 3 * 1024 * 1024
-REPLY = json.dumps(
-    {
-        "choices": [
-            {
-                "message": {
-                    "role": "assistant",
-                    "content": "More than asked for. " * (ANSWER_BYTES // 21),
-                },
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 50, "completion_tokens": 12},
-    }
-).encode()
 BODY_BYTES = 1024 * 1024
 BUDGET_BYTES = 2 * BODY_BYTES
 DOCUMENTS = 64
 
 
-class Flood(BaseHTTPRequestHandler):
-    """Answers with three mebibytes whatever was asked."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests += 1
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(REPLY)))
-        self.end_headers()
-        self.wfile.write(REPLY)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: one line a document is noise."""
-
-
-class Provider:
-    """The stand-in, as a deployment wants one."""
-
-    def __init__(self) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Flood)
-        self.server.requests = 0
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answers(self) -> None:
-        """It always does."""
-
-
 @pytest.fixture
 def flood():
-    provider = Provider()
+    """A provider that answers with three mebibytes."""
+    provider = StandIn("More than asked for. " * (ANSWER_BYTES // 21))
     yield provider
-    provider.server.shutdown()
+    provider.close()
 
 
 def test_answer_of_megabytes_ends_its_document_once(kafka_deployment, flood):
@@ -79,7 +33,7 @@ def test_answer_of_megabytes_ends_its_document_once(kafka_deployment, flood):
     assert outcome["status"] == "flagged"
     assert outcome["finish_reason"] == "length"
     assert 1024 < len(outcome["summary"]) < 128 * 1024
-    assert flood.server.requests == 1
+    assert flood.requests == 1
 
 
 def test_records_that_name_one_large_body_all_end(kafka_deployment, llmock):

@@ -54,6 +54,7 @@ def test_settings_and_policy_pass_their_checks():
     precis = binary("precis")
     for settings in ("one-machine.toml", "kafka-and-s3.toml"):
         run(precis, "config", "check", "--config", EXAMPLES / settings)
-    run(precis, "policy", "check", EXAMPLES / "policy-two-tiers.toml")
+    for policy in sorted(EXAMPLES.glob("policy-*.toml")):
+        run(precis, "policy", "check", policy)
     for policy in sorted((EXAMPLES.parent / "infra/policy").glob("*.toml")):
         run(precis, "policy", "check", policy)

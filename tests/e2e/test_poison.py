@@ -18,6 +18,8 @@ import digests
 import notes
 import oracle
 import poison
+import poison_inner
+import poison_kinds
 import wire
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
@@ -31,7 +33,7 @@ WAIT_SECONDS = 300
 SEED = 4
 
 
-def headers_of(deployment, sent: poison.Sent, name: str) -> list[tuple[str, bytes]]:
+def headers_of(deployment, sent: poison_kinds.Sent, name: str) -> list[tuple[str, bytes]]:
     """The record's own headers, the name of its kind, and its proof where whoever writes it has the key."""
     told = [*sent.headers, ("kind", name.encode())]
     if sent.proved:
@@ -56,7 +58,7 @@ class KafkaPublisher:
         self.compressing = Producer(options | {"compression.type": "gzip"})
         self.failures, self.followers = [], {}
 
-    def send(self, sent: poison.Sent, name: str) -> None:
+    def send(self, sent: poison_kinds.Sent, name: str) -> None:
         producer = self.compressing if len(sent.value or b"") > poison.MEBI else self.plain
         more = {} if sent.timestamp_ms is None else {"timestamp": sent.timestamp_ms}
         producer.produce(
@@ -91,7 +93,7 @@ class EmbeddedPublisher:
     def __init__(self, deployment):
         self.deployment = deployment
 
-    def send(self, sent: poison.Sent, name: str) -> None:
+    def send(self, sent: poison_kinds.Sent, name: str) -> None:
         headers = b"".join(
             len(part).to_bytes(4, "little") + part
             for pair in headers_of(self.deployment, sent, name)
@@ -157,7 +159,7 @@ def kind_of(letter: dict) -> str:
     )
 
 
-def kept(letter: dict, kind: poison.Kind, stored: dict[str, bytes]) -> bool:
+def kept(letter: dict, kind: poison_kinds.Kind, stored: dict[str, bytes]) -> bool:
     """Whether the dead letter has the raw bytes, by reference or not; beyond what the store takes, it says how many there were."""
     values = [sent.value for sent in kind.sent]
     reference, value = letter["value_ref"], letter["value"]
@@ -165,7 +167,7 @@ def kept(letter: dict, kind: poison.Kind, stored: dict[str, bytes]) -> bool:
         return len(values[0]) > STORE_BYTES and f"{len(values[0])} bytes" in letter["message"]
     if reference:
         return stored.get(reference["key"]) in values
-    if letter["topic"] == poison.WORK and value not in values:
+    if letter["topic"] == poison_inner.WORK and value not in values:
         value = wire.schema("routed_document").decode(value)["document"]
     return value in values
 
@@ -203,7 +205,8 @@ def poisoned(deployment, publisher, kinds) -> None:
     for item in plan:
         if isinstance(item, int):
             publisher.send(
-                poison.Sent(poison.encode(ordinary(item)), str(item).encode()), "ordinary"
+                poison_kinds.Sent(poison_kinds.encode(ordinary(item)), str(item).encode()),
+                "ordinary",
             )
         else:
             for sent in item.sent:

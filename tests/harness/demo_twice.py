@@ -58,9 +58,16 @@ def differences(first: dict[str, dict], second: dict[str, dict]) -> list[str]:
             for key in SAME
             if first[name].get(key) != second[name].get(key)
         ]
-    flagged = sum(row["outcome"] == "flagged" for row in first.values())
-    if not 0.3 <= flagged / max(len(first), 1) <= 0.7:
-        found.append(f"{flagged} of {len(first)} flagged, where README says about half")
+    without = [
+        name for name, row in first.items() if row["outcome"] not in ("answered", "extracted")
+    ]
+    if len(without) > len(first) // 10:
+        found.append(f"{len(without)} of {len(first)} neither answered nor extracted: {without}")
+    rejected = sum(bool(row.get("rejected")) for row in first.values())
+    if not 0.15 < rejected / max(len(first), 1) < 0.5:
+        found.append(
+            f"the model's answers to {rejected} of {len(first)} failed, where README says about a third"
+        )
     return found
 
 

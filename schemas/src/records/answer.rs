@@ -15,7 +15,8 @@ pub struct Answer {
     pub answer_fingerprint: String,
     /// The summary.
     pub text: String,
-    /// Why generation ended: stop, length, repetition or refusal.
+    /// Why generation ended: stop, length, sentence (the room was used up, and the text ends with a
+    /// whole sentence), repetition or refusal.
     pub finish_reason: String,
     /// Who answered.
     pub model: ModelIdentity,
@@ -71,6 +72,26 @@ pub struct ModelIdentity {
     pub adapter: Option<String>,
     /// Digest of the prompt templates used.
     pub prompt_digest: String,
+}
+
+impl ModelIdentity {
+    /// Who stands on extracts: summaries of the document's own sentences, which no model gave and
+    /// no prompt asked for. `version` is the method's.
+    pub fn extractor(version: &str) -> Self {
+        Self {
+            provider: "precis".to_owned(),
+            name: "lexrank".to_owned(),
+            revision: version.to_owned(),
+            quantisation: String::new(),
+            adapter: None,
+            prompt_digest: String::new(),
+        }
+    }
+
+    /// Whether the answer is an extract. A model of that name has a prompt.
+    pub fn is_extractor(&self) -> bool {
+        self.provider == "precis" && self.name == "lexrank" && self.prompt_digest.is_empty()
+    }
 }
 
 /// One measurement of an answer against its source.

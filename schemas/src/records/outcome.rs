@@ -58,7 +58,8 @@ pub struct Outcome {
     /// Chunks in which a long document was read; 0 when nothing was read.
     #[serde(default)]
     pub chunks: i32,
-    /// Why generation ended: stop, length, repetition or refusal.
+    /// Why generation ended: stop, length, sentence (the room was used up, and the text ends with a
+    /// whole sentence), repetition or refusal.
     #[serde(default)]
     pub finish_reason: Option<String>,
     /// Measurements of the summary against the source.
@@ -108,6 +109,13 @@ pub struct Outcome {
     /// Wall-clock duration of the generation in milliseconds; 0 on a cache hit.
     #[serde(default)]
     pub generation_ms: i64,
+}
+
+impl Outcome {
+    /// Whether the summary is made of the document's own sentences.
+    pub fn is_extract(&self) -> bool {
+        self.model.as_ref().is_some_and(ModelIdentity::is_extractor)
+    }
 }
 
 /// answered: the summary passed its checks. flagged: the best summary at hand, with the checks it

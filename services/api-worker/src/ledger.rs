@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use precis_flow::{Log, Output};
 use precis_pipeline::{PipelineError, topics};
-use precis_schemas::{AvroRecord, LedgerAttempt, LedgerSettlement};
+use precis_schemas::{AvroRecord, CodecError, LedgerAttempt, LedgerSettlement};
 use precis_telemetry::metrics::Gauge;
 
 /// Writes attempts and settlements. Cheap to clone.
@@ -51,7 +51,14 @@ impl Ledger {
     }
 
     async fn publish<T: AvroRecord>(&self, attempt_id: &str, record: &T) -> Result<(), PipelineError> {
-        self.log.publish(vec![Output::to(topics::LEDGER).key(attempt_id).record(record)?]).await?;
+        self.log.publish(vec![output(attempt_id, record)?]).await?;
         Ok(())
     }
 }
+
+fn output<T: AvroRecord>(attempt_id: &str, record: &T) -> Result<Output, CodecError> {
+    Output::to(topics::LEDGER).key(attempt_id).record(record)
+}
+
+#[cfg(test)]
+mod tests;

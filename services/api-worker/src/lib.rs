@@ -59,10 +59,12 @@ const POLICY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The stages' fatal errors; settings that name a file that cannot be read.
 pub async fn run(runtime: &Runtime, settings: ApiWorkerSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let providers = Providers::new(runtime, &settings)?;
+    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
+    let _shown = texts.show("api-worker");
     while !shutdown.is_cancelled() {
         let tiers = current(runtime, &settings);
         let stop = shutdown.child_token();
-        let stages = start(runtime, &settings, &providers, &tiers, &stop).await?;
+        let stages = start(runtime, &settings, &providers, &texts, &tiers, &stop).await?;
         drive(stages, &stop, policy_changes(runtime, &settings, &tiers)).await?;
     }
     Ok(())
@@ -87,12 +89,12 @@ async fn start(
     runtime: &Runtime,
     settings: &ApiWorkerSettings,
     providers: &Providers,
+    texts: &TextBudget,
     tiers: &[ApiTier],
     stop: &CancellationToken,
 ) -> anyhow::Result<Stages> {
     providers.show_premium(&api_tiers(&runtime.control.effective().policy, &[]));
     let mut stages = JoinSet::new();
-    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
     for tier in tiers {
         let summariser = providers.summariser(tier, settings, stop);
         announce(&*runtime.log, &runtime.control, &tier.name, summariser.fitness())

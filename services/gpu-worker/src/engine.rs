@@ -1,5 +1,6 @@
 //! The engine as a [`Summariser`], and how it gets its model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,21 +16,20 @@ use precis_policy::TierKind;
 use precis_schemas::{Format, ModelIdentity, Usd};
 
 use crate::ModelSettings;
+use crate::adapters::AdapterFolder;
 use crate::partials::StoredPartials;
 
 /// Summaries from the batched engine in this process. They cost nothing per token, and no text
 /// leaves the process.
 pub struct EngineSummariser {
     engine: Engine,
-    decoding: String,
+    adapters: AdapterFolder,
 }
 
 impl EngineSummariser {
-    /// A summariser on this engine, which was started with this configuration.
-    pub fn new(engine: Engine, config: &EngineConfig) -> Self {
-        let EngineConfig { window_tokens, repetition_penalty, .. } = config;
-        let decoding = format!("greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens}");
-        Self { engine, decoding }
+    /// A summariser on this engine, with the adapters that are registered in this folder of models.
+    pub fn new(engine: Engine, models_directory: PathBuf) -> Self {
+        Self { engine, adapters: AdapterFolder::new(models_directory) }
     }
 }
 
@@ -47,8 +47,12 @@ impl Summariser for EngineSummariser {
         }
     }
 
+    fn adapter(&self, name: &str) -> Result<String, GenerateError> {
+        self.adapters.id_of(name).map_err(|error| generate_error(&error))
+    }
+
     fn decoding(&self) -> String {
-        self.decoding.clone()
+        self.engine.identity().decoding.clone()
     }
 
     fn tier_kind(&self) -> TierKind {
@@ -56,6 +60,8 @@ impl Summariser for EngineSummariser {
     }
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
+        let adapter =
+            job.adapter.map(|id| self.adapters.get(id)).transpose().map_err(|error| generate_error(&error))?;
         let after = |instruction: &str| EnginePrompt { before: String::new(), after: format!("\n\n{instruction}") };
         let request = SummaryRequest {
             prompts: Prompts {
@@ -70,6 +76,7 @@ impl Summariser for EngineSummariser {
             // After the first paragraph a small model mostly writes the same paragraph again.
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
+            adapter,
             cancel: job.shutdown.child_token(),
             text_of: Some(|answer| answer_text::of(answer).unwrap_or_default()),
             partials: Some(Arc::new(StoredPartials(job.partials.clone()))),
@@ -130,15 +137,26 @@ pub async fn load_engine(settings: &ModelSettings, config: EngineConfig) -> anyh
 }
 
 impl ModelSettings {
-    /// The built-in manifest with the entries of `manifest` before them.
+    /// The built-in manifest with the entries of the user's own before them.
     ///
     /// # Errors
     /// A manifest that cannot be read.
     pub fn load_manifest(&self) -> anyhow::Result<Manifest> {
-        let Some(path) = &self.manifest else { return Ok(Manifest::builtin()) };
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("the manifest {} cannot be read", path.display()))?;
+        let Some(path) = self.manifest_path() else { return Ok(Manifest::builtin()) };
+        let text = match std::fs::read_to_string(&path) {
+            // Nobody named it, so it need not be there.
+            Err(error) if self.manifest.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Manifest::builtin());
+            }
+            read => read.with_context(|| format!("the manifest {} cannot be read", path.display()))?,
+        };
         Ok(Manifest::builtin().merged(Manifest::parse(&text).with_context(|| path.display().to_string())?))
+    }
+
+    /// The user's own manifest: the configured one, else the one of the user's configuration
+    /// folder, which need not exist. `None` where the user has no such folder.
+    pub fn manifest_path(&self) -> Option<std::path::PathBuf> {
+        self.manifest.clone().or_else(models::default_manifest)
     }
 
     /// Where model files are kept.

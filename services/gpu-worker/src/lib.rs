@@ -5,6 +5,7 @@
 //! ([`EngineSummariser`]), its model and its settings. The engine forms the batches: the stage
 //! keeps up to `max_in_flight` documents in flight, and all of these share the batch.
 
+mod adapters;
 mod engine;
 #[cfg(feature = "chaos")]
 mod faulty_model;
@@ -15,6 +16,7 @@ mod stand_in;
 #[cfg(feature = "chaos")]
 mod unique_answers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -49,11 +51,11 @@ pub async fn run(
         Err(_) => {}
     }
     let engine = load_engine(model, settings.engine.clone()).await.context("the engine did not start")?;
-    run_with(runtime, settings, engine, shutdown).await
+    run_with(runtime, settings, engine, model.models_directory(), shutdown).await
 }
 
 /// As [`run`], with an engine that the caller started and observes: `precis summarize` shows its
-/// token rates.
+/// token rates. Adapters are those registered in `models_directory`.
 ///
 /// # Errors
 /// The stage's fatal errors.
@@ -61,9 +63,10 @@ pub async fn run_with(
     runtime: &Runtime,
     settings: GpuWorkerSettings,
     engine: Engine,
+    models_directory: PathBuf,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let summariser = EngineSummariser::new(engine, &settings.engine);
+    let summariser = EngineSummariser::new(engine, models_directory);
     serve(runtime, settings, summariser, shutdown).await
 }
 
@@ -73,6 +76,8 @@ async fn serve(
     summariser: impl Summariser,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
+    let _shown = texts.show("gpu-worker");
     let worker = TierWorker::new(
         settings.tier.clone(),
         summariser,
@@ -80,7 +85,7 @@ async fn serve(
         runtime.control.clone(),
         runtime.routing_keys.clone(),
     )
-    .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
+    .with_text_budget(texts);
     let topic = topics::work(&settings.tier);
     let stage = runtime.stage(&topic, Subscription::topics([&topic]), &settings.stage);
     run_stage(runtime.log.clone(), stage, Arc::new(worker), runtime.health.clone(), shutdown)

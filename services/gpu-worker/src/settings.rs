@@ -43,8 +43,8 @@ impl Validate for GpuWorkerSettings {
 pub struct ModelSettings {
     /// Name of the model: an entry of the manifest.
     pub name: String,
-    /// A manifest of your own (TOML), whose entries come before the built-in ones. Left out: the
-    /// built-in ones alone.
+    /// A manifest of your own (TOML), whose entries come before the built-in ones. Default:
+    /// `precis/models.toml` in `$XDG_CONFIG_HOME`, else in `~/.config`, if it is there.
     pub manifest: Option<PathBuf>,
     /// Where model files are kept. Default: `$PRECIS_MODELS_DIR`, else `~/.cache/precis/models`.
     pub directory: Option<PathBuf>,

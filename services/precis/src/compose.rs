@@ -4,6 +4,7 @@
 //! of its own. The first that fails stops the others; a stop drains all of them.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,10 +84,18 @@ impl Services {
         self.spawn("router", async move { precis_router::run(&runtime, settings, stop).await });
     }
 
-    /// Starts the GPU worker with an engine that runs already.
-    pub fn gpu_worker(&mut self, runtime: &Arc<Runtime>, settings: GpuWorkerSettings, engine: Engine) {
+    /// Starts the GPU worker with an engine that runs already, on a model of this folder.
+    pub fn gpu_worker(
+        &mut self,
+        runtime: &Arc<Runtime>,
+        settings: GpuWorkerSettings,
+        engine: Engine,
+        models_directory: PathBuf,
+    ) {
         let (runtime, stop) = (runtime.clone(), self.stop.clone());
-        self.spawn("gpu-worker", async move { precis_gpu_worker::run_with(&runtime, settings, engine, stop).await });
+        self.spawn("gpu-worker", async move {
+            precis_gpu_worker::run_with(&runtime, settings, engine, models_directory, stop).await
+        });
     }
 
     /// Starts the API worker.

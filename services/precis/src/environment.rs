@@ -112,7 +112,7 @@ impl Environment {
         let log = precis_flow::open(&settings.log).await.context("the log cannot be opened")?;
         if settings.log.kind == LogKind::Embedded {
             let policy = settings.policy.load()?;
-            let tiers: Vec<String> = policy.tier_names().map(str::to_owned).collect();
+            let tiers: Vec<String> = policy.worker_tiers().map(str::to_owned).collect();
             let mut wanted = settings.topics.tenants.clone();
             wanted.extend(tenants.iter().filter(|tenant| !settings.topics.tenants.contains(tenant)).cloned());
             log.ensure_topics(&topics::all(&wanted, &tiers, settings.topics.partitions, None)).await?;

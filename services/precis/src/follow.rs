@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use precis_flow::{FlowError, Log, Position, ReadStart, Reader, Record};
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::topics;
-use precis_schemas::{DeadLetter, Outcome, codec};
+use precis_schemas::{CodecError, DeadLetter, Outcome, codec};
 use precis_telemetry::Shutdown;
 
 use crate::output::Output;
@@ -119,6 +119,7 @@ pub struct Follower {
     dead_letters: Box<dyn Reader>,
     /// Documents without an end, by id.
     open: HashMap<String, Option<Position>>,
+    skipped: Skipped,
 }
 
 impl Follower {
@@ -132,6 +133,7 @@ impl Follower {
             outcomes: log.reader(topics::SUMMARIES, ReadStart::End).await?,
             dead_letters: log.reader(topics::DEAD_LETTERS, ReadStart::End).await?,
             open: HashMap::new(),
+            skipped: Skipped::default(),
         })
     }
 
@@ -145,23 +147,33 @@ impl Follower {
         self.open.len()
     }
 
+    /// The records that were no outcome and no dead letter, to be told once the wait is over.
+    pub fn skipped(&self) -> &Skipped {
+        &self.skipped
+    }
+
     /// The next end of a document that is waited for, with its id; `None` when there was none
-    /// within `timeout`. Dropping the future loses nothing.
+    /// within `timeout`. A record that cannot be read is skipped: whoever may write to the topic
+    /// could end the wait with it. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The log's; an outcome that this build cannot read.
+    /// The log's.
     pub async fn next(&mut self, timeout: Duration) -> anyhow::Result<Option<(String, Ending)>> {
         let record = tokio::select! {
             record = self.outcomes.next(timeout) => record?,
             record = self.dead_letters.next(timeout) => record?,
         };
         let Some(record) = record else { return Ok(None) };
-        if &*record.topic == topics::DEAD_LETTERS { Ok(self.dead_letter(&record)) } else { self.outcome(&record) }
+        let is_letter = &*record.topic == topics::DEAD_LETTERS;
+        let ending = if is_letter { self.dead_letter(&record) } else { self.outcome(&record) };
+        Ok(ending.unwrap_or_else(|why| {
+            self.skipped.add(&record, why);
+            None
+        }))
     }
 
-    fn outcome(&mut self, record: &Record) -> anyhow::Result<Option<(String, Ending)>> {
-        let value = record.value.as_deref().unwrap_or_default();
-        let outcome: Outcome = codec::decode(value).with_context(|| format!("outcome {}", record.position()))?;
+    fn outcome(&mut self, record: &Record) -> Result<Option<(String, Ending)>, CodecError> {
+        let outcome: Outcome = codec::decode(record.value.as_deref().unwrap_or_default())?;
         if outcome.tenant != self.tenant || self.open.remove(&outcome.document_id).is_none() {
             return Ok(None);
         }
@@ -171,17 +183,16 @@ impl Follower {
 
     /// A dead letter ends a document only when the record on `documents` could not be used: a dead
     /// letter of a later stage is followed by an outcome.
-    fn dead_letter(&mut self, record: &Record) -> Option<(String, Ending)> {
-        let value = record.value.as_deref().unwrap_or_default();
-        let Ok(letter) = codec::decode::<DeadLetter>(value) else {
-            tracing::warn!(position = %record.position(), "a record on dead-letters cannot be read: left out");
-            return None;
-        };
+    fn dead_letter(&mut self, record: &Record) -> Result<Option<(String, Ending)>, CodecError> {
+        let letter: DeadLetter = codec::decode(record.value.as_deref().unwrap_or_default())?;
         let at = Position { topic: letter.topic.as_str().into(), partition: letter.partition, offset: letter.offset };
         let id = self.open.iter().find(|(_, position)| position.as_ref() == Some(&at)).map(|(id, _)| id.clone());
-        id.map(|id| {
+        Ok(id.map(|id| {
             self.open.remove(&id);
             (id, Ending::DeadLetter(Box::new(letter)))
-        })
+        }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ mod totals;
 
 use std::collections::BTreeMap;
 
-use precis_schemas::{CacheLayer, CheckResult, Outcome, Status, TrialResult};
+use precis_schemas::{CacheLayer, CheckResult, Outcome, Status, Trial, TrialResult};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -28,6 +28,8 @@ const UNSUPPORTED: &str = "not in the source: ";
 pub enum End {
     /// The summary passed its checks.
     Answered,
+    /// Sentences of the document itself, which pass the checks: no model gave them.
+    Extracted,
     /// The best summary at hand, with the checks it failed.
     Flagged,
     /// No summary, a code says why.
@@ -43,6 +45,7 @@ impl End {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
+            Self::Extracted => "extracted",
             Self::Flagged => "flagged",
             Self::Failed => "failed",
             Self::NotRead => "not read",
@@ -52,7 +55,7 @@ impl End {
 
     /// Whether there is a summary.
     pub fn has_summary(self) -> bool {
-        matches!(self, Self::Answered | Self::Flagged)
+        matches!(self, Self::Answered | Self::Extracted | Self::Flagged)
     }
 }
 
@@ -99,6 +102,9 @@ pub struct Row {
     pub finish_reason: Option<String>,
     /// What was measured on the summary.
     pub checks: Vec<CheckResult>,
+    /// Generated answers that were not accepted, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<RejectedAnswer>,
     /// Tokens read.
     pub input_tokens: i64,
     /// Tokens written.
@@ -118,6 +124,24 @@ pub struct Row {
     /// answer was another document's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
+}
+
+/// A generated answer that failed its checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedAnswer {
+    /// The tier that gave it.
+    pub tier: String,
+    /// The checks that it failed.
+    pub failed_checks: Vec<String>,
+}
+
+impl RejectedAnswer {
+    /// The rejected answers of a document. An extract, which no object keeps, is none.
+    fn all_of(outcome: &Outcome) -> Vec<Self> {
+        let generated = |trial: &&Trial| trial.result == TrialResult::FailedChecks && trial.answer_key.is_some();
+        let rejected = |trial: &Trial| Self { tier: trial.tier.clone(), failed_checks: trial.failed_checks.clone() };
+        outcome.trail.iter().filter(generated).map(rejected).collect()
+    }
 }
 
 /// How a document was routed: `tools/fit-score.py` learns from it.
@@ -161,6 +185,7 @@ impl Row {
             revision: outcome.revision,
             tenant: outcome.tenant.clone(),
             outcome: match outcome.status {
+                Status::Answered if outcome.is_extract() => End::Extracted,
                 Status::Answered => End::Answered,
                 Status::Flagged => End::Flagged,
                 Status::Failed => End::Failed,
@@ -176,6 +201,7 @@ impl Row {
             seconds: outcome.generation_ms as f64 / 1000.0,
             finish_reason: outcome.finish_reason.clone(),
             checks: outcome.checks.clone(),
+            rejected: RejectedAnswer::all_of(outcome),
             input_tokens: outcome.input_tokens,
             output_tokens: outcome.output_tokens,
             chunks: outcome.chunks,
@@ -211,6 +237,7 @@ impl Row {
             seconds: 0.0,
             finish_reason: None,
             checks: Vec::new(),
+            rejected: Vec::new(),
             input_tokens: 0,
             output_tokens: 0,
             chunks: 0,
@@ -252,6 +279,18 @@ impl Row {
             })
             .collect();
         found.join(", ")
+    }
+
+    /// Which generated answers an extract stands in for, in words: nothing for another row.
+    pub fn stands_in_for(&self) -> String {
+        if self.outcome != End::Extracted {
+            return String::new();
+        }
+        let one = |answer: &RejectedAnswer| {
+            let checks: Vec<_> = answer.failed_checks.iter().map(|check| check.replace('_', " ")).collect();
+            format!("{}'s answer failed {}", answer.tier, checks.join(", "))
+        };
+        self.rejected.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
     /// Why there is no summary.

@@ -66,7 +66,7 @@ impl Workers {
             let (entry, _) = ensure_present(&self.model, out).await?;
             out.note(format_args!("loading the model {}", entry.name));
             let engine = load_engine(&self.model, self.gpu.engine.clone()).await?;
-            services.gpu_worker(runtime, self.gpu.clone(), engine.clone());
+            services.gpu_worker(runtime, self.gpu.clone(), engine.clone(), self.model.models_directory());
             self.engine = Some((engine, entry));
         }
         // Also for a tier that is not enabled: its worker gives back the documents that wait there.

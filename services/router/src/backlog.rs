@@ -257,7 +257,8 @@ impl TierQueue {
 
 /// The tier's limit in documents, if it has one.
 fn max_backlog(policy: &Policy, tier: &str) -> Option<u64> {
-    policy.tier(tier).map(|tier| tier.max_backlog).filter(|max_backlog| *max_backlog > 0)
+    let tier = policy.tier(tier).filter(|tier| tier.kind.has_workers())?;
+    Some(tier.max_backlog).filter(|max_backlog| *max_backlog > 0)
 }
 
 #[cfg(test)]

@@ -1,12 +1,27 @@
 //! The end of a document for which no tier, or no time, is left.
 //!
-//! The outcome is the best answer at hand, flagged, or a failure that says what was tried.
+//! The outcome is, as the policy says: an extract that passes its checks; else the best answer at
+//! hand, flagged; else a failure that says what was tried.
 
 use precis_objects::ObjectStore;
 use precis_pipeline::settle::{Draft, own_answer_key};
 use precis_pipeline::{EffectivePolicy, PipelineError, answer_text};
 use precis_policy::{Eligibility, Exhausted};
-use precis_schemas::{Answer, Outcome, Trial, TrialResult, Usd, codec};
+use precis_schemas::{Answer, Outcome, Status, Trial, TrialResult, Usd, codec};
+
+use crate::extract::Extract;
+
+/// How a document came to have no tier left.
+pub(crate) struct NoTier<'a> {
+    /// Its request's fingerprint.
+    pub(crate) fingerprint: &'a str,
+    /// What earlier tiers did.
+    pub(crate) trail: &'a [Trial],
+    /// What the hard rules allow.
+    pub(crate) allowed: &'a Eligibility,
+    /// Why no allowed tier takes it.
+    pub(crate) why: Exhausted,
+}
 
 /// A stored answer that failed its checks, with its trial and its key.
 struct FailedAnswer<'a> {
@@ -15,20 +30,37 @@ struct FailedAnswer<'a> {
     answer: Answer,
 }
 
-/// The outcome when no tier is left after `trail`.
+/// The outcome when no tier is left. `extract` is the document's, where the policy asks for it.
 pub(crate) async fn outcome(
     store: &dyn ObjectStore,
     effective: &EffectivePolicy,
     draft: Draft,
-    trail: &[Trial],
-    gate: &Eligibility,
-    why: Exhausted,
+    extract: Option<Extract>,
+    &NoTier { trail, allowed: gate, why, .. }: &NoTier<'_>,
 ) -> Result<Outcome, PipelineError> {
     let kept = answers(store, draft.tenant(), trail).await?;
     let spent = kept.iter().fold(Usd::ZERO, |sum, kept| sum.checked_add(kept.answer.cost).unwrap_or(Usd::MAX));
-    let mut outcome = match best(&kept) {
-        Some(best) if effective.policy.flags(why) => {
+    let mut outcome = match (best(&kept), extract) {
+        (_, Some(extract)) if extract.failed.is_empty() => {
+            let mut outcome = draft.extracted(None, &extract.answer, Status::Answered);
+            outcome.message = Some(message(trail, gate, why));
+            // What the answers took that it stands in for: like the cost, it was spent.
+            for FailedAnswer { answer, .. } in &kept {
+                outcome.input_tokens = outcome.input_tokens.saturating_add(answer.input_tokens);
+                outcome.cached_input_tokens = outcome.cached_input_tokens.saturating_add(answer.cached_input_tokens);
+                outcome.output_tokens = outcome.output_tokens.saturating_add(answer.output_tokens);
+                outcome.generation_ms = outcome.generation_ms.saturating_add(answer.generation_ms);
+            }
+            outcome
+        }
+        (Some(best), _) if effective.policy.flags(why) => {
             let mut outcome = draft.flagged(&best.trial.tier, &best.answer, best.key, &best.trial.code);
+            outcome.message = Some(message(trail, gate, why));
+            outcome
+        }
+        (None, Some(extract)) if !extract.answer.text.is_empty() => {
+            let mut outcome = draft.extracted(None, &extract.answer, Status::Flagged);
+            outcome.code = extract.failed.first().cloned();
             outcome.message = Some(message(trail, gate, why));
             outcome
         }

@@ -13,9 +13,12 @@
 //!  escalations ─▶ proved ours? ─▶ settled? ─▶ gate with the trail ─▶ late? next tier ─▶ work.<tier>
 //!                     │ no                                             │ none
 //!                     ▼                                                ▼
-//!                dead-letters                                       summaries (flagged with the best answer, or failed)
+//!                dead-letters                                       summaries (an extract, flagged with the best answer, or failed)
 //! ```
 //!
+//! - The work of a tier of kind `extract` is done here ([`extract`]): it asks no model, so there is
+//!   nothing to wait or to pay for. Its outcome is settled like every other; where its checks fail,
+//!   the document goes up a tier.
 //! - A document that the router does not know is not looked up in the store. The tier's worker
 //!   looks each document up once, before anything that costs money. So a repeat of an old document
 //!   takes the way of a new one (and counts in the mix as one): the worker publishes the stored
@@ -36,6 +39,7 @@ mod admission;
 mod assign;
 mod backlog;
 mod exhausted;
+mod extract;
 mod recent;
 mod request;
 mod router;
@@ -96,8 +100,10 @@ pub fn unread<'a>(topics: impl IntoIterator<Item = &'a str>, settings: &TopicSet
 /// # Errors
 /// The stage's fatal errors.
 pub async fn run(runtime: &Runtime, settings: RouterSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let texts = TextBudget::new(settings.stage.max_text_bytes_in_process);
+    let _shown = texts.show("router");
     let router = Router::new(runtime.settler.clone(), runtime.control.clone(), runtime.routing_keys.clone())
-        .with_text_budget(TextBudget::new(settings.stage.max_text_bytes_in_process));
+        .with_text_budget(texts);
     let (admission, log, control) = (router.admission().clone(), runtime.log.clone(), runtime.control.clone());
     // Measured once before any document is admitted, so that a restart does not fill a full topic.
     let _ = shutdown.run_until_cancelled(admission.measure_and_serve(&*log, &control)).await;

@@ -12,34 +12,23 @@ use precis_pipeline::{
     BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget,
     TextPermit, answer_text, identity, now_ms, source, text_budget, text_work, topics,
 };
-use precis_policy::{DEADLINE_PASSED, DocumentFacts, Eligibility, Exhausted, Policy, TierKind, gate, next_tier};
+use precis_policy::{DEADLINE_PASSED, Policy, TierKind};
 use precis_schemas::{
-    Answer, CacheLayer, CodecError, Decision, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult,
-    codec, codes,
+    Answer, CacheLayer, CodecError, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
+    codes,
 };
 use precis_telemetry::metrics::Counter;
 
 use crate::admission::{Admission, Admitted, NewDocument};
 use crate::assign::{Measured, decision};
+use crate::exhausted::NoTier;
 use crate::recent::RecentIdentities;
 use crate::request::Request;
-use crate::{exhausted, validate};
+use crate::validate;
 
 /// Most trials of one document that its records carry. There are fewer hops and fewer tiers than
 /// this, so only refusals are ever forgotten.
 const MAX_TRIALS: usize = 128;
-
-/// How a document came to have no tier left.
-struct NoTier<'a> {
-    /// Its request's fingerprint.
-    fingerprint: &'a str,
-    /// What earlier tiers did.
-    trail: &'a [Trial],
-    /// What the hard rules allow.
-    allowed: &'a Eligibility,
-    /// Why no allowed tier takes it.
-    why: Exhausted,
-}
 
 /// The [`Processor`] of the router's stage.
 pub struct Router {
@@ -107,13 +96,13 @@ impl Router {
             validate::text(text, &limits)?;
             Ok::<_, PipelineError>(identity::text_digest(text))
         });
-        let fingerprint = identity::fingerprint_of(tenant, document, &read.await.map_err(too_slow)??);
+        let fingerprint = identity::fingerprint_of(tenant, document, &read.await??);
         if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
             let draft = Draft::unrouted(claim, document, &text, now_ms());
             let draft = draft.decided(&fingerprint, &effective.digest, None, &[]);
             return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
         }
-        let measured = Measured::of(&effective, document, &text).await.map_err(too_slow)?;
+        let measured = Measured::of(&effective, document, &text).await?;
         drop(text);
         request.drop_text();
         drop(text_permit);
@@ -126,11 +115,12 @@ impl Router {
             Err(why) => {
                 let undecided = decision(&effective, &allowed, &measured);
                 let no_tier = NoTier { fingerprint: &fingerprint, trail: &[], allowed: &allowed, why };
-                let draft = self.draft_again(delivery).await?;
-                return self.settle_without_tier(claim, &effective, draft, undecided, no_tier).await;
+                let (again, _permit) = self.read_again(delivery).await?;
+                let text = self.text_if_there(tenant, &again.document).await?;
+                return self.settle_without_tier(claim, &effective, (&again.document, &text), undecided, no_tier).await;
             }
         };
-        work(&RoutedDocument {
+        let routed = RoutedDocument {
             tenant: tenant.clone(),
             document_id: claim.identity.document_id.clone(),
             revision: claim.identity.revision,
@@ -141,21 +131,23 @@ impl Router {
             tier: decision.chosen.clone(),
             decision,
             trail: Vec::new(),
-            policy_digest: effective.digest,
+            policy_digest: effective.digest.clone(),
             purpose: document.purpose,
             priority: document.priority,
             deadline: document.deadline,
             replay: claim.replay,
             routed_at: now_ms(),
-        })
+        };
+        if effective.policy.is_extractive(&routed.tier) {
+            let (again, _permit) = self.read_again(delivery).await?;
+            return self.by_extract(&effective, &again.document, routed).await;
+        }
+        work(&routed)
     }
 
-    /// The draft of a document whose text was dropped while it waited.
-    async fn draft_again(&self, delivery: &Delivery) -> Result<Draft, PipelineError> {
-        let (Request { claim, document, .. }, _permit) =
-            self.texts.hold(&delivery.draining, || Request::read(delivery)).await?;
-        let text = self.text_if_there(&claim.identity.tenant, &document).await?;
-        Ok(Draft::unrouted(&claim, &document, &text, now_ms()))
+    /// A document whose text was dropped while it waited, once more, with the bytes of its text.
+    async fn read_again(&self, delivery: &Delivery) -> Result<(Request, TextPermit), PipelineError> {
+        self.texts.hold(&delivery.draining, || Request::read(delivery)).await
     }
 
     /// Processes an escalation: a document that a tier gave back.
@@ -171,39 +163,13 @@ impl Router {
         }
         // The worker may have read a newer policy than this router.
         let effective = self.control.for_record(&trial.policy_digest).await.map_err(stage_error)?;
-        let refused = trial.result == TrialResult::Refused;
         // A document that the worker found late is late, whatever the clock of this machine says.
         let late = trial.code == DEADLINE_PASSED || effective.policy.is_late(routed.deadline, now_ms());
         self.admission.refused(&tenant, &trial);
         routed.trail.push(trial);
         forget_old_refusals(&mut routed.trail);
         let document = document.map_err(|error| stage_error(error.into()))?;
-        let facts = DocumentFacts::of(&routed.tenant, &document);
-        let allowed = gate(&effective.policy, &effective.switches, &facts, &routed.trail);
-        let measured =
-            Measured { features: routed.decision.features.clone(), score: routed.decision.score, tokens: 0.0 };
-        let mut decision = decision(&effective, &allowed, &measured);
-        let next = if late { Err(Exhausted::Late) } else { next_tier(&effective.policy, &allowed, &routed.trail) };
-        match next {
-            Ok(tier) => {
-                let reason = if refused { "refusal" } else { "escalation" };
-                Counter::RouterDocuments.increment(&[tier, reason]);
-                tier.clone_into(&mut decision.chosen);
-                reason.clone_into(&mut decision.reason);
-                tier.clone_into(&mut routed.tier);
-                routed.decision = decision;
-                routed.policy_digest = effective.digest;
-                routed.routed_at = now_ms();
-                work(&routed).map_err(stage_error)
-            }
-            Err(why) => {
-                let text = self.text_if_there(&routed.tenant, &document).await.map_err(stage_error)?;
-                let draft = Draft::unrouted(&claim, &document, &text, now_ms());
-                let RoutedDocument { request_fingerprint: fingerprint, trail, .. } = &routed;
-                let no_tier = NoTier { fingerprint, trail, allowed: &allowed, why };
-                self.settle_without_tier(&claim, &effective, draft, decision, no_tier).await.map_err(stage_error)
-            }
-        }
+        self.onward(&effective, &document, routed, late).await.map_err(stage_error)
     }
 
     /// An escalation that is proved to be ours, with its document.
@@ -216,22 +182,6 @@ impl Router {
         Claim::of(&routed).identity.check()?;
         let document = codec::decode(&routed.document);
         Ok(DecodedEscalation { routed, trial: escalation.trial, document })
-    }
-
-    /// Settles a document that no tier is left for: flagged with its best answer, or failed.
-    async fn settle_without_tier(
-        &self,
-        claim: &Claim,
-        effective: &EffectivePolicy,
-        draft: Draft,
-        mut decision: Decision,
-        NoTier { fingerprint, trail, allowed, why }: NoTier<'_>,
-    ) -> Result<Output, PipelineError> {
-        Counter::RouterDocuments.increment(&["none", why.code()]);
-        why.code().clone_into(&mut decision.reason);
-        let draft = draft.decided(fingerprint, &effective.digest, Some(decision), trail);
-        let outcome = exhausted::outcome(&**self.settler.store(), effective, draft, trail, allowed, why).await?;
-        self.settler.settle(claim, &outcome).await
     }
 
     /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.
@@ -325,11 +275,6 @@ impl Processor for Router {
     }
 }
 
-/// The failure of a document whose text cannot be read in time.
-fn too_slow(error: text_work::TimedOut) -> PipelineError {
-    PipelineError::rejected(codes::TEXT_TOO_SLOW, format!("{error}; please report it"))
-}
-
 /// The work record of a routed document, without its proof. Equal requests share a key, so that the
 /// second one finds the answer to the first.
 fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
@@ -348,10 +293,8 @@ impl HoldsText for DecodedEscalation {
         &self.routed.tenant
     }
 
-    /// The document's own bytes twice, encoded and decoded, and the text that it refers to.
     fn held_bytes(&self) -> u64 {
-        let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
-        (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
+        text_budget::work_bytes(&self.routed.document, &self.document)
     }
 }
 
@@ -376,13 +319,16 @@ fn is_too_long(answer: &Answer) -> bool {
 /// The policy's tier for a model; where no tier has the model any more, the model's provider.
 fn tier_of(policy: &Policy, model: &ModelIdentity) -> String {
     let own = policy.tiers.iter().find(|tier| match tier.kind {
-        TierKind::Gpu => model.provider == BUILT_IN_PROVIDER,
+        TierKind::Gpu => model.provider == BUILT_IN_PROVIDER && !model.is_extractor(),
+        TierKind::Extract => model.is_extractor(),
         TierKind::Api => {
             tier.provider.as_deref() == Some(&model.provider) && tier.model.as_deref() == Some(&model.name)
         }
     });
     own.map_or_else(|| model.provider.clone(), |tier| tier.name.clone())
 }
+
+mod tiers;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::globals::Globals;
 use crate::operations::operator::{Operator, Why};
-use crate::operations::policy::{kind_name, model_of, put_in_force};
+use crate::operations::policy::{model_of, put_in_force};
 use crate::output::{Output, Table};
 use crate::report;
 
@@ -150,7 +150,7 @@ async fn show(environment: &Environment, as_toml: bool, out: &Output) -> anyhow:
     for tier in &effective.policy.tiers {
         table.row([
             tier.name.clone(),
-            kind_name(tier.kind).to_owned(),
+            tier.kind.as_str().to_owned(),
             model_of(tier),
             format!("{:.0} %", tier.share * 100.0),
             format!("{:?}", tier.max_sensitivity).to_lowercase(),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::globals::Globals;
-use crate::operations::policy::{kind_name, model_of};
+use crate::operations::policy::model_of;
 use crate::output::{Output, Table};
 use crate::report;
 
@@ -85,7 +85,7 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     let (effective, applied) = (control.effective(), control.applied());
     let tiers = tiers(&effective.policy, &control.switches());
     let mut stages = vec![precis_router::STAGE.to_owned()];
-    stages.extend(tiers.iter().map(|tier| topics::work(&tier.name)));
+    stages.extend(effective.policy.worker_tiers().map(topics::work));
     let status = StatusView {
         log: log.describe(),
         store: environment.store_place()?,
@@ -112,7 +112,7 @@ fn tiers(policy: &Policy, switches: &[TierSwitch]) -> Vec<TierView> {
         let name = tier.name.clone();
         let switch = switches.iter().find(|switch| switch.tier == name);
         TierView {
-            kind: kind_name(tier.kind),
+            kind: tier.kind.as_str(),
             model: model_of(tier),
             enabled: tier.enabled,
             switch: switch.map_or(SwitchState::On, |switch| switch.state).as_str(),

@@ -75,7 +75,7 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
     let base = topics::all(&tenants, &[], partitions, replication);
     let mut changes = log.ensure_topics(&base).await?;
     let policy = environment.control(&log).await?.effective().policy;
-    let tiers: Vec<String> = policy.tier_names().map(str::to_owned).collect();
+    let tiers: Vec<String> = policy.worker_tiers().map(str::to_owned).collect();
     let work: Vec<_> = topics::all(&[], &tiers, partitions, replication)
         .into_iter()
         .filter(|spec| base.iter().all(|known| known.name != spec.name))

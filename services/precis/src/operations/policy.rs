@@ -29,14 +29,7 @@ pub async fn put_in_force(
 pub fn model_of(tier: &Tier) -> String {
     match (&tier.provider, &tier.model) {
         (Some(provider), Some(model)) => format!("{provider}/{model}"),
+        _ if tier.kind == TierKind::Extract => "none: sentences of the document".to_owned(),
         _ => "the built-in engine's".to_owned(),
-    }
-}
-
-/// The kind of a tier, as policies write it.
-pub fn kind_name(kind: TierKind) -> &'static str {
-    match kind {
-        TierKind::Gpu => "gpu",
-        TierKind::Api => "api",
     }
 }

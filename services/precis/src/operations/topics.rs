@@ -28,7 +28,7 @@ pub async fn create_work_topics(
     actor: Actor<'_>,
 ) -> anyhow::Result<()> {
     if settings.create {
-        let tiers: Vec<String> = policy.tier_names().map(str::to_owned).collect();
+        let tiers: Vec<String> = policy.worker_tiers().map(str::to_owned).collect();
         let wanted = topics::all(&settings.tenants, &tiers, settings.partitions, settings.replication);
         let changes = log.ensure_topics(&wanted).await.context("the topics of its tiers cannot be created")?;
         record_created(log, &changes, actor).await?;

@@ -138,6 +138,7 @@ fn section(row: &Row, name: &str) -> String {
         None => format!("No summary: {}", markdown::field(&row.reason())),
     };
     let mut facts = vec![row.outcome.as_str().to_owned()];
+    facts.extend(Some(row.stands_in_for()).filter(|answers| !answers.is_empty()));
     if row.outcome.has_summary() {
         facts.extend(row.tier.clone());
         facts.extend(row.model.clone());

@@ -1,6 +1,7 @@
 //! A result that an earlier run wrote, where it is better than what this run has.
 //!
-//! Better is a summary that passed its checks, then one that did not, then a document that failed,
+//! Better is a generated summary that passed its checks, then an extract, then a summary that did
+//! not pass, then a document that failed,
 //! then one that waits. Both have to be of one document: an id holds the digest of text, options,
 //! model and policy.
 
@@ -22,7 +23,8 @@ pub(super) fn better_than(row: &Row, path: &Path) -> Option<Row> {
 
 fn rank(end: End) -> u8 {
     match end {
-        End::Answered => 4,
+        End::Answered => 5,
+        End::Extracted => 4,
         End::Flagged => 3,
         End::Failed => 2,
         End::Waiting => 1,

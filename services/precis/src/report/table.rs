@@ -80,7 +80,8 @@ fn shares(view: &[usize], natural: &[usize; 8], least: &dyn Fn(usize) -> usize, 
 fn cells(row: &Row, name: &str) -> [String; 8] {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (words, seconds, found, first) = if row.outcome.has_summary() {
-        (format!("{} → {}", row.words_in, row.words_out), seconds(row), row.findings_in_short(), &row.summary)
+        let found = if row.outcome == End::Extracted { row.stands_in_for() } else { row.findings_in_short() };
+        (format!("{} → {}", row.words_in, row.words_out), seconds(row), found, &row.summary)
     } else {
         (String::new(), String::new(), text(&row.code), &row.message)
     };
@@ -93,8 +94,10 @@ fn cells(row: &Row, name: &str) -> [String; 8] {
 
 /// A document's summary as text: a line that says what it is, the summary, what the checks found.
 pub fn plain_text(row: &Row) -> String {
+    let words = format!(" · {} → {} words", row.words_in, row.words_out);
     let how = match row.tier.as_deref().filter(|_| row.outcome.has_summary()) {
-        Some(tier) => format!(" by {tier} · {} → {} words", row.words_in, row.words_out),
+        _ if row.outcome == End::Extracted => format!(" from the document itself{words}"),
+        Some(tier) => format!(" by {tier}{words}"),
         None => String::new(),
     };
     let body = match &row.summary {
@@ -105,8 +108,12 @@ pub fn plain_text(row: &Row) -> String {
         none if none.is_empty() => none,
         findings => format!("   checks: {}\n", visible::line(&findings)),
     };
+    let stead = match row.stands_in_for() {
+        none if none.is_empty() => none,
+        answers => format!("   in its stead: {}\n", visible::line(&answers)),
+    };
     let name = visible::line(&row.document);
-    format!("── {name} · {}{}\n{}\n{findings}", row.outcome.as_str(), visible::line(&how), visible::block(&body))
+    format!("── {name} · {}{}\n{}\n{stead}{findings}", row.outcome.as_str(), visible::line(&how), visible::block(&body))
 }
 
 fn seconds(row: &Row) -> String {
@@ -125,5 +132,6 @@ fn one_line(text: &str) -> String {
 
 impl End {
     /// The order in which totals name them.
-    pub(super) const ALL: [Self; 5] = [Self::Answered, Self::Flagged, Self::Failed, Self::NotRead, Self::Waiting];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Answered, Self::Extracted, Self::Flagged, Self::Failed, Self::NotRead, Self::Waiting];
 }

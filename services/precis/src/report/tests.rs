@@ -158,7 +158,7 @@ fn a_better_result_of_an_earlier_run_stays_and_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let write = |rows: &[Row]| write_files(folder.path(), rows, &Totals::of(rows, Duration::ZERO)).unwrap();
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-    let ranks = [End::Waiting, End::Failed, End::Flagged, End::Answered];
+    let ranks = [End::Waiting, End::Failed, End::Flagged, End::Extracted, End::Answered];
     for (place, better) in ranks.into_iter().enumerate() {
         let good = row("a.txt", better);
         assert_eq!(write(std::slice::from_ref(&good)).kept, 0, "{better:?}: what is better replaces what is worse");
@@ -235,4 +235,33 @@ fn a_link_in_the_folder_leads_nowhere() {
     write_files(&out, &rows, &Totals::of(&rows, Duration::ZERO)).unwrap();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
     assert!(fs::read_to_string(out.join(SUMMARIES_FILE)).unwrap().contains("first words"));
+}
+
+/// Extracts are named as such everywhere, with what they stand in for, and are no passes of the
+/// model.
+#[test]
+fn extracts_are_told_apart_from_answers() {
+    let mut extracted = row("b.txt", End::Extracted);
+    extracted.tier = None;
+    extracted.rejected = vec![RejectedAnswer {
+        tier: "gpu".into(),
+        failed_checks: vec!["truncated".into(), "unsupported_numbers".into()],
+    }];
+    let rows = [row("a.txt", End::Answered), extracted, row("c.txt", End::Extracted)];
+    let totals = Totals::of(&rows, Duration::ZERO);
+    assert_eq!((totals.answered, totals.extracted, totals.extracted_instead, totals.flagged), (1, 2, 1, 0));
+    assert!(totals.all_have_summaries());
+    let text = totals.to_string();
+    assert!(text.starts_with("3 documents: 1 answered, 2 extracted;"), "{text}");
+    assert!(text.contains("1 in place of a model's answer"), "{text}");
+    let table = shown(&rows, 150);
+    assert!(table.contains("extracted") && table.contains("gpu's answer failed truncated"), "{table}");
+    assert!(plain_text(&rows[1]).contains("extracted from the document itself"), "{}", plain_text(&rows[1]));
+    let folder = tempfile::tempdir().unwrap();
+    let written = write_files(folder.path(), &rows, &totals).unwrap();
+    let page = fs::read_to_string(written.page).unwrap();
+    assert!(page.contains("<sub>extracted · gpu's answer failed truncated, unsupported numbers"), "{page}");
+    let file: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("b.txt-0123456789abcdef.json")).unwrap()).unwrap();
+    assert_eq!((file["outcome"].as_str(), file["rejected"][0]["tier"].as_str()), (Some("extracted"), Some("gpu")));
 }

@@ -14,8 +14,12 @@ use crate::output::words::{duration, plural};
 pub struct Totals {
     /// Rows.
     pub documents: usize,
-    /// With a summary that passed its checks.
+    /// With a generated summary that passed its checks.
     pub answered: usize,
+    /// With an extract in place of one: sentences of the document itself.
+    pub extracted: usize,
+    /// Of those, in place of a generated answer that failed its checks.
+    pub extracted_instead: usize,
     /// With a summary that did not.
     pub flagged: usize,
     /// Without a summary.
@@ -46,6 +50,11 @@ impl Totals {
         Self {
             documents: rows.len(),
             answered: count(End::Answered),
+            extracted: count(End::Extracted),
+            extracted_instead: rows
+                .iter()
+                .filter(|row| row.outcome == End::Extracted && !row.rejected.is_empty())
+                .count(),
             flagged: count(End::Flagged),
             failed: count(End::Failed),
             not_read: count(End::NotRead),
@@ -61,12 +70,17 @@ impl Totals {
 
     /// Whether every input has a summary.
     pub fn all_have_summaries(&self) -> bool {
-        self.answered + self.flagged == self.documents
+        self.with_summary() == self.documents
+    }
+
+    fn with_summary(&self) -> usize {
+        self.answered + self.extracted + self.flagged
     }
 
     fn count(&self, end: End) -> usize {
         match end {
             End::Answered => self.answered,
+            End::Extracted => self.extracted,
             End::Flagged => self.flagged,
             End::Failed => self.failed,
             End::NotRead => self.not_read,
@@ -87,8 +101,7 @@ impl fmt::Display for Totals {
             write!(f, "; {} → {} words", self.words_in, self.words_out)?;
         }
         write!(f, "; {}", duration(self.seconds))?;
-        let done = self.answered + self.flagged + self.failed
-            - self.from_store.min(self.answered + self.flagged + self.failed);
+        let done = (self.with_summary() + self.failed).saturating_sub(self.from_store);
         if done > 0 && self.seconds > 0.0 {
             let per_minute = done as f64 * 60.0 / self.seconds;
             write!(
@@ -99,6 +112,13 @@ impl fmt::Display for Totals {
         }
         if self.cost_usd != Usd::ZERO {
             write!(f, "; {}", self.cost_usd)?;
+        }
+        if self.extracted > 0 {
+            write!(
+                f,
+                "\n{} extracted: sentences of the document itself, {} in place of a model's answer that failed its checks",
+                self.extracted, self.extracted_instead
+            )?;
         }
         if self.from_store > 0 {
             let all = if self.from_store == self.documents && self.documents > 1 { "all " } else { "" };

@@ -75,11 +75,19 @@ impl Deployment {
         {
             command.env_remove(name);
         }
+        // Nor is the manifest read that the user of this machine has.
+        command.env("XDG_CONFIG_HOME", self.path("config")).env_remove("HF_ENDPOINT").env_remove("HF_TOKEN");
         command
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         self.run_with_stdin(arguments, "")
+    }
+
+    /// Runs a command with further variables of the environment.
+    pub(crate) fn run_with_env(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Done {
+        let mut command = self.command(arguments);
+        Done::of(command.envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap())
     }
 
     pub(crate) fn run_with_stdin(&self, arguments: &[&str], stdin: &str) -> Done {

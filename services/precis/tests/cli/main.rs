@@ -5,9 +5,12 @@
 mod audit;
 mod commands;
 mod dead_letters;
+mod extracts;
 mod harness;
 mod model;
+mod models;
 mod printing;
 mod privacy;
+mod quantise;
 mod services;
 mod summarize;

@@ -231,6 +231,7 @@ fn no_command_prints_what_a_terminal_obeys() {
         &["policy", "show"],
         &["policy", "check", HOSTILE],
         &["models", "pull", HOSTILE],
+        &["models", "quantise", HOSTILE],
         &["tiers", "on", HOSTILE],
         &["topics", "apply"],
         &["topics", "acls"],

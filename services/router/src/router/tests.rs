@@ -2,6 +2,7 @@
 
 mod documents;
 mod escalations;
+mod extracts;
 mod faults;
 mod harness;
 mod lookups;

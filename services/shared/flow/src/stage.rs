@@ -25,6 +25,8 @@
 //!   row died run one at a time, each under a marker that is stored before. A record that
 //!   [`AttemptMarkers`] takes for deadly, since processes died while it ran alone, ends as a dead
 //!   letter `crash_suspect`. See [`crate::member::OwnerMark`].
+//! - Of these suspects one is in process at a time, in all partitions together. Topics take turns:
+//!   each suspect waits for one of every other topic at most, and for those before it in its own.
 //! - No record ends its process by being rejected, and no sender stops others: what only a sender
 //!   can cause becomes a dead letter, and what may be our fault pauses its own topic for a while.
 //!   See [`RejectBreaker`].

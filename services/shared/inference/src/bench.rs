@@ -14,6 +14,7 @@
 mod prompts;
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -24,6 +25,7 @@ pub use self::prompts::{parse, slices, write};
 use crate::engine::Engine;
 use crate::engine::metrics::StepRecord;
 use crate::error::EngineError;
+use crate::models::adapters::AdapterEntry;
 use crate::request::{Completion, End, TokenRequest};
 pub use crate::system::{cpu_seconds, peak_rss_bytes};
 
@@ -100,13 +102,27 @@ pub async fn decode(
     new_tokens: usize,
     step_tokens: usize,
 ) -> Result<Measurement, EngineError> {
+    decode_adapted(engine, text, batch, context, new_tokens, step_tokens, &[]).await
+}
+
+/// The same with these adapters, which the sequences have by turns.
+pub async fn decode_adapted(
+    engine: &Engine,
+    text: &[u32],
+    batch: usize,
+    context: usize,
+    new_tokens: usize,
+    step_tokens: usize,
+    adapters: &[Arc<AdapterEntry>],
+) -> Result<Measurement, EngineError> {
     let lengths = lengths(batch, context, step_tokens);
     let prompts = slices(text, &lengths);
     engine.record_steps();
-    let all = prompts.into_iter().map(|prompt| {
+    let all = prompts.into_iter().enumerate().map(|(index, prompt)| {
         // All end at the same context.
         let room = (context + new_tokens).saturating_sub(prompt.len()).max(1);
-        request(prompt, room, End::AtLimit)
+        let adapter = adapters.get(index % adapters.len().max(1)).cloned();
+        TokenRequest { adapter, ..request(prompt, room, End::AtLimit) }
     });
     let done = answers(engine, all).await;
     let steps = engine.recorded_steps();

@@ -7,6 +7,11 @@ use precis_kernels::Isa;
 
 use crate::error::EngineError;
 
+/// Tokens of the smallest key-value pool.
+pub(crate) const MIN_KV_TOKENS: usize = 64;
+/// Number of the rules of decoding: a change of what they let through is a new number.
+const DECODING_RULES: u32 = 1;
+
 /// Where the model is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +53,27 @@ impl IsaKind {
     }
 }
 
+/// How a device keeps the weights of matrices and tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsKind {
+    /// As the model's file has them, at 4 to 8 bits each.
+    #[default]
+    Quantised,
+    /// Dequantised to bfloat16 at start.
+    Dense,
+}
+
+impl WeightsKind {
+    /// The value as the settings and the answer's fingerprint write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quantised => "quantised",
+            Self::Dense => "dense",
+        }
+    }
+}
+
 /// Settings of one engine. Memory is taken once, at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -56,6 +82,14 @@ pub struct EngineConfig {
     /// feature `cuda` and the device is usable, and else the processor, with a warning. `cpu` never
     /// looks for a CUDA device. `cuda` does not start without one.
     pub device: DeviceKind,
+    /// How a CUDA device keeps the weights. `quantised` leaves them at the 4 to 8 bits of the
+    /// model's file. `dense` makes bfloat16 of them at start, which takes two to four times the
+    /// memory and spares the rounding of activations to 8 bits. Answers depend on it. On the
+    /// processor weights are always quantised.
+    pub weights: WeightsKind,
+    /// Memory that the engine may take on a CUDA device, MiB; it does not start where weights, pool
+    /// and work space need more. 0 takes what is free on the device at start.
+    pub device_memory_mib: u64,
     /// Instruction set of the processor's kernels. `auto` takes the fastest that the processor has;
     /// `avx512`, `avx2` and `portable` name one, and the engine does not start where the processor
     /// has not got it. Answers do not depend on it.
@@ -84,12 +118,30 @@ pub struct EngineConfig {
     /// Divisor of the logits of tokens that the answer already has, from 1 to 2. 1 changes nothing,
     /// 1.1 is mild.
     pub repetition_penalty: f32,
+    /// Bytes that the adapters of the model take together, at most. An adapter is read when a
+    /// document needs it, and the one that was used longest ago makes room. One that is larger than
+    /// this is refused, and so is its document. At 0 no adapter is used.
+    pub adapter_bytes: u64,
+    /// Whether a summary may hold only the numbers of its text, in the text's spelling or one
+    /// derived from it (list markers, digits for a number in words). Numbers in words are left to
+    /// the check `unsupported_numbers`.
+    pub numbers_from_source: bool,
+    /// Tokens of a phrase that a summary may not write a second time; 0 lets it repeat itself.
+    /// Names and numbers do not count and are never broken. At least 3 where it is not 0: with few,
+    /// ordinary turns of phrase are refused.
+    pub no_repeat_tokens: usize,
+    /// Whether a summary ends with a whole sentence: a paragraph ends only where a sentence does,
+    /// the last quarter of its room ends with the sentence, and at its limit it is cut back to its
+    /// last sentence if half of it is left.
+    pub whole_sentences: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             device: DeviceKind::Auto,
+            weights: WeightsKind::Quantised,
+            device_memory_mib: 0,
             isa: IsaKind::Auto,
             threads: 0,
             max_sequences: 16,
@@ -98,6 +150,10 @@ impl Default for EngineConfig {
             queue_tokens: 65_536,
             window_tokens: 0,
             repetition_penalty: 1.0,
+            adapter_bytes: 256 << 20,
+            numbers_from_source: true,
+            no_repeat_tokens: 6,
+            whole_sentences: true,
         }
     }
 }
@@ -119,7 +175,10 @@ impl EngineConfig {
                 self.step_tokens, self.max_sequences
             ),
         );
-        demand(self.kv_tokens >= 64, format!("`kv_tokens` ({}) must be at least 64", self.kv_tokens));
+        demand(
+            self.kv_tokens >= MIN_KV_TOKENS,
+            format!("`kv_tokens` ({}) must be at least {MIN_KV_TOKENS}", self.kv_tokens),
+        );
         demand(self.queue_tokens >= 1, "`queue_tokens` must be at least 1".into());
         demand(
             self.window_tokens == 0 || self.window_tokens >= 64,
@@ -129,7 +188,27 @@ impl EngineConfig {
             (1.0..=2.0).contains(&self.repetition_penalty),
             format!("`repetition_penalty` ({}) must lie between 1 and 2", self.repetition_penalty),
         );
+        demand(
+            self.no_repeat_tokens == 0 || self.no_repeat_tokens >= 3,
+            format!("`no_repeat_tokens` ({}) must be 0 or at least 3", self.no_repeat_tokens),
+        );
         problems
+    }
+
+    /// The settings that change an answer, in a stable spelling; the rules behind them have a
+    /// number of their own. It is part of every answer's fingerprint. A device rounds otherwise
+    /// than the processor, and by how it keeps the weights (`device_weights`; `None` on the
+    /// processor).
+    pub fn decoding(&self, device_weights: Option<WeightsKind>) -> String {
+        let Self { window_tokens, repetition_penalty, numbers_from_source, .. } = self;
+        let Self { no_repeat_tokens, whole_sentences, .. } = self;
+        let device =
+            device_weights.map_or_else(String::new, |weights| format!(" device=cuda weights={}", weights.as_str()));
+        format!(
+            "greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens} rules={DECODING_RULES} \
+             numbers_from_source={numbers_from_source} no_repeat_tokens={no_repeat_tokens} \
+             whole_sentences={whole_sentences}{device}"
+        )
     }
 
     pub(crate) fn checked(self) -> Result<Self, EngineError> {
@@ -145,3 +224,6 @@ impl EngineConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | cancelled requests give their blocks back | `core` |
+//! | the adapter of a request is brought into memory, and stays there until the answer | `adapters` |
 //! | which sequences compute how many tokens, and which are admitted: numbers in, numbers out | `scheduler` |
 //! | an admitted sequence gets all blocks it can ever need, and starts after the tokens it shares | `blocks`, `prefix` |
 //! | the tokens of all sequences become rows, one below the other, without padding | `batch` |
@@ -26,6 +27,7 @@
 //! values a token, so with four bytes each a block of 32 tokens has 1.4 MiB and the sixteen read
 //! 0.96 GB a step. Decoding is bound by that, prefill by the operations.
 
+mod adapters;
 mod blocks;
 pub(crate) mod core;
 mod device;
@@ -36,6 +38,7 @@ mod load;
 mod mapreduce;
 mod memory;
 pub(crate) mod metrics;
+mod plan;
 mod prefix;
 pub(crate) mod scheduler;
 pub(crate) mod sequence;
@@ -45,13 +48,18 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use self::adapters::{AdapterCache, AdapterLease};
+pub use self::memory::available_bytes;
 pub use self::metrics::EngineStats;
 use self::metrics::{Counters, StepRecord};
 use self::sequence::{Generated, Job};
 use self::worker::Message;
+use crate::config::WeightsKind;
 use crate::decode::logprob::{mean, quantiles};
+use crate::decode::steer::{Steering, SteeringRules};
 use crate::decode::stop::AnswerLimits;
 use crate::error::EngineError;
+use crate::models::adapters::AdapterEntry;
 use crate::request::{Completion, End, Request, TokenRequest};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
@@ -64,7 +72,7 @@ const OTHER_DOCUMENT: &str = "\u{2042}";
 const MAX_SHORT_BYTES: usize = 64 * 1024;
 
 /// The model and the settings that an engine's answers depend on, besides the request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelInfo {
     /// Name in the manifest.
     pub name: String,
@@ -79,6 +87,11 @@ pub struct ModelInfo {
     pub limit_tokens: usize,
     /// The repetition penalty in force; 1 is none.
     pub repetition_penalty: f32,
+    /// How a device keeps the weights, which decides how products are rounded. `None` on the
+    /// processor, whose kernels know one way only.
+    pub device_weights: Option<WeightsKind>,
+    /// Every setting that changes an answer: [`crate::EngineConfig::decoding`].
+    pub decoding: String,
 }
 
 /// A handle on a running engine; clones are cheap and share it. The engine ends when the last
@@ -95,11 +108,14 @@ struct Shared {
     queue_tokens: usize,
     tokenizer: Tokenizer,
     template: Template,
+    /// The rules that lead answers to texts.
+    steering: SteeringRules,
     window_tokens: usize,
     info: ModelInfo,
     counters: Arc<Counters>,
     /// Bytes of the key-value pool, taken at start.
     kv_bytes: u64,
+    adapters: AdapterCache,
 }
 
 impl std::fmt::Debug for Engine {
@@ -122,9 +138,10 @@ impl Engine {
         }
     }
 
-    /// Generates from a prompt given as token ids; otherwise as [`Engine::submit`].
+    /// Generates from a prompt given as token ids, by the model's own choice alone; otherwise as
+    /// [`Engine::submit`].
     pub async fn submit_tokens(&self, request: TokenRequest) -> Result<Completion, EngineError> {
-        let TokenRequest { prompt, max_new_tokens, end, cancel } = request;
+        let TokenRequest { prompt, max_new_tokens, end, adapter, cancel } = request;
         let vocabulary = self.shared.tokenizer.detokeniser().vocabulary();
         if prompt.is_empty() || prompt.iter().any(|id| *id as usize >= vocabulary) {
             let reason = format!("its prompt is empty or has an id that is not below the vocabulary's {vocabulary}");
@@ -133,7 +150,7 @@ impl Engine {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(EngineError::Cancelled),
-            result = self.compute(prompt, 0, AnswerLimits { max_new_tokens, end }, 0) => result,
+            result = self.compute(prompt, 0, AnswerLimits { max_new_tokens, end }, 0, adapter.as_deref(), None) => result,
         }
     }
 
@@ -145,9 +162,14 @@ impl Engine {
     async fn generate(&self, request: Request) -> Result<Completion, EngineError> {
         let Request { max_new_tokens, one_paragraph, priority, .. } = request;
         let end = if one_paragraph { End::Paragraph } else { End::Natural };
-        let bytes = request.document.len();
-        let (prompt, common_tokens) = self.off_thread(bytes, move |shared| shared.prompt(&request)).await?;
-        self.compute(prompt, common_tokens, AnswerLimits { max_new_tokens, end }, priority).await
+        let (bytes, adapter) = (request.document.len(), request.adapter.clone());
+        let prepare = move |shared: &Shared| {
+            let steering = Steering::of(&shared.steering, &request.document);
+            Ok((shared.prompt(&request)?, steering))
+        };
+        let ((prompt, common_tokens), steering) = self.off_thread(bytes, prepare).await?;
+        let limits = AnswerLimits { max_new_tokens, end };
+        self.compute(prompt, common_tokens, limits, priority, adapter.as_deref(), Some(steering)).await
     }
 
     async fn compute(
@@ -156,18 +178,21 @@ impl Engine {
         common_tokens: usize,
         limits: AnswerLimits,
         priority: i32,
+        adapter: Option<&AdapterEntry>,
+        steering: Option<Steering>,
     ) -> Result<Completion, EngineError> {
         let (input_tokens, max_new_tokens) = (prompt.len(), limits.max_new_tokens);
         self.shared.admit(input_tokens, max_new_tokens)?;
 
+        let adapter = self.shared.lease(adapter).await?;
         let weight = (input_tokens + max_new_tokens).min(self.shared.queue_tokens);
         let permits = u32::try_from(weight).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         let place = Arc::clone(&self.shared.queue).acquire_many_owned(permits).await.ok();
         let (reply, answer) = oneshot::channel();
-        let job = Job { prompt, common_tokens, limits, priority, reply, place };
+        let job = Job { prompt, common_tokens, limits, steering, priority, adapter, reply, place };
         let stopped = || EngineError::Stopped { reason: "it was shut down".into() };
-        self.shared.inbox.send(Message::Job(job)).map_err(|_| stopped())?;
+        self.shared.inbox.send(Message::Job(Box::new(job))).map_err(|_| stopped())?;
         let generated = answer
             .await
             .map_err(|_| EngineError::Stopped { reason: "its thread ended without an answer".into() })??;
@@ -206,6 +231,11 @@ impl Engine {
     /// Bytes of the key-value pool, which is taken at start and never grows.
     pub fn kv_bytes(&self) -> u64 {
         self.shared.kv_bytes
+    }
+
+    /// Bytes of the adapters in memory, and their number.
+    pub fn adapters_in_memory(&self) -> (u64, usize) {
+        self.shared.adapters.in_memory()
     }
 
     /// Starts to record every step.
@@ -251,6 +281,14 @@ impl Shared {
         // tokens are compared and not texts.
         let common = about(OTHER_DOCUMENT)?.iter().zip(&prompt).take_while(|(other, own)| other == own).count();
         Ok((prompt, common))
+    }
+
+    /// Keeps a request's adapter in memory.
+    async fn lease(&self, adapter: Option<&AdapterEntry>) -> Result<Option<AdapterLease>, EngineError> {
+        match adapter {
+            Some(entry) => self.adapters.lease(entry).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Refuses a request at once if it could never be computed.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::config::MIN_KV_TOKENS;
+
 /// How a caller may react to an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -76,19 +78,22 @@ pub enum EngineError {
     /// Weights and key-value pool do not fit into memory.
     #[error(
         "the engine needs {needed_mib} MiB (weights {weights_mib}, key-value pool {pool_mib}, work space {work_mib}) but {available_mib} MiB are \
-         available: lower `kv_tokens` or `step_tokens`, or use a smaller model"
+         available: {}",
+        room(*fitting_kv_tokens)
     )]
     NotEnoughMemory {
         /// All together.
         needed_mib: u64,
-        /// Dequantised weights.
+        /// The weights as the engine keeps them.
         weights_mib: u64,
         /// The key-value pool of `kv_tokens`.
         pool_mib: u64,
         /// Activations of the largest step.
         work_mib: u64,
-        /// Memory that the machine, or its control group, has free.
+        /// Memory that the machine, its control group, or the device has free.
         available_mib: u64,
+        /// Tokens of a pool that would fit beside weights and work space.
+        fitting_kv_tokens: u64,
     },
     /// The configured device cannot be used.
     #[error("the device `{device}` cannot be used: {reason}")]
@@ -135,11 +140,51 @@ pub enum EngineError {
         /// The known names.
         known: String,
     },
+    /// No adapter of that name is registered.
+    #[error(
+        "there is no adapter `{name}` on this machine (there are: {known}): register it with `precis models register --adapter`"
+    )]
+    UnknownAdapter {
+        /// The unknown name.
+        name: String,
+        /// The known names.
+        known: String,
+    },
+    /// An adapter that is broken, or made for another model.
+    #[error("the adapter `{name}` cannot be used: {reason}")]
+    BadAdapter {
+        /// The adapter.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An adapter that does not fit into the memory for adapters, even alone.
+    #[error(
+        "the adapter `{name}` needs {needed_bytes} bytes, and {allowed_bytes} are there for adapters: raise `adapter_bytes`, free memory, or \
+         use an adapter of a lower rank"
+    )]
+    AdapterTooLarge {
+        /// The adapter.
+        name: String,
+        /// Bytes that it needs.
+        needed_bytes: u64,
+        /// Bytes that all adapters together may take, or that the machine has free.
+        allowed_bytes: u64,
+    },
     /// The manifest cannot be read.
     #[error("the model manifest is not valid: {reason}")]
     BadManifest {
         /// What is wrong with it.
         reason: String,
+    },
+    /// The entry says where a file is, and not which bytes it must have.
+    #[error(
+        "the model `{name}` has no pinned digest: fetch it once with `precis models pull {name} --sha256 DIGEST`, or with `--pin`, which \
+         takes the digest of the file that comes"
+    )]
+    NotPinned {
+        /// The model.
+        name: String,
     },
     /// The model is not on this machine.
     #[error("the model `{name}` is not at {}: fetch it with `precis models pull {name}`", path.display())]
@@ -225,7 +270,11 @@ impl EngineError {
             Self::UnsupportedTokenizer { .. } => "unsupported_tokenizer",
             Self::BadTemplate { .. } => "bad_template",
             Self::UnknownModel { .. } => "unknown_model",
+            Self::UnknownAdapter { .. } => "unknown_adapter",
+            Self::BadAdapter { .. } => "bad_adapter",
+            Self::AdapterTooLarge { .. } => "adapter_too_large",
             Self::BadManifest { .. } => "bad_manifest",
+            Self::NotPinned { .. } => "model_not_pinned",
             Self::ModelMissing { .. } => "model_missing",
             Self::DigestMismatch { .. } | Self::ModelChanged { .. } | Self::ModelRewritten { .. } => "digest_mismatch",
             Self::PullFailed { .. } => "pull_failed",
@@ -239,7 +288,10 @@ impl EngineError {
             Self::PromptTooLong { .. }
             | Self::TooManyParts { .. }
             | Self::InvalidRequest { .. }
-            | Self::StepFailed { .. } => ErrorClass::Reject,
+            | Self::StepFailed { .. }
+            | Self::UnknownAdapter { .. }
+            | Self::BadAdapter { .. }
+            | Self::AdapterTooLarge { .. } => ErrorClass::Reject,
             Self::Cancelled | Self::PullFailed { .. } | Self::Io { .. } => ErrorClass::Retry,
             _ => ErrorClass::Fatal,
         }
@@ -248,4 +300,12 @@ impl EngineError {
     pub(crate) fn io(action: &'static str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Io { action, path: path.to_path_buf(), reason: error.to_string() }
     }
+}
+
+/// What an operator can do where memory has room for a pool of so many tokens.
+fn room(fitting_kv_tokens: u64) -> String {
+    if fitting_kv_tokens < MIN_KV_TOKENS as u64 {
+        return "lower `step_tokens`, or use a smaller model".to_owned();
+    }
+    format!("lower `kv_tokens` to {fitting_kv_tokens} or `step_tokens`, or use a smaller model")
 }

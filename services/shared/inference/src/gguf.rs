@@ -60,8 +60,18 @@ pub(crate) fn float(content: &Content, key: &str) -> Result<f64, EngineError> {
     value.to_f32().map(f64::from).or_else(|_| value.to_f64()).map_err(|_| wrong(key, "a number"))
 }
 
+pub(crate) fn floats(content: &Content, key: &str) -> Result<Vec<f32>, EngineError> {
+    let items = value(content, key)?.to_vec().map_err(|_| wrong(key, "an array"))?;
+    items.iter().map(|item| item.to_f32().map_err(|_| wrong(key, "an array of numbers"))).collect()
+}
+
 pub(crate) fn boolean(content: &Content, key: &str) -> Result<bool, EngineError> {
     value(content, key)?.to_bool().map_err(|_| wrong(key, "a truth value"))
+}
+
+pub(crate) fn booleans(content: &Content, key: &str) -> Result<Vec<bool>, EngineError> {
+    let items = value(content, key)?.to_vec().map_err(|_| wrong(key, "an array"))?;
+    items.iter().map(|item| item.to_bool().map_err(|_| wrong(key, "an array of truth values"))).collect()
 }
 
 pub(crate) fn strings(content: &Content, key: &str) -> Result<Vec<String>, EngineError> {

@@ -9,7 +9,8 @@
 //! Layers, each knowing only those below it: `engine` (which sequences compute what, and when),
 //! `model` (one decoder), `backend` (its dozen operations on a device), `step` (the values that the
 //! three exchange). Beside them stand `text` (between text and tokens) and `decode` (from logits to
-//! an answer). `bench` stands on the engine, and nothing stands on `bench`.
+//! an answer). `bench` stands on the engine, and nothing stands on `bench`. [`convert`] makes model
+//! files and stands on `step` and `text`, which say what of them can be run.
 
 // Named only for its feature: see the workspace's Cargo.toml.
 use gemm as _;
@@ -17,10 +18,12 @@ use gemm as _;
 mod backend;
 pub mod bench;
 mod config;
+pub mod convert;
 mod decode;
 mod engine;
 mod error;
 mod gguf;
+pub mod machine;
 mod model;
 pub mod models;
 pub mod prompt;
@@ -31,7 +34,7 @@ mod system;
 mod testing;
 mod text;
 
-pub use config::{DeviceKind, EngineConfig, IsaKind};
+pub use config::{DeviceKind, EngineConfig, IsaKind, WeightsKind};
 pub use engine::{Engine, EngineStats, ModelInfo};
 pub use error::{EngineError, ErrorClass};
 pub use request::{

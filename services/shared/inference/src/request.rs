@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::models::adapters::AdapterEntry;
+
 /// One request: a message around a document, and what to generate. The engine renders the model's
 /// chat template around it. Nothing in these strings can act as a control token: a literal
 /// `<|im_end|>` stays text.
@@ -25,6 +27,8 @@ pub struct Request {
     pub one_paragraph: bool,
     /// Higher is admitted earlier among those that wait.
     pub priority: i32,
+    /// The adapter that changes the model for this request.
+    pub adapter: Option<Arc<AdapterEntry>>,
     /// Cancels the request; so does dropping the future of [`crate::Engine::submit`].
     pub cancel: CancellationToken,
 }
@@ -53,6 +57,8 @@ pub struct TokenRequest {
     pub max_new_tokens: usize,
     /// What ends the answer before that.
     pub end: End,
+    /// The adapter that changes the model for this request.
+    pub adapter: Option<Arc<AdapterEntry>>,
     /// Cancels the request; so does dropping the future of [`crate::Engine::submit_tokens`].
     pub cancel: CancellationToken,
 }
@@ -63,8 +69,10 @@ pub struct TokenRequest {
 pub enum FinishReason {
     /// The model ended the answer, or the requested paragraph ended.
     Stop,
-    /// `max_new_tokens` were reached first.
+    /// `max_new_tokens` were reached first, amid a sentence.
     Length,
+    /// The room was used up. The answer ends with its last whole sentence.
+    Sentence,
     /// The model repeated itself and was stopped; the repeats are cut off.
     Repetition,
 }
@@ -75,6 +83,7 @@ impl FinishReason {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
+            Self::Sentence => "sentence",
             Self::Repetition => "repetition",
         }
     }
@@ -136,6 +145,8 @@ pub struct SummaryRequest {
     pub one_paragraph: bool,
     /// Higher is admitted earlier among those that wait.
     pub priority: i32,
+    /// The adapter that changes the model for all requests of the summary.
+    pub adapter: Option<Arc<AdapterEntry>>,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
     /// Selects the text of a partial answer: a model's reasoning must not go into the next request.

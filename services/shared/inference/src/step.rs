@@ -3,13 +3,17 @@
 //! The lowest layer: a [`Batch`] of rows goes down to the backend, and a [`Choice`] for each wanted
 //! row comes back up. Nothing here computes.
 
+mod adapter;
 mod batch;
 mod config;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
-pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Span};
-pub(crate) use self::config::ModelConfig;
+pub(crate) use self::adapter::{Adapter, Place, Projection, Site};
+pub(crate) use self::batch::{BLOCK_TOKENS, Batch, Restriction, Span};
+pub(crate) use self::config::{LayerShape, ModelConfig};
 
 /// A model as the engine drives it; the tests have one without arithmetic.
 pub(crate) trait StepModel {
@@ -20,6 +24,10 @@ pub(crate) trait StepModel {
     /// Overwrites blocks that no sequence owns any more with NaN, so that a read of one is noticed.
     /// Only builds with debug assertions do this.
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError>;
+    /// Takes an adapter, which spans then name by this slot. Does nothing where the slot has it.
+    fn load_adapter(&mut self, slot: u32, adapter: &Arc<Adapter>) -> Result<(), BackendError>;
+    /// Gives an adapter up; no later span names its slot.
+    fn drop_adapter(&mut self, slot: u32);
 }
 
 impl StepModel for Box<dyn StepModel + Send> {
@@ -33,6 +41,14 @@ impl StepModel for Box<dyn StepModel + Send> {
 
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
         self.as_mut().forget(blocks)
+    }
+
+    fn load_adapter(&mut self, slot: u32, adapter: &Arc<Adapter>) -> Result<(), BackendError> {
+        self.as_mut().load_adapter(slot, adapter)
+    }
+
+    fn drop_adapter(&mut self, slot: u32) {
+        self.as_mut().drop_adapter(slot);
     }
 }
 

@@ -1,24 +1,41 @@
 //! Helpers that tests of several modules share: a tiny vocabulary, a tiny model, and the real one.
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod adapters;
+pub(crate) mod families;
 pub(crate) mod golden;
 mod quality;
+pub(crate) mod quantised;
+pub(crate) mod qwen;
 pub(crate) mod tiny;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::quantized::gguf_file::{Content, Value, VersionedMagic};
 
 use crate::gguf;
 use crate::model::weights::GgufFile;
-use crate::models::{self, Manifest, ModelEntry};
+use crate::models::{self, Manifest, ModelEntry, Source};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
 pub(crate) const END_OF_TEXT: u32 = 262;
 pub(crate) const START: u32 = 260;
 pub(crate) const END: u32 = 261;
+
+/// An entry for a model's file.
+pub(crate) fn entry(path: &Path, sha256: &str, context: usize) -> ModelEntry {
+    ModelEntry {
+        file: path.file_name().unwrap().to_str().unwrap().to_owned(),
+        sha256: sha256.to_owned(),
+        bytes: None,
+        context,
+        window: None,
+        sources: vec![Source::File { path: path.to_path_buf() }],
+        ..Manifest::builtin().models.remove(0)
+    }
+}
 
 /// Metadata of a model whose vocabulary is the 256 bytes, four merges and three control tokens.
 pub(crate) fn vocabulary(kind: &str, pre: &str) -> Content {

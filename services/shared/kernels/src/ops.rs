@@ -5,6 +5,7 @@
 
 mod attention;
 mod linear;
+mod low_rank;
 mod spans;
 
 use crate::activations::Activations;
@@ -13,8 +14,9 @@ use crate::kv::{BLOCK_TOKENS, KvPool, Slot};
 use crate::memory::{Buffer, SharedSlice};
 use crate::pack::{BLOCK, Matrix, TILE};
 use crate::spec::attention::{Partial, Queries, Scratch};
-use crate::spec::{Dots, ROWS, elementwise};
+use crate::spec::{Dots, LANES, ROWS, elementwise};
 use crate::team::Team;
+pub use low_rank::{AdaptedRows, Adapters};
 pub use spans::{Span, Spans};
 
 /// Rows that a thread takes at a time, where rows are computed one by one.
@@ -27,17 +29,56 @@ pub struct Rotations {
     cosines: Buffer<f32>,
     sines: Buffer<f32>,
     half: usize,
+    /// Whether all positions have the one angle of the table.
+    still: bool,
+}
+
+/// What is done to query and key heads before attention.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadTurn<'a> {
+    /// The angles.
+    pub rotations: &'a Rotations,
+    /// The norm before the rotation, if the model has one.
+    pub norm: Option<HeadNorm<'a>>,
+}
+
+/// The norm of each query and key head by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadNorm<'a> {
+    /// Gains of the numbers of a query head.
+    pub query: &'a [f32],
+    /// Gains of the numbers of a key head.
+    pub key: &'a [f32],
+    /// Added to the mean square.
+    pub epsilon: f32,
 }
 
 impl Rotations {
     /// Takes tables of `half` angles a position.
     pub fn new(cosines: &[f32], sines: &[f32], half: usize) -> Self {
         assert!(half > 0 && cosines.len() == sines.len() && cosines.len().is_multiple_of(half), "tables of angles");
-        Self { cosines: Buffer::from_slice(cosines), sines: Buffer::from_slice(sines), half }
+        Self { cosines: Buffer::from_slice(cosines), sines: Buffer::from_slice(sines), half, still: false }
+    }
+
+    /// An angle of 0 at every position: heads stay as they are.
+    pub fn none(half: usize) -> Self {
+        let mut none = Self::new(&vec![1.0; half], &vec![0.0; half], half);
+        none.still = true;
+        none
     }
 
     fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        let position = if self.still { 0 } else { position };
         (&self.cosines[position * self.half..][..self.half], &self.sines[position * self.half..][..self.half])
+    }
+}
+
+impl HeadNorm<'_> {
+    /// The head's norm, in the memory for it.
+    #[inline(always)]
+    fn of<'a>(&self, head: &[f32], gain: &[f32], normed: &'a mut [f32]) -> &'a [f32] {
+        elementwise::norm(head, gain, self.epsilon, normed);
+        normed
     }
 }
 
@@ -125,8 +166,8 @@ impl Kernels {
         }));
     }
 
-    /// Rotates queries and keys by their positions, writes keys and values to the pool, and writes
-    /// queries as scaled bf16 pairs.
+    /// Norms queries and keys if the model does, rotates them by their positions, writes keys and
+    /// values to the pool, and writes queries as scaled bf16 pairs.
     ///
     /// A row of `qkv` is the query heads, the key heads and the value heads side by side.
     pub fn rope_write_kv(
@@ -134,7 +175,7 @@ impl Kernels {
         pool: &mut KvPool,
         layer: usize,
         qkv: &[f32],
-        rotations: &Rotations,
+        turn: HeadTurn<'_>,
         spans: &Spans,
         queries: &mut [u32],
     ) {
@@ -143,7 +184,12 @@ impl Kernels {
         let width = (heads + 2 * kv_heads) * dim;
         let query_words = heads * dim / 2;
         assert!(spans.kv_heads() == kv_heads && qkv.len() == rows * width, "rows of another shape");
+        let HeadTurn { rotations, norm } = turn;
         assert!(rotations.half == dim / 2 && queries.len() >= rows * query_words, "queries of another shape");
+        assert!(
+            norm.is_none_or(|norm| norm.query.len() == dim && norm.key.len() == dim && dim.is_multiple_of(LANES)),
+            "norms of another shape"
+        );
         let scale = 1.0 / (dim as f32).sqrt();
         let (pool, queries) = (pool.writer(), SharedSlice::new(queries));
         with_dots!(self.isa_proof, dots => self.each_row(rows, |worker, row| {
@@ -158,6 +204,8 @@ impl Kernels {
             let count = if offset.is_multiple_of(2) && row + 1 < span.start + span.len { 2 } else { 1 };
             worker.pairs.resize(dim, 0);
             worker.values.resize(2 * dim, 0);
+            worker.row.resize(dim, 0.0);
+            let normed = &mut worker.row;
             let (pairs, values) = (worker.pairs.split_at_mut(dim / 2), worker.values.split_at_mut(dim));
             let (pairs, values) = ([pairs.0, pairs.1], [values.0, values.1]);
             // SAFETY: each row is computed by one thread, alone or with the one before it; spans
@@ -168,6 +216,7 @@ impl Kernels {
                     let (cosines, sines) = rotations.at(position + token);
                     let row = &qkv[(row + token) * width..][..width];
                     for (head, query) in row.chunks_exact(dim).zip(own.chunks_exact_mut(dim / 2)) {
+                        let head = norm.map_or(head, |norm| norm.of(head, norm.query, normed));
                         elementwise::rotate(head, cosines, sines, scale, query);
                     }
                 }
@@ -175,7 +224,9 @@ impl Kernels {
                     for token in 0..count {
                         let (cosines, sines) = rotations.at(position + token);
                         let row = &qkv[(row + token) * width..][..width];
-                        elementwise::rotate(&row[(heads + head) * dim..][..dim], cosines, sines, 1.0, pairs[token]);
+                        let key = &row[(heads + head) * dim..][..dim];
+                        let key = norm.map_or(key, |norm| norm.of(key, norm.key, normed));
+                        elementwise::rotate(key, cosines, sines, 1.0, pairs[token]);
                         let value = &row[(heads + kv_heads + head) * dim..][..dim];
                         for (bits, number) in values[token].iter_mut().zip(value) {
                             *bits = elementwise::to_bf16(*number);

@@ -20,6 +20,7 @@
 pub mod attention;
 pub mod elementwise;
 pub mod linear;
+pub mod low_rank;
 
 use crate::activations::Rows;
 use crate::pack::{TILE, Tile};

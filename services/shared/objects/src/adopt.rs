@@ -1,9 +1,9 @@
 //! Creates an object, or adopts the one that another writer created first.
 
-use precis_chaos::{Sabotage, sabotaged};
+use precis_chaos::Sabotage;
 
 use crate::error::ObjectError;
-use crate::store::{ObjectStore, Put};
+use crate::store::{ObjectStore, Put, is_broken};
 
 /// Attempts at a create that finds an object, which is gone when it is read. Results are never
 /// deleted while they are settled, so one such attempt is rare already. The bound ends the loop on
@@ -29,7 +29,7 @@ pub async fn create_or_adopt(store: &dyn ObjectStore, key: &str, bytes: Vec<u8>)
     for _ in 0..MAX_ATTEMPTS {
         match store.put_if_absent(key, bytes.clone()).await? {
             Put::Created => return Ok(Adopted { bytes, created: true }),
-            Put::Exists if sabotaged(Sabotage::AdoptNothing) => return Ok(Adopted { bytes, created: false }),
+            Put::Exists if is_broken(Sabotage::AdoptNothing, key) => return Ok(Adopted { bytes, created: false }),
             Put::Exists => {
                 if let Some(bytes) = store.get(key).await? {
                     return Ok(Adopted { bytes, created: false });

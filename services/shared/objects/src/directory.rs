@@ -24,9 +24,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use precis_base::private;
+use precis_chaos::Sabotage;
 
 use crate::error::ObjectError;
-use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
+use crate::store::{ObjectInfo, ObjectStore, Put, check_key, check_size, is_broken};
 
 /// The directory of half-written objects. No key can name it: segments do not start with a dot.
 const TEMPORARY_DIRECTORY: &str = ".tmp";
@@ -163,7 +164,7 @@ impl Inner {
 
     fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Put> {
         let target = self.root.join(key);
-        if overwrites(key) {
+        if is_broken(Sabotage::PlainPut, key) {
             return self.overwrite(&target, bytes);
         }
         // Saves the flushed copy in the usual case of a lost race; the link below decides anyway.

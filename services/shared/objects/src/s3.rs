@@ -29,10 +29,11 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
+use precis_chaos::Sabotage;
 
 use crate::config::{S3Config, Sse};
 use crate::error::ObjectError;
-use crate::store::{MAX_KEY_BYTES, ObjectInfo, ObjectStore, Put, check_key, check_size, overwrites};
+use crate::store::{MAX_KEY_BYTES, ObjectInfo, ObjectStore, Put, check_key, check_size, is_broken};
 use fault::Fault;
 
 /// Wait before the second attempt of a create; it doubles with each further attempt.
@@ -103,7 +104,7 @@ impl S3Store {
             .put_object()
             .bucket(&self.bucket)
             .key(full_key)
-            .set_if_none_match((!overwrites(key)).then(|| "*".to_owned()))
+            .set_if_none_match((!is_broken(Sabotage::PlainPut, key)).then(|| "*".to_owned()))
             .content_type("application/octet-stream")
             .set_server_side_encryption(self.encryption.clone())
             .set_ssekms_key_id(self.kms_key_id.clone())

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use precis_chaos::{Sabotage, sabotaged};
 
 use crate::error::ObjectError;
+use crate::keys;
 
 /// Longest key in bytes, the store's own prefix included (S3's limit).
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -93,10 +94,16 @@ pub fn check_key(key: &str) -> Result<(), ObjectError> {
     Ok(())
 }
 
-/// Whether a put of this key overwrites, against its rule. The probe at start is exempt, since its
-/// failure would end the process.
-pub(crate) fn overwrites(key: &str) -> bool {
-    sabotaged(Sabotage::PlainPut) && !key.starts_with(crate::probe::PREFIX)
+/// Whether a rule of creating objects is broken on purpose for this key.
+pub(crate) fn is_broken(rule: Sabotage, key: &str) -> bool {
+    sabotaged(rule) && !is_spared(key)
+}
+
+/// Whether the rules of creating hold for this key even where a control breaks them. The probe at
+/// start is spared, since its failure would end the process. So is the key of routed work:
+/// processes with different keys refuse each other's work before the broken rule could matter.
+fn is_spared(key: &str) -> bool {
+    key.starts_with(crate::probe::PREFIX) || key == keys::ROUTING
 }
 
 /// Refuses an object over the store's limit.
@@ -112,6 +119,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn controls_spare_what_processes_share_at_start() {
+        assert!(is_spared(keys::ROUTING) && is_spared("probes/one"));
+        assert!(!is_spared(&keys::result("acme", "id", 0)));
+    }
 
     #[test]
     fn our_own_keys_are_accepted() {

@@ -8,9 +8,11 @@
 //! anything done. Only the next few starts of the stage read them; a lifecycle rule may remove
 //! `attempts/` after days.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use precis_base::lock::locked;
 use precis_flow::{Attempt, AttemptMarkers, Record, StageError};
 use precis_objects::{ObjectStore, Put, keys};
 
@@ -21,20 +23,22 @@ pub(crate) struct Attempts {
     store: Arc<dyn ObjectStore>,
     stage: String,
     process: [u8; 16],
+    /// The keys of the markers of attempts that this process is at, by record and attempt: a note
+    /// that one was survived need not look for its marker again.
+    open: Mutex<HashMap<(String, Attempt), String>>,
 }
 
 impl Attempts {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, stage: &str) -> Self {
-        Self { store, stage: stage.to_owned(), process: rand::random() }
+        Self { store, stage: stage.to_owned(), process: rand::random(), open: Mutex::default() }
     }
 
     /// This process's marker of the attempt, created if need be; `None` where too many processes
     /// died with the record before.
-    async fn open(&self, record: &Record, attempt: Attempt) -> Result<Option<String>, PipelineError> {
-        let digest = digest(record);
+    async fn open(&self, digest: &str, attempt: Attempt) -> Result<Option<String>, PipelineError> {
         let mut deaths = 0;
         for number in 0_u32.. {
-            let key = keys::attempt(&self.stage, &digest, &format!("{}-{number}", attempt.as_str()));
+            let key = keys::attempt(&self.stage, digest, &format!("{}-{number}", attempt.as_str()));
             if self.store.put_if_absent(&key, self.process.to_vec()).await? == Put::Created {
                 return Ok(Some(key));
             }
@@ -59,18 +63,18 @@ fn survived(marker: &str) -> String {
 #[async_trait]
 impl AttemptMarkers for Attempts {
     async fn begin(&self, record: &Record, attempt: Attempt) -> Result<bool, StageError> {
-        let marker = self.open(record, attempt).await.map_err(|error| error.into_stage(None))?;
-        Ok(marker.is_some())
+        let digest = digest(record);
+        let marker = self.open(&digest, attempt).await.map_err(|error| error.into_stage(None))?;
+        let Some(marker) = marker else { return Ok(false) };
+        locked(&self.open).insert((digest, attempt), marker);
+        Ok(true)
     }
 
     async fn survived(&self, record: &Record, attempt: Attempt) -> Result<(), StageError> {
-        let note = async {
-            if let Some(marker) = self.open(record, attempt).await? {
-                self.store.put_if_absent(&survived(&marker), self.process.to_vec()).await?;
-            }
-            Ok::<(), PipelineError>(())
-        };
-        note.await.map_err(|error| error.into_stage(None))
+        let marker = locked(&self.open).remove(&(digest(record), attempt));
+        let Some(marker) = marker else { return Ok(()) };
+        let noted = self.store.put_if_absent(&survived(&marker), self.process.to_vec()).await;
+        noted.map(|_| ()).map_err(|error| PipelineError::from(error).into_stage(None))
     }
 }
 

@@ -5,6 +5,7 @@ use precis_objects::{Class, ObjectError};
 use precis_schemas::{CodecError, codes};
 
 use crate::GenerateError;
+use crate::text_work::TimedOut;
 
 /// An error of what router and workers share; [`PipelineError::into_stage`] gives it to `flow`.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,13 @@ pub enum PipelineError {
         /// What is wrong, without document text.
         message: String,
     },
+}
+
+/// The text cannot be read in time: the document is at fault.
+impl From<TimedOut> for PipelineError {
+    fn from(error: TimedOut) -> Self {
+        Self::rejected(codes::TEXT_TOO_SLOW, format!("{error}; please report it"))
+    }
 }
 
 impl PipelineError {

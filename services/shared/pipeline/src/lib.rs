@@ -8,6 +8,7 @@
 //! | [`text_work`] | where long texts are read |
 //! | [`prompt`] | what is asked of a model |
 //! | [`answer_text`] | what of a model's answer is the summary |
+//! | [`answer_checks`] | what is measured on an answer |
 //! | [`control`] | which policy and switches are in force |
 //! | [`clearance`] | whether a document may still go where it is about to be sent |
 //! | [`settle`] | how a document ends |
@@ -24,6 +25,7 @@
 //! race publishes the winner's bytes, so topic and store cannot disagree. A worker may refuse a
 //! document, and never widens where it may go.
 
+pub mod answer_checks;
 pub mod answer_text;
 mod attempts;
 pub mod audit;

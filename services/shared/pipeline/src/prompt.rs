@@ -37,11 +37,7 @@ impl Prompt {
     /// The prompt for a document whose summary is to be in `language` (ISO 639-1; `None`: the
     /// document's own).
     pub fn for_document(document: &Document, language: Option<&str>) -> Self {
-        let max_words = document
-            .max_words
-            .and_then(|words| u32::try_from(words).ok())
-            .filter(|words| *words > 0)
-            .unwrap_or(DEFAULT_MAX_WORDS);
+        let max_words = max_words(document);
         let shape = match document.format {
             Format::Paragraph => sentences(max_words),
             Format::Bullets => format!("as a list of short points of at most {max_words} words together"),
@@ -78,9 +74,29 @@ impl Prompt {
     }
 }
 
+/// The number of words asked for.
+pub fn max_words(document: &Document) -> u32 {
+    let asked = document.max_words.and_then(|words| u32::try_from(words).ok());
+    asked.filter(|words| *words > 0).unwrap_or(DEFAULT_MAX_WORDS)
+}
+
+/// The language that was asked for, else the document's own as far as it can be told.
+pub fn expected_language(document: &Document, text: &str) -> Option<String> {
+    document
+        .output_language
+        .clone()
+        .or_else(|| document.language.clone())
+        .or_else(|| precis_quality::language_of(text).map(str::to_owned))
+}
+
+/// Sentences of a summary of at most so many words.
+pub fn sentence_count(max_words: u32) -> u32 {
+    (max_words / 25).clamp(1, 12)
+}
+
 /// Small models follow a number of sentences better than a number of words.
 fn sentences(max_words: u32) -> String {
-    match (max_words / 25).clamp(1, 12) {
+    match sentence_count(max_words) {
         1 => format!("in one sentence of at most {max_words} words"),
         count => format!("in {count} sentences of at most {max_words} words together"),
     }

@@ -56,7 +56,7 @@ impl Runtime {
         let log = precis_flow::open(&log).await.context("the log cannot be opened")?;
         let store = precis_objects::open(&store).await.context("the object store cannot be opened")?;
         if topics.create {
-            let tiers: Vec<String> = start.tier_names().map(str::to_owned).collect();
+            let tiers: Vec<String> = start.worker_tiers().map(str::to_owned).collect();
             let wanted = topics::all(&topics.tenants, &tiers, topics.partitions, topics.replication);
             for change in log.ensure_topics(&wanted).await.context("topics cannot be created")? {
                 if let precis_flow::Change::Differs(differences) = change.change {

@@ -36,6 +36,9 @@ pub const REPEAT_HEADER: &str = "precis-repeat";
 /// Header with the outcome's status, for readers that filter before they decode.
 pub const STATUS_HEADER: &str = "precis-status";
 
+/// Header on a published outcome whose summary is made of the document's own sentences.
+pub const METHOD_HEADER: &str = "precis-method";
+
 /// Times that every client can read: the years 1 to 9999, milliseconds since 1970. Dates of some
 /// languages end there, such as Python's: a publisher's time beyond them would make the outcome
 /// unreadable.
@@ -112,15 +115,15 @@ impl Settler {
     /// `id_conflict` if another request won; `output_too_large` if not even a failure fits; the
     /// store's errors.
     pub async fn settle(&self, claim: &Claim, outcome: &Outcome) -> Result<Output, PipelineError> {
-        let (status, bytes) = fitting(&claim.identity, outcome)?;
+        let (marks, bytes) = fitting(&claim.identity, outcome)?;
         let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), bytes).await?;
         pass_async(Point::AfterResultPut).await;
         if adopted.created {
             let tier = outcome.tier.as_deref().unwrap_or("none");
-            Counter::Outcomes.increment(&[status.as_str(), tier]);
+            Counter::Outcomes.increment(&[marks.status.as_str(), tier]);
             let waited_ms = outcome.settled_at.saturating_sub(outcome.submitted_at).max(0);
             Histogram::OutcomeSeconds.record(waited_ms as f64 / 1000.0, &[tier]);
-            return Ok(record(&claim.identity, status, adopted.bytes, false));
+            return Ok(record(&claim.identity, marks, adopted.bytes, false));
         }
         Counter::SettleLostRaces.increment(&[]);
         republish(claim, adopted.bytes)
@@ -166,24 +169,41 @@ fn republish(claim: &Claim, bytes: Vec<u8>) -> Result<Output, PipelineError> {
     if repeat {
         Counter::Repeats.increment(&[]);
     }
-    let (status, bytes) =
-        if fits(&claim.identity, &bytes) { (stored.status, bytes) } else { fitting(&claim.identity, &stored)? };
-    Ok(record(&claim.identity, status, bytes, repeat))
+    let marks = Marks::of(&stored);
+    let (marks, bytes) =
+        if fits(&claim.identity, marks, &bytes) { (marks, bytes) } else { fitting(&claim.identity, &stored)? };
+    Ok(record(&claim.identity, marks, bytes, repeat))
 }
 
-/// The outcome as bytes that fit a record, with its status: its own, or the failure that an outcome
+/// What the headers of a published outcome say of it.
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    status: Status,
+    is_extract: bool,
+}
+
+impl Marks {
+    fn of(outcome: &Outcome) -> Self {
+        Self { status: outcome.status, is_extract: outcome.is_extract() }
+    }
+}
+
+/// The outcome as bytes that fit a record, with its marks: its own, or the failure that an outcome
 /// which is too large becomes. A function of its arguments alone.
 ///
 /// # Errors
 /// `output_too_large` if not even that failure fits, because the identity alone is too large.
-fn fitting(identity: &Identity, outcome: &Outcome) -> Result<(Status, Vec<u8>), PipelineError> {
+fn fitting(identity: &Identity, outcome: &Outcome) -> Result<(Marks, Vec<u8>), PipelineError> {
     let whole = codec::encode(outcome)?;
-    if fits(identity, &whole) {
-        return Ok((outcome.status, whole));
+    let marks = Marks::of(outcome);
+    if fits(identity, marks, &whole) {
+        return Ok((marks, whole));
     }
-    let failure = codec::encode(&too_large(outcome, whole.len()))?;
-    if fits(identity, &failure) {
-        return Ok((Status::Failed, failure));
+    let failure = too_large(outcome, whole.len());
+    let bytes = codec::encode(&failure)?;
+    let marks = Marks::of(&failure);
+    if fits(identity, marks, &bytes) {
+        return Ok((marks, bytes));
     }
     Err(PipelineError::rejected(
         codes::OUTPUT_TOO_LARGE,
@@ -192,8 +212,10 @@ fn fitting(identity: &Identity, outcome: &Outcome) -> Result<(Status, Vec<u8>), 
 }
 
 /// Whether a record on `summaries` can hold these bytes, marked as a repeat or not.
-fn fits(identity: &Identity, bytes: &[u8]) -> bool {
-    record(identity, Status::Answered, Vec::new(), true).size_bytes() + bytes.len() <= MAX_OUTPUT_BYTES
+fn fits(identity: &Identity, marks: Marks, bytes: &[u8]) -> bool {
+    // The longest status counts, so that the outcome of a race fits like one's own.
+    let widest = Marks { status: Status::Answered, ..marks };
+    record(identity, widest, Vec::new(), true).size_bytes() + bytes.len() <= MAX_OUTPUT_BYTES
 }
 
 /// The failure of a document whose outcome has too many bytes for a record: what tells who it is,
@@ -227,12 +249,15 @@ fn key_of(identity: &Identity) -> String {
     keys::result(&identity.tenant, &identity.document_id, identity.revision)
 }
 
-fn record(identity: &Identity, status: Status, value: Vec<u8>, repeat: bool) -> Output {
+fn record(identity: &Identity, marks: Marks, value: Vec<u8>, repeat: bool) -> Output {
     let mut output = Output::to(topics::SUMMARIES)
         .key(identity.record_key())
         .value(value)
         .header(codec::SCHEMA_HEADER, codec::schema_header::<Outcome>())
-        .header(STATUS_HEADER, status.as_str());
+        .header(STATUS_HEADER, marks.status.as_str());
+    if marks.is_extract {
+        output = output.header(METHOD_HEADER, "extracted");
+    }
     if repeat {
         output = output.header(REPEAT_HEADER, "true");
     }
@@ -340,6 +365,14 @@ impl Draft {
             outcome.generation_ms = 0;
         }
         outcome
+    }
+
+    /// Ends with an extract: sentences of the document, which no model gave and no object keeps.
+    /// `tier` is the one that asks for extracts; `None` where the extract is the last resort.
+    #[must_use]
+    pub fn extracted(self, tier: Option<&str>, extract: &Answer, status: Status) -> Outcome {
+        let outcome = self.with_answer(tier.unwrap_or_default(), extract, "", status);
+        Outcome { tier: tier.map(str::to_owned), answer_key: None, ..outcome }
     }
 
     /// Ends with the best answer at hand and the checks that it failed.

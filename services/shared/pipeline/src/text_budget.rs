@@ -14,16 +14,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use precis_base::lock::locked;
 use precis_schemas::Document;
+use precis_telemetry::metrics::Gauge;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::PipelineError;
 
 /// Bytes of text that a process holds at once unless its settings say otherwise.
 pub const DEFAULT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often the gauges of a budget are set.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A decoded record with the text that it has or refers to.
 pub trait HoldsText {
@@ -37,6 +43,13 @@ pub trait HoldsText {
 /// document's own bytes. No more than that is ever fetched.
 pub fn referred_bytes(document: &Document) -> u64 {
     document.body.as_ref().map_or(0, |body| u64::try_from(body.size_bytes).unwrap_or(0))
+}
+
+/// Bytes that work on a document takes: the document's own twice, encoded and decoded, and the text
+/// that it refers to. A document that cannot be decoded refers to none.
+pub fn work_bytes<E>(encoded: &[u8], document: &Result<Document, E>) -> u64 {
+    let referred = document.as_ref().map_or(0, referred_bytes);
+    (encoded.len() as u64).saturating_mul(2).saturating_add(referred)
 }
 
 /// The budget of one process. Cheap to clone.
@@ -147,6 +160,24 @@ impl TextBudget {
             () = withdrawn.cancelled() => Err(PipelineError::TextWaitEnded),
             permit = permit => permit.map_err(|_| PipelineError::TextWaitEnded),
         }
+    }
+
+    /// Shows how much of the budget a service uses, until the handle is dropped.
+    #[must_use = "nothing is shown once the handle is dropped"]
+    pub fn show(&self, service: &'static str) -> AbortOnDropHandle<()> {
+        let budget = self.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut tick = tokio::time::interval(SHOW_INTERVAL);
+            loop {
+                tick.tick().await;
+                budget.show_now(service);
+            }
+        }))
+    }
+
+    fn show_now(&self, service: &str) {
+        Gauge::TextBytesHeld.set(self.held_bytes() as f64, &[service]);
+        Gauge::TextBytesLimit.set(self.0.max_bytes as f64, &[service]);
     }
 
     /// Bytes that are held now.

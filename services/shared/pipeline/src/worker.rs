@@ -106,7 +106,10 @@ impl<S: Summariser> TierWorker<S> {
         }
         let text = source::text_of(&routed.tenant, document, &*self.store).await?;
         request::check_text(routed, document, &text).await?;
-        let spec = AnswerSpec::new(&work, &text, &self.summariser);
+        let spec = match AnswerSpec::new(&work, &text, &self.summariser) {
+            Ok(spec) => spec,
+            Err(error) => return unanswered(&work, &work.effective, error),
+        };
         match self.recall_or_generate(&work, &spec).await {
             Ok(Some(checked)) => self.settle_or_escalate(&work, &spec, checked).await,
             Ok(None) => Ok(escalation(&work, &work.effective, Cause::Refused(DEADLINE_PASSED))),
@@ -237,9 +240,7 @@ impl HoldsText for DecodedWork {
         &self.routed.tenant
     }
 
-    /// The document's own bytes twice, encoded and decoded, and the text that it refers to.
     fn held_bytes(&self) -> u64 {
-        let referred = self.document.as_ref().map_or(0, text_budget::referred_bytes);
-        (self.routed.document.len() as u64).saturating_mul(2).saturating_add(referred)
+        text_budget::work_bytes(&self.routed.document, &self.document)
     }
 }

@@ -2,186 +2,40 @@
 //! The summariser gives a fixed answer.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use precis_flow::{
-    Delivery, EmbeddedConfig, Fault, Log, LogConfig, Output, Processor, Record, Rejection, Scope, StageError,
-};
-use precis_objects::{DirectoryConfig, ObjectError, ObjectInfo, ObjectStore, Put, StoreConfig, keys};
+use precis_flow::{Delivery, Fault, Output, Processor, Record, Rejection, Scope, StageError};
+use precis_objects::{ObjectError, ObjectInfo, ObjectStore, Put, keys};
 use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::settle::REPEAT_HEADER;
-use precis_pipeline::{Control, GenerateError, Generated, Job, RoutingKeys, Summariser, TierWorker, identity, topics};
+use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, TierWorker, identity, topics};
 use precis_policy::{Policy, TierKind};
 use precis_schemas::{
-    Decision, Document, Escalation, ModelIdentity, Origin, Outcome, PolicyApplied, RoutedDocument, Sensitivity, Status,
-    SwitchState, TrialResult, Usd, codec,
+    Answer, Document, Escalation, ModelIdentity, Outcome, PolicyApplied, RoutedDocument, Sensitivity, Status,
+    SwitchState, TrialResult, codec,
 };
-use tokio_util::sync::CancellationToken;
 
+#[path = "worker/adapters.rs"]
+mod adapters;
 #[path = "worker/forged.rs"]
 mod forged;
 #[path = "worker/interrupted.rs"]
 mod interrupted;
+mod support;
 
-const TEXT: &str = "The harbour board met on Monday. It agreed to rebuild the old ferry terminal, because the roof leaks and the \
-    tickets are still sold by hand. Work begins in spring and the ferries keep running from the second pier meanwhile.";
+use support::{Bench, FixedAnswer, LOCAL, TEXT, document, outcome};
+
 const GOOD: &str = "The harbour board agreed to rebuild the old ferry terminal because the roof leaks, and the ferries keep running meanwhile.";
 const BAD: &str = "The board of Rotterdam spent 5,000,000 dollars on a bridge to Antwerp in 1999.";
-
-struct FixedAnswer {
-    text: &'static str,
-    kind: TierKind,
-    calls: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Summariser for FixedAnswer {
-    fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        ModelIdentity {
-            provider: "test".into(),
-            name: "fixed".into(),
-            revision: "1".into(),
-            quantisation: "none".into(),
-            adapter: None,
-            prompt_digest: prompt.digest.clone(),
-        }
-    }
-
-    fn decoding(&self) -> String {
-        "greedy".into()
-    }
-
-    fn tier_kind(&self) -> TierKind {
-        self.kind
-    }
-
-    async fn summarise(&self, _job: Job<'_>) -> Result<Generated, GenerateError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        Ok(Generated {
-            text: self.text.to_owned(),
-            finish_reason: "stop".into(),
-            input_tokens: 50,
-            cached_input_tokens: 0,
-            output_tokens: 20,
-            chunks: 1,
-            cut_chunks: 0,
-            cost: Usd::ZERO,
-            price_digest: None,
-            logprob: Some(-2.5),
-        })
-    }
-}
-
-struct Bench {
-    _directory: tempfile::TempDir,
-    log: Arc<dyn Log>,
-    store: Arc<dyn ObjectStore>,
-    control: Arc<Control>,
-    keys: Arc<RoutingKeys>,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Bench {
-    async fn new(policy: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let config =
-            LogConfig { embedded: EmbeddedConfig { path: directory.path().join("log.db") }, ..LogConfig::default() };
-        let log = precis_flow::open(&config).await.unwrap();
-        log.ensure_topics(&topics::all(&["acme".into()], &["gpu".into(), "mid".into()], 1, None)).await.unwrap();
-        let store = StoreConfig {
-            directory: DirectoryConfig { path: directory.path().join("objects") },
-            ..StoreConfig::default()
-        };
-        let store = precis_objects::open(&store).await.unwrap();
-        let control = Control::follow(&log, Policy::parse(policy).unwrap()).await.unwrap();
-        let keys = Arc::new(RoutingKeys::open(&*store).await.unwrap());
-        Self { _directory: directory, log, store, control, keys, calls: Arc::default() }
-    }
-
-    fn worker(&self, tier: &str, text: &'static str) -> TierWorker<FixedAnswer> {
-        let kind = if tier == "gpu" { TierKind::Gpu } else { TierKind::Api };
-        let fixed = FixedAnswer { text, kind, calls: self.calls.clone() };
-        TierWorker::new(tier, fixed, self.store.clone(), self.control.clone(), self.keys.clone())
-    }
-
-    fn routed(&self, document: &Document, tier: &str, offset: i64) -> Delivery {
-        let routed = RoutedDocument {
-            tenant: "acme".into(),
-            document_id: document.document_id.clone(),
-            revision: document.revision,
-            origin: Origin { topic: "documents.acme".into(), partition: 0, offset },
-            request_digest: identity::request_digest(document),
-            request_fingerprint: identity::request_fingerprint(
-                "acme",
-                document,
-                document.text.as_deref().unwrap_or_default(),
-            ),
-            document: codec::encode(document).unwrap(),
-            tier: tier.into(),
-            decision: Decision {
-                eligible: vec![tier.into()],
-                excluded: Vec::new(),
-                features: BTreeMap::new(),
-                score: 0.5,
-                thresholds: BTreeMap::new(),
-                shadow_price: 0.0,
-                chosen: tier.into(),
-                reason: "target_mix".into(),
-                policy_digest: self.control.effective().digest,
-                arm: String::new(),
-            },
-            trail: Vec::new(),
-            policy_digest: self.control.effective().digest,
-            purpose: document.purpose,
-            priority: 0,
-            deadline: None,
-            replay: false,
-            routed_at: 0,
-        };
-        self.deliver(&routed)
-    }
-
-    /// Work as the router writes it: with its proof.
-    fn deliver(&self, routed: &RoutedDocument) -> Delivery {
-        self.deliver_bytes(&routed.tier, codec::encode(routed).unwrap())
-    }
-
-    fn deliver_bytes(&self, tier: &str, value: Vec<u8>) -> Delivery {
-        let Output { topic, value, headers, .. } = self.keys.prove(Output::to(topics::work(tier)).value(value));
-        let record =
-            Record { topic: topic.into(), partition: 0, offset: 0, timestamp_ms: 0, key: None, value, headers };
-        Delivery::new(record, CancellationToken::new())
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-}
-
-fn document(id: &str) -> Document {
-    Document {
-        document_id: id.into(),
-        text: Some(TEXT.into()),
-        sensitivity: Some(Sensitivity::Public),
-        ..Document::default()
-    }
-}
-
-fn outcome(output: &Output) -> Outcome {
-    assert_eq!(output.topic, topics::SUMMARIES);
-    codec::decode(output.value.as_deref().unwrap()).unwrap()
-}
 
 fn trial_of(output: &Output) -> precis_schemas::Trial {
     assert_eq!(output.topic, topics::ESCALATIONS);
     codec::decode::<Escalation>(output.value.as_deref().unwrap()).unwrap().trial
 }
 
-const LOCAL: &str = include_str!("../../../../infra/policy/local.toml");
 const MIX: &str = include_str!("../../../../infra/policy/70-20-10.toml");
 
 #[tokio::test]
@@ -216,6 +70,18 @@ async fn a_crash_between_answer_and_result_costs_no_second_generation() {
     let again = bench.worker("gpu", BAD).process(&delivery).await.unwrap();
     assert_eq!(outcome(&again[0]).summary.as_deref(), Some(GOOD));
     assert_eq!(bench.calls(), 1);
+}
+
+/// Whatever a server writes: what is stored, and so published, has neither reasoning nor anything
+/// that controls a terminal.
+#[tokio::test]
+async fn reasoning_and_control_characters_are_not_stored() {
+    let bench = Bench::new(LOCAL).await;
+    let worker = bench.worker("gpu", format!("<think>hm</think>{GOOD}\u{1b}[2J"));
+    worker.process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
+    let stored = bench.store.list(&keys::cache_of("acme"), 10).await.unwrap();
+    let stored: Answer = codec::decode(&bench.store.get(&stored[0].key).await.unwrap().unwrap()).unwrap();
+    assert_eq!(stored.text, format!("{GOOD}\u{fffd}[2J"));
 }
 
 /// A store that refuses the first create of an answer.
@@ -364,7 +230,7 @@ async fn outcome_names_the_policies_of_router_and_worker() {
 async fn a_worker_sends_nothing_for_a_tier_that_became_internal() {
     let bench = Bench::new(MIX).await;
     // As started under a policy that had this tier at a provider.
-    let fixed = FixedAnswer { text: GOOD, kind: TierKind::Api, calls: bench.calls.clone() };
+    let fixed = FixedAnswer { text: GOOD.into(), kind: TierKind::Api, calls: bench.calls.clone() };
     let external = TierWorker::new("gpu", fixed, bench.store.clone(), bench.control.clone(), bench.keys.clone());
     for document in [document("b"), Document { sensitivity: None, ..document("a") }] {
         let error = external.process(&bench.routed(&document, "gpu", 7)).await.unwrap_err();

@@ -21,6 +21,7 @@
 //! **Invariant.** A document whose sensitivity is restricted, or that has none, reaches no tier of
 //! kind `api`: the parser refuses a policy that says otherwise, and the gate checks again.
 
+mod adapters;
 mod assign;
 mod budget;
 mod escalate;
@@ -35,6 +36,7 @@ mod targets;
 mod tenant_queues;
 mod tenants;
 
+pub use adapters::AdapterRule;
 pub use assign::{Assignment, Offer, Room, assign};
 pub use budget::{Budget, Window, budgets_for};
 pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};

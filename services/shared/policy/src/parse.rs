@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::features::FEATURE_NAMES;
 use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
-use crate::{budget, tenants};
+use crate::{adapters, budget, tenants};
 
 /// How far the shares' sum may be from 1: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;
@@ -52,7 +52,7 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     let policy: Policy =
         toml::from_str(toml).map_err(|error| PolicyErrors(vec![error.to_string().trim_end().to_owned()]))?;
     let mut problems = Vec::new();
-    residency_is_stated(toml, &policy, &mut problems);
+    what_widens_is_stated(toml, &policy, &mut problems);
     if policy.version != 1 {
         problems.push(format!("version: {} is not known; this build reads version 1", policy.version));
     }
@@ -84,9 +84,9 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     if problems.is_empty() { Ok(policy) } else { Err(PolicyErrors(problems)) }
 }
 
-/// What widens where documents may go must be written: a residency that is left out must not mean
-/// that every document may leave the network.
-fn residency_is_stated(toml: &str, policy: &Policy, problems: &mut Vec<String>) {
+/// What widens where documents may go must be written: a residency or a sensitivity that is left
+/// out must not mean that every document may leave the network, or may come to a tier.
+fn what_widens_is_stated(toml: &str, policy: &Policy, problems: &mut Vec<String>) {
     #[derive(serde::Deserialize)]
     struct Stated {
         tiers: Vec<toml::Table>,
@@ -97,6 +97,13 @@ fn residency_is_stated(toml: &str, policy: &Policy, problems: &mut Vec<String>) 
             problems.push(format!(
                 "tiers.{}: a tier of kind api must say which residencies may come to it; add residency = [\"eu\"], with \
                  the names that your documents carry, or [\"*\"] if documents of every residency may leave",
+                tier.name
+            ));
+        }
+        if tier.kind.has_workers() && !stated.contains_key("max_sensitivity") {
+            problems.push(format!(
+                "tiers.{}: max_sensitivity is missing; add the most sensitive documents that may come to it: public, \
+                 internal, confidential or restricted",
                 tier.name
             ));
         }
@@ -181,13 +188,12 @@ fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
                 "residency and tenants must not be empty; use [\"*\"] for all, or enabled = false for none".to_owned(),
             );
         }
+        adapters::lint(tier, &mut problem);
         match (tier.kind, tier.max_paid_requests) {
-            (TierKind::Gpu, Some(_)) => {
-                problem(
-                    "max_paid_requests has no effect on a tier of kind gpu, which no provider bills; remove it"
-                        .to_owned(),
-                );
-            }
+            (kind @ (TierKind::Gpu | TierKind::Extract), Some(_)) => problem(format!(
+                "max_paid_requests has no effect on a tier of kind {}, which no provider bills; remove it",
+                kind.as_str()
+            )),
             (TierKind::Api, Some(max)) if !(1..=MAX_PAID_REQUESTS).contains(&max) => {
                 problem(format!(
                     "max_paid_requests {max} is not between 1 and {MAX_PAID_REQUESTS}; each may be billed"
@@ -202,7 +208,15 @@ fn tiers(tiers: &[Tier], problems: &mut Vec<String>) {
                 }
             }
             TierKind::Api => api_tier(tier, &mut problem),
+            TierKind::Extract => {
+                if tier.provider.is_some() || tier.model.is_some() {
+                    problem("a tier of kind extract asks no model; remove provider and model".to_owned());
+                }
+            }
         }
+    }
+    if tiers.iter().filter(|tier| tier.kind == TierKind::Extract).count() > 1 {
+        problems.push("tiers: there is more than one of kind extract; each would give the same, keep one".to_owned());
     }
     let total: f64 = tiers.iter().map(|tier| tier.share).sum();
     if (total - 1.0).abs() > SHARE_TOLERANCE {

@@ -8,6 +8,7 @@ use precis_schemas::Sensitivity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::adapters::AdapterRule;
 use crate::budget::Budget;
 use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
@@ -27,7 +28,8 @@ pub struct Policy {
     /// Version of this file's format: 1.
     pub version: u32,
     /// What becomes of a document when no tier is left: `flag` publishes the best answer with the
-    /// checks that it failed, `fail` publishes none.
+    /// checks that it failed, `fail` publishes none. `extract` publishes sentences of the document
+    /// itself, chosen by rank without any model, where they pass its checks; else it flags.
     #[serde(default)]
     pub on_exhausted: OnExhausted,
     /// What becomes of a document whose deadline has passed: `run` summarises it all the same,
@@ -70,6 +72,8 @@ pub enum OnExhausted {
     Flag,
     /// Publish a failure.
     Fail,
+    /// Publish an extract that passes its checks; without one, as `flag`.
+    Extract,
 }
 
 /// What becomes of a document whose deadline has passed.
@@ -91,7 +95,8 @@ pub enum OnLate {
 pub struct Tier {
     /// The tier's name; its work is on the topic `work.<name>`.
     pub name: String,
-    /// `gpu`: on your own machines; `api`: at a provider.
+    /// `gpu`: on your own machines; `api`: at a provider; `extract`: sentences of the document
+    /// itself, chosen in the router without any model.
     pub kind: TierKind,
     /// The provider of an `api` tier: `anthropic` or `openai` (any compatible endpoint).
     #[serde(default)]
@@ -128,7 +133,9 @@ pub struct Tier {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
     /// The most sensitive documents that may come to the tier. An `api` tier may have at most
-    /// `confidential`.
+    /// `confidential`. Only an `extract` tier may leave it out: it may have every document, since
+    /// none leaves the router.
+    #[serde(default = "restricted")]
     pub max_sensitivity: SensitivityName,
     /// The residencies whose documents may come to the tier; `*` for all. An `api` tier must state
     /// them. A document without a residency may come to every tier.
@@ -137,6 +144,11 @@ pub struct Tier {
     /// The tenants whose documents may come to the tier; `*` for all.
     #[serde(default = "all")]
     pub tenants: Vec<String>,
+    /// For a `gpu` tier: which documents are answered with an adapter (`LoRA`) of its model. The
+    /// first rule that names a document's tenant and type holds; without one the model itself
+    /// answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterRule>,
     /// Whether the tier takes part at all. `precis tiers` switches a tier at run time, without a
     /// new policy.
     #[serde(default = "yes")]
@@ -167,12 +179,28 @@ pub enum TierKind {
     Gpu,
     /// At a provider.
     Api,
+    /// In the router itself: sentences of the document, no model.
+    Extract,
 }
 
 impl TierKind {
     /// Whether documents leave the network on their way to such a tier.
     pub fn is_external(self) -> bool {
         self == Self::Api
+    }
+
+    /// The name in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Api => "api",
+            Self::Extract => "extract",
+        }
+    }
+
+    /// Whether workers take the work of such a tier from a topic.
+    pub fn has_workers(self) -> bool {
+        self != Self::Extract
     }
 }
 
@@ -336,6 +364,16 @@ impl Policy {
         self.tiers.iter().map(|tier| tier.name.as_str())
     }
 
+    /// Names of the tiers whose work waits in a topic for workers, in escalation order.
+    pub fn worker_tiers(&self) -> impl Iterator<Item = &str> {
+        self.tiers.iter().filter(|tier| tier.kind.has_workers()).map(|tier| tier.name.as_str())
+    }
+
+    /// Whether the router itself does the work of this tier.
+    pub fn is_extractive(&self, tier: &str) -> bool {
+        self.tier(tier).is_some_and(|tier| tier.kind == TierKind::Extract)
+    }
+
     /// The target shares, in escalation order.
     pub fn shares(&self) -> Vec<f64> {
         self.tiers.iter().map(|tier| tier.share).collect()
@@ -374,8 +412,13 @@ impl Policy {
     pub fn flags(&self, why: Exhausted) -> bool {
         match why {
             Exhausted::Late => self.on_late == OnLate::Flag,
-            Exhausted::Hops | Exhausted::NoTier => self.on_exhausted == OnExhausted::Flag,
+            Exhausted::Hops | Exhausted::NoTier => self.on_exhausted != OnExhausted::Fail,
         }
+    }
+
+    /// Whether a document that ends for this reason gets an extract, if one passes its checks.
+    pub fn extracts(&self, why: Exhausted) -> bool {
+        why != Exhausted::Late && self.on_exhausted == OnExhausted::Extract
     }
 
     /// When an answer to a document of this type is good enough.
@@ -383,16 +426,25 @@ impl Policy {
         self.checks.types.get(document_type).unwrap_or(&self.checks.default)
     }
 
-    /// Name of the set of answers that the exact cache may serve. It changes with the checks, and
-    /// with the policy's own number.
+    /// Name of the set of answers that the exact cache may serve. It changes with the checks, with
+    /// the tiers' rules for adapters, and with the policy's own number.
     pub fn cache_generation(&self) -> String {
-        let what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
+        let adapted: Vec<_> = self.tiers.iter().filter(|tier| !tier.adapters.is_empty()).collect();
+        let rules: Vec<_> = adapted.iter().map(|tier| (&tier.name, &tier.adapters)).collect();
+        let mut what = serde_json::to_vec(&(&self.cache, &self.checks)).unwrap_or_default();
+        if !rules.is_empty() {
+            what.extend(serde_json::to_vec(&rules).unwrap_or_default());
+        }
         sha256_hex(&what)[..16].to_owned()
     }
 }
 
 fn two() -> u32 {
     2
+}
+
+fn restricted() -> SensitivityName {
+    SensitivityName::Restricted
 }
 
 fn yes() -> bool {

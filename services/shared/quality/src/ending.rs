@@ -19,6 +19,12 @@ pub(crate) fn check(input: &Input<'_>) -> Check {
     Check::new(CheckName::Truncated, problem.is_none(), None, problem.unwrap_or_default().to_owned())
 }
 
+/// Whether a text in sentences ends as one does: the check `truncated` of a paragraph, without the
+/// finish reason.
+pub fn is_finished(text: &str) -> bool {
+    unfinished(text, Format::Paragraph).is_none()
+}
+
 fn unfinished(summary: &str, format: Format) -> Option<&'static str> {
     let text = summary.trim_end();
     let core = text.trim_end_matches(|c: char| CLOSING_MARKS.contains(&c) || c.is_whitespace());

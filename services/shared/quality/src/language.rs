@@ -233,6 +233,11 @@ fn by_code(tag: &str) -> Option<Lang> {
     CODES.iter().find(|(short, _)| *short == code).map(|(_, lang)| *lang).or_else(|| Lang::from_code(&code))
 }
 
+/// Whether a BCP 47 tag or ISO 639 code names this language.
+pub(crate) fn is(tag: &str, language: Lang) -> bool {
+    by_code(tag) == Some(language)
+}
+
 pub(crate) fn check(input: &Input<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
     let info = whatlang::detect(sample(input.summary));
     let value = info.as_ref().map(whatlang::Info::confidence);

@@ -11,12 +11,19 @@ mod fr;
 mod tests;
 mod unit;
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use whatlang::Lang;
 
 pub(crate) use unit::Unit;
 
 /// Every language, in the order in which a source's words are read.
 pub(crate) static ALL: [&Lexicon; 2] = [&en::LEXICON, &fr::LEXICON];
+
+/// The function words of each language, in the order of [`ALL`], to look up.
+pub(crate) static FUNCTION_WORDS: LazyLock<[HashSet<&str>; ALL.len()]> =
+    LazyLock::new(|| ALL.map(|lexicon| lexicon.function_words.split_ascii_whitespace().collect()));
 
 /// The words of one language.
 pub(crate) struct Lexicon {

@@ -10,11 +10,14 @@
 //! capitalised has no checkable names. The documentation of each check's module says what it
 //! misses.
 //!
+//! [`extractive`] makes a summary of a text's own sentences, without any model.
+//!
 //! [`CheckName`] lists the checks in order of cost and says what each means. [`Thresholds`] says
 //! which of them gate, and at which value.
 
 mod ending;
 mod extract;
+pub mod extractive;
 mod fold;
 mod language;
 mod length;
@@ -25,14 +28,17 @@ mod numbers;
 mod refusal;
 mod repetition;
 mod source;
+mod source_numbers;
 mod spelling;
 mod text;
 mod thresholds;
 
 use serde::{Deserialize, Serialize};
 
+pub use ending::is_finished;
 pub use extract::{Extraction, extraction};
 pub use language::{detect as detect_language, is_plainly_english, language_of};
+pub use source_numbers::{SourceNumbers, ends_abbreviated, is_unit_link, is_unspaced, unit_words};
 pub use thresholds::{CheckName, Thresholds};
 
 use source::Source;
@@ -48,7 +54,8 @@ pub struct Input<'a> {
     pub context: &'a [&'a str],
     /// The answer.
     pub summary: &'a str,
-    /// Why generation ended: `stop`, `length`, `repetition` or `refusal`; empty if unknown.
+    /// Why generation ended: `stop`, `sentence`, `length`, `repetition` or `refusal`; empty if
+    /// unknown.
     pub finish_reason: &'a str,
     /// The requested language, as BCP 47 tag or ISO 639 code; `None` for the source's own.
     pub expected_language: Option<&'a str>,

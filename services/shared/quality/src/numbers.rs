@@ -34,7 +34,7 @@ use value::Value;
 use words::Reading;
 
 pub(crate) use dates::month;
-pub(crate) use units::is_length;
+pub(crate) use units::{is_length, unit_words};
 pub(crate) use words::is_number_word;
 
 /// The numbers of the source.
@@ -168,6 +168,11 @@ impl KnownNumbers {
         }
     }
 
+    /// Whether the source has this whole number, however it is written there.
+    pub(crate) fn has_integer(&self, value: u64) -> bool {
+        self.values.contains_key(&value.to_string())
+    }
+
     /// Whether the source supports what the summary mentions.
     fn supports(&self, source: &Source, mention: &Mention) -> bool {
         match &mention.what {
@@ -277,17 +282,28 @@ pub(crate) fn roman(word: &str) -> Option<u64> {
 }
 
 pub(crate) fn check(source: &Source, summary: &Text<'_>, languages: Languages, thresholds: &Thresholds) -> Check {
-    let reading = Reading::Strict(languages.of_summary());
     let mut missing = Unsupported::default();
-    each_mention(summary, reading, |mention| {
-        let written = &summary.raw[mention.start..mention.end];
+    each_unsupported(source, summary, Reading::Strict(languages.of_summary()), |written| missing.add(written));
+    missing.report(CheckName::UnsupportedNumbers, thresholds.max_unsupported_numbers)
+}
+
+/// Whether the source supports every number that a text mentions in digits.
+pub(crate) fn supports_digits(source: &Source, text: &Text<'_>) -> bool {
+    let mut all = true;
+    each_unsupported(source, text, Reading::Strict(None), |_| all = false);
+    all
+}
+
+/// Gives every mention of a text that the source does not support, as it is written.
+fn each_unsupported(source: &Source, text: &Text<'_>, reading: Reading, mut take: impl FnMut(&str)) {
+    each_mention(text, reading, |mention| {
+        let written = &text.raw[mention.start..mention.end];
         // `00`, the minutes of a full hour, is no number that the source must have.
-        let marker = mention.marker || lex::is_inline_marker(summary, mention) || written == "00";
+        let marker = mention.marker || lex::is_inline_marker(text, mention) || written == "00";
         if !marker && !source.numbers.supports(source, mention) {
-            missing.add(written);
+            take(written);
         }
     });
-    missing.report(CheckName::UnsupportedNumbers, thresholds.max_unsupported_numbers)
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ pub(crate) fn is_unspaced(character: char) -> bool {
 }
 
 /// A full stop after these does not end a sentence: `Dr. Smith`, `J. Doe`, `art. 5`.
-fn is_abbreviation(word: &str) -> bool {
+pub(crate) fn is_abbreviation(word: &str) -> bool {
     word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
         || lexicon::any(&fold(word), |lexicon| lexicon.abbreviations)
 }

@@ -59,3 +59,13 @@ fn a_key_is_in_no_debug_output_and_must_fit_a_header() {
     let error = super::tests::provider("https://example.org", "sk-very-\nsecret").unwrap_err();
     assert!(matches!(&error, UrlError::Unusable(detail) if !detail.contains("secret")), "{error}");
 }
+
+/// A settlement on the ledger has the name: it must be bounded, and no text.
+#[test]
+fn the_name_of_a_request_is_kept_only_if_short_and_plain() {
+    let kept = |text: &str| request_id(&HeaderValue::from_str(text).unwrap());
+    assert_eq!(kept(&"x".repeat(128)).map(|id| id.len()), Some(128));
+    for refused in ["x".repeat(129), "x".repeat(100_000), String::new(), "the board met".to_owned()] {
+        assert_eq!(kept(&refused), None);
+    }
+}

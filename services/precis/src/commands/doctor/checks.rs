@@ -79,7 +79,7 @@ pub(super) async fn log(environment: &Environment) -> Vec<Finding> {
     findings
 }
 
-/// The policy in force in words, what it allows that is wide, and the names of its tiers.
+/// The policy in force in words, what it allows that is wide, and its tiers with topics.
 async fn policy_tiers(
     environment: &Environment,
     log: &Arc<dyn Log>,
@@ -93,10 +93,11 @@ async fn policy_tiers(
         );
     }
     let effective = control.effective();
-    let tiers: Vec<String> = effective.policy.tier_names().map(str::to_owned).collect();
+    let tiers: Vec<&str> = effective.policy.tier_names().collect();
     let origin = if control.applied().is_some() { "applied" } else { "from the settings; none was applied" };
     let detail = format!("{} ({origin}), tiers {}", report::short(&effective.digest), tiers.join(", "));
-    Ok((detail, effective.policy.warnings(), tiers))
+    let with_topics = effective.policy.worker_tiers().map(str::to_owned).collect();
+    Ok((detail, effective.policy.warnings(), with_topics))
 }
 
 /// Whether all topics are there and as they should be. Only existing topics are compared, so that

@@ -105,7 +105,7 @@ pub(super) async fn run(
         anyhow::ensure!(!stop.is_cancelled(), "interrupted before anything was published");
         Ok(())
     };
-    if left::any_left(&runtime, &runtime.control.effective().policy.tier_names().map(topics::work).collect()).await? {
+    if left::any_left(&runtime, &runtime.control.effective().policy.worker_tiers().map(topics::work).collect()).await? {
         out.note("documents of an earlier run are still waiting: they are worked on, too");
     }
     let mut follower = Follower::new(&runtime.log, TENANT).await?;
@@ -125,6 +125,7 @@ pub(super) async fn run(
     }
     let hopeless = failure.is_some() || wait.nothing_is_saved();
     progress.finish();
+    follower.skipped().tell(out);
     let elapsed = progress.elapsed();
     let interrupted = stop.is_cancelled();
     let drained = if hopeless { services.drain_within(MAX_HOPELESS_DRAIN).await } else { services.drain().await };

@@ -5,7 +5,7 @@ use precis_telemetry::trace::TRACEPARENT;
 
 use super::processor::{Delivery, Rejection};
 use crate::error::FlowError;
-use crate::values::{ATTEMPTS_HEADER, ORIGIN_HEADER, Output, Record};
+use crate::values::{ATTEMPTS_HEADER, CONTROL_HEADER_PREFIX, ORIGIN_HEADER, Output, Record};
 
 /// Header of a dead letter: the stable code of the rejection.
 pub const CODE_HEADER: &str = "precis-code";
@@ -26,16 +26,46 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 /// Longest name of a tenant in a dead letter, bytes: nobody has a longer one.
 const MAX_TENANT_BYTES: usize = 64;
 
+/// What one header may take beside its name and its value, bytes: two lengths.
+const HEADER_FRAMING_BYTES: usize = 10;
+
 /// How much of a rejected record its dead letter holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kept {
     /// Where the value lies instead; with an empty key, nowhere but in its topic.
-    pub(crate) value_ref: Option<BodyReference>,
-    /// Whether key and headers are left out, since they alone are too large.
-    pub(crate) bare: bool,
+    value_ref: Option<BodyReference>,
+    /// Whether the key is kept.
+    key: bool,
+    /// Which headers are kept, in their order.
+    headers: Vec<usize>,
 }
 
 impl Kept {
+    /// Everything; of endless headers the first.
+    pub(crate) fn all(record: &Record) -> Self {
+        Self { value_ref: None, key: true, headers: headers_within(record, usize::MAX) }
+    }
+
+    /// The same, but for the value, which lies elsewhere.
+    pub(crate) fn but_for_value(record: &Record, value_ref: Option<BodyReference>) -> Self {
+        Self { value_ref, ..Self::all(record) }
+    }
+
+    /// Of key and headers what so many bytes hold: the key goes before the headers.
+    #[must_use]
+    pub(crate) fn within(self, record: &Record, room: usize) -> Self {
+        let key_bytes = record.key.as_ref().map_or(0, Vec::len);
+        let key = key_bytes <= room;
+        let room = if key { room - key_bytes } else { room };
+        Self { key, headers: headers_within(record, room), ..self }
+    }
+
+    /// Nothing of key and headers.
+    #[must_use]
+    pub(crate) fn bare(self) -> Self {
+        Self { key: false, headers: Vec::new(), ..self }
+    }
+
     /// A value that no store takes.
     pub(crate) fn nowhere(size: usize) -> BodyReference {
         let size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
@@ -48,9 +78,30 @@ impl Kept {
         let value = value.map(|reference| {
             format!("; its value of {} bytes is too large for the store: only its topic has it", reference.size_bytes)
         });
-        let rest = self.bare.then(|| format!("; its key and its {} headers are left out", record.headers.len()));
-        [value, rest].into_iter().flatten().collect()
+        let key = record.key.as_ref().filter(|_| !self.key);
+        let key = key.map(|key| format!("; its key of {} bytes is left out", key.len()));
+        let (kept, all) = (self.headers.len(), record.headers.len());
+        let headers = (kept < all).then(|| format!("; {} of its {all} headers are left out", all - kept));
+        [value, key, headers].into_iter().flatten().collect()
     }
+}
+
+/// Which headers so many bytes hold. Ours go before those of others: the origin of a returned
+/// record says whose it is.
+fn headers_within(record: &Record, mut room: usize) -> Vec<usize> {
+    let mut kept = Vec::new();
+    for ours in [true, false] {
+        for (index, (name, value)) in record.headers.iter().enumerate() {
+            let bytes = name.len() + value.len() + HEADER_FRAMING_BYTES;
+            let wanted = name.starts_with(CONTROL_HEADER_PREFIX) == ours && kept.len() < MAX_KEPT_HEADERS;
+            if wanted && bytes <= room {
+                room -= bytes;
+                kept.push(index);
+            }
+        }
+    }
+    kept.sort_unstable();
+    kept
 }
 
 /// The output for a rejected record. The same rejection gives the same id, however often the record
@@ -74,14 +125,15 @@ pub(crate) fn output(
         topic: record.topic.to_string(),
         partition: record.partition,
         offset: record.offset,
-        key: record.key.clone().filter(|_| !kept.bare),
+        key: record.key.clone().filter(|_| kept.key),
         value: if kept.value_ref.is_some() { None } else { record.value.clone() },
         value_ref: kept.value_ref,
         headers: record
             .headers
             .iter()
-            .filter(|_| !kept.bare)
-            .map(|(name, value)| RecordHeader { name: name.to_owned(), value: value.to_vec() })
+            .enumerate()
+            .filter(|(index, _)| kept.headers.binary_search(index).is_ok())
+            .map(|(_, (name, value))| RecordHeader { name: name.to_owned(), value: value.to_vec() })
             .collect(),
         attempts: i32::try_from(deliveries).unwrap_or(i32::MAX),
         tenant: rejection.tenant.clone().filter(|tenant| tenant.len() <= MAX_TENANT_BYTES),

@@ -198,7 +198,7 @@ impl<P: Payload> Machine<P> {
         commands: &mut Commands<P>,
     ) {
         let (partition, epoch) = (queue.partition.clone(), queue.epoch);
-        let wanted = self.partitions.end(&partition, epoch);
+        let wanted = self.partitions.end(&partition, epoch, &record);
         self.queues.done(queue);
         if !wanted {
             return commands.push(Command::DropResult(record));

@@ -230,38 +230,41 @@ impl Context {
         Ok(Finish::Rejected(with_trace(outputs, delivery), Cause::of(&rejection)))
     }
 
-    /// The dead letter: with its value in the store when it is too large for a record, and without
-    /// key and headers when these alone are. No record may be so large that it stops the stage.
+    /// The dead letter: with its value in the store when it is too large for a record, and with as
+    /// much of key and headers as it has room for. No record may be so large that it stops the
+    /// stage.
     async fn dead_letter(&self, delivery: &Arc<Delivery>, rejection: &Rejection) -> Result<Option<Output>, Ended> {
         let Some(topic) = &self.config.dead_letters_topic else { return Ok(None) };
+        let record = &delivery.record;
         let build = |kept: Kept| {
             dead_letter::output(&self.config.name, topic, delivery, rejection, kept, now_ms()).map_err(Ended::Stop)
         };
-        let fits = |letter: &Output| letter.size_bytes() <= self.config.max_output_bytes;
-        let keeps_headers = delivery.record.headers.len() <= dead_letter::MAX_KEPT_HEADERS;
-        let size_bytes = delivery.record.size_bytes();
+        let room = |letter: &Output| self.config.max_output_bytes.checked_sub(letter.size_bytes());
+        let size_bytes = record.size_bytes();
         // Not even tried where it cannot fit: a record may be many times the limit, and a letter is
         // a copy.
         if size_bytes <= self.config.max_output_bytes {
-            let whole = build(Kept { value_ref: None, bare: !keeps_headers })?;
-            if fits(&whole) {
+            let whole = build(Kept::all(record))?;
+            if room(&whole).is_some() {
                 return Ok(Some(whole));
             }
         }
-        let value_ref = match (&self.config.dead_letter_store, &delivery.record.value) {
+        let value_ref = match (&self.config.dead_letter_store, &record.value) {
             (_, None) => None,
             (Some(store), Some(_)) => Some(self.store_value(store, delivery).await?),
             (None, Some(_)) => {
                 return Err(Ended::Stop(FlowError::DeadLetterTooLarge {
                     stage: self.config.name.clone(),
-                    position: delivery.record.position().to_string(),
+                    position: record.position().to_string(),
                     size_bytes,
                     limit_bytes: self.config.max_output_bytes,
                 }));
             }
         };
-        let letter = build(Kept { value_ref: value_ref.clone(), bare: !keeps_headers })?;
-        if fits(&letter) { Ok(Some(letter)) } else { build(Kept { value_ref, bare: true }).map(Some) }
+        let kept = Kept::but_for_value(record, value_ref);
+        // The bare letter's message is the longest: it tells of all that is left out.
+        let bare = build(kept.clone().bare())?;
+        build(kept.within(record, room(&bare).unwrap_or(0))).map(Some)
     }
 
     /// Where the value lies from now on. It is waited for as long as the store is away, since the

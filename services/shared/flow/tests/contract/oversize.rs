@@ -13,6 +13,7 @@ use crate::support::{FromFn, Running, World, lag, read_count};
 contract! {
     value_that_no_store_takes_leaves_a_dead_letter,
     a_key_and_headers_too_large_for_a_dead_letter_are_left_out,
+    a_dead_letter_keeps_the_key_and_the_headers_that_fit,
 }
 
 /// A store with a limit.
@@ -59,8 +60,31 @@ async fn a_key_and_headers_too_large_for_a_dead_letter_are_left_out(world: World
     stage.stop().await.unwrap();
     for letter in &letters {
         assert_eq!((letter.key.as_ref(), letter.headers.len()), (None, 0));
-        assert!(letter.message.contains("1 headers are left out"), "{}", letter.message);
+        assert!(letter.message.contains("its key of 30000 bytes is left out"), "{}", letter.message);
+        assert!(letter.message.contains("1 of its 1 headers are left out"), "{}", letter.message);
     }
     assert_eq!(letters[0].value_ref.as_ref().map(|body| body.key.as_str()), Some("bodies/x"));
     assert_eq!((&letters[1].value, &letters[1].value_ref), (&None, &None), "it had none");
+}
+
+/// Endless headers cost a dead letter neither its key nor the first headers, and one whose value
+/// went to the store has as many as it has room for.
+async fn a_dead_letter_keeps_the_key_and_the_headers_that_fit(world: World) {
+    let log = world.open().await;
+    let input = world.topic(&log, "in", 1).await;
+    let (config, dead) = dead_letters(&world, &log, &input).await;
+    let with = |count: usize, bytes: usize| {
+        let record = Output::to(&input).key("k").value("v");
+        (0..count).fold(record, |record, n| record.header(format!("h{n}"), vec![b'x'; bytes]))
+    };
+    log.publish(vec![with(1_500, 0), with(200, 1_000)]).await.unwrap();
+    let config = StageConfig { max_output_bytes: 150_000, dead_letter_store: Some(Arc::new(Small)), ..config };
+    let stage = Running::start(&log, config, rejecting());
+    let letters: Vec<_> = read_count(&log, &dead, 2).await.iter().map(letter).collect();
+    stage.stop().await.unwrap();
+    assert!(letters.iter().all(|letter| letter.key.as_deref() == Some(b"k")));
+    assert_eq!((letters[0].headers.len(), letters[0].value.as_deref()), (1_000, Some(b"v".as_slice())));
+    assert!(letters[0].message.contains("500 of its 1500 headers are left out"), "{}", letters[0].message);
+    assert!((140..150).contains(&letters[1].headers.len()), "{}", letters[1].headers.len());
+    assert_eq!(letters[1].headers[0].name, "h0");
 }

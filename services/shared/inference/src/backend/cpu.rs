@@ -14,14 +14,19 @@
 //! ids up to the token, and of nothing else: not of the batch, the chunks of a prompt, block ids,
 //! threads or the instruction set. `precis-kernels` says which rules make this hold.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device};
 use precis_kernels::{
-    Activations, Buffer, Format, Isa, Kernels, KvPool, KvShape, Matrix, Rotations, Source, Span, Spans,
+    Activations, AdaptedRows, Adapters, Buffer, Format, HeadNorm, HeadTurn, Isa, Kernels, KvPool, KvShape, Matrix,
+    Rotations, Source, Span, Spans,
 };
 
-use super::{Backend, distinct, rotations};
-use crate::step::{self, BackendError, Batch, Choice, ModelConfig};
+use super::{Backend, HeadNorms, distinct, expect_loaded, rotations};
+use crate::step::{self, Adapter, BackendError, Batch, Choice, ModelConfig, Place, Restriction};
 
 /// Sizes that are fixed at start.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +72,8 @@ pub(crate) struct CpuBackend {
     kernels: Kernels,
     pool: KvPool,
     rotations: Rotations,
+    /// For layers that do not rotate.
+    no_rotations: Rotations,
     limits: CpuLimits,
     shape: ModelConfig,
     stream: Buffer<f32>,
@@ -76,6 +83,9 @@ pub(crate) struct CpuBackend {
     heads: Buffer<f32>,
     queries: Buffer<u32>,
     logits: Buffer<f32>,
+    adapters: BTreeMap<u32, Arc<Adapter>>,
+    /// Work space of the adapters' products; it grows with the largest rank that was loaded.
+    between: Buffer<f32>,
 }
 
 /// Rows of the stream, or of those selected from it.
@@ -111,6 +121,7 @@ pub(crate) struct CpuStep {
     ids: Vec<u32>,
     spans: Spans,
     logit_rows: Vec<u32>,
+    adapted: Vec<(Range<usize>, u32)>,
 }
 
 impl CpuBackend {
@@ -135,6 +146,7 @@ impl CpuBackend {
             kernels,
             pool: KvPool::new(limits.pool(config)),
             rotations: Rotations::new(&cosines, &sines, config.head_dim / 2),
+            no_rotations: Rotations::none(config.head_dim / 2),
             stream: Buffer::zeroed(limits.rows * config.width),
             selected: Buffer::zeroed(limits.wanted * config.width),
             input: Activations::new(limits.rows, config.width.max(queries)),
@@ -142,10 +154,21 @@ impl CpuBackend {
             heads: Buffer::zeroed(limits.rows * (queries + 2 * config.kv_width())),
             queries: Buffer::zeroed(limits.rows * queries / 2),
             logits: Buffer::zeroed(limits.wanted * config.vocabulary.next_multiple_of(step::BLOCK_TOKENS)),
+            adapters: BTreeMap::new(),
+            between: Buffer::zeroed(0),
             limits,
             shape: config.clone(),
         })
     }
+}
+
+/// The rows that adapters change, with their products for one matrix.
+fn adapted_rows<'a>(loaded: &'a BTreeMap<u32, Arc<Adapter>>, place: Place, step: &CpuStep) -> Vec<AdaptedRows<'a>> {
+    let of = |(rows, slot): &(Range<usize>, u32)| {
+        let parts = loaded.get(slot)?.parts(place);
+        (!parts.is_empty()).then(|| AdaptedRows { rows: rows.clone(), parts })
+    };
+    step.adapted.iter().filter_map(of).collect()
 }
 
 impl Backend for CpuBackend {
@@ -178,11 +201,29 @@ impl Backend for CpuBackend {
         Ok(Buffer::from_slice(&values))
     }
 
+    fn load_adapter(&mut self, slot: u32, adapter: &Arc<Adapter>) -> Result<(), BackendError> {
+        if adapter.layers() != self.shape.layers {
+            return Err(BackendError("the adapter is for another model".into()));
+        }
+        let values = self.limits.rows * adapter.largest_rank();
+        if values > self.between.len() {
+            self.between = Buffer::zeroed(values);
+        }
+        self.adapters.entry(slot).or_insert_with(|| Arc::clone(adapter));
+        Ok(())
+    }
+
+    fn drop_adapter(&mut self, slot: u32) {
+        self.adapters.remove(&slot);
+    }
+
     fn begin(&mut self, batch: &Batch) -> Result<CpuStep, BackendError> {
         let (rows, wanted) = (batch.ids.len(), batch.logit_rows.len());
         if rows > self.limits.rows || wanted > self.limits.wanted {
             return Err(BackendError(format!("{rows} rows, {wanted} of them wanted, are more than {:?}", self.limits)));
         }
+        let adapted = batch.adapted_rows();
+        expect_loaded(&adapted, &self.adapters)?;
         let spans: Vec<_> = batch
             .spans
             .iter()
@@ -192,6 +233,7 @@ impl Backend for CpuBackend {
             ids: batch.ids.clone(),
             spans: Spans::new(&spans, self.shape.heads, self.shape.kv_heads),
             logit_rows: batch.logit_rows.clone(),
+            adapted,
         })
     }
 
@@ -209,24 +251,56 @@ impl Backend for CpuBackend {
         Ok(Input::Normed)
     }
 
-    fn linear(&mut self, matrix: &Matrix, rows: &Input) -> Result<Rows, BackendError> {
-        let Self { kernels, input, inner, heads, .. } = self;
+    fn linear(
+        &mut self,
+        matrix: &Matrix,
+        bias: Option<&Buffer<f32>>,
+        rows: &Input,
+        place: Place,
+        step: &CpuStep,
+    ) -> Result<Rows, BackendError> {
+        let Self { kernels, input, inner, heads, adapters, between, .. } = self;
         let rows = of(rows, input, inner);
-        kernels.linear(matrix, rows, heads);
+        let adapted = adapted_rows(adapters, place, step);
+        let adapters = Adapters::new(&adapted, between);
+        match bias {
+            Some(bias) => kernels.linear_bias(matrix, bias, rows, adapters, heads),
+            None => kernels.linear_adapted(matrix, rows, adapters, heads),
+        }
         Ok(Rows(rows.rows()))
     }
 
-    fn linear_add(&mut self, matrix: &Matrix, rows: &Input, stream: Stream) -> Result<Stream, BackendError> {
-        let Self { kernels, input, inner, .. } = self;
-        kernels.linear_add(matrix, of(rows, input, inner), &mut self.stream);
+    fn linear_add(
+        &mut self,
+        matrix: &Matrix,
+        rows: &Input,
+        stream: Stream,
+        place: Place,
+        step: &CpuStep,
+    ) -> Result<Stream, BackendError> {
+        let Self { kernels, input, inner, adapters, between, .. } = self;
+        let adapted = adapted_rows(adapters, place, step);
+        let adapters = Adapters::new(&adapted, between);
+        kernels.linear_add_adapted(matrix, of(rows, input, inner), adapters, &mut self.stream);
         Ok(stream)
     }
 
-    fn rope_write_kv(&mut self, layer: usize, heads: Rows, step: &CpuStep) -> Result<Rows, BackendError> {
+    fn rope_write_kv(
+        &mut self,
+        layer: usize,
+        norms: Option<&HeadNorms<Buffer<f32>>>,
+        heads: Rows,
+        step: &CpuStep,
+    ) -> Result<Rows, BackendError> {
         let width = (self.shape.heads + 2 * self.shape.kv_heads) * self.shape.head_dim;
         let numbers = &self.heads[..heads.0 * width];
-        let Self { kernels, pool, rotations, queries, .. } = self;
-        kernels.rope_write_kv(pool, layer, numbers, rotations, &step.spans, queries);
+        let epsilon = self.shape.norm_epsilon as f32;
+        let Self { kernels, pool, rotations, no_rotations, queries, .. } = self;
+        let turn = HeadTurn {
+            rotations: if self.shape.layer_shapes[layer].rotated { rotations } else { no_rotations },
+            norm: norms.map(|norms| HeadNorm { query: &norms.query, key: &norms.key, epsilon }),
+        };
+        kernels.rope_write_kv(pool, layer, numbers, turn, &step.spans, queries);
         Ok(heads)
     }
 
@@ -244,13 +318,27 @@ impl Backend for CpuBackend {
 
     fn attention(&mut self, layer: usize, queries: Rows, step: &CpuStep) -> Result<Input, BackendError> {
         let words = &self.queries[..queries.0 * self.shape.heads * self.shape.head_dim / 2];
-        self.kernels.attention(&self.pool, layer, words, &step.spans, &mut self.input);
+        self.kernels.attention(
+            &self.pool,
+            (layer, self.shape.layer_shapes[layer].window),
+            words,
+            &step.spans,
+            &mut self.input,
+        );
         Ok(Input::Normed)
     }
 
-    fn gate_up_silu(&mut self, matrix: &Matrix, rows: &Input) -> Result<Input, BackendError> {
+    fn gate_up_silu(
+        &mut self,
+        matrix: &Matrix,
+        rows: &Input,
+        place: Place,
+        step: &CpuStep,
+    ) -> Result<Input, BackendError> {
         debug_assert!(matches!(rows, Input::Normed), "gate and up follow a norm");
-        self.kernels.gate_up_silu(matrix, &self.input, &mut self.inner);
+        let Self { kernels, input, inner, adapters, between, .. } = self;
+        let adapted = adapted_rows(adapters, place, step);
+        kernels.gate_up_silu_adapted(matrix, input, Adapters::new(&adapted, between), inner);
         Ok(Input::Inner)
     }
 
@@ -275,6 +363,22 @@ impl Backend for CpuBackend {
             for id in distinct(ids) {
                 let logit = &mut row[id as usize];
                 *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+            }
+        }
+        Ok(logits)
+    }
+
+    fn restrict(&mut self, logits: Logits, restrictions: &[Restriction]) -> Result<Logits, BackendError> {
+        for (row, restriction) in self.logits.chunks_exact_mut(logits.width).zip(restrictions) {
+            if let Some(only) = &restriction.only {
+                let kept: Vec<f32> = only.iter().map(|id| row[*id as usize]).collect();
+                row.fill(f32::NEG_INFINITY);
+                for (id, logit) in only.iter().zip(kept) {
+                    row[*id as usize] = logit;
+                }
+            }
+            for id in &restriction.except {
+                row[*id as usize] = f32::NEG_INFINITY;
             }
         }
         Ok(logits)

@@ -85,7 +85,7 @@ impl StopRules {
     }
 
     /// The tokens after the reasoning; none while the reasoning goes on.
-    fn after_reasoning<'a>(&self, answer: &'a [u32]) -> &'a [u32] {
+    pub(crate) fn after_reasoning<'a>(&self, answer: &'a [u32]) -> &'a [u32] {
         let tags = answer.iter().enumerate().rev().filter_map(|(at, id)| Some((at, self.detokeniser.tag(*id)?)));
         match tags.into_iter().next() {
             Some((at, ReasoningTag::Closes)) => &answer[at + 1..],
@@ -93,6 +93,12 @@ impl StopRules {
             None if self.begins_in_reasoning => &[],
             None => answer,
         }
+    }
+
+    /// Whether the answer so far is reasoning that goes on.
+    pub(crate) fn is_reasoning(&self, answer: &[u32]) -> bool {
+        let last = answer.iter().rev().find_map(|id| self.detokeniser.tag(*id));
+        last.map_or(self.begins_in_reasoning, |tag| tag == ReasoningTag::Opens)
     }
 
     /// Whether the answer ends with text, then two line ends with nothing but space between them.

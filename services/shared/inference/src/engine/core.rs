@@ -7,15 +7,18 @@ use std::time::Instant;
 use super::blocks::BlockPool;
 use super::isolate::{StepInput, StepOutcome, compute};
 use super::metrics::{Counters, StepCounts};
-use super::prefix::{MIN_SHARED_TOKENS, Prefix, PrefixShare};
+use super::prefix::{MIN_SHARED_TOKENS, PrefixShare, Prefixes};
 use super::scheduler::{Plan, SequenceId, StepLimits, Work, plan};
 use super::sequence::{Generated, Job, Sequence};
 use crate::decode::stop::StopRules;
 use crate::error::EngineError;
-use crate::step::{BLOCK_TOKENS, StepModel};
+use crate::step::{BLOCK_TOKENS, Restriction, StepModel};
 
 /// A token that every vocabulary has.
 const PROBE_TOKEN: u32 = 0;
+/// The share of the pool's blocks that the pinned prefixes of adapters may hold together: one in so
+/// many.
+const MAX_PREFIX_SHARE: usize = 4;
 
 type Answer = Result<Generated, EngineError>;
 
@@ -25,7 +28,7 @@ pub(crate) struct Core<M> {
     limits: StepLimits,
     rules: StopRules,
     blocks: BlockPool,
-    prefix: Prefix,
+    prefix: Prefixes,
     /// In order of arrival.
     waiting: Vec<Sequence>,
     running: BTreeMap<SequenceId, Sequence>,
@@ -40,7 +43,7 @@ impl<M: StepModel> Core<M> {
             limits,
             rules,
             blocks: BlockPool::new(blocks),
-            prefix: Prefix::default(),
+            prefix: Prefixes::default(),
             waiting: Vec::new(),
             running: BTreeMap::new(),
             next_id: 0,
@@ -56,8 +59,22 @@ impl<M: StepModel> Core<M> {
             let _ = job.reply.send(Err(error));
             return;
         }
+        if let Some(lease) = &job.adapter
+            && let Err(error) = self.model.load_adapter(lease.adapter.slot, &lease.adapter.factors)
+        {
+            let _ = job.reply.send(Err(EngineError::StepFailed { reason: error.to_string() }));
+            return;
+        }
         self.waiting.push(Sequence::new(self.next_id, job));
         self.next_id += 1;
+        self.publish();
+    }
+
+    /// Gives up an adapter that no request uses any more, and the beginning computed with it.
+    pub(crate) fn drop_adapter(&mut self, slot: u32) {
+        let blocks = self.prefix.remove(Some(slot));
+        self.free(&blocks);
+        self.model.drop_adapter(slot);
         self.publish();
     }
 
@@ -73,10 +90,11 @@ impl<M: StepModel> Core<M> {
         if plan.work.is_empty() && !self.waiting.is_empty() {
             // Nothing runs, and still the first in line does not fit: the prefix holds the blocks
             // that it needs.
-            self.unpin();
+            self.unpin_all();
             plan = self.plan();
         }
         self.admit(&plan);
+        self.group_by_adapter(&mut plan.work);
         let answers = if plan.work.is_empty() { Vec::new() } else { self.step(&plan.work)? };
         // The counters come first: a caller that has its answer may read them.
         self.publish();
@@ -84,6 +102,11 @@ impl<M: StepModel> Core<M> {
             sequence.reply(answer);
         }
         Ok(())
+    }
+
+    /// Puts the sequences of each adapter next to each other, so that its factors are read once.
+    fn group_by_adapter(&self, work: &mut [Work]) {
+        work.sort_by_key(|work| self.running.get(&work.id).and_then(Sequence::adapter));
     }
 
     fn plan(&self) -> Plan {
@@ -99,7 +122,7 @@ impl<M: StepModel> Core<M> {
             self.retire(&sequence);
             sequence.reply(Err(reason.clone()));
         }
-        self.unpin();
+        self.unpin_all();
         self.publish();
     }
 
@@ -131,22 +154,23 @@ impl<M: StepModel> Core<M> {
     }
 
     fn share(&self, sequence: &Sequence) -> PrefixShare {
-        self.prefix.share(sequence.tokens())
+        self.prefix.of(sequence.adapter()).share(sequence.tokens())
     }
 
     /// Starts a sequence after the tokens that it shares, in the shared blocks and its own.
     fn start(&mut self, sequence: &mut Sequence, share: PrefixShare, own: &[u32]) {
         let whole = share.whole_blocks();
         let mut computed = share.tokens;
+        let prefix = self.prefix.of_mut(sequence.adapter());
         if share.partial()
-            && let Err(error) = self.model.copy_block(self.prefix.blocks()[whole], own[0])
+            && let Err(error) = self.model.copy_block(prefix.blocks()[whole], own[0])
         {
             tracing::warn!(%error, "the end of the common prefix is computed again");
             computed = whole * BLOCK_TOKENS;
         }
-        self.prefix.record_admission(share, sequence.common().len());
+        prefix.record_admission(share, sequence.common().len());
         self.counters.admitted(computed);
-        sequence.admit([&self.prefix.blocks()[..whole], own].concat(), whole, computed);
+        sequence.admit([&prefix.blocks()[..whole], own].concat(), whole, computed);
     }
 
     /// Pins the beginning of a sequence, if it is long enough and another prefix may be pinned.
@@ -156,10 +180,15 @@ impl<M: StepModel> Core<M> {
             let computed = common >= MIN_SHARED_TOKENS && sequence.has_computed_common() && !sequence.borrows();
             computed && self.share(sequence).tokens < common
         };
-        if !self.prefix.is_open() || !self.running.get(&id).is_some_and(wanted) {
+        let Some(sequence) = self.running.get(&id).filter(|sequence| wanted(sequence)) else { return };
+        let (adapter, common_blocks) = (sequence.adapter(), sequence.common().len().div_ceil(BLOCK_TOKENS));
+        if !self.prefix.of(adapter).is_open() {
             return;
         }
-        self.unpin();
+        self.unpin(adapter);
+        if adapter.is_some() && !self.has_room_for_prefix(adapter, common_blocks) {
+            return;
+        }
         let Some(sequence) = self.running.get_mut(&id) else { return };
         let mut common = sequence.common();
         let whole = common.len() / BLOCK_TOKENS;
@@ -176,24 +205,50 @@ impl<M: StepModel> Core<M> {
             }
         }
         if common.len() >= MIN_SHARED_TOKENS {
-            self.prefix.pin(common, blocks, whole > 0);
+            self.prefix.of_mut(adapter).pin(common, blocks, whole > 0);
             sequence.leave_to_prefix(whole);
         }
     }
 
-    fn unpin(&mut self) {
-        let blocks = self.prefix.unpin();
+    /// Whether the prefixes of adapters may hold so many more blocks, after unread ones of other
+    /// adapters made room.
+    fn has_room_for_prefix(&mut self, adapter: Option<u32>, blocks: usize) -> bool {
+        let most = self.blocks.total() / MAX_PREFIX_SHARE;
+        while self.prefix.adapter_blocks() + blocks > most {
+            let Some(other) = self.prefix.unread_beside(adapter) else { return false };
+            self.unpin(Some(other));
+        }
+        true
+    }
+
+    fn unpin(&mut self, adapter: Option<u32>) {
+        let blocks = self.prefix.of_mut(adapter).unpin();
+        self.free(&blocks);
+    }
+
+    fn unpin_all(&mut self) {
+        let blocks = self.prefix.unpin_all();
         self.free(&blocks);
     }
 
     fn step(&mut self, work: &[Work]) -> Result<Vec<(Sequence, Answer)>, EngineError> {
         let started = Instant::now();
+        let restrictions: Vec<Option<Restriction>> =
+            work.iter().map(|work| self.running.get(&work.id)?.restriction(work.tokens, &self.rules)).collect();
         let inputs: Vec<StepInput<'_>> = work
             .iter()
-            .filter_map(|work| {
+            .zip(&restrictions)
+            .filter_map(|(work, restriction)| {
                 let sequence = self.running.get(&work.id)?;
                 let (tokens, position, wanted) = sequence.next(work.tokens);
-                Some(StepInput { tokens, position, blocks: sequence.blocks(), wanted })
+                Some(StepInput {
+                    tokens,
+                    position,
+                    blocks: sequence.blocks(),
+                    wanted,
+                    adapter: sequence.adapter(),
+                    restriction: restriction.as_ref(),
+                })
             })
             .collect();
         debug_assert_eq!(inputs.len(), work.len(), "the plan names a sequence that is not running");
@@ -213,7 +268,14 @@ impl<M: StepModel> Core<M> {
         let Some(Err(error)) = results.first().filter(|_| results.iter().all(Result::is_err)) else { return Ok(()) };
         let own = work.iter().find_map(|work| self.running.get(&work.id)?.own_blocks().first().copied());
         let Some(block) = own else { return Ok(()) };
-        let probe = StepInput { tokens: &[PROBE_TOKEN], position: 0, blocks: &[block], wanted: Some(&[]) };
+        let probe = StepInput {
+            tokens: &[PROBE_TOKEN],
+            position: 0,
+            blocks: &[block],
+            wanted: Some(&[]),
+            adapter: None,
+            restriction: None,
+        };
         if compute(&mut self.model, &[probe]).iter().all(Result::is_ok) {
             return Ok(());
         }
@@ -248,7 +310,7 @@ impl<M: StepModel> Core<M> {
     fn retire(&mut self, sequence: &Sequence) {
         self.free(sequence.own_blocks());
         if sequence.borrows() {
-            self.prefix.give_back();
+            self.prefix.of_mut(sequence.adapter()).give_back();
         }
     }
 

@@ -35,6 +35,15 @@ pub(super) fn name(device: &Device) -> &'static str {
     if device.is_cpu() { "cpu" } else { "cuda" }
 }
 
+/// Bytes that are free on a device; `None` on the processor, and where the driver does not say.
+pub(super) fn free_bytes(device: &Device) -> Option<u64> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(cuda) => cuda.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free as u64),
+        _ => None,
+    }
+}
+
 /// The first CUDA device, or one line that says why there is none.
 fn cuda() -> Result<Device, String> {
     if !cfg!(feature = "cuda") {

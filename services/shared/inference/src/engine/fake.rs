@@ -5,19 +5,23 @@
 //! two owners or a skipped position changes the answer.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::{Semaphore, mpsc};
 
+use super::adapters::AdapterCache;
 use super::core::Core;
 use super::metrics::Counters;
 use super::scheduler::StepLimits;
 use super::worker::run;
 use super::{Engine, ModelInfo, Shared};
+use crate::decode::steer::SteeringRules;
 use crate::decode::stop::StopRules;
-use crate::step::{BLOCK_TOKENS, BackendError, Batch, Choice, StepModel};
+use crate::decode::tokens::TokenClasses;
+use crate::step::{Adapter, BLOCK_TOKENS, BackendError, Batch, Choice, StepModel};
 use crate::text::template::Template;
 
 /// The content of slots that were never written, and of forgotten ones.
@@ -40,11 +44,18 @@ pub(crate) struct FakeModel {
     slots: Vec<u32>,
     pub(crate) steps: Steps,
     pub(crate) broken: bool,
+    /// Slots that hold an adapter.
+    pub(crate) adapters: BTreeSet<u32>,
 }
 
 impl FakeModel {
     pub(crate) fn new(blocks: usize) -> Self {
-        Self { slots: vec![NOTHING; blocks * BLOCK_TOKENS], steps: Steps::default(), broken: false }
+        Self {
+            slots: vec![NOTHING; blocks * BLOCK_TOKENS],
+            steps: Steps::default(),
+            broken: false,
+            adapters: BTreeSet::new(),
+        }
     }
 }
 
@@ -64,11 +75,24 @@ pub(crate) fn next(tokens: &[u32]) -> Choice {
     }
 }
 
+/// The token that follows these tokens with an adapter: with each adapter another.
+fn next_with(adapter: Option<u32>, tokens: &[u32]) -> Choice {
+    match adapter {
+        Some(slot) => next(&[tokens, &[1000 + slot]].concat()),
+        None => next(tokens),
+    }
+}
+
 /// The answer to a prompt, computed alone and without an engine.
 pub(crate) fn answer(prompt: &[u32], max_new_tokens: usize) -> Vec<u32> {
+    answer_with(None, prompt, max_new_tokens)
+}
+
+/// The same with the adapter of this slot.
+pub(crate) fn answer_with(adapter: Option<u32>, prompt: &[u32], max_new_tokens: usize) -> Vec<u32> {
     let mut tokens = prompt.to_vec();
     while tokens.len() - prompt.len() < max_new_tokens {
-        let id = next(&tokens).id;
+        let id = next_with(adapter, &tokens).id;
         tokens.push(id);
         if id == END {
             break;
@@ -90,11 +114,12 @@ impl StepModel for FakeModel {
                 .collect();
             assert!(!tokens.contains(&NOTHING), "a sequence reads what nobody wrote for it");
             assert!(!tokens.contains(&BOMB), "a bomb went off");
+            assert!(span.adapter.is_none_or(|slot| self.adapters.contains(&slot)), "an adapter was not loaded");
             if self.broken || tokens.contains(&POISON) {
                 return Err(BackendError("poison".into()));
             }
             if batch.logit_rows.contains(&((span.start + span.len - 1) as u32)) {
-                let choice = next(&tokens);
+                let choice = next_with(span.adapter, &tokens);
                 let logprob = if tokens.contains(&NOT_A_NUMBER) { f32::NAN } else { choice.logprob };
                 choices.push(Choice { logprob, ..choice });
             }
@@ -114,6 +139,15 @@ impl StepModel for FakeModel {
             self.slots[start..start + BLOCK_TOKENS].fill(NOTHING);
         }
         Ok(())
+    }
+
+    fn load_adapter(&mut self, slot: u32, _: &Arc<Adapter>) -> Result<(), BackendError> {
+        self.adapters.insert(slot);
+        Ok(())
+    }
+
+    fn drop_adapter(&mut self, slot: u32) {
+        assert!(self.adapters.remove(&slot), "an adapter was dropped that was not there");
     }
 }
 
@@ -153,8 +187,30 @@ fn started(limit_tokens: usize, window_tokens: usize, queue_tokens: usize, first
         sha256: String::new(),
         limit_tokens,
         repetition_penalty: 1.0,
+        device_weights: None,
+        decoding: "none".into(),
     };
     let queue = Arc::new(Semaphore::new(queue_tokens));
-    let shared = Shared { inbox, queue, queue_tokens, tokenizer, template, window_tokens, info, counters, kv_bytes: 0 };
+    let adapters = AdapterCache::new(None, 0, inbox.clone());
+    // Its answers are a hash of what it read, which no rule may change.
+    let steering = SteeringRules {
+        classes: Arc::new(TokenClasses::new(Arc::clone(tokenizer.detokeniser()), tokenizer.endings().to_vec())),
+        numbers_from_source: false,
+        no_repeat_tokens: 0,
+        whole_sentences: false,
+    };
+    let shared = Shared {
+        inbox,
+        queue,
+        queue_tokens,
+        tokenizer,
+        template,
+        steering,
+        window_tokens,
+        info,
+        counters,
+        kv_bytes: 0,
+        adapters,
+    };
     Engine { shared: Arc::new(shared) }
 }

@@ -8,7 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::step::{BackendError, Batch, Choice, StepModel};
+use crate::step::{BackendError, Batch, Choice, Restriction, StepModel};
 
 /// The tokens that one sequence computes in a step.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,10 @@ pub(crate) struct StepInput<'a> {
     pub(crate) blocks: &'a [u32],
     /// The answer so far, when the next token is wanted.
     pub(crate) wanted: Option<&'a [u32]>,
+    /// Slot of the sequence's adapter.
+    pub(crate) adapter: Option<u32>,
+    /// The tokens that the next one may not be.
+    pub(crate) restriction: Option<&'a Restriction>,
 }
 
 /// The outcome for one sequence: the next token where one was wanted.
@@ -43,7 +47,10 @@ pub(crate) fn compute(model: &mut dyn StepModel, inputs: &[StepInput<'_>]) -> Ve
 fn compute_together(model: &mut dyn StepModel, inputs: &[StepInput<'_>]) -> Result<Vec<StepOutcome>, BackendError> {
     let mut batch = Batch::default();
     for input in inputs {
-        batch.push(input.tokens, input.position, input.blocks, input.wanted);
+        batch.push_adapted(input.adapter, input.tokens, input.position, input.blocks, input.wanted);
+        if let Some(restriction) = input.restriction {
+            batch.restrict_last(restriction);
+        }
     }
     let choices = catch_unwind(AssertUnwindSafe(|| model.step(&batch))).unwrap_or_else(|payload| {
         Err(BackendError(format!("the backend panicked: {}", panic_text(payload.as_ref()))))

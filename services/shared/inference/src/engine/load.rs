@@ -9,20 +9,26 @@ use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::adapters::AdapterCache;
 use super::core::Core;
 use super::memory::{MemoryNeeds, available_bytes};
 use super::metrics::Counters;
+use super::plan::{DeviceSizes, Fits, StoredTensor, plan};
 use super::scheduler::StepLimits;
 use super::{Engine, ModelInfo, Shared, device, worker};
-use crate::backend::candle::{CandleBackend, QUERY_TILE};
+use crate::backend::candle::CandleBackend;
+use crate::backend::candle_matrix::DEQUANTISE_ROWS;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, WeightsKind};
+use crate::decode::steer::SteeringRules;
 use crate::decode::stop::StopRules;
+use crate::decode::tokens::TokenClasses;
 use crate::error::EngineError;
 use crate::gguf;
 use crate::model::decoder::Decoder;
 use crate::model::weights::{GgufFile, Weights};
 use crate::models::ModelEntry;
+use crate::models::adapters::AdapterBase;
 use crate::step::{BLOCK_TOKENS, BackendError, ModelConfig, StepModel};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
@@ -36,13 +42,16 @@ impl Engine {
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
         let mut file = GgufFile::open(entry, path)?;
-        let (shape, tokenizer, template) = file.named(describe(&file.content))?;
+        let (mut shape, tokenizer, template) = file.named(describe(&file.content))?;
+        let base = AdapterBase::of(&file, &entry.sha256)?;
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
+        file.read_rope_divisors(&mut shape, entry.context)?;
         let device = device::open(config.device)?;
         let device_name = device::name(&device);
         let plan = LoadPlan { shape, config: &config, context, blocks };
+        let device_weights = (!device.is_cpu()).then_some(config.weights);
         let (model, pool, needs, isa) = if device.is_cpu() {
             let (model, needs, isa) = plan.on_processor(&mut file)?;
             (model, None, needs, isa.name())
@@ -77,11 +86,14 @@ impl Engine {
             sha256: entry.sha256.clone(),
             limit_tokens: context,
             repetition_penalty: config.repetition_penalty,
+            device_weights,
+            decoding: config.decoding(device_weights),
         };
         tracing::info!(
             model = info.name,
             device = device_name,
             isa,
+            weights = device_weights.map(WeightsKind::as_str),
             threads,
             limit_tokens = context,
             kv_blocks = blocks,
@@ -93,16 +105,26 @@ impl Engine {
             0 => entry.window.unwrap_or(0),
             set => set,
         };
+        let adapters = AdapterCache::new(Some(base), config.adapter_bytes, inbox.clone());
+        let classes = TokenClasses::new(Arc::clone(tokenizer.detokeniser()), tokenizer.endings().to_vec());
+        let steering = SteeringRules {
+            classes: Arc::new(classes),
+            numbers_from_source: config.numbers_from_source,
+            no_repeat_tokens: config.no_repeat_tokens,
+            whole_sentences: config.whole_sentences,
+        };
         let shared = Shared {
             inbox,
             queue,
             queue_tokens,
             tokenizer,
             template,
+            steering,
             window_tokens,
             info,
             counters,
             kv_bytes: needs.pool,
+            adapters,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -142,8 +164,10 @@ impl LoadPlan<'_> {
             pool: limits.pool_bytes(&shape) as u64,
             work: limits.work_bytes(&shape) as u64,
         };
-        if let Some(available) = available_bytes() {
-            needs.check(available)?;
+        let available = available_bytes();
+        needs.log("cpu", available);
+        if let Some(available) = available {
+            needs.check(available, config.kv_tokens)?;
         }
         let backend = CpuBackend::new(&shape, limits).map_err(|error| no_device("cpu", &error))?;
         let weights = Weights::load(file, &shape, &backend)?;
@@ -157,13 +181,7 @@ impl LoadPlan<'_> {
         device: Device,
     ) -> Result<(Box<dyn StepModel + Send>, rayon::ThreadPool, MemoryNeeds), EngineError> {
         let Self { shape, config, context, blocks } = self;
-        let dtype = DType::BF16;
-        let bytes = |values: usize| (values * dtype.size_in_bytes()) as u64;
-        let needs = MemoryNeeds {
-            weights: bytes(shape.weight_count(!file.has("output.weight"))),
-            pool: bytes(blocks * BLOCK_TOKENS * shape.kv_values_per_token()),
-            work: bytes(shape.work_values(config.step_tokens, config.max_sequences, context, QUERY_TILE)),
-        };
+        let needs = device_memory(file, &shape, &device, DeviceSizes::new(config, context), config.device_memory_mib)?;
         let threads = config.thread_count();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -172,11 +190,43 @@ impl LoadPlan<'_> {
             .map_err(|error| EngineError::InvalidConfig {
                 reason: format!("{threads} threads cannot be started: {error}"),
             })?;
-        let backend =
-            CandleBackend::new(&shape, device, dtype, context, blocks).map_err(|error| no_device("cuda", &error))?;
+        let backend = CandleBackend::new(&shape, device, DType::BF16, context, blocks)
+            .map_err(|error| no_device("cuda", &error))?
+            .with_weights(config.weights, DEQUANTISE_ROWS);
         let weights = pool.install(|| Weights::load(file, &shape, &backend))?;
         Ok((Box::new(Decoder::new(shape, weights, backend, config.repetition_penalty)), pool, needs))
     }
+}
+
+/// Plans the memory of a device, says what fits, and refuses what does not.
+///
+/// The limit is what the driver says is free, or `max_mib` where that is set and less. Where
+/// neither is known nothing is refused.
+fn device_memory(
+    file: &GgufFile,
+    shape: &ModelConfig,
+    device: &Device,
+    sizes: DeviceSizes,
+    max_mib: u64,
+) -> Result<MemoryNeeds, EngineError> {
+    let max = (max_mib > 0).then(|| max_mib.saturating_mul(1 << 20));
+    let available = match (device::free_bytes(device), max) {
+        (Some(free), Some(max)) => Some(free.min(max)),
+        (free, max) => free.or(max),
+    };
+    let plan = plan(shape, &StoredTensor::all(&file.content), available.unwrap_or(u64::MAX >> 1), sizes);
+    plan.needs.log(device::name(device), available);
+    let Some(available) = available else { return Ok(plan.needs) };
+    let Fits { kv_tokens, sequences, context } = plan.fits;
+    tracing::info!(
+        kv_tokens,
+        sequences,
+        of_tokens = sizes.context,
+        longest_sequence = context,
+        "what fits into the device's memory, at most"
+    );
+    plan.needs.check(available, sizes.kv_tokens)?;
+    Ok(plan.needs)
 }
 
 fn no_device(device: &str, error: &BackendError) -> EngineError {

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::{Engine, Shared};
 use crate::error::EngineError;
+use crate::models::adapters::AdapterEntry;
 use crate::request::{Completion, FinishReason, Partial, Partials, Prompt, Request, Summary, SummaryRequest};
 use crate::text::chunk;
 
@@ -54,6 +55,7 @@ impl Engine {
             max_parts,
             one_paragraph,
             priority,
+            adapter,
             text_of,
             partials,
             ..
@@ -63,6 +65,7 @@ impl Engine {
             max_new_tokens,
             one_paragraph,
             priority,
+            adapter,
             text_of,
             partials,
         };
@@ -199,6 +202,7 @@ struct CommonOptions {
     max_new_tokens: usize,
     one_paragraph: bool,
     priority: i32,
+    adapter: Option<Arc<AdapterEntry>>,
     text_of: Option<fn(&str) -> &str>,
     partials: Option<Arc<dyn Partials>>,
 }
@@ -213,6 +217,7 @@ impl CommonOptions {
             max_new_tokens: self.max_new_tokens,
             one_paragraph: self.one_paragraph,
             priority: self.priority,
+            adapter: self.adapter.clone(),
             ..Request::default()
         }
     }
@@ -227,6 +232,9 @@ fn fingerprint(request: &Request) -> String {
     for text in [system.as_deref().unwrap_or_default(), before, document, after] {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
+    }
+    if let Some(adapter) = &request.adapter {
+        hash.update(&adapter.sha256);
     }
     hex(&hash.finalize())
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::error::EngineError;
+use crate::step::BLOCK_TOKENS;
 
 /// Bytes that the engine will keep, or need at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,26 +14,45 @@ pub(crate) struct MemoryNeeds {
 }
 
 impl MemoryNeeds {
-    /// Fails with the numbers when `available` bytes are too few.
-    pub(crate) fn check(self, available: u64) -> Result<(), EngineError> {
+    /// Fails with the numbers when `available` bytes are too few; `kv_tokens` is the size of the
+    /// pool in tokens.
+    pub(crate) fn check(self, available: u64, kv_tokens: usize) -> Result<(), EngineError> {
         let needed = self.weights + self.pool + self.work;
         if needed <= available {
             return Ok(());
         }
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let room = available.saturating_sub(self.weights + self.work);
+        let token = (self.pool / kv_tokens.max(1) as u64).max(1);
         Err(EngineError::NotEnoughMemory {
             needed_mib: mib(needed),
             weights_mib: mib(self.weights),
             pool_mib: mib(self.pool),
             work_mib: mib(self.work),
             available_mib: available >> 20,
+            fitting_kv_tokens: room / token / BLOCK_TOKENS as u64 * BLOCK_TOKENS as u64,
         })
+    }
+
+    /// Writes the numbers to the log, in one line; `available` where it is known.
+    pub(crate) fn log(self, device: &str, available: Option<u64>) {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let Self { weights, pool, work } = self;
+        tracing::info!(
+            device,
+            weights_mib = mib(weights),
+            pool_mib = mib(pool),
+            work_mib = mib(work),
+            needed_mib = mib(weights + pool + work),
+            available_mib = available.map(|bytes| bytes >> 20),
+            "the engine's memory"
+        );
     }
 }
 
 /// Bytes that this process may still take: the machine's free memory, or less where the control
 /// group has a limit. `None` where the system does not say.
-pub(crate) fn available_bytes() -> Option<u64> {
+pub fn available_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_available(&text));
     let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
     let group = read("memory.max").and_then(|limit| Some(limit.saturating_sub(read("memory.current")?)));

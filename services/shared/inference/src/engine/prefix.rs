@@ -16,10 +16,15 @@
 //! block: the block's tokens are computed before it is pinned, and the sequences that share it
 //! write after them.
 //!
-//! There is one prefix, since an engine has one model and one template. The beginning of another
-//! instruction replaces it once [`MAX_MISSES`] sequences in a row had a longer beginning that is
-//! not here, and no sequence reads the old one any more. The prefix also goes when a request fits
-//! only without it, so a pool of any size makes progress.
+//! There is one prefix for requests without an adapter, since an engine has one model and one
+//! template, and one for each adapter: with another adapter the same tokens have other keys and
+//! values. The prefixes of adapters hold a quarter of the pool together, at most; beyond it one
+//! that no sequence reads makes room. The beginning of another instruction replaces a prefix once
+//! [`MAX_MISSES`] sequences in a row had a longer beginning that is not here, and no sequence reads
+//! the old one any more. All prefixes also go when a request fits only without them, so a pool of
+//! any size makes progress.
+
+use std::collections::BTreeMap;
 
 use crate::step::BLOCK_TOKENS;
 
@@ -106,6 +111,52 @@ impl Prefix {
     pub(crate) fn unpin(&mut self) -> Vec<u32> {
         debug_assert_eq!(self.readers, 0, "somebody still reads the prefix");
         std::mem::take(self).blocks
+    }
+}
+
+/// The prefixes of an engine: that of requests without an adapter, and one for each adapter's slot.
+#[derive(Debug, Default)]
+pub(crate) struct Prefixes {
+    by_adapter: BTreeMap<Option<u32>, Prefix>,
+    empty: Prefix,
+}
+
+impl Prefixes {
+    /// The prefix for requests with this adapter.
+    pub(crate) fn of(&self, adapter: Option<u32>) -> &Prefix {
+        self.by_adapter.get(&adapter).unwrap_or(&self.empty)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn of_mut(&mut self, adapter: Option<u32>) -> &mut Prefix {
+        self.by_adapter.entry(adapter).or_default()
+    }
+
+    /// The pinned blocks of all prefixes.
+    pub(crate) fn blocks(&self) -> Vec<u32> {
+        self.by_adapter.values().flat_map(|prefix| prefix.blocks.iter().copied()).collect()
+    }
+
+    /// Blocks that the prefixes of adapters hold.
+    pub(crate) fn adapter_blocks(&self) -> usize {
+        self.by_adapter.iter().filter(|(adapter, _)| adapter.is_some()).map(|(_, prefix)| prefix.blocks.len()).sum()
+    }
+
+    /// An adapter, another than this one, whose pinned prefix no sequence reads.
+    pub(crate) fn unread_beside(&self, adapter: Option<u32>) -> Option<u32> {
+        let unread = |prefix: &Prefix| prefix.readers == 0 && !prefix.blocks.is_empty();
+        let others = self.by_adapter.iter().filter(|(other, _)| **other != adapter);
+        others.filter(|(_, prefix)| unread(prefix)).find_map(|(other, _)| *other)
+    }
+
+    /// Unpins the prefix of an adapter that is given up.
+    pub(crate) fn remove(&mut self, adapter: Option<u32>) -> Vec<u32> {
+        self.by_adapter.remove(&adapter).map(|mut prefix| prefix.unpin()).unwrap_or_default()
+    }
+
+    /// Unpins all prefixes; their blocks are the caller's from here on.
+    pub(crate) fn unpin_all(&mut self) -> Vec<u32> {
+        self.by_adapter.values_mut().flat_map(Prefix::unpin).collect()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::adapters::AdapterLease;
 use super::prefix::PrefixShare;
 use super::scheduler::{Running, SequenceId, Waiting};
+use crate::decode::steer::Steering;
 use crate::decode::stop::{AnswerLimits, StopRules, Verdict};
 use crate::error::EngineError;
 use crate::request::FinishReason;
-use crate::step::{BLOCK_TOKENS, Choice};
+use crate::step::{BLOCK_TOKENS, Choice, Restriction};
 
 /// A request as the engine thread takes it.
 #[derive(Debug)]
@@ -17,7 +19,11 @@ pub(crate) struct Job {
     /// known.
     pub(crate) common_tokens: usize,
     pub(crate) limits: AnswerLimits,
+    /// The rules beside the model's own choice; `None` for an answer that only the model decides.
+    pub(crate) steering: Option<Steering>,
     pub(crate) priority: i32,
+    /// The adapter that it is computed with, kept in memory until the answer is there.
+    pub(crate) adapter: Option<AdapterLease>,
     /// The channel to the caller. If the caller's side is closed, the request is cancelled.
     pub(crate) reply: oneshot::Sender<Result<Generated, EngineError>>,
     /// The job's place in the queue, given up when it is admitted.
@@ -92,6 +98,11 @@ impl Sequence {
         self.job.place = None;
     }
 
+    /// Slot of its adapter.
+    pub(crate) fn adapter(&self) -> Option<u32> {
+        self.job.adapter.as_ref().map(|lease| lease.adapter.slot)
+    }
+
     /// The sequence's blocks, in order of position.
     pub(crate) fn blocks(&self) -> &[u32] {
         &self.blocks
@@ -141,6 +152,13 @@ impl Sequence {
         (&self.tokens[self.computed..end], self.computed, wanted)
     }
 
+    /// The tokens that may not follow the next `count` tokens, if the token after them is wanted.
+    pub(crate) fn restriction(&self, count: usize, rules: &StopRules) -> Option<Restriction> {
+        let (_, _, wanted) = self.next(count);
+        let steering = self.job.steering.as_ref()?;
+        Some(steering.restriction(wanted?, self.job.limits, rules)).filter(|restriction| !restriction.is_empty())
+    }
+
     fn prompt_tokens(&self) -> usize {
         self.tokens.len() - self.logprobs.len()
     }
@@ -154,7 +172,11 @@ impl Sequence {
         self.tokens.push(choice.id);
         self.logprobs.push(choice.logprob);
         let answer = &self.tokens[prompt..];
-        match rules.verdict(answer, self.job.limits) {
+        let verdict = match &self.job.steering {
+            Some(steering) => steering.verdict(answer, self.job.limits, rules),
+            None => rules.verdict(answer, self.job.limits),
+        };
+        match verdict {
             Verdict::Continue => None,
             Verdict::Finished { reason, keep } => {
                 Some(Generated { ids: answer[..keep].to_vec(), reason, logprobs: self.logprobs.clone() })

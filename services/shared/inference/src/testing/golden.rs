@@ -18,7 +18,7 @@ use crate::step::{BLOCK_TOKENS, Batch, ModelConfig};
 
 /// Tokens of a prompt that are computed at a time, so that some chunks begin inside a block.
 const CHUNK_TOKENS: usize = 200;
-const CONTEXT: usize = 4096;
+pub(crate) const CONTEXT: usize = 4096;
 pub(crate) const BLOCKS: usize = CONTEXT / BLOCK_TOKENS;
 
 #[derive(Deserialize)]
@@ -70,8 +70,13 @@ pub(crate) struct Distance {
 /// Measures an engine. `feed(position, tokens, rows)` computes `tokens`, which stand at `position`
 /// and after in the one sequence there is, and returns the logits of those of them that `rows`
 /// names, counted from `position`; a sequence begins at position 0.
-pub(crate) fn distance(mut feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) -> Distance {
-    let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/hf.json")).unwrap();
+pub(crate) fn distance(feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) -> Distance {
+    distance_to(include_str!("../../tests/golden/hf.json"), feed)
+}
+
+/// The same, to another file of that form.
+pub(crate) fn distance_to(golden: &str, mut feed: impl FnMut(usize, &[u32], &[usize]) -> Vec<Vec<f32>>) -> Distance {
+    let golden: Golden = serde_json::from_str(golden).unwrap();
     let (mut found, mut total, mut count) = (Distance::default(), 0.0, 0);
     for case in &golden.cases {
         let mut last = Vec::new();

@@ -9,13 +9,13 @@ use crate::backend::candle::CandleBackend;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::model::decoder::Decoder;
 use crate::model::weights::{Layer, Weights};
-use crate::step::ModelConfig;
+use crate::step::{Adapter, LayerShape, ModelConfig, Place, Site};
 
 pub(crate) const VOCABULARY: usize = 48;
 pub(crate) const BLOCKS: usize = 16;
 const CONTEXT: usize = 512;
 
-fn config() -> ModelConfig {
+pub(crate) fn config() -> ModelConfig {
     ModelConfig {
         layers: 2,
         width: 64,
@@ -26,6 +26,12 @@ fn config() -> ModelConfig {
         vocabulary: VOCABULARY,
         norm_epsilon: 1e-5,
         rope_base: 10_000.0,
+        rope_divisors: Vec::new(),
+        rope_scale: 1.0,
+        rope_short_context: None,
+        split_pairs: false,
+        head_norms: false,
+        layer_shapes: vec![LayerShape { window: None, rotated: true }; 2],
         context: CONTEXT,
     }
 }
@@ -77,6 +83,40 @@ struct Block {
     down: Matrix,
 }
 
+/// The weights of all layers, with an adapter's products added to them.
+fn blocks(adapter: Option<&Adapter>) -> Vec<Block> {
+    let mut blocks: Vec<Block> = (0..config().layers as u64).map(block).collect();
+    for (layer, block) in blocks.iter_mut().enumerate() {
+        let Some(adapter) = adapter else { continue };
+        let add = |site, matrices: &mut [&mut Matrix]| {
+            for part in adapter.parts(Place { layer, site }) {
+                let shape = part.shape();
+                let (a, b) = (part.a(), part.b());
+                for output in 0..shape.outputs {
+                    let mut row = shape.first + output;
+                    let mut at = 0;
+                    while row >= matrices[at].rows {
+                        row -= matrices[at].rows;
+                        at += 1;
+                    }
+                    let columns = matrices[at].columns;
+                    for (input, weight) in matrices[at].values[row * columns..][..columns].iter_mut().enumerate() {
+                        let terms = (0..shape.rank).map(|rank| {
+                            f64::from(b[output * shape.rank + rank]) * f64::from(a[rank * shape.inputs + input])
+                        });
+                        *weight = (f64::from(*weight) + f64::from(part.scale()) * terms.sum::<f64>()) as f32;
+                    }
+                }
+            }
+        };
+        add(Site::Qkv, &mut [&mut block.query, &mut block.key, &mut block.value]);
+        add(Site::Output, &mut [&mut block.output]);
+        add(Site::GateUp, &mut [&mut block.gate, &mut block.up]);
+        add(Site::Down, &mut [&mut block.down]);
+    }
+    blocks
+}
+
 fn block(layer: u64) -> Block {
     let config = config();
     let (width, inner) = (config.width, config.inner);
@@ -106,16 +146,34 @@ pub(crate) fn decoder() -> Decoder<CandleBackend> {
 }
 
 pub(crate) fn decoder_with_penalty(penalty: f32) -> Decoder<CandleBackend> {
-    on(CandleBackend::new(&config(), Device::Cpu, DType::F32, CONTEXT, BLOCKS).unwrap(), penalty)
+    on(candle(), penalty, None)
+}
+
+fn candle() -> CandleBackend {
+    CandleBackend::new(&config(), Device::Cpu, DType::F32, CONTEXT, BLOCKS).unwrap()
+}
+
+/// A decoder whose weights hold an adapter's products already.
+pub(crate) fn merged(adapter: &Adapter) -> Decoder<CandleBackend> {
+    on(candle(), 1.0, Some(adapter))
+}
+
+/// The same on the processor's kernels.
+pub(crate) fn cpu_merged(adapter: &Adapter) -> Decoder<CpuBackend> {
+    on(cpu(2, Isa::detect()), 1.0, Some(adapter))
 }
 
 /// On the processor's kernels, whose weights are rounded to 8 bits.
 pub(crate) fn cpu_decoder(threads: usize, isa: Isa) -> Decoder<CpuBackend> {
-    let limits = CpuLimits { context: CONTEXT, blocks: BLOCKS, rows: CONTEXT, wanted: CONTEXT, threads, isa };
-    on(CpuBackend::new(&config(), limits).unwrap(), 1.0)
+    on(cpu(threads, isa), 1.0, None)
 }
 
-fn on<B: Backend>(backend: B, penalty: f32) -> Decoder<B> {
+fn cpu(threads: usize, isa: Isa) -> CpuBackend {
+    let limits = CpuLimits { context: CONTEXT, blocks: BLOCKS, rows: CONTEXT, wanted: CONTEXT, threads, isa };
+    CpuBackend::new(&config(), limits).unwrap()
+}
+
+fn on<B: Backend>(backend: B, penalty: f32, adapter: Option<&Adapter>) -> Decoder<B> {
     let config = config();
     let vector = |values: &[f32]| {
         let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
@@ -125,20 +183,19 @@ fn on<B: Backend>(backend: B, penalty: f32) -> Decoder<B> {
         let parts: Vec<QTensor> = parts.iter().map(|part| part.quantised()).collect();
         backend.matrix(&parts).unwrap()
     };
-    let layer = |layer| {
-        let block = block(layer);
-        Layer {
-            attention_norm: vector(&block.attention_norm),
-            qkv: matrix(&[&block.query, &block.key, &block.value]),
-            output: matrix(&[&block.output]),
-            feed_forward_norm: vector(&block.feed_forward_norm),
-            gate_up: matrix(&[&block.gate, &block.up]),
-            down: matrix(&[&block.down]),
-        }
+    let layer = |block: &Block| Layer {
+        attention_norm: vector(&block.attention_norm),
+        qkv: matrix(&[&block.query, &block.key, &block.value]),
+        qkv_bias: None,
+        head_norms: None,
+        output: matrix(&[&block.output]),
+        feed_forward_norm: vector(&block.feed_forward_norm),
+        gate_up: matrix(&[&block.gate, &block.up]),
+        down: matrix(&[&block.down]),
     };
     let weights = Weights {
         embedding: backend.table(&embedding().quantised()).unwrap(),
-        layers: vec![layer(0), layer(1)],
+        layers: blocks(adapter).iter().map(layer).collect(),
         final_norm: vector(&gain(8, config.width)),
         head: None,
     };
@@ -154,7 +211,12 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn new() -> Self {
-        Self { config: config(), blocks: vec![block(0), block(1)], embedding: embedding() }
+        Self { config: config(), blocks: blocks(None), embedding: embedding() }
+    }
+
+    /// With an adapter's products added to the weights.
+    pub(crate) fn merged(adapter: &Adapter) -> Self {
+        Self { blocks: blocks(Some(adapter)), ..Self::new() }
     }
 
     pub(crate) fn logits(&self, tokens: &[u32]) -> Vec<f32> {

@@ -22,16 +22,24 @@ impl Detokeniser {
     /// except those around reasoning.
     pub(crate) fn new<'a>(tokens: impl Iterator<Item = (&'a str, bool)>) -> Self {
         let byte_of = bytes_by_character();
-        let mut tags = Vec::new();
-        let decode = |(id, (text, control)): (u32, (&str, bool))| -> Box<[u8]> {
-            let tag = reasoning::tag(text);
-            tags.extend(tag.map(|tag| (id, tag)));
-            if control {
-                return tag.map(|_| text.as_bytes().into()).unwrap_or_default();
-            }
+        Self::spelled(tokens.map(|(text, control)| {
             let bytes: Option<Vec<u8>> = text.chars().map(|c| byte_of.get(&c).copied()).collect();
             // A token with a character outside the alphabet stands for itself.
-            bytes.unwrap_or_else(|| text.as_bytes().to_vec()).into_boxed_slice()
+            (text, bytes.unwrap_or_else(|| text.as_bytes().to_vec()), control)
+        }))
+    }
+
+    /// The same for a vocabulary whose tokens have these bytes.
+    pub(crate) fn spelled<'a>(tokens: impl Iterator<Item = (&'a str, Vec<u8>, bool)>) -> Self {
+        let mut tags = Vec::new();
+        let decode = |(id, (text, bytes, control)): (u32, (&str, Vec<u8>, bool))| -> Box<[u8]> {
+            let tag = reasoning::tag(text);
+            tags.extend(tag.map(|tag| (id, tag)));
+            match (control, tag) {
+                (false, _) => bytes.into(),
+                (true, Some(_)) => text.as_bytes().into(),
+                (true, None) => Box::default(),
+            }
         };
         let bytes = (0..).zip(tokens).map(decode).collect();
         Self { bytes, tags }
@@ -54,10 +62,24 @@ impl Detokeniser {
 
     /// The text of these tokens; ids outside the vocabulary have none.
     pub(crate) fn text(&self, ids: &[u32]) -> String {
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).copied().collect();
-        let whole = bytes.len() - unfinished(&bytes);
-        String::from_utf8_lossy(&bytes[..whole]).into_owned()
+        text_of(&self.joined(ids))
     }
+
+    /// The bytes of these tokens, one behind the other.
+    pub(crate) fn joined(&self, ids: &[u32]) -> Vec<u8> {
+        ids.iter().flat_map(|id| self.bytes(*id)).copied().collect()
+    }
+}
+
+/// The text of these bytes, without an unfinished character at the end.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    split(bytes).0
+}
+
+/// The text of these bytes, and the bytes of an unfinished character at the end.
+pub(crate) fn split(bytes: &[u8]) -> (String, &[u8]) {
+    let (whole, rest) = bytes.split_at(bytes.len() - unfinished(bytes));
+    (String::from_utf8_lossy(whole).into_owned(), rest)
 }
 
 /// Length of the beginning of a character at the end of `bytes` that further bytes could still

@@ -14,7 +14,9 @@ mod generation;
 mod json;
 mod render;
 
-use super::gguf_bpe::Tokenizer;
+use std::borrow::Cow;
+
+use super::gguf_bpe::{TemplatePart, Tokenizer};
 use super::reasoning;
 use crate::error::EngineError;
 
@@ -27,6 +29,19 @@ const USER: &str = "\u{E000}user\u{E001}";
 enum Segment {
     /// Ids that the template wrote.
     Template(Vec<u32>),
+    /// Texts that are encoded as one.
+    Text {
+        parts: Vec<Part>,
+        /// Whether white space at the beginning is left out.
+        trimmed: bool,
+    },
+}
+
+/// A part of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    /// The template's own text.
+    Own(String),
     /// The place of the system message.
     System,
     /// The place of the user message.
@@ -75,8 +90,11 @@ impl Template {
         for segment in segments {
             match segment {
                 Segment::Template(written) => ids.extend_from_slice(written),
-                Segment::System => ids.extend(tokenizer.encode_text(system.unwrap_or_default())?),
-                Segment::User => ids.extend(tokenizer.encode_text(user)?),
+                Segment::Text { parts, trimmed } => {
+                    let text = joined(parts, system.unwrap_or_default(), user);
+                    let text = if *trimmed { text.trim_start() } else { &text };
+                    ids.extend(tokenizer.encode_text(text)?);
+                }
             }
         }
         if let Some(begin) = self.begin
@@ -88,34 +106,101 @@ impl Template {
     }
 }
 
+fn joined<'a>(parts: &'a [Part], system: &'a str, user: &'a str) -> Cow<'a, str> {
+    let text = |part: &'a Part| match part {
+        Part::Own(text) => text.as_str(),
+        Part::System => system,
+        Part::User => user,
+    };
+    match parts {
+        [one] => Cow::Borrowed(text(one)),
+        parts => Cow::Owned(parts.iter().map(text).collect()),
+    }
+}
+
 fn cut(rendered: &str, tokenizer: &Tokenizer) -> Result<Vec<Segment>, EngineError> {
     if rendered.matches(USER).count() != 1 || rendered.matches(SYSTEM).count() > 1 {
         return Err(EngineError::BadTemplate { reason: "it does not write every message exactly once".into() });
     }
-    let mut segments = Vec::new();
+    let mut segments = Segments { tokenizer, all: Vec::new(), trimming: false };
     let mut rest = rendered;
     while !rest.is_empty() {
-        let next = [(SYSTEM, Segment::System), (USER, Segment::User)]
+        let next = [(SYSTEM, Part::System), (USER, Part::User)]
             .into_iter()
-            .filter_map(|(mark, segment)| rest.find(mark).map(|at| (at, mark, segment)))
+            .filter_map(|(mark, part)| rest.find(mark).map(|at| (at, mark, part)))
             .min_by_key(|(at, _, _)| *at);
-        let Some((at, mark, segment)) = next else {
-            segments.push(Segment::Template(tokenizer.encode_template(rest)?));
+        let Some((at, mark, part)) = next else {
+            segments.push_template(rest)?;
             break;
         };
-        if at > 0 {
-            segments.push(Segment::Template(tokenizer.encode_template(&rest[..at])?));
-        }
-        segments.push(segment);
+        segments.push_template(&rest[..at])?;
+        segments.push_text(part);
         rest = &rest[at + mark.len()..];
     }
-    Ok(segments)
+    Ok(segments.all)
 }
 
+/// The segments so far.
+struct Segments<'a> {
+    tokenizer: &'a Tokenizer,
+    all: Vec<Segment>,
+    /// Whether the last token leaves out white space behind it.
+    trimming: bool,
+}
+
+impl Segments<'_> {
+    /// Adds what the template wrote itself. Its texts are encoded here, except where the ids of
+    /// what stands around them depend on them.
+    fn push_template(&mut self, text: &str) -> Result<(), EngineError> {
+        for part in self.tokenizer.parts(text) {
+            match part {
+                TemplatePart::Text(text) if self.tokenizer.joins_texts() => self.push_text(Part::Own(text.to_owned())),
+                TemplatePart::Text(text) => {
+                    let ids = self.tokenizer.encode_text(text)?;
+                    self.push_ids(&ids);
+                }
+                TemplatePart::Control { id, trims } => {
+                    self.push_ids(&[id]);
+                    self.trimming = trims;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push_ids(&mut self, new: &[u32]) {
+        if let Some(Segment::Template(ids)) = self.all.last_mut() {
+            ids.extend_from_slice(new);
+        } else {
+            self.all.push(Segment::Template(new.to_vec()));
+        }
+    }
+
+    fn push_text(&mut self, part: Part) {
+        match self.all.last_mut() {
+            Some(Segment::Text { parts, .. }) if self.tokenizer.joins_texts() => parts.push(part),
+            _ => self.all.push(Segment::Text { parts: vec![part], trimmed: self.trimming }),
+        }
+        self.trimming = false;
+    }
+}
+
+/// The segments with the system message before the user's.
 fn fold_system(segments: &[Segment], tokenizer: &Tokenizer) -> Result<Vec<Segment>, EngineError> {
-    let gap = tokenizer.encode_text("\n\n")?;
+    const GAP: &str = "\n\n";
+    let gap = tokenizer.encode_text(GAP)?;
+    let text = |part| Segment::Text { parts: vec![part], trimmed: false };
     let folded = segments.iter().flat_map(|segment| match segment {
-        Segment::User => vec![Segment::System, Segment::Template(gap.clone()), Segment::User],
+        Segment::Text { parts, trimmed } if tokenizer.joins_texts() => {
+            let parts = parts.iter().flat_map(|part| match part {
+                Part::User => vec![Part::System, Part::Own(GAP.to_owned()), Part::User],
+                other => vec![other.clone()],
+            });
+            vec![Segment::Text { parts: parts.collect(), trimmed: *trimmed }]
+        }
+        Segment::Text { parts, .. } if parts[..] == [Part::User] => {
+            vec![text(Part::System), Segment::Template(gap.clone()), text(Part::User)]
+        }
         other => vec![other.clone()],
     });
     Ok(folded.collect())

@@ -1,5 +1,7 @@
 //! Attention of a whole batch.
 
+use std::ops::Range;
+
 use super::spans::{Spans, Tile};
 use super::{Kernels, Worker};
 use crate::activations::{Activations, Writer};
@@ -20,6 +22,8 @@ struct Layer<'a> {
     queries: &'a [u32],
     /// Words of a row of queries.
     width: usize,
+    /// Keys that a token sees, its own the last of them.
+    window: usize,
 }
 
 impl Layer<'_> {
@@ -30,7 +34,7 @@ impl Layer<'_> {
         for token in tile.token..tile.token + tile.tokens {
             let row = &self.queries[(span.start + token) * self.width..][..self.width];
             for head in tile.head..tile.head + tile.heads {
-                queries.push(&row[head * words..], span.context - span.len + token + 1);
+                queries.push(&row[head * words..], span.context - span.len + token + 1, self.window);
             }
         }
     }
@@ -39,9 +43,11 @@ impl Layer<'_> {
         Keys { pool: self.pool, layer: self.layer, head: tile.kv_head, blocks: self.spans.get(tile.span).blocks }
     }
 
-    fn chunks(&self, tile: &Tile) -> usize {
+    /// The chunks in which a token of the tile sees a key.
+    fn chunks(&self, tile: &Tile) -> Range<usize> {
         let span = self.spans.get(tile.span);
-        (span.context - span.len + tile.token + tile.tokens).div_ceil(CHUNK)
+        let first = span.context - span.len + tile.token;
+        (first + 1).saturating_sub(self.window) / CHUNK..(first + tile.tokens).div_ceil(CHUNK)
     }
 
     /// Rounds a tile's results into the rows of the next product.
@@ -63,12 +69,12 @@ impl Layer<'_> {
 
 impl Kernels {
     /// Attention of each row's queries to the keys and values that its sequence has in the pool up
-    /// to that row, rounded for the next product. `queries` are those that
-    /// [`Kernels::rope_write_kv`] wrote.
+    /// to that row, the last `window` of them if there is one, rounded for the next product.
+    /// `queries` are those that [`Kernels::rope_write_kv`] wrote.
     pub fn attention(
         &mut self,
         pool: &KvPool,
-        layer: usize,
+        (layer, window): (usize, Option<usize>),
         queries: &[u32],
         spans: &Spans,
         results: &mut Activations,
@@ -78,8 +84,8 @@ impl Kernels {
         assert!(spans.kv_heads() == pool.shape().kv_heads && queries.len() == rows * width, "queries of another shape");
         let tiles = spans.tiles();
         let writer = results.writer(rows, 2 * width);
-        let layer = Layer { pool, layer, spans, queries, width };
-        let chunks = tiles.iter().map(|tile| layer.chunks(tile)).max().unwrap_or(0);
+        let layer = Layer { pool, layer, spans, queries, width, window: window.unwrap_or(usize::MAX) };
+        let chunks = tiles.iter().map(|tile| layer.chunks(tile).len()).max().unwrap_or(0);
         if chunks > 1 && tiles.len() < MIN_TILES_PER_THREAD * self.team.threads() && self.team.threads() > 1 {
             self.attend_by_chunks(&layer, tiles, chunks, &writer);
             return;
@@ -89,7 +95,7 @@ impl Kernels {
             let Worker { queries, scratch, partial: next, gathered, row, .. } = worker;
             layer.load(tile, queries);
             dots.with(|| {
-                for chunk in 0..layer.chunks(tile) {
+                for chunk in layer.chunks(tile) {
                     partial(dots, layer.keys(tile), queries, chunk, scratch, next);
                     gather(queries, chunk, next, gathered);
                 }
@@ -105,8 +111,8 @@ impl Kernels {
         let partials = crate::memory::SharedSlice::new(&mut self.partials);
         with_dots!(self.isa_proof, dots => {
             self.team.share(&mut self.workers, tiles.len() * chunks, |worker, part| {
-                let (tile, chunk) = (&tiles[part / chunks], part % chunks);
-                if chunk < layer.chunks(tile) {
+                let tile = &tiles[part / chunks];
+                if let Some(chunk) = layer.chunks(tile).nth(part % chunks) {
                     layer.load(tile, &mut worker.queries);
                     // SAFETY: parts differ, and each has its own partial.
                     let next = &mut unsafe { partials.slice(part, 1) }[0];
@@ -119,9 +125,9 @@ impl Kernels {
                 let Worker { queries, gathered, row, .. } = worker;
                 layer.load(tile, queries);
                 dots.with(|| {
-                    for chunk in 0..layer.chunks(tile) {
+                    for (number, chunk) in layer.chunks(tile).enumerate() {
                         // SAFETY: the partials of a tile are gathered by one thread.
-                        let next = &unsafe { partials.slice(index * chunks + chunk, 1) }[0];
+                        let next = &unsafe { partials.slice(index * chunks + number, 1) }[0];
                         gather(queries, chunk, next, gathered);
                     }
                     layer.store(tile, queries, gathered, row, writer);

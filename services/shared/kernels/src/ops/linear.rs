@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Kernels;
+use super::low_rank::Adapters;
 use crate::activations::Activations;
 use crate::isa::with_dots;
 use crate::memory::SharedSlice;
@@ -19,12 +20,46 @@ const PARTS_PER_THREAD: usize = 6;
 impl Kernels {
     /// `result = rows × matrix`; a row of the result is [`Matrix::padded_rows`] wide.
     pub fn linear(&mut self, matrix: &Matrix, rows: &Activations, result: &mut [f32]) {
-        self.product(matrix, rows, result, |result, sums| result.copy_from_slice(sums));
+        self.linear_adapted(matrix, rows, Adapters::none(), result);
+    }
+
+    /// `result = rows × (matrix + its adapter)`, each row with its own adapter.
+    pub fn linear_adapted(&mut self, matrix: &Matrix, rows: &Activations, adapters: Adapters<'_>, result: &mut [f32]) {
+        self.product(matrix, rows, adapters, result, |_, result, sums| result.copy_from_slice(sums));
+    }
+
+    /// `result = rows × (matrix + its adapter) + bias`: each sum is finished first, then the bias
+    /// is added.
+    pub fn linear_bias(
+        &mut self,
+        matrix: &Matrix,
+        bias: &[f32],
+        rows: &Activations,
+        adapters: Adapters<'_>,
+        result: &mut [f32],
+    ) {
+        assert!(bias.len() == matrix.rows() && bias.len().is_multiple_of(TILE), "{} biases", bias.len());
+        self.product(matrix, rows, adapters, result, |tile, result, sums| {
+            for ((result, sum), bias) in result.iter_mut().zip(sums).zip(&bias[tile * TILE..]) {
+                *result = sum + bias;
+            }
+        });
     }
 
     /// `result += rows × matrix`.
     pub fn linear_add(&mut self, matrix: &Matrix, rows: &Activations, result: &mut [f32]) {
-        self.product(matrix, rows, result, |result, sums| {
+        self.linear_add_adapted(matrix, rows, Adapters::none(), result);
+    }
+
+    /// `result += rows × (matrix + its adapter)`, each row with its own adapter.
+    pub fn linear_add_adapted(
+        &mut self,
+        matrix: &Matrix,
+        rows: &Activations,
+        adapters: Adapters<'_>,
+        result: &mut [f32],
+    ) {
+        self.product(matrix, rows, adapters, result, |_, result, sums| {
             for (result, sum) in result.iter_mut().zip(sums) {
                 *result += sum;
             }
@@ -35,12 +70,14 @@ impl Kernels {
         &mut self,
         matrix: &Matrix,
         rows: &Activations,
+        mut adapters: Adapters<'_>,
         result: &mut [f32],
-        store: impl Fn(&mut [f32], &[f32; TILE]) + Sync,
+        store: impl Fn(usize, &mut [f32], &[f32; TILE]) + Sync,
     ) {
         let width = matrix.padded_rows();
         assert_eq!(matrix.columns(), rows.columns(), "rows and matrix differ in width");
         assert!(result.len() >= rows.rows() * width, "no room for {} rows of {width}", rows.rows());
+        let between = self.between(&mut adapters, rows);
         let rows = rows.all();
         let result = SharedSlice::new(result);
         let parts = WorkParts::new(matrix.tiles(), self.team.threads());
@@ -52,10 +89,11 @@ impl Kernels {
                     for first in chunk.clone().step_by(ROWS) {
                         let some = rows.part(first, ROWS.min(chunk.end - first));
                         dots.tile(&tile, &some, sums);
+                        between.add(dots, first, index * TILE, &mut sums[..some.count]);
                         for (row, sums) in sums.iter().enumerate().take(some.count) {
                             // SAFETY: a part has its own tiles, which are its own columns of each
                             // row.
-                            store(unsafe { result.slice((first + row) * width + index * TILE, TILE) }, sums);
+                            store(index, unsafe { result.slice((first + row) * width + index * TILE, TILE) }, sums);
                         }
                     }
                 }
@@ -66,8 +104,20 @@ impl Kernels {
     /// `silu(gate) × up`, rounded; `matrix` holds the gate's outputs above the up's, a multiple of
     /// 32 each.
     pub fn gate_up_silu(&mut self, matrix: &Matrix, rows: &Activations, result: &mut Activations) {
+        self.gate_up_silu_adapted(matrix, rows, Adapters::none(), result);
+    }
+
+    /// The same, where gate and up of each row are those of the matrix plus its adapter.
+    pub fn gate_up_silu_adapted(
+        &mut self,
+        matrix: &Matrix,
+        rows: &Activations,
+        mut adapters: Adapters<'_>,
+        result: &mut Activations,
+    ) {
         let inner = matrix.rows() / 2;
         assert!(inner.is_multiple_of(BLOCK) && matrix.columns() == rows.columns(), "a gate of {inner} outputs");
+        let between = self.between(&mut adapters, rows);
         let writer = result.writer(rows.rows(), inner);
         let rows = rows.all();
         let parts = WorkParts::new(inner / BLOCK, self.team.threads());
@@ -75,11 +125,12 @@ impl Kernels {
             for chunk in chunks(rows.count) {
                 for block in parts.range(part) {
                     let up = inner / TILE;
-                    let tiles = [2 * block, 2 * block + 1, up + 2 * block, up + 2 * block + 1].map(|tile| matrix.tile(tile));
+                    let tiles = [2 * block, 2 * block + 1, up + 2 * block, up + 2 * block + 1].map(|tile| (tile, matrix.tile(tile)));
                     for first in chunk.clone().step_by(ROWS) {
                         let some = rows.part(first, ROWS.min(chunk.end - first));
-                        for (tile, sums) in tiles.iter().zip(&mut worker.tiles) {
+                        for ((index, tile), sums) in tiles.iter().zip(&mut worker.tiles) {
                             dots.tile(tile, &some, sums);
+                            between.add(dots, first, index * TILE, &mut sums[..some.count]);
                         }
                         let [gate, more_gate, up, more_up] = &worker.tiles;
                         dots.with(|| {

@@ -194,7 +194,12 @@ struct Shape {
     kv_heads: usize,
     dim: usize,
     rotations: Rotations,
+    window: Option<usize>,
+    /// Gains of query and key heads.
+    gains: Option<(Vec<f32>, Vec<f32>)>,
 }
+
+const EPSILON: f32 = 1e-5;
 
 impl Shape {
     fn new(heads: usize, kv_heads: usize, dim: usize) -> Self {
@@ -202,7 +207,12 @@ impl Shape {
         let angle = |at: usize| (at / half) as f64 * 10_000f64.powf(-((at % half) as f64) / half as f64);
         let table = |of: fn(f64) -> f64| (0..600 * half).map(|at| of(angle(at)) as f32).collect::<Vec<_>>();
         let rotations = Rotations::new(&table(f64::cos), &table(f64::sin), half);
-        Self { heads, kv_heads, dim, rotations }
+        Self { heads, kv_heads, dim, rotations, window: None, gains: None }
+    }
+
+    fn turn(&self) -> HeadTurn<'_> {
+        let norm = self.gains.as_ref().map(|(query, key)| HeadNorm { query, key, epsilon: EPSILON });
+        HeadTurn { rotations: &self.rotations, norm }
     }
 
     fn width(&self) -> usize {
@@ -237,8 +247,8 @@ impl Shape {
         let mut queries = vec![0; start * self.heads * self.dim / 2];
         let mut results = Activations::new(start, self.heads * self.dim);
         let spans = Spans::new(&spans, self.heads, self.kv_heads);
-        kernels.rope_write_kv(pool, 1, &qkv, &self.rotations, &spans, &mut queries);
-        kernels.attention(pool, 1, &queries, &spans, &mut results);
+        kernels.rope_write_kv(pool, 1, &qkv, self.turn(), &spans, &mut queries);
+        kernels.attention(pool, (1, self.window), &queries, &spans, &mut results);
         let row = |row: usize| {
             let row = results.all().row(row);
             row.codes.iter().map(|code| *code as u32).chain(row.scales.iter().map(|scale| scale.to_bits())).collect()
@@ -259,7 +269,14 @@ impl Shape {
             };
             let mut pairs = vec![0; self.dim / 2];
             let (cosines, sines) = self.rotations.at(at);
-            elementwise::rotate(numbers, cosines, sines, scale, &mut pairs);
+            let mut normed = numbers.to_vec();
+            if let Some((query, key)) = &self.gains {
+                let mean = numbers.iter().map(|number| number * number).sum::<f32>() / self.dim as f32;
+                for (number, gain) in normed.iter_mut().zip(if head < self.heads { query } else { key }) {
+                    *number *= gain / (mean + EPSILON).sqrt();
+                }
+            }
+            elementwise::rotate(&normed, cosines, sines, scale, &mut pairs);
             pairs
                 .iter()
                 .flat_map(|pair| [*pair as u16, (pair >> 16) as u16])
@@ -270,7 +287,8 @@ impl Shape {
         for head in 0..self.heads {
             let kv = head / (self.heads / self.kv_heads);
             let query = rounded(token, head, Some(1.0 / (self.dim as f32).sqrt()));
-            let scores: Vec<f64> = (0..=token)
+            let first = self.window.map_or(0, |window| (token + 1).saturating_sub(window));
+            let scores: Vec<f64> = (first..=token)
                 .map(|at| rounded(at, self.heads + kv, Some(1.0)).iter().zip(&query).map(|(k, q)| k * q).sum())
                 .collect();
             let largest = scores.iter().copied().fold(f64::MIN, f64::max);
@@ -278,7 +296,7 @@ impl Shape {
             let total: f64 = weights.iter().sum();
             let mut sums = vec![(0.0, 0.0); self.dim];
             for (at, weight) in weights.iter().enumerate() {
-                for (sum, value) in sums.iter_mut().zip(rounded(at, self.heads + self.kv_heads + kv, None)) {
+                for (sum, value) in sums.iter_mut().zip(rounded(first + at, self.heads + self.kv_heads + kv, None)) {
                     sum.0 += weight / total * value;
                     sum.1 += weight / total * value.abs();
                 }
@@ -312,41 +330,7 @@ fn attention_equals_the_definition_however_it_is_cut() {
     for (heads, kv_heads, dim) in [(3, 3, 64), (6, 2, 64), (4, 1, 96), (2, 1, 128), (14, 1, 32)] {
         let shape = Shape::new(heads, kv_heads, dim);
         let lengths = [1, 2, 31, 32, 33, 64, 255, 256, 257, 300];
-        let (all, blocks) = sequences(&mut numbers, &shape, &lengths);
-        // Alone, token by token, in plain Rust.
-        let alone: Vec<Vec<Vec<u32>>> = {
-            let mut kernels = Kernels::new(1, Isa::Portable, dim).unwrap();
-            let mut pool = shape.pool(blocks);
-            let mut token =
-                |sequence: usize, at: usize| shape.step(&mut kernels, &mut pool, &all, &[(sequence, at, 1)]).remove(0);
-            (0..all.len()).map(|sequence| (0..all[sequence].length).map(|at| token(sequence, at)).collect()).collect()
-        };
-        for (threads, sizes) in [(1, &[7, 1000][..]), (2, &[32]), (3, &[50])] {
-            for kernels in &mut kernels(threads, dim) {
-                for chunk_len in sizes.iter().copied() {
-                    let mut pool = shape.pool(blocks);
-                    let mut done = vec![0; all.len()];
-                    while done.iter().zip(&all).any(|(done, sequence)| *done < sequence.length) {
-                        let chunks: Vec<_> = (0..all.len())
-                            .map(|sequence| {
-                                (sequence, done[sequence], chunk_len.min(all[sequence].length - done[sequence]))
-                            })
-                            .filter(|(_, _, len)| *len > 0)
-                            .collect();
-                        let mut rows = shape.step(kernels, &mut pool, &all, &chunks).into_iter();
-                        for (sequence, first, len) in chunks {
-                            for at in first..first + len {
-                                assert!(
-                                    rows.next().unwrap() == alone[sequence][at],
-                                    "{heads}/{kv_heads}×{dim}, {kernels:?}, chunks of {chunk_len}: token {at} of {sequence}"
-                                );
-                            }
-                            done[sequence] += len;
-                        }
-                    }
-                }
-            }
-        }
+        shape.assert_cut(&mut numbers, &lengths, &[(1, &[7, 1000]), (2, &[32]), (3, &[50])]);
     }
 }
 
@@ -354,29 +338,7 @@ fn attention_equals_the_definition_however_it_is_cut() {
 fn attention_is_that_of_naive_sums() {
     let mut numbers = Numbers::new(6);
     for (heads, kv_heads, dim) in [(3, 3, 64), (3, 1, 64), (4, 1, 96), (8, 2, 128)] {
-        let shape = Shape::new(heads, kv_heads, dim);
-        let lengths = [1, 31, 33, 256, 259, 520];
-        let (all, blocks) = sequences(&mut numbers, &shape, &lengths);
-        let mut kernels = Kernels::new(2, Isa::detect(), dim).unwrap();
-        let mut pool = shape.pool(blocks);
-        let spans: Vec<_> = all.iter().enumerate().map(|(index, sequence)| (index, 0, sequence.length)).collect();
-        let rows = shape.step(&mut kernels, &mut pool, &all, &spans);
-        let mut start = 0;
-        for sequence in &all {
-            let token = sequence.length - 1;
-            let (codes, scales) = rows[start + token].split_at(heads * dim);
-            for (at, (exact, size)) in shape.naive(sequence, token).into_iter().enumerate() {
-                let scale = f64::from(f32::from_bits(scales[at / BLOCK]));
-                let found = f64::from(codes[at] as i32) * scale;
-                // Half a step of the rounding to 8 bits, and the rounding of weights to bf16, 2⁻⁹
-                // each way.
-                assert!(
-                    (found - exact).abs() < 0.51 * scale + 0.004 * size,
-                    "{heads}/{kv_heads}×{dim}, token {token}: {found} not {exact}"
-                );
-            }
-            start += sequence.length;
-        }
+        Shape::new(heads, kv_heads, dim).assert_naive(&mut numbers, &[1, 31, 33, 256, 259, 520]);
     }
 }
 
@@ -395,3 +357,5 @@ fn a_copied_block_reads_as_the_one_it_was_copied_from() {
     all[0].blocks[2] = free;
     assert_eq!(shape.step(&mut kernels, &mut pool, &all, &[(0, 69, 1)])[0], expected[69]);
 }
+
+mod heads;

@@ -9,6 +9,12 @@
 //! Chunks do not depend on where a tile or a step begins, so neither do the bits. Where there are
 //! too few tiles for all threads, several threads compute the chunks of one tile, and these are
 //! folded in the same order.
+//!
+//! With a sliding window (Beltagy et al. 2020, Longformer, §3.1) a row sees the last keys only. The
+//! keys before its window are hidden as those after its token are, and the chunks that lie before
+//! the window are left out. Both follow from the row's position alone, so the bits still do.
+
+use std::ops::Range;
 
 use super::elementwise::{exp, fold, fold_max, from_bf16, larger, to_bf16};
 use super::{Dots, LANES, PANEL, PairRows, Panel, ROWS};
@@ -54,8 +60,10 @@ pub struct Keys<'a> {
 #[derive(Debug, Clone)]
 pub struct Queries {
     words: [u32; ROWS * MAX_HEAD_DIM / 2],
-    /// Keys that each row sees: its position + 1.
+    /// End of the keys that each row sees: its position + 1.
     seen: [usize; ROWS],
+    /// Keys before each row's window.
+    hidden: [usize; ROWS],
     count: usize,
     pairs: usize,
 }
@@ -64,7 +72,7 @@ impl Queries {
     /// None yet, of heads of `head_dim` numbers.
     pub fn new(head_dim: usize) -> Self {
         assert!(head_dim <= MAX_HEAD_DIM, "heads of {head_dim} numbers are larger than {MAX_HEAD_DIM}");
-        Self { words: [0; ROWS * MAX_HEAD_DIM / 2], seen: [0; ROWS], count: 0, pairs: head_dim / 2 }
+        Self { words: [0; ROWS * MAX_HEAD_DIM / 2], seen: [0; ROWS], hidden: [0; ROWS], count: 0, pairs: head_dim / 2 }
     }
 
     /// Empties the tile.
@@ -72,12 +80,14 @@ impl Queries {
         self.count = 0;
     }
 
-    /// Adds a row: a query head as scaled bf16 pairs, which sees the first `seen` keys.
+    /// Adds a row: a query head as scaled bf16 pairs, which sees the last `window` of the first
+    /// `seen` keys.
     #[inline(always)]
-    pub fn push(&mut self, query: &[u32], seen: usize) {
-        assert!(self.count < ROWS && seen > 0, "a tile has at most {ROWS} rows");
+    pub fn push(&mut self, query: &[u32], seen: usize, window: usize) {
+        assert!(self.count < ROWS && seen > 0 && window > 0, "a tile has at most {ROWS} rows, each sees a key");
         self.words[self.count * self.pairs..][..self.pairs].copy_from_slice(&query[..self.pairs]);
         self.seen[self.count] = seen;
+        self.hidden[self.count] = seen.saturating_sub(window);
         self.count += 1;
     }
 
@@ -134,7 +144,7 @@ pub fn partial<D: Dots>(
     result: &mut Partial,
 ) {
     let Keys { pool, layer, head, blocks } = keys;
-    let Queries { words, seen, count, pairs } = queries;
+    let Queries { words, seen, hidden, count, pairs } = queries;
     let (count, pairs) = (*count, *pairs);
     let start = chunk * CHUNK;
     let end = queries.longest().min(start + CHUNK);
@@ -157,6 +167,7 @@ pub fn partial<D: Dots>(
 
     for row in 0..count {
         let visible = seen[row].saturating_sub(start).min(used * BLOCK_TOKENS);
+        let visible = hidden[row].saturating_sub(start).min(visible)..visible;
         let weights = &mut scratch.weights[row * CHUNK / 2..][..CHUNK / 2];
         (result.largest[row], result.weight[row]) =
             softmax(&scratch.scores[row][..used * BLOCK_TOKENS], visible, weights);
@@ -182,38 +193,55 @@ pub fn partial<D: Dots>(
     }
 }
 
-/// Weights of the first `visible` scores relative to the largest, as bf16 pairs; the other weights
-/// are 0. Returns the largest score and the sum of the rounded weights, added lane by lane, then
-/// folded.
+/// Weights of the `visible` scores relative to the largest, as bf16 pairs; the other weights are 0.
+/// Returns the largest score and the sum of the rounded weights, added lane by lane, then folded.
 #[inline(always)]
-fn softmax(scores: &[f32], visible: usize, weights: &mut [u32]) -> (f32, f32) {
+fn softmax(scores: &[f32], visible: Range<usize>, weights: &mut [u32]) -> (f32, f32) {
     let (scores, _) = scores.as_chunks::<LANES>();
     let (weights, _) = weights.as_chunks_mut::<{ LANES / 2 }>();
-    let (full, rest) = (visible / LANES, visible % LANES);
+    let Range { start, end } = visible;
+    // The groups of lanes that are seen whole, and those around them that are seen at all.
+    let whole = start.div_ceil(LANES)..end / LANES;
+    let some = start / LANES..end.div_ceil(LANES);
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    for scores in &scores[..full] {
-        for lane in 0..LANES {
-            lanes[lane] = larger(scores[lane], lanes[lane]);
+    for group in some.clone() {
+        if whole.contains(&group) {
+            for lane in 0..LANES {
+                lanes[lane] = larger(scores[group][lane], lanes[lane]);
+            }
+        } else {
+            for lane in lanes_of(group, start, end) {
+                lanes[lane] = larger(scores[group][lane], lanes[lane]);
+            }
         }
-    }
-    for lane in 0..rest {
-        lanes[lane] = larger(scores[full][lane], lanes[lane]);
     }
     let largest = fold_max(lanes);
     let mut sums = [0.0f32; LANES];
-    for (scores, weights) in scores[..full].iter().zip(weights.iter_mut()) {
-        weigh(scores, largest, &mut sums, weights);
+    for group in some.clone() {
+        if whole.contains(&group) {
+            weigh(&scores[group], largest, &mut sums, &mut weights[group]);
+        } else {
+            // Scores that are not visible are minus infinity, so their weights are rounded to 0.
+            let mut seen = [f32::NEG_INFINITY; LANES];
+            for lane in lanes_of(group, start, end) {
+                seen[lane] = scores[group][lane];
+            }
+            weigh(&seen, largest, &mut sums, &mut weights[group]);
+        }
     }
-    if rest > 0 {
-        // Scores that are not visible are minus infinity, so their weights are rounded to 0.
-        let mut last = [f32::NEG_INFINITY; LANES];
-        last[..rest].copy_from_slice(&scores[full][..rest]);
-        weigh(&last, largest, &mut sums, &mut weights[full]);
-    }
-    for weights in weights.iter_mut().take(scores.len()).skip(visible.div_ceil(LANES)) {
-        *weights = [0; LANES / 2];
+    for (group, weights) in weights.iter_mut().enumerate().take(scores.len()) {
+        if !some.contains(&group) {
+            *weights = [0; LANES / 2];
+        }
     }
     (largest, fold(sums))
+}
+
+/// The lanes of a group of scores that are from `start` on and before `end`.
+#[inline(always)]
+fn lanes_of(group: usize, start: usize, end: usize) -> Range<usize> {
+    let first = group * LANES;
+    start.saturating_sub(first)..end.saturating_sub(first).min(LANES)
 }
 
 /// Weights of a few scores, rounded to bf16; the rounded weights are added to the sums.
@@ -235,12 +263,12 @@ fn weigh(scores: &[f32; LANES], largest: f32, sums: &mut [f32; LANES], weights: 
 pub fn gather(queries: &Queries, chunk: usize, next: &Partial, so_far: &mut Partial) {
     let head_dim = 2 * queries.pairs;
     for row in 0..queries.count {
-        if queries.seen[row] <= chunk * CHUNK {
+        if queries.seen[row] <= chunk * CHUNK || queries.hidden[row] >= (chunk + 1) * CHUNK {
             continue;
         }
         let next_sums = &next.sums[row * head_dim..][..head_dim];
         let sums = &mut so_far.sums[row * head_dim..][..head_dim];
-        if chunk == 0 {
+        if chunk == queries.hidden[row] / CHUNK {
             sums.copy_from_slice(next_sums);
             (so_far.largest[row], so_far.weight[row]) = (next.largest[row], next.weight[row]);
             continue;

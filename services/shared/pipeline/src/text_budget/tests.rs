@@ -166,3 +166,19 @@ async fn what_waits_for_room_is_read_again_afterwards() {
     assert_eq!(waiting.await.unwrap().0.0, "text");
     assert_eq!(reads.load(Ordering::SeqCst), 3);
 }
+
+#[test]
+fn use_and_limit_of_a_budget_are_shown_as_gauges() {
+    let recorder = precis_telemetry::install_recorder();
+    let budget = TextBudget::new(100);
+    let permit = budget.try_acquire("a", 60).unwrap();
+    let shows = |held: u64| {
+        budget.show_now("budget-test");
+        let page = recorder.render();
+        page.contains(&format!("precis_text_bytes_held{{service=\"budget-test\"}} {held}\n"))
+            && page.contains("precis_text_bytes_limit{service=\"budget-test\"} 100\n")
+    };
+    assert!(shows(60));
+    drop(permit);
+    assert!(shows(0));
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use precis_flow::{Rejection, Scope, StageError};
 use precis_policy::TierKind;
-use precis_schemas::{Document, ModelIdentity, RoutedDocument, Usd};
+use precis_schemas::{Document, ModelIdentity, RoutedDocument, Usd, codes};
 use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub struct Job<'a> {
     pub text: &'a str,
     /// What is asked.
     pub prompt: &'a Prompt,
+    /// The adapter that answers, as [`Summariser::adapter`] gave it.
+    pub adapter: Option<&'a str>,
     /// The most parts in which a document may be read that is too long for one request.
     pub max_parts: u32,
     /// Where partial answers are kept until the whole answer is there.
@@ -48,7 +50,8 @@ pub struct Job<'a> {
 pub struct Generated {
     /// The summary.
     pub text: String,
-    /// `stop`, `length`, `repetition` or `refusal`.
+    /// `stop`, `sentence` (the room was used up, the text ends with a whole sentence), `length`,
+    /// `repetition` or `refusal`.
     pub finish_reason: String,
     /// Prompt tokens, all chunks together.
     pub input_tokens: i64,
@@ -140,6 +143,15 @@ impl GenerateError {
 pub trait Summariser: Send + Sync + 'static {
     /// Who answers when asked with this prompt: part of the answer's fingerprint.
     fn model(&self, prompt: &Prompt) -> ModelIdentity;
+    /// Name and digest of the adapter of this name, as answers and their fingerprints have it;
+    /// refused where this way has no such adapter.
+    ///
+    /// # Errors
+    /// Why a document that needs the adapter cannot be answered here.
+    fn adapter(&self, name: &str) -> Result<String, GenerateError> {
+        let message = format!("there is no adapter `{name}` here: this tier has no adapters");
+        Err(GenerateError::Refused { code: codes::UNKNOWN_ADAPTER, message })
+    }
     /// Decoding parameters that change the answer, in a stable spelling.
     fn decoding(&self) -> String;
     /// Where documents go on this way. To an external tier nothing is sent on stale knowledge of
@@ -165,6 +177,7 @@ pub(super) async fn generate(
         document: work.document,
         text: spec.text,
         prompt: &spec.prompt,
+        adapter: spec.model.adapter.as_deref(),
         max_parts: work.effective.policy.limits.max_parts,
         partials: &partials,
         paid_requests: &paid_requests,

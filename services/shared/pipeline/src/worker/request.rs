@@ -21,8 +21,7 @@ pub(super) fn check_document(routed: &RoutedDocument, document: &Document) -> Re
 
 /// Refuses work whose request fingerprint is not that of its document and text.
 pub(super) async fn check_text(routed: &RoutedDocument, document: &Document, text: &str) -> Result<(), PipelineError> {
-    let digest = text_work::on_text(text, 0, identity::text_digest).await;
-    let digest = digest.map_err(|error| PipelineError::rejected(codes::TEXT_TOO_SLOW, error.to_string()))?;
+    let digest = text_work::on_text(text, 0, identity::text_digest).await?;
     if routed.request_fingerprint != identity::fingerprint_of(&routed.tenant, document, &digest) {
         return Err(mismatch("another request fingerprint than that of its text"));
     }

@@ -2,12 +2,12 @@
 
 use precis_flow::Delivery;
 use precis_objects::keys;
-use precis_quality as quality;
+use precis_policy::DocumentFacts;
 use precis_schemas::{Document, ModelIdentity, RoutedDocument};
 
-use super::Summariser;
+use super::{GenerateError, Summariser};
 use crate::identity::answer_fingerprint;
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, expected_language};
 use crate::settle::Claim;
 use crate::{Clearance, EffectivePolicy};
 
@@ -39,21 +39,18 @@ pub(super) struct AnswerSpec<'a> {
 }
 
 impl<'a> AnswerSpec<'a> {
-    pub(super) fn new(work: &Work<'_>, text: &'a str, summariser: &impl Summariser) -> Self {
+    /// What the policy wants for this document; refused where the tier has not got the adapter that
+    /// the policy names.
+    pub(super) fn new(work: &Work<'_>, text: &'a str, summariser: &impl Summariser) -> Result<Self, GenerateError> {
         let expected_language = expected_language(work.document, text);
         let prompt = Prompt::for_document(work.document, expected_language.as_deref());
-        let model = summariser.model(&prompt);
+        let mut model = summariser.model(&prompt);
+        let facts = DocumentFacts::of(&work.routed.tenant, work.document);
+        if let Some(adapter) = work.effective.policy.adapter(work.tier, &facts) {
+            model.adapter = Some(summariser.adapter(adapter)?);
+        }
         let fingerprint = answer_fingerprint(&model, &summariser.decoding());
         let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
-        Self { text, expected_language, prompt, model, fingerprint, key }
+        Ok(Self { text, expected_language, prompt, model, fingerprint, key })
     }
-}
-
-/// The language that was asked for, else the document's own as far as it can be told.
-fn expected_language(document: &Document, text: &str) -> Option<String> {
-    document
-        .output_language
-        .clone()
-        .or_else(|| document.language.clone())
-        .or_else(|| quality::language_of(text).map(str::to_owned))
 }

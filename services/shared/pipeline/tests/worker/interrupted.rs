@@ -8,7 +8,7 @@ struct InChunks;
 #[async_trait]
 impl Summariser for InChunks {
     fn model(&self, prompt: &Prompt) -> ModelIdentity {
-        FixedAnswer { text: GOOD, kind: TierKind::Gpu, calls: Arc::default() }.model(prompt)
+        FixedAnswer { text: GOOD.into(), kind: TierKind::Gpu, calls: Arc::default() }.model(prompt)
     }
 
     fn decoding(&self) -> String {
@@ -30,7 +30,7 @@ impl Summariser for InChunks {
             let (code, message) = ("interrupted", format!("after chunk {kept}"));
             return Err(GenerateError::Retry { scope: Scope::Record, code, message, after: None });
         }
-        let fixed = FixedAnswer { text: GOOD, kind: TierKind::Gpu, calls: Arc::default() };
+        let fixed = FixedAnswer { text: GOOD.into(), kind: TierKind::Gpu, calls: Arc::default() };
         Ok(Generated { chunks: 3, cut_chunks: 1, ..fixed.summarise(job).await? })
     }
 }

@@ -132,7 +132,7 @@ fn an_unknown_key_is_told_with_its_line() {
 fn the_digest_is_of_what_it_says_and_not_of_how_it_is_written() {
     let policy = Policy::parse(LOCAL).unwrap();
     let commented = Policy::parse(&format!("# a comment\n{LOCAL}")).unwrap();
-    let other = Policy::parse(&LOCAL.replace("\"flag\"", "\"fail\"")).unwrap();
+    let other = Policy::parse(&LOCAL.replace("on_exhausted = \"extract\"", "on_exhausted = \"fail\"")).unwrap();
     assert_eq!(policy.digest(), commented.digest());
     assert_ne!(policy.digest(), other.digest());
 }
@@ -186,4 +186,40 @@ fn too_many_tiers_and_too_long_a_model_are_refused() {
     assert!(errors.to_string().contains("65 are more than 64"), "{errors}");
     let long = MIX.replacen("model = \"", &format!("model = \"{}", "m".repeat(300)), 1);
     assert!(Policy::parse(&long).unwrap_err().to_string().contains("256 bytes"));
+}
+
+/// A tier of kind `extract` may have every document unless its policy says less; a tier that reads
+/// documents with a model must say what may come to it.
+#[test]
+fn an_extractive_tier_needs_no_sensitivity() {
+    let tier = "[[tiers]]\nname = \"own-words\"\nkind = \"extract\"\nshare = 0.0\n";
+    let policy = Policy::parse(&format!("{LOCAL}\n{tier}")).unwrap();
+    assert_eq!(policy.tier("own-words").unwrap().max_sensitivity, crate::SensitivityName::Restricted);
+    assert!(policy.is_extractive("own-words") && !policy.is_extractive("gpu"));
+    assert_eq!(policy.worker_tiers().collect::<Vec<_>>(), ["gpu"]);
+    assert_eq!(policy.warnings(), Vec::<String>::new());
+    let errors = Policy::parse(&LOCAL.replace("max_sensitivity = \"restricted\"", "")).unwrap_err();
+    assert!(errors.to_string().contains("max_sensitivity is missing"), "{errors}");
+    for (line, part) in [
+        ("provider = \"anthropic\"", "asks no model"),
+        ("model = \"claude-haiku-4-5\"", "asks no model"),
+        ("max_paid_requests = 2", "kind extract, which no provider bills"),
+    ] {
+        let errors = Policy::parse(&format!("{LOCAL}\n{tier}{line}\n")).unwrap_err();
+        assert!(errors.lines().len() == 1 && errors.to_string().contains(part), "{line}: {errors}");
+    }
+    let twice = format!("{LOCAL}\n{tier}\n{}", tier.replace("own-words", "again"));
+    assert!(Policy::parse(&twice).unwrap_err().to_string().contains("more than one of kind extract"));
+}
+
+/// The shipped policy of one machine extracts; a policy that does not say keeps to `flag`.
+#[test]
+fn what_ends_exhausted_is_extracted_where_the_policy_says_so() {
+    use crate::{Exhausted, OnExhausted};
+    let local = Policy::local();
+    assert!(local.extracts(Exhausted::Hops) && local.extracts(Exhausted::NoTier) && local.flags(Exhausted::Hops));
+    assert!(!local.extracts(Exhausted::Late), "on_late decides");
+    let silent = Policy::parse(&LOCAL.replace("on_exhausted = \"extract\"", "")).unwrap();
+    assert_eq!(silent.on_exhausted, OnExhausted::Flag);
+    assert!(!silent.extracts(Exhausted::NoTier) && silent.flags(Exhausted::NoTier));
 }

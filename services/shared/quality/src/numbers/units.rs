@@ -65,6 +65,11 @@ pub(crate) fn is_power_of_length(word: &str) -> bool {
     word.strip_suffix(['2', '3']).is_some_and(is_length)
 }
 
+/// Every word that is a unit or a scale, folded.
+pub(crate) fn unit_words() -> impl Iterator<Item = &'static str> {
+    UNITS.keys().chain(SCALES.keys()).copied()
+}
+
 /// The power of ten of a folded scale word.
 pub(crate) fn scale(folded: &str) -> Option<i32> {
     SCALES.get(folded).copied()

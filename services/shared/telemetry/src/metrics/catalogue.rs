@@ -75,6 +75,8 @@ catalogue! {
             "Partitions read again from their beginning: their topic was deleted and made again (recreated), Kafka lost records that had been read (truncated), or all of them expired (expired)";
         RouterDocuments, "precis_router_documents_total", ["tier", "reason"],
             "Documents sent to a tier, by the reason of the choice; tier none when no tier was eligible";
+        RouterExtracts, "precis_router_extracts_total", ["tier", "result"],
+            "Extracts of documents' own sentences that the router made: accepted or rejected by their checks; tier none where no tier was left";
         RouterMixMisses, "precis_router_mix_misses_total", ["tier", "reason"],
             "First assignments that the target mix wanted at a tier and a rule of the gate sent elsewhere: why a share is off its target";
         Repeats, "precis_repeats_total", [],
@@ -88,7 +90,7 @@ catalogue! {
         Escalations, "precis_escalations_total", ["tier", "code"],
             "Documents that a tier gave back: the first failed check, or the refusal";
         Outcomes, "precis_outcomes_total", ["status", "tier"],
-            "Documents settled: answered, flagged or failed; tier none when no tier answered";
+            "Documents settled: answered, flagged or failed; tier none when no tier answered, also where an extract stands in";
         SettleLostRaces, "precis_settle_lost_races_total", [],
             "Outcomes given up because another instance had settled the document first";
         EngineTokens, "precis_engine_tokens_total", ["kind"], "Tokens that the engine computed: prefill or decode";
@@ -125,6 +127,10 @@ catalogue! {
         StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";
         StageTopicPaused, "precis_stage_topic_paused", ["stage", "topic"],
             "1 while a topic waits, or few of its records are tried, because nearly all of them were rejected, possibly for a fault of the service";
+        TextBytesHeld, "precis_text_bytes_held", ["service"],
+            "Bytes of document text that a process holds at once, or has room reserved for";
+        TextBytesLimit, "precis_text_bytes_limit", ["service"],
+            "The most bytes of text that it may hold (`max_text_bytes_in_process`): documents wait for room where what is held stays close to it";
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
             "Time since a followed topic was last read to its end; beyond 10 nothing is sent to a provider";
         RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";

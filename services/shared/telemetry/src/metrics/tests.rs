@@ -90,6 +90,7 @@ fn labels_are_of_small_closed_sets() {
         "reason",
         "layer",
         "status",
+        "service",
         "check",
         "finish_reason",
         "provider",

@@ -116,6 +116,18 @@ async fn the_recorder_is_one_for_the_whole_process() {
     assert!(second.render().contains(line));
 }
 
+/// How long a connection that must end is waited for. None takes so long where the server is right.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// What the server says until it ends the connection.
+async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    // The end, or a reset where bytes were left unread.
+    let ended = tokio::time::timeout(MAX_WAIT, stream.read_to_end(&mut answer)).await;
+    let _ = ended.expect("the server keeps the connection");
+    answer
+}
+
 /// Half an HTTP request, after which nothing comes.
 async fn half_open(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
@@ -140,10 +152,7 @@ async fn half_open_connections_keep_no_probe_out() {
     assert_eq!(get(&server, "/livez").await.0, 200);
     // The oldest had to go, although their time was not over.
     for stream in open.iter_mut().take(2 * connections::MAX_CONNECTIONS) {
-        let mut answer = Vec::new();
-        // The end, or a reset where bytes were left unread.
-        let _ = stream.read_to_end(&mut answer).await;
-        assert!(answer.is_empty());
+        assert!(until_closed(stream).await.is_empty());
     }
 }
 
@@ -151,8 +160,7 @@ async fn half_open_connections_keep_no_probe_out() {
 async fn a_request_that_never_ends_is_given_up() {
     let server = within(Limits { header_timeout: Duration::from_millis(1), ..Limits::default() }).await;
     let mut stream = half_open(&server).await;
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
+    let answer = until_closed(&mut stream).await;
     assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
 }
 
@@ -165,8 +173,7 @@ async fn requests_with_bodies_or_endless_headers_are_refused() {
         let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
         // The server may have answered and closed before it was all sent.
         let _ = stream.write_all(request.as_bytes()).await;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        let answer = until_closed(&mut stream).await;
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.is_empty() || answer.contains(status), "{answer}");
     }

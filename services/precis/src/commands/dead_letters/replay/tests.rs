@@ -184,14 +184,19 @@ async fn a_dead_letter_that_differs_from_its_record_is_refused() {
 #[tokio::test]
 async fn key_headers_and_value_that_were_left_out_come_back() {
     let world = World::new().await;
-    let record = Record::to(TOPIC).key("doc").value("raw").header("a", "b");
-    let bare = DeadLetter { key: None, headers: Vec::new(), ..world.rejected("router", TOPIC, record).await };
+    let record = Record::to(TOPIC).key("doc").value("raw").header("a", "b").header("c", "d");
+    let whole = world.rejected("router", TOPIC, record.clone()).await;
+    let first = DeadLetter { headers: whole.headers[..1].to_vec(), ..whole.clone() };
+    let last = DeadLetter { headers: whole.headers[1..].to_vec(), ..whole.clone() };
+    let turned = DeadLetter { headers: whole.headers.iter().rev().cloned().collect(), ..whole.clone() };
+    assert_eq!(world.refusal(turned, &args()).await, "other_record");
+    let bare = DeadLetter { key: None, headers: Vec::new(), ..whole };
     let nowhere = BodyReference { key: String::new(), sha256: String::new(), size_bytes: 3 };
     let empty = DeadLetter { value: None, value_ref: Some(nowhere), ..bare.clone() };
-    for letter in [bare, empty] {
+    for letter in [bare, empty, first, last] {
         let record = world.build(&[letter], &args()).await.unwrap();
         assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"doc"[..]), Some(&b"raw"[..])));
-        assert_eq!(record.headers.get_str("a"), Some("b"));
+        assert_eq!((record.headers.get_str("a"), record.headers.get_str("c")), (Some("b"), Some("d")));
     }
 }
 

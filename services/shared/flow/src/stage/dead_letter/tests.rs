@@ -20,7 +20,7 @@ fn delivery(headers: Headers) -> Delivery {
 }
 
 fn letter_of(delivery: &Delivery, rejection: &Rejection) -> (Output, DeadLetter) {
-    let kept = Kept { value_ref: None, bare: true };
+    let kept = Kept::all(&delivery.record).bare();
     let output = output("router", "dead-letters", delivery, rejection, kept, 9).unwrap();
     let letter = codec::decode(output.value.as_deref().unwrap()).unwrap();
     (output, letter)
@@ -43,4 +43,31 @@ fn an_ordinary_message_is_kept_whole() {
     let letter = letter_of(&delivery(Headers::new()), &rejection).1;
     assert!(letter.message.starts_with("what happened;"), "{}", letter.message);
     assert_eq!(letter.tenant.as_deref(), Some("acme"));
+}
+
+/// What fits is kept: the key first, then headers in their order, and the message says what is not.
+#[test]
+fn a_letter_keeps_what_it_has_room_for() {
+    let headers = |count: usize| (0..count).fold(Headers::new(), |all, n| all.with(format!("h{n}"), "x".repeat(100)));
+    let kept = |headers: Headers, room: Option<usize>| {
+        let delivery = delivery(headers);
+        let all = Kept::all(&delivery.record);
+        let kept = room.map_or_else(|| all.clone(), |room| all.clone().within(&delivery.record, room));
+        let letter = output("router", "dead-letters", &delivery, &Rejection::new("code", "bad"), kept, 9).unwrap();
+        let letter: DeadLetter = codec::decode(letter.value.as_deref().unwrap()).unwrap();
+        (letter.key.is_some(), letter.headers.len(), letter.message)
+    };
+    assert_eq!(kept(headers(3), None), (true, 3, "bad".to_owned()));
+    let (key, count, message) = kept(headers(MAX_KEPT_HEADERS + 7), None);
+    assert_eq!((key, count), (true, MAX_KEPT_HEADERS));
+    assert!(message.ends_with("; 7 of its 1007 headers are left out"), "{message}");
+    let (key, count, message) = kept(headers(30), Some(1_000 + 10 * 113));
+    assert_eq!((key, count), (true, 10));
+    assert!(message.ends_with("; 20 of its 30 headers are left out"), "{message}");
+    let (key, count, message) = kept(headers(30), Some(999));
+    assert_eq!((key, count), (false, 8), "the key alone is too large");
+    assert!(message.ends_with("; its key of 1000 bytes is left out; 22 of its 30 headers are left out"), "{message}");
+    let returned = headers(MAX_KEPT_HEADERS + 7).with(ORIGIN_HEADER, "documents.acme/0/1");
+    let kept = Kept::all(&delivery(returned.clone()).record);
+    assert_eq!((kept.headers.len(), kept.headers.last()), (MAX_KEPT_HEADERS, Some(&(returned.len() - 1))));
 }

@@ -23,6 +23,19 @@ pub(crate) struct Partitions<P: Payload> {
     max_in_flight: usize,
     /// How many records are parked, over all partitions.
     parked: usize,
+    /// How many suspects were given their turn.
+    turns: u64,
+    /// The suspect in process, also when its partition is gone.
+    suspect: Option<Suspect>,
+}
+
+/// Names a record that runs alone.
+#[cfg_attr(test, derive(Hash))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Suspect {
+    partition: PartitionId,
+    epoch: Epoch,
+    offset: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -31,9 +44,11 @@ struct Owned<P: Payload> {
     mark: PartitionMark,
     /// Records that may not start yet, in order.
     parked: VecDeque<P::Record>,
-    /// The offset of the record that runs alone, until it is committed: one at a time over all
+    /// The offset of the suspect that has its turn, until it is committed: one at a time over all
     /// partitions.
     alone: Option<i64>,
+    /// The number of the last turn that one of its suspects had; 0 for none.
+    last_turn: u64,
     /// Records in process.
     running: usize,
     leaving: Leaving,
@@ -81,7 +96,7 @@ pub(crate) struct TakenBack<R> {
 impl<P: Payload> Partitions<P> {
     /// None yet; an owner has at most `max_in_flight` records in process.
     pub(crate) fn new(max_in_flight: usize, rules: Rules) -> Self {
-        Self { owned: HashMap::new(), rules, max_in_flight, parked: 0 }
+        Self { owned: HashMap::new(), rules, max_in_flight, parked: 0, turns: 0, suspect: None }
     }
 
     pub(crate) fn assign(&mut self, assignment: Assignment) {
@@ -90,6 +105,7 @@ impl<P: Payload> Partitions<P> {
             mark: PartitionMark::new(&assignment, self.max_in_flight),
             parked: VecDeque::new(),
             alone: None,
+            last_turn: 0,
             running: 0,
             leaving: Leaving::No,
         };
@@ -117,30 +133,52 @@ impl<P: Payload> Partitions<P> {
         Read::Parked
     }
 
-    /// The records that were parked and may start now. None of a paused topic runs alone, since
-    /// records of other topics would wait for it.
+    /// The records that were parked and may start now: all of a partition without suspects, and one
+    /// suspect, if none runs. No suspect of a paused topic starts, since those of other topics
+    /// would wait for it.
     pub(crate) fn unpark(&mut self, is_paused: &dyn Fn(&str) -> bool) -> Vec<(P::Record, Epoch)> {
         let mut startable = Vec::new();
         if self.parked == 0 {
             return startable;
         }
-        let mut one_is_alone = self.owned.values().any(|owned| owned.alone.is_some());
-        for (partition, owned) in &mut self.owned {
+        for owned in self.owned.values_mut().filter(|owned| owned.mark.start_rule() == StartRule::All) {
             let epoch = owned.tracker.epoch();
-            match owned.mark.start_rule() {
-                StartRule::None => {}
-                StartRule::All => startable.extend(owned.parked.drain(..).map(|record| (record, epoch))),
-                StartRule::OneAtATime if one_is_alone || is_paused(&partition.topic) => {}
-                StartRule::OneAtATime => {
-                    let Some(record) = owned.parked.pop_front() else { continue };
-                    owned.alone = Some(P::offset(&record));
-                    one_is_alone = true;
-                    startable.push((record, epoch));
-                }
-            }
+            startable.extend(owned.parked.drain(..).map(|record| (record, epoch)));
         }
+        startable.extend(self.next_suspect(is_paused));
         self.parked -= startable.len();
         startable
+    }
+
+    /// The suspect whose turn it is, which runs alone from now on; nothing while another is in
+    /// process or waits for its commit. One whose partition went is in process until it ends: if it
+    /// kills the process, no other may be blamed.
+    ///
+    /// Topics take turns, and so do the partitions of one topic: with suspects of n topics, every
+    /// nth is of a given one. Otherwise a sender with many suspects would hold up all that others
+    /// send to a partition that has a single one.
+    fn next_suspect(&mut self, is_paused: &dyn Fn(&str) -> bool) -> Option<(P::Record, Epoch)> {
+        let runs_alone = self.suspect.is_some() || self.owned.values().any(|owned| owned.alone.is_some());
+        if runs_alone && !self.rules.is_broken(Rule::OneSuspectAtATime) {
+            return None;
+        }
+        let mut of_topics: HashMap<&str, u64> = HashMap::new();
+        for (partition, owned) in &self.owned {
+            let last = of_topics.entry(&partition.topic).or_default();
+            *last = owned.last_turn.max(*last);
+        }
+        let may_start = |(partition, owned): &(&PartitionId, &Owned<P>)| {
+            owned.has_suspect_waiting() && owned.alone.is_none() && !is_paused(&partition.topic)
+        };
+        let last_turns = |(partition, owned): &(&PartitionId, &Owned<P>)| {
+            (of_topics.get(&*partition.topic).copied(), owned.last_turn, (*partition).clone())
+        };
+        let next = self.owned.iter().filter(may_start).min_by_key(last_turns)?.0.clone();
+        let owned = self.owned.get_mut(&next)?;
+        let record = owned.parked.pop_front()?;
+        self.turns += 1;
+        (owned.alone, owned.last_turn) = (Some(P::offset(&record)), self.turns);
+        Some((record, owned.tracker.epoch()))
     }
 
     /// Whether a record of this topic runs alone, or is about to.
@@ -150,14 +188,21 @@ impl<P: Payload> Partitions<P> {
 
     /// A record's processing starts. `true`: the record runs alone.
     pub(crate) fn start(&mut self, partition: &PartitionId, epoch: Epoch, record: &P::Record) -> bool {
+        let offset = P::offset(record);
         let Some(owned) = self.at(partition, epoch) else { return false };
         owned.running += 1;
-        owned.alone == Some(P::offset(record))
+        let alone = owned.alone == Some(offset);
+        if alone {
+            self.suspect = Some(Suspect { partition: partition.clone(), epoch, offset });
+        }
+        alone
     }
 
     /// A record's processing ended, whatever came of it. `false`: the partition was given away in
     /// the meantime, so the result is not wanted.
-    pub(crate) fn end(&mut self, partition: &PartitionId, epoch: Epoch) -> bool {
+    pub(crate) fn end(&mut self, partition: &PartitionId, epoch: Epoch, record: &P::Record) -> bool {
+        let offset = P::offset(record);
+        self.suspect.take_if(|one| one.offset == offset && one.epoch == epoch && one.partition == *partition);
         let Some(owned) = self.at(partition, epoch) else { return false };
         owned.running = owned.running.saturating_sub(1);
         true
@@ -300,6 +345,10 @@ impl<P: Payload> Partitions<P> {
 }
 
 impl<P: Payload> Owned<P> {
+    fn has_suspect_waiting(&self) -> bool {
+        self.mark.start_rule() == StartRule::OneAtATime && !self.parked.is_empty()
+    }
+
     fn ready(&self) -> bool {
         let nothing_done = || self.snapshot(self.closing(), None);
         !self.mark.is_in_transaction() && (self.tracker.ready() || self.mark.ready(nothing_done()))

@@ -30,6 +30,8 @@ pub(crate) enum Rule {
     PauseEnds,
     /// No record of a paused topic starts.
     PausedStartsNothing,
+    /// Of the records with which two owners died, one runs at a time, over all partitions.
+    OneSuspectAtATime,
 }
 
 /// All rules, but for those that are broken on purpose.

@@ -37,16 +37,8 @@ pub(super) fn offset_of(index: usize) -> i64 {
 }
 
 impl Log {
-    pub(super) fn new(entries: Vec<Entry>, committed: Option<i64>) -> Self {
-        Self {
-            entries,
-            committed,
-            mark: OwnerMark::Released,
-            marked: 0,
-            written: Vec::new(),
-            owner: None,
-            assignments: 0,
-        }
+    pub(super) fn new(entries: Vec<Entry>, committed: Option<i64>, mark: OwnerMark) -> Self {
+        Self { entries, committed, mark, marked: 0, written: Vec::new(), owner: None, assignments: 0 }
     }
 
     pub(super) fn record(&self, partition: usize, index: usize) -> Record {

@@ -48,6 +48,8 @@ pub(super) struct Running {
     pub(super) record: Record,
     /// It is being rejected, since the log refuses its outputs.
     pub(super) refused: bool,
+    /// It runs alone.
+    pub(super) suspect: bool,
 }
 
 /// What the commit thread has in hand.
@@ -213,7 +215,7 @@ impl Member {
 
     /// Work number `index` ends.
     pub(super) fn on_processed(&mut self, index: usize) -> Step {
-        let Running { queue, record, refused } = self.running.swap_remove(index);
+        let Running { queue, record, refused, .. } = self.running.swap_remove(index);
         let (ending, outcome) = match record.entry.kind {
             _ if refused => (Ending::Rejected, Outcome::Rejected(REFUSED)),
             Kind::Flaky if record.entry.attempts == 0 => (Ending::Requeued, Outcome::Requeued),
@@ -285,7 +287,7 @@ impl Member {
 
     fn execute(&mut self, command: Command<Tiny>) -> Step {
         match command {
-            Command::Start { queue, record, mode } => self.start(queue, record, matches!(mode, Mode::Reject(_)))?,
+            Command::Start { queue, record, mode } => self.start(queue, record, &mode)?,
             Command::BeginCommit(transaction) => self.begin(transaction.parts),
             Command::Finished { bytes, .. } => self.hold(0, bytes),
             Command::Release(loads) => {
@@ -312,7 +314,11 @@ impl Member {
         Ok(())
     }
 
-    fn start(&mut self, queue: KeyQueue, record: Record, refused: bool) -> Step {
+    fn start(&mut self, queue: KeyQueue, record: Record, mode: &Mode<Class>) -> Step {
+        let (refused, suspect) = (matches!(mode, Mode::Reject(_)), matches!(mode, Mode::Alone));
+        if suspect && self.running.iter().any(|work| work.suspect) {
+            return Err(format!("suspect {} was started while another was in process", Tiny::offset(&record)));
+        }
         if !refused {
             if self.machine.paused_until().is_some() {
                 return Err(format!("{} was started while its topic is paused", Tiny::offset(&record)));
@@ -325,7 +331,7 @@ impl Member {
             }
             self.started.push((queue.partition.clone(), queue.epoch));
         }
-        self.running.push(Running { queue, record, refused });
+        self.running.push(Running { queue, record, refused, suspect });
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Protocol {
     pub(super) logs: Vec<Vec<Entry>>,
     /// Where the group stands at first.
     pub(super) committed: Option<i64>,
+    /// What earlier owners left beside it.
+    pub(super) mark: OwnerMark,
     pub(super) limit: usize,
     pub(super) faults: Faults,
     /// Whether a rejected record pauses its topic.
@@ -141,7 +143,7 @@ impl Model for Protocol {
 
     fn initial(&self) -> State {
         State {
-            logs: self.logs.iter().cloned().map(|entries| Log::new(entries, self.committed)).collect(),
+            logs: self.logs.iter().cloned().map(|entries| Log::new(entries, self.committed, self.mark)).collect(),
             members: (0..self.members).map(|_| self.member()).collect(),
             orphans: Vec::new(),
             left: self.faults,

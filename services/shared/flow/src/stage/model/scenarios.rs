@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::payload::{Entry, Kind};
 use super::protocol::{Faults, Protocol};
+use crate::member::OwnerMark;
 use crate::stage::machine::Rule;
 
 /// More than any scenario has.
@@ -27,6 +28,7 @@ fn protocol(logs: Vec<Vec<Entry>>, faults: Faults) -> Protocol {
         members: 2,
         logs,
         committed: Some(0),
+        mark: OwnerMark::Released,
         limit: 2,
         faults,
         breaks: false,
@@ -104,6 +106,23 @@ fn pauses() -> Protocol {
     let log = entries(&[(Kind::Good, None), (Kind::Broken, None), (Kind::Good, None)]);
     let faults = Faults { revocations: 1, delays: 1, ..Faults::default() };
     Protocol { breaks: true, ..protocol(vec![log], faults) }
+}
+
+/// Two partitions with which two owners died: their records are suspects, one of which may be in
+/// process when its partition is lost.
+fn suspects() -> Protocol {
+    let faults = Faults { evictions: 1, ..Faults::default() };
+    Protocol { mark: OwnerMark::AfterOneCrash, ..protocol(vec![good(1), good(1)], faults) }
+}
+
+#[test]
+fn suspects_run_one_at_a_time_and_end() {
+    holds("suspects", &suspects());
+}
+
+#[test]
+fn suspects_that_run_together_are_found_out() {
+    found("one suspect", &broken(Rule::OneSuspectAtATime, suspects()), "while another was in process");
 }
 
 #[test]

@@ -46,8 +46,9 @@ impl State {
         member.events.iter().for_each(|event| event_key(event, &age, into));
         member.machine.state_key(&age, into);
         let running = member.running.iter();
-        let mut running: Vec<_> =
-            running.map(|work| (work.queue.state_key(&age), Tiny::offset(&work.record), work.refused)).collect();
+        let mut running: Vec<_> = running
+            .map(|work| (work.queue.state_key(&age), Tiny::offset(&work.record), work.refused, work.suspect))
+            .collect();
         running.sort_unstable();
         running.hash(into);
         match &member.committing {

@@ -3,7 +3,8 @@
 use super::CandleBackend;
 use crate::engine::isolate::{StepInput, compute};
 use crate::model::decoder::Decoder;
-use crate::step::{BLOCK_TOKENS, Batch, StepModel};
+use crate::step::{BLOCK_TOKENS, Batch, Restriction, StepModel};
+use crate::testing::adapters::{self, RECIPE, Recipe};
 use crate::testing::tiny::{self, BLOCKS, Reference};
 
 /// Logits after the last token, computed `chunk` tokens at a time in these blocks.
@@ -106,7 +107,8 @@ fn a_neighbour_changes_nothing_and_an_own_token_does() {
 fn choices_are_the_likeliest_ids_with_their_log_probabilities() {
     let mut decoder = tiny::decoder();
     let tokens = tokens(6, 20);
-    let input = StepInput { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(&[]) };
+    let input =
+        StepInput { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(&[]), adapter: None, restriction: None };
     let choice = compute(&mut decoder, &[input]).remove(0).unwrap().unwrap();
     let logits = Reference::new().logits(&tokens);
     let highest = logits.iter().copied().fold(f32::MIN, f32::max);
@@ -120,7 +122,14 @@ fn a_penalty_makes_written_ids_less_likely_and_no_others() {
     let tokens = tokens(6, 20);
     let free = |written: &[u32], penalty: f32| {
         let mut decoder = tiny::decoder_with_penalty(penalty);
-        let input = StepInput { tokens: &tokens, position: 0, blocks: &[0], wanted: Some(written) };
+        let input = StepInput {
+            tokens: &tokens,
+            position: 0,
+            blocks: &[0],
+            wanted: Some(written),
+            adapter: None,
+            restriction: None,
+        };
         compute(&mut decoder, &[input, input]).remove(1).unwrap().unwrap().id
     };
     let likeliest = free(&[], 2.0);
@@ -131,12 +140,46 @@ fn a_penalty_makes_written_ids_less_likely_and_no_others() {
     assert_eq!(free(&others, 2.0), likeliest);
 }
 
+/// The likeliest of the allowed tokens is chosen, and a neighbour's restriction changes nothing.
+#[test]
+fn a_restriction_takes_tokens_out_of_its_row_alone() {
+    let tokens = tokens(6, 20);
+    let logits = Reference::new().logits(&tokens);
+    let mut order: Vec<u32> = (0..tiny::VOCABULARY as u32).collect();
+    order.sort_by(|left, right| logits[*right as usize].total_cmp(&logits[*left as usize]));
+    let choose = |restriction: &Restriction| {
+        let mut decoder = tiny::decoder();
+        let input = |restriction| StepInput {
+            tokens: &tokens,
+            position: 0,
+            blocks: &[0],
+            wanted: Some(&[]),
+            adapter: None,
+            restriction,
+        };
+        let choices = compute(&mut decoder, &[input(None), input(Some(restriction)), input(None)]);
+        choices.into_iter().map(|choice| choice.unwrap().unwrap().id).collect::<Vec<_>>()
+    };
+    let except = |ids: &[u32]| Restriction { only: None, except: ids.to_vec() };
+    assert_eq!(choose(&except(&[])), [order[0]; 3]);
+    assert_eq!(choose(&except(&[order[0], order[1], order[0]])), [order[0], order[2], order[0]]);
+    let only = Restriction { only: Some(vec![order[7], order[5]]), except: Vec::new() };
+    assert_eq!(choose(&only), [order[0], order[5], order[0]]);
+}
+
 #[test]
 fn chunks_whose_logits_nobody_wants_are_computed_too() {
     let mut decoder = tiny::decoder();
     let tokens = tokens(8, 70);
     let blocks = [0, 1, 2];
-    let first = StepInput { tokens: &tokens[..40], position: 0, blocks: &blocks, wanted: None };
+    let first = StepInput {
+        tokens: &tokens[..40],
+        position: 0,
+        blocks: &blocks,
+        wanted: None,
+        adapter: None,
+        restriction: None,
+    };
     assert!(matches!(compute(&mut decoder, &[first])[..], [Ok(None)]));
     let mut batch = Batch::default();
     batch.push(&tokens[40..], 40, &blocks, Some(&[]));
@@ -171,4 +214,34 @@ fn what_was_forgotten_is_no_number_and_harms_nobody_else() {
     let read = decoder.host_logits(&next).remove(0);
     assert!(read.iter().all(|logit| logit.is_nan()), "freed memory was read unnoticed");
     assert_close(&logits(&mut decoder, &tokens, 7, &[5, 2]), &whole);
+}
+
+/// Adapters of a batch, one for each sequence or none, give what merged weights give.
+#[test]
+fn adapters_of_a_batch_equal_merged_weights() {
+    let loaded = [RECIPE, Recipe { seed: 2, rank: 7, projections: 3, ..RECIPE }].map(adapters::random);
+    let mut decoder = tiny::decoder();
+    for (slot, adapter) in loaded.iter().enumerate() {
+        decoder.load_adapter(slot as u32, adapter).unwrap();
+    }
+    let of_sequences = [Some(0), None, Some(1), Some(1), Some(0), None];
+    let sequences: Vec<Vec<u32>> = (0..6).map(|seed| tokens(seed * 13, 5 + seed * 8)).collect();
+    let mut batch = Batch::default();
+    for (index, (tokens, adapter)) in sequences.iter().zip(of_sequences).enumerate() {
+        let first = index as u32 * 2;
+        batch.push_adapted(adapter, tokens, 0, &[first, first + 1], Some(&[]));
+    }
+    let found = decoder.host_logits(&batch);
+    for ((tokens, adapter), found) in sequences.iter().zip(of_sequences).zip(found) {
+        let reference = adapter.map_or_else(Reference::new, |slot| Reference::merged(&loaded[slot as usize]));
+        assert_close(&found, &reference.logits(tokens));
+        if let Some(slot) = adapter {
+            let mut merged = tiny::merged(&loaded[slot as usize]);
+            assert_close(&found, &logits(&mut merged, tokens, 200, &[0, 1]));
+            let plain = Reference::new().logits(tokens);
+            assert!(plain.iter().zip(&found).any(|(left, right)| (left - right).abs() > 0.1), "nothing was changed");
+        }
+    }
+    decoder.drop_adapter(0);
+    assert!(decoder.step(&batch).unwrap_err().to_string().contains("no adapter in slot 0"));
 }

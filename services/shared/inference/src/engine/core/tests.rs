@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tokio::sync::oneshot::{self, Receiver};
 
 use super::Core;
+use crate::engine::adapters::AdapterLease;
 use crate::engine::fake::{self, BOMB, END, FakeModel, NOT_A_NUMBER, POISON, Steps};
 use crate::engine::metrics::Counters;
 use crate::engine::prefix::MAX_MISSES;
@@ -14,6 +15,8 @@ use crate::engine::sequence::{Generated, Job};
 use crate::error::EngineError;
 use crate::request::{End, FinishReason};
 use crate::step::BLOCK_TOKENS;
+
+mod adapters;
 
 type Answer = Receiver<Result<Generated, EngineError>>;
 
@@ -36,9 +39,21 @@ fn submit_with_common(
     max_new_tokens: usize,
     priority: i32,
 ) -> Answer {
+    submit_adapted(core, prompt, common_tokens, max_new_tokens, priority, None)
+}
+
+fn submit_adapted(
+    core: &mut Core<FakeModel>,
+    prompt: &[u32],
+    common_tokens: usize,
+    max_new_tokens: usize,
+    priority: i32,
+    adapter: Option<AdapterLease>,
+) -> Answer {
     let (reply, answer) = oneshot::channel();
     let limits = crate::decode::stop::AnswerLimits { max_new_tokens, end: End::Natural };
-    core.accept(Job { prompt: prompt.to_vec(), common_tokens, limits, priority, reply, place: None });
+    let prompt = prompt.to_vec();
+    core.accept(Job { prompt, common_tokens, limits, steering: None, priority, adapter, reply, place: None });
     answer
 }
 

@@ -9,7 +9,14 @@ fn parts_that_fail_are_found_and_the_others_computed() {
     let inputs: Vec<StepInput<'_>> = prompts
         .iter()
         .zip(&blocks)
-        .map(|(tokens, blocks)| StepInput { tokens, position: 0, blocks, wanted: Some(&[]) })
+        .map(|(tokens, blocks)| StepInput {
+            tokens,
+            position: 0,
+            blocks,
+            wanted: Some(&[]),
+            adapter: None,
+            restriction: None,
+        })
         .collect();
     let results = compute(&mut FakeModel::new(9), &inputs);
     for (prompt, result) in prompts.iter().zip(results) {
@@ -22,6 +29,7 @@ fn parts_that_fail_are_found_and_the_others_computed() {
 
 #[test]
 fn a_chunk_of_a_prompt_gives_no_token() {
-    let input = StepInput { tokens: &[1, 2], position: 0, blocks: &[0], wanted: None };
+    let input =
+        StepInput { tokens: &[1, 2], position: 0, blocks: &[0], wanted: None, adapter: None, restriction: None };
     assert!(matches!(compute(&mut FakeModel::new(1), &[input])[..], [Ok(None)]));
 }

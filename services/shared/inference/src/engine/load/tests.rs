@@ -6,7 +6,11 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
-use super::describe;
+use super::{LoadPlan, describe};
+use crate::config::{EngineConfig, WeightsKind};
+use crate::error::EngineError;
+use crate::step::{Batch, ModelConfig, StepModel};
+use crate::testing::quantised::{self, File, Types};
 use crate::{gguf, testing};
 
 /// A file with the metadata of a small model and two of its tensors.
@@ -66,4 +70,46 @@ fn a_file_that_was_cut_off_says_so_before_anything_is_loaded() {
     let whole = file(&[]);
     let reason = reason(&whole[..whole.len() - 64]);
     assert!(reason.contains("cut off"), "{reason}");
+}
+
+/// Loads a small model as for a device, though the processor computes it.
+fn on_device(config: &EngineConfig) -> Result<(Box<dyn StepModel + Send>, u64), EngineError> {
+    let mut file = File::new(Types::q4_k_m()).open();
+    let shape = ModelConfig::from_gguf(&file.content).unwrap();
+    let blocks = quantised::BLOCKS;
+    let plan = LoadPlan { shape, config, context: quantised::CONTEXT, blocks };
+    let (model, _, needs) = plan.on_device(&mut file, Device::Cpu)?;
+    Ok((model, needs.weights))
+}
+
+#[test]
+fn a_device_keeps_weights_quantised_unless_told_otherwise() {
+    let bytes = |weights| {
+        let config = EngineConfig { weights, kv_tokens: quantised::CONTEXT, ..EngineConfig::default() };
+        let (mut model, bytes) = on_device(&config).unwrap();
+        let mut batch = Batch::default();
+        batch.push(&[1, 2, 3], 0, &[0], Some(&[]));
+        let choices = model.step(&batch).unwrap();
+        assert!(choices.len() == 1 && choices[0].logprob.is_finite());
+        // A step that wants no logits.
+        batch.logit_rows.clear();
+        batch.written.clear();
+        assert!(model.step(&batch).unwrap().is_empty());
+        bytes
+    };
+    let (kept, dense) = (bytes(EngineConfig::default().weights), bytes(WeightsKind::Dense));
+    assert!(kept * 2 < dense, "{kept} and {dense} bytes");
+}
+
+#[test]
+fn a_device_without_the_memory_is_refused_with_the_numbers() {
+    let config =
+        |device_memory_mib, kv_tokens| EngineConfig { device_memory_mib, kv_tokens, ..EngineConfig::default() };
+    let error = on_device(&config(1, 512)).err().unwrap();
+    assert!(matches!(error, EngineError::NotEnoughMemory { available_mib: 1, fitting_kv_tokens: 0, .. }), "{error}");
+    assert!(on_device(&config(2048, 512)).is_ok());
+    let error = on_device(&config(2048, 8 << 20)).err().unwrap();
+    // 2 layers of keys and values of 128 bf16: 1 KiB a token.
+    assert!(matches!(error, EngineError::NotEnoughMemory { pool_mib: 8192, .. }), "{error}");
+    assert!(error.to_string().contains("lower `kv_tokens` to 1"), "{error}");
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use super::{MemoryNeeds, meminfo_available};
 use crate::error::EngineError;
 
@@ -6,21 +8,26 @@ const MIB: u64 = 1 << 20;
 #[test]
 fn too_little_memory_is_refused_with_the_numbers() {
     let needs = MemoryNeeds { weights: 500 * MIB, pool: 700 * MIB, work: 100 * MIB };
-    assert!(needs.check(1300 * MIB).is_ok());
-    let error = needs.check(1299 * MIB).err();
+    assert!(needs.check(1300 * MIB, 7000).is_ok());
+    let error = needs.check(1299 * MIB, 7000).err().unwrap();
     assert!(
         matches!(
             error,
-            Some(EngineError::NotEnoughMemory {
+            EngineError::NotEnoughMemory {
                 needed_mib: 1300,
                 weights_mib: 500,
                 pool_mib: 700,
                 work_mib: 100,
-                available_mib: 1299
-            })
+                available_mib: 1299,
+                // 699 MiB for a tenth of a MiB each, in whole blocks.
+                fitting_kv_tokens: 6976
+            }
         ),
         "{error:?}"
     );
+    assert!(error.to_string().contains("lower `kv_tokens` to 6976"), "{error}");
+    let none = needs.check(600 * MIB, 7000).err().unwrap();
+    assert!(none.to_string().ends_with("available: lower `step_tokens`, or use a smaller model"), "{none}");
 }
 
 #[test]

@@ -32,14 +32,16 @@ fn start(broken: bool) -> (UnboundedSender<Message>, JoinHandle<()>) {
 fn job(prompt: &[u32]) -> (Message, Answer) {
     let (reply, answer) = oneshot::channel();
     (
-        Message::Job(Job {
+        Message::Job(Box::new(Job {
             prompt: prompt.to_vec(),
             common_tokens: 0,
             limits: AnswerLimits { max_new_tokens: 5, end: End::Natural },
+            steering: None,
             priority: 0,
             reply,
+            adapter: None,
             place: None,
-        }),
+        })),
         answer,
     )
 }

@@ -83,7 +83,16 @@ fn generate(core: &mut Core<Decoder<CandleBackend>>, prompts: &[Vec<u32>], max_n
         .map(|prompt| {
             let (reply, answer) = oneshot::channel();
             let limits = AnswerLimits { max_new_tokens, end: End::Natural };
-            core.accept(Job { prompt: prompt.clone(), common_tokens: 0, limits, priority: 0, reply, place: None });
+            core.accept(Job {
+                prompt: prompt.clone(),
+                common_tokens: 0,
+                limits,
+                steering: None,
+                priority: 0,
+                adapter: None,
+                reply,
+                place: None,
+            });
             answer
         })
         .collect();

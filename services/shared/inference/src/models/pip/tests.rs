@@ -6,7 +6,7 @@ use precis_base::digest::sha256_hex;
 use zip::write::SimpleFileOptions;
 
 use super::*;
-use crate::models::pull::fetch_with;
+use crate::models::pull::{Places, fetch_with};
 use crate::models::{DEFAULT_MODEL, Manifest, ModelEntry, Source};
 
 /// An index in a folder, and a source package whose build leaves a marker.
@@ -127,7 +127,8 @@ fn no_manifest_runs_a_source_package() {
             member: "evilpkg-1.0/model.gguf".into(),
         };
         let entry = ModelEntry { sources: vec![source], ..builtin.clone() };
-        let error = fetch_with(&entry, &trap.folder.path().join("models"), &[], &mut |_| {}).unwrap_err();
+        let error =
+            fetch_with(&entry, &trap.folder.path().join("models"), &Places::default(), &mut |_| {}).unwrap_err();
         assert_eq!(error.code(), "pull_failed", "{error}");
     }
     assert!(!trap.marker.exists(), "the source package was built");

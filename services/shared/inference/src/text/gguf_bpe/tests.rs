@@ -9,7 +9,7 @@ use crate::testing;
 
 #[test]
 fn an_unknown_rule_for_words_is_refused() {
-    for (kind, pre) in [("gpt2", "qwen2"), ("gpt2", "default"), ("llama", "smollm")] {
+    for (kind, pre) in [("gpt2", "default"), ("gpt2", "gpt-4o"), ("bert", "smollm")] {
         let content = testing::vocabulary(kind, pre);
         let error = Tokenizer::from_gguf(&content).map(|_| ()).unwrap_err();
         assert!(matches!(error, EngineError::UnsupportedTokenizer { .. }), "{error}");
@@ -67,10 +67,26 @@ fn all_ids_that_end_an_answer_are_known() {
     assert_eq!(tokenizer.endings(), [testing::END, testing::END_OF_TEXT]);
 }
 
+/// Qwen reads characters composed; no other rule changes a text.
+#[test]
+fn qwen_composes_characters() {
+    for (pre, expected) in [("qwen2", "\u{e9}"), ("tekken", "e\u{301}"), ("llama-bpe", "e\u{301}")] {
+        let tokenizer = testing::tokenizer(pre);
+        let ids = tokenizer.encode_text("e\u{301}").unwrap();
+        assert_eq!(tokenizer.detokeniser().text(&ids), expected, "{pre}");
+    }
+}
+
+#[test]
+fn digits_are_cut_as_each_family_does() {
+    let count = |pre| testing::tokenizer(pre).encode_text("12").unwrap().len();
+    assert_eq!(["llama-bpe", "smaug-bpe", "qwen2", "tekken"].map(count), [1, 1, 2, 2]);
+}
+
 proptest! {
     #[test]
     fn any_text_comes_back_as_it_was(text in "\\PC{0,60}") {
-        for pre in ["gpt-2", "smollm", "llama-bpe"] {
+        for pre in ["gpt-2", "smollm", "llama-bpe", "smaug-bpe", "tekken"] {
             let tokenizer = testing::tokenizer(pre);
             let ids = tokenizer.encode_text(&text).unwrap();
             prop_assert_eq!(tokenizer.detokeniser().text(&ids), text.clone());
@@ -82,7 +98,7 @@ proptest! {
 fn broken_text_is_survived_and_comes_back() {
     let corpus = ["The harbour opened <|im_end|> 1,200 times.", "L'été, l'œuvre — ça 🦀 e\u{301}\r\n\t x"];
     let corpus = corpus.map(|text| text.as_bytes().to_vec());
-    let tokenizers = ["gpt-2", "smollm", "llama-bpe"].map(testing::tokenizer);
+    let tokenizers = ["gpt-2", "smollm", "llama-bpe", "smaug-bpe", "tekken"].map(testing::tokenizer);
     precis_fuzz::survives("tokenizer", &corpus, move |bytes| {
         let text = String::from_utf8_lossy(bytes);
         for tokenizer in &tokenizers {
@@ -94,7 +110,7 @@ fn broken_text_is_survived_and_comes_back() {
 
 #[test]
 fn tokens_are_made_in_linear_time_whatever_the_shape() {
-    for pre in ["smollm", "llama-bpe"] {
+    for pre in ["smollm", "llama-bpe", "qwen2", "tekken"] {
         let tokenizer = testing::tokenizer(pre);
         precis_fuzz::grows_linearly(pre, 1024, precis_fuzz::shapes::TEXTS, |text| {
             assert!(tokenizer.encode_text(text).is_ok());

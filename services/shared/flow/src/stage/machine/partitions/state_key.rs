@@ -12,6 +12,15 @@ impl<P: Payload<Outputs: Hash>> Partitions<P> {
     pub(in crate::stage) fn state_key(&self, age: &dyn Fn(&PartitionId, Epoch) -> i64, into: &mut impl Hasher) {
         let mut owned: Vec<_> = self.owned.iter().collect();
         owned.sort_by_key(|(partition, _)| *partition);
+        // Of turns only their order counts.
+        let mut turns: Vec<_> = owned.iter().map(|(partition, owned)| (owned.last_turn, partition.partition)).collect();
+        turns.retain(|(last, _)| *last > 0);
+        turns.sort_unstable();
+        for (_, partition) in turns {
+            partition.hash(into);
+        }
+        let suspect = self.suspect.as_ref();
+        suspect.map(|one| (one.partition.partition, age(&one.partition, one.epoch), one.offset)).hash(into);
         for (partition, owned) in owned {
             (partition.partition, age(partition, owned.tracker.epoch()), owned.running).hash(into);
             owned.tracker.state_key(into);

@@ -58,7 +58,7 @@ fn unpark(partitions: &mut Partitions<Live>) -> Vec<(i32, i64)> {
 }
 
 fn finish(partitions: &mut Partitions<Live>, partition: i32, offset: i64) {
-    partitions.end(&id(partition), EPOCH);
+    partitions.end(&id(partition), EPOCH, &delivery(partition, offset));
     let none: Arc<[Output]> = Arc::default();
     partitions.finish(&id(partition), EPOCH, &delivery(partition, offset), none, false).unwrap();
 }
@@ -101,9 +101,42 @@ fn suspects_run_one_at_a_time_over_all_partitions() {
     assert_eq!(commit(&mut partitions), [(partition, 1, OwnerMark::Quarantine { records: 1, until: 100 })]);
     let second = unpark(&mut partitions);
     assert_eq!(second.len(), 1, "{second:?}");
-    // A partition that goes leaves the turn to another.
-    partitions.remove(&id(second[0].0));
+    // A partition that goes leaves the turn to another, once its suspect is out of process.
+    let (partition, offset) = second[0];
+    partitions.remove(&id(partition));
+    assert_eq!(unpark(&mut partitions), [], "it may still kill the process");
+    assert!(!partitions.end(&id(partition), EPOCH, &delivery(partition, offset)));
     assert_eq!(unpark(&mut partitions).len(), 1);
+}
+
+/// However many suspects one topic has, every second one is of the other topic; and within a topic,
+/// every second one is of the other partition.
+#[test]
+fn suspects_of_topics_and_partitions_take_turns() {
+    let mut partitions = Partitions::<Live>::new(8, Rules::default());
+    let of = |topic: &str, partition| PartitionId { topic: topic.into(), partition };
+    let mark = Some(OwnerMark::Quarantine { records: 8, until: 100 });
+    for (id, count) in [(of("flood", 0), 8), (of("flood", 1), 8), (of("quiet", 0), 3), (of("quiet", 1), 1)] {
+        let partition = id.clone();
+        partitions.assign(Assignment { partition, epoch: EPOCH, start: 0, end: 100, committed: mark });
+        for offset in 0..count {
+            let record = Record { topic: id.topic.clone(), ..record(id.partition, offset) };
+            let record = Arc::new(Delivery::new(record, CancellationToken::new()));
+            partitions.start_or_park(&id, record, EPOCH, Instant::now());
+        }
+    }
+    let mut ran = Vec::new();
+    while let Some((delivery, epoch)) = partitions.unpark(&|_| false).pop() {
+        let id = delivery.record.partition_id();
+        assert!(partitions.start(&id, epoch, &delivery), "it runs alone");
+        partitions.end(&id, epoch, &delivery);
+        partitions.finish(&id, epoch, &delivery, Arc::default(), false).unwrap();
+        commit(&mut partitions);
+        ran.push(id.to_string());
+    }
+    let first: Vec<&str> = ran.iter().take(8).map(String::as_str).collect();
+    let turns = ["flood/0", "quiet/0", "flood/1", "quiet/1", "flood/0", "quiet/0", "flood/1", "quiet/0"];
+    assert_eq!((first, ran.len()), (turns.to_vec(), 20));
 }
 
 #[test]

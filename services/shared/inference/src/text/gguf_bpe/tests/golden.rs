@@ -120,3 +120,47 @@ fn ids_equal_the_golden_ones_of_llama_cpp_for_every_other_rule() {
         }
     }
 }
+
+/// Golden ids of other families' vocabularies, cut down as well (`family_tokens.py`).
+#[derive(Deserialize)]
+struct FamilyTokens {
+    rules: Vec<FamilyRule>,
+}
+
+#[derive(Deserialize)]
+struct FamilyRule {
+    name: String,
+    architecture: String,
+    model: String,
+    pre: String,
+    tokens: Vec<String>,
+    types: Vec<i32>,
+    #[serde(default)]
+    scores: Vec<f32>,
+    #[serde(default)]
+    merges: Vec<String>,
+    texts: Vec<String>,
+    ids: Vec<Vec<u32>>,
+}
+
+/// `SentencePiece`'s own library and Hugging Face's tokenizers give these ids.
+#[test]
+fn ids_of_families_equal_those_of_their_own_libraries() {
+    let golden: FamilyTokens =
+        serde_json::from_str(include_str!("../../../../tests/golden/family_tokens.json")).unwrap();
+    for rule in golden.rules {
+        let mut content = testing::vocabulary(&rule.model, &rule.pre);
+        let strings = |items: Vec<String>| Value::Array(items.into_iter().map(Value::String).collect());
+        let mut put = |key: &str, value: Value| content.metadata.insert(key.to_owned(), value);
+        put("general.architecture", Value::String(rule.architecture));
+        put("tokenizer.ggml.tokens", strings(rule.tokens));
+        put("tokenizer.ggml.merges", strings(rule.merges));
+        put("tokenizer.ggml.scores", Value::Array(rule.scores.into_iter().map(Value::F32).collect()));
+        put("tokenizer.ggml.token_type", Value::Array(rule.types.into_iter().map(Value::I32).collect()));
+        let tokenizer = Tokenizer::from_gguf(&content).unwrap();
+        assert_eq!(rule.ids.len(), rule.texts.len());
+        for (text, ids) in rule.texts.iter().zip(rule.ids) {
+            assert_eq!(tokenizer.encode_text(text).unwrap(), ids, "{text:?} by {}", rule.name);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The cost of adapters: decoding with a batch whose sequences have adapters by turns, beside the
+//! same batch without any, in one process.
+//!
+//! ```text
+//! cargo run --release -p precis-inference --example adapters -- [ADAPTERS [RANK [BATCH [CONTEXT [NEW TOKENS]]]]]
+//! ```
+//!
+//! The adapters are random and change every linear projection of the default model. Rounds with and
+//! without them take turns, so that what else the machine does falls on both. The ratio is that of
+//! the rounds' medians; processor time is given beside wall time.
+#![allow(clippy::print_stdout, reason = "its output is the measurement")]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use precis_inference::models::adapters::{self, AdapterEntry};
+use precis_inference::models::{self, DEFAULT_MODEL, Manifest, ModelEntry};
+use precis_inference::{DeviceKind, Engine, EngineConfig, TokenRequest, bench};
+
+/// Rounds of each kind.
+const ROUNDS: usize = 5;
+/// Shape of the default model.
+const LAYERS: usize = 30;
+const WIDTH: usize = 576;
+const INNER: usize = 1536;
+const KV_WIDTH: usize = 192;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let numbers: Vec<usize> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
+    let number = |at: usize, default: usize| numbers.get(at).copied().unwrap_or(default);
+    let (count, rank, batch) = (number(0, 8), number(1, 8), number(2, 32));
+    let (context, new_tokens) = (number(3, 512), number(4, 48));
+
+    let entry = Manifest::builtin().find(DEFAULT_MODEL)?.clone();
+    let model = models::pull(&entry, &models::default_dir(), &mut |_| {})?;
+    let folder = std::env::temp_dir().join(format!("precis-adapters-{}", std::process::id()));
+    let found = measure(&folder, &entry, &model, [count, rank, batch, context, new_tokens]);
+    std::fs::remove_dir_all(&folder)?;
+    found
+}
+
+fn measure(
+    folder: &Path,
+    entry: &ModelEntry,
+    model: &Path,
+    [count, rank, batch, context, new_tokens]: [usize; 5],
+) -> Result<(), Failure> {
+    let adapters: Vec<Arc<AdapterEntry>> = (0..count)
+        .map(|number| {
+            let source = folder.join(format!("source-{number}"));
+            write(&source, rank)?;
+            Ok(Arc::new(adapters::register(&source, &format!("a{number}"), entry, model, folder)?))
+        })
+        .collect::<Result<_, Failure>>()?;
+    let bytes: u64 = adapters.iter().map(|adapter| adapter.bytes).sum();
+    let config = EngineConfig {
+        device: DeviceKind::Cpu,
+        max_sequences: batch,
+        kv_tokens: batch * (context + new_tokens + 64),
+        adapter_bytes: bytes,
+        ..EngineConfig::default()
+    };
+    let step_tokens = config.step_tokens;
+    let engine = Engine::start(entry, model, config)?;
+    let text: Vec<u32> = (0..context as u32).map(|at| 300 + at * 97 % 20_000).collect();
+    let runtime = tokio::runtime::Runtime::new()?;
+    // Brings the adapters into memory.
+    for adapter in &adapters {
+        let adapter = Some(Arc::clone(adapter));
+        let request =
+            TokenRequest { prompt: text[..8].to_vec(), max_new_tokens: 1, adapter, ..TokenRequest::default() };
+        runtime.block_on(engine.submit_tokens(request))?;
+    }
+    let mut seconds = [Vec::new(), Vec::new()];
+    let mut processor = [Vec::new(), Vec::new()];
+    for round in 0..2 * ROUNDS {
+        let kind = round % 2;
+        let used: &[_] = if kind == 1 { &adapters } else { &[] };
+        let run = bench::decode_adapted(&engine, &text, batch, context, new_tokens, step_tokens, used);
+        let found = runtime.block_on(run)?;
+        seconds[kind].push(found.wall_seconds / found.steps as f64);
+        processor[kind].extend(found.cpu_seconds.map(|cpu| cpu / found.steps as f64));
+    }
+    let [plain, adapted] = seconds.map(median);
+    println!("batch {batch}, context {context}, {count} adapters of rank {rank}, {} MiB of them", bytes >> 20);
+    println!(
+        "wall: {:.2} ms a step without, {:.2} ms with: {:.1} %",
+        plain * 1e3,
+        adapted * 1e3,
+        100.0 * plain / adapted
+    );
+    if processor.iter().all(|kind| !kind.is_empty()) {
+        let [plain, adapted] = processor.map(median);
+        println!(
+            "processor: {:.2} ms a step without, {:.2} ms with: {:.1} %",
+            plain * 1e3,
+            adapted * 1e3,
+            100.0 * plain / adapted
+        );
+    }
+    Ok(())
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// Writes a random adapter for the default model, as PEFT saves it.
+fn write(folder: &Path, rank: usize) -> Result<(), Failure> {
+    let shapes = [
+        ("self_attn.q_proj", WIDTH, WIDTH),
+        ("self_attn.k_proj", WIDTH, KV_WIDTH),
+        ("self_attn.v_proj", WIDTH, KV_WIDTH),
+        ("self_attn.o_proj", WIDTH, WIDTH),
+        ("mlp.gate_proj", WIDTH, INNER),
+        ("mlp.up_proj", WIDTH, INNER),
+        ("mlp.down_proj", INNER, WIDTH),
+    ];
+    let mut tensors = HashMap::new();
+    for layer in 0..LAYERS {
+        for (name, inputs, outputs) in shapes {
+            let module = format!("base_model.model.model.layers.{layer}.{name}");
+            let random =
+                |rows, columns| Tensor::rand(-0.01_f32, 0.01, (rows, columns), &Device::Cpu)?.to_dtype(DType::BF16);
+            tensors.insert(format!("{module}.lora_A.weight"), random(rank, inputs)?);
+            tensors.insert(format!("{module}.lora_B.weight"), random(outputs, rank)?);
+        }
+    }
+    std::fs::create_dir_all(folder)?;
+    candle_core::safetensors::save(&tensors, folder.join("adapter_model.safetensors"))?;
+    let config = serde_json::json!({ "peft_type": "LORA", "r": rank, "lora_alpha": rank });
+    Ok(std::fs::write(folder.join("adapter_config.json"), config.to_string())?)
+}
