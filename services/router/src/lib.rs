@@ -16,9 +16,9 @@
 //!                dead-letters                                       summaries (an extract, flagged with the best answer, or failed)
 //! ```
 //!
-//! - The work of a tier of kind `extract` is done here ([`extract`]): it asks no model, so there is
-//!   nothing to wait or to pay for. Its outcome is settled like every other; where its checks fail,
-//!   the document goes up a tier.
+//! - The work of a tier of kind `extract` is done here (module `extract`): it asks no model, so
+//!   there is nothing to wait or to pay for. Its outcome is settled like every other; where its
+//!   checks fail, the document goes up a tier.
 //! - A document that the router does not know is not looked up in the store. The tier's worker
 //!   looks each document up once, before anything that costs money. So a repeat of an old document
 //!   takes the way of a new one (and counts in the mix as one): the worker publishes the stored

@@ -1,8 +1,8 @@
 //! Extractive summaries: sentences of the text itself, chosen by rank. No model is asked.
 //!
-//! 1. **Sentences** ([`prose`]): what reads as prose, each sentence once. Headings, code, tables,
+//! 1. **Sentences** (`prose`): what reads as prose, each sentence once. Headings, code, tables,
 //!    list entries without a full stop and navigation are left out.
-//! 2. **Rank** ([`rank`]): LexRank (Erkan and Radev 2004): the stationary distribution of a walk
+//! 2. **Rank** (`rank`): LexRank (Erkan and Radev 2004): the stationary distribution of a walk
 //!    over the graph of similar sentences. The walk restarts where documents say what they are
 //!    about, at their beginning.
 //! 3. **Choice**: the best of the ranked sentences one after the other, each marked down by its
@@ -12,8 +12,8 @@
 //! fixed order, and no function is called that a platform may round in its own way (only `+`, `-`,
 //! `*`, `/` and square roots, which IEEE 754 defines).
 //!
-//! Time and memory are linear in the text, plus a constant: at most [`MAX_SENTENCES`] sentences are
-//! ranked. Of a longer text these are the first [`OPENING`], the last [`CLOSING`], and as many at
+//! Time and memory are linear in the text, plus a constant: at most `MAX_SENTENCES` sentences are
+//! ranked. Of a longer text these are the first `OPENING`, the last `CLOSING`, and as many at
 //! even distances between.
 
 mod prose;
