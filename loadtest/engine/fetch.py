@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import venv
 from pathlib import Path
 
 # Everything that loadtest/ fetches or builds lies below.
@@ -62,3 +63,14 @@ def download(requirement: str, options: list[str], sha256: str, cache: Path) -> 
         ]
         subprocess.run(pip, check=True)
         return accept(next(target.iterdir()), sha256, cache)
+
+
+def environment(name: str, requirements: Path) -> Path:
+    """The Python of a virtual environment with these pinned packages, made once for each content of the file."""
+    folder = CACHE / f"{name}-venv-{digest(requirements)[:12]}"
+    if not (folder / "done").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", requirements]
+        subprocess.run([folder / "bin/pip", "install", "--quiet", *pinned], check=True)
+        (folder / "done").touch()
+    return folder / "bin/python"

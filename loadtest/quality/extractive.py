@@ -24,7 +24,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import venv
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -43,13 +42,7 @@ METRICS = ("rouge1", "rouge2", "rougeL")
 
 def environment() -> Path:
     """A Python with what both packages need."""
-    folder = fetch.CACHE / f"extractive-venv-{fetch.digest(REQUIREMENTS)[:12]}"
-    if not (folder / "done").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS]
-        subprocess.run([folder / "bin/pip", "install", "--quiet", *pinned], check=True)
-        (folder / "done").touch()
-    return folder / "bin/python"
+    return fetch.environment("extractive", REQUIREMENTS)
 
 
 def packages(folder: Path) -> None:

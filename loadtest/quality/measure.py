@@ -22,7 +22,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -41,13 +40,7 @@ PEERS = {"llama.cpp": ("f16", "auto"), "llama.cpp, int8 KV": ("q8_0", "on")}
 
 def environment() -> Path:
     """A Python with what the reference needs."""
-    folder = peer.CACHE / "quality-venv"
-    if not (folder / "done").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", REQUIREMENTS]
-        subprocess.run([folder / "bin/pip", "install", "--quiet", *pinned], check=True)
-        (folder / "done").touch()
-    return folder / "bin/python"
+    return fetch.environment("quality", REQUIREMENTS)
 
 
 def llama_reference() -> Path:

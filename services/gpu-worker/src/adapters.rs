@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use precis_base::lock::locked;
 use precis_inference::EngineError;
 use precis_inference::models::adapters::{self, AdapterEntry};
 
@@ -27,15 +28,13 @@ impl AdapterFolder {
     pub(crate) fn id_of(&self, name: &str) -> Result<String, EngineError> {
         let entry = adapters::find(name, &self.models_directory)?;
         let id = entry.id();
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.entry(id.clone()).or_insert_with(|| Arc::new(entry));
+        locked(&self.found).entry(id.clone()).or_insert_with(|| Arc::new(entry));
         Ok(id)
     }
 
     /// The adapter of an id that [`Self::id_of`] gave.
     pub(crate) fn get(&self, id: &str) -> Result<Arc<AdapterEntry>, EngineError> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = found.get(id).cloned();
+        let entry = locked(&self.found).get(id).cloned();
         entry.ok_or_else(|| EngineError::UnknownAdapter { name: id.to_owned(), known: String::new() })
     }
 }

@@ -20,8 +20,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use precis_base::lock::locked;
 use tokio::sync::{Notify, mpsc};
 
 use super::memory::available_bytes;
@@ -124,7 +125,7 @@ impl Drop for Room {
 impl AdapterMemory {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change of the state is whole before anything in it can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     /// A lease of an adapter that is in memory.
