@@ -4,8 +4,8 @@
     python3 loadtest/quality/answers.py [--documents 30] [--papers 100] [--groups 4] [--model NAME] [--keep FOLDER]
                                         [--variant NAME:KEY=VALUE,KEY=VALUE ...]
 
-Each variant is `precis summarize` with a state of its own, settings of [gpu_worker.engine], and a policy that flags what fails its checks; without `--variant` two are compared, "rules"
-(as shipped) and "none" (no rule at all). The documents are cut into groups, and the variants take turns at each group, in changing order, so
+Each variant is `precis summarize` with a state of its own, settings of [gpu_worker.engine] (and `tries`, 1 or 2), and a policy that flags what fails its checks; without `--variant` two are compared, "rules"
+(as shipped) and "none" (no rule at all, and no second try). The documents are cut into groups, and the variants take turns at each group, in changing order, so
 that a busy machine slows all of them alike. Shown for each: the share of documents whose generated answer fails a gating check, the checks
 that failed, why answers ended, numerals of answers that their document has not, ROUGE-L against the reference summary (challenge, approach and
 outcome) of each paper, and documents a minute: of wall clock and of processor time.
@@ -45,7 +45,12 @@ GATES = {
     "unsupported_numbers",
     "unsupported_names",
 }
-NONE = {"numbers_from_source": "false", "no_repeat_tokens": "0", "whole_sentences": "false"}
+NONE = {
+    "numbers_from_source": "false",
+    "no_repeat_tokens": "0",
+    "whole_sentences": "false",
+    "tries": "1",
+}
 BARS = {"demo": 0.20, "papers": 0.08}
 MIN_PACE = 0.90
 MAX_ROUGE_LOSS = 0.005
@@ -90,20 +95,24 @@ def invented(answer: str, source: str) -> set[str]:
     return numerals(unmarked) - known
 
 
-def generated_only(folder: Path) -> Path:
+def generated_only(folder: Path, tries: int) -> Path:
     """The policy of one machine, with the model's answer in place of an extract where its checks fail."""
     text = (ROOT / "infra/policy/local.toml").read_text(encoding="utf-8")
     flagged = text.replace('on_exhausted = "extract"', 'on_exhausted = "flag"')
-    if flagged == text:
-        raise SystemExit("infra/policy/local.toml does not end documents with extracts any more")
-    policy = folder / "policy.toml"
+    if flagged == text or "second_try" not in text:
+        raise SystemExit("infra/policy/local.toml has no extracts or no second try any more")
+    if tries == 1:
+        flagged = "\n".join(line for line in flagged.splitlines() if "second_try" not in line)
+    policy = folder / f"policy-{tries}.toml"
     policy.write_text(flagged, encoding="utf-8")
     return policy
 
 
 class Variant:
-    def __init__(self, name: str, settings: dict[str, str], policy: Path, folder: Path):
-        self.name, self.settings, self.policy, self.folder = name, settings, policy, folder / name
+    def __init__(self, name: str, settings: dict[str, str], policies: dict[str, Path], folder: Path):
+        self.policy = policies[settings.get("tries", "2")]
+        self.settings = {key: value for key, value in settings.items() if key != "tries"}
+        self.name, self.folder = name, folder / name
         self.results: dict[str, dict] = {}
         self.wall = self.cpu = 0.0
 
@@ -181,7 +190,7 @@ def main() -> int:
         texts.mkdir(parents=True)
         for paper in corpus.papers(wheel)[: arguments.papers]:
             (texts / f"{paper['id']}.txt").write_text(paper["text"], encoding="utf-8")
-        policy = generated_only(folder)
+        policies = {str(tries): generated_only(folder, tries) for tries in (1, 2)}
         sets = {
             "demo": sorted((ROOT / "tests/documents").iterdir())[: arguments.documents],
             "papers": sorted(texts.iterdir()),
@@ -192,8 +201,8 @@ def main() -> int:
             if not paths:
                 continue
             variants = [
-                Variant("rules", {}, policy, folder / name),
-                Variant("none", NONE, policy, folder / name),
+                Variant("rules", {}, policies, folder / name),
+                Variant("none", NONE, policies, folder / name),
             ]
             if arguments.variant:
                 split = [text.split(":", 1) for text in arguments.variant]
@@ -201,7 +210,7 @@ def main() -> int:
                     Variant(
                         label,
                         dict(pair.split("=", 1) for pair in pairs.split(",") if pair),
-                        policy,
+                        policies,
                         folder / name,
                     )
                     for label, pairs in split

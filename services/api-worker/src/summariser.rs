@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use precis_flow::Scope;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser};
-use precis_policy::TierKind;
+use precis_policy::{DecodingRules, TierKind};
 use precis_schemas::{ModelIdentity, codes};
 use serde_json::{Map, Value};
 
@@ -102,7 +102,7 @@ impl Summariser for ApiSummariser {
         }
     }
 
-    fn decoding(&self) -> String {
+    fn decoding(&self, _rules: &DecodingRules) -> String {
         self.decoding.spelling()
     }
 

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use precis_flow::Scope;
 use precis_inference::models::{self, Manifest};
 use precis_inference::{
-    Engine, EngineConfig, EngineError, ErrorClass, Prompt as EnginePrompt, Prompts, SummaryRequest,
+    Engine, EngineConfig, EngineError, ErrorClass, Prompt as EnginePrompt, Prompts, RuleChanges, SummaryRequest,
 };
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, answer_text};
-use precis_policy::TierKind;
+use precis_policy::{DecodingRules, TierKind};
 use precis_schemas::{Format, ModelIdentity, Usd};
 
 use crate::ModelSettings;
@@ -51,8 +51,8 @@ impl Summariser for EngineSummariser {
         self.adapters.id_of(name).map_err(|error| generate_error(&error))
     }
 
-    fn decoding(&self) -> String {
-        self.engine.identity().decoding.clone()
+    fn decoding(&self, rules: &DecodingRules) -> String {
+        self.engine.decoding(&changes(rules))
     }
 
     fn tier_kind(&self) -> TierKind {
@@ -77,6 +77,7 @@ impl Summariser for EngineSummariser {
             one_paragraph: job.document.format == Format::Paragraph,
             priority: job.routed.priority,
             adapter,
+            rules: changes(&job.decoding),
             cancel: job.shutdown.child_token(),
             text_of: Some(|answer| answer_text::of(answer).unwrap_or_default()),
             partials: Some(Arc::new(StoredPartials(job.partials.clone()))),
@@ -99,6 +100,14 @@ impl Summariser for EngineSummariser {
             price_digest: None,
             logprob: summary.logprob_quantiles.map(|[_, tenth, _]| tenth),
         })
+    }
+}
+
+fn changes(rules: &DecodingRules) -> RuleChanges {
+    RuleChanges {
+        numbers_from_source: rules.numbers_from_source,
+        names_from_source: rules.names_from_source,
+        no_repeat_tokens: rules.no_repeat_tokens.map(|tokens| tokens as usize),
     }
 }
 

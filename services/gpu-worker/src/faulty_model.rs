@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use precis_pipeline::identity::sha256_hex;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{GenerateError, Generated, Job, Summariser};
-use precis_policy::{BYTES_PER_TOKEN, Features, TextFacts, TierKind, features};
+use precis_policy::{BYTES_PER_TOKEN, DecodingRules, Features, TextFacts, TierKind, features};
 use precis_quality::language_of;
 use precis_schemas::ModelIdentity;
 
@@ -168,7 +168,7 @@ impl Summariser for FaultyModel {
         stand_in::identity("faulty_model", prompt)
     }
 
-    fn decoding(&self) -> String {
+    fn decoding(&self, _rules: &DecodingRules) -> String {
         "faulty_model".to_owned()
     }
 

@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{GenerateError, Generated, Job, Summariser};
-use precis_policy::TierKind;
+use precis_policy::{DecodingRules, TierKind};
 use precis_schemas::ModelIdentity;
 
 use crate::stand_in;
@@ -74,7 +74,7 @@ impl Summariser for UniqueAnswers {
     }
 
     /// The same for all instances, so that they compete for one key.
-    fn decoding(&self) -> String {
+    fn decoding(&self, _rules: &DecodingRules) -> String {
         "unique_answers".to_owned()
     }
 

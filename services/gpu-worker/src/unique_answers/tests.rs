@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use precis_pipeline::Summariser;
+use precis_policy::DecodingRules;
 
 use super::{UniqueAnswers, beginning};
 
@@ -22,7 +23,7 @@ async fn no_two_answers_are_alike_and_all_compete_for_one_key() {
     }
     assert_eq!(answers.len(), 20, "{answers:?}");
     assert!(answers.contains(&format!("{TEXT} [b-10]")), "{answers:?}");
-    assert_eq!(first.decoding(), second.decoding());
+    assert_eq!(first.decoding(&DecodingRules::default()), second.decoding(&DecodingRules::default()));
 }
 
 #[test]

@@ -126,6 +126,10 @@ pub struct EngineConfig {
     /// derived from it (list markers, digits for a number in words). Numbers in words are left to
     /// the check `unsupported_numbers`.
     pub numbers_from_source: bool,
+    /// Whether a summary may write a word with a capital inside a sentence only if its text has that
+    /// word, in whatever case; titles, days and months are allowed. It has no effect where the text
+    /// is in a language that gives every noun a capital.
+    pub names_from_source: bool,
     /// Tokens of a phrase that a summary may not write a second time; 0 lets it repeat itself.
     /// Names and numbers do not count and are never broken. At least 3 where it is not 0: with few,
     /// ordinary turns of phrase are refused.
@@ -152,7 +156,8 @@ impl Default for EngineConfig {
             repetition_penalty: 1.0,
             adapter_bytes: 256 << 20,
             numbers_from_source: true,
-            no_repeat_tokens: 6,
+            names_from_source: false,
+            no_repeat_tokens: 5,
             whole_sentences: true,
         }
     }
@@ -202,12 +207,13 @@ impl EngineConfig {
     pub fn decoding(&self, device_weights: Option<WeightsKind>) -> String {
         let Self { window_tokens, repetition_penalty, numbers_from_source, .. } = self;
         let Self { no_repeat_tokens, whole_sentences, .. } = self;
+        let names = if self.names_from_source { " names_from_source=true" } else { "" };
         let device =
             device_weights.map_or_else(String::new, |weights| format!(" device=cuda weights={}", weights.as_str()));
         format!(
             "greedy repetition_penalty={repetition_penalty} window_tokens={window_tokens} rules={DECODING_RULES} \
              numbers_from_source={numbers_from_source} no_repeat_tokens={no_repeat_tokens} \
-             whole_sentences={whole_sentences}{device}"
+             whole_sentences={whole_sentences}{names}{device}"
         )
     }
 

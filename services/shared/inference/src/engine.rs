@@ -60,7 +60,7 @@ use crate::decode::steer::{Steering, SteeringRules};
 use crate::decode::stop::AnswerLimits;
 use crate::error::EngineError;
 use crate::models::adapters::AdapterEntry;
-use crate::request::{Completion, End, Request, TokenRequest};
+use crate::request::{Completion, End, Request, RuleChanges, TokenRequest};
 use crate::text::gguf_bpe::Tokenizer;
 use crate::text::template::Template;
 
@@ -164,7 +164,7 @@ impl Engine {
         let end = if one_paragraph { End::Paragraph } else { End::Natural };
         let (bytes, adapter) = (request.document.len(), request.adapter.clone());
         let prepare = move |shared: &Shared| {
-            let steering = Steering::of(&shared.steering, &request.document);
+            let steering = Steering::of(&shared.steering.changed(&request.rules), &request.document);
             Ok((shared.prompt(&request)?, steering))
         };
         let ((prompt, common_tokens), steering) = self.off_thread(bytes, prepare).await?;
@@ -251,6 +251,12 @@ impl Engine {
     /// The model and the settings that the answers depend on, besides the request.
     pub fn identity(&self) -> &ModelInfo {
         &self.shared.info
+    }
+
+    /// Every setting that changes the answer to a request with these rules: part of the answer's
+    /// fingerprint.
+    pub fn decoding(&self, rules: &RuleChanges) -> String {
+        format!("{}{}", self.shared.info.decoding, self.shared.steering.spelled(rules))
     }
 
     /// Tokens of a text, as the model reads it.

@@ -38,5 +38,6 @@ pub use config::{DeviceKind, EngineConfig, IsaKind, WeightsKind};
 pub use engine::{Engine, EngineStats, ModelInfo};
 pub use error::{EngineError, ErrorClass};
 pub use request::{
-    Completion, End, FinishReason, Partial, Partials, Prompt, Prompts, Request, Summary, SummaryRequest, TokenRequest,
+    Completion, End, FinishReason, Partial, Partials, Prompt, Prompts, Request, RuleChanges, Summary, SummaryRequest,
+    TokenRequest,
 };

@@ -29,8 +29,21 @@ pub struct Request {
     pub priority: i32,
     /// The adapter that changes the model for this request.
     pub adapter: Option<Arc<AdapterEntry>>,
+    /// What it has in place of the engine's rules of decoding.
+    pub rules: RuleChanges,
     /// Cancels the request; so does dropping the future of [`crate::Engine::submit`].
     pub cancel: CancellationToken,
+}
+
+/// Rules of decoding that a request has in place of the engine's own; `None` leaves the engine's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RuleChanges {
+    /// As [`crate::EngineConfig::numbers_from_source`].
+    pub numbers_from_source: Option<bool>,
+    /// As [`crate::EngineConfig::names_from_source`].
+    pub names_from_source: Option<bool>,
+    /// As [`crate::EngineConfig::no_repeat_tokens`].
+    pub no_repeat_tokens: Option<usize>,
 }
 
 /// What ends an answer before its limit.
@@ -147,6 +160,8 @@ pub struct SummaryRequest {
     pub priority: i32,
     /// The adapter that changes the model for all requests of the summary.
     pub adapter: Option<Arc<AdapterEntry>>,
+    /// What the summary has in place of the engine's rules of decoding.
+    pub rules: RuleChanges,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
     /// Selects the text of a partial answer: a model's reasoning must not go into the next request.

@@ -13,7 +13,10 @@
 //!                 answer stored? ──no──▶ late? ──no──▶ generate ─▶ store (create-only; the loser adopts the winner's)
 //!                   │ yes                  │ yes: escalations (refused)  │
 //!                   ▼◀───────────────────────────────────────────────────┘
-//!                 checks ──failed──▶ escalations (a hop)      passed ──▶ settle ─▶ summaries
+//!                 checks ──failed──▶ a second try left? ──no──▶ escalations (a hop)
+//!                   │ passed             │ yes: generate, check (the same steps under other rules of decoding)
+//!                   ▼◀───────────────────┘
+//!                 settle ─▶ summaries
 //! ```
 //!
 //! Nothing that a record claims is believed before it is proved ([`crate::proof`]): not whose the
@@ -30,8 +33,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::{ObjectStore, keys};
-use precis_policy::{DEADLINE_PASSED, DocumentFacts};
+use precis_policy::{DEADLINE_PASSED, DecodingRules, DocumentFacts};
 use precis_schemas::{Answer, CacheLayer, CodecError, Document, RoutedDocument, Usd, codec, codes};
+use precis_telemetry::metrics::Counter;
 
 mod answer;
 mod check;
@@ -106,11 +110,16 @@ impl<S: Summariser> TierWorker<S> {
         }
         let text = source::text_of(&routed.tenant, document, &*self.store).await?;
         request::check_text(routed, document, &text).await?;
-        let spec = match AnswerSpec::new(&work, &text, &self.summariser) {
+        let decoding = work.effective.policy.decoding(&document.document_type);
+        let spec = match AnswerSpec::new(&work, &text, &self.summariser, decoding.first()) {
             Ok(spec) => spec,
             Err(error) => return unanswered(&work, &work.effective, error),
         };
         match self.recall_or_generate(&work, &spec).await {
+            Ok(Some(checked)) if !checked.failed.is_empty() => match decoding.second() {
+                Some(rules) => self.try_again(&work, spec, checked, rules).await,
+                None => self.settle_or_escalate(&work, &spec, checked).await,
+            },
             Ok(Some(checked)) => self.settle_or_escalate(&work, &spec, checked).await,
             Ok(None) => Ok(escalation(&work, &work.effective, Cause::Refused(DEADLINE_PASSED))),
             // Under the policy of now: it may have changed while the document waited, and may be
@@ -150,6 +159,35 @@ impl<S: Summariser> TierWorker<S> {
             return Ok(None);
         }
         generate::generate(&self.summariser, &self.answers, work, spec).await.map(Some)
+    }
+
+    /// A second answer under other rules of decoding, where the first failed its checks. The one
+    /// with fewer failed checks counts, the first if they are as many. Where this tier knows no such
+    /// rules, or the document is too late for a new answer, the first counts.
+    async fn try_again(
+        &self,
+        work: &Work<'_>,
+        first: AnswerSpec<'_>,
+        failed: Checked,
+        rules: DecodingRules,
+    ) -> Result<Output, PipelineError> {
+        let second = match AnswerSpec::new(work, first.text, &self.summariser, rules) {
+            Ok(second) if second.key != first.key => second,
+            _ => return self.settle_or_escalate(work, &first, failed).await,
+        };
+        let better = match self.recall_or_generate(work, &second).await {
+            Ok(Some(again)) => {
+                let result = if again.failed.is_empty() { "accepted" } else { "rejected" };
+                Counter::SecondTries.increment(&[&self.tier, result]);
+                (again.failed.len() < failed.failed.len()).then_some(again)
+            }
+            Ok(None) | Err(PipelineError::Unanswered(GenerateError::Refused { .. })) => None,
+            Err(error) => return Err(error),
+        };
+        match better {
+            Some(again) => self.settle_or_escalate(work, &second, again).await,
+            None => self.settle_or_escalate(work, &first, failed).await,
+        }
     }
 
     /// An accepted answer is the document's; without one it is the router's again.

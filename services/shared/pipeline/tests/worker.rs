@@ -12,7 +12,7 @@ use precis_pipeline::control::{apply_policy, switch_tier};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser, TierWorker, identity, topics};
-use precis_policy::{Policy, TierKind};
+use precis_policy::{DecodingRules, Policy, TierKind};
 use precis_schemas::{
     Answer, Document, Escalation, ModelIdentity, Outcome, PolicyApplied, RoutedDocument, Sensitivity, Status,
     SwitchState, TrialResult, codec,
@@ -24,6 +24,8 @@ mod adapters;
 mod forged;
 #[path = "worker/interrupted.rs"]
 mod interrupted;
+#[path = "worker/second_try.rs"]
+mod second_try;
 mod support;
 
 use support::{Bench, FixedAnswer, LOCAL, TEXT, document, outcome};

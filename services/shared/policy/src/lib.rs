@@ -24,6 +24,7 @@
 mod adapters;
 mod assign;
 mod budget;
+mod decoding;
 mod escalate;
 mod features;
 mod gate;
@@ -39,6 +40,7 @@ mod tenants;
 pub use adapters::AdapterRule;
 pub use assign::{Assignment, Offer, Room, assign};
 pub use budget::{Budget, Window, budgets_for};
+pub use decoding::{Decoding, DecodingRules, TypeDecoding};
 pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};
 pub use features::{BYTES_PER_TOKEN, Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Eligibility, SwitchState, Switches, TIER_CHANGED, gate, recheck};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapters::AdapterRule;
 use crate::budget::Budget;
+use crate::decoding::Decoding;
 use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
 use crate::tenants::Tenant;
@@ -49,6 +50,9 @@ pub struct Policy {
     /// When an answer is good enough.
     #[serde(default)]
     pub checks: Checks,
+    /// How self-hosted models decode, and whether they try twice.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decoding: Decoding,
     /// What the cache may serve.
     #[serde(default)]
     pub cache: Cache,
@@ -427,7 +431,7 @@ impl Policy {
     }
 
     /// Name of the set of answers that the exact cache may serve. It changes with the checks, with
-    /// the tiers' rules for adapters, and with the policy's own number.
+    /// the rules for adapters and for decoding, and with the policy's own number.
     pub fn cache_generation(&self) -> String {
         let adapted: Vec<_> = self.tiers.iter().filter(|tier| !tier.adapters.is_empty()).collect();
         let rules: Vec<_> = adapted.iter().map(|tier| (&tier.name, &tier.adapters)).collect();
@@ -435,8 +439,15 @@ impl Policy {
         if !rules.is_empty() {
             what.extend(serde_json::to_vec(&rules).unwrap_or_default());
         }
+        if !is_default(&self.decoding) {
+            what.extend(serde_json::to_vec(&self.decoding).unwrap_or_default());
+        }
         sha256_hex(&what)[..16].to_owned()
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn two() -> u32 {

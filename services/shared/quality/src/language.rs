@@ -208,7 +208,7 @@ const fn packed(word: &[u8]) -> u64 {
     number
 }
 
-fn confident(text: &str, thresholds: &Thresholds) -> Option<Lang> {
+pub(crate) fn confident(text: &str, thresholds: &Thresholds) -> Option<Lang> {
     let sample = sample(text);
     if count_words(sample) < thresholds.min_language_words as usize {
         return None;

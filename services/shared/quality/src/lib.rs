@@ -28,6 +28,7 @@ mod numbers;
 mod refusal;
 mod repetition;
 mod source;
+mod source_names;
 mod source_numbers;
 mod spelling;
 mod text;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use ending::is_finished;
 pub use extract::{Extraction, extraction};
 pub use language::{detect as detect_language, is_plainly_english, language_of};
+pub use source_names::{SourceNames, opens_sentence};
 pub use source_numbers::{SourceNumbers, ends_abbreviated, is_unit_link, is_unspaced, unit_words};
 pub use thresholds::{CheckName, Thresholds};
 

@@ -26,6 +26,7 @@ use crate::source::Source;
 use crate::text::{Boundary, Text};
 use crate::{Check, CheckName, Thresholds};
 
+pub(crate) use forms::general_words;
 use forms::{is_connector, is_function_word, is_generic, same, stem};
 pub(crate) use known::KnownNames;
 use known::is_capital;

@@ -8,6 +8,7 @@ fn whatever_changes_an_answer_is_in_its_fingerprint() {
         EngineConfig { window_tokens: 512, ..settings.clone() }.decoding(None),
         EngineConfig { repetition_penalty: 1.1, ..settings.clone() }.decoding(None),
         EngineConfig { numbers_from_source: false, ..settings.clone() }.decoding(None),
+        EngineConfig { names_from_source: true, ..settings.clone() }.decoding(None),
         EngineConfig { no_repeat_tokens: 0, ..settings.clone() }.decoding(None),
         EngineConfig { whole_sentences: false, ..settings.clone() }.decoding(None),
         settings.decoding(Some(WeightsKind::Quantised)),

@@ -2,6 +2,7 @@
 //! where the answer ends.
 //!
 //! - **Numbers**: only those of the document that the request is about ([`super::numerals`]).
+//! - **Names**: inside a sentence, only words of the document with a capital ([`super::names`]).
 //! - **Repeats**: no phrase twice ([`super::repeats`]).
 //! - **Sentences**: an answer of one paragraph ends its line, and itself, only where a sentence
 //!   ends, so that a heading is no answer. The last quarter of its room is spent on finishing:
@@ -13,11 +14,12 @@
 
 use std::sync::Arc;
 
+use super::names::Names;
 use super::numerals::Numerals;
 use super::stop::{AnswerLimits, StopRules, Verdict};
 use super::tokens::TokenClasses;
 use super::{repeats, sentences};
-use crate::request::{End, FinishReason};
+use crate::request::{End, FinishReason, RuleChanges};
 use crate::step::Restriction;
 
 /// The rules of one engine.
@@ -25,6 +27,7 @@ use crate::step::Restriction;
 pub(crate) struct SteeringRules {
     pub(crate) classes: Arc<TokenClasses>,
     pub(crate) numbers_from_source: bool,
+    pub(crate) names_from_source: bool,
     /// 0 for none.
     pub(crate) no_repeat_tokens: usize,
     pub(crate) whole_sentences: bool,
@@ -35,13 +38,44 @@ pub(crate) struct SteeringRules {
 pub(crate) struct Steering {
     rules: SteeringRules,
     numerals: Option<Numerals>,
+    names: Option<Names>,
+}
+
+impl SteeringRules {
+    /// The rules with what a request has in place of them.
+    pub(crate) fn changed(&self, changes: &RuleChanges) -> Self {
+        let RuleChanges { numbers_from_source, names_from_source, no_repeat_tokens } = *changes;
+        Self {
+            classes: Arc::clone(&self.classes),
+            numbers_from_source: numbers_from_source.unwrap_or(self.numbers_from_source),
+            names_from_source: names_from_source.unwrap_or(self.names_from_source),
+            no_repeat_tokens: no_repeat_tokens.unwrap_or(self.no_repeat_tokens),
+            whole_sentences: self.whole_sentences,
+        }
+    }
+
+    /// The changes that are any, in a stable spelling; empty if there are none.
+    pub(crate) fn spelled(&self, changes: &RuleChanges) -> String {
+        let changed = self.changed(changes);
+        let mut spelled = String::new();
+        let mut add = |name: &str, own: usize, new: usize| {
+            if own != new {
+                spelled.push_str(&format!(" {name}={new}"));
+            }
+        };
+        add("numbers_from_source", usize::from(self.numbers_from_source), usize::from(changed.numbers_from_source));
+        add("names_from_source", usize::from(self.names_from_source), usize::from(changed.names_from_source));
+        add("no_repeat_tokens", self.no_repeat_tokens, changed.no_repeat_tokens);
+        spelled
+    }
 }
 
 impl Steering {
     /// The rules for an answer about this document.
     pub(crate) fn of(rules: &SteeringRules, document: &str) -> Self {
         let numerals = rules.numbers_from_source.then(|| Numerals::of(document, Arc::clone(&rules.classes)));
-        Self { rules: rules.clone(), numerals }
+        let names = rules.names_from_source.then(|| Names::of(document, Arc::clone(&rules.classes))).flatten();
+        Self { rules: rules.clone(), numerals, names }
     }
 
     /// Which tokens may follow the answer.
@@ -52,6 +86,9 @@ impl Steering {
         let written = stop.after_reasoning(answer);
         let classes = &*self.rules.classes;
         let mut restriction = self.numerals.as_ref().map(|numerals| numerals.restriction(written)).unwrap_or_default();
+        if let Some(names) = &self.names {
+            names.restrict(written, &mut restriction);
+        }
         if self.rules.no_repeat_tokens > 1 {
             restriction.except.extend(repeats::refused(written, self.rules.no_repeat_tokens, &classes.detokeniser));
         }

@@ -16,6 +16,10 @@ pub(crate) struct TokenClasses {
     pub(crate) numeric: Vec<u32>,
     /// Tokens that begin with a letter.
     pub(crate) letters: Vec<u32>,
+    /// Of these, the tokens with a capital in the word that they begin with.
+    pub(crate) capital_letters: Vec<u32>,
+    /// Tokens whose first word has a capital first letter.
+    pub(crate) capitals: Vec<u32>,
     /// Tokens that begin with anything but white space.
     pub(crate) solid: Vec<u32>,
     /// Tokens that are a unit, a month or the sign of a unit, or hold one behind white space.
@@ -34,6 +38,8 @@ impl TokenClasses {
             endings,
             numeric: Vec::new(),
             letters: Vec::new(),
+            capital_letters: Vec::new(),
+            capitals: Vec::new(),
             solid: Vec::new(),
             units: Vec::new(),
             line_ends: Vec::new(),
@@ -59,6 +65,12 @@ impl TokenClasses {
         }
         if text.starts_with(char::is_alphabetic) {
             self.letters.push(id);
+            if text.chars().take_while(|c| c.is_alphanumeric()).any(char::is_uppercase) {
+                self.capital_letters.push(id);
+            }
+        }
+        if text.trim_start_matches(|c: char| !c.is_alphanumeric()).starts_with(char::is_uppercase) {
+            self.capitals.push(id);
         }
         if !text.starts_with(char::is_whitespace) {
             self.solid.push(id);

@@ -196,6 +196,7 @@ fn started(limit_tokens: usize, window_tokens: usize, queue_tokens: usize, first
     let steering = SteeringRules {
         classes: Arc::new(TokenClasses::new(Arc::clone(tokenizer.detokeniser()), tokenizer.endings().to_vec())),
         numbers_from_source: false,
+        names_from_source: false,
         no_repeat_tokens: 0,
         whole_sentences: false,
     };

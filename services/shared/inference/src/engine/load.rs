@@ -110,6 +110,7 @@ impl Engine {
         let steering = SteeringRules {
             classes: Arc::new(classes),
             numbers_from_source: config.numbers_from_source,
+            names_from_source: config.names_from_source,
             no_repeat_tokens: config.no_repeat_tokens,
             whole_sentences: config.whole_sentences,
         };

@@ -19,7 +19,9 @@ use tokio::task::JoinSet;
 use super::{Engine, Shared};
 use crate::error::EngineError;
 use crate::models::adapters::AdapterEntry;
-use crate::request::{Completion, FinishReason, Partial, Partials, Prompt, Request, Summary, SummaryRequest};
+use crate::request::{
+    Completion, FinishReason, Partial, Partials, Prompt, Request, RuleChanges, Summary, SummaryRequest,
+};
 use crate::text::chunk;
 
 /// Separator of the summaries of chunks.
@@ -56,6 +58,7 @@ impl Engine {
             one_paragraph,
             priority,
             adapter,
+            rules,
             text_of,
             partials,
             ..
@@ -66,6 +69,7 @@ impl Engine {
             one_paragraph,
             priority,
             adapter,
+            rules,
             text_of,
             partials,
         };
@@ -203,6 +207,7 @@ struct CommonOptions {
     one_paragraph: bool,
     priority: i32,
     adapter: Option<Arc<AdapterEntry>>,
+    rules: RuleChanges,
     text_of: Option<fn(&str) -> &str>,
     partials: Option<Arc<dyn Partials>>,
 }
@@ -218,6 +223,7 @@ impl CommonOptions {
             one_paragraph: self.one_paragraph,
             priority: self.priority,
             adapter: self.adapter.clone(),
+            rules: self.rules,
             ..Request::default()
         }
     }
@@ -235,6 +241,9 @@ fn fingerprint(request: &Request) -> String {
     }
     if let Some(adapter) = &request.adapter {
         hash.update(&adapter.sha256);
+    }
+    if request.rules != RuleChanges::default() {
+        hash.update(format!("{:?}", request.rules));
     }
     hex(&hash.finalize())
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use precis_flow::{Rejection, Scope, StageError};
-use precis_policy::TierKind;
+use precis_policy::{DecodingRules, TierKind};
 use precis_schemas::{Document, ModelIdentity, RoutedDocument, Usd, codes};
 use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ pub struct Job<'a> {
     pub prompt: &'a Prompt,
     /// The adapter that answers, as [`Summariser::adapter`] gave it.
     pub adapter: Option<&'a str>,
+    /// What the answer has in place of the model's own rules of decoding.
+    pub decoding: DecodingRules,
     /// The most parts in which a document may be read that is too long for one request.
     pub max_parts: u32,
     /// Where partial answers are kept until the whole answer is there.
@@ -152,8 +154,9 @@ pub trait Summariser: Send + Sync + 'static {
         let message = format!("there is no adapter `{name}` here: this tier has no adapters");
         Err(GenerateError::Refused { code: codes::UNKNOWN_ADAPTER, message })
     }
-    /// Decoding parameters that change the answer, in a stable spelling.
-    fn decoding(&self) -> String;
+    /// Decoding parameters that change the answer, in a stable spelling. A way that cannot follow
+    /// these rules ignores them, and so has one spelling for all.
+    fn decoding(&self, rules: &DecodingRules) -> String;
     /// Where documents go on this way. To an external tier nothing is sent on stale knowledge of
     /// `control`.
     fn tier_kind(&self) -> TierKind;
@@ -178,6 +181,7 @@ pub(super) async fn generate(
         text: spec.text,
         prompt: &spec.prompt,
         adapter: spec.model.adapter.as_deref(),
+        decoding: spec.decoding,
         max_parts: work.effective.policy.limits.max_parts,
         partials: &partials,
         paid_requests: &paid_requests,

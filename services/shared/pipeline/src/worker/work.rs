@@ -2,7 +2,7 @@
 
 use precis_flow::Delivery;
 use precis_objects::keys;
-use precis_policy::DocumentFacts;
+use precis_policy::{DecodingRules, DocumentFacts};
 use precis_schemas::{Document, ModelIdentity, RoutedDocument};
 
 use super::{GenerateError, Summariser};
@@ -32,6 +32,7 @@ pub(super) struct AnswerSpec<'a> {
     pub(super) expected_language: Option<String>,
     pub(super) prompt: Prompt,
     pub(super) model: ModelIdentity,
+    pub(super) decoding: DecodingRules,
     /// Names the way to answer: model, prompt and decoding parameters.
     pub(super) fingerprint: String,
     /// The answer's object.
@@ -39,9 +40,14 @@ pub(super) struct AnswerSpec<'a> {
 }
 
 impl<'a> AnswerSpec<'a> {
-    /// What the policy wants for this document; refused where the tier has not got the adapter that
+    /// What the policy wants for this document, decoded by these rules; refused where the tier has not got the adapter that
     /// the policy names.
-    pub(super) fn new(work: &Work<'_>, text: &'a str, summariser: &impl Summariser) -> Result<Self, GenerateError> {
+    pub(super) fn new(
+        work: &Work<'_>,
+        text: &'a str,
+        summariser: &impl Summariser,
+        decoding: DecodingRules,
+    ) -> Result<Self, GenerateError> {
         let expected_language = expected_language(work.document, text);
         let prompt = Prompt::for_document(work.document, expected_language.as_deref());
         let mut model = summariser.model(&prompt);
@@ -49,8 +55,8 @@ impl<'a> AnswerSpec<'a> {
         if let Some(adapter) = work.effective.policy.adapter(work.tier, &facts) {
             model.adapter = Some(summariser.adapter(adapter)?);
         }
-        let fingerprint = answer_fingerprint(&model, &summariser.decoding());
+        let fingerprint = answer_fingerprint(&model, &summariser.decoding(&decoding));
         let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
-        Ok(Self { text, expected_language, prompt, model, fingerprint, key })
+        Ok(Self { text, expected_language, prompt, model, decoding, fingerprint, key })
     }
 }

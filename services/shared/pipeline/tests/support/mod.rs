@@ -11,7 +11,7 @@ use precis_flow::{Delivery, EmbeddedConfig, Log, LogConfig, Output, Record};
 use precis_objects::{DirectoryConfig, ObjectStore, StoreConfig};
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{Control, GenerateError, Generated, Job, RoutingKeys, Summariser, TierWorker, identity, topics};
-use precis_policy::{Policy, TierKind};
+use precis_policy::{DecodingRules, Policy, TierKind};
 use precis_schemas::{Decision, Document, ModelIdentity, Origin, Outcome, RoutedDocument, Sensitivity, Usd, codec};
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,7 @@ impl Summariser for FixedAnswer {
         }
     }
 
-    fn decoding(&self) -> String {
+    fn decoding(&self, _rules: &DecodingRules) -> String {
         "greedy".into()
     }
 

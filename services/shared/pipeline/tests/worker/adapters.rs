@@ -23,7 +23,7 @@ impl Summariser for Adapted {
         }
     }
 
-    fn decoding(&self) -> String {
+    fn decoding(&self, _rules: &DecodingRules) -> String {
         "greedy".into()
     }
 

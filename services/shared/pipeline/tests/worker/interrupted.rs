@@ -11,7 +11,7 @@ impl Summariser for InChunks {
         FixedAnswer { text: GOOD.into(), kind: TierKind::Gpu, calls: Arc::default() }.model(prompt)
     }
 
-    fn decoding(&self) -> String {
+    fn decoding(&self, _rules: &DecodingRules) -> String {
         "greedy".into()
     }
 

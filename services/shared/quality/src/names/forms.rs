@@ -31,6 +31,15 @@ pub(super) fn is_generic(folded: &str) -> bool {
     WORDS.contains(folded) || crate::numbers::month(folded).is_some()
 }
 
+/// Words that may have a capital in any text, folded: function words, titles, days, months.
+pub(crate) fn general_words() -> impl Iterator<Item = &'static str> {
+    let of = |lexicon: &'static lexicon::Lexicon| {
+        let words = lexicon.function_words.split_whitespace().chain(lexicon.generic.split_whitespace());
+        words.chain(lexicon.months.iter().flat_map(|names| names.iter().copied()))
+    };
+    lexicon::ALL.iter().copied().flat_map(of)
+}
+
 /// Names of one place or people that share no stem. Each supports the others of its group.
 const SAME_NAMES: &[&[&str]] = &[
     &["france", "french", "francais", "francaise", "francaises"],

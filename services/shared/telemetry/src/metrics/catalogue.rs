@@ -87,6 +87,8 @@ catalogue! {
         AnswerTokens, "precis_answer_tokens_total", ["tier", "kind"],
             "Tokens of the answers that a tier gave, read (input) and generated (output), in its own model's count";
         CheckFailures, "precis_check_failures_total", ["check", "tier"], "Checks that a tier's answers failed";
+        SecondTries, "precis_second_tries_total", ["tier", "result"],
+            "Answers that were given under other rules of decoding, because the first failed its checks: accepted or rejected";
         Escalations, "precis_escalations_total", ["tier", "code"],
             "Documents that a tier gave back: the first failed check, or the refusal";
         Outcomes, "precis_outcomes_total", ["status", "tier"],

@@ -38,7 +38,13 @@ const TEXTS: [(&str, bool); 8] = [
 fn steering(no_repeat_tokens: usize) -> (Steering, StopRules) {
     let detokeniser = Arc::new(Detokeniser::new(TEXTS.into_iter()));
     let classes = Arc::new(TokenClasses::new(Arc::clone(&detokeniser), vec![END]));
-    let rules = SteeringRules { classes, numbers_from_source: true, no_repeat_tokens, whole_sentences: true };
+    let rules = SteeringRules {
+        classes,
+        numbers_from_source: true,
+        names_from_source: false,
+        no_repeat_tokens,
+        whole_sentences: true,
+    };
     let stop = StopRules { endings: vec![END], detokeniser, begins_in_reasoning: false };
     (Steering::of(&rules, "No figures here."), stop)
 }
@@ -107,7 +113,13 @@ fn answers(documents: &[&str], max_sequences: usize) -> Vec<Generated> {
     let texts = (0..tiny::VOCABULARY).map(|id| (words[id % words.len()], id == 0));
     let detokeniser = Arc::new(Detokeniser::new(texts));
     let classes = Arc::new(TokenClasses::new(Arc::clone(&detokeniser), vec![END]));
-    let rules = SteeringRules { classes, numbers_from_source: true, no_repeat_tokens: 3, whole_sentences: true };
+    let rules = SteeringRules {
+        classes,
+        numbers_from_source: true,
+        names_from_source: false,
+        no_repeat_tokens: 3,
+        whole_sentences: true,
+    };
     let stop = StopRules { endings: vec![END], detokeniser, begins_in_reasoning: false };
     let steps = StepLimits { step_tokens: 32, max_sequences };
     let decoder = tiny::cpu_decoder(1, Isa::Portable);
