@@ -164,7 +164,7 @@ impl Engine {
         let end = if one_paragraph { End::Paragraph } else { End::Natural };
         let (bytes, adapter) = (request.document.len(), request.adapter.clone());
         let prepare = move |shared: &Shared| {
-            let steering = Steering::of(&shared.steering.changed(&request.rules), &request.document);
+            let steering = Steering::of(&shared.steering.changed(&request.rules), &request);
             Ok((shared.prompt(&request)?, steering))
         };
         let ((prompt, common_tokens), steering) = self.off_thread(bytes, prepare).await?;

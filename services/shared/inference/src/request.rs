@@ -21,6 +21,9 @@ pub struct Request {
     pub document: String,
     /// The user message, after the document.
     pub after: String,
+    /// The text whose names the answer may have, where it is not the document: of summaries that
+    /// are put together, the text that they are about.
+    pub source: Option<Arc<str>>,
     /// The most tokens of the answer.
     pub max_new_tokens: usize,
     /// Whether the first blank line after some text ends the answer.

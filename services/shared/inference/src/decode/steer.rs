@@ -19,7 +19,7 @@ use super::numerals::Numerals;
 use super::stop::{AnswerLimits, StopRules, Verdict};
 use super::tokens::TokenClasses;
 use super::{repeats, sentences};
-use crate::request::{End, FinishReason, RuleChanges};
+use crate::request::{End, FinishReason, Request, RuleChanges};
 use crate::step::Restriction;
 
 /// The rules of one engine.
@@ -71,10 +71,12 @@ impl SteeringRules {
 }
 
 impl Steering {
-    /// The rules for an answer about this document.
-    pub(crate) fn of(rules: &SteeringRules, document: &str) -> Self {
+    /// The rules for the answer to this request.
+    pub(crate) fn of(rules: &SteeringRules, request: &Request) -> Self {
+        let document = &*request.document;
+        let source = request.source.as_deref().unwrap_or(document);
         let numerals = rules.numbers_from_source.then(|| Numerals::of(document, Arc::clone(&rules.classes)));
-        let names = rules.names_from_source.then(|| Names::of(document, Arc::clone(&rules.classes))).flatten();
+        let names = rules.names_from_source.then(|| Names::of(source, Arc::clone(&rules.classes))).flatten();
         Self { rules: rules.clone(), numerals, names }
     }
 

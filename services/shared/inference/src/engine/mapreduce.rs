@@ -70,6 +70,7 @@ impl Engine {
             priority,
             adapter,
             rules,
+            source: None,
             text_of,
             partials,
         };
@@ -96,7 +97,8 @@ impl Engine {
         }
         let mut totals = Totals::default();
         let mut texts = self.each(&common, &prompts.map, chunks, &mut totals).await?;
-        let common = CommonOptions { priority: priority.saturating_add(1), ..common };
+        let source = Some(document.into());
+        let common = CommonOptions { priority: priority.saturating_add(1), source, ..common };
         loop {
             let groups = self.groups(&prompts.reduce, &common, texts).await?;
             if let [last] = groups.as_slice() {
@@ -208,6 +210,7 @@ struct CommonOptions {
     priority: i32,
     adapter: Option<Arc<AdapterEntry>>,
     rules: RuleChanges,
+    source: Option<Arc<str>>,
     text_of: Option<fn(&str) -> &str>,
     partials: Option<Arc<dyn Partials>>,
 }
@@ -224,6 +227,7 @@ impl CommonOptions {
             priority: self.priority,
             adapter: self.adapter.clone(),
             rules: self.rules,
+            source: self.source.clone(),
             ..Request::default()
         }
     }

@@ -12,7 +12,7 @@ use crate::engine::core::Core;
 use crate::engine::metrics::Counters;
 use crate::engine::scheduler::StepLimits;
 use crate::engine::sequence::{Generated, Job};
-use crate::request::{End, FinishReason};
+use crate::request::{End, FinishReason, Request};
 use crate::testing::tiny;
 use crate::text::detokenise::Detokeniser;
 
@@ -46,7 +46,11 @@ fn steering(no_repeat_tokens: usize) -> (Steering, StopRules) {
         whole_sentences: true,
     };
     let stop = StopRules { endings: vec![END], detokeniser, begins_in_reasoning: false };
-    (Steering::of(&rules, "No figures here."), stop)
+    (Steering::of(&rules, &about("No figures here.")), stop)
+}
+
+fn about(document: &str) -> Request {
+    Request { document: document.to_owned(), ..Request::default() }
 }
 
 fn limits(max_new_tokens: usize, end: End) -> AnswerLimits {
@@ -130,7 +134,7 @@ fn answers(documents: &[&str], max_sequences: usize) -> Vec<Generated> {
             prompt: (1..12).map(|id| id * (number as u32 + 3) % tiny::VOCABULARY as u32).collect(),
             common_tokens: 0,
             limits: limits(40, End::Natural),
-            steering: Some(Steering::of(&rules, document)),
+            steering: Some(Steering::of(&rules, &about(document))),
             adapter: None,
             priority: 0,
             reply,
@@ -153,4 +157,26 @@ fn the_rules_of_others_change_no_answer() {
     let together = answers(&documents, documents.len());
     assert_eq!(together, answers(&documents, 1));
     assert_ne!(together, answers(&["No figure"; 7], 7), "the documents change nothing");
+}
+
+/// Summaries of parts that are put together may open a sentence with a name that their text has
+/// not: the names are those of the text.
+#[test]
+fn names_are_those_of_the_text_behind_the_summaries() {
+    let detokeniser = Arc::new(Detokeniser::new([("", true), ("Ġthe", false), ("ĠNsl", false)].into_iter()));
+    let classes = Arc::new(TokenClasses::new(Arc::clone(&detokeniser), vec![END]));
+    let rules = SteeringRules {
+        classes,
+        numbers_from_source: false,
+        names_from_source: true,
+        no_repeat_tokens: 0,
+        whole_sentences: false,
+    };
+    let stop = StopRules { endings: vec![END], detokeniser, begins_in_reasoning: false };
+    let refused = |source: Option<&str>| {
+        let request = Request { source: source.map(Arc::from), ..about("Nsl is a part of it.") };
+        Steering::of(&rules, &request).restriction(&[1], limits(100, End::Natural), &stop).except
+    };
+    assert_eq!(refused(None), Vec::<u32>::new());
+    assert_eq!(refused(Some("A text without it.")), [2]);
 }
