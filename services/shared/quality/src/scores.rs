@@ -32,15 +32,15 @@ impl Scores {
     pub(crate) fn of(input: &Input<'_>, plain_summary: &str, source: &[u32], summary: &[u32]) -> Self {
         let [source_rouge1, source_rouge2, source_rouge_l] =
             reference::precision_in_source(input.source, input.summary).map_or([None; 3], |found| found.map(Some));
-        let novelty = |n| ngrams::novel_share(summary, source, n);
+        let [novelty1, novelty2, novelty3] = ngrams::compare::<3>(summary, source).map(ngrams::Order::novel_share);
         let asked = input.asked_words.or(input.max_words).filter(|words| *words > 0);
         Self {
             source_rouge1,
             source_rouge2,
             source_rouge_l,
-            novelty1: novelty(1),
-            novelty2: novelty(2),
-            novelty3: novelty(3),
+            novelty1,
+            novelty2,
+            novelty3,
             length_ratio: asked.map(|asked| text::count_words(plain_summary) as f64 / f64::from(asked)),
             reference: input.reference.map(|reference| ReferenceScores::of(reference, input.summary)),
         }

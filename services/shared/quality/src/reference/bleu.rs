@@ -11,25 +11,21 @@ const MAX_ORDER: usize = 4;
 /// 0 to 100.
 pub(super) fn bleu(reference: &str, summary: &str) -> f64 {
     let (reference, summary) = (tokenized(reference), tokenized(summary));
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
     let reference = numbered(&reference, &mut numbers);
     let summary = numbered(&summary, &mut numbers);
+    let compared = ngrams::compare::<MAX_ORDER>(&summary, &reference);
     // An n-gram is in common only where its words are.
-    if ngrams::shared(&reference, &summary, 1) == 0 {
+    if compared[0].shared == 0 {
         return 0.0;
     }
     let (mut halvings, mut logarithms, mut orders) = (1.0, 0.0, 0.0);
-    for order in 1..=MAX_ORDER {
-        let all = ngrams::count(summary.len(), order);
-        if all == 0 {
-            break;
-        }
-        let common = ngrams::shared(&reference, &summary, order);
-        let precision = if common == 0 {
+    for order in compared.into_iter().take_while(|order| order.own > 0) {
+        let precision = if order.shared == 0 {
             halvings *= 2.0;
-            100.0 / (halvings * all as f64)
+            100.0 / (halvings * order.own as f64)
         } else {
-            100.0 * common as f64 / all as f64
+            100.0 * order.shared as f64 / order.own as f64
         };
         logarithms += precision.ln();
         orders += 1.0;
@@ -39,11 +35,11 @@ pub(super) fn bleu(reference: &str, summary: &str) -> f64 {
     brevity * (logarithms / orders).exp()
 }
 
-fn numbered<'a>(text: &'a str, numbers: &mut HashMap<&'a str, usize>) -> Vec<usize> {
+fn numbered<'a>(text: &'a str, numbers: &mut HashMap<&'a str, u32>) -> Vec<u32> {
     let words = text.split(is_python_space).filter(|word| !word.is_empty());
     words
         .map(|word| {
-            let next = numbers.len();
+            let next = numbers.len() as u32;
             *numbers.entry(word).or_insert(next)
         })
         .collect()

@@ -11,15 +11,12 @@ const RECALL_WEIGHT: f64 = 4.0;
 
 /// 0 to 100.
 pub(super) fn chrf(reference: &str, summary: &str) -> f64 {
-    let characters = |text: &str| text.chars().filter(|c| !is_python_space(*c)).collect::<Vec<char>>();
-    let (reference, summary) = (characters(reference), characters(summary));
+    let characters = |text: &str| text.chars().filter(|c| !is_python_space(*c)).map(u32::from).collect::<Vec<_>>();
     let (mut precision, mut recall, mut orders) = (0.0, 0.0, 0.0);
-    for order in 1..=MAX_ORDER {
-        let (own, other) = (ngrams::count(summary.len(), order), ngrams::count(reference.len(), order));
-        if own > 0 && other > 0 {
-            let common = ngrams::shared(&reference, &summary, order) as f64;
-            precision += common / own as f64;
-            recall += common / other as f64;
+    for order in ngrams::compare::<MAX_ORDER>(&characters(summary), &characters(reference)) {
+        if order.own > 0 && order.other > 0 {
+            precision += order.shared as f64 / order.own as f64;
+            recall += order.shared as f64 / order.other as f64;
             orders += 1.0;
         }
     }

@@ -44,6 +44,11 @@ impl Pattern {
         pattern
     }
 
+    /// The tokens that it has, each once.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = u32> {
+        self.masks_of.keys().copied()
+    }
+
     /// Length of the longest common subsequence with these tokens.
     pub(super) fn common(&self, tokens: &[u32]) -> usize {
         let mut row = self.first_row();
@@ -58,9 +63,6 @@ impl Pattern {
     /// that rouge-score finds, which goes back from the ends and prefers the later token of the
     /// pattern.
     pub(super) fn mark(&self, pattern: &[u32], tokens: &[u32], marks: &mut [bool]) {
-        if !tokens.iter().any(|token| self.masks_of.contains_key(token)) {
-            return;
-        }
         let mut rows = self.first_row();
         rows.reserve(tokens.len() * self.words);
         for token in tokens {

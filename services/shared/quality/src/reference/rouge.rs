@@ -1,10 +1,10 @@
 //! ROUGE: Lin (2004), "ROUGE: a package for automatic evaluation of summaries".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::lcs::{MAX_LCS_SUM_TOKENS, MAX_LCS_TOKENS, Pattern};
 use super::tokens::{Lines, Splitting, Vocabulary};
-use crate::ngrams;
+use crate::ngrams::{self, Order};
 
 /// ROUGE of a summary against a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -42,19 +42,9 @@ impl PrecisionRecall {
 impl Rouge {
     pub(super) fn of(reference: &Lines, summary: &Lines) -> Self {
         let (own, other) = (&summary.tokens, &reference.tokens);
-        let by_ngrams = |n| {
-            PrecisionRecall::of(
-                ngrams::shared(other, own, n),
-                ngrams::count(own.len(), n),
-                ngrams::count(other.len(), n),
-            )
-        };
-        Self {
-            rouge1: by_ngrams(1),
-            rouge2: by_ngrams(2),
-            rouge_l: by_subsequence(other, own),
-            rouge_lsum: by_lines(reference, summary),
-        }
+        let by_ngrams = |order: Order| PrecisionRecall::of(order.shared, order.own, order.other);
+        let [rouge1, rouge2] = ngrams::compare::<2>(own, other).map(by_ngrams);
+        Self { rouge1, rouge2, rouge_l: by_subsequence(other, own), rouge_lsum: by_lines(reference, summary) }
     }
 }
 
@@ -67,8 +57,9 @@ pub(crate) fn precision_in_source(source: &str, summary: &str) -> Option<[f64; 3
         return None;
     }
     let source = vocabulary.tokens(source);
-    let by_ngrams = |n| ngrams::shared(&source, &summary, n) as f64 / ngrams::count(summary.len(), n).max(1) as f64;
-    Some([by_ngrams(1), by_ngrams(2), by_subsequence(&source, &summary).precision])
+    let by_ngrams = |order: Order| order.shared as f64 / order.own.max(1) as f64;
+    let [rouge1, rouge2] = ngrams::compare::<2>(&summary, &source).map(by_ngrams);
+    Some([rouge1, rouge2, by_subsequence(&source, &summary).precision])
 }
 
 fn by_subsequence(reference: &[u32], summary: &[u32]) -> PrecisionRecall {
@@ -83,35 +74,73 @@ fn by_subsequence(reference: &[u32], summary: &[u32]) -> PrecisionRecall {
 /// ROUGE-Lsum: of each line of the reference, the tokens in a longest common subsequence with any
 /// line of the summary; a token counts at most as often as either text has it.
 fn by_lines(reference: &Lines, summary: &Lines) -> PrecisionRecall {
-    let (reference, summary) = (reference.first(MAX_LCS_SUM_TOKENS), summary.first(MAX_LCS_SUM_TOKENS));
-    let counts = |lines: &mut dyn Iterator<Item = &[u32]>| {
-        let (mut counts, mut all) = (HashMap::<u32, usize>::new(), 0);
-        for token in lines.flatten() {
-            *counts.entry(*token).or_default() += 1;
-            all += 1;
-        }
-        (counts, all)
-    };
-    let (mut left_reference, reference_tokens) = counts(&mut reference.clone());
-    let (mut left_summary, summary_tokens) = counts(&mut summary.clone());
+    let reference: Vec<&[u32]> = reference.first(MAX_LCS_SUM_TOKENS).collect();
+    let summary: Vec<&[u32]> = summary.first(MAX_LCS_SUM_TOKENS).collect();
+    let (mut left_reference, mut left_summary) = (counts(&reference), counts(&summary));
     let mut take = |token: &u32| {
         let (Some(one), Some(other)) = (left_reference.get_mut(token), left_summary.get_mut(token)) else {
             return false;
         };
-        let there = *one > 0 && *other > 0;
-        if there {
+        let both_left = *one > 0 && *other > 0;
+        if both_left {
             (*one, *other) = (*one - 1, *other - 1);
         }
-        there
+        both_left
     };
+    let mut unions = LineUnions::of(&summary);
     let mut common = 0;
-    for line in reference {
-        let pattern = Pattern::of(line);
-        let mut marks = vec![false; line.len()];
-        for other in summary.clone() {
-            pattern.mark(line, other, &mut marks);
-        }
-        common += line.iter().zip(marks).filter(|(token, is_marked)| *is_marked && take(token)).count();
+    for line in &reference {
+        common += line.iter().zip(unions.marks(line)).filter(|(token, is_marked)| **is_marked && take(token)).count();
     }
-    PrecisionRecall::of(common, summary_tokens, reference_tokens)
+    let tokens = |lines: &[&[u32]]| lines.iter().map(|line| line.len()).sum();
+    PrecisionRecall::of(common, tokens(&summary), tokens(&reference))
+}
+
+fn counts(lines: &[&[u32]]) -> HashMap<u32, usize> {
+    let mut counts = HashMap::new();
+    for token in lines.iter().copied().flatten() {
+        *counts.entry(*token).or_default() += 1;
+    }
+    counts
+}
+
+/// The lines of a summary, for unions of subsequences. Lines that are equal are compared once, and
+/// only with lines that share a token.
+struct LineUnions<'a> {
+    lines: Vec<&'a [u32]>,
+    /// The lines that have a token.
+    lines_with: HashMap<u32, Vec<usize>>,
+    /// The lines of the reference that were compared.
+    marks: HashMap<&'a [u32], Vec<bool>>,
+}
+
+impl<'a> LineUnions<'a> {
+    fn of(summary: &[&'a [u32]]) -> Self {
+        let lines: Vec<&[u32]> = summary.iter().copied().collect::<HashSet<_>>().into_iter().collect();
+        let mut lines_with: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (number, line) in lines.iter().enumerate() {
+            for token in *line {
+                let with = lines_with.entry(*token).or_default();
+                if with.last() != Some(&number) {
+                    with.push(number);
+                }
+            }
+        }
+        Self { lines, lines_with, marks: HashMap::new() }
+    }
+
+    /// Which tokens of a line of the reference lie in a subsequence with any line of the summary.
+    fn marks(&mut self, line: &'a [u32]) -> &[bool] {
+        let Self { lines, lines_with, marks } = self;
+        marks.entry(line).or_insert_with(|| {
+            let pattern = Pattern::of(line);
+            let related: HashSet<usize> =
+                pattern.tokens().filter_map(|token| lines_with.get(&token)).flatten().copied().collect();
+            let mut marks = vec![false; line.len()];
+            for other in related {
+                pattern.mark(line, lines[other], &mut marks);
+            }
+            marks
+        })
+    }
 }

@@ -148,12 +148,12 @@ fn subsequences_read_a_stated_number_of_tokens() {
 
 #[test]
 fn ngrams_count_as_often_as_both_texts_have_them() {
-    assert_eq!(ngrams::shared(&[1, 1, 1, 2], &[1, 1, 3], 1), 2);
-    assert_eq!(ngrams::shared(&[1, 1, 1, 2], &[1, 1, 3], 2), 1);
-    assert_eq!(ngrams::shared::<u32>(&[], &[1], 1), 0);
-    assert_eq!(ngrams::novel_share(&[1, 2, 9], &[1, 2, 3], 1), Some(1.0 / 3.0));
-    assert_eq!(ngrams::novel_share(&[1, 2, 9], &[1, 2, 3], 2), Some(0.5));
-    assert_eq!(ngrams::novel_share(&[1, 2], &[1, 2, 3], 3), None);
+    let [one, two, three] = ngrams::compare::<3>(&[1, 1, 1, 2], &[1, 1, 3]);
+    assert_eq!((one.own, one.other, one.shared, one.novel), (4, 3, 2, 1));
+    assert_eq!((two.own, two.other, two.shared, two.novel), (3, 2, 1, 1));
+    assert_eq!((three.own, three.other, three.shared, three.novel), (2, 1, 0, 2));
+    let [none, _] = ngrams::compare::<2>(&[], &[1]);
+    assert_eq!((none.own, none.other, none.shared, none.novel_share()), (0, 1, 0, None));
 }
 
 const fn shape(name: &'static str, text: fn(usize) -> String) -> Shape {
@@ -170,6 +170,7 @@ const SHAPES: &[Shape] = &[
     shape("words that differ", |bytes| (0..bytes / 8).map(|number| format!("w{number:06} ")).collect()),
     shape("one word a line", |bytes| repeated(bytes, "a\n")),
     shape("lines", |bytes| repeated(bytes, "the rent is due\n")),
+    shape("lines that share a word", |bytes| (0..bytes / 8).map(|number| format!("a {number:05}\n")).collect()),
     shape("lines that differ", |bytes| (0..bytes / 8).map(|number| format!("w{number:06}\n")).collect()),
     shape("line ends", |bytes| repeated(bytes, "\n")),
     shape("one endless word", |bytes| repeated(bytes, "x")),
