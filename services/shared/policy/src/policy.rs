@@ -12,6 +12,7 @@ use crate::adapters::AdapterRule;
 use crate::budget::Budget;
 use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
+use crate::quality::Quality;
 use crate::tenants::Tenant;
 
 /// The built-in policy: one GPU tier that may have every document.
@@ -49,6 +50,9 @@ pub struct Policy {
     /// When an answer is good enough.
     #[serde(default)]
     pub checks: Checks,
+    /// How good a summary is: the weights of its quality index.
+    #[serde(default, skip_serializing_if = "Quality::is_default")]
+    pub quality: Quality,
     /// What the cache may serve.
     #[serde(default)]
     pub cache: Cache,

@@ -14,7 +14,7 @@ use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::time::Instant;
 
 use precis_quality::reference::{PrecisionRecall, ReferenceScores, Rouge};
-use precis_quality::{IndexWeights, Input, Scores, Thresholds, index, judge};
+use precis_quality::{IndexWeights, Input, Scores, Thresholds, judge};
 use serde_json::{Map, Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -64,10 +64,10 @@ fn figures(source: Option<&str>, reference: Option<&str>, summary: &str) -> Map<
     all
 }
 
-fn scored(source: &str, reference: Option<&str>, summary: &str) -> (Scores, f64) {
+fn scored(source: &str, reference: Option<&str>, summary: &str) -> (Scores, Option<f64>) {
     let input = Input { source, summary, reference, asked_words: Some(120), ..Input::default() };
     let judgement = judge(&input, &Thresholds::default());
-    (judgement.scores, index(&judgement.checks, &judgement.scores, &IndexWeights::default()))
+    (judgement.scores, judgement.index(&IndexWeights::default()))
 }
 
 /// Microseconds.

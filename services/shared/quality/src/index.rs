@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, CheckName, Scores};
+use crate::{CheckName, Scores};
 
 /// The weight of each part of the quality index, each at least 0; only their ratios count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,16 +75,18 @@ impl IndexWeights {
     }
 }
 
-/// The quality index of a summary by its checks and figures; 0 where no weight counts.
-pub fn index(checks: &[Check], scores: &Scores, weights: &IndexWeights) -> f64 {
-    let check = |name: CheckName| checks.iter().find(|check| check.name == name.as_str());
-    let failed = |name| check(name).is_some_and(|check| !check.passed);
-    let no_words = check(CheckName::Empty).and_then(|check| check.value) == Some(0.0);
-    if no_words || failed(CheckName::Refusal) {
-        return 0.0;
+/// What a check said: whether the summary passed, and the measured value.
+pub type CheckFigure = (bool, Option<f64>);
+
+/// The quality index of a summary by what each check said of it, and its scores; `None` where
+/// nothing was measured that has a weight.
+pub fn index(check: impl Fn(CheckName) -> Option<CheckFigure>, scores: &Scores, weights: &IndexWeights) -> Option<f64> {
+    let value = |name| check(name).and_then(|(_, value)| value);
+    let is_refusal = check(CheckName::Refusal).is_some_and(|(passed, _)| !passed);
+    if is_refusal || value(CheckName::Empty) == Some(0.0) {
+        return Some(0.0);
     }
-    let passed = |name| check(name).map(|check| f64::from(u8::from(check.passed)));
-    let value = |name| check(name).and_then(|check| check.value);
+    let passed = |name| check(name).map(|(passed, _)| f64::from(u8::from(passed)));
     let few = |name| value(name).map(|count| 1.0 / (1.0 + count));
     let parts = [
         passed(CheckName::Truncated),
@@ -108,7 +110,7 @@ pub fn index(checks: &[Check], scores: &Scores, weights: &IndexWeights) -> f64 {
             all += weight;
         }
     }
-    if all > 0.0 { sum / all } else { 0.0 }
+    (all > 0.0).then(|| sum / all)
 }
 
 #[cfg(test)]

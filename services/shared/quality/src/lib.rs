@@ -45,8 +45,8 @@ use serde::{Deserialize, Serialize};
 
 pub use ending::is_finished;
 pub use extract::{Extraction, extraction};
-pub use index::{IndexWeights, index};
-pub use language::{detect as detect_language, is_plainly_english, language_of};
+pub use index::{CheckFigure, IndexWeights, index};
+pub use language::{detect as detect_language, is_plainly_english, known_code, language_of};
 pub use scores::Scores;
 pub use source_numbers::{SourceNumbers, ends_abbreviated, is_unit_link, is_unspaced, unit_words};
 pub use thresholds::{CheckName, Thresholds};
@@ -120,6 +120,14 @@ pub struct Judgement {
     pub checks: Vec<Check>,
     /// Figures that gate nothing.
     pub scores: Scores,
+}
+
+impl Judgement {
+    /// The quality index; `None` where nothing was measured that has a weight.
+    pub fn index(&self, weights: &IndexWeights) -> Option<f64> {
+        let check = |name: CheckName| self.checks.iter().find(|check| check.name == name.as_str());
+        index(|name| check(name).map(|check| (check.passed, check.value)), &self.scores, weights)
+    }
 }
 
 /// Runs every check, and measures what describes the summary besides.

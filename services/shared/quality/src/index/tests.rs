@@ -1,4 +1,6 @@
-use crate::{IndexWeights, Input, Thresholds, index, judge};
+#![allow(clippy::unwrap_used)]
+
+use crate::{IndexWeights, Input, Thresholds, judge};
 
 const SOURCE: &str = "The tenant, Martin Dubois, pays a rent of EUR 1,250 on the first day of each month. The deposit is two \
     months' rent, and the lease runs for three years from 1 March 2021.";
@@ -6,8 +8,7 @@ const GOOD: &str = "Martin Dubois pays a rent of EUR 1,250 each month, and the l
 
 fn index_of(summary: &str, weights: &IndexWeights) -> f64 {
     let input = Input { source: SOURCE, summary, asked_words: Some(20), finish_reason: "stop", ..Input::default() };
-    let judgement = judge(&input, &Thresholds::default());
-    index(&judgement.checks, &judgement.scores, weights)
+    judge(&input, &Thresholds::default()).index(weights).unwrap()
 }
 
 fn usual(summary: &str) -> f64 {
@@ -91,15 +92,16 @@ fn each_part_is_what_its_weight_says() {
 fn what_was_not_measured_is_left_out() {
     let weights = IndexWeights { reference: 5.0, confidence: 5.0, ..IndexWeights::default() };
     is(index_of(GOOD, &weights), usual(GOOD));
-    is(index_of(GOOD, &only(|weights| weights.reference = 1.0)), 0.0);
+    let input = Input { source: SOURCE, summary: GOOD, ..Input::default() };
+    let judgement = judge(&input, &Thresholds::default());
+    assert_eq!(judgement.index(&only(|weights| weights.reference = 1.0)), None);
 }
 
 #[test]
 fn a_reference_counts_where_the_weights_say_so() {
     let of = |weights: &IndexWeights| {
         let input = Input { source: SOURCE, summary: GOOD, reference: Some(GOOD), ..Input::default() };
-        let judgement = judge(&input, &Thresholds::default());
-        index(&judgement.checks, &judgement.scores, weights)
+        judge(&input, &Thresholds::default()).index(weights).unwrap()
     };
     is(of(&only(|weights| weights.reference = 1.0)), 1.0);
 }

@@ -51,7 +51,7 @@ impl Pattern {
 
     /// Length of the longest common subsequence with these tokens.
     pub(super) fn common(&self, tokens: &[u32]) -> usize {
-        let mut row = self.first_row();
+        let mut row = vec![u64::MAX; self.words];
         for token in tokens {
             self.step(&mut row, *token);
         }
@@ -62,9 +62,11 @@ impl Pattern {
     /// Marks the pattern's tokens that lie in one longest common subsequence with these: the one
     /// that rouge-score finds, which goes back from the ends and prefers the later token of the
     /// pattern.
-    pub(super) fn mark(&self, pattern: &[u32], tokens: &[u32], marks: &mut [bool]) {
-        let mut rows = self.first_row();
-        rows.reserve(tokens.len() * self.words);
+    ///
+    /// `rows` is room for the table, to be used again.
+    pub(super) fn mark(&self, pattern: &[u32], tokens: &[u32], rows: &mut Vec<u64>, marks: &mut [bool]) {
+        rows.clear();
+        rows.resize(self.words, u64::MAX);
         for token in tokens {
             let row = rows.len();
             rows.extend_from_within(row - self.words..);
@@ -84,10 +86,6 @@ impl Pattern {
                 own = at;
             }
         }
-    }
-
-    fn first_row(&self) -> Vec<u64> {
-        vec![u64::MAX; self.words]
     }
 
     /// Makes the row of one token more.

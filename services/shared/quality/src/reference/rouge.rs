@@ -112,6 +112,9 @@ struct LineUnions<'a> {
     lines_with: HashMap<u32, Vec<usize>>,
     /// The lines of the reference that were compared.
     marks: HashMap<&'a [u32], Vec<bool>>,
+    /// For each line of the summary, the last line of the reference that it was compared with.
+    compared_with: Vec<usize>,
+    rows: Vec<u64>,
 }
 
 impl<'a> LineUnions<'a> {
@@ -126,19 +129,22 @@ impl<'a> LineUnions<'a> {
                 }
             }
         }
-        Self { lines, lines_with, marks: HashMap::new() }
+        let compared_with = vec![0; lines.len()];
+        Self { lines, lines_with, marks: HashMap::new(), compared_with, rows: Vec::new() }
     }
 
     /// Which tokens of a line of the reference lie in a subsequence with any line of the summary.
     fn marks(&mut self, line: &'a [u32]) -> &[bool] {
-        let Self { lines, lines_with, marks } = self;
+        let Self { lines, lines_with, marks, compared_with, rows } = self;
+        // Counted from 1: at 0 no line was compared yet.
+        let number = marks.len() + 1;
         marks.entry(line).or_insert_with(|| {
             let pattern = Pattern::of(line);
-            let related: HashSet<usize> =
-                pattern.tokens().filter_map(|token| lines_with.get(&token)).flatten().copied().collect();
             let mut marks = vec![false; line.len()];
-            for other in related {
-                pattern.mark(line, lines[other], &mut marks);
+            for other in pattern.tokens().filter_map(|token| lines_with.get(&token)).flatten() {
+                if std::mem::replace(&mut compared_with[*other], number) != number {
+                    pattern.mark(line, lines[*other], rows, &mut marks);
+                }
             }
             marks
         })

@@ -107,7 +107,7 @@ proptest! {
         let pattern = Pattern::of(&one);
         prop_assert_eq!(pattern.common(&other), table(&one, &other)[one.len()][other.len()]);
         let mut marks = vec![false; one.len()];
-        pattern.mark(&one, &other, &mut marks);
+        pattern.mark(&one, &other, &mut Vec::new(), &mut marks);
         prop_assert_eq!(marks, marked(&one, &other));
     }
 
