@@ -4,9 +4,9 @@
 //! hand, flagged; else a failure that says what was tried.
 
 use precis_objects::ObjectStore;
-use precis_pipeline::answer_checks::{self, Judged};
+use precis_pipeline::figures::Figures;
 use precis_pipeline::settle::{Draft, own_answer_key};
-use precis_pipeline::{EffectivePolicy, PipelineError, answer_text, prompt};
+use precis_pipeline::{EffectivePolicy, PipelineError, answer_checks, answer_text};
 use precis_policy::{Eligibility, Exhausted};
 use precis_schemas::{Answer, Document, Outcome, Status, Trial, TrialResult, Usd, codec};
 
@@ -31,13 +31,12 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// What is found of an answer that another process judged, and kept no figures of.
-    async fn judged(&self, effective: &EffectivePolicy, answer: &Answer) -> Judged {
-        if self.text.is_empty() {
-            return Judged::default();
+    /// The figures of a stored answer.
+    async fn figures(&self, effective: &EffectivePolicy, answer: &Answer) -> Figures {
+        if self.text.is_empty() && answer.scores.is_none() {
+            return Figures::default();
         }
-        let expected_language = prompt::expected_language(self.document, self.text);
-        answer_checks::of(self.text, self.document, &effective.policy, expected_language, answer).await
+        answer_checks::figures_of_stored(self.text, self.document, &effective.policy, answer).await
     }
 }
 
@@ -73,13 +72,8 @@ pub(crate) async fn outcome(
             outcome
         }
         (Some(best), _) if effective.policy.flags(why) => {
-            let judged = source.judged(effective, &best.answer).await;
-            let draft = draft.measured(&judged.figures);
+            let draft = draft.measured(&source.figures(effective, &best.answer).await);
             let mut outcome = draft.flagged(&best.trial.tier, &best.answer, best.key, &best.trial.code);
-            // What the answer's object keeps is what only the model could measure.
-            if !judged.checks.is_empty() {
-                outcome.checks = judged.checks;
-            }
             outcome.message = Some(message(trail, gate, why));
             outcome
         }

@@ -100,7 +100,7 @@ impl Router {
         let fingerprint = identity::fingerprint_of(tenant, document, &read.await??);
         if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
             let draft = Draft::unrouted(claim, document, &text, now_ms());
-            let figures = answer_checks::figures_of_cached(&text, document, &effective.policy, &answer).await;
+            let figures = answer_checks::figures_of_stored(&text, document, &effective.policy, &answer).await;
             let draft = draft.decided(&fingerprint, &effective.digest, None, &[]).measured(&figures);
             let labels = labels_of(&effective, document, &text);
             let outcome = draft.answered(&tier, &answer, &key, CacheLayer::Exact);

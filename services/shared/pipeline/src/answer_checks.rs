@@ -1,8 +1,8 @@
-//! What is measured on an answer, by whichever way it came: generated, extracted or cached.
+//! What is measured on an answer, by whichever way it came: generated, extracted or stored.
 //!
-//! Each answer is judged once, by the process that settles its document or sends it on: checks,
-//! scores and quality index come of one reading of its texts. A cached answer brings checks and
-//! scores along; only what is its document's own is measured then, which is the reference.
+//! Checks, scores and quality index come of one reading of the texts, in the worker. A stored
+//! answer keeps checks and scores, so whoever else publishes it measures only what is the
+//! document's own: the reference.
 
 use precis_policy::Policy;
 use precis_quality::{self as quality, reference};
@@ -75,9 +75,9 @@ pub async fn of(
     })
 }
 
-/// The figures of a cached answer for another document: its scores as they were measured, and those
-/// against that document's own reference. An answer that an older version kept is judged anew.
-pub async fn figures_of_cached(text: &str, document: &Document, policy: &Policy, answer: &Answer) -> Figures {
+/// The figures of a stored answer for a document: its scores as they were measured, and those
+/// against the document's own reference. An answer that an older version stored is judged anew.
+pub async fn figures_of_stored(text: &str, document: &Document, policy: &Policy, answer: &Answer) -> Figures {
     let Some(scores) = answer.scores else {
         let expected_language = prompt::expected_language(document, text);
         return of(text, document, policy, expected_language, answer).await.figures;
