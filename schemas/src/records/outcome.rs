@@ -114,8 +114,8 @@ pub struct Outcome {
     /// measured.
     #[serde(default)]
     pub scores: Option<Scores>,
-    /// Quality of the summary, 0 to 1: the mean of checks and scores with the weights of the policy;
-    /// `None` without a summary, or where it was not measured.
+    /// Quality of the summary, 0 to 1: the mean of checks and scores with the weights of the
+    /// policy; `None` without a summary, or where it was not measured.
     #[serde(default)]
     pub quality_index: Option<f64>,
 }

@@ -102,7 +102,9 @@ impl Router {
             let draft = Draft::unrouted(claim, document, &text, now_ms());
             let figures = answer_checks::figures_of_stored(&text, document, &effective.policy, &answer).await;
             let draft = draft.decided(&fingerprint, &effective.digest, None, &[]).measured(&figures);
-            let labels = labels_of(&effective, document, &text);
+            // The language as labelled: to tell it from the text costs more than the rest of a hit.
+            let language = document.output_language.as_deref().or(document.language.as_deref());
+            let labels = Labels::of(&effective.policy, document, language);
             let outcome = draft.answered(&tier, &answer, &key, CacheLayer::Exact);
             return self.settler.settle_summary(claim, &outcome, &labels).await;
         }

@@ -9,7 +9,8 @@ pub(crate) struct Order {
     pub(crate) own: usize,
     /// N-grams of the other text.
     pub(crate) other: usize,
-    /// N-grams that both have; each counts as often as it occurs in the text that has it less often.
+    /// N-grams that both have; each counts as often as it occurs in the text that has it less
+    /// often.
     pub(crate) shared: usize,
     /// N-grams of the text that the other has nowhere.
     pub(crate) novel: usize,
@@ -35,7 +36,8 @@ pub(crate) fn compare<const N: usize>(text: &[u32], other: &[u32]) -> [Order; N]
     std::array::from_fn(|order| {
         known.clear();
         let (own_places, other_places) = (text.len().saturating_sub(order), other.len().saturating_sub(order));
-        // Occurrences of each n-gram in the text, and how many of them the other text has not taken.
+        // Occurrences of each n-gram in the text, and how many of them the other text has not
+        // taken.
         let (mut all, mut left) = (Vec::<usize>::new(), Vec::<usize>::new());
         for (number, last) in own_numbers.iter_mut().zip(&text[text.len() - own_places..]) {
             let next = all.len() as u32;

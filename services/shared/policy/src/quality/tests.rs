@@ -52,3 +52,13 @@ fn only_types_that_the_policy_names_are_labels() {
     assert_eq!(policy.type_label("invented"), "other");
     assert_eq!(policy.type_label(""), "none");
 }
+
+/// The page that explains the index states the weights of the code.
+#[test]
+fn the_documented_weights_are_the_defaults() {
+    let page = include_str!("../../../../../docs/concepts/how-a-document-ends.md");
+    for (name, weight) in IndexWeights::default().by_name() {
+        let weight = if weight == 0.0 { "0".to_owned() } else { format!("{weight:.2}") };
+        assert!(page.contains(&format!("| `{name}` | {weight} |")), "{name} is not {weight}");
+    }
+}

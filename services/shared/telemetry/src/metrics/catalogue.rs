@@ -201,7 +201,7 @@ catalogue! {
         EngineBatchFill, "precis_engine_batch_fill_ratio", [],
             "Sequences in one step of the engine, as a share of the most that may run together", SHARES;
         QualityIndex, "precis_quality_index_ratio", ["tier", "model", "prompt", "document_type", "language"],
-            "Quality index of each summary, 0 to 1, by the policy's weights. Prompt: standard, instruction (the publisher's own) or none; a type that the policy does not name and a language that the checks do not know are `other`", QUALITY_SCORES;
+            "Quality index of each summary, 0 to 1, by the policy's weights. Prompt: standard, instruction (the publisher's own) or none; a type that the policy does not name and a language that the checks do not know are `other`, a language that is neither labelled nor told from the text is `unknown`", QUALITY_SCORES;
         QualityScore, "precis_quality_score_ratio", ["score", "tier", "model", "prompt", "document_type", "language"],
             "Each score of each summary: coverage, repetition, precision in the source, novelty and length as ratios; against the publisher's reference ROUGE (F, stemmed), and BLEU and chrF as shares of one", QUALITY_SCORES;
         ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart", REQUEST_SECONDS;
