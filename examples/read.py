@@ -23,7 +23,6 @@ def schemas() -> dict[bytes, dict]:
     }
 
 
-
 def main(brokers: str, how_many: int | None) -> None:
     consumer = Consumer(
         {
