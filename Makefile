@@ -89,10 +89,12 @@ docs: ## the crates' documentation, with the protocol of each part
 verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
-verify-quality: ## measure what the engine's rounding and the quantiser cost, beside llama.cpp's: KL divergence and likelihood; extracts beside sumy's (15 minutes)
+verify-quality: ## measure what the engine's rounding and the quantiser cost, beside llama.cpp's: KL divergence and likelihood; extracts beside sumy's, scores beside rouge-score's and sacreBLEU's (15 minutes)
 	python3 loadtest/quality/measure.py
 	python3 loadtest/quality/quantise.py
 	python3 loadtest/quality/extractive.py
+	python3 loadtest/quality/scores.py
+	python3 loadtest/quality/scores.py --time
 
 verify-answers: build ## what the rules of decoding do to the answers: failed checks, ROUGE-L, documents a minute (half an hour)
 	python3 loadtest/quality/answers.py

@@ -7,10 +7,20 @@ from pathlib import Path
 
 import fastavro
 from confluent_kafka import Consumer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-SCHEMA = fastavro.parse_schema(
-    json.loads((Path(__file__).resolve().parents[1] / "schemas/avro/outcome/v1.avsc").read_text())
-)
+FILES = sorted((Path(__file__).resolve().parents[1] / "schemas/avro/outcome").glob("v*.avsc"))
+
+
+def schemas() -> dict[bytes, dict]:
+    """Every version of the outcome, by the fingerprint in a record's bytes 2 to 9."""
+    all_versions = [json.loads(file.read_text()) for file in FILES]
+    return {
+        bytes.fromhex(
+            fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
+        ): fastavro.parse_schema(schema)
+        for schema in all_versions
+    }
 
 
 def main(brokers: str, how_many: int | None) -> None:
@@ -24,6 +34,7 @@ def main(brokers: str, how_many: int | None) -> None:
         }
     )
     consumer.subscribe(["summaries"])
+    known = schemas()
     count = 0
     while how_many is None or count < how_many:
         record = consumer.poll(1.0)
@@ -32,7 +43,8 @@ def main(brokers: str, how_many: int | None) -> None:
         # An outcome that was published before: its document came again, unchanged.
         if any(name == "precis-repeat" for name, _ in record.headers() or []):
             continue
-        outcome = fastavro.schemaless_reader(io.BytesIO(record.value()[10:]), SCHEMA, None)
+        value = record.value()
+        outcome = fastavro.schemaless_reader(io.BytesIO(value[10:]), known[value[2:10]], None)
         print(
             json.dumps(
                 {

@@ -19,8 +19,8 @@ pub use codec::{AvroRecord, CodecError};
 pub use records::{
     Answer, AuditRecord, BodyReference, CacheLayer, CheckResult, DeadLetter, DeadLetterAction, Decision, Document,
     Escalation, Exclusion, Format, LedgerAttempt, LedgerSettlement, ModelIdentity, Origin, Outcome, PolicyApplied,
-    Purpose, RecordHeader, RoutedDocument, Sensitivity, SettlementResult, Status, SwitchState, TierSwitch, Trial,
-    TrialResult,
+    PrecisionRecall, Purpose, RecordHeader, ReferenceScores, Rouge, RoutedDocument, Scores, Sensitivity,
+    SettlementResult, Status, SwitchState, TierSwitch, Trial, TrialResult,
 };
 pub use registry::{SchemaFile, all, schema_json};
 pub use usd::Usd;

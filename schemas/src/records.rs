@@ -9,6 +9,7 @@ mod document;
 mod ledger;
 mod outcome;
 mod routing;
+mod scores;
 
 pub use answer::{Answer, CheckResult, ModelIdentity};
 pub use audit::AuditRecord;
@@ -18,3 +19,4 @@ pub use document::{BodyReference, Document, Format, Purpose, Sensitivity};
 pub use ledger::{LedgerAttempt, LedgerSettlement, SettlementResult};
 pub use outcome::{CacheLayer, Outcome, Status};
 pub use routing::{Decision, Escalation, Exclusion, Origin, RoutedDocument, Trial, TrialResult};
+pub use scores::{PrecisionRecall, ReferenceScores, Rouge, Scores};

@@ -34,6 +34,7 @@ macro_rules! schema_files {
 
 static FILES: &[SchemaFile] = schema_files![
     ("answer", 1),
+    ("answer", 2),
     ("audit_record", 1),
     ("dead_letter", 1),
     ("dead_letter_action", 1),
@@ -42,6 +43,7 @@ static FILES: &[SchemaFile] = schema_files![
     ("ledger_attempt", 1),
     ("ledger_settlement", 1),
     ("outcome", 1),
+    ("outcome", 2),
     ("policy_applied", 1),
     ("routed_document", 1),
     ("tier_switch", 1),

@@ -17,7 +17,7 @@ pub(super) struct TooMany;
 /// Whether all arrays and maps of the datum together have at most `max` items. What cannot be
 /// walked through has few enough: the decoder finds its fault, at the same place at the latest.
 pub(super) fn check(schema: &Schema, datum: &[u8], max: usize) -> Result<(), TooMany> {
-    let mut walk = Walk { datum, left: max };
+    let mut walk = Walk { root: schema, datum, left: max };
     match walk.value(schema, 0) {
         Err(Fault::TooMany) => Err(TooMany),
         Ok(()) | Err(Fault::Malformed) => Ok(()),
@@ -30,9 +30,23 @@ enum Fault {
 }
 
 struct Walk<'a> {
+    /// The whole schema.
+    root: &'a Schema,
     datum: &'a [u8],
     /// How many more items may come.
     left: usize,
+}
+
+/// The record of this name within a schema. All types of this crate are in one namespace.
+fn named<'a>(schema: &'a Schema, name: &str) -> Option<&'a Schema> {
+    match schema {
+        Schema::Record(record) if record.name.name() == name => Some(schema),
+        Schema::Record(record) => record.fields.iter().find_map(|field| named(&field.schema, name)),
+        Schema::Array(array) => named(&array.items, name),
+        Schema::Map(map) => named(&map.types, name),
+        Schema::Union(union) => union.variants().iter().find_map(|variant| named(variant, name)),
+        _ => None,
+    }
 }
 
 impl Walk<'_> {
@@ -58,9 +72,12 @@ impl Walk<'_> {
                 self.value(schema, depth + 1)
             }
             Schema::Bytes | Schema::String | Schema::BigDecimal | Schema::Decimal(_) | Schema::Uuid(_) => self.bytes(),
-            // No schema of this crate refers to another by name. One that does is not walked
+            // A type that stands further up in the same file. One that stands nowhere is not walked
             // through, so none of its records is read: its samples fail.
-            Schema::Ref { .. } => Err(Fault::TooMany),
+            Schema::Ref { name } => {
+                let named = named(self.root, name.name()).ok_or(Fault::TooMany)?;
+                self.value(named, depth + 1)
+            }
             // Every other type is written as a number.
             _ => self.long().map(|_| ()),
         }

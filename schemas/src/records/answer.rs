@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::scores::Scores;
 use crate::{AvroRecord, Millis, Usd};
 
 /// One generated answer with its measurements, accepted or not, as kept under cache/.
@@ -51,6 +52,10 @@ pub struct Answer {
     /// Identifiers of the persons the source is about, for erasure.
     #[serde(default)]
     pub subject_ids: Vec<String>,
+    /// Figures that gate nothing, those against a reference left out; `None` where they were not
+    /// measured.
+    #[serde(default)]
+    pub scores: Option<Scores>,
 }
 
 /// The model that answered, with everything that identifies it, and its prompt.
@@ -111,7 +116,7 @@ pub struct CheckResult {
 
 impl AvroRecord for Answer {
     const NAME: &'static str = "answer";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 fn one() -> i32 {

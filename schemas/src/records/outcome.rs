@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{CheckResult, ModelIdentity};
 use super::document::{Format, Purpose};
 use super::routing::{Decision, Origin, Trial};
+use super::scores::Scores;
 use crate::{AvroRecord, Millis, Usd};
 
 /// How a document ended: the one record on summaries and in results/ for its tenant, identifier and
@@ -109,6 +110,14 @@ pub struct Outcome {
     /// Wall-clock duration of the generation in milliseconds; 0 on a cache hit.
     #[serde(default)]
     pub generation_ms: i64,
+    /// Figures of the summary that gate nothing; `None` without a summary, or where they were not
+    /// measured.
+    #[serde(default)]
+    pub scores: Option<Scores>,
+    /// Quality of the summary, 0 to 1: the mean of checks and scores with the weights of the
+    /// policy; `None` without a summary, or where it was not measured.
+    #[serde(default)]
+    pub quality_index: Option<f64>,
 }
 
 impl Outcome {
@@ -165,7 +174,7 @@ impl CacheLayer {
 
 impl AvroRecord for Outcome {
     const NAME: &'static str = "outcome";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     // Outcomes of older versions keep every subject of a document, even of one that was refused for
     // its many subjects. Nobody but Précis writes outcomes.
     const MAX_ITEMS: usize = 1 << 20;

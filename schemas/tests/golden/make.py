@@ -50,6 +50,29 @@ CHECKS = [
     {"name": "unsupported_numbers", "passed": False, "value": -0.5, "detail": "1999"},
 ]
 
+
+def rouge(precision, recall, f):
+    one = {"precision": precision, "recall": recall, "f": f}
+    return {"rouge1": one, "rouge2": one, "rouge_l": one, "rouge_lsum": one}
+
+
+SCORES = {
+    "source_rouge1": 1.0,
+    "source_rouge2": 0.5,
+    "source_rouge_l": 0.25,
+    "novelty1": 0.0,
+    "novelty2": 0.125,
+    "length_ratio": 1.5,
+}
+REFERENCE_SCORES = {
+    "rouge": rouge(0.5, 0.25, 0.375),
+    "rouge_stemmed": rouge(1.0, 0.5, 0.75),
+    "unicode_rouge": rouge(0.0, 0.0, 0.0),
+    "bleu": 12.5,
+    "chrf": 62.5,
+    "exact_match": True,
+}
+
 # Required fields, then what the full sample has besides or instead.
 SAMPLES = {
     "document": (
@@ -133,6 +156,7 @@ SAMPLES = {
             "price_digest": "pr1",
             "generation_ms": 1234,
             "subject_ids": ["person-1"],
+            "scores": SCORES,
         },
     ),
     "outcome": (
@@ -178,6 +202,8 @@ SAMPLES = {
             "subject_ids": ["person-1"],
             "answer_key": "cache/acme/a1",
             "generation_ms": 1234,
+            "scores": SCORES | {"reference": REFERENCE_SCORES},
+            "quality_index": 0.75,
         },
     ),
     "dead_letter": (

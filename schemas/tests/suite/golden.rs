@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use precis_schemas::codec::{decode, encode};
-use precis_schemas::{Document, Usd};
+use precis_schemas::{Answer, Document, Outcome, Usd};
 
 use crate::samples::{Sample, for_each_record};
 
@@ -33,6 +33,15 @@ fn records_are_written_as_another_implementation_writes_them() {
     for_each_record!(check);
 }
 
+/// What older services stored and published: `<record>.v1.bin` was written with version 1.
+#[test]
+fn records_of_version_1_are_read_without_figures() {
+    let outcome: Outcome = decode(&golden("outcome.v1.bin")).unwrap();
+    assert_eq!(outcome, Outcome { scores: None, quality_index: None, ..Outcome::full() });
+    let answer: Answer = decode(&golden("answer.v1.bin")).unwrap();
+    assert_eq!(answer, Answer { scores: None, ..Answer::full() });
+}
+
 /// A publisher gives what it has; the rest comes from the schema.
 #[test]
 fn a_document_of_two_fields_takes_the_defaults() {
@@ -43,6 +52,6 @@ fn a_document_of_two_fields_takes_the_defaults() {
 
 #[test]
 fn the_decimal_of_another_implementation_is_exact() {
-    let outcome: precis_schemas::Outcome = decode(&golden("outcome.full.bin")).unwrap();
+    let outcome: Outcome = decode(&golden("outcome.full.bin")).unwrap();
     assert_eq!(outcome.cost, Usd::from_nanos(-12_500_000_000).unwrap());
 }

@@ -182,6 +182,30 @@ impl Sample for Escalation {
     }
 }
 
+fn scores() -> Scores {
+    let all = |precision, recall, f| {
+        let one = PrecisionRecall { precision, recall, f };
+        Rouge { rouge1: one, rouge2: one, rouge_l: one, rouge_lsum: one }
+    };
+    Scores {
+        source_rouge1: Some(1.0),
+        source_rouge2: Some(0.5),
+        source_rouge_l: Some(0.25),
+        novelty1: Some(0.0),
+        novelty2: Some(0.125),
+        novelty3: None,
+        length_ratio: Some(1.5),
+        reference: Some(ReferenceScores {
+            rouge: all(0.5, 0.25, 0.375),
+            rouge_stemmed: all(1.0, 0.5, 0.75),
+            unicode_rouge: all(0.0, 0.0, 0.0),
+            bleu: 12.5,
+            chrf: 62.5,
+            exact_match: true,
+        }),
+    }
+}
+
 impl Sample for Answer {
     fn full() -> Self {
         Self {
@@ -202,11 +226,13 @@ impl Sample for Answer {
             generation_ms: 1234,
             created_at: AT,
             subject_ids: vec![s("person-1")],
+            scores: Some(Scores { reference: None, ..scores() }),
         }
     }
 
     fn bare() -> Self {
         Self {
+            scores: None,
             model: ModelIdentity { revision: s(""), quantisation: s(""), adapter: None, ..model() },
             input_tokens: 0,
             cached_input_tokens: 0,
@@ -261,11 +287,15 @@ impl Sample for Outcome {
             submitted_at: AT,
             settled_at: AT + 1,
             generation_ms: 1234,
+            scores: Some(scores()),
+            quality_index: Some(0.75),
         }
     }
 
     fn bare() -> Self {
         Self {
+            scores: None,
+            quality_index: None,
             status: Status::Failed,
             summary: None,
             code: None,

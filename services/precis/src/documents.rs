@@ -95,6 +95,7 @@ pub fn document(input: &Input, options: &RequestOptions, answering: &[&str], now
         submitted_at: now_ms,
         language: input.language.clone(),
         title: input.title.clone(),
+        reference: input.reference.clone(),
         text: Some(input.text.clone()),
         ..requested(options)
     };

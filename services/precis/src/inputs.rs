@@ -53,6 +53,8 @@ pub struct Input {
     pub title: Option<String>,
     /// The language that its record states.
     pub language: Option<String>,
+    /// The reference summary that its record states.
+    pub reference: Option<String>,
     /// Its text.
     pub text: String,
 }
@@ -88,6 +90,8 @@ pub struct Inputs {
 pub struct ReadOptions {
     /// Name of the field with the text in JSON Lines.
     pub text_field: String,
+    /// Name of the field with a reference summary in JSON Lines; `None`: no record has one.
+    pub reference_field: Option<String>,
     /// What `-` holds.
     pub stdin: Kind,
     /// Largest document, bytes.
@@ -96,7 +100,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { text_field: "text".to_owned(), stdin: Kind::Text, max_bytes: MAX_DOCUMENT_BYTES }
+        Self { text_field: "text".to_owned(), reference_field: None, stdin: Kind::Text, max_bytes: MAX_DOCUMENT_BYTES }
     }
 }
 
@@ -261,6 +265,7 @@ fn read_as(inputs: &mut Inputs, name: &str, stem: &str, kind: Kind, source: &mut
                     stated_id: None,
                     title: None,
                     language: None,
+                    reference: None,
                     text,
                 });
             }

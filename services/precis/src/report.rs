@@ -8,7 +8,7 @@ mod totals;
 
 use std::collections::BTreeMap;
 
-use precis_schemas::{CacheLayer, CheckResult, Outcome, Status, Trial, TrialResult};
+use precis_schemas::{CacheLayer, CheckResult, Outcome, Scores, Status, Trial, TrialResult};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -102,6 +102,12 @@ pub struct Row {
     pub finish_reason: Option<String>,
     /// What was measured on the summary.
     pub checks: Vec<CheckResult>,
+    /// Quality of the summary by the policy's weights, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_index: Option<f64>,
+    /// What else was measured on the summary, against its source and a reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
     /// Generated answers that were not accepted, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<RejectedAnswer>,
@@ -201,6 +207,8 @@ impl Row {
             seconds: outcome.generation_ms as f64 / 1000.0,
             finish_reason: outcome.finish_reason.clone(),
             checks: outcome.checks.clone(),
+            quality_index: outcome.quality_index,
+            scores: outcome.scores,
             rejected: RejectedAnswer::all_of(outcome),
             input_tokens: outcome.input_tokens,
             output_tokens: outcome.output_tokens,
@@ -237,6 +245,8 @@ impl Row {
             seconds: 0.0,
             finish_reason: None,
             checks: Vec::new(),
+            quality_index: None,
+            scores: None,
             rejected: Vec::new(),
             input_tokens: 0,
             output_tokens: 0,
@@ -279,6 +289,20 @@ impl Row {
             })
             .collect();
         found.join(", ")
+    }
+
+    /// The quality index, and the likeness to the reference where there is one: nothing where they
+    /// were not measured.
+    pub fn quality(&self) -> String {
+        let index = self.quality_index.map(|index| format!("quality index {index:.2}"));
+        let reference = self.scores.and_then(|scores| scores.reference).map(|scores| {
+            let rouge = scores.rouge_stemmed;
+            format!(
+                "beside the reference ROUGE-1 {:.2}, ROUGE-2 {:.2}, ROUGE-L {:.2}, BLEU {:.1}, chrF {:.1}",
+                rouge.rouge1.f, rouge.rouge2.f, rouge.rouge_l.f, scores.bleu, scores.chrf
+            )
+        });
+        index.into_iter().chain(reference).collect::<Vec<_>>().join(", ")
     }
 
     /// Which generated answers an extract stands in for, in words: nothing for another row.

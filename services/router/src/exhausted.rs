@@ -4,10 +4,11 @@
 //! hand, flagged; else a failure that says what was tried.
 
 use precis_objects::ObjectStore;
+use precis_pipeline::figures::Figures;
 use precis_pipeline::settle::{Draft, own_answer_key};
-use precis_pipeline::{EffectivePolicy, PipelineError, answer_text};
+use precis_pipeline::{EffectivePolicy, PipelineError, answer_checks, answer_text};
 use precis_policy::{Eligibility, Exhausted};
-use precis_schemas::{Answer, Outcome, Status, Trial, TrialResult, Usd, codec};
+use precis_schemas::{Answer, Document, Outcome, Status, Trial, TrialResult, Usd, codec};
 
 use crate::extract::Extract;
 
@@ -23,6 +24,22 @@ pub(crate) struct NoTier<'a> {
     pub(crate) why: Exhausted,
 }
 
+/// A document with its text, which is empty where its body is gone.
+pub(crate) struct Source<'a> {
+    pub(crate) document: &'a Document,
+    pub(crate) text: &'a str,
+}
+
+impl Source<'_> {
+    /// The figures of a stored answer.
+    async fn figures(&self, effective: &EffectivePolicy, answer: &Answer) -> Figures {
+        if self.text.is_empty() && answer.scores.is_none() {
+            return Figures::default();
+        }
+        answer_checks::figures_of_stored(self.text, self.document, &effective.policy, answer).await
+    }
+}
+
 /// A stored answer that failed its checks, with its trial and its key.
 struct FailedAnswer<'a> {
     trial: &'a Trial,
@@ -35,6 +52,7 @@ pub(crate) async fn outcome(
     store: &dyn ObjectStore,
     effective: &EffectivePolicy,
     draft: Draft,
+    source: &Source<'_>,
     extract: Option<Extract>,
     &NoTier { trail, allowed: gate, why, .. }: &NoTier<'_>,
 ) -> Result<Outcome, PipelineError> {
@@ -42,7 +60,7 @@ pub(crate) async fn outcome(
     let spent = kept.iter().fold(Usd::ZERO, |sum, kept| sum.checked_add(kept.answer.cost).unwrap_or(Usd::MAX));
     let mut outcome = match (best(&kept), extract) {
         (_, Some(extract)) if extract.failed.is_empty() => {
-            let mut outcome = draft.extracted(None, &extract.answer, Status::Answered);
+            let mut outcome = draft.measured(&extract.figures).extracted(None, &extract.answer, Status::Answered);
             outcome.message = Some(message(trail, gate, why));
             // What the answers took that it stands in for: like the cost, it was spent.
             for FailedAnswer { answer, .. } in &kept {
@@ -54,12 +72,13 @@ pub(crate) async fn outcome(
             outcome
         }
         (Some(best), _) if effective.policy.flags(why) => {
+            let draft = draft.measured(&source.figures(effective, &best.answer).await);
             let mut outcome = draft.flagged(&best.trial.tier, &best.answer, best.key, &best.trial.code);
             outcome.message = Some(message(trail, gate, why));
             outcome
         }
         (None, Some(extract)) if !extract.answer.text.is_empty() => {
-            let mut outcome = draft.extracted(None, &extract.answer, Status::Flagged);
+            let mut outcome = draft.measured(&extract.figures).extracted(None, &extract.answer, Status::Flagged);
             outcome.code = extract.failed.first().cloned();
             outcome.message = Some(message(trail, gate, why));
             outcome

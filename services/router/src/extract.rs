@@ -5,6 +5,8 @@
 //! every answer is. It cannot follow an instruction of the document's own, and is in the text's
 //! language; where something else was asked for, it fails.
 
+use precis_pipeline::answer_checks::Judged;
+use precis_pipeline::figures::Figures;
 use precis_pipeline::identity::answer_fingerprint;
 use precis_pipeline::{EffectivePolicy, answer_checks, now_ms, prompt, text_work};
 use precis_quality::extractive::{self, Limits};
@@ -21,6 +23,7 @@ const WORK_FACTOR: usize = 4;
 pub(crate) struct Extract {
     pub(crate) answer: Answer,
     pub(crate) failed: Vec<String>,
+    pub(crate) figures: Figures,
 }
 
 impl Extract {
@@ -66,9 +69,10 @@ impl Extract {
             generation_ms: 0,
             created_at: now_ms(),
             subject_ids: document.subject_ids.clone(),
+            scores: None,
         };
-        let thresholds = effective.policy.thresholds(&document.document_type);
-        let (mut checks, mut failed) = answer_checks::of(text, document, thresholds, expected_language, &answer).await;
+        let judged = answer_checks::of(text, document, &effective.policy, expected_language, &answer).await;
+        let Judged { mut checks, mut failed, figures } = judged;
         if document.instruction.as_ref().is_some_and(|instruction| !instruction.trim().is_empty()) {
             let detail = "an extract does not follow the document's own instruction".to_owned();
             checks.push(CheckResult { name: codes::INSTRUCTION.to_owned(), passed: false, value: None, detail });
@@ -81,6 +85,6 @@ impl Extract {
         answer.accepted = failed.is_empty();
         answer.checks = checks;
         Counter::RouterExtracts.increment(&[tier, if answer.accepted { "accepted" } else { "rejected" }]);
-        Self { answer, failed }
+        Self { answer, failed, figures }
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::keys;
+use precis_pipeline::figures::Labels;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
     BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget,
-    TextPermit, answer_text, identity, now_ms, source, text_budget, text_work, topics,
+    TextPermit, answer_checks, answer_text, identity, now_ms, prompt, source, text_budget, text_work, topics,
 };
 use precis_policy::{DEADLINE_PASSED, Policy, TierKind};
 use precis_schemas::{
@@ -99,8 +100,13 @@ impl Router {
         let fingerprint = identity::fingerprint_of(tenant, document, &read.await??);
         if let Some((tier, key, answer)) = self.cached(&effective, tenant, &fingerprint).await? {
             let draft = Draft::unrouted(claim, document, &text, now_ms());
-            let draft = draft.decided(&fingerprint, &effective.digest, None, &[]);
-            return self.settler.settle(claim, &draft.answered(&tier, &answer, &key, CacheLayer::Exact)).await;
+            let figures = answer_checks::figures_of_stored(&text, document, &effective.policy, &answer).await;
+            let draft = draft.decided(&fingerprint, &effective.digest, None, &[]).measured(&figures);
+            // The language as labelled: to tell it from the text costs more than the rest of a hit.
+            let language = document.output_language.as_deref().or(document.language.as_deref());
+            let labels = Labels::of(&effective.policy, document, language);
+            let outcome = draft.answered(&tier, &answer, &key, CacheLayer::Exact);
+            return self.settler.settle_summary(claim, &outcome, &labels).await;
         }
         let measured = Measured::of(&effective, document, &text).await?;
         drop(text);
@@ -309,6 +315,11 @@ fn forget_old_refusals(trail: &mut Vec<Trial>) {
 
 fn is_escalation(record: &Record) -> bool {
     &*record.topic == topics::ESCALATIONS
+}
+
+/// What the metrics of a document's summary are told apart by.
+fn labels_of(effective: &EffectivePolicy, document: &Document, text: &str) -> Labels {
+    Labels::of(&effective.policy, document, prompt::expected_language(document, text).as_deref())
 }
 
 /// Whether an older version accepted an answer that is longer than any answer may be.

@@ -9,6 +9,7 @@ fn input(stem: &str, text: &str) -> Input {
         stated_id: None,
         title: None,
         language: None,
+        reference: None,
         text: text.to_owned(),
     }
 }

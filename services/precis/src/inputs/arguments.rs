@@ -11,11 +11,19 @@ pub struct TextInput {
     /// Field with the text in JSON Lines
     #[arg(long, default_value = "text", value_name = "NAME")]
     text_field: String,
+    /// Field with a reference summary in JSON Lines, against which the summary is measured
+    #[arg(long, value_name = "NAME")]
+    reference_field: Option<String>,
 }
 
 impl TextInput {
     /// The options of a reader.
     pub fn options(&self) -> ReadOptions {
-        ReadOptions { text_field: self.text_field.clone(), stdin: self.stdin, ..ReadOptions::default() }
+        ReadOptions {
+            text_field: self.text_field.clone(),
+            reference_field: self.reference_field.clone(),
+            stdin: self.stdin,
+            ..ReadOptions::default()
+        }
     }
 }

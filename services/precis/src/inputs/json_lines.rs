@@ -1,5 +1,5 @@
-//! JSON Lines: one object a line with a text, and optionally `id`, `title` and `language`. Lines
-//! are independent of each other.
+//! JSON Lines: one object a line with a text, and optionally `id`, `title`, `language` and a
+//! reference summary. Lines are independent of each other.
 
 mod record;
 mod values;

@@ -7,6 +7,9 @@ use precis_router::MAX_TITLE_BYTES;
 
 use crate::output::words::plural;
 
+/// Longest reference summary, bytes: it travels with the document, and no summary is as long.
+pub(super) const MAX_REFERENCE_BYTES: usize = 64 * 1024;
+
 /// Something that a document has in its file and not in its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Note {
@@ -22,6 +25,8 @@ pub enum Note {
     Title,
     /// A language that no tag says.
     Language,
+    /// A reference summary that is none.
+    Reference,
 }
 
 impl fmt::Display for Note {
@@ -32,6 +37,9 @@ impl fmt::Display for Note {
             Self::Surrogates => f.write_str("halves of surrogate pairs (\\ud800 to \\udfff alone) are read as U+FFFD"),
             Self::Id => f.write_str("the stated id is left out: it is neither text nor a number"),
             Self::Title => write!(f, "the title is left out: it is no text of at most {MAX_TITLE_BYTES} bytes"),
+            Self::Reference => {
+                write!(f, "the reference is left out: it is no text of at most {MAX_REFERENCE_BYTES} bytes")
+            }
             Self::Language => f.write_str("the language is left out: it is no tag such as en or pt-BR"),
         }
     }

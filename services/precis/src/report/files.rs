@@ -146,6 +146,7 @@ fn section(row: &Row, name: &str) -> String {
         if row.chunks > 1 {
             facts.push(format!("read in {} parts", row.chunks));
         }
+        facts.extend(Some(row.quality()).filter(|quality| !quality.is_empty()));
     }
     let findings = match row.findings() {
         none if none.is_empty() => none,

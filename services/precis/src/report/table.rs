@@ -108,12 +108,21 @@ pub fn plain_text(row: &Row) -> String {
         none if none.is_empty() => none,
         findings => format!("   checks: {}\n", visible::line(&findings)),
     };
+    let quality = match row.quality() {
+        none if none.is_empty() => none,
+        quality => format!("   {quality}\n"),
+    };
     let stead = match row.stands_in_for() {
         none if none.is_empty() => none,
         answers => format!("   in its stead: {}\n", visible::line(&answers)),
     };
     let name = visible::line(&row.document);
-    format!("── {name} · {}{}\n{}\n{stead}{findings}", row.outcome.as_str(), visible::line(&how), visible::block(&body))
+    format!(
+        "── {name} · {}{}\n{}\n{stead}{findings}{quality}",
+        row.outcome.as_str(),
+        visible::line(&how),
+        visible::block(&body)
+    )
 }
 
 fn seconds(row: &Row) -> String {

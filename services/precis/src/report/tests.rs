@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use precis_schemas::Usd;
+use precis_schemas::{PrecisionRecall, ReferenceScores, Rouge, Usd};
 
 use super::*;
 use crate::inputs::SUMMARIES_FILE;
@@ -36,6 +36,42 @@ fn only_failed_checks_are_findings() {
         check("language", false, ""),
     ];
     assert_eq!(row.findings(), "unsupported numbers: 1998, 42; language");
+}
+
+#[test]
+fn the_index_is_shown_and_the_reference_beside_it() {
+    let mut row = row("a", End::Answered);
+    assert_eq!(row.quality(), "");
+    assert!(!plain_text(&row).contains("quality"));
+    row.quality_index = Some(0.934);
+    row.scores = Some(Scores::default());
+    assert_eq!(row.quality(), "quality index 0.93");
+    let json = serde_json::to_value(&row).unwrap();
+    assert!((json["quality_index"].as_f64().unwrap() - 0.934).abs() < 1e-9 && json["scores"]["reference"].is_null());
+    let one = PrecisionRecall { precision: 0.25, recall: 1.0, f: 0.4 };
+    let rouge = Rouge { rouge1: one, rouge2: one, rouge_l: one, rouge_lsum: one };
+    let reference = ReferenceScores {
+        rouge,
+        rouge_stemmed: rouge,
+        unicode_rouge: rouge,
+        bleu: 12.34,
+        chrf: 45.67,
+        exact_match: false,
+    };
+    row.scores = Some(Scores { reference: Some(reference), ..Scores::default() });
+    let expected =
+        "quality index 0.93, beside the reference ROUGE-1 0.40, ROUGE-2 0.40, ROUGE-L 0.40, BLEU 12.3, chrF 45.7";
+    assert_eq!(row.quality(), expected);
+    assert!(plain_text(&row).contains(expected));
+}
+
+/// Results of versions without figures are read, too.
+#[test]
+fn a_row_without_figures_is_read() {
+    let mut json = serde_json::to_value(row("a", End::Answered)).unwrap();
+    assert!(json.as_object().unwrap().get("quality_index").is_none(), "nothing is written where there is nothing");
+    json.as_object_mut().unwrap().remove("scores");
+    assert_eq!(serde_json::from_value::<Row>(json).unwrap().scores, None);
 }
 
 fn shown(rows: &[Row], width: usize) -> String {

@@ -4,6 +4,7 @@ mod documents;
 mod escalations;
 mod extracts;
 mod faults;
+mod figures;
 mod harness;
 mod lookups;
 mod residency;

@@ -7,9 +7,9 @@ use precis_policy::{DocumentFacts, Exhausted, gate, next_tier};
 use precis_schemas::{Decision, Document, RoutedDocument, Status, Trial, TrialResult};
 use precis_telemetry::metrics::Counter;
 
-use super::{Router, work};
+use super::{Router, labels_of, work};
 use crate::assign::{Measured, decision};
-use crate::exhausted::{self, NoTier};
+use crate::exhausted::{self, NoTier, Source};
 use crate::extract::{Extract, NO_TIER};
 
 impl Router {
@@ -62,12 +62,13 @@ impl Router {
     ) -> Result<Output, PipelineError> {
         let text = self.text_if_there(&routed.tenant, document).await?;
         let names = (routed.tenant.as_str(), routed.request_fingerprint.as_str(), routed.tier.as_str());
-        let Extract { answer, failed } = Extract::of(effective, names, document, &text).await;
+        let Extract { answer, failed, figures } = Extract::of(effective, names, document, &text).await;
         if failed.is_empty() {
-            let draft = Draft::of(&routed, document, &text, now_ms());
+            let draft = Draft::of(&routed, document, &text, now_ms()).measured(&figures);
             let mut outcome = draft.extracted(Some(&routed.tier), &answer, Status::Answered);
             outcome.cost = self.settler.spent_on(&routed.tenant, &routed.trail).await?;
-            return self.settler.settle(&Claim::of(&routed), &outcome).await;
+            let labels = labels_of(effective, document, &text);
+            return self.settler.settle_summary(&Claim::of(&routed), &outcome, &labels).await;
         }
         drop(text);
         routed.trail.push(Trial {
@@ -102,7 +103,8 @@ impl Router {
         };
         let draft = Draft::unrouted(claim, document, text, now_ms());
         let draft = draft.decided(fingerprint, &effective.digest, Some(decision), trail);
-        let outcome = exhausted::outcome(&**self.settler.store(), effective, draft, extract, &no_tier).await?;
-        self.settler.settle(claim, &outcome).await
+        let source = Source { document, text };
+        let outcome = exhausted::outcome(&**self.settler.store(), effective, draft, &source, extract, &no_tier).await?;
+        self.settler.settle_summary(claim, &outcome, &labels_of(effective, document, text)).await
     }
 }

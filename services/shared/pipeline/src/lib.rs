@@ -9,6 +9,7 @@
 //! | [`prompt`] | what is asked of a model |
 //! | [`answer_text`] | what of a model's answer is the summary |
 //! | [`answer_checks`] | what is measured on an answer |
+//! | [`figures`] | what describes a summary and decides nothing |
 //! | [`control`] | which policy and switches are in force |
 //! | [`clearance`] | whether a document may still go where it is about to be sent |
 //! | [`settle`] | how a document ends |
@@ -32,6 +33,7 @@ pub mod audit;
 pub mod clearance;
 pub mod control;
 pub mod error;
+pub mod figures;
 pub mod identity;
 mod paid_requests;
 mod partials;

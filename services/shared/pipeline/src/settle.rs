@@ -29,6 +29,7 @@ use precis_schemas::{
 };
 use precis_telemetry::metrics::{Counter, Histogram};
 
+use crate::figures::{Figures, Labels};
 use crate::{Identity, PipelineError, identity, source, topics};
 
 /// Header on a published outcome whose result was settled by an earlier record of the publisher.
@@ -115,6 +116,29 @@ impl Settler {
     /// `id_conflict` if another request won; `output_too_large` if not even a failure fits; the
     /// store's errors.
     pub async fn settle(&self, claim: &Claim, outcome: &Outcome) -> Result<Output, PipelineError> {
+        self.settle_as(claim, outcome, None).await
+    }
+
+    /// The same for an outcome with a summary, whose figures are counted under these labels if its
+    /// result object was created now.
+    ///
+    /// # Errors
+    /// Those of [`Settler::settle`].
+    pub async fn settle_summary(
+        &self,
+        claim: &Claim,
+        outcome: &Outcome,
+        labels: &Labels,
+    ) -> Result<Output, PipelineError> {
+        self.settle_as(claim, outcome, Some(labels)).await
+    }
+
+    async fn settle_as(
+        &self,
+        claim: &Claim,
+        outcome: &Outcome,
+        labels: Option<&Labels>,
+    ) -> Result<Output, PipelineError> {
         let (marks, bytes) = fitting(&claim.identity, outcome)?;
         let adopted = create_or_adopt(&*self.store, &key_of(&claim.identity), bytes).await?;
         pass_async(Point::AfterResultPut).await;
@@ -123,6 +147,9 @@ impl Settler {
             Counter::Outcomes.increment(&[marks.status.as_str(), tier]);
             let waited_ms = outcome.settled_at.saturating_sub(outcome.submitted_at).max(0);
             Histogram::OutcomeSeconds.record(waited_ms as f64 / 1000.0, &[tier]);
+            if let Some(labels) = labels.filter(|_| marks.status == outcome.status) {
+                labels.record(outcome);
+            }
             return Ok(record(&claim.identity, marks, adopted.bytes, false));
         }
         Counter::SettleLostRaces.increment(&[]);
@@ -241,6 +268,8 @@ fn too_large(outcome: &Outcome, bytes: usize) -> Outcome {
         request_fingerprint: short(&Some(outcome.request_fingerprint.clone())).unwrap_or_default(),
         answer_key: short(&outcome.answer_key),
         policy_digest: short(&Some(outcome.policy_digest.clone())).unwrap_or_default(),
+        scores: None,
+        quality_index: None,
         ..outcome.clone()
     }
 }
@@ -331,6 +360,8 @@ impl Draft {
             subject_ids: document.subject_ids.clone(),
             settled_at: now_ms,
             generation_ms: 0,
+            scores: None,
+            quality_index: None,
         })
     }
 
@@ -352,6 +383,13 @@ impl Draft {
         policy_digest.clone_into(&mut self.0.policy_digest);
         self.0.decision = decision;
         self.0.trail = trail.to_vec();
+        self
+    }
+
+    /// Adds the figures of the answer that it ends with.
+    #[must_use]
+    pub fn measured(mut self, figures: &Figures) -> Self {
+        (self.0.scores, self.0.quality_index) = (figures.scores, figures.quality_index);
         self
     }
 
@@ -387,6 +425,7 @@ impl Draft {
     #[must_use]
     pub fn failed(mut self, code: &str, message: &str) -> Outcome {
         self.0.status = Status::Failed;
+        (self.0.scores, self.0.quality_index) = (None, None);
         self.0.code = Some(code.to_owned());
         self.0.message = Some(message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned());
         self.0

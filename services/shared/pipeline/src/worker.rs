@@ -47,6 +47,7 @@ mod work;
 
 pub use generate::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser};
 
+use crate::figures::{Figures, Labels};
 use crate::settle::{Claim, Draft};
 use crate::{
     Clearance, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget, now_ms, source,
@@ -195,28 +196,35 @@ impl<S: Summariser> TierWorker<S> {
         &self,
         work: &Work<'_>,
         spec: &AnswerSpec<'_>,
-        Checked { answer, failed }: Checked,
+        Checked { answer, failed, figures }: Checked,
     ) -> Result<Output, PipelineError> {
         check::count(&self.tier, &failed);
         if failed.is_empty() {
-            return self.settle(work, spec, &answer).await;
+            return self.settle(work, spec, &answer, &figures).await;
         }
         Ok(escalation(work, &work.effective, Cause::FailedChecks { answer_key: &spec.key, failed: &failed }))
     }
 
     /// Settles the document with an accepted answer, which equal requests then find in the cache.
-    async fn settle(&self, work: &Work<'_>, spec: &AnswerSpec<'_>, answer: &Answer) -> Result<Output, PipelineError> {
+    async fn settle(
+        &self,
+        work: &Work<'_>,
+        spec: &AnswerSpec<'_>,
+        answer: &Answer,
+        figures: &Figures,
+    ) -> Result<Output, PipelineError> {
         let Work { routed, document, claim, effective, .. } = work;
         let accepted = keys::accepted(&routed.tenant, &routed.request_fingerprint, &effective.cache_generation);
         self.store.put_if_absent(&accepted, codec::encode(answer)?).await?;
-        let draft = Draft::of(routed, document, spec.text, now_ms());
+        let draft = Draft::of(routed, document, spec.text, now_ms()).measured(figures);
         let mut outcome = draft.answered(&self.tier, answer, &spec.key, CacheLayer::None);
         // The policy of this worker's re-check. The router's is in the decision, and those of
         // earlier tiers are in the trail.
         outcome.policy_digest.clone_from(&effective.digest);
         let earlier = self.settler.spent_on(&routed.tenant, &routed.trail).await?;
         outcome.cost = outcome.cost.checked_add(earlier).unwrap_or(Usd::MAX);
-        self.settler.settle(claim, &outcome).await
+        let labels = Labels::of(&effective.policy, document, spec.expected_language.as_deref());
+        self.settler.settle_summary(claim, &outcome, &labels).await
     }
 }
 

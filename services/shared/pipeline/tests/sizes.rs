@@ -55,6 +55,7 @@ fn answer(text: String) -> Answer {
         generation_ms: 1,
         created_at: 1,
         subject_ids: Vec::new(),
+        scores: None,
     }
 }
 

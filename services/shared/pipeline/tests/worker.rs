@@ -20,6 +20,8 @@ use precis_schemas::{
 
 #[path = "worker/adapters.rs"]
 mod adapters;
+#[path = "worker/figures.rs"]
+mod figures;
 #[path = "worker/forged.rs"]
 mod forged;
 #[path = "worker/interrupted.rs"]

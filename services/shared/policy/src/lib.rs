@@ -14,6 +14,7 @@
 //!   shadow prices.
 //! - [`TenantQueues`], [`Quota`]: which tenant's document goes next where tenants wait for a tier,
 //!   and how many documents of one tenant may go in a minute.
+//! - [`Quality`]: the weights that make one number of what was measured on a summary.
 //! - [`next_tier`]: where a document goes after an answer failed or a tier refused.
 //! - [`PriceTable`]: prices with date and source; an unknown price is an error, never zero.
 //! - [`Budget`]: what may be spent at providers, by tier, tenant, day and month.
@@ -32,6 +33,7 @@ mod mix;
 mod parse;
 mod policy;
 mod prices;
+mod quality;
 mod rollout;
 mod targets;
 mod tenant_queues;
@@ -50,6 +52,7 @@ pub use policy::{
     Cache, Checks, Limits, OnExhausted, OnLate, Policy, Rollout, Score, SensitivityName, Tier, TierKind, Weights,
 };
 pub use prices::{Price, PriceError, PriceTable, Tokens};
+pub use quality::Quality;
 pub use targets::Targets;
 pub use tenant_queues::{Place, TenantQueues, cost_of};
 pub use tenants::{Quota, Tenant};

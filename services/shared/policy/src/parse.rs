@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::features::FEATURE_NAMES;
 use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
-use crate::{adapters, budget, decoding, tenants};
+use crate::{adapters, budget, decoding, quality, tenants};
 
 /// How far the shares' sum may be from 1: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;
@@ -61,6 +61,7 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
     }
     tiers(&policy.tiers, &mut problems);
     score(&policy.score, &mut problems);
+    quality::lint(&policy.quality, &mut problems);
     if policy.limits.max_summary_words == 0 || policy.limits.max_text_bytes == 0 {
         problems.push("limits: must be at least 1; leave a limit out for its default".to_owned());
     }

@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::decoding::Decoding;
 use crate::escalate::Exhausted;
 use crate::parse::{self, PolicyErrors};
+use crate::quality::Quality;
 use crate::tenants::Tenant;
 
 /// The built-in policy: one GPU tier that may have every document.
@@ -53,6 +54,9 @@ pub struct Policy {
     /// How self-hosted models decode, and whether they try twice.
     #[serde(default, skip_serializing_if = "is_default")]
     pub decoding: Decoding,
+    /// How good a summary is: the weights of its quality index.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quality: Quality,
     /// What the cache may serve.
     #[serde(default)]
     pub cache: Cache,
@@ -446,6 +450,8 @@ impl Policy {
     }
 }
 
+/// A default is not written, so that it does not count in the digest, which older builds compute,
+/// too.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

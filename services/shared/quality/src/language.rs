@@ -233,6 +233,12 @@ fn by_code(tag: &str) -> Option<Lang> {
     CODES.iter().find(|(short, _)| *short == code).map(|(_, lang)| *lang).or_else(|| Lang::from_code(&code))
 }
 
+/// The ISO 639-1 code of a BCP 47 tag or ISO 639 code, for the languages that the checks know.
+pub fn known_code(tag: &str) -> Option<&'static str> {
+    let named = by_code(tag)?;
+    CODES.iter().find(|(_, lang)| *lang == named).map(|(code, _)| *code)
+}
+
 /// Whether a BCP 47 tag or ISO 639 code names this language.
 pub(crate) fn is(tag: &str, language: Lang) -> bool {
     by_code(tag) == Some(language)

@@ -12,6 +12,10 @@
 //!
 //! [`extractive`] makes a summary of a text's own sentences, without any model.
 //!
+//! [`judge`] measures more on the same reading: [`Scores`] against the source, and against a
+//! reference summary where there is one ([`reference`](crate::reference)). [`index()`] makes one
+//! number of it all.
+//!
 //! [`CheckName`] lists the checks in order of cost and says what each means. [`Thresholds`] says
 //! which of them gate, and at which value.
 
@@ -19,14 +23,18 @@ mod ending;
 mod extract;
 pub mod extractive;
 mod fold;
+mod index;
 mod language;
 mod length;
 mod lexicon;
 mod missing;
 mod names;
+mod ngrams;
 mod numbers;
+pub mod reference;
 mod refusal;
 mod repetition;
+mod scores;
 mod source;
 mod source_names;
 mod source_numbers;
@@ -38,7 +46,9 @@ use serde::{Deserialize, Serialize};
 
 pub use ending::is_finished;
 pub use extract::{Extraction, extraction};
-pub use language::{detect as detect_language, is_plainly_english, language_of};
+pub use index::{CheckFigure, IndexWeights, index};
+pub use language::{detect as detect_language, is_plainly_english, known_code, language_of};
+pub use scores::Scores;
 pub use source_names::{SourceNames, opens_sentence};
 pub use source_numbers::{SourceNumbers, ends_abbreviated, is_unit_link, is_unspaced, unit_words};
 pub use thresholds::{CheckName, Thresholds};
@@ -67,6 +77,11 @@ pub struct Input<'a> {
     pub format: Format,
     /// The 10 % quantile of the answer's token log-probabilities, where the model tells them.
     pub logprob: Option<f64>,
+    /// The number of words that the model was asked for, where it is not `max_words`. Only
+    /// [`Scores`] use it.
+    pub asked_words: Option<u32>,
+    /// A reference summary, where the publisher gave one. Only [`Scores`] use it.
+    pub reference: Option<&'a str>,
 }
 
 /// The requested shape.
@@ -100,16 +115,46 @@ impl Check {
     }
 }
 
+/// What is found of one summary, from one reading of the texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// Every check, in the order of [`CheckName::ALL`], whether it gates or not.
+    pub checks: Vec<Check>,
+    /// Figures that gate nothing.
+    pub scores: Scores,
+}
+
+impl Judgement {
+    /// The quality index; `None` where nothing was measured that has a weight.
+    pub fn index(&self, weights: &IndexWeights) -> Option<f64> {
+        let check = |name: CheckName| self.checks.iter().find(|check| check.name == name.as_str());
+        index(|name| check(name).map(|check| (check.passed, check.value)), &self.scores, weights)
+    }
+}
+
+/// Runs every check, and measures what describes the summary besides.
+pub fn judge(input: &Input<'_>, thresholds: &Thresholds) -> Judgement {
+    read(input, thresholds, |plain, source, summary| Scores::of(input, plain, source, summary))
+}
+
 /// Runs every check, in the order of [`CheckName::ALL`], whether it gates or not.
 pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
+    read(input, thresholds, |_, _, _| Scores::default()).checks
+}
+
+/// Reads the texts once. `score` gets the summary in plain spelling, and the words of source and
+/// summary as numbers.
+fn read(input: &Input<'_>, thresholds: &Thresholds, score: impl FnOnce(&str, &[u32], &[u32]) -> Scores) -> Judgement {
     let plain = PlainTexts::of(input);
     let context: Vec<&str> = plain.context.iter().map(|text| &**text).collect();
     let input = &Input { source: &plain.source, context: &context, summary: &plain.summary, ..*input };
     let source = Source::read(input.source, input.context);
     let summary = Text::read(input.summary);
+    let words = source.folded_words(&summary);
+    let scores = score(input.summary, &source.words, &words);
     let languages = language::Languages::of(input, thresholds);
-    let extraction = extract::measure(&source.words, &source.folded_words(&summary));
-    vec![
+    let extraction = extract::measure(&source.words, &words);
+    let checks = vec![
         length::empty(input, thresholds),
         ending::check(input),
         refusal::check(input),
@@ -122,7 +167,8 @@ pub fn check(input: &Input<'_>, thresholds: &Thresholds) -> Vec<Check> {
         numbers::check(&source, &summary, languages, thresholds),
         names::check(&source, &summary, languages, thresholds),
         confidence(input, thresholds),
-    ]
+    ];
+    Judgement { checks, scores }
 }
 
 /// `confidence`: the probability of the model's least certain tokens.

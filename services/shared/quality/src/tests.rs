@@ -184,8 +184,11 @@ fn checks_survive_broken_texts() {
             max_words: Some(50),
             format: Format::Bullets,
             logprob: None,
+            asked_words: None,
+            reference: Some(source),
         };
-        assert!(!check(&input, &thresholds).is_empty());
+        let index = judge(&input, &thresholds).index(&IndexWeights::default());
+        assert!((0.0..=1.0).contains(&index.unwrap()), "{index:?}");
     });
 }
 

@@ -13,8 +13,11 @@ use serde_bytes::ByteBuf;
 use serde_json::value::RawValue;
 
 use super::super::encoding::Legacy;
-use super::super::notes::Note;
+use super::super::notes::{MAX_REFERENCE_BYTES, Note};
 use super::super::{Input, Inputs, Problem, ReadOptions, TextError, file, metadata, problem, terminal};
+
+/// Fields of a record that are read.
+const NAMES: usize = 6;
 
 /// Reads a record and adds what it is: a document with its notes, or a problem.
 pub(super) fn add(
@@ -46,9 +49,10 @@ fn document(
     let line = std::str::from_utf8(bytes).map_err(|error| problem(name, &legacy.error(bytes, error.valid_up_to())))?;
     legacy.beside_utf8 |= !line.is_ascii();
     let line = line.trim_start_matches('\u{FEFF}');
-    let names = [options.text_field.as_str(), "id", "document_id", "title", "language"];
+    let reference_field = options.reference_field.as_deref().unwrap_or_default();
+    let names = [options.text_field.as_str(), "id", "document_id", "title", "language", reference_field];
     let finite;
-    let [text, id, document_id, title, language] = match fields(line, names) {
+    let [text, id, document_id, title, language, reference] = match fields(line, names) {
         Ok(found) => found,
         Err(error) => {
             finite = finite_numbers(line);
@@ -77,8 +81,11 @@ fn document(
     let stated_id = stated(id, self::id, Note::Id).or_else(|| stated(document_id, self::id, Note::Id));
     let title = stated(title, self::title, Note::Title);
     let language = stated(language, self::language, Note::Language);
+    // A field without a name is a field, too, and is none that was asked for.
+    let reference = reference.filter(|_| options.reference_field.is_some());
+    let reference = stated(reference, self::reference, Note::Reference);
     let stem = stated_id.clone().unwrap_or_else(|| stem.to_owned());
-    Ok((Input { name: name.to_owned(), stem, stated_id, title, language, text }, notes))
+    Ok((Input { name: name.to_owned(), stem, stated_id, title, language, reference, text }, notes))
 }
 
 fn not_json(name: &str, error: &serde_json::Error) -> Problem {
@@ -107,6 +114,10 @@ fn title(value: &RawValue) -> Option<String> {
 
 fn language(value: &RawValue) -> Option<String> {
     string(value).and_then(|language| metadata::language_tag(&language.text))
+}
+
+fn reference(value: &RawValue) -> Option<String> {
+    string(value).map(|reference| reference.text).filter(|reference| reference.len() <= MAX_REFERENCE_BYTES)
 }
 
 /// Whether a field says nothing: no value, or a text of blanks.
@@ -155,7 +166,7 @@ fn string(value: &RawValue) -> Option<JsonString> {
 
 /// The values of the fields that have these names. Of a repeated field the last one counts, as in
 /// Python and JavaScript.
-fn fields<'a>(line: &'a str, names: [&str; 5]) -> Result<[Option<&'a RawValue>; 5], serde_json::Error> {
+fn fields<'a>(line: &'a str, names: [&str; NAMES]) -> Result<[Option<&'a RawValue>; NAMES], serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(line);
     let found = Fields { names }.deserialize(&mut reader)?;
     reader.end()?;
@@ -163,11 +174,11 @@ fn fields<'a>(line: &'a str, names: [&str; 5]) -> Result<[Option<&'a RawValue>; 
 }
 
 struct Fields<'n> {
-    names: [&'n str; 5],
+    names: [&'n str; NAMES],
 }
 
 impl<'de> DeserializeSeed<'de> for Fields<'_> {
-    type Value = [Option<&'de RawValue>; 5];
+    type Value = [Option<&'de RawValue>; NAMES];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -175,14 +186,14 @@ impl<'de> DeserializeSeed<'de> for Fields<'_> {
 }
 
 impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = [Option<&'de RawValue>; 5];
+    type Value = [Option<&'de RawValue>; NAMES];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [None; 5];
+        let mut found = [None; NAMES];
         while let Some(key) = map.next_key::<ByteBuf>()? {
             let value = map.next_value::<&RawValue>()?;
             if let Some(place) = self.names.iter().position(|name| name.as_bytes() == key.as_slice()) {

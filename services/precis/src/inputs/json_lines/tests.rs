@@ -178,3 +178,19 @@ fn json_without_records_is_told_once() {
         assert_eq!(problems(&inputs), [("stdin", code)], "{text}");
     }
 }
+
+/// Only where a field is named: many records have a `reference` that is no summary.
+#[test]
+fn a_reference_is_read_from_the_field_that_is_named() {
+    let text = "{\"text\": \"a\", \"reference\": \"One.\", \"gold\": \"Two.\", \"\": \"Three.\"}\n\
+                {\"text\": \"b\", \"gold\": 7}\n{\"text\": \"c\", \"gold\": \" \"}\n{\"text\": \"d\"}";
+    let references = |field: Option<&str>| {
+        let reference_field = field.map(str::to_owned);
+        let options = ReadOptions { stdin: Kind::Jsonl, max_bytes: 1_000, reference_field, ..ReadOptions::default() };
+        let inputs = collect(&[PathBuf::from("-")], &mut text.as_bytes(), &options);
+        let found: Vec<_> = inputs.documents.iter().map(|document| document.reference.clone()).collect();
+        (found, inputs.notes.count(Note::Reference))
+    };
+    assert_eq!(references(None), (vec![None; 4], 0));
+    assert_eq!(references(Some("gold")), (vec![Some("Two.".to_owned()), None, None, None], 1));
+}

@@ -205,6 +205,7 @@ pub(super) fn answer(routed: &RoutedDocument, text: &str) -> Answer {
         generation_ms: 12,
         created_at: 2,
         subject_ids: Vec::new(),
+        scores: None,
     }
 }
 

@@ -98,6 +98,7 @@ pub(super) fn new_answer(work: &Work<'_>, spec: &AnswerSpec<'_>, generated: Gene
         generation_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
         created_at: now_ms(),
         subject_ids: work.document.subject_ids.clone(),
+        scores: None,
     }
 }
 

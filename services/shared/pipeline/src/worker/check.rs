@@ -4,7 +4,8 @@ use precis_schemas::Answer;
 use precis_telemetry::metrics::Counter;
 
 use super::work::{AnswerSpec, Work};
-use crate::answer_checks;
+use crate::answer_checks::{self, Judged};
+use crate::figures::Figures;
 
 /// Among an answer's checks: how many partial answers of a long document ended before they were
 /// done. Only recorded, and only where there are any.
@@ -15,18 +16,21 @@ pub(super) struct Checked {
     pub(super) answer: Answer,
     /// The gating checks that it failed, in order of cost.
     pub(super) failed: Vec<String>,
+    /// What describes it besides.
+    pub(super) figures: Figures,
 }
 
 /// Checks an answer; what only the model could measure is taken from the answer's own checks. Where
 /// the checks do not end, nothing is known of the answer, and it fails.
 pub(super) async fn check(work: &Work<'_>, spec: &AnswerSpec<'_>, mut answer: Answer) -> Checked {
-    let thresholds = work.effective.policy.thresholds(&work.document.document_type);
     let cut = answer.checks.iter().find(|check| check.name == CUT_CHUNKS).cloned();
-    let (checks, failed) =
-        answer_checks::of(spec.text, work.document, thresholds, spec.expected_language.clone(), &answer).await;
+    let (policy, expected_language) = (&work.effective.policy, spec.expected_language.clone());
+    let Judged { checks, failed, figures } =
+        answer_checks::of(spec.text, work.document, policy, expected_language, &answer).await;
     answer.accepted = failed.is_empty();
     answer.checks = checks.into_iter().chain(cut).collect();
-    Checked { answer, failed }
+    answer.scores = figures.shared_scores();
+    Checked { answer, failed, figures }
 }
 
 /// Counts an answer and the checks that it failed.

@@ -192,13 +192,13 @@ pub(super) async fn generate(
     count_tokens(work.tier, &generated);
     let in_chunks = generated.chunks > 1;
     let answer = new_answer(work, spec, generated, started.elapsed());
-    let Checked { answer, failed } = check::check(work, spec, answer).await;
+    let Checked { answer, failed, figures } = check::check(work, spec, answer).await;
     let (answer, is_own) = answers.store(&spec.key, answer).await?;
     paid_requests.clear().await;
     if in_chunks {
         partials.clear().await;
     }
-    if is_own { Ok(Checked { answer, failed }) } else { Ok(check::check(work, spec, answer).await) }
+    if is_own { Ok(Checked { answer, failed, figures }) } else { Ok(check::check(work, spec, answer).await) }
 }
 
 fn count_tokens(tier: &str, generated: &Generated) {

@@ -185,6 +185,8 @@ const STEP_SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 const STEP_TOKENS: &[f64] =
     &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0];
 const SHARES: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+/// Shares of one, finer where most summaries are; a summary may be longer than was asked for.
+const QUALITY_SCORES: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.5, 2.0];
 const REQUEST_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
 
 catalogue! {
@@ -200,6 +202,10 @@ catalogue! {
         EngineStepTokens, "precis_engine_step_tokens", ["phase"], "Tokens that one step of the engine computed", STEP_TOKENS;
         EngineBatchFill, "precis_engine_batch_fill_ratio", [],
             "Sequences in one step of the engine, as a share of the most that may run together", SHARES;
+        QualityIndex, "precis_quality_index_ratio", ["tier", "model", "prompt", "document_type", "language"],
+            "Quality index of each summary, 0 to 1, by the policy's weights. Prompt: standard, instruction (the publisher's own) or none; a type that the policy does not name and a language that the checks do not know are `other`, a language that is neither labelled nor told from the text is `unknown`", QUALITY_SCORES;
+        QualityScore, "precis_quality_score_ratio", ["score", "tier", "model", "prompt", "document_type", "language"],
+            "Each score of each summary: coverage, repetition, precision in the source, novelty and length as ratios; against the publisher's reference ROUGE (F, stemmed), and BLEU and chrF as shares of one", QUALITY_SCORES;
         ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart", REQUEST_SECONDS;
     }
 }

@@ -88,6 +88,11 @@ fn labels_are_of_small_closed_sets() {
         "kind",
         "tier",
         "reason",
+        // Figures of a summary; of types and languages those that the operator or a check names.
+        "score",
+        "prompt",
+        "document_type",
+        "language",
         "layer",
         "status",
         "service",
