@@ -38,11 +38,10 @@ const INVENTED: &str = "The harbour board and the mayor Robert Kowalski agreed t
 const LOOP: &str = "It agreed with Robert Kowalski. It was the old ferry terminal. It was the old ferry terminal.";
 
 fn policy() -> String {
-    let end = LOCAL.find("[decoding").unwrap_or(LOCAL.len());
-    format!(
-        "{}\n[decoding.types.report]\nsecond_try = {{ names_from_source = true }}\n",
-        LOCAL[..end].replace("on_exhausted = \"extract\"", "on_exhausted = \"flag\"")
-    )
+    LOCAL
+        .replace("[decoding.default]", "[decoding.types.report]")
+        .replace("no_repeat_tokens = 4, ", "")
+        .replace("on_exhausted = \"extract\"", "on_exhausted = \"flag\"")
 }
 
 /// The worker of a tier that says these two, and how it was asked.

@@ -8,8 +8,7 @@ const LOCAL: &str = include_str!("../../../../../infra/policy/local.toml");
 /// A policy with these rules of decoding and no others.
 fn with_rules(rules: &str) -> Result<Policy, PolicyErrors> {
     let tier = LOCAL.find("[[tiers]]").unwrap();
-    let end = LOCAL.find("[decoding").unwrap_or(LOCAL.len());
-    Policy::parse(&format!("version = 1\n{}\n{rules}", &LOCAL[tier..end]))
+    Policy::parse(&format!("version = 1\n{rules}\n{}", &LOCAL[tier..]))
 }
 
 #[test]
