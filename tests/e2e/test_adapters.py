@@ -27,6 +27,7 @@ class Registry:
             servers.environment({}).get("PRECIS_MODELS_DIR") or Path.home() / ".cache/precis/models"
         )
         self.models.mkdir()
+        self.manifest.touch()
         (self.models / MODEL).symlink_to(shared / MODEL, target_is_directory=True)
 
     def use(self, deployment: Deployment) -> None:
@@ -61,12 +62,7 @@ def tier(*rules: dict) -> Tier:
 
 def fingerprint(outcome: dict) -> str:
     """The part of the answer's key that names the way to answer."""
-    return Path(outcome["answer_key"]).name
-
-
-def started(deployment: Deployment) -> None:
-    deployment.start("precis-router")
-    deployment.start("precis-gpu-worker")
+    return outcome["answer_key"].rpartition(".answer.")[2]
 
 
 def test_policies_choose_the_adapter_of_an_answer(kafka_deployment, tmp_path):
@@ -100,10 +96,12 @@ def test_policies_choose_the_adapter_of_an_answer(kafka_deployment, tmp_path):
     def document(case: str, number: int) -> dict:
         return notes.note(number, document_id=f"{case}-{number}", document_type=cases[case][1])
 
+    together.start("precis-router")
     published = set()
     for case, (tenant, _, _) in cases.items():
         published |= together.publish([document(case, number) for number in range(2)], tenant)
-    started(together)
+    # All wait for it, and are computed side by side.
+    together.start("precis-gpu-worker")
     follower = together.kafka.follow("summaries")
     follower.until(settled(8), "8 outcomes")
     newer = registry.register(together, "harbour", 3)
@@ -127,7 +125,8 @@ def test_policies_choose_the_adapter_of_an_answer(kafka_deployment, tmp_path):
     # One document at a time, in another store, with the version that was registered first.
     alone = deployed()
     assert registry.register(alone, "harbour", 1) == harbour
-    started(alone)
+    alone.start("precis-router")
+    alone.start("precis-gpu-worker")
     follower = alone.kafka.follow("summaries")
     published = set()
     for case, (tenant, _, _) in cases.items():
@@ -163,6 +162,7 @@ def test_adapters_that_cannot_be_used_refuse_their_documents(kafka_deployment, t
         )
         assert refused.returncode != 0 and said in refused.stderr.decode(), refused.stderr.decode()
 
+    deployment.start("precis-router")
     kinds = [*codes, "plain"]
     published = deployment.publish(
         [
@@ -170,7 +170,7 @@ def test_adapters_that_cannot_be_used_refuse_their_documents(kafka_deployment, t
             for number, kind in enumerate(kinds)
         ]
     )
-    started(deployment)
+    deployment.start("precis-gpu-worker")
     deployment.kafka.follow("summaries").until(settled(len(kinds)), "4 outcomes")
     found = {who[1]: outcome for who, outcome in deployment.assert_settled(published).items()}
     for kind, code in codes.items():
