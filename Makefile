@@ -8,7 +8,7 @@ PRECIS := $(CARGO_TARGET_DIR)/release/precis
 MODEL ?=
 DEMO_OUT ?= demo-out$(MODEL:%=-%)
 
-.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda docs bench-engine bench-router bench-memory load-routing soak-engine verify verify-quality verify-answers verify-pressure verify-provider clean
+.PHONY: help demo demo-twice build test chaos chaos-controls check sanitize fuzz growth cuda test-gpu docs bench-engine bench-adapters bench-router bench-memory load-routing soak-engine verify verify-quality verify-answers verify-pressure verify-provider clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,11 @@ bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machin
 	infra/setup.sh test
 	cargo build --release --locked --workspace --bins
 	python3 loadtest/engine/run.py $(BENCH)
+
+bench-adapters: ## decoding and whole requests of 32 sequences with 8 adapters beside the same without, ranks 8 and 16 (15 minutes); they take turns
+	cargo build --release --locked --package precis-inference --example adapters
+	$(CARGO_TARGET_DIR)/release/examples/adapters 8 8
+	$(CARGO_TARGET_DIR)/release/examples/adapters 8 16
 
 bench-router: ## measure the router on Kafka beside a raw loop of librdkafka (under 10 minutes, an idle machine); BENCH=--quick: a smoke run
 	infra/setup.sh test
@@ -82,6 +87,9 @@ growth: ## whether the work on a text grows no faster than the text, instruction
 cuda: ## compile and link the gpu-worker for CUDA and start it without a GPU; no GPU needed
 	infra/setup.sh demo
 	infra/cuda-check.sh
+
+test-gpu: ## the tests that compute on a GPU; needs one, its driver and the toolkit (CUDA_HOME), and fails without
+	cargo test --release --locked --package precis-inference --features cuda -- --ignored on_a_gpu
 
 docs: ## the crates' documentation, with the protocol of each part
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -21,16 +21,29 @@ CLI_SECONDS = 120
 
 
 def toml(table: dict, path: str = "") -> str:
-    """TOML of nested dicts; strings, numbers, booleans and lists are written as JSON writes them, which TOML reads."""
+    """TOML of nested dicts; a dict in a list is written on one line."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     lines = [f"[{path}]"] if path and plain else []
-    lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items()]
+    lines += [f"{json.dumps(key)} = {inline(value)}" for key, value in plain.items()]
     nested = [
         toml(value, f"{path}.{json.dumps(key)}" if path else json.dumps(key))
         for key, value in table.items()
         if isinstance(value, dict)
     ]
     return "\n".join(lines + nested) + "\n"
+
+
+def inline(value) -> str:
+    """A value as TOML writes it on one line; strings, numbers and booleans are written as JSON writes them, which TOML reads."""
+    if isinstance(value, dict):
+        return (
+            "{ "
+            + ", ".join(f"{json.dumps(key)} = {inline(item)}" for key, item in value.items())
+            + " }"
+        )
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(inline, value))}]"
+    return json.dumps(value)
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Tier:
     model: str | None = None
     max_backlog: int | None = None
     residency: tuple[str, ...] | None = None
+    adapters: tuple[dict, ...] | None = None
 
     def with_share(self, share: float) -> "Tier":
         return replace(self, share=share)
@@ -93,6 +107,8 @@ class Deployment:
     ):
         self.folder, self.llmock, self.key = folder, llmock, key
         self.services: dict[str, Service] = {}
+        # The section [model]; empty: the default model in the folder of models that all share.
+        self.model: dict[str, str] = {}
         self.policy_file = folder / "policy.toml"
         self.policy_file.write_text(policy(tiers, checks))
         if llmock:
@@ -107,6 +123,8 @@ class Deployment:
             "policy": {"file": str(self.policy_file)},
             "topics": {"tenants": list(self.tenants), "partitions": 4},
         }
+        if self.model:
+            settings["model"] = self.model
         return settings | self.service_settings()
 
     def log_settings(self, instance: str) -> dict:

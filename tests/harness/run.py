@@ -26,8 +26,8 @@ import servers  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-# Tests on a model that nothing here fetches: docs/develop/testing.md says how to run them.
-ON_OTHER_MODELS = ("testing::qwen", "bits_of_qwen")
+# Tests on what nothing here brings, a larger model or a GPU: docs/develop/testing.md says how to run them.
+ON_OTHER_MACHINES = ("testing::qwen", "bits_of_qwen", "on_a_gpu")
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;")
 
 
@@ -77,7 +77,7 @@ def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
             "--no-fail-fast",
             "--",
             "--include-ignored",
-            *(word for name in ON_OTHER_MODELS for word in ("--skip", name)),
+            *(word for name in ON_OTHER_MACHINES for word in ("--skip", name)),
             *extra,
         ],
         list(servers.KINDS),

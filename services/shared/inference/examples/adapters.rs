@@ -1,13 +1,15 @@
-//! The cost of adapters: decoding with a batch whose sequences have adapters by turns, beside the
-//! same batch without any, in one process.
+//! The cost of adapters: a batch whose sequences have adapters by turns, beside the same batch
+//! without any, in one process.
 //!
 //! ```text
-//! cargo run --release -p precis-inference --example adapters -- [ADAPTERS [RANK [BATCH [CONTEXT [NEW TOKENS]]]]]
+//! cargo run --release -p precis-inference --example adapters -- [ADAPTERS [RANK [BATCH [CONTEXT [NEW TOKENS [ROUNDS]]]]]]
 //! ```
 //!
-//! The adapters are random and change every linear projection of the default model. Rounds with and
-//! without them take turns, so that what else the machine does falls on both. The ratio is that of
-//! the rounds' medians; processor time is given beside wall time.
+//! The adapters are random and change every linear projection of the default model. Two things are
+//! measured: decoding alone, with every sequence in the batch, and whole requests, whose prompts
+//! are read as well. Runs with and without adapters take turns, and each round begins with the
+//! other kind, so that what else the machine does falls on both. The ratios are the medians of the
+//! rounds' ratios; ratios of processor time are given beside those of wall time.
 #![allow(clippy::print_stdout, reason = "its output is the measurement")]
 
 use std::collections::HashMap;
@@ -15,12 +17,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use precis_inference::bench::Measurement;
 use precis_inference::models::adapters::{self, AdapterEntry};
 use precis_inference::models::{self, DEFAULT_MODEL, Manifest, ModelEntry};
-use precis_inference::{DeviceKind, Engine, EngineConfig, TokenRequest, bench};
+use precis_inference::{DeviceKind, End, Engine, EngineConfig, TokenRequest, bench};
 
-/// Rounds of each kind.
-const ROUNDS: usize = 5;
+/// Share of the throughput without adapters that must be left with them, per cent.
+const WANTED_PERCENT: u32 = 85;
 /// Shape of the default model.
 const LAYERS: usize = 30;
 const WIDTH: usize = 576;
@@ -33,12 +36,12 @@ fn main() -> Result<(), Failure> {
     let numbers: Vec<usize> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
     let number = |at: usize, default: usize| numbers.get(at).copied().unwrap_or(default);
     let (count, rank, batch) = (number(0, 8), number(1, 8), number(2, 32));
-    let (context, new_tokens) = (number(3, 512), number(4, 48));
+    let (context, new_tokens, rounds) = (number(3, 512), number(4, 48), number(5, 5));
 
     let entry = Manifest::builtin().find(DEFAULT_MODEL)?.clone();
     let model = models::pull(&entry, &models::default_dir(), &mut |_| {})?;
     let folder = std::env::temp_dir().join(format!("precis-adapters-{}", std::process::id()));
-    let found = measure(&folder, &entry, &model, [count, rank, batch, context, new_tokens]);
+    let found = measure(&folder, &entry, &model, [count, rank, batch, context, new_tokens, rounds]);
     std::fs::remove_dir_all(&folder)?;
     found
 }
@@ -47,7 +50,7 @@ fn measure(
     folder: &Path,
     entry: &ModelEntry,
     model: &Path,
-    [count, rank, batch, context, new_tokens]: [usize; 5],
+    [count, rank, batch, context, new_tokens, rounds]: [usize; 6],
 ) -> Result<(), Failure> {
     let adapters: Vec<Arc<AdapterEntry>> = (0..count)
         .map(|number| {
@@ -75,34 +78,48 @@ fn measure(
             TokenRequest { prompt: text[..8].to_vec(), max_new_tokens: 1, adapter, ..TokenRequest::default() };
         runtime.block_on(engine.submit_tokens(request))?;
     }
-    let mut seconds = [Vec::new(), Vec::new()];
-    let mut processor = [Vec::new(), Vec::new()];
-    for round in 0..2 * ROUNDS {
-        let kind = round % 2;
+    let prompts = bench::slices(&text, &vec![context; batch]);
+    let (mut decoding, mut requests) = (Figure::default(), Figure::default());
+    for round in 0..2 * rounds.max(1) {
+        // Without, with; with, without; and so on.
+        let kind = (round + 1) / 2 % 2;
         let used: &[_] = if kind == 1 { &adapters } else { &[] };
         let run = bench::decode_adapted(&engine, &text, batch, context, new_tokens, step_tokens, used);
-        let found = runtime.block_on(run)?;
-        seconds[kind].push(found.wall_seconds / found.steps as f64);
-        processor[kind].extend(found.cpu_seconds.map(|cpu| cpu / found.steps as f64));
+        decoding.runs[kind].push(runtime.block_on(run)?);
+        let run = bench::documents_adapted(&engine, &prompts, new_tokens, End::AtLimit, used);
+        requests.runs[kind].push(runtime.block_on(run)?);
     }
-    let [plain, adapted] = seconds.map(median);
-    println!("batch {batch}, context {context}, {count} adapters of rank {rank}, {} MiB of them", bytes >> 20);
     println!(
-        "wall: {:.2} ms a step without, {:.2} ms with: {:.1} %",
-        plain * 1e3,
-        adapted * 1e3,
-        100.0 * plain / adapted
+        "{count} adapters of rank {rank}, {} MiB; {batch} sequences at {context} tokens, {} rounds",
+        bytes >> 20,
+        rounds.max(1)
     );
-    if processor.iter().all(|kind| !kind.is_empty()) {
-        let [plain, adapted] = processor.map(median);
-        println!(
-            "processor: {:.2} ms a step without, {:.2} ms with: {:.1} %",
-            plain * 1e3,
-            adapted * 1e3,
-            100.0 * plain / adapted
-        );
-    }
+    println!("| figure | without | with | ratio | of processor time | wanted |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    decoding.print("decode, tokens/s", Measurement::output_per_second);
+    requests.print("whole requests, requests/min", Measurement::documents_per_minute);
     Ok(())
+}
+
+/// The runs of one figure, without adapters and with them.
+#[derive(Default)]
+struct Figure {
+    runs: [Vec<Measurement>; 2],
+}
+
+impl Figure {
+    fn print(&self, name: &str, rate: impl Fn(&Measurement) -> f64) {
+        let median_of = |rate: &dyn Fn(&Measurement) -> f64| {
+            let [plain, adapted] = self.runs.each_ref().map(|runs| runs.iter().map(rate).collect::<Vec<f64>>());
+            let ratios = plain.iter().zip(&adapted).map(|(plain, adapted)| 100.0 * adapted / plain).collect();
+            [median(plain), median(adapted), median(ratios)]
+        };
+        let [plain, adapted, ratio] = median_of(&rate);
+        let per_processor_second =
+            |run: &Measurement| run.cpu_seconds.map_or(f64::NAN, |cpu| run.output_tokens as f64 / cpu);
+        let [.., processor] = median_of(&per_processor_second);
+        println!("| {name} | {plain:.1} | {adapted:.1} | {ratio:.1} % | {processor:.1} % | {WANTED_PERCENT} % |");
+    }
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

@@ -75,9 +75,24 @@ pub async fn documents(
     new_tokens: usize,
     end: End,
 ) -> Result<Measurement, EngineError> {
+    documents_adapted(engine, prompts, new_tokens, end, &[]).await
+}
+
+/// The same with these adapters, which the prompts have by turns.
+pub async fn documents_adapted(
+    engine: &Engine,
+    prompts: &[Vec<u32>],
+    new_tokens: usize,
+    end: End,
+    adapters: &[Arc<AdapterEntry>],
+) -> Result<Measurement, EngineError> {
     let (cpu_before, steps_before) = (cpu_seconds(), engine.stats().steps);
     let started = Instant::now();
-    let answers = answers(engine, prompts.iter().map(|prompt| request(prompt.clone(), new_tokens, end))).await?;
+    let requests = prompts.iter().enumerate().map(|(index, prompt)| TokenRequest {
+        adapter: by_turns(adapters, index),
+        ..request(prompt.clone(), new_tokens, end)
+    });
+    let answers = answers(engine, requests).await?;
     let wall_seconds = started.elapsed().as_secs_f64();
     Ok(Measurement {
         documents: answers.len(),
@@ -121,8 +136,7 @@ pub async fn decode_adapted(
     let all = prompts.into_iter().enumerate().map(|(index, prompt)| {
         // All end at the same context.
         let room = (context + new_tokens).saturating_sub(prompt.len()).max(1);
-        let adapter = adapters.get(index % adapters.len().max(1)).cloned();
-        TokenRequest { adapter, ..request(prompt, room, End::AtLimit) }
+        TokenRequest { adapter: by_turns(adapters, index), ..request(prompt, room, End::AtLimit) }
     });
     let done = answers(engine, all).await;
     let steps = engine.recorded_steps();
@@ -133,6 +147,10 @@ pub async fn decode_adapted(
             batch * (context + new_tokens).next_multiple_of(crate::step::BLOCK_TOKENS)
         ),
     })
+}
+
+fn by_turns(adapters: &[Arc<AdapterEntry>], index: usize) -> Option<Arc<AdapterEntry>> {
+    adapters.get(index % adapters.len().max(1)).cloned()
 }
 
 fn request(prompt: Vec<u32>, max_new_tokens: usize, end: End) -> TokenRequest {

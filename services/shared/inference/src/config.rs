@@ -87,8 +87,8 @@ pub struct EngineConfig {
     /// memory and spares the rounding of activations to 8 bits. Answers depend on it. On the
     /// processor weights are always quantised.
     pub weights: WeightsKind,
-    /// Memory that the engine may take on a CUDA device, MiB; it does not start where weights, pool
-    /// and work space need more. 0 takes what is free on the device at start.
+    /// Memory that the engine may take on a CUDA device, MiB; it does not start where weights, pool,
+    /// work space and `adapter_bytes` need more. 0 takes what is free on the device at start.
     pub device_memory_mib: u64,
     /// Instruction set of the processor's kernels. `auto` takes the fastest that the processor has;
     /// `avx512`, `avx2` and `portable` name one, and the engine does not start where the processor
@@ -120,7 +120,8 @@ pub struct EngineConfig {
     pub repetition_penalty: f32,
     /// Bytes that the adapters of the model take together, at most. An adapter is read when a
     /// document needs it, and the one that was used longest ago makes room. One that is larger than
-    /// this is refused, and so is its document. At 0 no adapter is used.
+    /// this is refused, and so is its document. The start plans for all of it, on the processor and
+    /// on a device, and fails where it does not fit. At 0 no adapter is used.
     pub adapter_bytes: u64,
     /// Whether a summary may hold only the numbers of its text, in the text's spelling or one
     /// derived from it (list markers, digits for a number in words). Numbers in words are left to

@@ -89,6 +89,17 @@ pub fn quantise(
     target: &Path,
     progress: &mut dyn FnMut(Written),
 ) -> Result<Quantised, EngineError> {
+    quantise_in_chunks(source, to, target, CHUNK_VALUES, progress)
+}
+
+/// The same with so many numbers in memory at a time, at least one row or head of them.
+fn quantise_in_chunks(
+    source: &Path,
+    to: Quantisation,
+    target: &Path,
+    chunk_values: usize,
+    progress: &mut dyn FnMut(Written),
+) -> Result<Quantised, EngineError> {
     expect_free(target)?;
     let mut model = source::open(source)?;
     let place = types::Place {
@@ -113,7 +124,8 @@ pub fn quantise(
     let mut output = Output::new(file, &temporary.0, total, progress);
     output.put(&header)?;
     for (tensor, planned) in model.tensors.iter().zip(&plan) {
-        write_tensor(&mut model.files, tensor, planned, &mut output).map_err(|error| located(error, source))?;
+        write_tensor(&mut model.files, tensor, planned, chunk_values, &mut output)
+            .map_err(|error| located(error, source))?;
     }
     let sha256 = output.finish()?;
     let not_run_here = check(&temporary.0)?;
@@ -198,6 +210,7 @@ fn write_tensor(
     files: &mut FloatFiles,
     tensor: &ToWrite,
     planned: &Planned,
+    chunk_values: usize,
     output: &mut Output<'_>,
 ) -> Result<(), EngineError> {
     let in_tensor = |error| match error {
@@ -213,7 +226,7 @@ fn write_tensor(
         Numbers::Stored { from, order } => {
             let columns = *tensor.shape.last().unwrap_or(&1);
             let rows = tensor.shape.iter().product::<usize>() / columns;
-            let units = (CHUNK_VALUES / columns / order.unit()).max(1);
+            let units = (chunk_values / columns / order.unit()).max(1);
             for first in (0..rows).step_by(units * order.unit()) {
                 let count = (units * order.unit()).min(rows - first);
                 let values = order.arranged(files.rows(from, first, count, columns)?, columns);

@@ -90,7 +90,8 @@ pub struct ModelInfo {
     /// How a device keeps the weights, which decides how products are rounded. `None` on the
     /// processor, whose kernels know one way only.
     pub device_weights: Option<WeightsKind>,
-    /// Every setting that changes an answer: [`crate::EngineConfig::decoding`].
+    /// Everything that changes an answer: [`crate::EngineConfig::decoding`], and what the model's
+    /// entry and the longest sequence add to it.
     pub decoding: String,
 }
 

@@ -75,11 +75,11 @@ pub enum EngineError {
         /// Every violation, separated by semicolons.
         reason: String,
     },
-    /// Weights and key-value pool do not fit into memory.
+    /// Weights, key-value pool and what else the engine may take do not fit into memory.
     #[error(
-        "the engine needs {needed_mib} MiB (weights {weights_mib}, key-value pool {pool_mib}, work space {work_mib}) but {available_mib} MiB are \
-         available: {}",
-        room(*fitting_kv_tokens)
+        "the engine needs {needed_mib} MiB (weights {weights_mib}, key-value pool {pool_mib}, work space {work_mib}, adapters up to \
+         {adapters_mib}) but {available_mib} MiB are available: {}",
+        room(*fitting_kv_tokens, *adapters_mib)
     )]
     NotEnoughMemory {
         /// All together.
@@ -90,9 +90,11 @@ pub enum EngineError {
         pool_mib: u64,
         /// Activations of the largest step.
         work_mib: u64,
+        /// What `adapter_bytes` lets adapters take.
+        adapters_mib: u64,
         /// Memory that the machine, its control group, or the device has free.
         available_mib: u64,
-        /// Tokens of a pool that would fit beside weights and work space.
+        /// Tokens of a pool that would fit beside the rest.
         fitting_kv_tokens: u64,
     },
     /// The configured device cannot be used.
@@ -303,9 +305,14 @@ impl EngineError {
 }
 
 /// What an operator can do where memory has room for a pool of so many tokens.
-fn room(fitting_kv_tokens: u64) -> String {
-    if fitting_kv_tokens < MIN_KV_TOKENS as u64 {
-        return "lower `step_tokens`, or use a smaller model".to_owned();
+fn room(fitting_kv_tokens: u64, adapters_mib: u64) -> String {
+    let mut ways = Vec::new();
+    if fitting_kv_tokens >= MIN_KV_TOKENS as u64 {
+        ways.push(format!("`kv_tokens` to {fitting_kv_tokens}"));
     }
-    format!("lower `kv_tokens` to {fitting_kv_tokens} or `step_tokens`, or use a smaller model")
+    ways.push("`step_tokens`".to_owned());
+    if adapters_mib > 0 {
+        ways.push("`adapter_bytes`".to_owned());
+    }
+    format!("lower {}, or use a smaller model", ways.join(" or "))
 }

@@ -11,7 +11,7 @@ use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use serde_json::json;
 
-use super::{Quantisation, Quantised, Written, quantise};
+use super::{Quantisation, Quantised, Written, quantise, quantise_in_chunks};
 use crate::backend::candle::CandleBackend;
 use crate::backend::cpu::{CpuBackend, CpuLimits};
 use crate::error::EngineError;
@@ -146,6 +146,22 @@ fn the_same_numbers_give_the_same_file() {
     }
 }
 
+/// Matrices of a real model are read in several chunks. However small these are, a row or a head at
+/// a time, the file is the same.
+#[test]
+fn chunks_of_any_size_give_the_same_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::llama(&dir.path().join("one"));
+    folder.write(Stored::F32);
+    let whole = quantised(&folder, Quantisation::Q4K).sha256;
+    // Of WIDTH columns: a row, no whole number of rows, and some heads with a rest.
+    for chunk_values in [1, 5 * WIDTH + 3, 40 * WIDTH] {
+        let target = dir.path().join(format!("{chunk_values}.gguf"));
+        let found = quantise_in_chunks(&folder.path, Quantisation::Q4K, &target, chunk_values, &mut |_| {}).unwrap();
+        assert_eq!(found.sha256, whole, "{chunk_values}");
+    }
+}
+
 /// The formats, the tokenizer and the manifest's entry of a file that was written.
 #[test]
 fn the_file_has_formats_tokens_and_an_entry() {
@@ -172,6 +188,19 @@ fn the_file_has_formats_tokens_and_an_entry() {
     assert_eq!((entry.family.as_str(), entry.context, entry.quantisation.as_str()), ("llama", 512, "Q4_K_M"));
     assert!(written.manifest("../mine", "MIT").is_err());
     assert_eq!(written.formats.values().sum::<usize>(), file.content.tensor_infos.len());
+}
+
+/// A file is registered by what it says of itself.
+#[test]
+fn a_written_file_names_its_own_quantisation() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::llama(&dir.path().join("model"));
+    folder.write(Stored::F16);
+    for to in [Quantisation::Q4K, Quantisation::Q8_0, Quantisation::F16] {
+        let written = quantised(&folder, to);
+        let described = crate::models::describe(&written.path, Some("mine")).unwrap();
+        assert_eq!((described.quantisation.as_str(), described.sha256), (to.name(), written.sha256));
+    }
 }
 
 /// Qwen's matrices keep their order of rows, its biases and norms of heads come over, and Llama 3.1

@@ -1,5 +1,7 @@
 //! Start of an engine from a model's file and settings.
 
+mod reading;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -9,6 +11,7 @@ use candle_core::{DType, Device};
 use precis_kernels::Isa;
 use tokio::sync::{Semaphore, mpsc};
 
+use self::reading::Reading;
 use super::adapters::AdapterCache;
 use super::core::Core;
 use super::memory::{MemoryNeeds, available_bytes};
@@ -37,8 +40,9 @@ impl Engine {
     /// Loads the model at `path` and starts an engine with it. A file whose digest is not the
     /// pinned one is refused before anything of it is parsed.
     ///
-    /// Blocks for a second or more, so call it where that is allowed. When weights and key-value
-    /// pool do not fit into memory, it fails before it takes any, and the error has the numbers.
+    /// Blocks for a second or more, so call it where that is allowed. When weights, key-value pool,
+    /// work space and the bound of the adapters do not fit into memory, it fails before it takes
+    /// any, and the error has the numbers.
     pub fn start(entry: &ModelEntry, path: &Path, config: EngineConfig) -> Result<Self, EngineError> {
         let config = config.checked()?;
         let mut file = GgufFile::open(entry, path)?;
@@ -47,7 +51,8 @@ impl Engine {
 
         let blocks = config.kv_tokens / BLOCK_TOKENS;
         let context = shape.context.min(entry.context).min(blocks * BLOCK_TOKENS);
-        file.read_rope_divisors(&mut shape, entry.context)?;
+        let rope_factors = file.read_rope_divisors(&mut shape, entry.context)?;
+        let reading = Reading { entry, rope_factors, limit_tokens: context };
         let device = device::open(config.device)?;
         let device_name = device::name(&device);
         let plan = LoadPlan { shape, config: &config, context, blocks };
@@ -87,7 +92,7 @@ impl Engine {
             limit_tokens: context,
             repetition_penalty: config.repetition_penalty,
             device_weights,
-            decoding: config.decoding(device_weights),
+            decoding: reading.decoding(config.decoding(device_weights), &config),
         };
         tracing::info!(
             model = info.name,
@@ -101,10 +106,7 @@ impl Engine {
         );
         let queue = Arc::new(Semaphore::new(config.queue_tokens));
         let queue_tokens = config.queue_tokens;
-        let window_tokens = match config.window_tokens {
-            0 => entry.window.unwrap_or(0),
-            set => set,
-        };
+        let window_tokens = reading.window_tokens(&config);
         let adapters = AdapterCache::new(Some(base), config.adapter_bytes, inbox.clone());
         let classes = TokenClasses::new(Arc::clone(tokenizer.detokeniser()), tokenizer.endings().to_vec());
         let steering = SteeringRules {
@@ -164,6 +166,7 @@ impl LoadPlan<'_> {
             weights: file.tensor_bytes(),
             pool: limits.pool_bytes(&shape) as u64,
             work: limits.work_bytes(&shape) as u64,
+            adapters: config.adapter_bytes,
         };
         let available = available_bytes();
         needs.log("cpu", available);

@@ -235,7 +235,7 @@ impl CommonOptions {
 
 /// SHA-256 (hex) over everything that a request asks. Each text goes in with its length, so no two
 /// requests read the same.
-fn fingerprint(request: &Request) -> String {
+pub(super) fn fingerprint(request: &Request) -> String {
     let Request { system, before, document, after, max_new_tokens, one_paragraph, .. } = request;
     let mut hash = Sha256::new();
     hash.update(format!("{} {max_new_tokens} {one_paragraph}", system.is_some()));

@@ -11,24 +11,33 @@ pub(crate) struct MemoryNeeds {
     pub(crate) weights: u64,
     pub(crate) pool: u64,
     pub(crate) work: u64,
+    /// What adapters may take together.
+    pub(crate) adapters: u64,
 }
 
 impl MemoryNeeds {
+    /// All of it.
+    pub(crate) fn total(self) -> u64 {
+        // The bound for adapters is any number that a user writes.
+        (self.weights + self.pool + self.work).saturating_add(self.adapters)
+    }
+
     /// Fails with the numbers when `available` bytes are too few; `kv_tokens` is the size of the
     /// pool in tokens.
     pub(crate) fn check(self, available: u64, kv_tokens: usize) -> Result<(), EngineError> {
-        let needed = self.weights + self.pool + self.work;
+        let needed = self.total();
         if needed <= available {
             return Ok(());
         }
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let room = available.saturating_sub(self.weights + self.work);
+        let room = available.saturating_sub(needed - self.pool);
         let token = (self.pool / kv_tokens.max(1) as u64).max(1);
         Err(EngineError::NotEnoughMemory {
             needed_mib: mib(needed),
             weights_mib: mib(self.weights),
             pool_mib: mib(self.pool),
             work_mib: mib(self.work),
+            adapters_mib: mib(self.adapters),
             available_mib: available >> 20,
             fitting_kv_tokens: room / token / BLOCK_TOKENS as u64 * BLOCK_TOKENS as u64,
         })
@@ -37,13 +46,14 @@ impl MemoryNeeds {
     /// Writes the numbers to the log, in one line; `available` where it is known.
     pub(crate) fn log(self, device: &str, available: Option<u64>) {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let Self { weights, pool, work } = self;
+        let Self { weights, pool, work, adapters } = self;
         tracing::info!(
             device,
             weights_mib = mib(weights),
             pool_mib = mib(pool),
             work_mib = mib(work),
-            needed_mib = mib(weights + pool + work),
+            adapters_mib = mib(adapters),
+            needed_mib = mib(self.total()),
             available_mib = available.map(|bytes| bytes >> 20),
             "the engine's memory"
         );

@@ -1,11 +1,12 @@
 //! What an engine takes of a device's memory, and what fits into it: numbers in, numbers out.
 //!
 //! ```text
-//! device memory = weights + key-value pool + work space
+//! device memory = weights + key-value pool + work space + adapters
 //! ```
 //!
 //! Weights and pool are exact to the byte but for the allocator's rounding. The work space is the
-//! sum of what one step has alive at once.
+//! sum of what one step has alive at once. Adapters come and go below a bound, and the bound is
+//! planned for, so that one that is loaded later finds its room.
 //!
 //! Unverified: no GPU has run this. [`RESERVE_BYTES`] is an assumption.
 
@@ -68,12 +69,14 @@ pub(super) struct DeviceSizes {
     pub(super) kv_tokens: usize,
     /// Positions of the longest sequence.
     pub(super) context: usize,
+    /// Bytes of all adapters together, at most.
+    pub(super) adapter_bytes: u64,
 }
 
 impl DeviceSizes {
     pub(super) fn new(config: &EngineConfig, context: usize) -> Self {
-        let EngineConfig { weights, step_tokens, max_sequences, kv_tokens, .. } = *config;
-        Self { weights, step_tokens, max_sequences, kv_tokens, context }
+        let EngineConfig { weights, step_tokens, max_sequences, kv_tokens, adapter_bytes, .. } = *config;
+        Self { weights, step_tokens, max_sequences, kv_tokens, context, adapter_bytes }
     }
 }
 
@@ -84,7 +87,7 @@ pub(super) struct MemoryPlan {
     pub(super) fits: Fits,
 }
 
-/// What fits beside the weights, at most.
+/// What fits beside the weights and the adapters, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fits {
     /// Tokens of the key-value pool, with the batch and the context that were asked for.
@@ -102,9 +105,14 @@ pub(super) fn plan(shape: &ModelConfig, tensors: &[StoredTensor], memory: u64, s
     let weights = tensors.iter().map(|tensor| tensor.bytes(sizes.weights)).sum();
     let token = pool_bytes(shape, 1);
     let work = |context: usize| work_bytes(shape, DeviceSizes { context, ..sizes });
-    let needs = MemoryNeeds { weights, pool: pool_bytes(shape, sizes.kv_tokens), work: work(sizes.context) };
-    let kv_tokens = whole_blocks(memory.saturating_sub(weights + needs.work) / token);
-    let holds = |context: usize| weights + work(context) + pool_bytes(shape, context) <= memory;
+    let adapters = sizes.adapter_bytes;
+    let pool = pool_bytes(shape, sizes.kv_tokens);
+    let needs = MemoryNeeds { weights, pool, work: work(sizes.context), adapters };
+    let kv_tokens = whole_blocks(memory.saturating_sub(needs.total() - pool) / token);
+    let holds = |context: usize| {
+        let alone = MemoryNeeds { work: work(context), pool: pool_bytes(shape, context), ..needs };
+        alone.total() <= memory
+    };
     let longest = shape.context.min(whole_blocks(memory / token)) / BLOCK_TOKENS;
     let context = most(longest, |blocks| holds(blocks * BLOCK_TOKENS)) * BLOCK_TOKENS;
     let sequences = kv_tokens / sizes.context.next_multiple_of(BLOCK_TOKENS).max(1);

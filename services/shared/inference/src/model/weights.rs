@@ -26,6 +26,15 @@ use crate::step::{BackendError, ModelConfig};
 /// Divisors of the rotary frequencies: of Llama 3.1 and later, and of models with long contexts.
 const ROPE_DIVISORS: [&str; 3] = ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
 
+/// Which divisors of the rotary frequencies a model is computed with, where its file has two kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RopeFactors {
+    /// For contexts beyond those of its first training.
+    Long,
+    /// For the others.
+    Short,
+}
+
 /// An open GGUF file of a model, whose digest is the pinned one.
 pub(crate) struct GgufFile {
     path: PathBuf,
@@ -80,13 +89,21 @@ impl GgufFile {
     ///
     /// A model with long contexts has two kinds. The context that the manifest gives the model
     /// decides which, once, as llama.cpp decides by its `n_ctx`. Transformers decides by the length
-    /// of each sequence, so there the keys of a sequence would change while it grows.
-    pub(crate) fn read_rope_divisors(&mut self, config: &mut ModelConfig, context: usize) -> Result<(), EngineError> {
+    /// of each sequence, so there the keys of a sequence would change while it grows. Returns which
+    /// of two kinds it read.
+    pub(crate) fn read_rope_divisors(
+        &mut self,
+        config: &mut ModelConfig,
+        context: usize,
+    ) -> Result<Option<RopeFactors>, EngineError> {
         let [own, long, short] = ROPE_DIVISORS;
         let positions = context.min(config.context);
-        let two = config.rope_short_context.map(|original| if positions > original { long } else { short });
-        let Some(name) = [Some(own), two].into_iter().flatten().find(|name| self.has(name)) else {
-            return Ok(());
+        let two = config.rope_short_context.map(|original| match positions > original {
+            true => (long, Some(RopeFactors::Long)),
+            false => (short, Some(RopeFactors::Short)),
+        });
+        let Some((name, kind)) = [Some((own, None)), two].into_iter().flatten().find(|(name, _)| self.has(name)) else {
+            return Ok(None);
         };
         let divisors = self.tensor(name, &[config.head_dim / 2])?;
         let divisors = divisors.dequantize(&Device::Cpu).and_then(|divisors| divisors.to_dtype(DType::F32)?.to_vec1());
@@ -95,7 +112,7 @@ impl GgufFile {
             return self.named(Err(gguf::broken(&format!("`{name}` has divisors that are not above 0"))));
         }
         config.rope_divisors = divisors;
-        Ok(())
+        Ok(kind)
     }
 
     /// Refuses a file with tensors that nothing has read: the decoder would compute without them.

@@ -64,6 +64,33 @@ fn the_document_id_is_no_part_of_the_fingerprint() {
     assert_eq!(request_fingerprint("acme", &base, "text"), request_fingerprint("acme", &twin, "text"));
 }
 
+/// Another model, adapter, prompt or way of decoding is another way to answer.
+#[test]
+fn whatever_answers_is_in_the_answers_fingerprint() {
+    let base = ModelIdentity {
+        provider: "precis".into(),
+        name: "small".into(),
+        revision: "1".into(),
+        quantisation: "Q4_1".into(),
+        adapter: None,
+        prompt_digest: "p".into(),
+    };
+    let others = [
+        ModelIdentity { provider: "other".into(), ..base.clone() },
+        ModelIdentity { name: "large".into(), ..base.clone() },
+        ModelIdentity { revision: "2".into(), ..base.clone() },
+        ModelIdentity { quantisation: "Q8_0".into(), ..base.clone() },
+        ModelIdentity { adapter: Some(String::new()), ..base.clone() },
+        ModelIdentity { adapter: Some("legal@1".into()), ..base.clone() },
+        ModelIdentity { adapter: Some("legal@2".into()), ..base.clone() },
+        ModelIdentity { prompt_digest: "q".into(), ..base.clone() },
+    ];
+    let mut found: std::collections::HashSet<_> =
+        others.iter().chain([&base]).map(|model| answer_fingerprint(model, "greedy")).collect();
+    found.insert(answer_fingerprint(&base, "greedy rope_factors=long"));
+    assert_eq!(found.len(), others.len() + 2);
+}
+
 #[test]
 fn digests_and_words_are_linear_in_texts_of_any_shape() {
     precis_fuzz::grows_linearly("digests and words", 4096, precis_fuzz::shapes::TEXTS, |text| {

@@ -7,7 +7,8 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
 use super::{LoadPlan, describe};
-use crate::config::{EngineConfig, WeightsKind};
+use crate::config::{DeviceKind, EngineConfig, WeightsKind};
+use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::step::{Batch, ModelConfig, StepModel};
 use crate::testing::quantised::{self, File, Types};
@@ -112,4 +113,22 @@ fn a_device_without_the_memory_is_refused_with_the_numbers() {
     // 2 layers of keys and values of 128 bf16: 1 KiB a token.
     assert!(matches!(error, EngineError::NotEnoughMemory { pool_mib: 8192, .. }), "{error}");
     assert!(error.to_string().contains("lower `kv_tokens` to 1"), "{error}");
+    let adapters = EngineConfig { adapter_bytes: 2 << 30, ..config(2048, 512) };
+    let error = on_device(&adapters).err().unwrap();
+    assert!(matches!(error, EngineError::NotEnoughMemory { adapters_mib: 2048, .. }), "{error}");
+}
+
+/// The processor's memory is planned with the room of adapters, too.
+#[test]
+fn a_processor_without_room_for_adapters_is_refused() {
+    let model = File::new(Types::q4_k_m());
+    let start = |adapter_bytes| {
+        let config = EngineConfig { device: DeviceKind::Cpu, kv_tokens: 512, adapter_bytes, ..EngineConfig::default() };
+        Engine::start(&model.entry, model.file.path(), config)
+    };
+    assert!(start(1 << 20).is_ok());
+    // 16 EiB.
+    let error = start(u64::MAX).err().unwrap();
+    assert_eq!(error.code(), "not_enough_memory");
+    assert!(error.to_string().contains("or `adapter_bytes`, or use a smaller model"), "{error}");
 }

@@ -136,6 +136,31 @@ fn int4_and_int8_on_24_gb_fit_as_the_guide_says() {
     assert_eq!(table, include_str!("tests/fits-24-gb.md"), "\n{table}");
 }
 
+/// The guide has this very table, for the bound of the adapters that is set where nobody sets one.
+#[test]
+fn the_guide_shows_the_table_that_is_computed() {
+    let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/guide/models-and-gpu.md"));
+    assert!(guide.contains(include_str!("tests/fits-24-gb.md")), "copy tests/fits-24-gb.md into the guide");
+    let mib = EngineConfig::default().adapter_bytes >> 20;
+    assert!(guide.contains(&format!("{mib} MiB for adapters")), "the guide names another bound");
+}
+
+/// The room of adapters is taken from the pool, and a bound beyond the device is refused.
+#[test]
+fn adapters_have_their_room_beside_the_pool() {
+    let with = |adapter_bytes| MISTRAL.plan("Q4_K_M", CARD_BYTES, DeviceSizes { adapter_bytes, ..sizes() });
+    let (none, some) = (with(0), with(1 << 30));
+    assert_eq!(some.needs.adapters, 1 << 30);
+    // 128 KiB a token.
+    assert_eq!(none.fits.kv_tokens - some.fits.kv_tokens, 8192);
+    for adapter_bytes in [CARD_BYTES, u64::MAX] {
+        let plan = with(adapter_bytes);
+        assert_eq!((plan.fits.kv_tokens, plan.fits.sequences, plan.fits.context), (0, 0, 0));
+        let error = plan.needs.check(CARD_BYTES, sizes().kv_tokens).unwrap_err();
+        assert!(error.to_string().contains("`adapter_bytes`"), "{error}");
+    }
+}
+
 #[test]
 fn the_pool_that_fits_fits_and_one_block_more_does_not() {
     for (model, file) in [(MISTRAL, "Q4_K_M"), (LLAMA, "Q8_0")] {

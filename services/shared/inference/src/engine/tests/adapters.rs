@@ -21,6 +21,29 @@ async fn a_request_with_an_adapter_fails_alone() {
     assert!(plain.is_ok());
 }
 
+/// The parts of a long document are read with its adapter, and so is the whole of a short one.
+#[tokio::test]
+async fn no_part_of_a_document_is_read_without_its_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = fake::engine(256, 0);
+    let adapter = Some(Arc::new(registered(folder.path(), "mine", RECIPE)));
+    for words in [20, 100] {
+        let request = SummaryRequest { adapter: adapter.clone(), ..summary_request(words, 20) };
+        assert_eq!(engine.summarise(request).await.unwrap_err().code(), "bad_adapter");
+        assert_eq!(engine.stats().finished, 0, "nothing was read without it");
+    }
+}
+
+/// A part of a document that was read with another adapter is not used again.
+#[test]
+fn parts_are_kept_for_one_version_of_an_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |seed| Some(Arc::new(registered(folder.path(), "mine", Recipe { seed, ..RECIPE })));
+    let asked = [None, with(1), with(2)]
+        .map(|adapter| crate::engine::mapreduce::fingerprint(&Request { adapter, ..request("some words", 8) }));
+    assert!(asked[0] != asked[1] && asked[1] != asked[2] && asked[0] != asked[2], "{asked:?}");
+}
+
 /// Random adapters of the default model.
 fn entries(folder: &std::path::Path, count: u64) -> Vec<Arc<AdapterEntry>> {
     let file = testing::real_file();

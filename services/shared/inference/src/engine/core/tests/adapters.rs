@@ -44,6 +44,7 @@ fn a_beginning_is_shared_only_with_the_same_adapter() {
     assert_eq!(core.prefix.blocks().len(), 4);
     core.drop_adapter(2);
     assert_eq!(core.prefix.blocks().len(), 2);
+    assert!(core.model.adapters.is_empty(), "the model has given them up, too");
     finish(&mut core);
 }
 
