@@ -57,7 +57,7 @@ fn words_lose_their_endings_as_nltk_takes_them() {
 #[test]
 fn accents_split_words_for_rouge_and_not_for_its_unicode_form() {
     let scores = ReferenceScores::of("Évreux a voté", "evreux vote");
-    assert!((scores.rouge.rouge1.f - 0.0).abs() < 1e-12, "vreux, a, vot beside evreux, vote");
+    assert!(scores.rouge.rouge1.f.abs() < 1e-12, "vreux, a, vot beside evreux, vote");
     assert!((scores.unicode_rouge.rouge1.recall - 2.0 / 3.0).abs() < 1e-12);
     assert!((scores.unicode_rouge.rouge1.precision - 1.0).abs() < 1e-12);
 }
