@@ -52,6 +52,15 @@ pub fn schema_header<T: AvroRecord>() -> String {
     format!("{}.v{}", T::NAME, T::VERSION)
 }
 
+/// The same for a single object as it is, whichever version it was written with; `None` where this
+/// build does not know its schema.
+pub fn schema_header_of(bytes: &[u8]) -> Option<String> {
+    let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let [_, _, fingerprint @ ..] = *header;
+    let schema = registry::by_fingerprint(fingerprint).filter(|_| header.starts_with(&MAGIC))?;
+    Some(format!("{}.v{}", schema.file.name, schema.file.version))
+}
+
 /// Upper bound on what one length prefix may make the decoder allocate. The largest record is 2
 /// MiB; 64 MiB leaves room for records read from the object store and still fits many times into a
 /// small machine.

@@ -53,7 +53,9 @@ def filled(name: str, known: dict) -> bytes:
 
 
 def record(value: bytes, topic: str = "summaries", repeat: bool = False) -> Record:
-    headers = [("precis-schema", b"outcome.v1")] + ([("precis-repeat", b"true")] if repeat else [])
+    headers = [("precis-schema", wire.schema("outcome").header.encode())] + (
+        [("precis-repeat", b"true")] if repeat else []
+    )
     return Record(topic, 0, 0, b"key", value, tuple(headers))
 
 

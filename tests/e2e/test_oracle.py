@@ -33,7 +33,9 @@ def fill(record: dict) -> dict:
 
 
 def record(value: bytes, repeat: bool = False) -> Record:
-    headers = [("precis-schema", b"outcome.v1")] + ([("precis-repeat", b"true")] if repeat else [])
+    headers = [("precis-schema", wire.schema("outcome").header.encode())] + (
+        [("precis-repeat", b"true")] if repeat else []
+    )
     return Record("summaries", 0, 0, b"key", value, tuple(headers))
 
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use precis_schemas::codec::{decode, encode};
+use precis_schemas::codec::{decode, encode, schema_header_of};
 use precis_schemas::{Answer, Document, Outcome, Usd};
 
 use crate::samples::{Sample, for_each_record};
@@ -38,6 +38,9 @@ fn records_are_written_as_another_implementation_writes_them() {
 fn records_of_version_1_are_read_without_figures() {
     let outcome: Outcome = decode(&golden("outcome.v1.bin")).unwrap();
     assert_eq!(outcome, Outcome { scores: None, quality_index: None, ..Outcome::full() });
+    let headers = ["outcome.v1.bin", "outcome.full.bin"].map(|name| schema_header_of(&golden(name)));
+    assert_eq!(headers, [Some("outcome.v1".to_owned()), Some("outcome.v2".to_owned())]);
+    assert_eq!((schema_header_of(b"outcome"), schema_header_of(&[0xC3, 1, 0, 0, 0, 0, 0, 0, 0, 0])), (None, None));
     let answer: Answer = decode(&golden("answer.v1.bin")).unwrap();
     assert_eq!(answer, Answer { scores: None, ..Answer::full() });
 }

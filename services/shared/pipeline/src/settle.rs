@@ -279,10 +279,12 @@ fn key_of(identity: &Identity) -> String {
 }
 
 fn record(identity: &Identity, marks: Marks, value: Vec<u8>, repeat: bool) -> Output {
+    // A stored result may be of an older version.
+    let schema = codec::schema_header_of(&value).unwrap_or_else(codec::schema_header::<Outcome>);
     let mut output = Output::to(topics::SUMMARIES)
         .key(identity.record_key())
         .value(value)
-        .header(codec::SCHEMA_HEADER, codec::schema_header::<Outcome>())
+        .header(codec::SCHEMA_HEADER, schema)
         .header(STATUS_HEADER, marks.status.as_str());
     if marks.is_extract {
         output = output.header(METHOD_HEADER, "extracted");

@@ -67,5 +67,5 @@ pub(crate) fn compare<const N: usize>(text: &[u32], other: &[u32]) -> [Order; N]
 }
 
 fn pair(number: u32, last: u32) -> u64 {
-    u64::from(number) << 32 | u64::from(last)
+    (u64::from(number) << 32) | u64::from(last)
 }

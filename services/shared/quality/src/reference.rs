@@ -2,8 +2,8 @@
 //!
 //! The figures are those of the Python packages that the field compares with, to 12 digits:
 //! rouge-score 0.1.2 (with NLTK's Porter stemmer) and sacreBLEU 2.6.0. `tests/golden/scores.json`
-//! holds what the packages say of a kept corpus, and `loadtest/quality/test_scores.py` asks the
-//! packages themselves.
+//! holds what the packages say of a kept corpus, and `loadtest/quality/test_score_packages.py` asks
+//! the packages themselves.
 //!
 //! rouge-score knows the letters a to z and the digits. It cuts `Évreux` into `vreux`, and finds no
 //! word at all in Greek or Chinese. [`ReferenceScores::unicode_rouge`] is the same arithmetic on

@@ -103,3 +103,23 @@ async fn metrics_tell_apart_only_what_the_operator_names() {
     );
     assert!(!text.contains("invented-type") && !text.contains("tlh"), "{text}");
 }
+
+/// A result that an older version stored is published as it is, and the header names its version.
+#[tokio::test]
+async fn a_stored_outcome_of_version_1_is_published_as_such() {
+    let bench = Bench::new(LOCAL).await;
+    let stored = include_bytes!("../../../../../schemas/tests/golden/outcome.v1.bin").to_vec();
+    let settled: Outcome = codec::decode(&stored).unwrap();
+    let key = keys::result(&settled.tenant, &settled.document_id, settled.revision);
+    bench.store.put_if_absent(&key, stored.clone()).await.unwrap();
+    let identity = precis_pipeline::Identity {
+        tenant: settled.tenant,
+        document_id: settled.document_id,
+        revision: settled.revision,
+    };
+    let (origin, request_digest) = (settled.origin, settled.request_digest);
+    let claim = precis_pipeline::settle::Claim { identity, origin, request_digest, replay: false };
+    let output = precis_pipeline::Settler::new(bench.store.clone()).settled(&claim).await.unwrap().unwrap();
+    assert_eq!(output.value, Some(stored));
+    assert_eq!(output.headers.get_str(codec::SCHEMA_HEADER), Some("outcome.v1"));
+}

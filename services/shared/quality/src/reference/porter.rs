@@ -68,10 +68,10 @@ pub(super) fn stem(word: &str) -> String {
     past_and_progressive(&mut word);
     final_y(&mut word);
     derived(&mut word);
-    if let Some((rest, new)) = ending(&word, SHORTENED) {
-        if measure(&word[..rest]) > 0 {
-            replace(&mut word, rest, new);
-        }
+    if let Some((rest, new)) = ending(&word, SHORTENED)
+        && measure(&word[..rest]) > 0
+    {
+        replace(&mut word, rest, new);
     }
     dropped(&mut word);
     final_e(&mut word);
