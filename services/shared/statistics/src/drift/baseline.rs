@@ -42,6 +42,10 @@ impl Baseline {
             });
         }
         let skewness = moment(3) / moment(2).powf(1.5);
+        if !skewness.is_finite() {
+            let why = "its values are too far apart or too near";
+            return Err(StatisticsError::Undefined { what: "the baseline's skewness", why });
+        }
         Ok(Self {
             count: values.len() as u64,
             mean: to_15_digits(centre),

@@ -88,6 +88,7 @@ impl Design {
             return Err(StatisticsError::NotFinite { what: "the baseline's skewness", position: 0 });
         }
         let shift = target.change * baseline.mean / baseline.deviation;
+        require_positive("the change in deviations", shift)?;
         let z = special::normal_quantile(MEAN_CONFIDENCE);
         let guard = z / (baseline.count as f64).sqrt();
         if guard > 0.5 * shift {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MIN_TUNING_LABELS;
 use super::coefficients::{Coefficients, Quadratic};
-use super::segments::{Layers, Scored, Segments};
+use super::segments::{LEAST_RATE, Layers, Scored, Segments};
 use crate::numbers::{Confidence, Interval};
 use crate::{StatisticsError, special};
 
@@ -88,7 +88,7 @@ pub fn figure(strata: &[&[Scored]], confidence: Confidence) -> Result<Figure, St
 /// Whether the stratum's labels tell about all of its documents.
 fn is_covered(stratum: &[Scored]) -> Result<bool, StatisticsError> {
     let reviewed = stratum.iter().filter(|document| matches!(document.layers, Layers::Reviewed { .. })).count();
-    if reviewed > 0 && stratum.iter().any(|document| document.person_rate.value() == 0.0) {
+    if reviewed > 0 && stratum.iter().any(|document| document.person_rate.value() < LEAST_RATE) {
         let allowed = "above 0 where documents of the stratum are reviewed; put those that are not into another";
         return Err(StatisticsError::OutOfRange { what: "a rate of review", value: 0.0, allowed });
     }
@@ -130,7 +130,8 @@ fn combine(
             alike.push(Alike { labels: count, weight: weight * coefficients.range() });
         }
     }
-    let sampling = if variance > 0.0 {
+    // Below it the square of the variance has no digits.
+    let sampling = if variance > 1e-100 {
         special::student_two_sided_quantile(confidence.value(), variance.powi(2) / by_freedom) * variance.sqrt()
     } else {
         0.0

@@ -3,6 +3,9 @@
 use crate::numbers::{Confidence, Interval, mean, require_count, require_equal_lengths, require_finite};
 use crate::{StatisticsError, special};
 
+/// A deviation of a smaller share of the values is that of rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// How far the predictions are trusted: λ of PPI++.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Power {
@@ -86,7 +89,7 @@ pub fn ppi_power(sample: &Predicted<'_>, power: Power) -> Result<f64, Statistics
     }
 }
 
-/// The λ of equation 6 of PPI++, from gradients at λ = 1 as the package has them.
+/// The λ with the least variance, from deviations from the estimate at λ = 1 as in the package.
 fn tuned_power(sample: &Predicted<'_>) -> f64 {
     let (labelled, unlabelled) = (sample.labels.len() as f64, sample.unlabelled.len() as f64);
     let centre = point(sample, 1.0);
@@ -120,7 +123,15 @@ fn point(sample: &Predicted<'_>, power: f64) -> f64 {
 /// `too_few_values` without labels or unlabelled predictions; `lengths_differ`; `value_not_finite`;
 /// `value_out_of_range` for a weight that is not above 0.
 pub fn ppi_mean(sample: &Predicted<'_>, power: Power) -> Result<f64, StatisticsError> {
-    Ok(point(sample, ppi_power(sample, power)?))
+    require_result(point(sample, ppi_power(sample, power)?))
+}
+
+/// Refuses what finite values made infinite.
+fn require_result(value: f64) -> Result<f64, StatisticsError> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(StatisticsError::Undefined { what: "the estimate", why: "the values are too large to be added up" })
 }
 
 /// The prediction-powered confidence interval of the labels' mean over the whole population.
@@ -129,7 +140,9 @@ pub fn ppi_mean(sample: &Predicted<'_>, power: Power) -> Result<f64, StatisticsE
 /// labels, and is too narrow for fewer than about 30. [`crate::estimate::figure`] is for those.
 ///
 /// # Errors
-/// As [`ppi_mean`]; `too_few_values` below two labels, whose variance nothing tells.
+/// As [`ppi_mean`]; `too_few_values` below two labels, whose variance nothing tells;
+/// `figure_undefined` for labels that are all alike once their predictions are taken off, where the
+/// package's interval would leave out that labels of another kind exist.
 pub fn ppi_mean_interval(
     sample: &Predicted<'_>,
     power: Power,
@@ -140,9 +153,15 @@ pub fn ppi_mean_interval(
     let imputed = weighted(sample.unlabelled.iter().map(|predicted| power * predicted), sample.unlabelled_weights);
     let pairs = sample.labels.iter().zip(sample.predictions);
     let rectifier = weighted(pairs.map(|(label, predicted)| label - power * predicted), sample.weights);
-    let variance = variance(&imputed) / imputed.len() as f64 + variance(&rectifier) / rectifier.len() as f64;
-    let z = special::normal_quantile(1.0 - 0.5 * confidence.error());
-    Ok(Interval::around(mean_of(&imputed) + mean_of(&rectifier), z * variance.sqrt()))
+    let of_labels = variance(&rectifier) / rectifier.len() as f64;
+    let largest = rectifier.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    if of_labels.sqrt() <= ROUNDING * largest {
+        return Err(StatisticsError::Undefined { what: "the interval", why: "the labels are all alike" });
+    }
+    let variance = variance(&imputed) / imputed.len() as f64 + of_labels;
+    let margin = special::normal_quantile(1.0 - 0.5 * confidence.error()) * variance.sqrt();
+    let centre = require_result(mean_of(&imputed) + mean_of(&rectifier))?;
+    Ok(Interval::around(centre, require_result(margin)?))
 }
 
 #[cfg(test)]

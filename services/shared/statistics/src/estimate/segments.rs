@@ -50,6 +50,9 @@ impl Scored {
     }
 }
 
+/// A segment with a smaller probability counts as empty: its documents' weights have no bound.
+pub(super) const LEAST_RATE: f64 = 1e-9;
+
 /// Label, judge's score and automatic score of a document; 0 where a segment has none.
 type Values = [f64; 3];
 
@@ -130,8 +133,8 @@ impl Segments {
         for document in documents {
             let (person_rate, judge_rate) = (document.person_rate.value(), document.judge_rate.value());
             let neither = 1.0 - if uses_judge { judge_rate } else { person_rate };
-            may_judge &= judge_rate > person_rate;
-            may_not &= neither > 0.0;
+            may_judge &= judge_rate - person_rate > LEAST_RATE;
+            may_not &= neither > LEAST_RATE;
             match document.layers {
                 Layers::Reviewed { judge, person } => {
                     let values = [person, if uses_judge { judge.unwrap_or_default() } else { 0.0 }, document.automatic];

@@ -104,11 +104,23 @@ def inference() -> None:
 def distributions() -> None:
     probabilities = [1e-12, 1e-6, 0.001, 0.025, 0.3, 0.5, 0.9, 0.975, 0.9999]
     parameters = [
-        (0.5, 0.5), (1, 1), (1, 500), (3, 98), (30, 1), (0.5, 4000), (2000, 8000), (12, 99988),
+        (0.5, 0.5),
+        (1, 1),
+        (1, 500),
+        (3, 98),
+        (30, 1),
+        (0.5, 4000),
+        (2000, 8000),
+        (12, 99988),
     ]
     beta = [(a, b, x) for a, b in parameters for x in [0.0004, 0.03, a / (a + b), 0.97]]
     binomial = [
-        (0, 59, 0.05), (3, 59, 0.05), (50, 1000, 0.05), (4000, 20000, 0.21), (5, 5, 0.5), (7, 100000, 0.0002),
+        (0, 59, 0.05),
+        (3, 59, 0.05),
+        (50, 1000, 0.05),
+        (4000, 20000, 0.21),
+        (5, 5, 0.5),
+        (7, 100000, 0.0002),
     ]
     keep(
         "special",
@@ -138,7 +150,15 @@ def distributions() -> None:
 def proportions() -> None:
     rows = []
     for bad, trials in [
-        (0, 1), (1, 1), (0, 59), (1, 93), (5, 100), (50, 100), (100, 100), (17, 2500), (3, 100000),
+        (0, 1),
+        (1, 1),
+        (0, 59),
+        (1, 93),
+        (5, 100),
+        (50, 100),
+        (100, 100),
+        (17, 2500),
+        (3, 100000),
     ]:
         for confidence in [0.8, 0.95, 0.99]:
             interval = stats.binomtest(bad, trials).proportion_ci(confidence, method="exact")
@@ -178,7 +198,11 @@ def samples() -> None:
         for n in [1, 2, 7, 50, 140, 141, 600, 5000, 100000]
         for d in np.round(np.array([0.3, 0.45, 0.6, 0.8, 1.0, 1.3, 1.6, 2.2, 3.5, 8.0]) / n**0.5, 9)
         if d < 1
-    ] + [(10, 0.96, stats.kstwo.sf(0.96, 10)), (200, 0.003, stats.kstwo.sf(0.003, 200)), (9, 0.08, stats.kstwo.sf(0.08, 9))]
+    ] + [
+        (10, 0.96, stats.kstwo.sf(0.96, 10)),
+        (200, 0.003, stats.kstwo.sf(0.003, 200)),
+        (9, 0.08, stats.kstwo.sf(0.08, 9)),
+    ]
     tables = []
     for left, right in [
         ([10, 20, 30], [12, 18, 33]),
@@ -216,9 +240,7 @@ def agreement() -> None:
             cohen_kappa_score(left, right, labels=labels, weights=weights)
             for weights in [None, "linear", "quadratic"]
         ]
-        ratings.append(
-            {"categories": categories, "left": left, "right": right, "kappas": kappas}
-        )
+        ratings.append({"categories": categories, "left": left, "right": right, "kappas": kappas})
     ranks = []
     for count, digits, slope in [(5, 3, 1.0), (40, 1, 0.5), (200, 1, -0.3), (60, 0, 2.0)]:
         left = np.round(random.normal(size=count), digits)

@@ -89,6 +89,8 @@ fn what_is_not_known_slows_the_test_down() {
 
 #[test]
 fn targets_that_cannot_be_are_refused() {
+    let tiny = Baseline { deviation: f64::MIN_POSITIVE, mean: f64::MAX, ..BASELINE };
+    assert_eq!(Design::new(&tiny, &TARGET).unwrap_err().code(), "value_out_of_range");
     for wrong in [0.0, -0.05, f64::NAN, f64::INFINITY] {
         for target in [Target { change: wrong, ..TARGET }, Target { documents_between_false_alarms: wrong, ..TARGET }] {
             assert_eq!(Design::new(&BASELINE, &target).unwrap_err().code(), "value_out_of_range");

@@ -91,6 +91,38 @@ fn a_biased_judge_narrows_the_interval_and_coverage_stays() {
     assert!((bias / f64::from(RUNS)).abs() < 0.0005, "{summary}");
 }
 
+/// A judge and metrics that say nothing cost next to nothing: the tuned trust in them is near 0.
+#[test]
+fn useless_predictions_hardly_widen_the_interval() {
+    let mut random = Random::new(16);
+    let truth = CRITICAL.quality;
+    let (mut held, mut width, mut width_alone) = (0, 0.0, 0.0);
+    for _ in 0..1000 {
+        let noise = |random: &mut Random| {
+            let [person, ..] = draw(random, &CRITICAL);
+            scored([person, random.unit(), random.unit()], random.unit(), &CRITICAL)
+        };
+        let documents: Vec<_> = (0..CRITICAL.documents).map(|_| noise(&mut random)).collect();
+        let figure = figure(&[&documents], CONFIDENCE).unwrap();
+        held += u32::from(figure.interval.contains(truth));
+        width += figure.interval.width();
+        width_alone += figure.people_alone.width();
+    }
+    assert!((930..=970).contains(&held), "{held} of 1,000");
+    assert!(width < 1.02 * width_alone, "{width} beside {width_alone}");
+}
+
+/// Labels alone give Student's interval: mean ± t s / √n, with t = 2.776 for five of them.
+#[test]
+fn people_alone_have_the_interval_of_student() {
+    let five = figure(&[&reviewed(&[0.4, 0.5, 0.5, 0.6, 0.6])], CONFIDENCE).unwrap();
+    let margin = 2.776_445_105_197_793 * (0.028_f64 / 4.0 / 5.0).sqrt();
+    for interval in [five.interval, five.people_alone] {
+        assert!((interval.low - (0.52 - margin)).abs() < 1e-9, "{five:?}");
+        assert!((interval.high - (0.52 + margin)).abs() < 1e-9, "{five:?}");
+    }
+}
+
 /// Rates that rose in the middle of a month, in one stratum: people see more of the worse half.
 #[test]
 fn probabilities_of_a_changed_rate_are_weighted() {

@@ -47,6 +47,8 @@ fn fewer_than_two_labels_have_no_interval() {
     assert_eq!(interval(&[0.7], &[0.5, 0.6]), Err("too_few_values"));
     assert_eq!(interval(&[0.7, 0.8], &[0.5]), Err("too_few_values"));
     assert!(interval(&[0.7, 0.8], &[0.5, 0.6]).unwrap().width() > 0.0);
+    assert_eq!(interval(&[0.1; 9], &[0.5, 0.6]), Err("figure_undefined"), "nine alike prove nothing");
+    assert_eq!(interval(&[f64::MAX, 0.0], &[0.5, 0.6]), Err("figure_undefined"), "their variance is infinite");
 }
 
 #[test]
