@@ -25,11 +25,13 @@ pub enum Met {
     Input,
     /// A dead letter that `precis dead-letters replay` left alone.
     Replay,
+    /// A figure of quality, a threshold or a drift test that cannot be computed.
+    Figure,
 }
 
 impl Met {
     /// Every place, in the order of the reference.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DeadLetter,
         Self::Failed,
         Self::Exhausted,
@@ -39,6 +41,7 @@ impl Met {
         Self::Stop,
         Self::Input,
         Self::Replay,
+        Self::Figure,
     ];
 
     /// Heading of the reference's section on these codes.
@@ -53,6 +56,7 @@ impl Met {
             Self::Stop => "Processes and commands that end",
             Self::Input => "Files and lines that the command line did not read",
             Self::Replay => "Dead letters that a replay left alone",
+            Self::Figure => "Figures of quality that cannot be computed",
         }
     }
 }
@@ -274,6 +278,13 @@ codes! {
         ALREADY_SETTLED = "already_settled", "The document has an outcome; give `--new-revision`.";
         LAST_REVISION = "last_revision", "No higher revision exists.";
         NO_DOCUMENT = "no_document", "The dead letter holds no document.";
+    }
+    Figure by Ours {
+        VALUE_NOT_FINITE = "value_not_finite", "A value is NaN or infinite; leave it out.";
+        VALUE_OUT_OF_RANGE = "value_out_of_range", "A score, rate, weight or target lies outside of what its meaning allows.";
+        LENGTHS_DIFFER = "lengths_differ", "Two lists that belong together differ in length.";
+        TOO_FEW_VALUES = "too_few_values", "There are fewer labels or documents than the method needs; the message says how many it needs.";
+        FIGURE_UNDEFINED = "figure_undefined", "The figure has no value for such data, such as a correlation with scores that are all alike.";
     }
 }
 
