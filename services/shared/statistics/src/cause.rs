@@ -274,7 +274,8 @@ impl Evidence {
         match (self.input.documents, self.input.index_at_baseline_mix) {
             (Reading::Moved, Reading::Steady) => Finding::Confirmed,
             (Reading::Moved, Reading::Unknown) => Finding::Possible,
-            // A new kind of document within the strata lowers every series; a few mean another cause.
+            // A new kind of document within the strata lowers every series; if only
+            // a few fell, the cause is another.
             (Reading::Moved, Reading::Moved) if self.series.iter().all(|series| series.index == Reading::Moved) => {
                 Finding::Possible
             }

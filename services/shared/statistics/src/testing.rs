@@ -1,7 +1,8 @@
 //! What the tests share: a seeded generator, and the kept figures of the Python packages.
 #![allow(clippy::unwrap_used)]
 
-/// `SplitMix64` (Steele, Lea and Flood 2014): the same numbers on every machine and in every version.
+/// `SplitMix64` (Steele, Lea and Flood 2014): the same numbers on every machine and in every
+/// version.
 pub(crate) struct Random(u64);
 
 impl Random {

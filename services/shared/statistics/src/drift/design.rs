@@ -10,9 +10,9 @@
 //! Two things make the true run length of a quiet series shorter than the formula's, and both are
 //! allowed for here:
 //!
-//! - **Bad values lie far off.** A quality index has a long lower tail. 2 |d| is the exponent r with
-//!   E exp(r increment) = 1 for normal increments; here r is that of the third-order expansion with
-//!   the baseline's skewness, d + r / 2 + skewness r² / 6 = 0.
+//! - **Bad values lie far off.** A quality index has a long lower tail. 2 |d| is the exponent r
+//!   with E exp(r increment) = 1 for normal increments; here r is that of the third-order expansion
+//!   with the baseline's skewness, d + r / 2 + skewness r² / 6 = 0.
 //! - **The baseline's mean is an estimate.** Were it too high by a tenth of a deviation, a quiet
 //!   series would look like a falling one. So the sum starts from the worst mean that the baseline
 //!   allows at 95 %. A short baseline thereby makes the test slower, never louder.
