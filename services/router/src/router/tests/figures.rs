@@ -9,12 +9,12 @@ const LOCAL: &str = include_str!("../../../../../infra/policy/local.toml");
 const SUMMARY: &str = "The bridge is repaired.";
 
 /// The outcome of a document like one whose answer is kept with these scores.
-async fn from_cache(scores: Option<Scores>, document: &Document) -> Outcome {
+async fn from_cache(scores: Option<&Scores>, document: &Document) -> Outcome {
     let deployment = Deployment::with(THREE_TIERS).await;
     let first = deployment.route(&super::harness::document()).await;
     let key = keys::accepted("acme", &first.request_fingerprint, &deployment.control.effective().cache_generation);
     let mut kept = answer(&first, SUMMARY);
-    kept.scores = scores;
+    kept.scores = scores.copied();
     deployment.store.put_if_absent(&key, codec::encode(&kept).unwrap()).await.unwrap();
     outcome(&deployment.publish(document, 8).await.unwrap())
 }
@@ -27,7 +27,7 @@ fn equal() -> Document {
 #[tokio::test]
 async fn a_cached_answer_keeps_the_scores_it_was_stored_with() {
     let stored = Scores { source_rouge1: Some(0.123), ..Scores::default() };
-    let hit = from_cache(Some(stored), &equal()).await;
+    let hit = from_cache(Some(&stored), &equal()).await;
     assert_eq!(hit.scores, Some(stored));
 }
 
@@ -35,7 +35,7 @@ async fn a_cached_answer_keeps_the_scores_it_was_stored_with() {
 async fn a_cached_answer_is_measured_against_the_documents_own_reference() {
     let stored = Scores { source_rouge1: Some(0.5), ..Scores::default() };
     let with = Document { reference: Some(SUMMARY.to_owned()), ..equal() };
-    let scores = from_cache(Some(stored), &with).await.scores.unwrap();
+    let scores = from_cache(Some(&stored), &with).await.scores.unwrap();
     assert!(scores.reference.unwrap().exact_match);
     assert_eq!(scores.source_rouge1, Some(0.5));
 }
