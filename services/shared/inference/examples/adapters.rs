@@ -82,7 +82,7 @@ fn measure(
     let (mut decoding, mut requests) = (Figure::default(), Figure::default());
     for round in 0..2 * rounds.max(1) {
         // Without, with; with, without; and so on.
-        let kind = (round + 1) / 2 % 2;
+        let kind = usize::div_ceil(round, 2) % 2;
         let used: &[_] = if kind == 1 { &adapters } else { &[] };
         let run = bench::decode_adapted(&engine, &text, batch, context, new_tokens, step_tokens, used);
         decoding.runs[kind].push(runtime.block_on(run)?);

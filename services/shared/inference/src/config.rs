@@ -87,8 +87,8 @@ pub struct EngineConfig {
     /// memory and spares the rounding of activations to 8 bits. Answers depend on it. On the
     /// processor weights are always quantised.
     pub weights: WeightsKind,
-    /// Memory that the engine may take on a CUDA device, MiB; it does not start where weights, pool,
-    /// work space and `adapter_bytes` need more. 0 takes what is free on the device at start.
+    /// Memory that the engine may take on a CUDA device, MiB; it does not start where weights,
+    /// pool, work space and `adapter_bytes` need more. 0 takes what is free on the device at start.
     pub device_memory_mib: u64,
     /// Instruction set of the processor's kernels. `auto` takes the fastest that the processor has;
     /// `avx512`, `avx2` and `portable` name one, and the engine does not start where the processor
