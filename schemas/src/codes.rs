@@ -222,6 +222,7 @@ codes! {
         OFFSETS_LOST = "offsets_lost", "The group's offset is older than the log, or gone where the log does not start at 0.";
         DEAD_LETTER_TOO_LARGE = "dead_letter_too_large", "A dead letter does not fit its topic, and no store keeps it.";
         KAFKA_CLIENT = "kafka_client", "Kafka's client cannot go on.";
+        COMMIT_UNKNOWN = "commit_unknown", "Kafka did not say in time whether a transaction is committed; a service joins its group again, whose offsets tell.";
         LOG_CLOSED = "log_closed", "The log was closed.";
         INTERNAL = "internal", "A bug; please report it.";
         STORE_DENIED = "store_denied", "The object store refuses this principal.";

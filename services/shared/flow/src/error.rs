@@ -166,6 +166,13 @@ pub enum FlowError {
         /// What the client said.
         detail: String,
     },
+    /// Whether a transaction is committed is not known: the brokers did not say so in time. Whoever
+    /// takes the transactional id over ends it, and can then read what is committed.
+    #[error("whether a transaction is committed is not known: {detail}; who joins or takes over next can read it")]
+    CommitUnknown {
+        /// What was waited for.
+        detail: String,
+    },
     /// The log was closed while something was still asked of it.
     #[error("the log is closed")]
     Closed,
@@ -194,9 +201,16 @@ impl FlowError {
             | Self::DeadLetterTooLarge { .. }
             | Self::Processor { .. }
             | Self::Client { .. }
+            | Self::CommitUnknown { .. }
             | Self::Closed
             | Self::Internal { .. } => Class::Fatal,
         }
+    }
+
+    /// Whether the same process may join its group again: what is left open is ended before it has
+    /// joined, and what is committed is then known.
+    pub(crate) fn ends_membership_only(&self) -> bool {
+        self.class() == Class::Retry || matches!(self, Self::CommitUnknown { .. })
     }
 
     /// The stable name: metric label, header value and runbook anchor.
@@ -218,6 +232,7 @@ impl FlowError {
             Self::DeadLetterTooLarge { .. } => "dead_letter_too_large",
             Self::Processor { code, .. } => code,
             Self::Client { .. } => "kafka_client",
+            Self::CommitUnknown { .. } => "commit_unknown",
             Self::Closed => "log_closed",
             Self::Internal { .. } => "internal",
         }

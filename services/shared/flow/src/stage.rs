@@ -40,11 +40,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use precis_telemetry::metrics::Counter;
 use precis_telemetry::{Component, Health};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::error::{Class, FlowError};
+use crate::error::FlowError;
 use crate::log::Log;
 use crate::member::{Heartbeat, Intake, JoinRequest, Membership};
 
@@ -80,7 +81,7 @@ const JOIN_BACKOFF: Duration = Duration::from_secs(2);
 /// process are finished within the drain budget and committed, and records that wait for their next
 /// try are left to the next owner. Returns an error when the stage cannot go on; the next owner
 /// then processes again what was not committed. An unavailable log is no such error: the stage
-/// waits.
+/// waits. Nor is a commit whose outcome is unknown: the stage joins again, which decides it.
 ///
 /// Dropping the future stops the stage without draining it.
 pub async fn run_stage(
@@ -99,9 +100,10 @@ pub async fn run_stage(
                 component.finish();
                 return Ok(());
             }
-            Err(error) if error.class() == Class::Retry => error,
+            Err(error) if error.ends_membership_only() => error,
             Err(error) => return Err(error),
         };
+        Counter::StageRejoins.increment(&[&config.name, error.code()]);
         warn!(stage = config.name, code = error.code(), %error, "left the group, joining again");
         component.set_unready(error.to_string());
         let _ = shutdown.run_until_cancelled(tokio::time::sleep(JOIN_BACKOFF)).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+use super::bounded::Step;
 use super::client;
 use super::transaction::TransactionalProducer;
 use crate::config::KafkaConfig;
@@ -19,6 +20,7 @@ type Command = (Vec<Output>, oneshot::Sender<Result<(), FlowError>>);
 pub(super) struct KafkaWriter {
     name: String,
     commands: Sender<Command>,
+    step: Step,
 }
 
 impl KafkaWriter {
@@ -26,13 +28,14 @@ impl KafkaWriter {
     pub(super) fn take_over(config: &KafkaConfig, name: &str) -> Result<Self, FlowError> {
         let id = format!("{}.exclusive.{name}", config.transactional_id_prefix);
         let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms.into());
-        let producer = TransactionalProducer::start(&client::transactional(config, &id)?, transaction_timeout)?;
+        let (step, config) = (Step::default(), client::transactional(config, &id)?);
+        let producer = TransactionalProducer::start(&config, transaction_timeout, step.clone())?;
         let (commands, received) = channel();
         let thread = std::thread::Builder::new().name("precis-exclusive".to_owned());
         thread
             .spawn(move || serve(&producer, &received))
             .map_err(|error| FlowError::Unavailable { doing: "starting a thread", detail: error.to_string() })?;
-        Ok(Self { name: name.to_owned(), commands })
+        Ok(Self { name: name.to_owned(), commands, step })
     }
 }
 
@@ -41,7 +44,7 @@ impl ExclusiveWriter for KafkaWriter {
     async fn commit(&mut self, outputs: Vec<Output>) -> Result<(), FlowError> {
         let (reply, result) = oneshot::channel();
         self.commands.send((outputs, reply)).map_err(|_| FlowError::Closed)?;
-        match result.await.map_err(|_| FlowError::Closed)? {
+        match self.step.wait_for(&self.name, result).await.map_err(|_| FlowError::Closed)? {
             Err(FlowError::Fenced { .. }) => Err(FlowError::Fenced { name: self.name.clone() }),
             result => result,
         }

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::begin::TopicsRead;
+use super::bounded::Step;
 use super::convert::metadata;
 use super::ownership::Ownership;
 use super::poll::Consumers;
@@ -43,7 +44,8 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     let transaction_timeout = Duration::from_millis(config.transaction_timeout_ms.into());
     // Before anything is read: what an older run of this instance left open is over then, one way
     // or the other.
-    let producer = Renewed::start(client::transactional(config, &id)?, transaction_timeout)?;
+    let step = Step::default();
+    let producer = Renewed::start(client::transactional(config, &id)?, transaction_timeout, step.clone())?;
     let (events, received) = mpsc::unbounded_channel();
     let ownership = Arc::new(Ownership::default());
     let topics_read = Arc::new(TopicsRead::default());
@@ -77,6 +79,7 @@ pub(super) fn join(config: &KafkaConfig, request: JoinRequest) -> Result<Members
     let committer = KafkaCommitter {
         commands: Mutex::new(Some(commands)),
         context,
+        step,
         threads: Mutex::new(Some([committing, polling])),
     };
     Ok(Membership { events: received, committer: Arc::new(committer) })
@@ -134,6 +137,7 @@ struct KafkaCommitter {
     /// `None` once closed: the commit thread ends when it is gone.
     commands: Mutex<Option<Sender<(Transaction, Reply)>>>,
     context: Arc<MemberContext>,
+    step: Step,
     threads: Mutex<Option<[oneshot::Receiver<()>; 2]>>,
 }
 
@@ -148,7 +152,7 @@ impl Committer for KafkaCommitter {
         if !sent {
             return Err(FlowError::Closed);
         }
-        result.await.unwrap_or(Err(FlowError::Closed))
+        self.step.wait_for(&self.context.group, result).await.unwrap_or(Err(FlowError::Closed))
     }
 
     async fn close(&self, deadline: Duration) {
@@ -236,7 +240,7 @@ impl Commits {
             let committed = consumer.commit(&next, CommitMode::Sync);
             return committed.map(|()| stale).map_err(|error| client::flow_error("committing offsets", &error));
         }
-        producer.run(&outputs, Some(&Offsets { next, member }), &abandon)?;
+        producer.run(&outputs, Some(Offsets { next, member }), &abandon)?;
         Ok(stale)
     }
 }

@@ -13,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, error, warn};
 
+use super::bounded;
 use super::client::{ASK_TIMEOUT, flow_error};
 use super::convert::{Records, partition_list};
 use super::rebalance::{Callbacks, MemberContext};
@@ -64,15 +65,21 @@ impl Consumers {
 /// Polls until the member closes or fails, then leaves the group.
 pub(super) fn run(consumers: &Consumers, mut consumer: Arc<BaseConsumer<Callbacks>>, intake: &Intake) {
     let context = &consumers.context;
-    while follow(&consumer, context, intake) == Ended::Stuck {
-        warn!(
-            group = context.group,
-            "a topic was made again and this client cannot follow its leaders: it is replaced"
-        );
+    while let Ended::Stuck(why) = follow(&consumer, context, intake) {
+        warn!(group = context.group, why, "the Kafka consumer is replaced");
         leave(&consumer, context);
-        drop(consumer);
+        context.heartbeat.beat();
+        // Where something is left to give back, it is given back here, and nowhere beside the next.
+        let is_empty = context.reading().assigned.is_empty();
+        let ended = if is_empty {
+            bounded::end(consumer)
+        } else {
+            drop(consumer);
+            Ok(())
+        };
+        context.heartbeat.beat();
         context.reading().begin_anew();
-        consumer = match consumers.start() {
+        consumer = match ended.and_then(|()| consumers.start()) {
             Ok(consumer) => consumer,
             Err(error) => {
                 context.send(MemberEvent::Failed(error));
@@ -93,8 +100,8 @@ enum Ended {
     Closing,
     /// It would never read some partition again: only another one does. librdkafka 2.12 ignores the
     /// leaders of a topic that was made again as long as their epochs are below those of the old
-    /// one.
-    Stuck,
+    /// one, and may give up all brokers when it is told of none.
+    Stuck(&'static str),
 }
 
 /// Polls one consumer.
@@ -131,8 +138,8 @@ fn follow(consumer: &BaseConsumer<Callbacks>, context: &MemberContext, intake: &
             }
         }
         context.move_restarts(consumer);
-        if context.reading().is_stuck {
-            return Ended::Stuck;
+        if let Some(why) = context.reading().stuck(Instant::now()) {
+            return Ended::Stuck(why);
         }
         if let Some(since) = unexplained.take_if(|since: &mut Instant| since.elapsed() > EXPLANATION_TIMEOUT)
             && context.reading().told_out_of_range.is_none_or(|told| told + EXPLANATION_TIMEOUT < since)

@@ -10,8 +10,8 @@
 //! [`topic_id`](super::topic_id).
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,12 +22,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::client::{self, Logs, flow_error};
 use super::convert::Records;
-use super::topic_id::Line;
-use super::{admin, member, topic_id};
+use super::topic_id::{Line, TopicId};
+use super::{admin, bounded, member, topic_id};
 use crate::config::KafkaConfig;
 use crate::error::FlowError;
 use crate::log::{ReadStart, Reader};
@@ -37,6 +37,9 @@ use crate::values::Record;
 const POLL: Duration = Duration::from_millis(50);
 /// How often to look where the end is now.
 const RECHECK: Duration = Duration::from_secs(2);
+/// How long a client may say nothing while the end is looked for. One that gave up its brokers
+/// says nothing for ever: see [`restart`](super::restart).
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What is read ahead; a record may have 2 MiB.
 const AHEAD: usize = 64;
 
@@ -76,6 +79,7 @@ impl KafkaReader {
             next,
             at_end: HashSet::new(),
             asked,
+            heard: asked,
             pending,
         };
         drop(member::spawn("precis-read", move || follower.run())?);
@@ -124,25 +128,35 @@ fn start_consumer(
 ) -> Result<(BaseConsumer<Lines>, HashMap<i32, i64>), FlowError> {
     let partitions = admin::names(observer)?.into_iter().find(|(name, _)| name == topic);
     let (_, partitions) = partitions.ok_or_else(|| FlowError::UnknownTopic { topic: topic.to_owned() })?;
-    let failed = |error: KafkaError| flow_error("opening a reader", &error);
-    let lines = Lines { topic: topic.to_owned(), is_recreated: AtomicBool::new(false) };
-    let client = topic_id::with_lines(client::reader(config)?);
-    let consumer: BaseConsumer<Lines> = client.create_with_context(lines).map_err(failed)?;
+    let consumer = create(config, topic, None)?;
     let mut next = HashMap::new();
     let mut starts = TopicPartitionList::new();
     for partition in partitions {
         let (low, high) = admin::ends_of(observer, topic, partition)?;
         let from = if start == ReadStart::End { high } else { low };
-        starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+        starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(|error| failed(&error))?;
         next.insert(partition, from);
     }
-    consumer.assign(&starts).map_err(failed)?;
+    consumer.assign(&starts).map_err(|error| failed(&error))?;
     Ok((consumer, next))
+}
+
+/// Starts a client. `known`: which topic it goes on with.
+fn create(config: &KafkaConfig, topic: &str, known: Option<TopicId>) -> Result<BaseConsumer<Lines>, FlowError> {
+    let known = known.map_or_else(OnceLock::new, OnceLock::from);
+    let lines = Lines { topic: topic.to_owned(), known, is_recreated: AtomicBool::new(false) };
+    topic_id::with_lines(client::reader(config)?).create_with_context(lines).map_err(|error| failed(&error))
+}
+
+fn failed(error: &KafkaError) -> FlowError {
+    flow_error("opening a reader", error)
 }
 
 /// Reads the log lines of a reader's client.
 struct Lines {
     topic: String,
+    /// The topic that is read.
+    known: OnceLock<TopicId>,
     /// Another topic has the name now.
     is_recreated: AtomicBool,
 }
@@ -151,8 +165,10 @@ impl ClientContext for Lines {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Debug => {
-                let line = Line::read(facility, message);
-                if matches!(line, Some(Line::Id { topic, changed: true, .. }) if topic == self.topic) {
+                if let Some(Line::Id { topic, id, .. }) = Line::read(facility, message)
+                    && topic == self.topic
+                    && *self.known.get_or_init(|| id.clone()) != id
+                {
                     self.is_recreated.store(true, Ordering::Release);
                 }
             }
@@ -182,6 +198,8 @@ struct Follower {
     /// When the present look for the end began, and who has not answered since.
     asked: Instant,
     pending: HashSet<i32>,
+    /// When the client last said something, or could not.
+    heard: Instant,
 }
 
 impl Follower {
@@ -195,15 +213,25 @@ impl Follower {
                 self.start_again();
                 continue;
             }
+            if matches!(polled, None | Some(Err(_)))
+                && !self.pending.is_empty()
+                && self.heard.elapsed() > SILENCE_TIMEOUT
+            {
+                drop(polled);
+                self.replace_client();
+                continue;
+            }
             let item = match polled {
                 None => continue,
                 Some(Ok(message)) => {
+                    self.heard = Instant::now();
                     let record = records.record(&message);
                     self.at_end.remove(&record.partition);
                     self.next.insert(record.partition, record.offset + 1);
                     Item::Record(record)
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.heard = Instant::now();
                     self.at_end.insert(partition);
                     if !self.pending.remove(&partition) || !self.pending.is_empty() {
                         continue;
@@ -221,6 +249,34 @@ impl Follower {
             if self.items.blocking_send(item).is_err() {
                 return;
             }
+            self.heard = Instant::now();
+        }
+    }
+
+    /// Goes on where this client came to, with another one.
+    fn replace_client(&mut self) {
+        self.heard = Instant::now();
+        let mut starts = TopicPartitionList::new();
+        let started = self
+            .next
+            .iter()
+            .try_for_each(|(partition, next)| {
+                starts
+                    .add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
+                    .map_err(|error| failed(&error))
+            })
+            .and_then(|()| create(&self.config, &self.topic, self.consumer.context().known.get().cloned()))
+            .and_then(|consumer| consumer.assign(&starts).map_err(|error| failed(&error)).map(|()| consumer));
+        let ended = started.and_then(|consumer| bounded::end(std::mem::replace(&mut self.consumer, consumer)));
+        match ended {
+            Ok(()) => {
+                info!(topic = self.topic, "the brokers say nothing: the reader has another Kafka client");
+                // Each tells its end anew.
+                self.at_end.clear();
+                self.asked = Instant::now();
+                self.pending = self.next.keys().copied().collect();
+            }
+            Err(error) => debug!(topic = self.topic, %error, "cannot start another client yet"),
         }
     }
 
@@ -257,6 +313,7 @@ impl Follower {
             return;
         }
         self.asked = Instant::now();
+        self.heard = self.asked;
         self.pending = self.next.keys().copied().collect();
         for partition in self.at_end.drain() {
             let next = self.next.get(&partition).copied().unwrap_or_default();

@@ -37,6 +37,10 @@ use crate::values::PartitionId;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long after a topic was made again a client hears of its leaders.
 const NEW_LEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may know of no broker. One that is fenced and asked about itself names none;
+/// librdkafka 2.12 then gives up those that it knew, sometimes the bootstrap servers too, and never
+/// asks anybody again.
+const NO_BROKERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often it is said which partitions are stopped.
 const STOPPED_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -56,7 +60,9 @@ pub(super) struct Reading {
     /// When one was told last.
     pub(super) told_out_of_range: Option<Instant>,
     /// The client cannot follow the leaders of a topic that was made again: only a new client can.
-    pub(super) is_stuck: bool,
+    is_stuck: bool,
+    /// Since when the client was told of no broker.
+    brokers_gone: Option<Instant>,
     restarts: Vec<Restart>,
     /// Partitions that are not read, since nobody can know where to start.
     stopped: HashMap<PartitionId, FlowError>,
@@ -91,6 +97,10 @@ impl Reading {
             Line::LeaderIgnored { topic } => {
                 self.is_stuck |= self.changed.get(&topic).is_some_and(|at| at.elapsed() < NEW_LEADERS_TIMEOUT);
             }
+            Line::Brokers { any: true } => self.brokers_gone = None,
+            Line::Brokers { any: false } => {
+                self.brokers_gone.get_or_insert_with(Instant::now);
+            }
             Line::OutOfRange(partition) => {
                 self.told_out_of_range = Some(Instant::now());
                 self.out_of_range.push(partition);
@@ -102,6 +112,15 @@ impl Reading {
     pub(super) fn id(&self, topic: &str) -> Option<TopicId> {
         let is_read = self.assigned.iter().any(|partition| &*partition.topic == topic);
         self.ids.get(topic).filter(|_| is_read).cloned()
+    }
+
+    /// Why only another client can go on; `None`: this one can.
+    pub(super) fn stuck(&self, now: Instant) -> Option<&'static str> {
+        if self.is_stuck {
+            return Some("a topic was made again and this client cannot follow its leaders");
+        }
+        let gone = self.brokers_gone.is_some_and(|since| now.duration_since(since) >= NO_BROKERS_TIMEOUT);
+        gone.then_some("this client was told that there are no brokers, and has asked none since")
     }
 
     /// Forgets all that another client knew.

@@ -2,8 +2,8 @@
 //! made again under the same name has another, and its offsets begin anew.
 //!
 //! rdkafka 0.39 has no call that tells ids, and librdkafka 2.12 goes on at the old offset when the
-//! id of a topic changes. But it logs what it learns, in debug lines of the context `topic`: some
-//! per partition when its metadata is refreshed, none per record. A line stands in the client's
+//! id of a topic changes. But it logs what it learns, in debug lines of the contexts `topic` and
+//! `metadata`: some per partition when its metadata is refreshed, none per record. A line stands in the client's
 //! queue before the first record that is fetched after it. So nothing of a new topic is handed out
 //! before its id is known here. The contract tests hold the texts of these lines on a real broker.
 
@@ -19,9 +19,10 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 
+use super::bounded;
 use super::client::{self, ASK_TIMEOUT, Logs, flow_error, is_unknown_topic};
 use crate::config::KafkaConfig;
-use crate::error::FlowError;
+use crate::error::{Class, FlowError};
 use crate::values::PartitionId;
 
 /// How long to wait for one more log line of a client that has answered.
@@ -52,7 +53,7 @@ impl fmt::Display for TopicId {
 
 /// Makes a client tell what is read here.
 pub(super) fn with_lines(mut config: ClientConfig) -> ClientConfig {
-    config.set("debug", "topic").set_log_level(RDKafkaLogLevel::Debug);
+    config.set("debug", "topic,metadata").set_log_level(RDKafkaLogLevel::Debug);
     config
 }
 
@@ -73,6 +74,11 @@ pub(super) enum Line {
     LeaderIgnored {
         /// The topic's name.
         topic: String,
+    },
+    /// The client was told which brokers there are: none, or some.
+    Brokers {
+        /// Whether there is any.
+        any: bool,
     },
     /// The client has stopped reading a partition: its next offset is not in the log.
     OutOfRange(OutOfRange),
@@ -98,6 +104,11 @@ impl Line {
             None => message,
         };
         match facility {
+            "METADATA" if message.ends_with(" topics") => {
+                let (_, counts) = message.rsplit_once(": ")?;
+                let (brokers, _) = counts.split_once(" brokers, ")?;
+                Some(Self::Brokers { any: brokers.parse::<u32>().ok()? > 0 })
+            }
             "METADATA" => {
                 let (topic, ids) = message.strip_prefix("Topic ")?.split_once(" changed id from ")?;
                 let (old, id) = ids.split_once(" to ")?;
@@ -127,8 +138,11 @@ fn partition(place: &str) -> Option<PartitionId> {
     Some(PartitionId { topic: topic.into(), partition: number.parse().ok()? })
 }
 
-/// Asks which topics names stand for.
-pub(super) struct TopicIds(BaseConsumer<Answers>);
+/// Asks which topics names stand for, by a client that is replaced when it gets no answer.
+pub(super) struct TopicIds {
+    config: ClientConfig,
+    client: Mutex<Option<BaseConsumer<Answers>>>,
+}
 
 #[derive(Default)]
 struct Answers {
@@ -139,8 +153,13 @@ struct Answers {
 impl TopicIds {
     /// Starts a client. Does not wait for the brokers.
     pub(super) fn open(config: &KafkaConfig) -> Result<Self, FlowError> {
-        let client = with_lines(client::observer(config, None)?).create_with_context(Answers::default());
-        Ok(Self(client.map_err(|error| flow_error("starting a client", &error))?))
+        let config = with_lines(client::observer(config, None)?);
+        let client = Mutex::new(Some(Self::start(&config)?));
+        Ok(Self { config, client })
+    }
+
+    fn start(config: &ClientConfig) -> Result<BaseConsumer<Answers>, FlowError> {
+        config.create_with_context(Answers::default()).map_err(|error| flow_error("starting a client", &error))
     }
 
     /// The id of a topic; `None` where the brokers have no ids. Blocks.
@@ -148,8 +167,22 @@ impl TopicIds {
     /// # Errors
     /// `unknown_topic`: there is none of this name.
     pub(super) fn of(&self, topic: &str) -> Result<Option<TopicId>, FlowError> {
+        let mut client = locked(&self.client);
+        let asked = match client.take() {
+            Some(asked) => asked,
+            None => Self::start(&self.config)?,
+        };
+        let id = Self::ask(&asked, topic);
+        match &id {
+            Err(error) if error.class() == Class::Retry => bounded::end(asked)?,
+            _ => *client = Some(asked),
+        }
+        id
+    }
+
+    fn ask(client: &BaseConsumer<Answers>, topic: &str) -> Result<Option<TopicId>, FlowError> {
         let doing = "asking for the id of a topic";
-        let metadata = self.0.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(|error| flow_error(doing, &error))?;
+        let metadata = client.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(|error| flow_error(doing, &error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         if let Some(code) = found.and_then(rdkafka::metadata::MetadataTopic::error) {
             let error = KafkaError::Global(code.into());
@@ -159,10 +192,10 @@ impl TopicIds {
             });
         }
         // The line came before the answer: it is among those that wait now.
-        let answers = self.0.context();
+        let answers = client.context();
         let mut before = usize::MAX;
         while std::mem::replace(&mut before, answers.lines.load(Ordering::Acquire)) != before {
-            drop(self.0.poll(LINE_TIMEOUT));
+            drop(client.poll(LINE_TIMEOUT));
         }
         Ok(answers.ids().get(topic).cloned())
     }

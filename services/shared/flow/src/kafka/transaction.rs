@@ -7,13 +7,21 @@
 //! ```
 //!
 //! Every call says what its error asks for: fatal, abort, or the same call again. Commit and abort
-//! are called without a timeout, as librdkafka recommends: any other leaves its state and the
-//! coordinator's apart. Both wait for delivery reports, so these are served by a thread of their
-//! own: nobody else would while the call blocks.
+//! wait for delivery reports, so these are served by a thread of their own: nobody else would while
+//! the call blocks.
+//!
+//! Every call has a bound, since a client may wait for ever for a broker that is back long ago. At
+//! twice the transaction's timeout the coordinator has aborted whatever was open and not asked to
+//! commit. Then, by the call that got no answer:
+//!
+//! | call | the transaction | what follows |
+//! | --- | --- | --- |
+//! | writing, sending offsets, aborting | is not committed: nobody asked for it | class Retry: the next client takes the id over, which ends the transaction, and the same is tried again |
+//! | committing | is committed or not, as the coordinator decided | `commit_unknown`: the member leaves its group. Whoever joins next takes the id over, which ends the transaction, and reads what is committed |
 
 use std::cell::Cell;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use precis_base::lock::locked;
@@ -28,8 +36,10 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 use tracing::{debug, info, warn};
 
+use super::bounded::{self, Step, within};
 use super::client::{Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
+use super::topic_id::Line;
 use crate::error::FlowError;
 use crate::values::Output;
 
@@ -37,14 +47,19 @@ use crate::values::Output;
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How often to look whether everything is delivered.
 const DELIVERY_POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// How many clients may be left to themselves: as many as brokers may be fenced in days.
+const MAX_STUCK_CLIENTS: usize = 16;
 
 /// Writes transactions, one at a time: it belongs to one thread.
 pub(super) struct TransactionalProducer {
     producer: ThreadedProducer<Deliveries>,
-    /// After this the coordinator has aborted whatever was open.
-    call_timeout: Duration,
+    /// After twice this the coordinator has aborted whatever was open.
+    transaction_timeout: Duration,
+    step: Step,
     /// A transaction was aborted.
     has_aborted: Cell<bool>,
+    /// A call did not come back, and goes on in the client.
+    is_stuck: Cell<bool>,
 }
 
 /// A transactional id and the client that holds it: another one, and with it another epoch, after a
@@ -57,32 +72,45 @@ pub(super) struct TransactionalProducer {
 /// - Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka
 ///   2.12 may never learn of the next one, and no record of that client would be delivered again
 ///   (confluentinc/librdkafka#5430).
+/// - A client that was told of no broker may have given up all that it knew, for ever.
+/// - A call that did not come back occupies its client for as long as it does not.
 pub(super) struct Renewed {
     config: ClientConfig,
     transaction_timeout: Duration,
+    step: Step,
     producer: Option<TransactionalProducer>,
+    /// How many clients were left to themselves with a call that did not come back.
+    stuck: usize,
 }
 
 impl Renewed {
     /// Takes over the id, as [`TransactionalProducer::start`].
-    pub(super) fn start(config: ClientConfig, transaction_timeout: Duration) -> Result<Self, FlowError> {
-        let producer = Some(TransactionalProducer::start(&config, transaction_timeout)?);
-        Ok(Self { config, transaction_timeout, producer })
+    pub(super) fn start(config: ClientConfig, transaction_timeout: Duration, step: Step) -> Result<Self, FlowError> {
+        let producer = Some(TransactionalProducer::start(&config, transaction_timeout, step.clone())?);
+        Ok(Self { config, transaction_timeout, step, producer, stuck: 0 })
     }
 
     /// The client that may begin a transaction now.
     ///
     /// # Errors
-    /// A new one is needed and cannot be started: class Retry while the brokers are away.
+    /// A new one is needed and cannot be started: class Retry while the brokers are away. Too many
+    /// did not come back: class Fatal, since each keeps its memory and threads.
     pub(super) fn ready(&mut self) -> Result<&TransactionalProducer, FlowError> {
         // The old one goes first: were it to notice that it is fenced, that would look like
         // somebody else's doing.
-        if self.producer.take_if(|producer| producer.is_spent()).is_some() {
+        if let Some(spent) = self.producer.take_if(|producer| producer.is_spent()) {
             info!("a transaction was aborted, or a connection broke: the Kafka producer is replaced");
+            self.step.begin("closing the last Kafka producer");
+            self.stuck += usize::from(spent.is_stuck.get());
+            bounded::end(spent)?;
+        }
+        if self.stuck > MAX_STUCK_CLIENTS {
+            let detail = format!("{} Kafka producers did not come back", self.stuck);
+            return Err(FlowError::Client { doing: "replacing a Kafka producer", detail });
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,
-            None => TransactionalProducer::start(&self.config, self.transaction_timeout)?,
+            None => TransactionalProducer::start(&self.config, self.transaction_timeout, self.step.clone())?,
         };
         Ok(self.producer.insert(producer))
     }
@@ -92,6 +120,8 @@ impl Renewed {
     pub(super) fn check(&self, doing: &'static str) -> Result<(), FlowError> {
         let Some(producer) = &self.producer else { return Ok(()) };
         match producer.check(doing) {
+            // The coordinator ends what it left open, and that alone fences it.
+            Err(_) if producer.is_stuck.get() => Ok(()),
             Err(error) if producer.is_spent() && !matches!(error, FlowError::Fenced { .. }) => Ok(()),
             checked => checked,
         }
@@ -108,19 +138,23 @@ pub(super) struct Offsets {
 enum Broken {
     Abort(FlowError),
     Fatal(FlowError),
+    /// Nothing but patience, and that is over: the call goes on in the client.
+    NoAnswer(FlowError),
 }
 
 impl TransactionalProducer {
     /// Takes over the id: fences an older holder and ends its open transaction, before this
     /// returns.
-    pub(super) fn start(config: &ClientConfig, transaction_timeout: Duration) -> Result<Self, FlowError> {
+    pub(super) fn start(config: &ClientConfig, transaction_timeout: Duration, step: Step) -> Result<Self, FlowError> {
+        step.begin("taking over a transactional id");
         let producer: ThreadedProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|error| flow_error("starting a producer", &error))?;
         producer
             .init_transactions(transaction_timeout)
             .map_err(|error| flow_error("taking over a transactional id", &error))?;
-        Ok(Self { producer, call_timeout: transaction_timeout * 2, has_aborted: Cell::new(false) })
+        let (has_aborted, is_stuck) = (Cell::new(false), Cell::new(false));
+        Ok(Self { producer, transaction_timeout, step, has_aborted, is_stuck })
     }
 
     /// Fails when the client is beyond repair.
@@ -134,7 +168,7 @@ impl TransactionalProducer {
 
     /// Whether the next transaction should have another epoch.
     fn is_spent(&self) -> bool {
-        self.has_aborted.get() || self.producer.context().is_shaken.load(Ordering::Acquire)
+        self.has_aborted.get() || self.is_stuck.get() || self.producer.context().is_shaken.load(Ordering::Acquire)
     }
 
     /// Writes all outputs and moves the offsets, or neither. `abandon` is asked on the way whether
@@ -142,27 +176,41 @@ impl TransactionalProducer {
     pub(super) fn run(
         &self,
         outputs: &[&Output],
-        offsets: Option<&Offsets>,
+        offsets: Option<Offsets>,
         abandon: &dyn Fn() -> bool,
     ) -> Result<(), FlowError> {
         drop(self.producer.context().take_failures());
-        match self.call("beginning a transaction", || self.producer.begin_transaction()) {
+        let deadline = Instant::now() + self.transaction_timeout * 2;
+        match self.call("beginning a transaction", deadline, |_| self.producer.begin_transaction()) {
             Ok(()) => {}
-            Err(Broken::Abort(error) | Broken::Fatal(error)) => return Err(error),
+            Err(Broken::Abort(error) | Broken::Fatal(error) | Broken::NoAnswer(error)) => return Err(error),
         }
-        let (error, may_be_committed) = match self.write(outputs, offsets, abandon) {
-            Err(error) => (error, false),
-            Ok(()) => match self.call("committing", || self.producer.commit_transaction(Timeout::Never)) {
-                Ok(()) => {
-                    pass(Point::AfterCommit);
-                    return Ok(());
-                }
-                Err(error) => (error, true),
-            },
-        };
-        match error {
-            Broken::Fatal(error) => Err(error),
-            Broken::Abort(error) => Err(self.abort(error, may_be_committed)),
+        match self.write(outputs, offsets, deadline, abandon) {
+            Ok(()) => self.commit(deadline),
+            Err(Broken::Abort(error)) => Err(self.abort(error, false)),
+            Err(Broken::Fatal(error)) => Err(error),
+            Err(Broken::NoAnswer(error)) => {
+                warn!(%error, "the Kafka client does not come back: left to the next Kafka producer");
+                Err(error)
+            }
+        }
+    }
+
+    /// Commits the open transaction. However late that began, there is time for a coordinator that
+    /// moves.
+    fn commit(&self, deadline: Instant) -> Result<(), FlowError> {
+        let deadline = deadline.max(Instant::now() + self.transaction_timeout);
+        match self.call("committing", deadline, |left| self.producer.commit_transaction(left)) {
+            Ok(()) => {
+                pass(Point::AfterCommit);
+                Ok(())
+            }
+            Err(Broken::Abort(error)) => Err(self.abort(error, true)),
+            Err(Broken::Fatal(error)) => Err(error),
+            Err(Broken::NoAnswer(error)) => {
+                self.is_stuck.set(true);
+                Err(FlowError::CommitUnknown { detail: error.to_string() })
+            }
         }
     }
 
@@ -170,48 +218,74 @@ impl TransactionalProducer {
     fn abort(&self, error: FlowError, may_be_committed: bool) -> FlowError {
         debug!(%error, "aborting");
         self.has_aborted.set(true);
-        match self.call("aborting", || self.producer.abort_transaction(Timeout::Never)) {
+        let deadline = Instant::now() + self.transaction_timeout;
+        match self.call("aborting", deadline, |left| self.producer.abort_transaction(left)) {
             Ok(()) => error,
             Err(Broken::Fatal(fenced @ FlowError::Fenced { .. })) => fenced,
             // Nobody asked for a commit: the client that takes this one's place ends whatever is
             // open before it begins.
-            Err(Broken::Abort(second) | Broken::Fatal(second)) if !may_be_committed => {
+            Err(Broken::Abort(second) | Broken::Fatal(second) | Broken::NoAnswer(second)) if !may_be_committed => {
                 warn!(%error, %second, "cannot abort: left to the next Kafka producer");
                 error
             }
             // Perhaps committed: only the group's offsets tell, and they are read by whoever joins
             // next.
-            Err(Broken::Abort(second) | Broken::Fatal(second)) => {
-                let detail = format!("cannot abort after: {error}; because: {second}");
-                FlowError::Client { doing: "aborting", detail }
+            Err(Broken::Abort(second) | Broken::Fatal(second) | Broken::NoAnswer(second)) => {
+                FlowError::CommitUnknown { detail: format!("{error}; and aborting failed: {second}") }
             }
         }
     }
 
-    fn write(&self, outputs: &[&Output], offsets: Option<&Offsets>, abandon: &dyn Fn() -> bool) -> Result<(), Broken> {
+    fn write(
+        &self,
+        outputs: &[&Output],
+        offsets: Option<Offsets>,
+        deadline: Instant,
+        abandon: &dyn Fn() -> bool,
+    ) -> Result<(), Broken> {
+        self.step.begin("writing");
         for (index, output) in outputs.iter().enumerate() {
-            self.produce(index, output)?;
+            self.produce(index, output, deadline)?;
         }
-        self.deliver(outputs, abandon)?;
+        self.deliver(outputs, deadline, abandon)?;
         pass(Point::AfterProduce);
         if let Some(offsets) = offsets {
             pass(Point::BeforeSendOffsets);
-            self.call("sending offsets", || {
-                self.producer.send_offsets_to_transaction(&offsets.next, &offsets.member, Timeout::Never)
-            })?;
+            self.send_offsets(offsets, deadline)?;
         }
         pass(Point::BeforeCommit);
         if abandon() { Err(abandoned()) } else { Ok(()) }
     }
 
+    /// The one call that keeps to no timeout of its own: see [`bounded`](super::bounded).
+    fn send_offsets(&self, offsets: Offsets, deadline: Instant) -> Result<(), Broken> {
+        let (doing, offsets, began) = ("sending offsets", Arc::new(offsets), Instant::now());
+        let sent = self.call(doing, deadline, |left| {
+            let (producer, offsets) = (self.producer.clone(), Arc::clone(&offsets));
+            let send = move || producer.send_offsets_to_transaction(&offsets.next, &offsets.member, Timeout::Never);
+            within(left, "precis-offsets", send).ok().flatten().unwrap_or_else(|| {
+                self.is_stuck.set(true);
+                Err(KafkaError::Canceled)
+            })
+        });
+        match sent {
+            Err(_) if self.is_stuck.get() => {
+                let detail = format!("the Kafka client gave no answer for {} s", began.elapsed().as_secs());
+                Err(Broken::NoAnswer(FlowError::Unavailable { doing, detail }))
+            }
+            // The client is free again: it can abort.
+            Err(Broken::NoAnswer(error)) => Err(Broken::Abort(error)),
+            sent => sent,
+        }
+    }
+
     /// Hands one output to the client, and waits for room when it has none.
-    fn produce(&self, index: usize, output: &Output) -> Result<(), Broken> {
+    fn produce(&self, index: usize, output: &Output, deadline: Instant) -> Result<(), Broken> {
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, index);
         record.key = output.key.as_deref();
         record.payload = output.value.as_deref();
         record.partition = output.partition;
         record.headers = output_headers(output);
-        let deadline = Instant::now() + self.call_timeout;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -228,10 +302,14 @@ impl TransactionalProducer {
 
     /// Waits until every output is acknowledged. The client gives up on each by itself, after
     /// `message.timeout.ms`.
-    fn deliver(&self, outputs: &[&Output], abandon: &dyn Fn() -> bool) -> Result<(), Broken> {
+    fn deliver(&self, outputs: &[&Output], deadline: Instant, abandon: &dyn Fn() -> bool) -> Result<(), Broken> {
         while self.producer.in_flight_count() > 0 {
             if abandon() {
                 return Err(abandoned());
+            }
+            if Instant::now() >= deadline {
+                let detail = "outputs were not acknowledged in time".to_owned();
+                return Err(Broken::Abort(FlowError::Unavailable { doing: "writing", detail }));
             }
             std::thread::sleep(DELIVERY_POLL_INTERVAL);
         }
@@ -256,11 +334,17 @@ impl TransactionalProducer {
         })
     }
 
-    /// Makes one call of the protocol, again as long as its error asks for just that.
-    fn call(&self, doing: &'static str, call: impl Fn() -> KafkaResult<()>) -> Result<(), Broken> {
-        let deadline = Instant::now() + self.call_timeout;
+    /// Makes one call of the protocol, again as long as its error asks for just that, and tells it
+    /// how much time is left. A call that is made again goes on where the last one stopped waiting.
+    fn call(
+        &self,
+        doing: &'static str,
+        deadline: Instant,
+        call: impl Fn(Duration) -> KafkaResult<()>,
+    ) -> Result<(), Broken> {
+        self.step.begin(doing);
         loop {
-            let Err(error) = call() else { return Ok(()) };
+            let Err(error) = call(deadline.saturating_duration_since(Instant::now())) else { return Ok(()) };
             let meaning = flow_error(doing, &error);
             let KafkaError::Transaction(transaction) = &error else {
                 return Err(match self.check(doing) {
@@ -274,12 +358,14 @@ impl TransactionalProducer {
             if transaction.txn_requires_abort() {
                 return Err(Broken::Abort(meaning));
             }
-            if transaction.is_retriable() && Instant::now() < deadline {
-                debug!(%error, doing, "again");
-                std::thread::sleep(RETRY_DELAY);
-                continue;
+            if !transaction.is_retriable() {
+                return Err(Broken::Abort(meaning));
             }
-            return Err(Broken::Abort(meaning));
+            if Instant::now() >= deadline {
+                return Err(Broken::NoAnswer(meaning));
+            }
+            debug!(%error, doing, "again");
+            std::thread::sleep(RETRY_DELAY);
         }
     }
 }
@@ -318,6 +404,14 @@ fn abandoned() -> Broken {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // It may never find one again: see `restart`.
+        if let Some(Line::Brokers { any: false }) = Line::read(facility, message) {
+            self.is_shaken.store(true, Ordering::Release);
+        }
+        // What librdkafka says below a warning is asked for because of that line alone.
+        if matches!(level, RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug) {
+            return;
+        }
         // A connection that broke, a request that timed out. One that cannot be made is another
         // matter: a broker that is away for hours is tried again and again.
         if facility == "REQTMOUT" || facility == "FAIL" && message.contains("in state UP") {

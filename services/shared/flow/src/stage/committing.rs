@@ -1,6 +1,7 @@
 //! The transaction that the log has in hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use precis_telemetry::metrics::{Counter, Histogram};
 use tokio::time::Instant;
@@ -24,6 +25,11 @@ impl Committing {
     pub(crate) fn begin(committer: Arc<dyn Committer>, transaction: Transaction) -> Self {
         let result = AbortOnDropHandle::new(tokio::spawn(async move { committer.commit(transaction).await }));
         Self { began: Instant::now(), result }
+    }
+
+    /// How long the log has had it.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Waits for the end of a transaction, for ever when there is none. Dropping the future loses

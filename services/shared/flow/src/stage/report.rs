@@ -1,6 +1,7 @@
 //! What the stage tells its operators: log lines, counters and gauges of what happens to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use precis_schemas::codes;
 use precis_telemetry::metrics::{Counter, Gauge};
@@ -32,12 +33,13 @@ impl Reports {
     }
 
     /// Sets the gauges.
-    pub(super) fn report(&mut self, context: &Arc<Context>, machine: &Machine<Live>) {
+    pub(super) fn report(&mut self, context: &Arc<Context>, machine: &Machine<Live>, commit_age: Duration) {
         let name = context.config.name.as_str();
         let Load { records, .. } = context.intake.holding();
         let oldest = machine.oldest_open().map_or(0.0, |since| since.elapsed().as_secs_f64());
         Gauge::StageInFlight.set(records as f64, &[name]);
         Gauge::StageOldestIncompleteSeconds.set(oldest, &[name]);
+        Gauge::StageCommitAgeSeconds.set(commit_age.as_secs_f64(), &[name]);
         for told in context.sender_faults.take_due() {
             let (stage, topic, code, more) = (name, &*told.topic, told.last_code, told.count);
             warn!(stage, topic, code, more, "more records of a topic were rejected for faults of their sender");

@@ -93,7 +93,8 @@ impl Stage {
         drop(events);
         self.tasks.abort_all();
         self.committer.close(CLOSE_TIMEOUT).await;
-        self.reports.report(&self.context, &self.machine);
+        self.committing = None;
+        self.report();
         report::pauses_forgotten(self.name(), self.machine.paused_topics());
         if let Err(error) = &result {
             tracing::error!(stage = self.name(), code = error.code(), %error, "stopped");
@@ -126,7 +127,7 @@ impl Stage {
                     if heartbeat.age() < STALL_TIMEOUT {
                         component.tick();
                     }
-                    self.reports.report(&self.context, &self.machine);
+                    self.report();
                 }
                 () = shutdown.cancelled(), if !self.machine.is_stopping() => {
                     info!(stage = self.name(), in_process = self.tasks.len(), "stopping: draining");
@@ -148,6 +149,11 @@ impl Stage {
 
     fn name(&self) -> &str {
         &self.context.config.name
+    }
+
+    fn report(&mut self) {
+        let commit_age = self.committing.as_ref().map(Committing::age).unwrap_or_default();
+        self.reports.report(&self.context, &self.machine, commit_age);
     }
 
     fn on_member_event(&mut self, event: MemberEvent, component: &Component) -> Result<(), FlowError> {

@@ -130,6 +130,23 @@ async fn a_bad_record_holds_its_partition_no_longer_than_its_bound() {
     assert!(waited <= bound + 2 * config.commit_interval, "those behind it waited for {waited:?}");
 }
 
+/// A commit whose outcome is unknown is decided by joining again, whether it took effect or not.
+#[tokio::test(start_paused = true)]
+async fn unknown_commit_is_decided_by_joining_again() {
+    for took_effect in [true, false] {
+        let log = Timeless::with(RECORDS, Duration::ZERO);
+        log.state.lock().unwrap().unknown = vec![took_effect];
+        let processor = FromFn(|delivery: Delivery| async move { Ok(vec![copy(&delivery.record, "out")]) });
+        let running = start(&log, stage(), Arc::new(processor));
+        log.until("out", RECORDS).await;
+        log.append(&Output::to("in").key(RECORDS.to_string()).value(RECORDS.to_string()));
+        log.until("out", RECORDS + 1).await;
+        running.stop().await.unwrap();
+        assert_each_once(&log.read("out"), RECORDS + 1);
+        assert!(log.state.lock().unwrap().unknown.is_empty(), "it came to pass");
+    }
+}
+
 /// A log in memory that takes no time, and whose transactions after the first fail until a moment:
 /// a real one works by the real clock, and the simulated one would run away from it.
 struct Timeless {
@@ -142,6 +159,10 @@ struct Timeless {
 struct State {
     /// What lies in each topic; the one called `in` is read.
     topics: BTreeMap<String, Vec<Record>>,
+    /// What is committed in `in`.
+    next: i64,
+    /// The next transactions with outputs end without an answer: whether each takes effect.
+    unknown: Vec<bool>,
     /// When each transaction was committed, and how many outputs it had.
     commits: Vec<(Instant, usize)>,
 }
@@ -202,11 +223,19 @@ impl Committer for Handle {
         }
         let outputs: Vec<_> =
             transaction.parts.iter().flat_map(|part| &part.outputs).flat_map(|all| all.iter()).collect();
-        for output in &outputs {
-            self.0.append(output);
+        let unknown = (!outputs.is_empty()).then(|| self.0.state.lock().unwrap().unknown.pop()).flatten();
+        if unknown != Some(false) {
+            for output in &outputs {
+                self.0.append(output);
+            }
+            let mut state = self.0.state.lock().unwrap();
+            state.next = transaction.parts.iter().map(|part| part.next_offset).max().unwrap_or(state.next);
+            state.commits.push((Instant::now(), outputs.len()));
         }
-        self.0.state.lock().unwrap().commits.push((Instant::now(), outputs.len()));
-        Ok(Vec::new())
+        match unknown {
+            None => Ok(Vec::new()),
+            Some(_) => Err(FlowError::CommitUnknown { detail: "the test says nothing".to_owned() }),
+        }
     }
 
     async fn close(&self, _deadline: Duration) {}
@@ -217,16 +246,17 @@ impl Log for Handle {
     async fn join(&self, request: JoinRequest) -> Result<Membership, FlowError> {
         let (events, received) = tokio::sync::mpsc::unbounded_channel();
         let partition = PartitionId { topic: "in".into(), partition: 0 };
+        let first = self.0.state.lock().unwrap().next;
         let _ = events.send(MemberEvent::Assigned(vec![Assignment {
             partition,
             epoch: 1,
-            start: 0,
-            end: 0,
+            start: first,
+            end: first,
             committed: None,
         }]));
         let (log, intake) = (Arc::clone(&self.0), request.intake);
         tokio::spawn(async move {
-            for next in 0.. {
+            for next in first as usize.. {
                 intake.opened("in").await;
                 log.until("in", next + 1).await;
                 let record = log.read("in").swap_remove(next);

@@ -69,6 +69,8 @@ catalogue! {
         StageCommits, "precis_stage_commits_total", ["stage", "result"], "Transactions: committed or aborted";
         StageRebalances, "precis_stage_rebalances_total", ["stage", "kind"],
             "Changes of the partitions that a stage owns: assigned, revoked or lost";
+        StageRejoins, "precis_stage_rejoins_total", ["stage", "code"],
+            "Times that a stage left its group and joined again without ending its process, by why";
         StageUncleanTakeovers, "precis_stage_unclean_takeovers_total", ["stage"],
             "Partitions taken over from an owner that had not given them away: it died, or was cut off";
         LogRestarts, "precis_log_restarts_total", ["group", "reason"],
@@ -124,6 +126,8 @@ catalogue! {
         StageLag, "precis_stage_lag_records", ["stage"], "Records between what a stage committed and the end of its partitions";
         StageOldestIncompleteSeconds, "precis_stage_oldest_incomplete_seconds", ["stage"],
             "Age of the record in flight that has waited longest; 0 when none is";
+        StageCommitAgeSeconds, "precis_stage_commit_age_seconds", ["stage"],
+            "Age of the transaction that the log has in hand; 0 when it has none";
         LogPartitionsStopped, "precis_log_partitions_stopped", ["group"],
             "Partitions that are not read, since records expired before they were read or the group's offsets are gone: `offsets_lost` in the log names them";
         StagePaused, "precis_stage_paused", ["stage"], "1 while a stage takes nothing in because a dependency is down";

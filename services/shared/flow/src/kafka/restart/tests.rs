@@ -28,6 +28,22 @@ fn the_id_of_a_topic_counts_while_it_is_read() {
     assert_eq!(reading.id("a"), None);
 }
 
+/// A client that was told of no broker, and of none since, is replaced after a while.
+#[test]
+fn client_without_brokers_is_stuck_after_a_while() {
+    let mut reading = Reading::default();
+    reading.note(Line::Brokers { any: false });
+    let later = Instant::now() + NO_BROKERS_TIMEOUT;
+    assert_eq!(reading.stuck(later - NO_BROKERS_TIMEOUT / 2), None, "it may come back by itself");
+    reading.note(Line::Brokers { any: false });
+    assert!(reading.stuck(later).is_some(), "since it was told first");
+    reading.note(Line::Brokers { any: true });
+    assert_eq!(reading.stuck(later), None);
+    reading.note(Line::Brokers { any: false });
+    reading.begin_anew();
+    assert_eq!(reading.stuck(later), None, "another client");
+}
+
 #[test]
 fn a_client_is_stuck_where_it_ignores_leaders_of_a_new_topic() {
     let ignored = |topic: &str| Line::LeaderIgnored { topic: topic.to_owned() };

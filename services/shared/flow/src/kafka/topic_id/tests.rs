@@ -49,10 +49,20 @@ fn a_position_out_of_range_names_its_partition() {
 }
 
 #[test]
+fn brokers_are_told_to_be_there_or_not() {
+    for (count, any) in [(0, false), (1, true), (12, true)] {
+        let line = format!("[thrd:main]: 127.0.0.1:9092/1: {count} brokers, 4 topics");
+        assert_eq!(Line::read("METADATA", &line), Some(Line::Brokers { any }), "{line}");
+    }
+}
+
+#[test]
 fn other_lines_say_nothing() {
     for (facility, message) in [
         ("METADATA", "[thrd:main]: Topic t [0] Leader 1 Epoch 4"),
         ("METADATA", "[thrd:main"),
+        ("METADATA", "[thrd:main]: h:9092/1: Requesting metadata for 2/2 topics"),
+        ("METADATA", "[thrd:main]: h:9092/1:   Topic #0/3: 0 brokers with 4 partitions"),
         ("BROKER", "[thrd:main]: t [0]: leader 1 epoch 0 -> leader 1 epoch 0"),
         ("OFFSET", "[thrd:main]: t [0]: offset reset to 0"),
         ("OFFSET", "[thrd:main]: t: offset reset (at offset 3"),
