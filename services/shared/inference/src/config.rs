@@ -127,9 +127,9 @@ pub struct EngineConfig {
     /// derived from it (list markers, digits for a number in words). Numbers in words are left to
     /// the check `unsupported_numbers`.
     pub numbers_from_source: bool,
-    /// Whether a summary may write a word with a capital inside a sentence only if its text has that
-    /// word, in whatever case; titles, days and months are allowed. It has no effect where the text
-    /// is in a language that gives every noun a capital.
+    /// Whether a summary may write a word with a capital inside a sentence only if its text has
+    /// that word, in whatever case; titles, days and months are allowed. It has no effect where the
+    /// text is in a language that gives every noun a capital.
     pub names_from_source: bool,
     /// Tokens of a phrase that a summary may not write a second time; 0 lets it repeat itself.
     /// Names and numbers do not count and are never broken. At least 3 where it is not 0: with few,

@@ -163,8 +163,8 @@ impl<S: Summariser> TierWorker<S> {
     }
 
     /// A second answer under other rules of decoding, where the first failed its checks. The one
-    /// with fewer failed checks counts, the first if they are as many. Where this tier knows no such
-    /// rules, or the document is too late for a new answer, the first counts.
+    /// with fewer failed checks counts, the first if they are as many. Where this tier knows no
+    /// such rules, or the document is too late for a new answer, the first counts.
     async fn try_again(
         &self,
         work: &Work<'_>,

@@ -3,9 +3,10 @@
 //!
 //! rdkafka 0.39 has no call that tells ids, and librdkafka 2.12 goes on at the old offset when the
 //! id of a topic changes. But it logs what it learns, in debug lines of the contexts `topic` and
-//! `metadata`: some per partition when its metadata is refreshed, none per record. A line stands in the client's
-//! queue before the first record that is fetched after it. So nothing of a new topic is handed out
-//! before its id is known here. The contract tests hold the texts of these lines on a real broker.
+//! `metadata`: some per partition when its metadata is refreshed, none per record. A line stands in
+//! the client's queue before the first record that is fetched after it. So nothing of a new topic
+//! is handed out before its id is known here. The contract tests hold the texts of these lines on a
+//! real broker.
 
 use std::collections::HashMap;
 use std::fmt;

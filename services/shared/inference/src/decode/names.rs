@@ -178,8 +178,8 @@ fn has_inner_capital(word: &str) -> bool {
     word.chars().skip(1).any(char::is_uppercase)
 }
 
-/// Whether a sentence begins behind these marks, whatever word they follow: behind an initial a full
-/// stop ends none.
+/// Whether a sentence begins behind these marks, whatever word they follow: behind an initial a
+/// full stop ends none.
 fn opens_behind(lead: &str) -> bool {
     !lead.is_empty() && opens(&format!("M{lead}"))
 }

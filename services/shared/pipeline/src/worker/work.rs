@@ -40,8 +40,8 @@ pub(super) struct AnswerSpec<'a> {
 }
 
 impl<'a> AnswerSpec<'a> {
-    /// What the policy wants for this document, decoded by these rules; refused where the tier has not got the adapter that
-    /// the policy names.
+    /// What the policy wants for this document, decoded by these rules; refused where the tier has
+    /// not got the adapter that the policy names.
     pub(super) fn new(
         work: &Work<'_>,
         text: &'a str,
