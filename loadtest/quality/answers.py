@@ -109,7 +109,9 @@ def generated_only(folder: Path, tries: int) -> Path:
 
 
 class Variant:
-    def __init__(self, name: str, settings: dict[str, str], policies: dict[str, Path], folder: Path):
+    def __init__(
+        self, name: str, settings: dict[str, str], policies: dict[str, Path], folder: Path
+    ):
         self.policy = policies[settings.get("tries", "2")]
         self.settings = {key: value for key, value in settings.items() if key != "tries"}
         self.name, self.folder = name, folder / name
