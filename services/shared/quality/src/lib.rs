@@ -13,7 +13,7 @@
 //! [`extractive`] makes a summary of a text's own sentences, without any model.
 //!
 //! [`judge`] measures more on the same reading: [`Scores`] against the source, and against a
-//! reference summary where there is one ([`reference`](crate::reference)). [`index()`] makes one
+//! reference summary where there is one ([`mod@reference`]). [`index()`] makes one
 //! number of it all.
 //!
 //! [`CheckName`] lists the checks in order of cost and says what each means. [`Thresholds`] says
