@@ -166,9 +166,9 @@ pub enum FlowError {
         /// What the client said.
         detail: String,
     },
-    /// Whether a transaction is committed is not known: the brokers did not say so in time. The
-    /// group's offsets tell it to whoever joins next, and nobody else.
-    #[error("whether a transaction is committed is not known: {detail}; the group's offsets tell who joins next")]
+    /// Whether a transaction is committed is not known: the brokers did not say so in time. Whoever
+    /// takes the transactional id over ends it, and can then read what is committed.
+    #[error("whether a transaction is committed is not known: {detail}; who joins or takes over next can read it")]
     CommitUnknown {
         /// What was waited for.
         detail: String,

@@ -158,8 +158,9 @@ impl Log for KafkaLog {
 
     async fn reader(&self, topic: &str, start: ReadStart) -> Result<Box<dyn Reader>, FlowError> {
         let topic = topic.to_owned();
-        let open =
-            move |config: &KafkaConfig, asking: &Asking| reader::KafkaReader::open(config, &asking.observer, &topic, start);
+        let open = move |config: &KafkaConfig, asking: &Asking| {
+            reader::KafkaReader::open(config, &asking.observer, &topic, start)
+        };
         Ok(Box::new(self.blocking(open).await?))
     }
 

@@ -130,7 +130,10 @@ pub(super) fn transactional(config: &KafkaConfig, id: &str) -> Result<ClientConf
         .set("transactional.id", id)
         .set("transaction.timeout.ms", config.transaction_timeout_ms.to_string())
         // Failures alone are told: a report for each record would cost as much as the record.
-        .set("delivery.report.only.error", "true");
+        .set("delivery.report.only.error", "true")
+        // What the client is told of brokers, some lines a refresh.
+        .set("debug", "metadata")
+        .set_log_level(RDKafkaLogLevel::Debug);
     Ok(client)
 }
 

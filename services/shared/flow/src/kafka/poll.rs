@@ -71,7 +71,12 @@ pub(super) fn run(consumers: &Consumers, mut consumer: Arc<BaseConsumer<Callback
         context.heartbeat.beat();
         // Where something is left to give back, it is given back here, and nowhere beside the next.
         let is_empty = context.reading().assigned.is_empty();
-        let ended = if is_empty { bounded::end(consumer) } else { Ok(drop(consumer)) };
+        let ended = if is_empty {
+            bounded::end(consumer)
+        } else {
+            drop(consumer);
+            Ok(())
+        };
         context.heartbeat.beat();
         context.reading().begin_anew();
         consumer = match ended.and_then(|()| consumers.start()) {

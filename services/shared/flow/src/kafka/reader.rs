@@ -134,10 +134,10 @@ fn start_consumer(
     for partition in partitions {
         let (low, high) = admin::ends_of(observer, topic, partition)?;
         let from = if start == ReadStart::End { high } else { low };
-        starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+        starts.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(|error| failed(&error))?;
         next.insert(partition, from);
     }
-    consumer.assign(&starts).map_err(failed)?;
+    consumer.assign(&starts).map_err(|error| failed(&error))?;
     Ok((consumer, next))
 }
 
@@ -145,11 +145,11 @@ fn start_consumer(
 fn create(config: &KafkaConfig, topic: &str, known: Option<TopicId>) -> Result<BaseConsumer<Lines>, FlowError> {
     let known = known.map_or_else(OnceLock::new, OnceLock::from);
     let lines = Lines { topic: topic.to_owned(), known, is_recreated: AtomicBool::new(false) };
-    topic_id::with_lines(client::reader(config)?).create_with_context(lines).map_err(failed)
+    topic_id::with_lines(client::reader(config)?).create_with_context(lines).map_err(|error| failed(&error))
 }
 
-fn failed(error: KafkaError) -> FlowError {
-    flow_error("opening a reader", &error)
+fn failed(error: &KafkaError) -> FlowError {
+    flow_error("opening a reader", error)
 }
 
 /// Reads the log lines of a reader's client.
@@ -213,7 +213,10 @@ impl Follower {
                 self.start_again();
                 continue;
             }
-            if matches!(polled, None | Some(Err(_))) && !self.pending.is_empty() && self.heard.elapsed() > SILENCE_TIMEOUT {
+            if matches!(polled, None | Some(Err(_)))
+                && !self.pending.is_empty()
+                && self.heard.elapsed() > SILENCE_TIMEOUT
+            {
                 drop(polled);
                 self.replace_client();
                 continue;
@@ -258,10 +261,12 @@ impl Follower {
             .next
             .iter()
             .try_for_each(|(partition, next)| {
-                starts.add_partition_offset(&self.topic, *partition, Offset::Offset(*next)).map_err(failed)
+                starts
+                    .add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
+                    .map_err(|error| failed(&error))
             })
             .and_then(|()| create(&self.config, &self.topic, self.consumer.context().known.get().cloned()))
-            .and_then(|consumer| consumer.assign(&starts).map_err(failed).map(|()| consumer));
+            .and_then(|consumer| consumer.assign(&starts).map_err(|error| failed(&error)).map(|()| consumer));
         let ended = started.and_then(|consumer| bounded::end(std::mem::replace(&mut self.consumer, consumer)));
         match ended {
             Ok(()) => {

@@ -39,6 +39,7 @@ use tracing::{debug, info, warn};
 use super::bounded::{self, Step, within};
 use super::client::{Logs, flow_error, is_too_large, is_unknown_topic};
 use super::convert::output_headers;
+use super::topic_id::Line;
 use crate::error::FlowError;
 use crate::values::Output;
 
@@ -46,6 +47,8 @@ use crate::values::Output;
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// How often to look whether everything is delivered.
 const DELIVERY_POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// How many clients may be left to themselves: as many as brokers may be fenced in days.
+const MAX_STUCK_CLIENTS: usize = 16;
 
 /// Writes transactions, one at a time: it belongs to one thread.
 pub(super) struct TransactionalProducer {
@@ -69,32 +72,41 @@ pub(super) struct TransactionalProducer {
 /// - Where partitions had no leader for a moment (a broker was fenced and came back), librdkafka
 ///   2.12 may never learn of the next one, and no record of that client would be delivered again
 ///   (confluentinc/librdkafka#5430).
+/// - A client that was told of no broker may have given up all that it knew, for ever.
 /// - A call that did not come back occupies its client for as long as it does not.
 pub(super) struct Renewed {
     config: ClientConfig,
     transaction_timeout: Duration,
     step: Step,
     producer: Option<TransactionalProducer>,
+    /// How many clients were left to themselves with a call that did not come back.
+    stuck: usize,
 }
 
 impl Renewed {
     /// Takes over the id, as [`TransactionalProducer::start`].
     pub(super) fn start(config: ClientConfig, transaction_timeout: Duration, step: Step) -> Result<Self, FlowError> {
         let producer = Some(TransactionalProducer::start(&config, transaction_timeout, step.clone())?);
-        Ok(Self { config, transaction_timeout, step, producer })
+        Ok(Self { config, transaction_timeout, step, producer, stuck: 0 })
     }
 
     /// The client that may begin a transaction now.
     ///
     /// # Errors
-    /// A new one is needed and cannot be started: class Retry while the brokers are away.
+    /// A new one is needed and cannot be started: class Retry while the brokers are away. Too many
+    /// did not come back: class Fatal, since each keeps its memory and threads.
     pub(super) fn ready(&mut self) -> Result<&TransactionalProducer, FlowError> {
         // The old one goes first: were it to notice that it is fenced, that would look like
         // somebody else's doing.
         if let Some(spent) = self.producer.take_if(|producer| producer.is_spent()) {
             info!("a transaction was aborted, or a connection broke: the Kafka producer is replaced");
             self.step.begin("closing the last Kafka producer");
+            self.stuck += usize::from(spent.is_stuck.get());
             bounded::end(spent)?;
+        }
+        if self.stuck > MAX_STUCK_CLIENTS {
+            let detail = format!("{} Kafka producers did not come back", self.stuck);
+            return Err(FlowError::Client { doing: "replacing a Kafka producer", detail });
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,
@@ -392,6 +404,14 @@ fn abandoned() -> Broken {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // It may never find one again: see `restart`.
+        if let Some(Line::Brokers { any: false }) = Line::read(facility, message) {
+            self.is_shaken.store(true, Ordering::Release);
+        }
+        // What librdkafka says below a warning is asked for because of that line alone.
+        if matches!(level, RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug) {
+            return;
+        }
         // A connection that broke, a request that timed out. One that cannot be made is another
         // matter: a broker that is away for hours is tried again and again.
         if facility == "REQTMOUT" || facility == "FAIL" && message.contains("in state UP") {

@@ -75,6 +75,16 @@ fn a_client_whose_connection_broke_is_replaced() {
         "b:9092/1: Timed out TxnOffsetCommitRequest in flight (after 60000ms, timeout #0)"
     ));
     write(renewed.ready().unwrap()).unwrap();
+    // It was told so by a broker that is fenced, and may know none any more.
+    let told = |renewed: &Renewed, brokers: u32| {
+        let producer = renewed.producer.as_ref().unwrap();
+        let line = format!("[thrd:main]: b:9092/1: {brokers} brokers, 2 topics");
+        producer.producer.context().log(RDKafkaLogLevel::Debug, "METADATA", &line);
+        producer.is_spent()
+    };
+    assert!(!told(&renewed, 1));
+    assert!(told(&renewed, 0));
+    write(renewed.ready().unwrap()).unwrap();
     // librdkafka says so where requests were under way.
     assert!(says(&renewed, "FAIL", "b:9092/1: Disconnected: connection reset by peer (after 908ms in state UP)"));
     write(renewed.ready().unwrap()).unwrap();
@@ -153,7 +163,10 @@ fn commit_without_an_answer_is_unknown() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, 1, 1).unwrap();
     let mut renewed = Renewed::start(config(&cluster), SHORT_TIMEOUT, Step::default()).unwrap();
-    cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 1_000]);
+    cluster.request_errors(
+        RDKafkaApiKey::EndTxn,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 1_000],
+    );
     let error = write(renewed.ready().unwrap()).unwrap_err();
     assert_eq!((error.code(), error.class()), ("commit_unknown", Class::Fatal), "{error}");
     assert!(error.ends_membership_only());
