@@ -34,7 +34,7 @@ fn client_without_brokers_is_stuck_after_a_while() {
     let mut reading = Reading::default();
     reading.note(Line::Brokers { any: false });
     let later = Instant::now() + NO_BROKERS_TIMEOUT;
-    assert_eq!(reading.stuck(later - NO_BROKERS_TIMEOUT / 2), None, "it may come back by itself");
+    assert_eq!(reading.stuck(Instant::now()), None, "it may come back by itself");
     reading.note(Line::Brokers { any: false });
     assert!(reading.stuck(later).is_some(), "since it was told first");
     reading.note(Line::Brokers { any: true });
