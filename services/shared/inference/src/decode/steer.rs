@@ -57,16 +57,13 @@ impl SteeringRules {
     /// The changes that are any, in a stable spelling; empty if there are none.
     pub(crate) fn spelled(&self, changes: &RuleChanges) -> String {
         let changed = self.changed(changes);
-        let mut spelled = String::new();
-        let mut add = |name: &str, own: usize, new: usize| {
-            if own != new {
-                spelled.push_str(&format!(" {name}={new}"));
-            }
-        };
-        add("numbers_from_source", usize::from(self.numbers_from_source), usize::from(changed.numbers_from_source));
-        add("names_from_source", usize::from(self.names_from_source), usize::from(changed.names_from_source));
-        add("no_repeat_tokens", self.no_repeat_tokens, changed.no_repeat_tokens);
-        spelled
+        let rules = [
+            ("numbers_from_source", usize::from(self.numbers_from_source), usize::from(changed.numbers_from_source)),
+            ("names_from_source", usize::from(self.names_from_source), usize::from(changed.names_from_source)),
+            ("no_repeat_tokens", self.no_repeat_tokens, changed.no_repeat_tokens),
+        ];
+        let differing = rules.into_iter().filter(|(_, own, new)| own != new);
+        differing.map(|(name, _, new)| format!(" {name}={new}")).collect()
     }
 }
 
