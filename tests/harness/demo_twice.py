@@ -66,7 +66,7 @@ def differences(first: dict[str, dict], second: dict[str, dict]) -> list[str]:
     rejected = sum(bool(row.get("rejected")) for row in first.values())
     if not 0.03 < rejected / max(len(first), 1) <= 0.2:
         found.append(
-            f"the model's answers to {rejected} of {len(first)} failed, where README says about one in ten"
+            f"the model's answers to {rejected} of {len(first)} failed, where README says about one in fifteen"
         )
     return found
 
