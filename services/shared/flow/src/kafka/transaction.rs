@@ -138,7 +138,7 @@ pub(super) struct Offsets {
 enum Broken {
     Abort(FlowError),
     Fatal(FlowError),
-    /// Nothing but patience, and that is over: the call goes on in the client.
+    /// No answer came in time: the call goes on in the client.
     NoAnswer(FlowError),
 }
 
