@@ -78,6 +78,7 @@ impl Summariser for EngineSummariser {
             priority: job.routed.priority,
             adapter,
             rules: changes(&job.decoding),
+            part_rules: changes(&job.part_decoding),
             cancel: job.shutdown.child_token(),
             text_of: Some(|answer| answer_text::of(answer).unwrap_or_default()),
             partials: Some(Arc::new(StoredPartials(job.partials.clone()))),

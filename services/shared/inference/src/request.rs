@@ -165,6 +165,8 @@ pub struct SummaryRequest {
     pub adapter: Option<Arc<AdapterEntry>>,
     /// What the summary has in place of the engine's rules of decoding.
     pub rules: RuleChanges,
+    /// What the partial answers of a longer document have in their place.
+    pub part_rules: RuleChanges,
     /// Cancels the whole summary; so does dropping the future.
     pub cancel: CancellationToken,
     /// Selects the text of a partial answer: a model's reasoning must not go into the next request.

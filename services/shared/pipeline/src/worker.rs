@@ -117,11 +117,7 @@ impl<S: Summariser> TierWorker<S> {
             Err(error) => return unanswered(&work, &work.effective, error),
         };
         match self.recall_or_generate(&work, &spec).await {
-            Ok(Some(checked)) if !checked.failed.is_empty() => match decoding.second() {
-                Some(rules) => self.try_again(&work, spec, checked, rules).await,
-                None => self.settle_or_escalate(&work, &spec, checked).await,
-            },
-            Ok(Some(checked)) => self.settle_or_escalate(&work, &spec, checked).await,
+            Ok(Some(checked)) => self.judged(&work, &spec, checked, decoding.second()).await,
             Ok(None) => Ok(escalation(&work, &work.effective, Cause::Refused(DEADLINE_PASSED))),
             // Under the policy of now: it may have changed while the document waited, and may be
             // why there is no answer.
@@ -162,21 +158,38 @@ impl<S: Summariser> TierWorker<S> {
         generate::generate(&self.summariser, &self.answers, work, spec).await.map(Some)
     }
 
+    /// What becomes of the document after its first answer. Both tries use the partial answers, so
+    /// they are removed after the last.
+    async fn judged(
+        &self,
+        work: &Work<'_>,
+        first: &AnswerSpec<'_>,
+        checked: Checked,
+        second: Option<DecodingRules>,
+    ) -> Result<Output, PipelineError> {
+        let in_chunks = checked.answer.chunks > 1;
+        let second = second.filter(|_| !checked.failed.is_empty());
+        let output = match second.and_then(|rules| first.again(work, &self.summariser, rules)) {
+            Some(second) => self.try_again(work, first, checked, &second).await?,
+            None => self.settle_or_escalate(work, first, checked).await?,
+        };
+        if in_chunks {
+            self.answers.partials(work, first).clear().await;
+        }
+        Ok(output)
+    }
+
     /// A second answer under other rules of decoding, where the first failed its checks. The one
-    /// with fewer failed checks counts, the first if they are as many. Where this tier knows no
-    /// such rules, or the document is too late for a new answer, the first counts.
+    /// with fewer failed checks counts, the first if they are as many, or where the document is too
+    /// late for a new answer.
     async fn try_again(
         &self,
         work: &Work<'_>,
-        first: AnswerSpec<'_>,
+        first: &AnswerSpec<'_>,
         failed: Checked,
-        rules: DecodingRules,
+        second: &AnswerSpec<'_>,
     ) -> Result<Output, PipelineError> {
-        let second = match AnswerSpec::new(work, first.text, &self.summariser, rules) {
-            Ok(second) if second.key != first.key => second,
-            _ => return self.settle_or_escalate(work, &first, failed).await,
-        };
-        let better = match self.recall_or_generate(work, &second).await {
+        let better = match self.recall_or_generate(work, second).await {
             Ok(Some(again)) => {
                 let result = if again.failed.is_empty() { "accepted" } else { "rejected" };
                 Counter::SecondTries.increment(&[&self.tier, result]);
@@ -186,8 +199,8 @@ impl<S: Summariser> TierWorker<S> {
             Err(error) => return Err(error),
         };
         match better {
-            Some(again) => self.settle_or_escalate(work, &second, again).await,
-            None => self.settle_or_escalate(work, &first, failed).await,
+            Some(again) => self.settle_or_escalate(work, second, again).await,
+            None => self.settle_or_escalate(work, first, failed).await,
         }
     }
 

@@ -59,6 +59,7 @@ impl Engine {
             priority,
             adapter,
             rules,
+            part_rules,
             text_of,
             partials,
             ..
@@ -69,7 +70,7 @@ impl Engine {
             one_paragraph,
             priority,
             adapter,
-            rules,
+            rules: part_rules,
             source: None,
             text_of,
             partials,
@@ -87,7 +88,7 @@ impl Engine {
             })
             .await?;
         if chunks.is_empty() {
-            let completion = self.submit(common.about(&prompts.whole, document)).await?;
+            let completion = self.submit(common.last(&prompts.whole, document, rules)).await?;
             return Ok(Totals::default().summary(completion, 1));
         }
 
@@ -102,7 +103,7 @@ impl Engine {
         loop {
             let groups = self.groups(&prompts.reduce, &common, texts).await?;
             if let [last] = groups.as_slice() {
-                let completion = self.submit(common.about(&prompts.reduce, last.clone())).await?;
+                let completion = self.submit(common.last(&prompts.reduce, last.clone(), rules)).await?;
                 return Ok(totals.summary(completion, count));
             }
             texts = self.each(&common, &prompts.reduce, groups, &mut totals).await?;
@@ -202,7 +203,7 @@ impl Engine {
     }
 }
 
-/// The options that all requests of a summary have in common.
+/// The options that all requests of a summary have in common, but for the rules of the last one.
 struct CommonOptions {
     system: Option<String>,
     max_new_tokens: usize,
@@ -230,6 +231,11 @@ impl CommonOptions {
             source: self.source.clone(),
             ..Request::default()
         }
+    }
+
+    /// The request that writes the summary.
+    fn last(&self, prompt: &Prompt, document: String, rules: RuleChanges) -> Request {
+        Request { rules, ..self.about(prompt, document) }
     }
 }
 

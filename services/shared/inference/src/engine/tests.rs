@@ -11,7 +11,7 @@ use super::{Engine, EngineStats};
 use crate::config::EngineConfig;
 use crate::engine::fake;
 use crate::error::EngineError;
-use crate::request::{FinishReason, Partial, Partials, Prompt, Prompts, Request, Summary, SummaryRequest};
+use crate::request::{FinishReason, Partial, Partials, Prompt, Prompts, Request, RuleChanges, Summary, SummaryRequest};
 use crate::testing;
 use crate::text::chunk;
 
@@ -258,6 +258,23 @@ async fn parts_that_were_asked_for_otherwise_are_not_taken() {
     let (fresh, used) = (fake::engine(256, 0), engine.stats().finished);
     assert_eq!(summary, summarise(&fresh, 400, 15).await.unwrap());
     assert_eq!(used, fresh.stats().finished);
+}
+
+/// A second try reads no chunk again: only what writes the summary has other rules.
+#[tokio::test]
+async fn a_summary_by_other_rules_takes_the_same_parts() {
+    let kept = Arc::new(Kept::default());
+    let request = || SummaryRequest { partials: Some(kept.clone()), ..summary_request(1500, 20) };
+    let first = fake::engine(256, 0).summarise(request()).await.unwrap();
+    let engine = fake::engine(256, 0);
+    let rules = RuleChanges { names_from_source: Some(true), ..RuleChanges::default() };
+    let second = engine.summarise(SummaryRequest { rules, ..request() }).await.unwrap();
+    assert_eq!((engine.stats().finished, second.chunks), (1, first.chunks));
+    assert_ne!(second.text, first.text, "the last request follows them");
+    // Rules for the parts are rules for other parts.
+    let engine = fake::engine(256, 0);
+    engine.summarise(SummaryRequest { part_rules: rules, ..request() }).await.unwrap();
+    assert!(engine.stats().finished > 1);
 }
 
 #[tokio::test]

@@ -59,10 +59,10 @@ impl Answers {
         Ok(if adopted.created { (answer, true) } else { (codec::decode(&adopted.bytes)?, false) })
     }
 
-    /// The partial answers to this request.
+    /// The partial answers to this request, which both tries share.
     pub(super) fn partials(&self, work: &Work<'_>, spec: &AnswerSpec<'_>) -> PartialAnswers {
         let routed = work.routed;
-        PartialAnswers::new(self.objects.clone(), &routed.tenant, &routed.request_fingerprint, &spec.fingerprint)
+        PartialAnswers::new(self.objects.clone(), &routed.tenant, &routed.request_fingerprint, &spec.part_fingerprint)
     }
 
     /// The document's requests at this tier.

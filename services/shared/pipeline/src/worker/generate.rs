@@ -33,6 +33,9 @@ pub struct Job<'a> {
     pub adapter: Option<&'a str>,
     /// What the answer has in place of the model's own rules of decoding.
     pub decoding: DecodingRules,
+    /// What the partial answers of a long document have in their place: those of the first try, so
+    /// that a second one finds them.
+    pub part_decoding: DecodingRules,
     /// The most parts in which a document may be read that is too long for one request.
     pub max_parts: u32,
     /// Where partial answers are kept until the whole answer is there.
@@ -164,8 +167,8 @@ pub trait Summariser: Send + Sync + 'static {
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
 }
 
-/// A new answer, checked and stored; what was kept while it was generated is removed. It is checked
-/// once, but for the answer of another worker, which came first.
+/// A new answer, checked and stored. It is checked once, but for the answer of another worker, which
+/// came first.
 pub(super) async fn generate(
     summariser: &impl Summariser,
     answers: &Answers,
@@ -182,6 +185,7 @@ pub(super) async fn generate(
         prompt: &spec.prompt,
         adapter: spec.model.adapter.as_deref(),
         decoding: spec.decoding,
+        part_decoding: spec.part_decoding,
         max_parts: work.effective.policy.limits.max_parts,
         partials: &partials,
         paid_requests: &paid_requests,
@@ -190,14 +194,10 @@ pub(super) async fn generate(
     };
     let generated = summariser.summarise(job).await?;
     count_tokens(work.tier, &generated);
-    let in_chunks = generated.chunks > 1;
     let answer = new_answer(work, spec, generated, started.elapsed());
     let Checked { answer, failed, figures } = check::check(work, spec, answer).await;
     let (answer, is_own) = answers.store(&spec.key, answer).await?;
     paid_requests.clear().await;
-    if in_chunks {
-        partials.clear().await;
-    }
     if is_own { Ok(Checked { answer, failed, figures }) } else { Ok(check::check(work, spec, answer).await) }
 }
 

@@ -26,6 +26,7 @@ pub(super) struct Work<'a> {
 }
 
 /// Which answer is wanted: to what, from which model, and under which key it is stored.
+#[derive(Clone)]
 pub(super) struct AnswerSpec<'a> {
     pub(super) text: &'a str,
     /// The language that the summary must be in, where it can be told.
@@ -33,8 +34,12 @@ pub(super) struct AnswerSpec<'a> {
     pub(super) prompt: Prompt,
     pub(super) model: ModelIdentity,
     pub(super) decoding: DecodingRules,
+    /// How partial answers are decoded.
+    pub(super) part_decoding: DecodingRules,
     /// Names the way to answer: model, prompt and decoding parameters.
     pub(super) fingerprint: String,
+    /// Names the way to partial answers.
+    pub(super) part_fingerprint: String,
     /// The answer's object.
     pub(super) key: String,
 }
@@ -57,6 +62,20 @@ impl<'a> AnswerSpec<'a> {
         }
         let fingerprint = answer_fingerprint(&model, &summariser.decoding(&decoding));
         let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
-        Ok(Self { text, expected_language, prompt, model, decoding, fingerprint, key })
+        let (part_decoding, part_fingerprint) = (decoding, fingerprint.clone());
+        Ok(Self { text, expected_language, prompt, model, decoding, part_decoding, fingerprint, part_fingerprint, key })
+    }
+
+    /// The same under other rules, which the summary is written by; a long document's partial
+    /// answers stay. `None` where the tier cannot follow them.
+    pub(super) fn again(&self, work: &Work<'_>, summariser: &impl Summariser, decoding: DecodingRules) -> Option<Self> {
+        let (first, second) = (summariser.decoding(&self.decoding), summariser.decoding(&decoding));
+        if first == second {
+            return None;
+        }
+        // Both are in it, since both change the answer to a long document.
+        let fingerprint = answer_fingerprint(&self.model, &format!("{second}, after {first}"));
+        let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
+        Some(Self { decoding, fingerprint, key, ..self.clone() })
     }
 }

@@ -29,8 +29,16 @@ impl Summariser for Decoded {
 
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError> {
         self.asked.lock().unwrap().push(job.decoding);
+        let parts = format!("a part by {:?}", job.part_decoding);
+        let kept = job.partials.get(0).await;
+        assert!(kept.is_none_or(|kept| kept == parts.as_bytes()));
+        job.partials.put(0, parts.into_bytes()).await;
+        let is_second = job.decoding != job.part_decoding;
+        assert_eq!(job.partials.get(1).await.is_some(), is_second, "a second try finds the first one's parts");
+        job.partials.put(1, vec![]).await;
         let text = self.answers[usize::from(job.decoding.names_from_source == Some(true))].to_owned();
-        FixedAnswer { text, kind: TierKind::Gpu, calls: Arc::default() }.summarise(job).await
+        let fixed = FixedAnswer { text, kind: TierKind::Gpu, calls: Arc::default() };
+        Ok(Generated { chunks: 2, ..fixed.summarise(job).await? })
     }
 }
 
@@ -60,6 +68,12 @@ fn of_type(id: &str, document_type: &str) -> Document {
     Document { document_type: document_type.into(), ..document(id) }
 }
 
+/// How many partial answers are kept.
+async fn parts_of(bench: &Bench) -> usize {
+    let kept = bench.store.list(&keys::cache_of("acme"), 100).await.unwrap();
+    kept.iter().filter(|object| object.key.contains(".partial.")).count()
+}
+
 #[tokio::test]
 async fn a_failed_answer_is_tried_again_under_other_rules() {
     let bench = Bench::new(&policy()).await;
@@ -69,6 +83,7 @@ async fn a_failed_answer_is_tried_again_under_other_rules() {
     assert_eq!((settled.status, settled.summary.as_deref()), (Status::Answered, Some(GOOD)));
     let names: Vec<Option<bool>> = asked.lock().unwrap().iter().map(|rules| rules.names_from_source).collect();
     assert_eq!(names, [None, Some(true)]);
+    assert_eq!(parts_of(&bench).await, 0, "they are removed after the second try");
     // Another type has one try.
     let outputs = worker.process(&bench.routed(&of_type("b", "letter"), "gpu", 8)).await.unwrap();
     assert_eq!(trial_of(&outputs[0]).result, TrialResult::FailedChecks);
@@ -82,6 +97,7 @@ async fn a_good_answer_is_not_tried_again() {
     let outputs = worker.process(&bench.routed(&of_type("a", "report"), "gpu", 7)).await.unwrap();
     assert_eq!(outcome(&outputs[0]).summary.as_deref(), Some(GOOD));
     assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(parts_of(&bench).await, 0);
 }
 
 /// Of two answers that fail, the one with fewer failed checks goes on to the next tier.
