@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-/// Bytes of text up to which work is done at once, where it is asked for: a few milliseconds.
-pub const MAX_INLINE_BYTES: usize = 64 * 1024;
+/// Bytes of text up to which work is done at once, where it is asked for: ten milliseconds.
+pub const MAX_INLINE_BYTES: usize = 16 * 1024;
 /// How long a document waits for work that has begun. The largest text takes a few seconds.
 pub const MAX_WORK_TIME: Duration = Duration::from_secs(60);
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use precis_inference::EngineConfig;
+
 /// Tokens that the document of the figures has, prompt included, and tokens of its summary: an
 /// article of three pages.
 pub(super) const DOCUMENT_TOKENS: usize = 1300;
@@ -66,9 +68,10 @@ impl fmt::Display for Basis {
     }
 }
 
-/// Bytes of memory that an engine with a model of so many bytes needs, about.
+/// Bytes of memory that an engine with a model of so many bytes needs, about; the default room for
+/// adapters is part of it, as it is at the start.
 pub(super) fn needed(bytes: u64) -> u64 {
-    bytes.saturating_add(bytes / 10).saturating_add(POOL_BYTES)
+    bytes.saturating_add(bytes / 10).saturating_add(POOL_BYTES + EngineConfig::default().adapter_bytes)
 }
 
 /// Documents a minute of a model, and how that is known.
