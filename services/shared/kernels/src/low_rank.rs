@@ -48,10 +48,10 @@ pub struct LowRank {
     outputs: usize,
     rank: usize,
     scale: f32,
-    /// `[rank][inputs]`
-    a: Buffer<u16>,
-    /// `[outputs / 16][rank][16]`
-    b: Buffer<u16>,
+    /// `[rank][inputs]`, in words of two numbers.
+    a: Buffer<u32>,
+    /// `[outputs / 16][rank][16]`, in words of two numbers.
+    b: Buffer<u32>,
 }
 
 /// The shape of a [`LowRank`].
@@ -100,14 +100,14 @@ impl LowRank {
         if !scale.is_finite() || !a.iter().chain(b).all(is_sound) {
             return Err(LowRankError::NotFinite);
         }
-        let mut packed =
-            Self { first, inputs, outputs, rank, scale, a: Buffer::zeroed(a.len()), b: Buffer::zeroed(b.len()) };
-        for (bits, number) in packed.a.iter_mut().zip(a) {
-            *bits = to_bf16(*number);
+        let words = |factor: &[f32]| Buffer::zeroed(factor.len() / 2);
+        let mut packed = Self { first, inputs, outputs, rank, scale, a: words(a), b: words(b) };
+        for (at, number) in a.iter().enumerate() {
+            put(&mut packed.a, at, *number);
         }
         for (output, numbers) in b.chunks_exact(rank).enumerate() {
             for (index, number) in numbers.iter().enumerate() {
-                packed.b[place(rank, output, index)] = to_bf16(*number);
+                put(&mut packed.b, place(rank, output, index), *number);
             }
         }
         Ok(packed)
@@ -126,26 +126,45 @@ impl LowRank {
 
     /// `A` as it is computed with, `[rank][inputs]`.
     pub fn a(&self) -> Vec<f32> {
-        self.a.iter().map(|bits| from_bf16(*bits)).collect()
+        (0..self.rank * self.inputs).map(|at| get(&self.a, at)).collect()
     }
 
     /// `B` as it is computed with, `[outputs][rank]`.
     pub fn b(&self) -> Vec<f32> {
         let places = (0..self.outputs).flat_map(|output| (0..self.rank).map(move |rank| (output, rank)));
-        places.map(|(output, rank)| from_bf16(self.b[place(self.rank, output, rank)])).collect()
+        places.map(|(output, rank)| get(&self.b, place(self.rank, output, rank))).collect()
     }
 
-    /// One row of `A`.
-    pub(crate) fn row_of_a(&self, rank: usize) -> &[u16] {
-        &self.a[rank * self.inputs..][..self.inputs]
+    /// One row of `A`, in words.
+    pub(crate) fn row_of_a(&self, rank: usize) -> &[u32] {
+        &self.a[rank * self.inputs / 2..][..self.inputs / 2]
     }
 
-    /// `B` for the 16 outputs of the larger product from `output` on, `[rank][16]`; `None` where
-    /// they are not among those that this product changes.
-    pub(crate) fn tile_of_b(&self, output: usize) -> Option<&[u16]> {
+    /// `B` for the 16 outputs of the larger product from `output` on, `[rank][16]` in words; `None`
+    /// where they are not among those that this product changes.
+    pub(crate) fn tile_of_b(&self, output: usize) -> Option<&[u32]> {
         let own = output.checked_sub(self.first).filter(|own| *own < self.outputs)?;
-        Some(&self.b[own / TILE * self.rank * TILE..][..self.rank * TILE])
+        let words = self.rank * TILE / 2;
+        Some(&self.b[own / TILE * words..][..words])
     }
+}
+
+/// The word of a number, and the bit of the word that it begins at: of each 16 neighbours, the first
+/// eight are in the low halves of eight words, so that eight words are unpacked at once.
+fn word(at: usize) -> (usize, u32) {
+    const HALF: usize = LANES / 2;
+    let lane = at % LANES;
+    (at / LANES * HALF + lane % HALF, if lane < HALF { 0 } else { 16 })
+}
+
+fn put(words: &mut [u32], at: usize, number: f32) {
+    let (index, bit) = word(at);
+    words[index] |= u32::from(to_bf16(number)) << bit;
+}
+
+fn get(words: &[u32], at: usize) -> f32 {
+    let (index, bit) = word(at);
+    from_bf16((words[index] >> bit) as u16)
 }
 
 fn place(rank: usize, output: usize, index: usize) -> usize {

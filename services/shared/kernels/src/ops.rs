@@ -8,13 +8,13 @@ mod linear;
 mod low_rank;
 mod spans;
 
-use crate::activations::Activations;
+use crate::activations::{Activations, RowMut};
 use crate::isa::{DetectedIsa, Isa, with_dots};
-use crate::kv::{BLOCK_TOKENS, KvPool, Slot};
+use crate::kv::{BLOCK_TOKENS, KvPool, KvWriter, Slot};
 use crate::memory::{Buffer, SharedSlice};
 use crate::pack::{BLOCK, Matrix, TILE};
 use crate::spec::attention::{Partial, Queries, Scratch};
-use crate::spec::{Dots, LANES, ROWS, elementwise};
+use crate::spec::{Dots, LANES, ROWS, Work, elementwise};
 use crate::team::Team;
 pub use low_rank::{AdaptedRows, Adapters};
 pub use spans::{Span, Spans};
@@ -103,6 +103,107 @@ struct Worker {
     values: Vec<u16>,
 }
 
+/// A row, normed and rounded.
+struct Normed<'a> {
+    numbers: &'a [f32],
+    gain: &'a [f32],
+    epsilon: f32,
+    /// Work space.
+    normed: &'a mut [f32],
+    result: &'a mut RowMut<'a>,
+}
+
+impl Work for Normed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        elementwise::norm(self.numbers, self.gain, self.epsilon, self.normed);
+        elementwise::quantise(self.normed, self.result);
+    }
+}
+
+/// The likeliest of some logits, with its log-probability.
+struct Chosen<'a>(&'a [f32]);
+
+impl Work for Chosen<'_> {
+    type Output = (u32, f32);
+
+    #[inline(always)]
+    fn run(self) -> (u32, f32) {
+        elementwise::choose(self.0)
+    }
+}
+
+/// One token, or two neighbouring ones whose values lie side by side, on the way from a product to
+/// queries, keys and values.
+struct Turned<'a> {
+    /// The rows of the product.
+    rows: &'a [f32],
+    dim: usize,
+    heads: usize,
+    kv_heads: usize,
+    /// Position of the first token.
+    position: usize,
+    turn: HeadTurn<'a>,
+    /// Of the queries.
+    scale: f32,
+    /// The place of the first token in the pool, for the first head.
+    place: Slot,
+    /// Where keys and values go. Nobody else writes to the block.
+    pool: &'a KvWriter<'a>,
+    /// Work space, like `pairs` and `values`.
+    normed: &'a mut [f32],
+    pairs: [&'a mut [u32]; 2],
+    values: [&'a mut [u16]; 2],
+    /// Where the queries go.
+    own: &'a mut [u32],
+}
+
+impl Work for Turned<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rows, dim, heads, kv_heads, position, turn, scale, place, pool, normed, pairs, values, own } = self;
+        let HeadTurn { rotations, norm } = turn;
+        let width = (heads + 2 * kv_heads) * dim;
+        let count = rows.len() / width;
+        for (token, own) in own.chunks_exact_mut(heads * dim / 2).enumerate() {
+            let (cosines, sines) = rotations.at(position + token);
+            let row = &rows[token * width..][..width];
+            for (head, query) in row.chunks_exact(dim).zip(own.chunks_exact_mut(dim / 2)) {
+                let head = match norm {
+                    Some(norm) => norm.of(head, norm.query, normed),
+                    None => head,
+                };
+                elementwise::rotate(head, cosines, sines, scale, query);
+            }
+        }
+        for head in 0..kv_heads {
+            for token in 0..count {
+                let (cosines, sines) = rotations.at(position + token);
+                let row = &rows[token * width..][..width];
+                let key = &row[(heads + head) * dim..][..dim];
+                let key = match norm {
+                    Some(norm) => norm.of(key, norm.key, normed),
+                    None => key,
+                };
+                elementwise::rotate(key, cosines, sines, 1.0, pairs[token]);
+                let value = &row[(heads + kv_heads + head) * dim..][..dim];
+                for (bits, number) in values[token].iter_mut().zip(value) {
+                    *bits = elementwise::to_bf16(*number);
+                }
+            }
+            let slot = Slot { head, ..place };
+            // SAFETY: a token has one row, and no two spans write to one block, which `Spans` has
+            // checked. So nobody writes the token after a span's last either: it is in the span's
+            // own block.
+            unsafe { pool.write(slot, [&*pairs[0], &*pairs[1]], [&*values[0], &*values[1]], count) };
+        }
+    }
+}
+
 /// The kernels on a team of threads.
 pub struct Kernels {
     team: Team,
@@ -159,10 +260,7 @@ impl Kernels {
             // SAFETY: rows are computed by one thread each.
             let mut result = unsafe { writer.blocks(row, 0, width / BLOCK) };
             let (normed, numbers) = (&mut worker.row, &rows[row * width..][..width]);
-            dots.with(|| {
-                elementwise::norm(numbers, gain, epsilon, normed);
-                elementwise::quantise(normed, &mut result);
-            });
+            dots.with(Normed { numbers, gain, epsilon, normed, result: &mut result });
         }));
     }
 
@@ -205,39 +303,24 @@ impl Kernels {
             worker.pairs.resize(dim, 0);
             worker.values.resize(2 * dim, 0);
             worker.row.resize(dim, 0.0);
-            let normed = &mut worker.row;
-            let (pairs, values) = (worker.pairs.split_at_mut(dim / 2), worker.values.split_at_mut(dim));
-            let (pairs, values) = ([pairs.0, pairs.1], [values.0, values.1]);
             // SAFETY: each row is computed by one thread, alone or with the one before it; spans
             // share no row.
             let own = unsafe { queries.slice(row * query_words, count * query_words) };
-            dots.with(|| {
-                for (token, own) in own.chunks_exact_mut(query_words).enumerate() {
-                    let (cosines, sines) = rotations.at(position + token);
-                    let row = &qkv[(row + token) * width..][..width];
-                    for (head, query) in row.chunks_exact(dim).zip(own.chunks_exact_mut(dim / 2)) {
-                        let head = norm.map_or(head, |norm| norm.of(head, norm.query, normed));
-                        elementwise::rotate(head, cosines, sines, scale, query);
-                    }
-                }
-                for head in 0..kv_heads {
-                    for token in 0..count {
-                        let (cosines, sines) = rotations.at(position + token);
-                        let row = &qkv[(row + token) * width..][..width];
-                        let key = &row[(heads + head) * dim..][..dim];
-                        let key = norm.map_or(key, |norm| norm.of(key, norm.key, normed));
-                        elementwise::rotate(key, cosines, sines, 1.0, pairs[token]);
-                        let value = &row[(heads + kv_heads + head) * dim..][..dim];
-                        for (bits, number) in values[token].iter_mut().zip(value) {
-                            *bits = elementwise::to_bf16(*number);
-                        }
-                    }
-                    let slot = Slot { layer, head, block, offset };
-                    // SAFETY: a token has one row, and no two spans write to one block, which
-                    // `Spans` has checked. So nobody writes the token after a span's last either:
-                    // it is in the span's own block.
-                    unsafe { pool.write(slot, [pairs[0], pairs[1]], [values[0], values[1]], count) };
-                }
+            let (pairs, values) = (worker.pairs.split_at_mut(dim / 2), worker.values.split_at_mut(dim));
+            dots.with(Turned {
+                rows: &qkv[row * width..][..count * width],
+                dim,
+                heads,
+                kv_heads,
+                position,
+                turn,
+                scale,
+                place: Slot { layer, head: 0, block, offset },
+                pool: &pool,
+                normed: &mut worker.row,
+                pairs: [pairs.0, pairs.1],
+                values: [values.0, values.1],
+                own,
             });
         }));
     }
@@ -249,7 +332,7 @@ impl Kernels {
         let count = choices.len();
         let shared = SharedSlice::new(&mut choices);
         with_dots!(self.isa_proof, dots => self.each_row(count, |_, row| {
-            let (id, logprob) = dots.with(|| elementwise::choose(&logits[row * width..][..vocabulary]));
+            let (id, logprob) = dots.with(Chosen(&logits[row * width..][..vocabulary]));
             // SAFETY: rows are computed by one thread each.
             unsafe { shared.put(row, Choice { id, logprob }) };
         }));

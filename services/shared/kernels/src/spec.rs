@@ -2,8 +2,8 @@
 //!
 //! Every result of a kernel is written here once, in plain Rust, down to the order of its
 //! additions. The instruction sets may only be faster, never different. Two products take nearly
-//! all the time, and only they have versions of their own: [`Dots::tile`] and [`Dots::panel`].
-//! Everything else is this very code, compiled once more for each instruction set by
+//! all the time and have versions of their own, [`Dots::tile`] and [`Dots::panel`], as have the
+//! products of adapters, of which the compiler makes slow code. Everything else is this very code, compiled once more for each instruction set by
 //! [`Dots::with`]: Rust neither reorders nor contracts floating-point operations, so its bits
 //! cannot change.
 //!
@@ -23,7 +23,7 @@ pub mod linear;
 pub mod low_rank;
 
 use crate::activations::Rows;
-use crate::pack::{TILE, Tile};
+use crate::pack::{BLOCK, TILE, Tile};
 
 /// Partial sums of a long sum.
 pub const LANES: usize = 16;
@@ -37,7 +37,19 @@ pub const PANEL: usize = 32;
 /// is two neighbouring tokens).
 pub type Panel<'a> = &'a [u16];
 
-/// The two products that instruction sets are good at.
+/// Work that is compiled once more for each instruction set: see [`Dots::with`].
+///
+/// This is no closure, since the compiler may leave a closure out of line. What is not inlined is
+/// compiled for the least processor, on which each fused multiplication is a call of a function,
+/// twenty times as slow.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+    /// Does the work. Every implementation and all that it calls are `inline(always)`.
+    fn run(self) -> Self::Output;
+}
+
+/// The products that instruction sets are good at.
 pub trait Dots: Copy + Send + Sync + 'static {
     /// Products of 16 outputs' weights with each of up to [`ROWS`] rows: `results[i]` belongs to
     /// row `i`.
@@ -57,8 +69,26 @@ pub trait Dots: Copy + Send + Sync + 'static {
     /// addition is fused or not, and whether it flushes subnormal numbers or not.
     fn panel(self, rows: &PairRows<'_>, panels: &[Panel<'_>], ahead: &[Panel<'_>], results: &mut [[f32; PANEL]]);
 
-    /// Calls `work`, compiled for this instruction set as far as it is inlined.
-    fn with<T>(self, work: impl FnOnce() -> T) -> T;
+    /// As [`low_rank::numbers`].
+    #[inline(always)]
+    fn numbers(self, codes: &[i8; BLOCK], scale: f32, numbers: &mut [f32; BLOCK]) {
+        low_rank::numbers(codes, scale, numbers);
+    }
+
+    /// As [`low_rank::dots`].
+    #[inline(always)]
+    fn low_rank_dots<const R: usize>(self, rows: [&[f32]; R], factor: &[u32]) -> [f32; R] {
+        low_rank::dots(rows, factor)
+    }
+
+    /// As [`low_rank::add_outputs`].
+    #[inline(always)]
+    fn add_low_rank<const R: usize>(self, between: [&[f32]; R], factor: &[u32], sums: &mut [[f32; TILE]]) {
+        low_rank::add_outputs(between, factor, sums);
+    }
+
+    /// Runs `work`, compiled for this instruction set.
+    fn with<W: Work>(self, work: W) -> W::Output;
 }
 
 /// Rows of bf16 pairs, the even number of a pair in the low half.
@@ -122,7 +152,7 @@ impl Dots for Portable {
     }
 
     #[inline(always)]
-    fn with<T>(self, work: impl FnOnce() -> T) -> T {
-        work()
+    fn with<W: Work>(self, work: W) -> W::Output {
+        work.run()
     }
 }

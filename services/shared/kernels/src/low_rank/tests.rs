@@ -19,7 +19,7 @@ fn packed_factors_are_the_given_ones() {
     assert!(packed.tile_of_b(16).is_none() && packed.tile_of_b(96).is_none());
     let tile = packed.tile_of_b(48).unwrap();
     for (output, rank) in [(0, 0), (5, 2), (15, 1)] {
-        assert_eq!(from_bf16(tile[rank * TILE + output]), b[(16 + output) * 3 + rank]);
+        assert_eq!(get(tile, rank * TILE + output), b[(16 + output) * 3 + rank]);
     }
 }
 

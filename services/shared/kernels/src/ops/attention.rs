@@ -8,8 +8,8 @@ use crate::activations::{Activations, Writer};
 use crate::isa::with_dots;
 use crate::kv::KvPool;
 use crate::pack::BLOCK;
-use crate::spec::attention::{CHUNK, Keys, Partial, Queries, gather, partial, result};
-use crate::spec::{Dots, elementwise};
+use crate::spec::attention::{CHUNK, Keys, Partial, Queries, Scratch, gather, partial, result};
+use crate::spec::{Dots, Work, elementwise};
 
 /// With fewer tiles than this for each thread, the chunks of a tile are shared among threads.
 const MIN_TILES_PER_THREAD: usize = 4;
@@ -49,16 +49,67 @@ impl Layer<'_> {
         let first = span.context - span.len + tile.token;
         (first + 1).saturating_sub(self.window) / CHUNK..(first + tile.tokens).div_ceil(CHUNK)
     }
+}
 
-    /// Rounds a tile's results into the rows of the next product.
+/// A chunk of a tile, whose partial result is computed.
+struct Attended<'a, D> {
+    dots: D,
+    keys: Keys<'a>,
+    queries: &'a Queries,
+    chunk: usize,
+    scratch: &'a mut Scratch,
+    result: &'a mut Partial,
+}
+
+impl<D: Dots> Work for Attended<'_, D> {
+    type Output = ();
+
     #[inline(always)]
-    fn store(&self, tile: &Tile, queries: &Queries, gathered: &Partial, row: &mut Vec<f32>, writer: &Writer<'_>) {
-        let dim = self.pool.shape().head_dim;
+    fn run(self) {
+        let Self { dots, keys, queries, chunk, scratch, result } = self;
+        partial(dots, keys, queries, chunk, scratch, result);
+    }
+}
+
+/// The partial result of the next chunk, folded into those before.
+struct Gathered<'a> {
+    queries: &'a Queries,
+    chunk: usize,
+    next: &'a Partial,
+    so_far: &'a mut Partial,
+}
+
+impl Work for Gathered<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        gather(self.queries, self.chunk, self.next, self.so_far);
+    }
+}
+
+/// A tile whose chunks are all gathered, rounded into the rows of the next product.
+struct Stored<'a> {
+    layer: &'a Layer<'a>,
+    tile: &'a Tile,
+    queries: &'a Queries,
+    gathered: &'a Partial,
+    row: &'a mut Vec<f32>,
+    writer: &'a Writer<'a>,
+}
+
+impl Work for Stored<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { layer, tile, queries, gathered, row, writer } = self;
+        let dim = layer.pool.shape().head_dim;
         row.resize(dim, 0.0);
         for index in 0..queries.count() {
             let (token, head) = (tile.token + index / tile.heads, tile.head + index % tile.heads);
             result(queries, index, gathered, row);
-            let at = self.spans.get(tile.span).start + token;
+            let at = layer.spans.get(tile.span).start + token;
             // SAFETY: each head of each token is in one tile, spans share no row, and a tile is
             // stored by one thread; the spans and their tiles are of one checked value.
             let mut blocks = unsafe { writer.blocks(at, head * dim / BLOCK, dim / BLOCK) };
@@ -94,13 +145,12 @@ impl Kernels {
             let tile = &tiles[index];
             let Worker { queries, scratch, partial: next, gathered, row, .. } = worker;
             layer.load(tile, queries);
-            dots.with(|| {
-                for chunk in layer.chunks(tile) {
-                    partial(dots, layer.keys(tile), queries, chunk, scratch, next);
-                    gather(queries, chunk, next, gathered);
-                }
-                layer.store(tile, queries, gathered, row, &writer);
-            });
+            for chunk in layer.chunks(tile) {
+                let keys = layer.keys(tile);
+                dots.with(Attended { dots, keys, queries: &*queries, chunk, scratch: &mut *scratch, result: &mut *next });
+                dots.with(Gathered { queries: &*queries, chunk, next: &*next, so_far: &mut *gathered });
+            }
+            dots.with(Stored { layer: &layer, tile, queries, gathered, row, writer: &writer });
         }));
     }
 
@@ -117,21 +167,20 @@ impl Kernels {
                     // SAFETY: parts differ, and each has its own partial.
                     let next = &mut unsafe { partials.slice(part, 1) }[0];
                     let (queries, scratch) = (&worker.queries, &mut worker.scratch);
-                    dots.with(|| partial(dots, layer.keys(tile), queries, chunk, scratch, next));
+                    let keys = layer.keys(tile);
+                    dots.with(Attended { dots, keys, queries, chunk, scratch, result: next });
                 }
             });
             self.team.share(&mut self.workers, tiles.len(), |worker, index| {
                 let tile = &tiles[index];
                 let Worker { queries, gathered, row, .. } = worker;
                 layer.load(tile, queries);
-                dots.with(|| {
-                    for (number, chunk) in layer.chunks(tile).enumerate() {
-                        // SAFETY: the partials of a tile are gathered by one thread.
-                        let next = &unsafe { partials.slice(index * chunks + number, 1) }[0];
-                        gather(queries, chunk, next, gathered);
-                    }
-                    layer.store(tile, queries, gathered, row, writer);
-                });
+                for (number, chunk) in layer.chunks(tile).enumerate() {
+                    // SAFETY: the partials of a tile are gathered by one thread.
+                    let next = &unsafe { partials.slice(index * chunks + number, 1) }[0];
+                    dots.with(Gathered { queries: &*queries, chunk, next, so_far: &mut *gathered });
+                }
+                dots.with(Stored { layer, tile, queries, gathered, row, writer });
             });
         });
     }

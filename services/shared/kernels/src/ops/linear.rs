@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::Kernels;
 use super::low_rank::Adapters;
-use crate::activations::Activations;
+use crate::activations::{Activations, Writer};
 use crate::isa::with_dots;
 use crate::memory::SharedSlice;
 use crate::pack::{BLOCK, Matrix, TILE};
-use crate::spec::{Dots, ROWS, elementwise};
+use crate::spec::{Dots, ROWS, Work, elementwise};
 
 /// Rows that are multiplied with a tile before the next tile is read: their codes stay in the
 /// second-level cache.
@@ -132,23 +132,40 @@ impl Kernels {
                             dots.tile(tile, &some, sums);
                             between.add(dots, first, index * TILE, &mut sums[..some.count]);
                         }
-                        let [gate, more_gate, up, more_up] = &worker.tiles;
-                        dots.with(|| {
-                            for row in 0..some.count {
-                                let mut numbers = [0.0; BLOCK];
-                                for lane in 0..TILE {
-                                    numbers[lane] = elementwise::silu_times(gate[row][lane], up[row][lane]);
-                                    numbers[TILE + lane] = elementwise::silu_times(more_gate[row][lane], more_up[row][lane]);
-                                }
-                                // SAFETY: a part has its own blocks of each row.
-                                let mut result = unsafe { writer.blocks(first + row, block, 1) };
-                                elementwise::quantise(&numbers, &mut result);
-                            }
-                        });
+                        dots.with(Activated { tiles: &worker.tiles, first, count: some.count, block, writer: &writer });
                     }
                 }
             }
         }));
+    }
+}
+
+/// A block of some rows of `silu(gate) × up`.
+struct Activated<'a> {
+    /// The two tiles of the gate, then those of the up.
+    tiles: &'a [[[f32; TILE]; ROWS]; 4],
+    first: usize,
+    count: usize,
+    block: usize,
+    writer: &'a Writer<'a>,
+}
+
+impl Work for Activated<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { tiles: [gate, more_gate, up, more_up], first, count, block, writer } = self;
+        for row in 0..count {
+            let mut numbers = [0.0; BLOCK];
+            for lane in 0..TILE {
+                numbers[lane] = elementwise::silu_times(gate[row][lane], up[row][lane]);
+                numbers[TILE + lane] = elementwise::silu_times(more_gate[row][lane], more_up[row][lane]);
+            }
+            // SAFETY: a part has its own blocks of each row.
+            let mut result = unsafe { writer.blocks(first + row, block, 1) };
+            elementwise::quantise(&numbers, &mut result);
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::Kernels;
-use crate::activations::Activations;
+use crate::activations::{Activations, Rows};
 use crate::isa::with_dots;
 use crate::low_rank::LowRank;
 use crate::memory::SharedSlice;
 use crate::pack::{BLOCK, TILE};
-use crate::spec::{Dots, low_rank};
+use crate::spec::{Dots, Work};
 
 /// Rows whose low-rank products are computed together: as many sums fit into registers.
 const ROWS_TOGETHER: usize = 4;
@@ -75,43 +75,59 @@ pub(super) struct Between<'a> {
 impl Between<'_> {
     /// Adds what adapters change of rows `first` and following and the tile's outputs from `output`
     /// on; `sums[i]` belongs to row `first + i`.
-    #[inline(always)]
     pub(super) fn add<D: Dots>(&self, dots: D, first: usize, output: usize, sums: &mut [[f32; TILE]]) {
-        if self.groups.is_empty() {
-            return;
+        if !self.groups.is_empty() {
+            dots.with(Added { dots, between: self, first, output, sums });
         }
+    }
+}
+
+/// What adapters change of some rows and one tile's outputs, to be added to the sums.
+struct Added<'a, D> {
+    dots: D,
+    between: &'a Between<'a>,
+    first: usize,
+    output: usize,
+    sums: &'a mut [[f32; TILE]],
+}
+
+impl<D: Dots> Work for Added<'_, D> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { dots, between, first, output, sums } = self;
+        let Between { groups, numbers, stride } = *between;
         let end = first + sums.len();
-        let mut index = self.groups.partition_point(|group| group.rows.end <= first);
+        let mut index = groups.partition_point(|group| group.rows.end <= first);
         // Rows of the groups before stand before in the work space.
-        let mut before: usize = self.groups[..index].iter().map(|group| group.rows.len()).sum();
-        while let Some(group) = self.groups.get(index).filter(|group| group.rows.start < end) {
+        let mut before: usize = groups[..index].iter().map(|group| group.rows.len()).sum();
+        while let Some(group) = groups.get(index).filter(|group| group.rows.start < end) {
             let rows = group.rows.start.max(first)..group.rows.end.min(end);
             let mut offset = 0;
             for part in group.parts {
                 let rank = part.shape().rank;
                 if let Some(factor) = part.tile_of_b(output) {
-                    let place = |row: usize| (before + row - group.rows.start) * self.stride + offset;
+                    let place = |row: usize| (before + row - group.rows.start) * stride + offset;
                     let mut row = rows.start;
-                    dots.with(|| {
-                        while row < rows.end {
-                            let of = |at: usize| &self.numbers[place(row + at)..][..rank];
-                            let sums = &mut sums[row - first..];
-                            row += match rows.end - row {
-                                4.. => {
-                                    low_rank::add_outputs([of(0), of(1), of(2), of(3)], factor, sums);
-                                    4
-                                }
-                                2.. => {
-                                    low_rank::add_outputs([of(0), of(1)], factor, sums);
-                                    2
-                                }
-                                _ => {
-                                    low_rank::add_outputs([of(0)], factor, sums);
-                                    1
-                                }
-                            };
-                        }
-                    });
+                    while row < rows.end {
+                        let of = |at: usize| &numbers[place(row + at)..][..rank];
+                        let sums = &mut sums[row - first..];
+                        row += match rows.end - row {
+                            4.. => {
+                                dots.add_low_rank([of(0), of(1), of(2), of(3)], factor, sums);
+                                4
+                            }
+                            2.. => {
+                                dots.add_low_rank([of(0), of(1)], factor, sums);
+                                2
+                            }
+                            _ => {
+                                dots.add_low_rank([of(0)], factor, sums);
+                                1
+                            }
+                        };
+                    }
                 }
                 offset += rank;
             }
@@ -150,41 +166,68 @@ impl Kernels {
             // SAFETY: a unit has its own rows of the work space.
             let between = unsafe { numbers.slice(place * stride, count * stride) };
             worker.row.resize(ROWS_TOGETHER * columns, 0.0);
-            let inputs = &mut worker.row;
-            dots.with(|| {
-                for (row, inputs) in inputs.chunks_exact_mut(columns).take(count).enumerate() {
-                    let row = all.row(start + row);
-                    for (block, inputs) in inputs.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-                        let (scale, codes) = (row.scales[block], &row.codes[block * BLOCK..][..BLOCK]);
-                        for input in 0..BLOCK {
-                            inputs[input] = f32::from(codes[input]) * scale;
-                        }
-                    }
-                }
-                let of = |row: usize| &inputs[row * columns..][..columns];
-                let mut offset = 0;
-                for part in parts {
-                    let scale = part.scale();
-                    for rank in 0..part.shape().rank {
-                        let factor = part.row_of_a(rank);
-                        let mut put = |row: usize, dot: f32| between[row * stride + offset + rank] = scale * dot;
-                        match count {
-                            4 => {
-                                let dots = low_rank::dots([of(0), of(1), of(2), of(3)], factor);
-                                dots.into_iter().enumerate().for_each(|(row, dot)| put(row, dot));
-                            }
-                            2 => {
-                                let dots = low_rank::dots([of(0), of(1)], factor);
-                                dots.into_iter().enumerate().for_each(|(row, dot)| put(row, dot));
-                            }
-                            _ => (0..count).for_each(|row| put(row, low_rank::dots([of(row)], factor)[0])),
-                        }
-                    }
-                    offset += part.shape().rank;
-                }
-            });
+            dots.with(Unit { dots, parts, rows: &all, start, count, columns, stride, inputs: &mut worker.row, between });
         }));
         Between { groups, numbers: between, stride }
+    }
+}
+
+/// Some neighbouring rows of one adapter, whose numbers in between are computed.
+struct Unit<'a, D> {
+    dots: D,
+    parts: &'a [LowRank],
+    rows: &'a Rows<'a>,
+    start: usize,
+    count: usize,
+    columns: usize,
+    stride: usize,
+    /// Work space for [`ROWS_TOGETHER`] rows.
+    inputs: &'a mut [f32],
+    between: &'a mut [f32],
+}
+
+impl<D: Dots> Work for Unit<'_, D> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { dots, parts, rows, start, count, columns, stride, inputs, between } = self;
+        for row in 0..count {
+            let (of_row, inputs) = (rows.row(start + row), &mut inputs[row * columns..][..columns]);
+            let codes = of_row.codes.as_chunks().0.iter().zip(of_row.scales);
+            for (inputs, (codes, scale)) in inputs.as_chunks_mut::<BLOCK>().0.iter_mut().zip(codes) {
+                dots.numbers(codes, *scale, inputs);
+            }
+        }
+        let of = |row: usize| &inputs[row * columns..][..columns];
+        let mut offset = 0;
+        for part in parts {
+            let scale = part.scale();
+            for rank in 0..part.shape().rank {
+                let factor = part.row_of_a(rank);
+                let at = offset + rank;
+                match count {
+                    4 => {
+                        for (row, dot) in
+                            dots.low_rank_dots([of(0), of(1), of(2), of(3)], factor).into_iter().enumerate()
+                        {
+                            between[row * stride + at] = scale * dot;
+                        }
+                    }
+                    2 => {
+                        for (row, dot) in dots.low_rank_dots([of(0), of(1)], factor).into_iter().enumerate() {
+                            between[row * stride + at] = scale * dot;
+                        }
+                    }
+                    _ => {
+                        for row in 0..count {
+                            between[row * stride + at] = scale * dots.low_rank_dots([of(row)], factor)[0];
+                        }
+                    }
+                }
+            }
+            offset += part.shape().rank;
+        }
     }
 }
 
