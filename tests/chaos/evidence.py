@@ -14,6 +14,7 @@ from fleet import FENCED
 from plan import Fault
 from verdict import Facts
 
+READ_AGAIN = "partitions read again"
 # What these lines of a service's log are counted as.
 LINES = {
     "assigned": "partitions assigned",
@@ -21,7 +22,7 @@ LINES = {
     "lost": "partitions lost",
     "a transaction was aborted": "aborted transactions",
     "a transaction was aborted, or a connection broke: the Kafka producer is replaced": "producers replaced",
-    "the log is not as it was left: it is read from its beginning": "partitions read again",
+    "the log is not as it was left: it is read from its beginning": READ_AGAIN,
 }
 METRICS = {
     "precis_escalations_total": "escalations",
