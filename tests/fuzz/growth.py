@@ -143,9 +143,11 @@ def growths(counts: list[Count]) -> list[Growth]:
 def report(target: str, growths: list[Growth]) -> None:
     dearest = max(growths, key=lambda growth: growth.long.instructions / growth.long.bytes)
     worst = max(growths, key=lambda growth: growth.factor)
+    counted = sum(growth.short.instructions + growth.long.instructions for growth in growths)
     print(
         f"{target:24} {len(growths):3} shapes; at most {dearest.long.instructions / dearest.long.bytes:,.0f}"
-        f" instructions a byte ({dearest.shape}); grows at most {worst.factor:.1f} times ({worst.shape})",
+        f" instructions a byte ({dearest.shape}); grows at most {worst.factor:.1f} times ({worst.shape});"
+        f" {counted / 1e9:.1f} G instructions counted",
         flush=True,
     )
 

@@ -1,11 +1,11 @@
 """`make test`: builds, runs every test, adds up the totals.
 
-    python3 tests/harness/run.py [--only rust|protocol|e2e] [-- arguments for cargo's test binaries or for pytest]
+    python3 tests/harness/run.py [--only rust|kafka|protocol|e2e] [-- arguments for cargo's test binaries or for pytest]
 
 The servers that the Rust tests need run only as long as those; the end-to-end tests start, wipe and stop their own.
-All suites always run, so that one run shows every failure. The contract tests with the consumer group protocol run
-beside the end-to-end tests, since both mostly wait; their output follows. The last line is `N passed, N failed`; the exit code
-is 0 only when nothing failed, nothing was skipped and every runner itself ended well.
+All suites always run, so that one run shows every failure. The log's contract on Kafka, with each of the two group protocols,
+runs beside the end-to-end tests, since all of them mostly wait; its output follows. The last line is `N passed, N failed`; the exit
+code is 0 only when nothing failed, nothing was skipped and every runner itself ended well.
 """
 
 import argparse
@@ -28,6 +28,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 # Tests on what nothing here brings, a larger model or a GPU: docs/develop/testing.md says how to run them.
 ON_OTHER_MACHINES = ("testing::qwen", "bits_of_qwen", "on_a_gpu")
+# In the names of the log's contract tests on Kafka, which wait more than they compute.
+ON_KAFKA = "on_kafka"
+# So many end-to-end tests run at once, each in a process with servers of its own.
+E2E_AT_ONCE = 2
 CARGO_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;")
 
 
@@ -71,13 +75,15 @@ def pull_model(env: dict[str, str]) -> None:
 
 def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
     say("unit and contract tests")
+    # Those that somebody names run here, wherever they are.
+    left_out = ON_OTHER_MACHINES if extra else (*ON_OTHER_MACHINES, ON_KAFKA)
     return cargo_tests(
         [
             "--workspace",
             "--no-fail-fast",
             "--",
             "--include-ignored",
-            *(word for name in ON_OTHER_MACHINES for word in ("--skip", name)),
+            *(word for name in left_out for word in ("--skip", name)),
             *extra,
         ],
         list(servers.KINDS),
@@ -85,12 +91,16 @@ def rust_tests(env: dict[str, str], extra: list[str]) -> Totals:
     )
 
 
-def protocol_tests(env: dict[str, str], extra: list[str]) -> Totals:
-    """The log's contract once more on Kafka, with the groups' newer protocol (KIP-848)."""
-    say("contract tests with the consumer group protocol")
+def kafka_tests(env: dict[str, str], extra: list[str]) -> Totals:
+    say("contract tests on Kafka")
     # Of the whole workspace, so that no dependency is built again with other features.
-    arguments = ["--workspace", "--test", "contract", "--", "--ignored", *(extra or ["kafka"])]
-    return cargo_tests(arguments, ["kafka"], env | {"PRECIS_TEST_GROUP_PROTOCOL": "consumer"})
+    arguments = ["--workspace", "--test", "contract", "--", "--ignored", *(extra or [ON_KAFKA])]
+    return cargo_tests(arguments, ["kafka"], env)
+
+
+def protocol_tests(env: dict[str, str], extra: list[str]) -> Totals:
+    """The same with the groups' newer protocol (KIP-848)."""
+    return kafka_tests(env | {"PRECIS_TEST_GROUP_PROTOCOL": "consumer"}, extra)
 
 
 def cargo_tests(arguments: list[str], kinds: list[str], env: dict[str, str]) -> Totals:
@@ -124,6 +134,8 @@ def end_to_end_tests(env: dict[str, str], extra: list[str]) -> Totals:
             "tests/e2e",
             "tests/chaos",
             "loadtest",
+            f"--numprocesses={E2E_AT_ONCE}",
+            "--durations=10",
             f"--junit-xml={report}",
             *extra,
         ]
@@ -147,30 +159,41 @@ def ended(code: int, totals: Totals) -> Totals:
     return totals + Totals(failed=1) if code and not totals.failed else totals
 
 
-SUITES = {"rust": rust_tests, "protocol": protocol_tests, "e2e": end_to_end_tests}
+SUITES = {
+    "rust": rust_tests,
+    "kafka": kafka_tests,
+    "protocol": protocol_tests,
+    "e2e": end_to_end_tests,
+}
 
 
 @contextlib.contextmanager
-def in_background(name: str, env: dict[str, str], extra: list[str]):
-    """Runs a suite in a process of its own; yields what waits for it, shows its output and returns its totals and seconds."""
-    command = [sys.executable, __file__, "--only", name, "--", *extra]
+def in_background(names: list[str], env: dict[str, str], extra: list[str]):
+    """Runs suites in a process of their own, one after the other; yields what waits for them, shows their output and returns
+    the totals and seconds of each."""
+    selected = [word for name in names for word in ("--only", name)]
+    command = [sys.executable, __file__, *selected, "--", *extra]
     with (
         tempfile.TemporaryFile("w+", errors="replace") as output,
         servers.child(command, env, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as process,
     ):
 
-        def wait() -> tuple[Totals, float]:
+        def wait() -> dict[str, tuple[Totals, float]]:
             code = process.wait()
             output.seek(0)
             text = output.read()
             print(text, flush=True)
-            found = re.search(
-                rf"^{name}: (\d+) passed, (\d+) failed, (\d+) skipped, (\d+) s$", text, re.MULTILINE
+            told = re.findall(
+                r"^(\w+): (\d+) passed, (\d+) failed, (\d+) skipped, (\d+) s$", text, re.MULTILINE
             )
-            if not found:
-                return Totals(failed=1), 0.0
-            passed, failed, skipped, seconds = map(int, found.groups())
-            return ended(code, Totals(passed, failed, skipped)), float(seconds)
+            results = {
+                name: (Totals(*map(int, counts)), float(took)) for name, *counts, took in told
+            }
+            missing = {name: (Totals(failed=1), 0.0) for name in names if name not in results}
+            if code and not missing and not any(totals.failed for totals, _ in results.values()):
+                last, took = results[names[-1]]
+                results[names[-1]] = (ended(code, last), took)
+            return results | missing
 
         yield wait
 
@@ -179,7 +202,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=SUITES, help="run one suite")
+    parser.add_argument(
+        "--only", choices=SUITES, action="append", help="run this suite, and others so named"
+    )
     parser.add_argument("extra", nargs="*", help="arguments for the test runners, after --")
     arguments = parser.parse_args()
     servers.terminate_on_signals()
@@ -194,12 +219,14 @@ def main() -> int:
         seconds[name] = time.monotonic() - begun
 
     if arguments.only:
-        run(arguments.only)
+        for name in arguments.only:
+            run(name)
     else:
         run("rust")
-        with in_background("protocol", env, arguments.extra) as protocol:
+        with in_background(["kafka", "protocol"], env, arguments.extra) as others:
             run("e2e")
-            results["protocol"], seconds["protocol"] = protocol()
+            for name, (totals, took) in others().items():
+                results[name], seconds[name] = totals, took
     say("totals")
     for name, totals in results.items():
         print(

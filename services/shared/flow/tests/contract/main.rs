@@ -3,7 +3,7 @@
 //! Each test is a function of a [`World`]; `contract!` makes a test of it for the embedded log,
 //! which always runs, and one for real Kafka, which is ignored without one: `PRECIS_TEST_KAFKA`
 //! names its bootstrap servers. What only one of them can show is in `embedded_only` and
-//! `kafka_only`.
+//! `on_kafka_only`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(missing_docs, reason = "the names of the tests say what they hold")]
@@ -18,7 +18,7 @@ macro_rules! contract {
             })*
         }
 
-        mod kafka {
+        mod on_kafka {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             #[ignore = "needs Kafka: make test starts it"]
             async fn $name() {
@@ -32,9 +32,9 @@ mod crash;
 mod damage;
 mod embedded_only;
 mod fairness;
-mod kafka_only;
 mod kill;
 mod log;
+mod on_kafka_only;
 mod outages;
 mod outputs;
 mod oversize;

@@ -13,7 +13,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use tokio::sync::Semaphore;
 
-use crate::kafka_only::delete_records;
+use crate::on_kafka_only::delete_records;
 use crate::support::{
     FromFn, Running, World, assert_each_once, copy, copy_to, counts, publish_numbers, read_all, read_count, text,
     until, within,

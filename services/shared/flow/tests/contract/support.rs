@@ -320,7 +320,7 @@ impl World {
     /// that sees it.
     pub(crate) async fn forget_old_records(&self, topic: &str) -> Arc<dyn Log> {
         if self.is_kafka() {
-            crate::kafka_only::delete_records(&self.config.kafka.brokers, topic).await;
+            crate::on_kafka_only::delete_records(&self.config.kafka.brokers, topic).await;
             return self.open().await;
         }
         // Opening removes what is over its time; records have to be older than one millisecond for
