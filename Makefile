@@ -41,7 +41,7 @@ bench-engine: ## measure the engine beside llama.cpp (30 minutes, an idle machin
 	cargo build --release --locked --workspace --bins
 	python3 loadtest/engine/run.py $(BENCH)
 
-bench-adapters: ## decoding and whole requests of 32 sequences with 8 adapters beside the same without, ranks 8 and 16 (15 minutes); they take turns
+bench-adapters: ## decoding and whole requests of 32 sequences of 256 tokens with 8 adapters beside the same without, ranks 8 and 16 (ten minutes); they take turns
 	cargo build --release --locked --package precis-inference --example adapters
 	$(CARGO_TARGET_DIR)/release/examples/adapters 8 8
 	$(CARGO_TARGET_DIR)/release/examples/adapters 8 16
@@ -97,9 +97,10 @@ docs: ## the crates' documentation, with the protocol of each part
 verify: fuzz chaos-controls verify-quality verify-pressure verify-provider ## what is too long for every change: an hour; an idle machine
 	$(MAKE) --no-print-directory chaos minutes=$(or $(minutes),20)
 
-verify-quality: ## measure what the engine's rounding and the quantiser cost, beside llama.cpp's: KL divergence and likelihood; extracts beside sumy's, scores beside rouge-score's and sacreBLEU's (15 minutes)
+verify-quality: ## measure what the engine's rounding and the quantiser cost, beside llama.cpp's: KL divergence and likelihood; every family beside llama.cpp's; extracts beside sumy's, scores beside rouge-score's and sacreBLEU's (15 minutes)
 	python3 loadtest/quality/measure.py
 	python3 loadtest/quality/quantise.py
+	python3 loadtest/quality/families.py
 	python3 loadtest/quality/extractive.py
 	python3 loadtest/quality/scores.py
 	python3 loadtest/quality/scores.py --time

@@ -2,6 +2,7 @@
 //
 //   peer quantize SOURCE TARGET q4_0|q4_1|q8_0     a copy of a model in another block format
 //   peer quantize SOURCE TARGET q4_k_m             the same in llama.cpp's own mixture, the shared embedding with it
+//   peer quantize SOURCE TARGET f32                the same numbers, unquantised
 //   peer documents MODEL PROMPTS [options]         prompts in, --new tokens out of each
 //   peer decode MODEL PROMPTS [options]            --slots sequences at context --context: the decode phase alone
 //
@@ -58,12 +59,13 @@ static std::vector<Ids> read_prompts(const std::string & path) {
 static int quantize(const char * source, const char * target, const std::string & format) {
     const std::map<std::string, llama_ftype> formats = {{"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0}, {"q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},
                                                         {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
-                                                        {"q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M}};
+                                                        {"q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M},
+                                                        {"f32", LLAMA_FTYPE_ALL_F32}};
     if (!formats.count(format)) fail("unknown format " + format);
     llama_model_quantize_params params = llama_model_quantize_default_params();
     params.ftype = formats.at(format);
     params.allow_requantize = true;
-    if (format != "q4_k_m") {
+    if (format != "q4_k_m" && format != "f32") {
         // The shared embedding and head stay as they are in the source: Q8_0.
         params.token_embedding_type = GGML_TYPE_Q8_0;
         params.output_tensor_type = GGML_TYPE_Q8_0;

@@ -1,4 +1,5 @@
-"""`make growth`: whether the work on a text grows no faster than the text, whatever its shape.
+"""`make growth`: whether the work on a text grows no faster than the text, whatever its shape; and whether the kernels
+of an instruction set use it.
 
     python3 tests/fuzz/growth.py [--only checks,html] [--package precis-quality]
 
@@ -8,7 +9,7 @@ so the same build gives the same counts on an idle machine and on a busy one. A 
 long takes more than five times the instructions; work that is quadratic takes sixteen times.
 
 It runs the test binaries of `make test`. The last line is `N shapes grow linearly, N faster`; the exit code is 0 only
-when none grows faster.
+when none grows faster and no work takes more than its share.
 """
 
 import argparse
@@ -28,8 +29,9 @@ ROOT = HERE.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
 WORK = TARGET / "growth"
 
-# What every test that calls grows_linearly has in its name, and the function whose work is counted.
-MARK = "linear"
+# What the tests have in their names that call grows_linearly and takes_at_most, and the function whose work is counted.
+MARKS = ("linear", "cheaper")
+CALLS = ("precis_fuzz::grows_linearly", "precis_fuzz::takes_at_most")
 COUNTED = "precis_fuzz::growth::counted"
 # Of linear work it is four, of n log n a little more, of quadratic work sixteen.
 MAX_FACTOR = 5.0
@@ -39,12 +41,26 @@ CONSTANT = 100_000
 
 @dataclass
 class Count:
-    """The work on one text."""
+    """The work on one text; of a share, one of the two ways."""
 
+    kind: str  # growth or share
     target: str
     shape: str
-    bytes: int
+    amount: int  # bytes of the text, or the share in per cent
     instructions: int
+
+
+@dataclass
+class Share:
+    """Two ways of the same work."""
+
+    target: str
+    most: int  # per cent
+    percent: float
+
+    @property
+    def is_too_large(self) -> bool:
+        return self.percent > self.most
 
 
 @dataclass
@@ -59,7 +75,7 @@ class Growth:
     @property
     def factor(self) -> float:
         """How many times the work of the short text the long one takes, per four times the length."""
-        times = self.long.bytes / max(self.short.bytes, 1)
+        times = self.long.amount / max(self.short.amount, 1)
         return (self.long.instructions - CONSTANT) / max(self.short.instructions, 1) * 4 / times
 
 
@@ -87,7 +103,7 @@ def binaries(packages: list[str]) -> list[tuple[Path, Path]]:
         folder = Path(message["manifest_path"]).parent
         sources = (folder / "src").rglob("*.rs")
         if "lib" in message["target"]["kind"] and any(
-            "precis_fuzz::grows_linearly" in source.read_text() for source in sources
+            call in source.read_text() for source in sources for call in CALLS
         ):
             found.append((Path(message["executable"]), folder))
     return found
@@ -95,7 +111,7 @@ def binaries(packages: list[str]) -> list[tuple[Path, Path]]:
 
 def tests(binary: Path, folder: Path) -> list[str]:
     listed = subprocess.run(
-        [binary, MARK, "--list"], cwd=folder, capture_output=True, text=True, check=True
+        [binary, *MARKS, "--list"], cwd=folder, capture_output=True, text=True, check=True
     )
     return re.findall(r"^(.*): test$", listed.stdout, re.M)
 
@@ -125,27 +141,40 @@ def count(job: tuple[Path, Path, str, str]) -> list[Count]:
     (work / "log").write_text(done.stdout + done.stderr)
     if done.returncode:
         sys.exit(f"{test} failed: see {work}/log\n{done.stderr[-2000:]}")
-    told = re.findall(r"^growth\t(.*)\t(.*)\t(\d+)$", done.stderr, re.M)
+    told = re.findall(r"^(growth|share)\t(.*)\t(.*)\t(\d+)$", done.stderr, re.M)
     found = []
-    for number, (target, shape, length) in enumerate(told, 1):
+    for number, (kind, target, shape, amount) in enumerate(told, 1):
         part = (work / f"counts.{number}").read_text()
         totals = re.search(r"^(?:totals|summary): (\d+)", part, re.M)
-        found.append(Count(target, shape, int(length), int(totals.group(1))))
+        found.append(Count(kind, target, shape, int(amount), int(totals.group(1))))
     shutil.rmtree(work)
     return found
 
 
 def growths(counts: list[Count]) -> list[Growth]:
     pairs = zip(counts[::2], counts[1::2], strict=True)
-    return [Growth(short.target, short.shape, short, long) for short, long in pairs]
+    return [
+        Growth(short.target, short.shape, short, long)
+        for short, long in pairs
+        if short.kind == "growth"
+    ]
+
+
+def shares(counts: list[Count]) -> list[Share]:
+    pairs = zip(counts[::2], counts[1::2], strict=True)
+    return [
+        Share(work.target, work.amount, 100 * work.instructions / max(whole.instructions, 1))
+        for work, whole in pairs
+        if work.kind == "share"
+    ]
 
 
 def report(target: str, growths: list[Growth]) -> None:
-    dearest = max(growths, key=lambda growth: growth.long.instructions / growth.long.bytes)
+    dearest = max(growths, key=lambda growth: growth.long.instructions / growth.long.amount)
     worst = max(growths, key=lambda growth: growth.factor)
     counted = sum(growth.short.instructions + growth.long.instructions for growth in growths)
     print(
-        f"{target:24} {len(growths):3} shapes; at most {dearest.long.instructions / dearest.long.bytes:,.0f}"
+        f"{target:24} {len(growths):3} shapes; at most {dearest.long.instructions / dearest.long.amount:,.0f}"
         f" instructions a byte ({dearest.shape}); grows at most {worst.factor:.1f} times ({worst.shape});"
         f" {counted / 1e9:.1f} G instructions counted",
         flush=True,
@@ -167,23 +196,30 @@ def main() -> int:
         for binary, folder in binaries(arguments.package)
         for test in tests(binary, folder)
     ]
-    begun, found = time.monotonic(), []
+    begun, found, compared = time.monotonic(), [], []
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for counts in pool.map(count, jobs):
-            found += growths(counts)
-            for target in dict.fromkeys(count.target for count in counts):
+            compared += shares(counts)
+            new = growths(counts)
+            found += new
+            for target in dict.fromkeys(growth.target for growth in new):
                 report(target, [growth for growth in found if growth.target == target])
+    for share in compared:
+        print(f"{share.target}: {share.percent:.1f} % of the instructions, at most {share.most} %")
+    too_large = sum(share.is_too_large for share in compared)
     faster = [growth for growth in found if growth.factor > MAX_FACTOR]
     for growth in faster:
         print(
-            f"{growth.target}: {growth.shape}: {growth.short.bytes:,} bytes take {growth.short.instructions:,}"
-            f" instructions, {growth.long.bytes:,} bytes {growth.long.instructions:,}: {growth.factor:.1f} times"
+            f"{growth.target}: {growth.shape}: {growth.short.amount:,} bytes take {growth.short.instructions:,}"
+            f" instructions, {growth.long.amount:,} bytes {growth.long.instructions:,}: {growth.factor:.1f} times"
         )
     print(
         f"{time.monotonic() - begun:.0f} s\n{len(found) - len(faster)} shapes grow linearly, {len(faster)} faster",
         flush=True,
     )
-    return 1 if faster or not found else 0
+    if too_large:
+        print(f"{too_large} of {len(compared)} take more than their share")
+    return 1 if faster or too_large or not found + compared else 0
 
 
 if __name__ == "__main__":

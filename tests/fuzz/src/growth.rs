@@ -5,7 +5,8 @@
 //! library. Each shape is tried with one length and with four times as much. tests/fuzz/growth.py
 //! compares the two. `cargo test` tries the shapes once, short, for panics alone.
 //!
-//! Such a test has `linear` in its name, by which it is found.
+//! Such a test has `linear` in its name, by which it is found. One that compares two ways of the
+//! same work by [`takes_at_most`] has `cheaper` in it.
 
 use std::env;
 use std::hint::black_box;
@@ -27,7 +28,9 @@ const SHORT_BYTES: usize = 600;
 /// Set by tests/fuzz/growth.py.
 const COUNTING: &str = "PRECIS_GROWTH";
 /// What every test that calls [`grows_linearly`] has in its name.
-const MARK: &str = "linear";
+const LINEAR: &str = "linear";
+/// What every test that calls [`takes_at_most`] has in its name.
+const CHEAPER: &str = "cheaper";
 
 /// Holds `work`, called `name`, to work that grows no faster than its input. `bytes` is the length
 /// of the shorter texts: more than whatever the function reads at most of something.
@@ -35,10 +38,7 @@ const MARK: &str = "linear";
 /// # Panics
 /// Where the work panics, or the test is named so that tests/fuzz/growth.py would not find it.
 pub fn grows_linearly(name: &str, bytes: usize, shapes: &[Shape], work: impl Fn(&str)) {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    assert!(test.contains(MARK), "{name}: {test} must have `{MARK}` in its name to be found");
-    // The names of targets by commas, or `all`.
-    let is_counted = env::var(COUNTING).is_ok_and(|only| only == "all" || only.split(',').any(|one| one == name));
+    let is_counted = is_counted(name, LINEAR);
     for shape in shapes {
         // What is made once, at the first call, is no work on this text.
         work(&(shape.text)(SHORT_BYTES));
@@ -47,17 +47,47 @@ pub fn grows_linearly(name: &str, bytes: usize, shapes: &[Shape], work: impl Fn(
         }
         for bytes in [bytes, bytes * FACTOR] {
             let text = (shape.text)(bytes);
-            counted(&work, &text);
-            // In the order of the counts, which callgrind writes when the function returns.
-            let line = format!("growth\t{name}\t{}\t{}\n", shape.name, text.len());
-            let _ = std::io::stderr().write_all(line.as_bytes());
+            counted(&mut || work(black_box(&text)));
+            tell(&format!("growth\t{name}\t{}\t{}\n", shape.name, text.len()));
         }
     }
 }
 
+/// Holds `work`, called `name`, to at most `percent` of the instructions that `whole` takes for the
+/// same.
+///
+/// # Panics
+/// Where either panics, or the test is named so that tests/fuzz/growth.py would not find it.
+pub fn takes_at_most(percent: u32, name: &str, work: &mut dyn FnMut(), whole: &mut dyn FnMut()) {
+    let is_counted = is_counted(name, CHEAPER);
+    let one = |work: &mut dyn FnMut()| {
+        work();
+        if is_counted {
+            counted(work);
+            tell(&format!("share\t{name}\tat most {percent} %\t{percent}\n"));
+        }
+    };
+    one(work);
+    one(whole);
+}
+
+/// Whether the work of this target is counted in this run.
+fn is_counted(name: &str, mark: &str) -> bool {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    assert!(test.contains(mark), "{name}: {test} must have `{mark}` in its name to be found");
+    // The names of targets by commas, or `all`.
+    env::var(COUNTING).is_ok_and(|only| only == "all" || only.split(',').any(|one| one == name))
+}
+
+/// Says what was counted, in the order of the counts, which callgrind writes when [`counted`]
+/// returns.
+fn tell(line: &str) {
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
 /// The function by whose name callgrind knows when to count.
 #[inline(never)]
-fn counted(work: &dyn Fn(&str), text: &str) {
-    work(black_box(text));
+fn counted(work: &mut dyn FnMut()) {
+    work();
     black_box(());
 }

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use chance::Chance;
-pub use growth::{Shape, grows_linearly};
+pub use growth::{Shape, grows_linearly, takes_at_most};
 use mode::Mode;
 
 /// No decoder takes as long for an input of these sizes, in any build.

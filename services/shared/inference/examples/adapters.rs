@@ -37,7 +37,7 @@ fn main() -> Result<(), Failure> {
     let numbers: Vec<usize> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
     let number = |at: usize, default: usize| numbers.get(at).copied().unwrap_or(default);
     let (count, rank, batch) = (number(0, 8), number(1, 8), number(2, 32));
-    let (context, new_tokens, rounds) = (number(3, 512), number(4, 48), number(5, 5));
+    let (context, new_tokens, rounds) = (number(3, 256), number(4, 48), number(5, 3));
 
     let entry = Manifest::builtin().find(DEFAULT_MODEL)?.clone();
     let model = models::pull(&entry, &models::default_dir(), &mut |_| {})?;

@@ -359,3 +359,34 @@ fn a_copied_block_reads_as_the_one_it_was_copied_from() {
 }
 
 mod heads;
+
+/// Operations of a decoder step. Where a compiler leaves a part of one without the instructions, as
+/// it does with a closure that it does not inline, each multiply-add there is a call, as in the
+/// definition.
+#[test]
+fn vector_instructions_are_cheaper_than_the_definition() {
+    let Some(mut vector) = Kernels::new(1, Isa::Avx2, 64) else { return };
+    let mut portable = Kernels::new(1, Isa::Portable, 64).unwrap();
+    let mut numbers = Numbers::new(31);
+    let mut held = |name: &str, work: &dyn Fn(&mut Kernels)| {
+        precis_fuzz::takes_at_most(25, name, &mut || work(&mut vector), &mut || work(&mut portable));
+    };
+
+    let shape = Shape::new(9, 3, 64);
+    let (sequences, blocks) = sequences(&mut numbers, &shape, &[256]);
+    let pool = std::cell::RefCell::new(shape.pool(blocks));
+    shape.step(&mut Kernels::new(1, Isa::Avx2, 64).unwrap(), &mut pool.borrow_mut(), &sequences, &[(0, 0, 255)]);
+    held("attention", &|kernels| {
+        shape.step(kernels, &mut pool.borrow_mut(), &sequences, &[(0, 255, 1)]);
+    });
+
+    let (rows, gain) = (numbers.activations(8 * 512), numbers.activations(512));
+    held("norm", &|kernels| kernels.norm(&rows, &gain, EPSILON, &mut Activations::new(8, 512)));
+
+    let logits = numbers.activations(8 * 4096);
+    held("choice of an id", &|kernels| drop(kernels.choose(&logits, 4096, 4096)));
+
+    let (matrix, input) = (numbers.matrix(Format::Q4_1, 512, 256), activations(&numbers.activations(8 * 256), 256));
+    held("product", &|kernels| kernels.linear(&matrix, &input, &mut vec![0.0; 8 * 512]));
+    held("gate", &|kernels| kernels.gate_up_silu(&matrix, &input, &mut Activations::new(8, 256)));
+}

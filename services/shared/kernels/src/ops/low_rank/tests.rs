@@ -199,3 +199,20 @@ fn an_adapter_of_another_width_is_refused() {
         &mut result,
     );
 }
+
+/// As `vector_instructions_are_cheaper_than_the_definition` has it for operations without adapters.
+#[test]
+fn adapters_by_vectors_are_cheaper_than_the_definition() {
+    let Some(mut vector) = Kernels::new(1, Isa::Avx2, 64) else { return };
+    let mut portable = Kernels::new(1, Isa::Portable, 64).unwrap();
+    let mut numbers = Numbers::new(41);
+    let matrix = numbers.matrix(Format::Q4_1, OUTPUTS, WIDTH);
+    let (parts, rows) = (parts(&mut numbers, &[(0, OUTPUTS, 64)]), numbers.activations(8 * WIDTH));
+    let input = activations(&rows, WIDTH);
+    let groups = [AdaptedRows { rows: 0..8, parts: &parts }];
+    let work = |kernels: &mut Kernels| {
+        let mut space = vec![0.0; Adapters::work_values(&groups)];
+        kernels.linear_adapted(&matrix, &input, Adapters::new(&groups, &mut space), &mut [0.0; 8 * OUTPUTS]);
+    };
+    precis_fuzz::takes_at_most(25, "adapters", &mut || work(&mut vector), &mut || work(&mut portable));
+}

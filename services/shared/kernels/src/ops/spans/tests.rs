@@ -35,6 +35,13 @@ fn spans_that_share_a_row_or_a_written_block_are_refused() {
     }
 }
 
+#[test]
+fn heads_that_cannot_share_key_value_heads_are_refused() {
+    for (heads, kv_heads) in [(5, 2), (0, 2), (2, 0), (2, 4)] {
+        assert!(catch_unwind(|| Spans::new(&[], heads, kv_heads)).is_err(), "{heads} heads, {kv_heads} of keys");
+    }
+}
+
 /// A beginning that sequences share is read by all of them and written by none.
 #[test]
 fn spans_may_read_the_same_blocks() {
