@@ -369,7 +369,7 @@ fn vector_instructions_are_cheaper_than_the_definition() {
     let mut portable = Kernels::new(1, Isa::Portable, 64).unwrap();
     let mut numbers = Numbers::new(31);
     let mut held = |name: &str, work: &dyn Fn(&mut Kernels)| {
-        precis_fuzz::takes_at_most(25, name, &mut || work(&mut vector), &mut || work(&mut portable));
+        precis_fuzz::takes_at_most(60, name, &mut || work(&mut vector), &mut || work(&mut portable));
     };
 
     let shape = Shape::new(9, 3, 64);

@@ -214,5 +214,5 @@ fn adapters_by_vectors_are_cheaper_than_the_definition() {
         let mut space = vec![0.0; Adapters::work_values(&groups)];
         kernels.linear_adapted(&matrix, &input, Adapters::new(&groups, &mut space), &mut [0.0; 8 * OUTPUTS]);
     };
-    precis_fuzz::takes_at_most(25, "adapters", &mut || work(&mut vector), &mut || work(&mut portable));
+    precis_fuzz::takes_at_most(60, "adapters", &mut || work(&mut vector), &mut || work(&mut portable));
 }
