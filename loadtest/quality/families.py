@@ -59,7 +59,9 @@ def compared(family: dict, model: Path, folder: Path) -> list[tuple[float, int, 
         rows = [row for row in sorted(golden.keys() | answer.keys()) if row < inside]
         logits = dict(zip(rows, by_llama_cpp(model, ids, rows, context, folder)))
         largest = max(
-            float(np.abs(logits[row] - np.array(golden[row])).max()) for row in golden if row in logits
+            float(np.abs(logits[row] - np.array(golden[row])).max())
+            for row in golden
+            if row in logits
         )
         chosen = [(int(logits[row].argmax()), id) for row, id in answer.items() if row in logits]
         found.append((largest, sum(one != other for one, other in chosen), len(chosen)))
@@ -81,7 +83,9 @@ def main() -> int:
             peer.run(peer.driver(), "quantize", GOLDEN / "families" / model.name, model, "f32")
             for case, (largest, differing, count) in enumerate(compared(family, model, folder)):
                 context = CONTEXTS[case]
-                print(f"| {family['name']} | context {context} | {largest:.1e} | {differing} of {count} |")
+                print(
+                    f"| {family['name']} | context {context} | {largest:.1e} | {differing} of {count} |"
+                )
                 failed |= differing > 0 or not largest < MOST
     print("FAILED" if failed else f"every family within {MOST}")
     return int(failed)

@@ -9,8 +9,8 @@
 //! measured: decoding alone, with every sequence in the batch, and whole requests, whose prompts
 //! are read as well. Runs with and without adapters take turns, and each round begins with the
 //! other kind, so that what else the machine does falls on both. The ratios are the medians of the
-//! rounds' ratios; ratios of processor time are given beside those of wall time. It fails where less
-//! than 85 % are left with adapters.
+//! rounds' ratios; ratios of processor time are given beside those of wall time. It fails where
+//! less than 85 % are left with adapters.
 #![allow(clippy::print_stdout, reason = "its output is the measurement")]
 
 use std::collections::HashMap;

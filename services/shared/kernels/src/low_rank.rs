@@ -149,8 +149,8 @@ impl LowRank {
     }
 }
 
-/// The word of a number, and the bit of the word that it begins at: of each 16 neighbours, the first
-/// eight are in the low halves of eight words, so that eight words are unpacked at once.
+/// The word of a number, and the bit of the word that it begins at: of each 16 neighbours, the
+/// first eight are in the low halves of eight words, so that eight words are unpacked at once.
 fn word(at: usize) -> (usize, u32) {
     const HALF: usize = LANES / 2;
     let lane = at % LANES;

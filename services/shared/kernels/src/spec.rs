@@ -3,9 +3,9 @@
 //! Every result of a kernel is written here once, in plain Rust, down to the order of its
 //! additions. The instruction sets may only be faster, never different. Two products take nearly
 //! all the time and have versions of their own, [`Dots::tile`] and [`Dots::panel`], as have the
-//! products of adapters, of which the compiler makes slow code. Everything else is this very code, compiled once more for each instruction set by
-//! [`Dots::with`]: Rust neither reorders nor contracts floating-point operations, so its bits
-//! cannot change.
+//! products of adapters, of which the compiler makes slow code. Everything else is this very code,
+//! compiled once more for each instruction set by [`Dots::with`]: Rust neither reorders nor
+//! contracts floating-point operations, so its bits cannot change.
 //!
 //! The rules that keep a token's bits independent of its neighbours:
 //! - a row of activations is rounded by itself, a scale for each 32 numbers;

@@ -167,8 +167,8 @@ pub trait Summariser: Send + Sync + 'static {
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
 }
 
-/// A new answer, checked and stored. It is checked once, but for the answer of another worker, which
-/// came first.
+/// A new answer, checked and stored. It is checked once, but for the answer of another worker,
+/// which came first.
 pub(super) async fn generate(
     summariser: &impl Summariser,
     answers: &Answers,
