@@ -40,7 +40,7 @@ pub use categories::{align, chi_square};
 pub use cusum::{Alarm, Cusum};
 pub use design::{Design, Direction, Target};
 pub use discoveries::adjusted;
-pub use smirnov::kolmogorov_smirnov;
+pub use smirnov::{kolmogorov_smirnov, kolmogorov_smirnov_of_counts};
 pub use stability::{Bins, MAX_BINS, Stability, population_stability};
 
 /// The outcome of a test of two samples.

@@ -15,6 +15,9 @@
 //!   inputs changed.
 //! - [`cause`]: what an alarm comes from, given which tests moved.
 //! - [`agreement`]: how far two raters agree.
+//! - [`means`]: means and their differences with intervals, the mix held fixed where it is asked
+//!   for.
+//! - [`weights`]: the weights of an index, refitted to labels.
 
 pub mod acceptance;
 pub mod agreement;
@@ -22,9 +25,11 @@ pub mod cause;
 pub mod drift;
 mod error;
 pub mod estimate;
+pub mod means;
 mod numbers;
 pub mod sampling;
 mod special;
+pub mod weights;
 
 #[cfg(test)]
 mod testing;

@@ -61,26 +61,47 @@ impl Cusum {
         if !value.is_finite() {
             return Err(StatisticsError::NotFinite { what: "the series", position: self.seen as usize });
         }
+        Ok(self.take(1, value))
+    }
+
+    /// Takes documents in of which only number and mean are known, such as those of an hour.
+    ///
+    /// The order of documents within a batch does not matter. The sum is looked at after the last
+    /// of them and does not start again in between. So it is at most what it would be document by
+    /// document: false alarms are as rare as stated or rarer, and an alarm comes about a batch
+    /// later.
+    ///
+    /// # Errors
+    /// `value_not_finite`; the state is then as it was.
+    pub fn push_batch(&mut self, count: u64, mean: f64) -> Result<Option<Alarm>, StatisticsError> {
+        if !mean.is_finite() {
+            return Err(StatisticsError::NotFinite { what: "the batch's mean", position: 0 });
+        }
+        Ok(self.take(count, mean))
+    }
+
+    /// Takes in `count` documents of this mean, which is finite.
+    fn take(&mut self, count: u64, mean: f64) -> Option<Alarm> {
         let worse = match self.design.target.direction {
-            Direction::Fall => self.design.origin - value,
-            Direction::Rise => value - self.design.origin,
+            Direction::Fall => self.design.origin - mean,
+            Direction::Rise => mean - self.design.origin,
         };
-        self.seen += 1;
+        self.seen += count;
         // A value beyond the range of the sum counts as its end.
-        self.sum = self.sum.saturating_add((worse / self.design.deviation * UNITS) as i64);
+        self.sum = self.sum.saturating_add((count as f64 * (worse / self.design.deviation * UNITS)) as i64);
         if self.sum <= 0 {
             self.sum = 0;
             self.since_zero = 0;
-            return Ok(None);
+            return None;
         }
-        self.since_zero += 1;
+        self.since_zero += count;
         if self.sum < (self.design.threshold * UNITS) as i64 {
-            return Ok(None);
+            return None;
         }
         let alarm = Alarm { seen: self.seen, changed_documents_ago: self.since_zero };
         self.sum = 0;
         self.since_zero = 0;
-        Ok(Some(alarm))
+        Some(alarm)
     }
 }
 

@@ -179,4 +179,25 @@ proptest! {
         };
         prop_assert!(first(worse) <= first(0.0));
     }
+    /// A batch raises the sum at most as far as its documents one by one do, in whatever order, and
+    /// a batch of one document is that document.
+    #[test]
+    fn a_batch_alarms_no_sooner_than_its_documents(
+        values in proptest::collection::vec(0.0..1.0_f64, 1..400), batch in 1..50_usize,
+    ) {
+        let design = fresh(&mut Random::new(27)).design;
+        let (mut whole, mut batched) = (Cusum::new(design), Cusum::new(design));
+        for part in values.chunks(batch) {
+            let single = part.iter().any(|value| whole.push(*value).unwrap().is_some());
+            let mean = part.iter().sum::<f64>() / part.len() as f64;
+            let together = batched.push_batch(part.len() as u64, mean).unwrap().is_some();
+            prop_assert!(single || !together);
+            if single || together {
+                break;
+            }
+            // Billionths are cut off for each document.
+            prop_assert!(batched.sum <= whole.sum + whole.seen as i64, "{} after {}", batched.sum, whole.sum);
+        }
+        prop_assert!(batched.push_batch(1, f64::NAN).is_err());
+    }
 }

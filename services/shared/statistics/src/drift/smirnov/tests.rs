@@ -42,4 +42,20 @@ proptest! {
         let same = kolmogorov_smirnov(&of(&left, |v| v), &of(&turned, |v| v)).unwrap();
         prop_assert!(same.statistic.abs() < 1e-12 && (same.p_value - 1.0).abs() < 1e-12);
     }
+    /// With a cell for each value, counts say what the values say.
+    #[test]
+    fn counts_by_value_give_the_test_of_the_values(
+        left in proptest::collection::vec(0..9_usize, 1..60), right in proptest::collection::vec(0..9_usize, 1..60),
+    ) {
+        let counts = |values: &[usize]| {
+            let mut counts = [0_u64; 9];
+            values.iter().for_each(|value| counts[*value] += 1);
+            counts
+        };
+        let floats = |values: &[usize]| values.iter().map(|value| *value as f64).collect::<Vec<_>>();
+        let values = kolmogorov_smirnov(&floats(&left), &floats(&right)).unwrap();
+        let cells = kolmogorov_smirnov_of_counts(&counts(&left), &counts(&right)).unwrap();
+        prop_assert!((values.statistic - cells.statistic).abs() < 1e-12);
+        prop_assert!((values.p_value - cells.p_value).abs() < 1e-9);
+    }
 }
