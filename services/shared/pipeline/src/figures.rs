@@ -2,7 +2,7 @@
 
 use precis_policy::Policy;
 use precis_quality::reference as measured;
-use precis_quality::{CheckName, IndexWeights};
+use precis_quality::{CheckFigure, CheckName, IndexParts, IndexWeights};
 use precis_schemas::{CheckResult, Document, ModelIdentity, Outcome, PrecisionRecall, ReferenceScores, Rouge, Scores};
 use precis_telemetry::metrics::Histogram;
 
@@ -103,8 +103,17 @@ fn named(outcome: &Outcome) -> impl Iterator<Item = (&'static str, f64)> {
 
 /// The quality index of an answer by its stored checks and scores.
 pub(crate) fn index(checks: &[CheckResult], scores: &Scores, weights: &IndexWeights) -> Option<f64> {
-    let check = |name: CheckName| checks.iter().find(|check| check.name == name.as_str());
-    precis_quality::index(|name| check(name).map(|check| (check.passed, check.value)), &to_quality(scores), weights)
+    precis_quality::index(|name| figure(checks, name), &to_quality(scores), weights)
+}
+
+/// The parts of that index; `None` for a summary without words and for a refusal.
+pub fn index_parts(checks: &[CheckResult], scores: &Scores) -> Option<IndexParts> {
+    precis_quality::index_parts(|name| figure(checks, name), &to_quality(scores))
+}
+
+fn figure(checks: &[CheckResult], name: CheckName) -> Option<CheckFigure> {
+    let check = checks.iter().find(|check| check.name == name.as_str())?;
+    Some((check.passed, check.value))
 }
 
 /// Scores as a record.

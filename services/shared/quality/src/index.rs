@@ -58,6 +58,12 @@ impl Default for IndexWeights {
 }
 
 impl IndexWeights {
+    /// Weights in the order of [`Self::by_name`].
+    pub fn of(weights: [f64; 10]) -> Self {
+        let [whole, language, coverage, numbers, names, repetition, length, novelty, confidence, reference] = weights;
+        Self { whole, language, coverage, numbers, names, repetition, length, novelty, confidence, reference }
+    }
+
     /// The weights by the names that they have in the policy.
     pub fn by_name(&self) -> [(&'static str, f64); 10] {
         [
@@ -78,13 +84,17 @@ impl IndexWeights {
 /// What a check said: whether the summary passed, and the measured value.
 pub type CheckFigure = (bool, Option<f64>);
 
-/// The quality index of a summary by what each check said of it, and its scores; `None` where
-/// nothing was measured that has a weight.
-pub fn index(check: impl Fn(CheckName) -> Option<CheckFigure>, scores: &Scores, weights: &IndexWeights) -> Option<f64> {
+/// The parts of the quality index, each from 0 to 1, in the order of [`IndexWeights::by_name`];
+/// `None` where a part was not measured.
+pub type IndexParts = [Option<f64>; 10];
+
+/// The parts of a summary's index; `None` for a summary without words and for a refusal, whose
+/// index is 0 whatever the weights.
+pub fn index_parts(check: impl Fn(CheckName) -> Option<CheckFigure>, scores: &Scores) -> Option<IndexParts> {
     let value = |name| check(name).and_then(|(_, value)| value);
     let is_refusal = check(CheckName::Refusal).is_some_and(|(passed, _)| !passed);
     if is_refusal || value(CheckName::Empty) == Some(0.0) {
-        return Some(0.0);
+        return None;
     }
     let passed = |name| check(name).map(|(passed, _)| f64::from(u8::from(passed)));
     let few = |name| value(name).map(|count| 1.0 / (1.0 + count));
@@ -103,10 +113,17 @@ pub fn index(check: impl Fn(CheckName) -> Option<CheckFigure>, scores: &Scores, 
             (rouge.rouge1.f + rouge.rouge2.f + rouge.rouge_l.f) / 3.0
         }),
     ];
+    Some(parts.map(|part| part.map(|part| part.clamp(0.0, 1.0))))
+}
+
+/// The quality index of a summary by what each check said of it, and its scores; `None` where
+/// nothing was measured that has a weight.
+pub fn index(check: impl Fn(CheckName) -> Option<CheckFigure>, scores: &Scores, weights: &IndexWeights) -> Option<f64> {
+    let Some(parts) = index_parts(check, scores) else { return Some(0.0) };
     let (mut sum, mut all) = (0.0, 0.0);
     for (part, (_, weight)) in parts.into_iter().zip(weights.by_name()) {
         if let Some(part) = part.filter(|_| weight > 0.0) {
-            sum += weight * part.clamp(0.0, 1.0);
+            sum += weight * part;
             all += weight;
         }
     }

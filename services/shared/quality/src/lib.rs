@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ending::is_finished;
 pub use extract::{Extraction, extraction};
-pub use index::{CheckFigure, IndexWeights, index};
+pub use index::{CheckFigure, IndexParts, IndexWeights, index, index_parts};
 pub use language::{detect as detect_language, is_plainly_english, known_code, language_of};
 pub use scores::Scores;
 pub use source_names::{SourceNames, opens_sentence};

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use crate::{IndexWeights, Input, Thresholds, judge};
+use crate::{CheckName, IndexWeights, Input, Thresholds, index_parts, judge};
 
 const SOURCE: &str = "The tenant, Martin Dubois, pays a rent of EUR 1,250 on the first day of each month. The deposit is two \
     months' rent, and the lease runs for three years from 1 March 2021.";
@@ -55,6 +55,23 @@ fn no_words_and_a_refusal_have_the_index_zero() {
     is(usual(""), 0.0);
     is(usual("…"), 0.0);
     is(usual("I'm sorry, but I cannot summarize this."), 0.0);
+}
+
+/// What a refit gets is what the index is made of, in one order.
+#[test]
+fn weights_and_parts_have_one_order() {
+    let weights = IndexWeights::default();
+    assert_eq!(IndexWeights::of(weights.by_name().map(|(_, weight)| weight)), weights);
+    let input =
+        Input { source: SOURCE, summary: GOOD, asked_words: Some(20), finish_reason: "stop", ..Input::default() };
+    let found = judge(&input, &Thresholds::default());
+    let check = |name: CheckName| found.checks.iter().find(|check| check.name == name.as_str());
+    let parts = index_parts(|name| check(name).map(|check| (check.passed, check.value)), &found.scores).unwrap();
+    for (position, part) in parts.into_iter().enumerate() {
+        let mut only = [0.0; 10];
+        only[position] = 1.0;
+        assert_eq!(found.index(&IndexWeights::of(only)), part, "{position}");
+    }
 }
 
 #[test]
