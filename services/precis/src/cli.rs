@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, bench, config, dead_letters, doctor, models, policy, results, spend, status, submit, summarize, tiers,
-    topics, up,
+    audit, bench, config, dead_letters, doctor, models, policy, quality, results, spend, status, submit, summarize,
+    tiers, topics, up,
 };
 use crate::globals::Globals;
 
@@ -51,6 +51,8 @@ pub enum Command {
     Status(status::Args),
     /// Show what providers billed, by day, tier and tenant
     Spend(spend::Args),
+    /// Show how good summaries are, what changed, and why
+    Quality(quality::Args),
     /// Look at records that no stage could use, and replay them
     DeadLetters(dead_letters::Args),
     /// Show what operators did, by whom and why

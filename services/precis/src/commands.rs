@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod doctor;
 pub mod models;
 pub mod policy;
+pub mod quality;
 pub mod results;
 pub mod spend;
 pub mod status;

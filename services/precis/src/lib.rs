@@ -42,6 +42,7 @@ pub async fn run(cli: Cli) -> Exit {
         Command::Submit(args) => commands::submit::run(&globals, args, &out).await,
         Command::Results(args) => commands::results::run(&globals, args, &out).await,
         Command::Spend(args) => commands::spend::run(&globals, args, &out).await,
+        Command::Quality(args) => commands::quality::run(&globals, args, &out).await,
         Command::Status(args) => commands::status::run(&globals, args, &out).await,
         Command::DeadLetters(args) => commands::dead_letters::run(&globals, args, &out).await,
         Command::Audit(args) => commands::audit::run(&globals, args, &out).await,

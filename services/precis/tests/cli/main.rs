@@ -11,6 +11,7 @@ mod model;
 mod models;
 mod printing;
 mod privacy;
+mod quality;
 mod quantise;
 mod services;
 mod summarize;

@@ -1,0 +1,17 @@
+//! The quality of outcomes: what the topic `summaries` says of each tier, model, prompt, type and
+//! language.
+//!
+//! - [`view`]: a fold over outcomes, of bounded size, that can be merged.
+//! - [`report`]: two windows of a view compared, group by group: figures with their intervals, what
+//!   changed in the inputs, alarms, and their cause.
+//! - [`calendar`]: days and hours, as outcomes name them.
+//!
+//! Everything here is pure: no input or output, and no clock. An outcome belongs to the hour that
+//! it says it was settled in, so the same records give the same figures whenever they are read.
+
+pub mod calendar;
+pub mod report;
+pub mod view;
+
+#[cfg(test)]
+mod testing;
