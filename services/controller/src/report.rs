@@ -125,7 +125,9 @@ pub fn report(view: &View, by: &[Axis], windows: &Windows) -> Report {
 /// The group of these series; `None` without documents in either window.
 fn group(by: BTreeMap<Axis, String>, own: &[Keyed<'_>], all: &[Keyed<'_>], windows: &Windows) -> Option<Group> {
     let mut merged = Series::default();
-    own.iter().for_each(|(_, series)| merged.merge((*series).clone()));
+    for (_, series) in own {
+        merged.merge((*series).clone());
+    }
     let current = merged.during(windows.current);
     let baseline = windows.baseline.map(|days| merged.during(days)).filter(|tally| tally.documents() > 0);
     if current.documents() == 0 && baseline.is_none() {

@@ -71,7 +71,9 @@ impl<'a> Both<'a> {
 pub(super) fn of(own: &[Keyed<'_>], all: &[Keyed<'_>], inputs: &[InputChange], windows: &Windows) -> Evidence {
     let Some(baseline) = windows.baseline else { return Evidence::default() };
     let mut whole = Both::default();
-    own.iter().for_each(|keyed| whole.add(keyed, baseline, windows));
+    for keyed in own {
+        whole.add(keyed, baseline, windows);
+    }
     Evidence {
         series: series(own, all, baseline, windows),
         input: Input {

@@ -73,7 +73,7 @@ fn a_worse_model_is_named() {
     assert!(change.fall == Fall::Proven && (change.relative + 0.088).abs() < 0.01, "{change:?}");
     let first = gpu.test.alarms[0];
     assert_eq!(first.since.to_string(), "1970-01-08T00:00Z");
-    assert!(first.hour.to_string() <= "1970-01-08T03:00Z".to_owned(), "{first:?}");
+    assert!(first.hour.to_string().as_str() <= "1970-01-08T03:00Z", "{first:?}");
     // The new version has no baseline of its own.
     let found = compared(&view, &[Axis::Model]);
     assert!(group(&found, Axis::Model, "precis/small@v2").baseline.is_none());

@@ -92,7 +92,9 @@ mod tests {
     fn moments_are_those_of_the_values() {
         let values: Vec<f64> = (0..500).map(|step| 1.0 - (f64::from(step * 7919 % 500) / 500.0).powi(6)).collect();
         let mut moments = Moments::default();
-        values.iter().for_each(|value| moments.add(*value));
+        for value in &values {
+            moments.add(*value);
+        }
         moments.add(f64::NAN);
         let (found, direct) = (moments.baseline(), Baseline::of(&values).unwrap());
         assert_eq!(found.count, 500);

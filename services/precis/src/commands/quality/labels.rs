@@ -63,9 +63,9 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    fn of(document_type: &str, checks: &[CheckResult], scores: Option<Scores>) -> Self {
+    fn of(document_type: &str, checks: &[CheckResult], scores: Option<&Scores>) -> Self {
         let finite = |parts: IndexParts| parts.map(|part| part.filter(|part| part.is_finite()));
-        let parts = figures::index_parts(checks, &scores.unwrap_or_default()).map(finite);
+        let parts = figures::index_parts(checks, scores.unwrap_or(&Scores::default())).map(finite);
         Self { document_type: document_type.to_owned(), parts }
     }
 }
@@ -122,7 +122,7 @@ impl Labels {
         let document_type =
             line.document_type.or(line.routing.map(|routing| routing.document_type)).unwrap_or_default();
         match (line.checks, line.document_id) {
-            (Some(checks), _) => self.own.push((Measured::of(&document_type, &checks, line.scores), label)),
+            (Some(checks), _) => self.own.push((Measured::of(&document_type, &checks, line.scores.as_ref()), label)),
             (None, Some(id)) => {
                 let tenant = line.tenant.unwrap_or_else(|| DEFAULT_TENANT.to_owned());
                 let (sum, count) = self.named.entry((tenant, id, line.revision)).or_default();
@@ -148,7 +148,7 @@ impl Labels {
             let named = (outcome.tenant.clone(), outcome.document_id.clone(), revision);
             let is_newest = self.found.get(&named).is_none_or(|(known, _)| *known <= outcome.revision);
             if self.named.contains_key(&named) && is_newest {
-                let measured = Measured::of(&outcome.document_type, &outcome.checks, outcome.scores);
+                let measured = Measured::of(&outcome.document_type, &outcome.checks, outcome.scores.as_ref());
                 self.found.insert(named, (outcome.revision, measured));
             }
         }

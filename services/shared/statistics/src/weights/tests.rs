@@ -66,7 +66,9 @@ fn a_fit_is_better_on_labels_that_it_did_not_see() {
 fn labels_by_chance_change_little() {
     let mut random = Random::new(7);
     let mut chance = rows(8, MIN_LABELS, 0.0, 0.0);
-    chance.iter_mut().for_each(|row| row.label = random.unit());
+    for row in &mut chance {
+        row.label = random.unit();
+    }
     let errors = cross_validated(&chance, &EVEN).unwrap();
     assert!(errors.after > 0.97 * errors.before, "{errors:?}");
 }
@@ -82,8 +84,10 @@ fn parts_without_evidence_keep_or_lose_their_weight() {
     let weights = fit(&seldom, &EVEN).unwrap();
     assert_eq!(weights[4].to_bits(), 0.0_f64.to_bits());
     let mut alike = rows(10, 300, 0.02, 0.0);
-    alike.iter_mut().for_each(|row| row.parts[1] = row.parts[0]);
-    alike.iter_mut().for_each(|row| row.label = row.index(&TRUE).unwrap());
+    for row in &mut alike {
+        row.parts[1] = row.parts[0];
+        row.label = row.index(&TRUE).unwrap();
+    }
     let weights = fit(&alike, &EVEN).unwrap();
     assert!((weights[0] - weights[1]).abs() < 1e-6, "two parts of one value: {weights:?}");
 }

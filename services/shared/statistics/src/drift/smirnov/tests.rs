@@ -49,7 +49,9 @@ proptest! {
     ) {
         let counts = |values: &[usize]| {
             let mut counts = [0_u64; 9];
-            values.iter().for_each(|value| counts[*value] += 1);
+            for value in values {
+                counts[*value] += 1;
+            }
             counts
         };
         let floats = |values: &[usize]| values.iter().map(|value| *value as f64).collect::<Vec<_>>();
