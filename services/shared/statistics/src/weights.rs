@@ -2,7 +2,7 @@
 //!
 //! The index of a row is the weighted mean of the parts that were measured on it. [`fit`] finds the
 //! weights whose indices are nearest to the labels, by least squares with a pull to the weights in
-//! use ([`PULL`]): a part that never varied, or that only repeats another, keeps its weight, and
+//! use (`PULL`): a part that never varied, or that only repeats another, keeps its weight, and
 //! few labels change little.
 //!
 //! The index is linear in the weights where every part was measured, and nearly so elsewhere.
