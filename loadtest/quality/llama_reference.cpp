@@ -1,10 +1,9 @@
 // llama.cpp as a reference, through its C API:
 //
-//   llama_reference logits MODEL IN OUT [f16|q8_0|f32] [auto|on|off] [THREADS] [CONTEXT]
+//   llama_reference logits MODEL IN OUT [f16|q8_0|f32] [auto|on|off] [THREADS]
 //     logits of chosen positions. IN: u32 documents; for each: u32 ids, u32 rows, the ids, the positions (ascending) whose
 //     logits are wanted. OUT: rows x vocabulary f32, in the order of IN. The optional arguments are the type of the key-value
-//     cache (f16 is llama.cpp's default), flash attention, threads (2), and tokens of context (8,192). All numbers
-//     little-endian.
+//     cache (f16 is llama.cpp's default), flash attention, and threads (2). All numbers little-endian.
 //   llama_reference tokens MODEL < IN
 //     ids of texts in which nothing is special, one line for each. IN: for each text a u32 length and its bytes.
 //
@@ -60,7 +59,7 @@ static llama_flash_attn_type flash(const std::string & name) {
 static int logits(llama_model * model, int argc, char ** argv) {
     constexpr uint32_t step = 512;
     llama_context_params params = llama_context_default_params();
-    params.n_ctx = argc > 8 ? std::atoi(argv[8]) : 8192;
+    params.n_ctx = 8192;
     params.n_batch = params.n_ubatch = step;
     params.type_k = params.type_v = cache_type(argc > 5 ? argv[5] : "f16");
     params.flash_attn_type = flash(argc > 6 ? argv[6] : "auto");
