@@ -22,6 +22,7 @@ macro_rules! for_each_record {
         $function::<precis_schemas::DeadLetterAction>();
         $function::<precis_schemas::Document>();
         $function::<precis_schemas::Escalation>();
+        $function::<precis_schemas::Evaluation>();
         $function::<precis_schemas::LedgerAttempt>();
         $function::<precis_schemas::LedgerSettlement>();
         $function::<precis_schemas::Outcome>();
@@ -147,6 +148,7 @@ impl Sample for RoutedDocument {
             deadline: Some(AT),
             replay: true,
             routed_at: AT,
+            evaluation: Some(EvaluationRequest { round: 2, probability: 0.125, provider: s("local"), model: s("m") }),
         }
     }
 
@@ -167,6 +169,7 @@ impl Sample for RoutedDocument {
             priority: 0,
             deadline: None,
             replay: false,
+            evaluation: None,
             ..Self::full()
         }
     }
@@ -430,6 +433,75 @@ impl Sample for TierSwitch {
     }
 }
 
+impl Sample for Evaluation {
+    fn full() -> Self {
+        Self {
+            tenant: s("acme"),
+            document_id: s("d"),
+            revision: 3,
+            round: 2,
+            status: EvaluationStatus::Judged,
+            code: Some(s("no_judge")),
+            message: Some(s("no tier may judge it")),
+            rubric: s("rubric.v1"),
+            scores: Some(JudgeScores { faithfulness: 2, coverage: 3, coherence: 5, conciseness: 4, score: 0.625 }),
+            unsupported_claims: vec![s("It ends in 1999.")],
+            remark: s("Short."),
+            judge_tier: Some(s("premium")),
+            judge: Some(model()),
+            same_model: true,
+            probability: 0.125,
+            outcome_status: Status::Flagged,
+            tier: Some(s("gpu")),
+            model: Some(model()),
+            summary_sha256: s("00ff"),
+            quality_index: Some(0.75),
+            language: Some(s("fr")),
+            critical: true,
+            document_type: s("contract"),
+            subject_ids: vec![s("person-1")],
+            trail: vec![trial()],
+            input_tokens: 1200,
+            output_tokens: 80,
+            cost: usd("-12.5"),
+            price_digest: Some(s("pr1")),
+            origin: origin(),
+            request_digest: s("r1"),
+            policy_digest: s("p1"),
+            settled_at: AT,
+        }
+    }
+
+    fn bare() -> Self {
+        Self {
+            status: EvaluationStatus::Failed,
+            code: None,
+            message: None,
+            scores: None,
+            unsupported_claims: vec![],
+            remark: String::new(),
+            judge_tier: None,
+            judge: None,
+            same_model: false,
+            outcome_status: Status::Failed,
+            tier: None,
+            model: None,
+            summary_sha256: String::new(),
+            quality_index: None,
+            language: None,
+            critical: false,
+            document_type: String::new(),
+            subject_ids: vec![],
+            trail: vec![],
+            input_tokens: 0,
+            output_tokens: 0,
+            cost: Usd::ZERO,
+            price_digest: None,
+            ..Self::full()
+        }
+    }
+}
+
 impl Sample for LedgerAttempt {
     fn full() -> Self {
         Self {
@@ -443,11 +515,12 @@ impl Sample for LedgerAttempt {
             reserved: Usd::MAX,
             price_digest: s("pr1"),
             at: AT,
+            purpose: Purpose::Evaluation,
         }
     }
 
     fn bare() -> Self {
-        Self { reserved: Usd::ZERO, ..Self::full() }
+        Self { reserved: Usd::ZERO, purpose: Purpose::Production, ..Self::full() }
     }
 }
 

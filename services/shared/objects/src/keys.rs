@@ -27,6 +27,13 @@ pub fn result(tenant: &str, document_id: &str, revision: i64) -> String {
 /// what begins with `keys/`.
 pub const ROUTING: &str = "keys/routing";
 
+/// What an evaluator model said of a document's summary. Whoever creates it decides; `round` counts
+/// from 1.
+pub fn evaluation(tenant: &str, document_id: &str, revision: i64, round: i32) -> String {
+    let id = hash(document_id);
+    format!("evaluations/{}/{}/{id}.r{revision}.{round}", name(tenant), fan_out(&id))
+}
+
 /// Prefix of all results of a tenant.
 pub fn results_of(tenant: &str) -> String {
     format!("results/{}/", name(tenant))

@@ -12,6 +12,7 @@ use crate::adapters::AdapterRule;
 use crate::budget::Budget;
 use crate::decoding::Decoding;
 use crate::escalate::Exhausted;
+use crate::evaluation::Evaluation;
 use crate::parse::{self, PolicyErrors};
 use crate::quality::Quality;
 use crate::tenants::Tenant;
@@ -57,6 +58,9 @@ pub struct Policy {
     /// How good a summary is: the weights of its quality index.
     #[serde(default, skip_serializing_if = "is_default")]
     pub quality: Quality,
+    /// Which summaries an evaluator model judges.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub evaluation: Evaluation,
     /// What the cache may serve.
     #[serde(default)]
     pub cache: Cache,
@@ -161,6 +165,9 @@ pub struct Tier {
     /// new policy.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Whether the tier judges summaries and takes no documents. Its share is 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub evaluations_only: bool,
 }
 
 /// Progressive migration: the share of the documents that may come to a tier, chosen by a hash of

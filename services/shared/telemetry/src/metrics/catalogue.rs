@@ -91,6 +91,8 @@ catalogue! {
         CheckFailures, "precis_check_failures_total", ["check", "tier"], "Checks that a tier's answers failed";
         SecondTries, "precis_second_tries_total", ["tier", "result"],
             "Answers that were given under other rules of decoding, because the first failed its checks: accepted or rejected";
+        Evaluations, "precis_evaluations_total", ["status", "tier"],
+            "Summaries that an evaluator model judged, or failed to judge, by the judge's tier; tier none where no tier could";
         Escalations, "precis_escalations_total", ["tier", "code"],
             "Documents that a tier gave back: the first failed check, or the refusal";
         Outcomes, "precis_outcomes_total", ["status", "tier"],
@@ -210,6 +212,8 @@ catalogue! {
             "Quality index of each summary, 0 to 1, by the policy's weights. Prompt: standard, instruction (the publisher's own) or none; a type that the policy does not name and a language that the checks do not know are `other`, a language that is neither labelled nor told from the text is `unknown`", QUALITY_SCORES;
         QualityScore, "precis_quality_score_ratio", ["score", "tier", "model", "prompt", "document_type", "language"],
             "Each score of each summary: coverage, repetition, precision in the source, novelty and length as ratios; against the publisher's reference ROUGE (F, stemmed), and BLEU and chrF as shares of one", QUALITY_SCORES;
+        EvaluationScore, "precis_evaluation_score_ratio", ["criterion", "tier", "model", "prompt", "document_type", "language"],
+            "What evaluator models said of summaries, 0 to 1, by criterion: faithfulness, coverage, coherence, conciseness, and all of them. The other labels are those of the summary, as in `precis_quality_index_ratio`", QUALITY_SCORES;
         ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart", REQUEST_SECONDS;
     }
 }
