@@ -37,6 +37,7 @@ mod policy;
 mod prices;
 mod quality;
 mod rollout;
+mod score;
 mod targets;
 mod tenant_queues;
 mod tenants;
@@ -51,11 +52,10 @@ pub use features::{BYTES_PER_TOKEN, Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Eligibility, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{MIX_WINDOW, Mix, Preference};
 pub use parse::PolicyErrors;
-pub use policy::{
-    Cache, Checks, Limits, OnExhausted, OnLate, Policy, Rollout, Score, SensitivityName, Tier, TierKind, Weights,
-};
+pub use policy::{Cache, Checks, Limits, OnExhausted, OnLate, Policy, Rollout, SensitivityName, Tier, TierKind};
 pub use prices::{Price, PriceError, PriceTable, Tokens};
 pub use quality::Quality;
+pub use score::{Score, Weights};
 pub use targets::Targets;
 pub use tenant_queues::{Place, TenantQueues, cost_of};
 pub use tenants::{Quota, Tenant};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::features::FEATURE_NAMES;
-use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
+use crate::policy::{Policy, SensitivityName, Tier, TierKind};
+use crate::score::Score;
 use crate::{adapters, budget, decoding, evaluation, quality, tenants};
 
 /// How far the shares' sum may be from 1: decimal fractions do not add up exactly.
