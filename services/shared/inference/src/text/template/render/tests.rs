@@ -125,14 +125,17 @@ fn what_makes_a_text_pays_for_it_beforehand() {
     let format = |times: u32| format!("{{{{ ('{{0}}' * {times}).format('a')|length }}}}");
     assert_eq!(render(&format(1_000)).unwrap(), "1000");
     assert!(reason(&format(4_000)).contains("it did not end within"));
-    let tojson = |times: u32| {
+    let tojson = |item: &str, times: u32| {
         format!(
-            "{{% set ns = namespace(l=[1]) %}}{{% for i in range({times}) %}}{{% set ns.l = [ns.l, ns.l] %}}{{% endfor %}}\
+            "{{% set ns = namespace(l=[{item}]) %}}{{% for i in range({times}) %}}{{% set ns.l = [ns.l, ns.l] %}}{{% endfor %}}\
              {{{{ ns.l|tojson|length }}}}"
         )
     };
-    assert_eq!(render(&tojson(3)).unwrap().trim(), (8 * 3 + 7 * 4).to_string());
-    assert!(reason(&tojson(15)).contains("it did not end within"));
+    assert_eq!(render(&tojson("1", 3)).unwrap().trim(), (8 * 3 + 7 * 4).to_string());
+    // Many values, and few that are long.
+    for (item, times) in [("1", 15), ("'a' * 1000", 12)] {
+        assert!(reason(&tojson(item, times)).contains("it did not end within"), "{item}");
+    }
 }
 
 #[test]
