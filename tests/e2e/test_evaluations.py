@@ -17,7 +17,7 @@ VERDICT = {
     "unsupported_claims": [],
     "remark": "Fine.",
 }
-ALL_TWICE = 'rate = 1.0\nsecond_opinions = 1.0\n'
+ALL_TWICE = "rate = 1.0\nsecond_opinions = 1.0\n"
 
 
 def judged_by(deployment, judges: str) -> None:

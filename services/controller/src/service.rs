@@ -1,8 +1,8 @@
 //! The controller as a service: follows outcomes, shows their quality as metrics, tells of a fall.
 //!
 //! What it knows is a view of the topic `summaries`, made anew at each start: several controllers
-//! may run and show the same. It writes no topic. Metrics are by tier alone, since whoever publishes
-//! chooses types and languages; the groups that alarms are of may be finer.
+//! may run and show the same. It writes no topic. Metrics are by tier alone, since whoever
+//! publishes chooses types and languages; the groups that alarms are of may be finer.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -58,8 +58,8 @@ fn each_heavy_library_is_known_to_one_crate() {
     ] {
         assert_eq!(users_of(library), [owner], "{library}");
     }
-    // One asks providers, one fetches models, one tells alarms; what they do with a redirect and a key
-    // differs.
+    // One asks providers, one fetches models, one tells alarms; what they do with a redirect and a
+    // key differs.
     assert_eq!(users_of("reqwest"), ["precis-api-worker", "precis-controller", "precis-inference"]);
 }
 

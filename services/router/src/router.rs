@@ -160,7 +160,8 @@ impl Router {
         self.texts.hold(&delivery.draining, || Request::read(delivery)).await
     }
 
-    /// Processes an escalation: a document that a tier gave back, or a summary that is to be judged.
+    /// Processes an escalation: a document that a tier gave back, or a summary that is to be
+    /// judged.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
         let held = self.texts.hold(&delivery.draining, || self.read_escalation(&delivery.record)).await;
         let (DecodedEscalation { mut routed, trial, document }, _permit) =

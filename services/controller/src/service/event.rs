@@ -9,7 +9,8 @@ use crate::calendar::Hour;
 use crate::report::{Alarm, Group, NamedCause, Report};
 use crate::view::Axis;
 
-/// How long an alarm is told of, hours. Alarms of a group that lie no further apart are of one fall.
+/// How long an alarm is told of, hours. Alarms of a group that lie no further apart are of one
+/// fall.
 pub const ALARM_HOURS: u32 = 24;
 
 /// The quality index of a group fell.

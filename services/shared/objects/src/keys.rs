@@ -35,8 +35,8 @@ pub fn evaluation(tenant: &str, document_id: &str, revision: i64, round: i32) ->
     format!("evaluations/{}/{}/{id}.r{revision}.{round}", name(tenant), fan_out(&id))
 }
 
-/// Note that an alarm of a group was told. The hour is that of the outcomes which raised it, counted
-/// from the start of 1970.
+/// Note that an alarm of a group was told. The hour is that of the outcomes which raised it,
+/// counted from the start of 1970.
 pub fn alarm(group: &str, hour: i64) -> String {
     format!("{}{hour}", alarms_of(group))
 }

@@ -11,12 +11,13 @@
 //! ```
 //!
 //! A request to judge is routed work with [`Purpose::Evaluation`], so it passes the same gate,
-//! budgets and ledger as a document, carries the same proof, and takes nothing of the summary along:
-//! the judge reads the document's result, which never changes. Like a document it ends exactly once:
-//! the object under `evaluations/` decides, whoever comes later publishes its bytes. A redelivery of
-//! the outcome chooses the same documents again, and only the transaction that counts takes the
-//! request along; a publisher's repeat asks for nothing.
+//! budgets and ledger as a document, carries the same proof, and takes nothing of the summary
+//! along: the judge reads the document's result, which never changes. Like a document it ends
+//! exactly once: the object under `evaluations/` decides, whoever comes later publishes its bytes.
+//! A redelivery of the outcome chooses the same documents again, and only the transaction that
+//! counts takes the request along; a publisher's repeat asks for nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use precis_flow::Output;
@@ -42,9 +43,9 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1_024;
 /// Why a decision of the router names a tier that judges.
 pub const DECISION_REASON: &str = "evaluation";
 
-/// The requests to judge the summary of an outcome that is about to be published; none for any other
-/// record, for a repeat, and for a document that is not chosen. `document` gives the publisher's
-/// record, and is asked only where there is a request.
+/// The requests to judge the summary of an outcome that is about to be published; none for any
+/// other record, for a repeat, and for a document that is not chosen. `document` gives the
+/// publisher's record, and is asked only where there is a request.
 ///
 /// # Errors
 /// `malformed_record` where an own outcome cannot be read.
@@ -81,9 +82,9 @@ fn routed_for(
     let decision = Decision {
         eligible: Vec::new(),
         excluded: Vec::new(),
-        features: Default::default(),
+        features: BTreeMap::new(),
         score: 0.0,
-        thresholds: Default::default(),
+        thresholds: BTreeMap::new(),
         shadow_price: 0.0,
         chosen: String::new(),
         reason: DECISION_REASON.to_owned(),

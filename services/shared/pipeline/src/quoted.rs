@@ -1,9 +1,9 @@
 //! A text within a message to a model, between tags that it cannot close.
 //!
 //! A document may say `</document>` and go on with instructions. So a text stands between tags with
-//! a number that it does not contain. The number is a digest of the text: an equal request has equal
-//! bytes, as caches need it, and who writes a text cannot write its digest into it. What a model
-//! makes of a text that asks for something is still up to the model.
+//! a number that it does not contain. The number is a digest of the text: an equal request has
+//! equal bytes, as caches need it, and who writes a text cannot write its digest into it. What a
+//! model makes of a text that asks for something is still up to the model.
 
 use crate::identity::sha256_hex;
 

@@ -1,8 +1,9 @@
 //! What an evaluator model is asked, and what of its answer counts.
 //!
 //! The judge sees the text, the summary and what was asked for; not who wrote the summary, nor what
-//! the checks found. Both texts are quoted between tags of their own ([`crate::quoted`]). The second
-//! opinion is asked for with the criteria in another order, so that their order does not decide.
+//! the checks found. Both texts are quoted between tags of their own ([`crate::quoted`]). The
+//! second opinion is asked for with the criteria in another order, so that their order does not
+//! decide.
 //!
 //! The answer is one JSON object, with every number and nothing else. One that is anything else
 //! says nothing of the summary: the judge is asked once more, and then counts as failed.

@@ -11,8 +11,8 @@ use super::{
 /// such records.
 const AUDIT_DAYS: i64 = 7 * 366;
 
-/// How long `evaluations` is kept: long enough for the baseline of a quarter and the next one beside
-/// it.
+/// How long `evaluations` is kept: long enough for the baseline of a quarter and the next one
+/// beside it.
 const EVALUATION_DAYS: i64 = 200;
 
 /// How a topic is named.
