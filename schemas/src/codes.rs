@@ -25,13 +25,15 @@ pub enum Met {
     Input,
     /// A dead letter that `precis dead-letters replay` left alone.
     Replay,
+    /// An evaluation `failed`: the summary was not judged.
+    Evaluation,
     /// A figure of quality, a threshold or a drift test that cannot be computed.
     Figure,
 }
 
 impl Met {
     /// Every place, in the order of the reference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DeadLetter,
         Self::Failed,
         Self::Exhausted,
@@ -41,6 +43,7 @@ impl Met {
         Self::Stop,
         Self::Input,
         Self::Replay,
+        Self::Evaluation,
         Self::Figure,
     ];
 
@@ -56,6 +59,7 @@ impl Met {
             Self::Stop => "Processes and commands that end",
             Self::Input => "Files and lines that the command line did not read",
             Self::Replay => "Dead letters that a replay left alone",
+            Self::Evaluation => "Evaluations `failed`: the summary was not judged",
             Self::Figure => "Figures of quality that cannot be computed",
         }
     }
@@ -165,6 +169,8 @@ codes! {
         RESIDENCY = "residency", "The document's data must stay elsewhere.";
         TENANT = "tenant", "The tier does not serve this tenant.";
         ROLLOUT = "rollout", "The document's id is not among those that the rollout lets in yet.";
+        EVALUATIONS_ONLY = "evaluations_only", "The tier judges summaries and takes no documents (`evaluations_only = true`).";
+        NOT_A_JUDGE = "not_a_judge", "`evaluation.judges` of the policy does not name the tier, so it judges no summaries.";
         TIER_DISABLED = "tier_disabled", "The policy switches the tier off (`enabled = false`).";
         TIER_OFF = "tier_off", "An operator, or an API worker without key or price, switched the tier off; `precis audit` says who.";
         TIER_DRAINING = "tier_draining", "An operator lets the tier drain.";
@@ -279,6 +285,11 @@ codes! {
         ALREADY_SETTLED = "already_settled", "The document has an outcome; give `--new-revision`.";
         LAST_REVISION = "last_revision", "No higher revision exists.";
         NO_DOCUMENT = "no_document", "The dead letter holds no document.";
+    }
+    Evaluation by Unknown {
+        NO_JUDGE = "no_judge", "No tier of `evaluation.judges` may or can judge the document's summary.";
+        JUDGE_UNREADABLE = "judge_unreadable", "The evaluator model answered twice with something else than the object that it was asked for.";
+        RESULT_GONE = "result_gone", "The document's result is not in the store any more, or has no summary.";
     }
     Figure by Ours {
         VALUE_NOT_FINITE = "value_not_finite", "A value is NaN or infinite; leave it out.";

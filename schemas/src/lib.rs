@@ -18,9 +18,10 @@ mod usd;
 pub use codec::{AvroRecord, CodecError};
 pub use records::{
     Answer, AuditRecord, BodyReference, CacheLayer, CheckResult, DeadLetter, DeadLetterAction, Decision, Document,
-    Escalation, Exclusion, Format, LedgerAttempt, LedgerSettlement, ModelIdentity, Origin, Outcome, PolicyApplied,
-    PrecisionRecall, Purpose, RecordHeader, ReferenceScores, Rouge, RoutedDocument, Scores, Sensitivity,
-    SettlementResult, Status, SwitchState, TierSwitch, Trial, TrialResult,
+    Escalation, Evaluation, EvaluationRequest, EvaluationStatus, Exclusion, Format, JudgeScores, LedgerAttempt,
+    LedgerSettlement, ModelIdentity, Origin, Outcome, PolicyApplied, PrecisionRecall, Purpose, RecordHeader,
+    ReferenceScores, Rouge, RoutedDocument, Scores, Sensitivity, SettlementResult, Status, SwitchState, TierSwitch,
+    Trial, TrialResult,
 };
 pub use registry::{SchemaFile, all, schema_json};
 pub use usd::Usd;

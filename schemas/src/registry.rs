@@ -40,12 +40,15 @@ static FILES: &[SchemaFile] = schema_files![
     ("dead_letter_action", 1),
     ("document", 1),
     ("escalation", 1),
+    ("evaluation", 1),
     ("ledger_attempt", 1),
+    ("ledger_attempt", 2),
     ("ledger_settlement", 1),
     ("outcome", 1),
     ("outcome", 2),
     ("policy_applied", 1),
     ("routed_document", 1),
+    ("routed_document", 2),
     ("tier_switch", 1),
 ];
 

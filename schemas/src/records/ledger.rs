@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::document::Purpose;
 use crate::{AvroRecord, Millis, Usd};
 
 /// Written to ledger before a paid request leaves. Without a settlement of the same `attempt_id`
@@ -28,6 +29,9 @@ pub struct LedgerAttempt {
     pub price_digest: String,
     /// When, UTC.
     pub at: Millis,
+    /// What the request is for.
+    #[serde(default)]
+    pub purpose: Purpose,
 }
 
 /// Written to ledger once it is known what a paid request cost.
@@ -83,7 +87,7 @@ impl SettlementResult {
 
 impl AvroRecord for LedgerAttempt {
     const NAME: &'static str = "ledger_attempt";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 }
 
 impl AvroRecord for LedgerSettlement {

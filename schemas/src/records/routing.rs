@@ -49,6 +49,27 @@ pub struct RoutedDocument {
     pub replay: bool,
     /// When the router decided, UTC.
     pub routed_at: Millis,
+    /// What is to be judged; `None` where a summary is to be written. On escalations, such a record
+    /// without a tier asks the router for one.
+    #[serde(default)]
+    pub evaluation: Option<EvaluationRequest>,
+}
+
+/// That the document's published summary shall be judged by an evaluator model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRequest {
+    /// 1; 2 for the second opinion on a summary that is judged twice.
+    pub round: i32,
+    /// Probability, above 0 and at most 1, with which a document of its kind is chosen for this
+    /// round.
+    pub probability: f64,
+    /// Who ran the model that wrote the summary; a model of somebody else judges it where there is
+    /// one.
+    #[serde(default)]
+    pub provider: String,
+    /// The model that wrote the summary.
+    #[serde(default)]
+    pub model: String,
 }
 
 /// The first record on a documents topic that requested this work. Redeliveries and re-enqueued
@@ -158,7 +179,7 @@ pub struct Escalation {
 
 impl AvroRecord for RoutedDocument {
     const NAME: &'static str = "routed_document";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn size_hint(&self) -> usize {
         self.document.len() + 1024

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use precis_schemas::codec::{decode, encode, schema_header_of};
-use precis_schemas::{Answer, Document, Outcome, Usd};
+use precis_schemas::{Answer, Document, LedgerAttempt, Outcome, Purpose, RoutedDocument, Usd};
 
 use crate::samples::{Sample, for_each_record};
 
@@ -43,6 +43,15 @@ fn records_of_version_1_are_read_without_figures() {
     assert_eq!((schema_header_of(b"outcome"), schema_header_of(&[0xC3, 1, 0, 0, 0, 0, 0, 0, 0, 0])), (None, None));
     let answer: Answer = decode(&golden("answer.v1.bin")).unwrap();
     assert_eq!(answer, Answer { scores: None, ..Answer::full() });
+}
+
+/// Work and ledger of older services: nobody judged anything.
+#[test]
+fn records_of_version_1_ask_for_no_evaluation() {
+    let routed: RoutedDocument = decode(&golden("routed_document.v1.bin")).unwrap();
+    assert_eq!(routed, RoutedDocument { evaluation: None, ..RoutedDocument::full() });
+    let attempt: LedgerAttempt = decode(&golden("ledger_attempt.v1.bin")).unwrap();
+    assert_eq!(attempt, LedgerAttempt { purpose: Purpose::Production, ..LedgerAttempt::full() });
 }
 
 /// A publisher gives what it has; the rest comes from the schema.

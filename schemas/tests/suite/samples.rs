@@ -8,6 +8,8 @@ use std::fmt::Debug;
 
 use precis_schemas::*;
 
+mod paid;
+
 pub(crate) trait Sample: AvroRecord + PartialEq + Debug {
     fn full() -> Self;
     fn bare() -> Self;
@@ -22,6 +24,7 @@ macro_rules! for_each_record {
         $function::<precis_schemas::DeadLetterAction>();
         $function::<precis_schemas::Document>();
         $function::<precis_schemas::Escalation>();
+        $function::<precis_schemas::Evaluation>();
         $function::<precis_schemas::LedgerAttempt>();
         $function::<precis_schemas::LedgerSettlement>();
         $function::<precis_schemas::Outcome>();
@@ -147,6 +150,7 @@ impl Sample for RoutedDocument {
             deadline: Some(AT),
             replay: true,
             routed_at: AT,
+            evaluation: Some(EvaluationRequest { round: 2, probability: 0.125, provider: s("local"), model: s("m") }),
         }
     }
 
@@ -167,6 +171,7 @@ impl Sample for RoutedDocument {
             priority: 0,
             deadline: None,
             replay: false,
+            evaluation: None,
             ..Self::full()
         }
     }
@@ -427,54 +432,5 @@ impl Sample for TierSwitch {
 
     fn bare() -> Self {
         Self { state: SwitchState::On, reason: s(""), ..Self::full() }
-    }
-}
-
-impl Sample for LedgerAttempt {
-    fn full() -> Self {
-        Self {
-            attempt_id: s("at1"),
-            tenant: s("acme"),
-            document_id: s("d"),
-            revision: 3,
-            tier: s("api"),
-            provider: s("anthropic"),
-            model: s("m"),
-            reserved: Usd::MAX,
-            price_digest: s("pr1"),
-            at: AT,
-        }
-    }
-
-    fn bare() -> Self {
-        Self { reserved: Usd::ZERO, ..Self::full() }
-    }
-}
-
-impl Sample for LedgerSettlement {
-    fn full() -> Self {
-        Self {
-            attempt_id: s("at1"),
-            result: SettlementResult::Unknown,
-            input_tokens: 1,
-            cached_input_tokens: 2,
-            output_tokens: 3,
-            cost: usd("0.000000001"),
-            price_digest: s("pr1"),
-            provider_request_id: Some(s("req_1")),
-            at: AT,
-        }
-    }
-
-    fn bare() -> Self {
-        Self {
-            result: SettlementResult::Billed,
-            input_tokens: 0,
-            cached_input_tokens: 0,
-            output_tokens: 0,
-            cost: Usd::ZERO,
-            provider_request_id: None,
-            ..Self::full()
-        }
     }
 }

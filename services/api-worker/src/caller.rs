@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use precis_objects::ObjectError;
 use precis_pipeline::{Clearance, Denied, PaidRequests, PipelineError, Spent, now_ms};
 use precis_policy::{Budget, Price, PriceError, Tokens};
-use precis_schemas::{LedgerAttempt, LedgerSettlement, SettlementResult, Usd};
+use precis_schemas::{LedgerAttempt, LedgerSettlement, Purpose, SettlementResult, Usd};
 use precis_telemetry::metrics::{Counter, Histogram};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +84,8 @@ pub struct Subject<'a> {
     pub document_id: &'a str,
     /// Version of the document.
     pub revision: i64,
+    /// What the request is for.
+    pub purpose: Purpose,
 }
 
 /// Limits on the cost of a call.
@@ -267,6 +269,7 @@ impl Caller {
                 reserved,
                 price_digest: self.price_digest.clone(),
                 at: now_ms(),
+                purpose: subject.purpose,
             })
             .await
     }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use precis_api_worker::{ApiWorkerSettings, run};
 use precis_pipeline::runtime;
 
+/// mimalloc, since texts of megabytes come and go: the C library keeps much of what they used.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     runtime::service_main(
         "api-worker",

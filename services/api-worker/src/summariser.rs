@@ -14,7 +14,7 @@ use precis_flow::Scope;
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{Control, GenerateError, Generated, Job, Summariser};
 use precis_policy::{DecodingRules, TierKind};
-use precis_schemas::{ModelIdentity, codes};
+use precis_schemas::{ModelIdentity, RoutedDocument, codes};
 use serde_json::{Map, Value};
 
 use crate::breaker::Down;
@@ -76,10 +76,10 @@ impl Decoding {
     }
 
     /// The request for a document.
-    fn request(&self, model: &str, text: &str, prompt: &Prompt) -> Request {
+    fn request(&self, model: &str, text: &str, prompt: &Prompt, is_judge: bool) -> Request {
         Request {
             model: model.to_owned(),
-            system: message::system(&prompt.system),
+            system: message::system(&prompt.system, is_judge),
             user: message::user(text, &prompt.whole),
             max_output_tokens: prompt.max_output_tokens().saturating_add(self.extra_output_tokens),
             temperature: self.temperature,
@@ -129,9 +129,10 @@ impl Summariser for ApiSummariser {
                 format!("the document has {size} bytes, this tier takes {limit} (api_worker.max_document_bytes)");
             return Err(GenerateError::Refused { code: FailureKind::TooLong.code(), message });
         }
-        let subject =
-            Subject { tenant: &job.routed.tenant, document_id: &job.routed.document_id, revision: job.routed.revision };
-        let request = self.decoding.request(&self.tier.model, job.text, job.prompt);
+        let RoutedDocument { tenant, document_id, revision, purpose, .. } = job.routed;
+        let subject = Subject { tenant, document_id, revision: *revision, purpose: *purpose };
+        let is_judge = job.routed.evaluation.is_some();
+        let request = self.decoding.request(&self.tier.model, job.text, job.prompt, is_judge);
         let spending = Spending { budgets: &policy.budgets, requests: job.paid_requests };
         let paid = caller.call(request, subject, spending, job.clearance, job.shutdown).await;
         let paid = paid.map_err(|error| generate_error(error, caller.refuse_after))?;

@@ -38,7 +38,13 @@ impl Day {
     /// The day before.
     #[must_use]
     pub fn before(self) -> Self {
-        Self(self.0.saturating_sub(1))
+        self.earlier(1)
+    }
+
+    /// The day that lies so many days before.
+    #[must_use]
+    pub fn earlier(self, days: u32) -> Self {
+        Self(self.0.saturating_sub(i64::from(days)))
     }
 }
 
@@ -46,6 +52,17 @@ impl Hour {
     /// The hour of a time.
     pub fn of(at: Millis) -> Self {
         Self(at.div_euclid(HOUR_MILLIS))
+    }
+
+    /// The hour that lies so many hours before.
+    #[must_use]
+    pub fn earlier(self, hours: u32) -> Self {
+        Self(self.0.saturating_sub(i64::from(hours)))
+    }
+
+    /// Hours since the start of 1970.
+    pub fn number(self) -> i64 {
+        self.0
     }
 
     /// Its day.

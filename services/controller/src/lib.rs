@@ -6,12 +6,19 @@
 //!   changed in the inputs, alarms, and their cause.
 //! - [`calendar`]: days and hours, as outcomes name them.
 //!
-//! Everything here is pure: no input or output, and no clock. An outcome belongs to the hour that
-//! it says it was settled in, so the same records give the same figures whenever they are read.
+//! These are pure: no input or output, and no clock. An outcome belongs to the hour that it says it
+//! was settled in, so the same records give the same figures whenever they are read.
+//!
+//! - [`service`]: what follows the topic, shows the figures as metrics and tells of a fall.
 
 pub mod calendar;
 pub mod report;
+pub mod service;
+mod settings;
 pub mod view;
+
+pub use service::run;
+pub use settings::{ControllerSettings, WebhookSettings};
 
 #[cfg(test)]
 mod testing;

@@ -53,6 +53,13 @@ pub struct Windows {
 }
 
 impl Windows {
+    /// So many days up to this one, beside so many before them.
+    pub fn up_to(last: Day, current_days: u32, baseline_days: u32) -> Self {
+        let from = last.earlier(current_days.saturating_sub(1));
+        let baseline = Days { from: from.earlier(baseline_days), to: from.before() };
+        Self { baseline: Some(baseline), current: Days { from, to: last } }
+    }
+
     /// The days from `since` to the view's last, and the baseline that is named; where none is, the
     /// last day alone, and all days before. `None` if there is no outcome since then.
     pub fn of(view: &View, since: Option<Day>, baseline: Option<Days>) -> Option<Self> {

@@ -13,7 +13,7 @@ use precis_inference::{
 use precis_pipeline::prompt::Prompt;
 use precis_pipeline::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser, answer_text};
 use precis_policy::{DecodingRules, TierKind};
-use precis_schemas::{Format, ModelIdentity, Usd};
+use precis_schemas::{ModelIdentity, Usd};
 
 use crate::ModelSettings;
 use crate::adapters::AdapterFolder;
@@ -73,8 +73,7 @@ impl Summariser for EngineSummariser {
             document: job.text.to_owned(),
             max_new_tokens: job.prompt.max_output_tokens() as usize,
             max_parts: Some(job.max_parts as usize),
-            // After the first paragraph a small model mostly writes the same paragraph again.
-            one_paragraph: job.document.format == Format::Paragraph,
+            one_paragraph: job.prompt.one_paragraph,
             priority: job.routed.priority,
             adapter,
             rules: changes(&job.decoding),

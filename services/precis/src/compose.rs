@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use precis_api_worker::ApiWorkerSettings;
 use precis_config::Settings;
+use precis_controller::ControllerSettings;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_inference::Engine;
 use precis_pipeline::Runtime;
@@ -35,6 +36,8 @@ pub struct Sections {
     pub gpu_worker: GpuWorkerSettings,
     /// `[api_worker]`
     pub api_worker: ApiWorkerSettings,
+    /// `[controller]`
+    pub controller: ControllerSettings,
 }
 
 impl Sections {
@@ -50,6 +53,7 @@ impl Sections {
             router: reader.section("router"),
             gpu_worker: reader.section("gpu_worker"),
             api_worker: reader.section("api_worker"),
+            controller: reader.section("controller"),
         };
         reader.finish()?;
         Ok(sections)
@@ -102,6 +106,12 @@ impl Services {
     pub fn api_worker(&mut self, runtime: &Arc<Runtime>, settings: ApiWorkerSettings) {
         let (runtime, stop) = (runtime.clone(), self.stop.clone());
         self.spawn("api-worker", async move { precis_api_worker::run(&runtime, settings, stop).await });
+    }
+
+    /// Starts the controller.
+    pub fn controller(&mut self, runtime: &Arc<Runtime>, settings: ControllerSettings) {
+        let (runtime, stop) = (runtime.clone(), self.stop.clone());
+        self.spawn("controller", async move { precis_controller::run(&runtime, settings, stop).await });
     }
 
     /// Waits until a service ends. A service ends when it was told to stop, or when it fails; after

@@ -7,6 +7,10 @@ use precis::cli::Cli;
 use precis::exit::Exit;
 use precis::{run, tell_usage};
 
+/// mimalloc, since texts of megabytes come and go: the C library keeps much of what they used.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -14,6 +14,11 @@
 //!                     │ no                                             │ none
 //!                     ▼                                                ▼
 //!                dead-letters                                       summaries (an extract, flagged with the best answer, or failed)
+//!
+//!  escalations with a summary to judge ─▶ gate ─▶ judge? ─▶ work.<tier>
+//!                                                   │ none
+//!                                                   ▼
+//!                                              evaluations (failed)
 //! ```
 //!
 //! - The work of a tier of kind `extract` is done here (module `extract`): it asks no model, so

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use precis_flow::{Delivery, Output, Processor, Record, Rejection, StageError};
 use precis_objects::keys;
+use precis_pipeline::evaluation::{self, Evaluations, Judgement};
 use precis_pipeline::figures::Labels;
 use precis_pipeline::settle::{Claim, Draft};
 use precis_pipeline::{
-    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, PipelineError, RoutingKeys, Settler, TextBudget,
+    BUILT_IN_PROVIDER, Control, EffectivePolicy, HoldsText, Identity, PipelineError, RoutingKeys, Settler, TextBudget,
     TextPermit, answer_checks, answer_text, identity, now_ms, prompt, source, text_budget, text_work, topics,
 };
 use precis_policy::{DEADLINE_PASSED, Policy, TierKind};
 use precis_schemas::{
-    Answer, CacheLayer, CodecError, Document, Escalation, ModelIdentity, RoutedDocument, Trial, TrialResult, codec,
-    codes,
+    Answer, AvroRecord, CacheLayer, CodecError, Document, Escalation, ModelIdentity, RoutedDocument, Trial,
+    TrialResult, codec, codes,
 };
 use precis_telemetry::metrics::Counter;
 
@@ -34,6 +35,7 @@ const MAX_TRIALS: usize = 128;
 /// The [`Processor`] of the router's stage.
 pub struct Router {
     settler: Settler,
+    evaluations: Evaluations,
     control: Arc<Control>,
     keys: Arc<RoutingKeys>,
     admission: Arc<Admission>,
@@ -46,7 +48,8 @@ impl Router {
     /// `keys`.
     pub fn new(settler: Settler, control: Arc<Control>, keys: Arc<RoutingKeys>) -> Self {
         let (admission, recent, texts) = (Arc::default(), RecentIdentities::default(), TextBudget::default());
-        Self { settler, control, keys, admission, recent, texts }
+        let evaluations = Evaluations::new(settler.store().clone());
+        Self { settler, evaluations, control, keys, admission, recent, texts }
     }
 
     /// Takes the bytes of its documents' texts from this budget.
@@ -143,6 +146,7 @@ impl Router {
             deadline: document.deadline,
             replay: claim.replay,
             routed_at: now_ms(),
+            evaluation: None,
         };
         if effective.policy.is_extractive(&routed.tier) {
             let (again, _permit) = self.read_again(delivery).await?;
@@ -156,13 +160,26 @@ impl Router {
         self.texts.hold(&delivery.draining, || Request::read(delivery)).await
     }
 
-    /// Processes an escalation: a document that a tier gave back.
+    /// Processes an escalation: a document that a tier gave back, or a summary that is to be
+    /// judged.
     async fn escalation(&self, delivery: &Delivery) -> Result<Output, StageError> {
         let held = self.texts.hold(&delivery.draining, || self.read_escalation(&delivery.record)).await;
         let (DecodedEscalation { mut routed, trial, document }, _permit) =
             held.map_err(|error| error.into_stage(None).of_own_record())?;
         let tenant = routed.tenant.clone();
         let stage_error = |error: PipelineError| error.into_stage(Some(&tenant));
+        if routed.evaluation.is_some() {
+            let decided_under = trial.as_ref().map_or(&routed.policy_digest, |trial| &trial.policy_digest);
+            let effective = self.control.for_record(decided_under).await.map_err(stage_error)?;
+            routed.trail.extend(trial);
+            forget_old_refusals(&mut routed.trail);
+            let document = document.map_err(|error| stage_error(error.into()))?;
+            return self.to_judge(&effective, &document, routed).await.map_err(stage_error);
+        }
+        let Some(trial) = trial else {
+            let message = "a document without a trial: only what is to be judged comes without one";
+            return Err(stage_error(PipelineError::rejected(codes::WRONG_RECORD, message)).of_own_record());
+        };
         let claim = Claim::of(&routed);
         if let Some(output) = self.settler.settled(&claim).await.map_err(stage_error)? {
             return Ok(output);
@@ -183,11 +200,23 @@ impl Router {
         self.keys.check(record)?;
         let value = record.value.as_deref();
         let value = value.ok_or_else(|| PipelineError::rejected("empty_record", "the escalation has no value"))?;
-        let escalation: Escalation = codec::decode(value)?;
-        let routed: RoutedDocument = codec::decode(&escalation.routed)?;
-        Claim::of(&routed).identity.check()?;
+        let (routed, trial) = match codec::decode::<Escalation>(value) {
+            Ok(escalation) => (codec::decode(&escalation.routed)?, Some(escalation.trial)),
+            // A request to judge a summary, which no tier has had yet.
+            Err(CodecError::WrongRecord { found: RoutedDocument::NAME, .. }) => (codec::decode(value)?, None),
+            Err(error) => return Err(error.into()),
+        };
+        Identity::of_routed(&routed).check()?;
         let document = codec::decode(&routed.document);
-        Ok(DecodedEscalation { routed, trial: escalation.trial, document })
+        Ok(DecodedEscalation { routed, trial, document })
+    }
+
+    /// The publisher's record that a record of this stage holds.
+    fn document_of(&self, record: &Record) -> Option<Vec<u8>> {
+        if !is_escalation(record) {
+            return record.value.clone();
+        }
+        self.read_escalation(record).ok().map(|escalation| escalation.routed.document)
     }
 
     /// An accepted answer to an equal request of the same tenant: its tier, its key and itself.
@@ -235,8 +264,14 @@ impl Router {
                 return Ok(Vec::new());
             };
             let document = document.unwrap_or_default();
+            if routed.evaluation.is_some() {
+                let (code, message) = (rejection.code, rejection.message.as_str());
+                let judgement = Judgement::failed(None, code, message, &[]);
+                let effective = self.control.effective();
+                return Ok(vec![self.end_evaluation(&effective, &document, &routed, judgement).await?]);
+            }
             let mut outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
-            outcome.trail.push(trial);
+            outcome.trail.extend(trial);
             (Claim::of(&routed), outcome)
         } else {
             let Ok(request) = Request::read(delivery) else { return Ok(Vec::new()) };
@@ -258,7 +293,9 @@ impl Processor for Router {
             let tenant = topics::tenant_of(&origin.topic);
             self.document(delivery).await.map_err(|error| error.into_stage(tenant))?
         };
-        Ok(vec![self.keys.prove(output)])
+        let requests = evaluation::requests(&self.control.effective(), &output, || self.document_of(&delivery.record));
+        let requests = requests.map_err(|error| error.into_stage(self.sender(&delivery.record).as_deref()))?;
+        Ok([output].into_iter().chain(requests).map(|output| self.keys.prove(output)).collect())
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
@@ -290,7 +327,8 @@ fn work(routed: &RoutedDocument) -> Result<Output, PipelineError> {
 /// A record of `escalations` with its document.
 struct DecodedEscalation {
     routed: RoutedDocument,
-    trial: Trial,
+    /// What the tier says that gave it back; `None` for a request to judge that no tier has had.
+    trial: Option<Trial>,
     document: Result<Document, CodecError>,
 }
 
@@ -339,6 +377,7 @@ fn tier_of(policy: &Policy, model: &ModelIdentity) -> String {
     own.map_or_else(|| model.provider.clone(), |tier| tier.name.clone())
 }
 
+mod evaluations;
 mod tiers;
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ struct Attempt {
     settlement: Option<LedgerSettlement>,
 }
 
-/// Key of the totals: day, tier and tenant.
+/// Key of the totals: day, tier, tenant and purpose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     /// The day on which the request left, UTC, `YYYY-MM-DD`.
@@ -37,6 +37,8 @@ pub struct Group {
     pub tier: String,
     /// The document's tenant.
     pub tenant: String,
+    /// What the request was for: `production`, `evaluation`.
+    pub purpose: String,
 }
 
 /// Sums over requests.
@@ -75,7 +77,12 @@ impl Spend {
     /// Takes an attempt.
     pub fn attempt(&mut self, attempt: &LedgerAttempt) {
         let entry = self.attempts.entry(attempt.attempt_id.clone()).or_default();
-        entry.of = Some(Group { day: day(attempt.at), tier: attempt.tier.clone(), tenant: attempt.tenant.clone() });
+        entry.of = Some(Group {
+            day: day(attempt.at),
+            tier: attempt.tier.clone(),
+            tenant: attempt.tenant.clone(),
+            purpose: attempt.purpose.as_str().to_owned(),
+        });
         entry.reserved = attempt.reserved;
     }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use precis_pipeline::identity::MAX_DOCUMENT_ID_BYTES;
-use precis_schemas::{SettlementResult, Usd};
+use precis_schemas::{Purpose, SettlementResult, Usd};
 
 use super::*;
 
@@ -36,6 +36,7 @@ fn the_largest_records_of_the_ledger_fit_the_log() {
         reserved: Usd::MAX,
         price_digest: digest.clone(),
         at: i64::MAX,
+        purpose: Purpose::Production,
     };
     let settlement = LedgerSettlement {
         attempt_id: digest.clone(),

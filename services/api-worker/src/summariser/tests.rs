@@ -94,8 +94,12 @@ fn whatever_changes_the_answer_changes_the_decoding() {
 #[test]
 fn the_whole_document_comes_before_the_instruction() {
     let prompt = Prompt::for_document(&precis_schemas::Document::default(), Some("en"));
-    let request =
-        Decoding { extra_output_tokens: 1000, ..Decoding::default() }.request("m", "The text.\nAll of it.", &prompt);
+    let request = Decoding { extra_output_tokens: 1000, ..Decoding::default() }.request(
+        "m",
+        "The text.\nAll of it.",
+        &prompt,
+        false,
+    );
     assert!(request.user.contains(">\nThe text.\nAll of it.\n</document-"), "{}", request.user);
     assert!(request.user.ends_with(&format!("\n\n{}", prompt.whole)) && request.system.starts_with(&prompt.system));
     assert_eq!(request.max_output_tokens, prompt.max_output_tokens() + 1000);

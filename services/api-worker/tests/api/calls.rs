@@ -12,7 +12,7 @@ use precis_api_worker::pacer::{Pace, Pacer};
 use precis_api_worker::provider::{Billing, Failure, FailureKind, Finish, Provider, Remaining, Reply, Request};
 use precis_flow::LogConfig;
 use precis_policy::{Budget, Policy, PriceTable, Tokens};
-use precis_schemas::{SettlementResult, Usd};
+use precis_schemas::{Purpose, SettlementResult, Usd};
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::{Always, TENANT, TestDeployment, policy, spending, unlimited};
@@ -20,7 +20,8 @@ use crate::faults::{Answer, Faults};
 use crate::memory::MemoryStore;
 use crate::wires::{ANTHROPIC, OPENAI, Wire};
 
-const SUBJECT: Subject<'_> = Subject { tenant: TENANT, document_id: "document", revision: 3 };
+const SUBJECT: Subject<'_> =
+    Subject { tenant: TENANT, document_id: "document", revision: 3, purpose: Purpose::Production };
 
 pub(crate) const PACE: Pace = Pace { concurrency: 4, requests_per_minute: None, tokens_per_minute: None };
 

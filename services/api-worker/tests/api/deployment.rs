@@ -148,6 +148,7 @@ impl TestDeployment {
             deadline: None,
             replay: false,
             routed_at: now_ms(),
+            evaluation: None,
         };
         let output = Output::to(topics::work("api")).key(document_id).value(codec::encode(&routed).unwrap());
         self.log().publish(vec![self.runtime.routing_keys.prove(output)]).await.unwrap();
@@ -190,9 +191,9 @@ impl TestDeployment {
         let (mut attempts, mut settlements) = (Vec::new(), Vec::new());
         for record in self.all_records(topics::LEDGER).await {
             let value = record.value.as_deref().unwrap();
-            match record.headers.get_str(codec::SCHEMA_HEADER) {
-                Some("ledger_attempt.v1") => attempts.push(codec::decode(value).unwrap()),
-                Some("ledger_settlement.v1") => settlements.push(codec::decode(value).unwrap()),
+            match record.headers.get_str(codec::SCHEMA_HEADER).and_then(|header| header.split('.').next()) {
+                Some("ledger_attempt") => attempts.push(codec::decode(value).unwrap()),
+                Some("ledger_settlement") => settlements.push(codec::decode(value).unwrap()),
                 other => panic!("{other:?} in the ledger"),
             }
         }

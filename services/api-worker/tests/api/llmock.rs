@@ -7,7 +7,7 @@ use precis_api_worker::caller::{ApiError, Subject};
 use precis_api_worker::ledger::Ledger;
 use precis_api_worker::provider::FailureKind;
 use precis_policy::Tokens;
-use precis_schemas::SettlementResult;
+use precis_schemas::{Purpose, SettlementResult};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -136,7 +136,7 @@ async fn ask(wire: &Wire, caller: &precis_api_worker::caller::Caller, number: us
     let mut request = wire.request();
     request.user = format!("{TEXT} Number {number}.");
     let document_id = format!("document-{number}");
-    let subject = Subject { tenant: TENANT, document_id: &document_id, revision: 0 };
+    let subject = Subject { tenant: TENANT, document_id: &document_id, revision: 0, purpose: Purpose::Production };
     match caller.call(request, subject, spending(&[], &unlimited()), &Always, &CancellationToken::new()).await {
         Ok(paid) => {
             assert_eq!(paid.reply.text, SUMMARY);

@@ -14,7 +14,7 @@ use precis_api_worker::ledger::Ledger;
 use precis_flow::LogConfig;
 use precis_objects::DirectoryStore;
 use precis_policy::{Budget, Policy, PriceTable, Tokens};
-use precis_schemas::Usd;
+use precis_schemas::{Purpose, Usd};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
@@ -41,7 +41,12 @@ async fn calls(caller: Arc<Caller>, wire: &'static Wire, budgets: Vec<Budget>, w
             tokio::spawn(async move {
                 for number in (lane..count).step_by(width) {
                     let document_id = format!("document-{number}");
-                    let subject = Subject { tenant: TENANT, document_id: &document_id, revision: 0 };
+                    let subject = Subject {
+                        tenant: TENANT,
+                        document_id: &document_id,
+                        revision: 0,
+                        purpose: Purpose::Production,
+                    };
                     let result = caller
                         .call(
                             wire.request(),

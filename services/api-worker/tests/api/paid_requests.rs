@@ -9,7 +9,7 @@ use precis_api_worker::ledger::Ledger;
 use precis_api_worker::{ApiWorkerSettings, BreakerSettings};
 use precis_objects::ObjectStore as _;
 use precis_pipeline::{PaidRequests, topics};
-use precis_schemas::{Escalation, Outcome, SettlementResult, Status, TrialResult, Usd, codec};
+use precis_schemas::{Escalation, Outcome, Purpose, SettlementResult, Status, TrialResult, Usd, codec};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -172,7 +172,7 @@ async fn unreadable_answers_in_a_row_end_the_spending() {
 }
 
 async fn call(caller: &Caller, requests: &PaidRequests) -> Result<(), ApiError> {
-    let subject = Subject { tenant: TENANT, document_id: "document", revision: 3 };
+    let subject = Subject { tenant: TENANT, document_id: "document", revision: 3, purpose: Purpose::Production };
     let stop = CancellationToken::new();
     caller.call(OPENAI.request(), subject, spending(&[], requests), &Always, &stop).await.map(|_| ())
 }

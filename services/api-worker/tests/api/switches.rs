@@ -14,7 +14,7 @@ use precis_flow::{
 };
 use precis_pipeline::control::switch_tier;
 use precis_pipeline::{Clearance, topics};
-use precis_schemas::{SettlementResult, SwitchState};
+use precis_schemas::{Purpose, SettlementResult, SwitchState};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::caller;
@@ -31,7 +31,7 @@ async fn switch(log: &dyn Log, state: SwitchState) {
 }
 
 async fn call(caller: &Caller, clearance: &Clearance) -> Result<Paid, ApiError> {
-    let subject = Subject { tenant: TENANT, document_id: "document", revision: 0 };
+    let subject = Subject { tenant: TENANT, document_id: "document", revision: 0, purpose: Purpose::Production };
     caller.call(ANTHROPIC.request(), subject, spending(&[], &unlimited()), clearance, &CancellationToken::new()).await
 }
 

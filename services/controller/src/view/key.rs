@@ -1,7 +1,8 @@
 //! What series are told apart by.
 
 use precis_schemas::{ModelIdentity, Outcome};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// What an outcome without a tier, model, prompt or type has in its place.
 const NONE: &str = "none";
@@ -9,7 +10,7 @@ const NONE: &str = "none";
 const UNKNOWN: &str = "unknown";
 
 /// One of the things that series are told apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// The tier whose answer it is.

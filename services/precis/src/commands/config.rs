@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use precis_api_worker::ApiWorkerSettings;
 use precis_config::reference::markdown;
+use precis_controller::ControllerSettings;
 use precis_flow::LogConfig;
 use precis_gpu_worker::{GpuWorkerSettings, ModelSettings};
 use precis_objects::StoreConfig;
@@ -79,7 +80,7 @@ pub fn run(globals: &Globals, args: &Args, out: &Output) -> anyhow::Result<Exit>
 }
 
 /// The sections, each with its reference.
-fn sections() -> [(&'static str, String); 9] {
+fn sections() -> [(&'static str, String); 10] {
     [
         ("log", markdown::<LogConfig>("log")),
         ("store", markdown::<StoreConfig>("store")),
@@ -90,6 +91,7 @@ fn sections() -> [(&'static str, String); 9] {
         ("router", markdown::<RouterSettings>("router")),
         ("gpu_worker", markdown::<GpuWorkerSettings>("gpu_worker")),
         ("api_worker", markdown::<ApiWorkerSettings>("api_worker")),
+        ("controller", markdown::<ControllerSettings>("controller")),
     ]
 }
 

@@ -17,13 +17,14 @@ const EXAMPLES: &str = "\
 Examples:
   precis spend
   precis spend --since 2026-11-01 --by tier
+  precis spend --by purpose
   precis spend --by tenant --json | jq .groups
 
 Billed is what providers reported. Possibly billed is what may stand on their bill beyond that: answers that were lost, \
 and open requests (in flight now, or of a process that was killed), each for up to what it reserved. The provider's own \
 count lies between billed, and billed and possibly billed together.";
 
-/// Show what providers billed, by day, tier and tenant
+/// Show what providers billed, by day, tier, tenant and purpose
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -40,6 +41,7 @@ enum GroupBy {
     Day,
     Tier,
     Tenant,
+    Purpose,
 }
 
 #[derive(Serialize)]
@@ -56,6 +58,8 @@ struct SpendRow {
     tier: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     tenant: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    purpose: String,
     requests: u64,
     open: u64,
     billed: Usd,
@@ -99,6 +103,7 @@ fn report(groups: BTreeMap<Group, Totals>, by: &[GroupBy], since: &str) -> Spend
             day: keep(GroupBy::Day, group.day),
             tier: keep(GroupBy::Tier, group.tier),
             tenant: keep(GroupBy::Tenant, group.tenant),
+            purpose: keep(GroupBy::Purpose, group.purpose),
         };
         rows.entry(shown).or_default().add(totals);
         total.add(totals);
@@ -110,20 +115,26 @@ fn report(groups: BTreeMap<Group, Totals>, by: &[GroupBy], since: &str) -> Spend
 }
 
 fn row(group: Group, totals: Totals) -> SpendRow {
-    let Group { day, tier, tenant } = group;
+    let Group { day, tier, tenant, purpose } = group;
     let Totals { requests, open, billed, possibly_billed, input_tokens, output_tokens } = totals;
-    SpendRow { day, tier, tenant, requests, open, billed, possibly_billed, input_tokens, output_tokens }
+    SpendRow { day, tier, tenant, purpose, requests, open, billed, possibly_billed, input_tokens, output_tokens }
 }
 
 fn show(report: &SpendReport, by: &[GroupBy], out: &Output) {
-    let columns = [(GroupBy::Day, "Day"), (GroupBy::Tier, "Tier"), (GroupBy::Tenant, "Tenant")];
+    let columns =
+        [(GroupBy::Day, "Day"), (GroupBy::Tier, "Tier"), (GroupBy::Tenant, "Tenant"), (GroupBy::Purpose, "Purpose")];
     let mut header: Vec<_> = columns.iter().filter(|(what, _)| by.contains(what)).map(|(_, name)| *name).collect();
     header.extend(["Requests", "Open", "Billed", "Possibly billed", "Tokens in", "Tokens out"]);
     let mut table = Table::new(&header);
     let mut rows: Vec<&SpendRow> = report.groups.iter().collect();
     rows.push(&report.total);
     for (number, row) in rows.into_iter().enumerate() {
-        let names = [(GroupBy::Day, &row.day), (GroupBy::Tier, &row.tier), (GroupBy::Tenant, &row.tenant)];
+        let names = [
+            (GroupBy::Day, &row.day),
+            (GroupBy::Tier, &row.tier),
+            (GroupBy::Tenant, &row.tenant),
+            (GroupBy::Purpose, &row.purpose),
+        ];
         let mut cells: Vec<_> =
             names.iter().filter(|(what, _)| by.contains(what)).map(|(_, name)| (*name).clone()).collect();
         if number == report.groups.len()

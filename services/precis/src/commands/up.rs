@@ -78,6 +78,8 @@ pub async fn run(globals: &Globals, _args: Args, out: &Output) -> anyhow::Result
     tell(&running, out)?;
     // A group that another process holds, or a broker that is away, shows here.
     services.ready(&runtime).await?;
+    // It only watches, so it neither delays the others nor counts as one of them being ready.
+    services.controller(&runtime, sections.controller);
     if !out.json() {
         out.line("up: publish with `precis submit`, see outcomes with `precis results --follow`, stop with Ctrl-C");
         out.flush();
@@ -122,6 +124,8 @@ fn list(runtime: &Runtime, workers: &Workers) -> Vec<ServiceView> {
         format!("{}; a tier without a key is off", served.join(", "))
     };
     services.push(ServiceView { service: "api-worker", does });
+    services
+        .push(ServiceView { service: "controller", does: "summaries → metrics of quality, and alarms".to_owned() });
     for (tier, setting) in workers.unserved(runtime) {
         let does = format!("not here: its documents wait for a worker elsewhere that {setting} names it for");
         services.push(ServiceView { service: "no worker", does: format!("{}: {does}", topics::work(&tier)) });

@@ -2,6 +2,7 @@
 
 mod documents;
 mod escalations;
+mod evaluations;
 mod extracts;
 mod faults;
 mod figures;

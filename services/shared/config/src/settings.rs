@@ -15,8 +15,8 @@ use crate::{ConfigError, Validate, Violations, schema};
 
 /// The sections of the settings. One file may configure every service, so each service accepts the
 /// sections of the others.
-pub const SECTIONS: [&str; 9] =
-    ["log", "store", "telemetry", "topics", "policy", "model", "router", "gpu_worker", "api_worker"];
+pub const SECTIONS: [&str; 10] =
+    ["log", "store", "telemetry", "topics", "policy", "model", "router", "gpu_worker", "api_worker", "controller"];
 
 /// What can be a section. Implemented for every type that can.
 pub trait Section: Serialize + DeserializeOwned + JsonSchema + Validate + Default {}

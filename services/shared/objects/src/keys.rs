@@ -5,7 +5,8 @@
 //! from lower case. No key is a directory of another. No document has a directory of its own, since
 //! a new directory costs two more flushes to disk. A key holds no clock and no random id, so a
 //! redelivered record finds the objects of its first delivery. The slices of a budget are the one
-//! exception: their keys hold the day or the month of the budget.
+//! exception: their keys hold the day or the month of the budget. The hour of an alarm is that of
+//! its outcomes.
 
 use std::fmt::Write as _;
 
@@ -26,6 +27,24 @@ pub fn result(tenant: &str, document_id: &str, revision: i64) -> String {
 /// The keys that prove which records between router and workers are ours. Only services may read
 /// what begins with `keys/`.
 pub const ROUTING: &str = "keys/routing";
+
+/// What an evaluator model said of a document's summary. Whoever creates it decides; `round` counts
+/// from 1.
+pub fn evaluation(tenant: &str, document_id: &str, revision: i64, round: i32) -> String {
+    let id = hash(document_id);
+    format!("evaluations/{}/{}/{id}.r{revision}.{round}", name(tenant), fan_out(&id))
+}
+
+/// Note that an alarm of a group was told. The hour is that of the outcomes which raised it,
+/// counted from the start of 1970.
+pub fn alarm(group: &str, hour: i64) -> String {
+    format!("{}{hour}", alarms_of(group))
+}
+
+/// Prefix of all notes of a group's alarms.
+pub fn alarms_of(group: &str) -> String {
+    format!("alarms/{}/", hash(group))
+}
 
 /// Prefix of all results of a tenant.
 pub fn results_of(tenant: &str) -> String {

@@ -3,7 +3,9 @@
 use precis_policy::Policy;
 use precis_quality::reference as measured;
 use precis_quality::{CheckFigure, CheckName, IndexParts, IndexWeights};
-use precis_schemas::{CheckResult, Document, ModelIdentity, Outcome, PrecisionRecall, ReferenceScores, Rouge, Scores};
+use precis_schemas::{
+    CheckResult, Document, Evaluation, ModelIdentity, Outcome, PrecisionRecall, ReferenceScores, Rouge, Scores,
+};
 use precis_telemetry::metrics::Histogram;
 
 /// What describes a summary beside its checks.
@@ -46,19 +48,42 @@ impl Labels {
     pub(crate) fn record(&self, outcome: &Outcome) {
         let tier = outcome.tier.as_deref().unwrap_or("none");
         let model = outcome.model.as_ref().map_or_else(|| "none".to_owned(), model_label);
-        let prompt = if outcome.is_extract() {
-            "none"
-        } else if self.has_instruction {
-            "instruction"
-        } else {
-            "standard"
-        };
+        let prompt = self.prompt(outcome.is_extract());
         let (document_type, language) = (self.document_type.as_str(), self.language);
         if let Some(index) = outcome.quality_index {
             Histogram::QualityIndex.record(index, &[tier, &model, prompt, document_type, language]);
         }
         for (name, value) in named(outcome) {
             Histogram::QualityScore.record(value, &[name, tier, &model, prompt, document_type, language]);
+        }
+    }
+}
+
+impl Labels {
+    /// Counts the scores of an evaluation that was created.
+    pub(crate) fn record_evaluation(&self, evaluation: &Evaluation) {
+        let Some(scores) = evaluation.scores else { return };
+        let tier = evaluation.tier.as_deref().unwrap_or("none");
+        let model = evaluation.model.as_ref().map_or_else(|| "none".to_owned(), model_label);
+        let prompt = self.prompt(evaluation.model.as_ref().is_some_and(ModelIdentity::is_extractor));
+        let of_five = |number: i32| f64::from(number - 1) / 4.0;
+        for (criterion, value) in [
+            ("faithfulness", of_five(scores.faithfulness)),
+            ("coverage", of_five(scores.coverage)),
+            ("coherence", of_five(scores.coherence)),
+            ("conciseness", of_five(scores.conciseness)),
+            ("all", scores.score),
+        ] {
+            let labels = [criterion, tier, &model, prompt, &self.document_type, self.language];
+            Histogram::EvaluationScore.record(value, &labels);
+        }
+    }
+
+    fn prompt(&self, is_extract: bool) -> &'static str {
+        match (is_extract, self.has_instruction) {
+            (true, _) => "none",
+            (false, true) => "instruction",
+            (false, false) => "standard",
         }
     }
 }

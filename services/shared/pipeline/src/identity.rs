@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 use precis_base::digest::hex;
 use precis_flow::Record;
-use precis_schemas::{Document, ModelIdentity, Origin, Sensitivity, codes};
+use precis_schemas::{Document, ModelIdentity, Origin, RoutedDocument, Sensitivity, codes};
 use sha2::{Digest, Sha256};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -59,6 +59,12 @@ impl Identity {
             ));
         }
         Ok(())
+    }
+
+    /// That of a routed document.
+    pub fn of_routed(routed: &RoutedDocument) -> Self {
+        let RoutedDocument { tenant, document_id, revision, .. } = routed;
+        Self { tenant: tenant.clone(), document_id: document_id.clone(), revision: *revision }
     }
 
     /// The key under which outcomes of one document are ordered on `summaries`.
@@ -202,7 +208,7 @@ impl FieldHasher {
         self
     }
 
-    fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         hex(&self.digest())
     }
 

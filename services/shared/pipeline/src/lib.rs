@@ -13,6 +13,8 @@
 //! | [`control`] | which policy and switches are in force |
 //! | [`clearance`] | whether a document may still go where it is about to be sent |
 //! | [`settle`] | how a document ends |
+//! | [`evaluation`] | how a summary is judged by an evaluator model |
+//! | [`quoted`] | how a text stands in a message to a model |
 //! | [`worker`] | what a worker of any tier does with a document |
 //! | [`topics`] | which topics there are |
 //! | [`returns`] | where records go that are tried again |
@@ -33,12 +35,14 @@ pub mod audit;
 pub mod clearance;
 pub mod control;
 pub mod error;
+pub mod evaluation;
 pub mod figures;
 pub mod identity;
 mod paid_requests;
 mod partials;
 pub mod prompt;
 pub mod proof;
+pub mod quoted;
 pub mod returns;
 pub mod runtime;
 pub mod settle;

@@ -29,6 +29,8 @@ pub struct Prompt {
     pub merge: String,
     /// The number of words asked for.
     pub max_words: u32,
+    /// Whether the answer ends with its first paragraph.
+    pub one_paragraph: bool,
     /// SHA-256 (hex) over all texts of the prompt.
     pub digest: String,
 }
@@ -47,18 +49,21 @@ impl Prompt {
             Some(instruction) => format!("{} ({thing}, {shape}.){in_language}", instruction.trim()),
             None => format!("Summarize {thing} {shape}.{in_language}"),
         };
-        let mut prompt = Self {
-            system: "You write short, factual summaries. You only use what the text says.".to_owned(),
-            whole: task("the text above"),
-            chunk: task("this part of a longer text"),
-            merge: task("the notes above, which cover one text from start to end,"),
-            max_words,
-            digest: String::new(),
-        };
-        prompt.digest = sha256_hex(
-            [&prompt.system, &prompt.whole, &prompt.chunk, &prompt.merge].map(String::as_str).join("\u{0}").as_bytes(),
-        );
-        prompt
+        let instructions = [
+            task("the text above"),
+            task("this part of a longer text"),
+            task("the notes above, which cover one text from start to end,"),
+        ];
+        let system = "You write short, factual summaries. You only use what the text says.".to_owned();
+        // After the first paragraph a small model mostly writes the same paragraph again.
+        Self::new(system, instructions, max_words, document.format == Format::Paragraph)
+    }
+
+    /// The prompt of these texts; the instructions are those for the whole, a chunk and the merge.
+    pub(crate) fn new(system: String, instructions: [String; 3], max_words: u32, one_paragraph: bool) -> Self {
+        let [whole, chunk, merge] = instructions;
+        let digest = sha256_hex([&system, &whole, &chunk, &merge].map(String::as_str).join("\u{0}").as_bytes());
+        Self { system, whole, chunk, merge, max_words, one_paragraph, digest }
     }
 
     /// Room for the answer, tokens. Two a word and a margin: an answer that keeps to its length is

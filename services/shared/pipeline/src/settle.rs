@@ -75,11 +75,7 @@ impl Claim {
     /// The claim of a routed document.
     pub fn of(routed: &RoutedDocument) -> Self {
         Self {
-            identity: Identity {
-                tenant: routed.tenant.clone(),
-                document_id: routed.document_id.clone(),
-                revision: routed.revision,
-            },
+            identity: Identity::of_routed(routed),
             origin: routed.origin.clone(),
             request_digest: routed.request_digest.clone(),
             replay: routed.replay,

@@ -19,6 +19,8 @@ pub const ESCALATIONS: &str = "escalations";
 pub const RETURNS: &str = "returns";
 /// Outcomes, one for each document identity.
 pub const SUMMARIES: &str = "summaries";
+/// What evaluator models said of summaries.
+pub const EVALUATIONS: &str = "evaluations";
 /// Records that no stage could use, with their raw bytes.
 pub const DEAD_LETTERS: &str = "dead-letters";
 /// What operators did with dead letters, keyed by dead letter id.

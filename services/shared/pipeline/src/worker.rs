@@ -41,12 +41,14 @@ mod answer;
 mod check;
 mod escalation;
 mod generate;
+mod judge;
 mod request;
 mod unsaved;
 mod work;
 
 pub use generate::{BUILT_IN_PROVIDER, GenerateError, Generated, Job, Summariser};
 
+use crate::evaluation::{self, Evaluations, Judgement, Subject};
 use crate::figures::{Figures, Labels};
 use crate::settle::{Claim, Draft};
 use crate::{
@@ -67,6 +69,7 @@ pub struct TierWorker<S> {
     control: Arc<Control>,
     keys: Arc<RoutingKeys>,
     answers: Answers,
+    evaluations: Evaluations,
     texts: TextBudget,
 }
 
@@ -81,7 +84,9 @@ impl<S: Summariser> TierWorker<S> {
         keys: Arc<RoutingKeys>,
     ) -> Self {
         let (settler, answers) = (Settler::new(store.clone()), Answers::new(store.clone()));
-        Self { tier: tier.into(), summariser, store, settler, control, keys, answers, texts: TextBudget::default() }
+        let evaluations = Evaluations::new(store.clone());
+        let (tier, texts) = (tier.into(), TextBudget::default());
+        Self { tier, summariser, store, settler, control, keys, answers, evaluations, texts }
     }
 
     /// Takes the bytes of its documents' texts from this budget, which workers of one process
@@ -94,6 +99,9 @@ impl<S: Summariser> TierWorker<S> {
 
     /// What becomes of a document: the steps of the module's picture, in their order.
     async fn handle(&self, delivery: &Delivery, work: &DecodedWork) -> Result<Output, PipelineError> {
+        if let Some(subject) = Subject::of(&work.routed) {
+            return self.judge(delivery, work, &subject).await;
+        }
         let DecodedWork { routed, document } = work;
         if let Ok(document) = document {
             request::check_document(routed, document)?;
@@ -138,6 +146,7 @@ impl<S: Summariser> TierWorker<S> {
 
     fn clearance(&self, routed: &RoutedDocument, document: &Document) -> Clearance {
         let facts = DocumentFacts::of(&routed.tenant, document);
+        let facts = if routed.evaluation.is_some() { facts.for_evaluation() } else { facts };
         Clearance::new(self.control.clone(), facts, &self.tier, self.summariser.tier_kind())
     }
 
@@ -255,9 +264,12 @@ impl<S: Summariser> Processor for TierWorker<S> {
         let read = || self.routed(&delivery.record).map(DecodedWork::of);
         let held = self.texts.hold(&delivery.draining, read).await;
         let (work, _permit) = held.map_err(|error| error.into_stage(None).of_own_record())?;
-        let output = self.handle(delivery, &work).await;
         let tenant = Some(work.routed.tenant.as_str());
-        output.map(|output| vec![self.keys.prove(output)]).map_err(|error| error.into_stage(tenant))
+        let stage_error = |error: PipelineError| error.into_stage(tenant);
+        let output = self.handle(delivery, &work).await.map_err(stage_error)?;
+        let document = || Some(work.routed.document.clone());
+        let requests = evaluation::requests(&self.control.effective(), &output, document).map_err(stage_error)?;
+        Ok([output].into_iter().chain(requests).map(|output| self.keys.prove(output)).collect())
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
@@ -269,6 +281,13 @@ impl<S: Summariser> Processor for TierWorker<S> {
             return Ok(Vec::new());
         }
         let document = codec::decode(&routed.document).unwrap_or_default();
+        if let Some(subject) = Subject::of(&routed) {
+            let (code, message) = (rejection.code, rejection.message.as_str());
+            let judgement = Judgement::failed(Some(&self.tier), code, message, &[]);
+            let effective = self.control.effective();
+            let output = self.evaluations.settle(&subject, &document, None, &effective, judgement).await;
+            return output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&routed.tenant)));
+        }
         let outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
         match self.settler.settle(&Claim::of(&routed), &outcome).await {
             Ok(output) => Ok(vec![output]),

@@ -26,6 +26,8 @@ mod figures;
 mod forged;
 #[path = "worker/interrupted.rs"]
 mod interrupted;
+#[path = "worker/judging.rs"]
+mod judging;
 #[path = "worker/second_try.rs"]
 mod second_try;
 mod support;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::policy::Score;
+use crate::score::Score;
 
 /// Names of the features, as weights, decision records and dashboards spell them.
 pub(crate) const FEATURE_NAMES: [&str; 6] = ["length", "digits", "names", "noise", "long_sentences", "not_english"];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use precis_schemas::{Document, Trial, TrialResult};
+use precis_schemas::{Document, Purpose, Trial, TrialResult};
 
 use crate::policy::{Policy, SensitivityName, Tier, TierKind};
 use crate::rollout;
@@ -10,6 +10,7 @@ use crate::rollout;
 /// Code of a re-check that finds a worker of an external tier at work for an internal one: its
 /// stage is about to start anew.
 pub use precis_schemas::codes::TIER_CHANGED;
+use precis_schemas::codes::{EVALUATIONS_ONLY, NOT_A_JUDGE};
 
 /// The state of a tier that an operator has not left on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct DocumentFacts {
     pub sensitivity: SensitivityName,
     /// Where its data must stay.
     pub residency: Option<String>,
+    /// What it goes to a tier for.
+    pub purpose: Purpose,
 }
 
 impl DocumentFacts {
@@ -60,7 +63,14 @@ impl DocumentFacts {
             document_type: document.document_type.clone(),
             sensitivity: document.sensitivity.map_or(SensitivityName::Restricted, Into::into),
             residency: document.residency.clone(),
+            purpose: document.purpose,
         }
+    }
+
+    /// The same document, which goes to a tier so that its summary is judged.
+    #[must_use]
+    pub fn for_evaluation(self) -> Self {
+        Self { purpose: Purpose::Evaluation, ..self }
     }
 }
 
@@ -80,7 +90,7 @@ pub fn gate(policy: &Policy, switches: &Switches, facts: &DocumentFacts, trail: 
     let digest = if trail.is_empty() { String::new() } else { policy.digest() };
     let mut gate = Eligibility::default();
     for tier in &policy.tiers {
-        let verdict = rules(tier, facts)
+        let verdict = rules(policy, tier, facts)
             .or_else(|| switched(switches, &tier.name))
             .or_else(|| tried(&tier.name, trail, &digest))
             .or_else(|| (!rollout::is_in(tier, facts)).then_some("rollout"));
@@ -110,7 +120,7 @@ pub fn recheck(
     worker_kind: TierKind,
 ) -> Result<(), &'static str> {
     let Some(known) = policy.tier(tier) else { return Err("tier_unknown") };
-    if let Some(code) = rules(known, facts) {
+    if let Some(code) = rules(policy, known, facts) {
         return Err(code);
     }
     if worker_kind == TierKind::Api && known.kind != TierKind::Api {
@@ -122,7 +132,7 @@ pub fn recheck(
     }
 }
 
-fn rules(tier: &Tier, facts: &DocumentFacts) -> Option<&'static str> {
+fn rules(policy: &Policy, tier: &Tier, facts: &DocumentFacts) -> Option<&'static str> {
     let lists = |list: &[String], value: &str| list.iter().any(|entry| entry == "*" || entry == value);
     if !tier.enabled {
         return Some("tier_disabled");
@@ -141,7 +151,10 @@ fn rules(tier: &Tier, facts: &DocumentFacts) -> Option<&'static str> {
     if !lists(&tier.tenants, &facts.tenant) {
         return Some("tenant");
     }
-    None
+    if facts.purpose != Purpose::Evaluation {
+        return tier.evaluations_only.then_some(EVALUATIONS_ONLY);
+    }
+    (!policy.evaluation.judges.contains(&tier.name)).then_some(NOT_A_JUDGE)
 }
 
 fn switched(switches: &Switches, tier: &str) -> Option<&'static str> {

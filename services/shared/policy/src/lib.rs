@@ -15,6 +15,7 @@
 //! - [`TenantQueues`], [`Quota`]: which tenant's document goes next where tenants wait for a tier,
 //!   and how many documents of one tenant may go in a minute.
 //! - [`Quality`]: the weights that make one number of what was measured on a summary.
+//! - [`Evaluation`]: which summaries an evaluator model judges, and which model does.
 //! - [`next_tier`]: where a document goes after an answer failed or a tier refused.
 //! - [`PriceTable`]: prices with date and source; an unknown price is an error, never zero.
 //! - [`Budget`]: what may be spent at providers, by tier, tenant, day and month.
@@ -27,6 +28,7 @@ mod assign;
 mod budget;
 mod decoding;
 mod escalate;
+mod evaluation;
 mod features;
 mod gate;
 mod mix;
@@ -35,6 +37,7 @@ mod policy;
 mod prices;
 mod quality;
 mod rollout;
+mod score;
 mod targets;
 mod tenant_queues;
 mod tenants;
@@ -44,15 +47,15 @@ pub use assign::{Assignment, Offer, Room, assign};
 pub use budget::{Budget, Window, budgets_for};
 pub use decoding::{Decoding, DecodingRules, TypeDecoding};
 pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};
+pub use evaluation::{BUILT_IN_PROVIDER, Evaluation, EvaluationPlace, EvaluationRate};
 pub use features::{BYTES_PER_TOKEN, Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Eligibility, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{MIX_WINDOW, Mix, Preference};
 pub use parse::PolicyErrors;
-pub use policy::{
-    Cache, Checks, Limits, OnExhausted, OnLate, Policy, Rollout, Score, SensitivityName, Tier, TierKind, Weights,
-};
+pub use policy::{Cache, Checks, Limits, OnExhausted, OnLate, Policy, Rollout, SensitivityName, Tier, TierKind};
 pub use prices::{Price, PriceError, PriceTable, Tokens};
 pub use quality::Quality;
+pub use score::{Score, Weights};
 pub use targets::Targets;
 pub use tenant_queues::{Place, TenantQueues, cost_of};
 pub use tenants::{Quota, Tenant};

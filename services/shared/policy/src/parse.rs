@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::features::FEATURE_NAMES;
-use crate::policy::{Policy, Score, SensitivityName, Tier, TierKind};
-use crate::{adapters, budget, decoding, quality, tenants};
+use crate::policy::{Policy, SensitivityName, Tier, TierKind};
+use crate::score::Score;
+use crate::{adapters, budget, decoding, evaluation, quality, tenants};
 
 /// How far the shares' sum may be from 1: decimal fractions do not add up exactly.
 const SHARE_TOLERANCE: f64 = 1e-6;
@@ -80,6 +81,7 @@ pub(crate) fn parse(toml: &str) -> Result<Policy, PolicyErrors> {
             policy.tiers.len()
         ));
     }
+    evaluation::lint(&policy, &mut problems);
     budget::lint(&policy, &mut problems);
     tenants::lint(&policy, &mut problems);
     decoding::lint(&policy.decoding, &mut |problem| problems.push(problem));

@@ -42,6 +42,7 @@ impl Policy {
             || self.quality.types.contains_key(document_type)
             || self.decoding.types.contains_key(document_type)
             || self.score.types.contains_key(document_type)
+            || self.evaluation.rates.iter().any(|rate| rate.document_type.as_deref() == Some(document_type))
             || in_tiers()
         {
             document_type

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use precis_schemas::Purpose;
+
 use super::*;
 
 fn usd(text: &str) -> Usd {
@@ -18,6 +20,7 @@ fn attempt(id: &str, tier: &str, tenant: &str, at: i64) -> LedgerAttempt {
         reserved: usd("0.5"),
         price_digest: "p".to_owned(),
         at,
+        purpose: Purpose::Production,
     }
 }
 

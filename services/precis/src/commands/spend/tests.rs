@@ -4,7 +4,8 @@ use super::*;
 
 fn groups() -> BTreeMap<Group, Totals> {
     let group = |day: &str, tier: &str, tenant: &str, billed: &str, open| {
-        let group = Group { day: day.to_owned(), tier: tier.to_owned(), tenant: tenant.to_owned() };
+        let purpose = if tier == "premium" { "evaluation" } else { "production" }.to_owned();
+        let group = Group { day: day.to_owned(), tier: tier.to_owned(), tenant: tenant.to_owned(), purpose };
         (group, Totals { requests: 2, open, billed: billed.parse().unwrap(), ..Totals::default() })
     };
     BTreeMap::from([
@@ -27,6 +28,9 @@ fn rows_are_by_what_was_asked_for_and_add_up() {
     assert_eq!(rows, ["|mid| $7.00 1", "|premium| $8.00 0"]);
     assert_eq!(total, "|| $15.00 1");
     assert_eq!(lines(&[GroupBy::Day, GroupBy::Tenant], "").0.len(), 3);
+    let by_purpose = report(groups(), &[GroupBy::Purpose], "").groups;
+    let shown: Vec<_> = by_purpose.iter().map(|row| (row.purpose.as_str(), row.billed.to_string())).collect();
+    assert_eq!(shown, [("evaluation", "$8.00".to_owned()), ("production", "$7.00".to_owned())]);
 }
 
 #[test]

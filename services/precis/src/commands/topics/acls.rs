@@ -150,6 +150,9 @@ fn store_rights(tenants: &[String]) -> Vec<StoreRight> {
         ("dead-letters/", &["read"]),
         ("bodies/", &["create", "read"]),
         ("results/", &["read", "list"]),
+        ("evaluations/", &["read", "list"]),
+        // A controller runs with an operator's rights.
+        ("alarms/", &["create", "read", "list", "delete"]),
         // A dead letter of routed work is shown to be ours before it is asked for anew.
         ("keys/", &["create", "read"]),
         // Whatever opens the store proves first that it creates an object once.

@@ -198,6 +198,7 @@ fn empty() -> RoutedDocument {
         deadline: None,
         replay: false,
         routed_at: 0,
+        evaluation: None,
     }
 }
 

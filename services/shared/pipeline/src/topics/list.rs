@@ -3,13 +3,17 @@
 
 use super::access::Role;
 use super::{
-    AUDIT, CONTROL, DEAD_LETTER_ACTIONS, DEAD_LETTERS, ESCALATIONS, LEDGER, MAX_DOCUMENT_RECORD_BYTES,
+    AUDIT, CONTROL, DEAD_LETTER_ACTIONS, DEAD_LETTERS, ESCALATIONS, EVALUATIONS, LEDGER, MAX_DOCUMENT_RECORD_BYTES,
     MAX_RECORD_BYTES, RETURNS, SUMMARIES,
 };
 
 /// How long `audit` is kept: a little more than seven years, the longest that usual rules ask of
 /// such records.
 const AUDIT_DAYS: i64 = 7 * 366;
+
+/// How long `evaluations` is kept: long enough for the baseline of a quarter and the next one
+/// beside it.
+const EVALUATION_DAYS: i64 = 200;
 
 /// How a topic is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,7 @@ pub(super) struct Topic {
 }
 
 /// All topics, first those that scale.
-pub(super) const TOPICS: [Topic; 10] = [
+pub(super) const TOPICS: [Topic; 11] = [
     Topic {
         name: Name::OfTenants,
         partitions: Partitions::AsWorkers,
@@ -91,6 +95,14 @@ pub(super) const TOPICS: [Topic; 10] = [
         name: Name::Exact(SUMMARIES),
         partitions: Partitions::AsWorkers,
         retention: Retention::Days(30),
+        max_record_bytes: MAX_RECORD_BYTES,
+        readers: &[Role::Reader, Role::Operator],
+        writers: &[Role::Router, Role::GpuWorker, Role::ApiWorker],
+    },
+    Topic {
+        name: Name::Exact(EVALUATIONS),
+        partitions: Partitions::AsWorkers,
+        retention: Retention::Days(EVALUATION_DAYS),
         max_record_bytes: MAX_RECORD_BYTES,
         readers: &[Role::Reader, Role::Operator],
         writers: &[Role::Router, Role::GpuWorker, Role::ApiWorker],

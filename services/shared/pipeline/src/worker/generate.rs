@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use precis_flow::{Rejection, Scope, StageError};
 use precis_policy::{DecodingRules, TierKind};
-use precis_schemas::{Document, ModelIdentity, RoutedDocument, Usd, codes};
+use precis_schemas::{Answer, Document, ModelIdentity, RoutedDocument, Usd, codes};
 use precis_telemetry::metrics::Counter;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +15,7 @@ use super::work::{AnswerSpec, Work};
 use crate::prompt::Prompt;
 use crate::{Clearance, PaidRequests, PartialAnswers, PipelineError};
 
-/// Provider of the built-in engine's answers, in answers and outcomes.
-pub const BUILT_IN_PROVIDER: &str = "precis";
+pub use precis_policy::BUILT_IN_PROVIDER;
 
 /// One request to a model.
 #[derive(Debug)]
@@ -167,14 +166,20 @@ pub trait Summariser: Send + Sync + 'static {
     async fn summarise(&self, job: Job<'_>) -> Result<Generated, GenerateError>;
 }
 
-/// A new answer, checked and stored. It is checked once, but for the answer of another worker,
-/// which came first.
-pub(super) async fn generate(
+/// A new answer that is not stored yet, with the marks of the requests that it took.
+pub(super) struct Asked {
+    pub(super) answer: Answer,
+    pub(super) paid_requests: PaidRequests,
+}
+
+/// Asks for an answer, whatever is stored. `max_parts`: see [`Job::max_parts`].
+pub(super) async fn ask(
     summariser: &impl Summariser,
     answers: &Answers,
     work: &Work<'_>,
     spec: &AnswerSpec<'_>,
-) -> Result<Checked, PipelineError> {
+    max_parts: u32,
+) -> Result<Asked, PipelineError> {
     let partials = answers.partials(work, spec);
     let paid_requests = answers.paid_requests(work);
     let started = Instant::now();
@@ -186,7 +191,7 @@ pub(super) async fn generate(
         adapter: spec.model.adapter.as_deref(),
         decoding: spec.decoding,
         part_decoding: spec.part_decoding,
-        max_parts: work.effective.policy.limits.max_parts,
+        max_parts,
         partials: &partials,
         paid_requests: &paid_requests,
         clearance: &work.clearance,
@@ -194,7 +199,19 @@ pub(super) async fn generate(
     };
     let generated = summariser.summarise(job).await?;
     count_tokens(work.tier, &generated);
-    let answer = new_answer(work, spec, generated, started.elapsed());
+    Ok(Asked { answer: new_answer(work, spec, generated, started.elapsed()), paid_requests })
+}
+
+/// A new answer, checked and stored. It is checked once, but for the answer of another worker,
+/// which came first.
+pub(super) async fn generate(
+    summariser: &impl Summariser,
+    answers: &Answers,
+    work: &Work<'_>,
+    spec: &AnswerSpec<'_>,
+) -> Result<Checked, PipelineError> {
+    let max_parts = work.effective.policy.limits.max_parts;
+    let Asked { answer, paid_requests } = ask(summariser, answers, work, spec, max_parts).await?;
     let Checked { answer, failed, figures } = check::check(work, spec, answer).await;
     let (answer, is_own) = answers.store(&spec.key, answer).await?;
     paid_requests.clear().await;

@@ -60,10 +60,35 @@ impl<'a> AnswerSpec<'a> {
         if let Some(adapter) = work.effective.policy.adapter(work.tier, &facts) {
             model.adapter = Some(summariser.adapter(adapter)?);
         }
-        let fingerprint = answer_fingerprint(&model, &summariser.decoding(&decoding));
+        let spec = Self::of_model(work, text, model, prompt, &summariser.decoding(&decoding), decoding);
+        Ok(Self { expected_language, ..spec })
+    }
+
+    /// A judge's answer to this prompt, which no check decides on.
+    pub(super) fn of_judge(
+        work: &Work<'_>,
+        text: &'a str,
+        summariser: &impl Summariser,
+        prompt: Prompt,
+        decoding: DecodingRules,
+    ) -> Self {
+        let model = summariser.model(&prompt);
+        Self::of_model(work, text, model, prompt, &summariser.decoding(&decoding), decoding)
+    }
+
+    fn of_model(
+        work: &Work<'_>,
+        text: &'a str,
+        model: ModelIdentity,
+        prompt: Prompt,
+        spelling: &str,
+        decoding: DecodingRules,
+    ) -> Self {
+        let fingerprint = answer_fingerprint(&model, spelling);
         let key = keys::answer(&work.routed.tenant, &work.routed.request_fingerprint, &fingerprint);
         let (part_decoding, part_fingerprint) = (decoding, fingerprint.clone());
-        Ok(Self { text, expected_language, prompt, model, decoding, part_decoding, fingerprint, part_fingerprint, key })
+        let expected_language = None;
+        Self { text, expected_language, prompt, model, decoding, part_decoding, fingerprint, part_fingerprint, key }
     }
 
     /// The same under other rules, which the summary is written by; a long document's partial

@@ -134,6 +134,7 @@ impl Bench {
             deadline: None,
             replay: false,
             routed_at: 0,
+            evaluation: None,
         }
     }
 

@@ -18,6 +18,7 @@ fn facts(tenant: &str, document_type: &str) -> DocumentFacts {
         document_type: document_type.into(),
         sensitivity: SensitivityName::Public,
         residency: None,
+        purpose: precis_schemas::Purpose::Production,
     }
 }
 

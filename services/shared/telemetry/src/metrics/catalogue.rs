@@ -91,6 +91,12 @@ catalogue! {
         CheckFailures, "precis_check_failures_total", ["check", "tier"], "Checks that a tier's answers failed";
         SecondTries, "precis_second_tries_total", ["tier", "result"],
             "Answers that were given under other rules of decoding, because the first failed its checks: accepted or rejected";
+        QualityRecordsSkipped, "precis_quality_records_skipped_total", ["topic"],
+            "Records that the controller left out, since it cannot read them";
+        QualityAlarmsSent, "precis_quality_alarms_total", ["result"],
+            "Alarms that the webhook took (sent), or did not take in a round of tries (failed)";
+        Evaluations, "precis_evaluations_total", ["status", "tier"],
+            "Summaries that an evaluator model judged, or failed to judge, by the judge's tier; tier none where no tier could";
         Escalations, "precis_escalations_total", ["tier", "code"],
             "Documents that a tier gave back: the first failed check, or the refusal";
         Outcomes, "precis_outcomes_total", ["status", "tier"],
@@ -137,6 +143,17 @@ catalogue! {
             "Bytes of document text that a process holds at once, or has room reserved for";
         TextBytesLimit, "precis_text_bytes_limit", ["service"],
             "The most bytes of text that it may hold (`max_text_bytes_in_process`): documents wait for room where what is held stays close to it";
+        QualityIndexMean, "precis_quality_index_mean", ["tier", "window"],
+            "Mean of the quality index over the watched days (current) and those that they are compared with (baseline), as the controller has it";
+        QualityIndexLow, "precis_quality_index_low", ["tier", "window"],
+            "Lower end of the interval of that mean at 95 %: of chance among the documents";
+        QualityIndexHigh, "precis_quality_index_high", ["tier", "window"], "Upper end of that interval";
+        QualityChange, "precis_quality_change_ratio", ["tier"],
+            "Current mean of the quality index less the baseline's, as a share of the baseline's";
+        QualityTestLevel, "precis_quality_test_level", ["tier"],
+            "How far the sequential test of the quality index is on its way to an alarm, 0 to less than 1";
+        QualityFallenGroups, "precis_quality_fallen_groups", ["cause"],
+            "Groups whose quality index fell, by the sequential test, within a day; by cause, which is unknown where the outcomes do not tell";
         TableAgeSeconds, "precis_table_age_seconds", ["topic"],
             "Time since a followed topic was last read to its end; beyond 10 nothing is sent to a provider";
         RouterShare, "precis_router_share", ["tier"], "Share of recent documents sent to a tier, 0 to 1";
@@ -210,6 +227,8 @@ catalogue! {
             "Quality index of each summary, 0 to 1, by the policy's weights. Prompt: standard, instruction (the publisher's own) or none; a type that the policy does not name and a language that the checks do not know are `other`, a language that is neither labelled nor told from the text is `unknown`", QUALITY_SCORES;
         QualityScore, "precis_quality_score_ratio", ["score", "tier", "model", "prompt", "document_type", "language"],
             "Each score of each summary: coverage, repetition, precision in the source, novelty and length as ratios; against the publisher's reference ROUGE (F, stemmed), and BLEU and chrF as shares of one", QUALITY_SCORES;
+        EvaluationScore, "precis_evaluation_score_ratio", ["criterion", "tier", "model", "prompt", "document_type", "language"],
+            "What evaluator models said of summaries, 0 to 1, by criterion: faithfulness, coverage, coherence, conciseness, and all of them. The other labels are those of the summary, as in `precis_quality_index_ratio`", QUALITY_SCORES;
         ApiLatencySeconds, "precis_api_latency_seconds", ["provider"], "Time of one request to a provider, retries apart", REQUEST_SECONDS;
     }
 }

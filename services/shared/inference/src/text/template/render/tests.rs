@@ -118,6 +118,26 @@ fn a_template_that_is_too_long_or_writes_too_much_is_refused() {
     assert_eq!(render("{{ 'a{:>3}{b}'.format(1, b='c') }}").unwrap(), "a  1c");
 }
 
+/// Neither text is too long to be written. Both filters pay while, or before, they make theirs: the
+/// length of a finished text would come too late.
+#[test]
+fn what_makes_a_text_pays_for_it_beforehand() {
+    let format = |times: u32| format!("{{{{ ('{{0}}' * {times}).format('a')|length }}}}");
+    assert_eq!(render(&format(1_000)).unwrap(), "1000");
+    assert!(reason(&format(4_000)).contains("it did not end within"));
+    let tojson = |item: &str, times: u32| {
+        format!(
+            "{{% set ns = namespace(l=[{item}]) %}}{{% for i in range({times}) %}}{{% set ns.l = [ns.l, ns.l] %}}{{% endfor %}}\
+             {{{{ ns.l|tojson|length }}}}"
+        )
+    };
+    assert_eq!(render(&tojson("1", 3)).unwrap().trim(), (8 * 3 + 7 * 4).to_string());
+    // Many values, and few that are long.
+    for (item, times) in [("1", 15), ("'a' * 1000", 12)] {
+        assert!(reason(&tojson(item, times)).contains("it did not end within"), "{item}");
+    }
+}
+
 #[test]
 fn an_endless_template_says_that_it_is_one() {
     let endless = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}";
