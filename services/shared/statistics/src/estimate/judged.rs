@@ -128,11 +128,7 @@ pub struct JudgedMean {
 /// # Errors
 /// `too_few_values` where the sample counts as less than [`MIN_JUDGED`] documents, with the number
 /// that would do; `value_out_of_range` for means outside of 0 to 1 and weights that are none.
-pub fn judged_mean(
-    sample: &JudgedSample,
-    all: &Sample,
-    confidence: Confidence,
-) -> Result<JudgedMean, StatisticsError> {
+pub fn judged_mean(sample: &JudgedSample, all: &Sample, confidence: Confidence) -> Result<JudgedMean, StatisticsError> {
     let effective = effective_documents(sample)?;
     require_unit("the judge's mean", sample.judge)?;
     require_unit("the index's mean", sample.index)?;
