@@ -13,10 +13,11 @@
 //! **An outcome is counted once**, since it is on the topic once: the transaction that publishes an
 //! outcome commits the offset of the record that it answers. A repeat, which its header marks, is
 //! for the caller to leave out. An evaluation may be on its topic more than once, with the same
-//! bytes: all but one of the records of one document and round are for the caller to leave out, too.
+//! bytes: all but one of the records of one document and round are for the caller to leave out,
+//! too.
 //!
-//! **An evaluation belongs to the day on which it was judged**, which is that of its outcome but for
-//! those around midnight, since it does not say when its outcome was settled.
+//! **An evaluation belongs to the day on which it was judged**, which is that of its outcome but
+//! for those around midnight, since it does not say when its outcome was settled.
 //!
 //! **The size is bounded**: [`MAX_SERIES`] series, each with [`MAX_DAYS`] days and [`MAX_HOURS`]
 //! hours. What goes beyond is counted together, under no series' name; [`View::beyond`] says how

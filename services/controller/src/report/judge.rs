@@ -1,8 +1,8 @@
 //! What judges say of a window's summaries, and how far a judge agrees with itself.
 //!
-//! The score is one estimate over all summaries: the judge on the sample that was chosen for it, the
-//! quality index on all, see [`precis_statistics::estimate::judged_mean`]. What a judge failed on is
-//! no score; it is counted.
+//! The score is one estimate over all summaries: the judge on the sample that was chosen for it,
+//! the quality index on all, see [`precis_statistics::estimate::judged_mean`]. What a judge failed
+//! on is no score; it is counted.
 
 use std::collections::BTreeMap;
 
@@ -65,8 +65,8 @@ pub struct SelfAgreement {
     pub pairs: u64,
     /// Share of them in which no criterion's numbers are more than one point apart.
     pub within_one_point: f64,
-    /// Cohen's kappa of the four numbers' sums, by the square of their distance: 1 is full agreement,
-    /// 0 is chance; `None` for less than 30 pairs, and where all numbers are the same.
+    /// Cohen's kappa of the four numbers' sums, by the square of their distance: 1 is full
+    /// agreement, 0 is chance; `None` for less than 30 pairs, and where all numbers are the same.
     pub kappa: Option<f64>,
 }
 

@@ -11,8 +11,8 @@
 //!   package `ppi_py`.
 //! - [`figure`]: three layers (metrics on everything, a judge on some, people on few), by stratum
 //!   (Fisch et al. 2024, arXiv 2406.04291), with sampling probabilities.
-//! - [`judged_mean`]: the judge's mean over all documents, from sums over its sample and the mean of
-//!   the metrics.
+//! - [`judged_mean`]: the judge's mean over all documents, from sums over its sample and the mean
+//!   of the metrics.
 //!
 //! # The estimator of three layers
 //!

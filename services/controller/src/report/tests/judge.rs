@@ -5,7 +5,8 @@ use precis_schemas::Evaluation;
 use super::*;
 
 /// Eight quiet days with a judge on the last `days`: documents of an index below 0.85 are judged at
-/// 60 %, the others at 20 %. The judge says 0.4 less than the index on average, and fails on a tenth.
+/// 60 %, the others at 20 %. The judge says 0.4 less than the index on average, and fails on a
+/// tenth.
 fn judged_days(days: i64) -> View {
     let (mut random, mut view) = (Random::new(7), View::default());
     for number in 0..8 * 24 * 20_i64 {
@@ -19,7 +20,7 @@ fn judged_days(days: i64) -> View {
         let evaluation = |random: &mut Random| {
             // Whole numbers, rounded by chance, so that their mean is what is rounded.
             let numbers = [(); 4].map(|()| (1.0 + 4.0 * (index - 0.4) + random.unit()) as i32);
-            if random.unit() < 0.1 { not_judged("judge_answer_unusable") } else { judged_as(numbers) }
+            if random.unit() < 0.1 { not_judged("judge_unreadable") } else { judged_as(numbers) }
         };
         for round in 1..=1 + i32::from(random.unit() < 0.05) {
             let document_id = format!("d-{number}");
@@ -50,7 +51,7 @@ fn the_score_is_of_all_summaries_and_narrower_than_the_judges_own() {
         assert!(score.interval.contains(mean) && score.covered == 1.0, "{mean}: {score:?}");
         assert!(score.interval.width() < 0.95 * score.judge_alone.width(), "{score:?}");
         assert!((judge.failed_share - 0.1).abs() < 0.04, "{judge:?}");
-        assert_eq!(judge.failures.keys().collect::<Vec<_>>(), ["judge_answer_unusable"]);
+        assert_eq!(judge.failures.keys().collect::<Vec<_>>(), ["judge_unreadable"]);
         assert_eq!((judge.missing, judge.same_model, judge.judges["elsewhere/large"]), (0, 0, judge.judged));
         assert!(judge.criteria.values().all(|mean| (2.5..3.1).contains(mean)), "{judge:?}");
     }

@@ -33,7 +33,7 @@ prop_compose! {
         index in proptest::option::of(0.0..1.0_f64), probability in 0.001..1.0_f64, round in 1..=2_i32,
         fails in any::<bool>(),
     ) -> Evaluation {
-        let made = if fails { not_judged(["no_judge", "judge_failed"][document % 2]) } else { judged_as(numbers) };
+        let made = if fails { not_judged(["no_judge", "judge_unreadable"][document % 2]) } else { judged_as(numbers) };
         Evaluation {
             document_id: format!("d-{document}"),
             tier: Some(format!("tier{tier}")),

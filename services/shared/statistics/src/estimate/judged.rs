@@ -18,10 +18,10 @@
 //! takes off what the sample by chance has too many good or bad documents. A β that is estimated
 //! leaves a bias of order 1/n, as in [`crate::estimate`].
 //!
-//! **Variance.** Let e = z - βx, about its mean. A document of the population contributes
-//! (I w e + β x) / N, x about its mean, and I being 1 where it was chosen. Documents are chosen one
-//! by one, so the variance is that of this contribution, divided by N. E(I w) is 1 and E(I w²) is w,
-//! thus it is the mean over the population of
+//! **Variance.** Let e = z - βx, about its mean. A document of the population contributes (I w e +
+//! β x) / N, x about its mean, and I being 1 where it was chosen. Documents are chosen one by one,
+//! so the variance is that of this contribution, divided by N. E(I w) is 1 and E(I w²) is w, thus
+//! it is the mean over the population of
 //!
 //! ```text
 //! w e² + 2β e x + β² x²  =  w z² - 2β (w - 1) z x + β² (w - 1) x²
@@ -41,8 +41,8 @@
 //! The truth is the mean over all documents such as these, as with the intervals of
 //! [`crate::means`], not over these N alone.
 //!
-//! **Failures.** A judge that was asked and failed is no score. Where the share f of what was asked,
-//! by weight, failed, a document is judged with the probability p (1 - f), so w - 1 becomes
+//! **Failures.** A judge that was asked and failed is no score. Where the share f of what was
+//! asked, by weight, failed, a document is judged with the probability p (1 - f), so w - 1 becomes
 //! w - (1 - f). That holds if failing has nothing to do with quality within the group; nothing in
 //! the sample can tell.
 //!
@@ -65,8 +65,8 @@ pub const MIN_JUDGED: usize = 30;
 /// Standard deviations that the estimated number of documents may be off by chance.
 const MAX_DEVIATIONS: f64 = 3.0;
 
-/// The share by which it may be off besides: a summary is judged a little later than it was written,
-/// so the ends of a window have other documents.
+/// The share by which it may be off besides: a summary is judged a little later than it was
+/// written, so the ends of a window have other documents.
 const MAX_SHIFT: f64 = 0.02;
 
 /// Scores with less variance are all alike.

@@ -132,8 +132,8 @@ fn a_biased_index_narrows_the_interval_and_coverage_stays() {
     assert!(shown.bias.abs() < 0.001, "{shown:?}");
 }
 
-/// The same with a fifth of failures, with rates that are fifteen times apart, where half or more of
-/// the documents are judged, and where all are.
+/// The same with a fifth of failures, with rates that are fifteen times apart, where half or more
+/// of the documents are judged, and where all are.
 #[test]
 fn coverage_stays_with_failures_and_other_rates() {
     for (seed, day) in [
