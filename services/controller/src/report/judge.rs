@@ -117,7 +117,7 @@ impl SelfAgreement {
             first.iter().zip(second).all(|(first, second)| first.abs_diff(*second) <= 1)
         };
         let near = pairs.iter().filter(is_near).count();
-        let sums: Vec<_> = pairs.iter().map(|(first, second)| (sum(first), sum(second))).collect();
+        let sums: Vec<_> = pairs.iter().map(|(first, second)| (sum(*first), sum(*second))).collect();
         let has_enough = pairs.len() >= MIN_PAIRS;
         (!pairs.is_empty()).then(|| Self {
             pairs: pairs.len() as u64,
@@ -128,6 +128,6 @@ impl SelfAgreement {
 }
 
 /// The numbers' place among all sums, from 0.
-fn sum(numbers: &Numbers) -> usize {
+fn sum(numbers: Numbers) -> usize {
     numbers.iter().map(|number| usize::from(number.saturating_sub(1))).sum()
 }

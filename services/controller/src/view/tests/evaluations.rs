@@ -129,7 +129,9 @@ fn opinions_that_wait_in_vain_make_room_for_pairs() {
         |number: &usize| precis_policy::second_opinion_place("acme", &format!("d-{number}"), 0).value() < 0.05;
     let twice: Vec<_> = (0..documents).filter(is_twice).collect();
     let mut view = view_of_evaluations(&(0..documents).map(named).collect::<Vec<_>>());
-    twice.iter().for_each(|number| view.add_evaluation(&Evaluation { round: 2, ..named(*number) }));
+    for number in &twice {
+        view.add_evaluation(&Evaluation { round: 2, ..named(*number) });
+    }
     assert!(twice.len() > 400);
     assert_eq!(whole(&view).opinions().pairs(|_| true).len(), twice.len());
 }
