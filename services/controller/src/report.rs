@@ -7,15 +7,17 @@
 //!     an alarm, or a fall ─▶ evidence ─▶ cause
 //! ```
 //!
-//! The figures rest on the layers that [`LAYERS`] names: so far on automatic metrics alone. An
-//! interval is of chance among the documents, then: it does not say how far the quality index is
-//! from what people would say.
+//! The figures rest on the layers that [`Report::layers`] names: on automatic metrics, and where
+//! evaluations were read on a judge. An interval is of chance among the documents: it does not say
+//! how far the quality index, or the judge, is from what people would say. Change, test and cause
+//! are of the index alone.
 
 mod alarms;
 mod change;
 mod evidence;
 mod figures;
 mod inputs;
+mod judge;
 
 use std::collections::BTreeMap;
 
@@ -30,9 +32,10 @@ pub use change::{Change, FALL, Fall};
 pub use evidence::{Cause, NamedCause};
 pub use figures::{Estimate, FailedCheck, Figures};
 pub use inputs::{InputChange, MAX_CHANCE, MIN_DISTANCE};
+pub use judge::{JudgeScore, Judgement, MIN_PAIRS, SelfAgreement};
 
-/// The layers of quality that the figures rest on.
-pub const LAYERS: [&str; 1] = ["automatic"];
+/// The layers of quality that figures can rest on; the second where evaluations were read.
+pub const LAYERS: [&str; 2] = ["automatic", "judge"];
 
 /// What a group is called on every axis whose series were beyond the view's bound.
 const OTHER: &str = "other";
@@ -75,7 +78,7 @@ impl Windows {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The layers that the figures rest on.
-    pub layers: [&'static str; 1],
+    pub layers: &'static [&'static str],
     /// The days that the figures are of.
     pub current: Days,
     /// The days that they are compared with.
@@ -99,6 +102,8 @@ pub struct Group {
     pub baseline: Option<Figures>,
     /// How the index changed; `None` where a window has too few documents for an interval.
     pub change: Option<Change>,
+    /// How far judges agree with themselves; `None` where nothing was judged twice.
+    pub self_agreement: Option<SelfAgreement>,
     /// How the documents changed.
     pub inputs: Vec<InputChange>,
     /// The sequential test of the index since the baseline.
@@ -120,7 +125,7 @@ pub fn report(view: &View, by: &[Axis], windows: &Windows) -> Report {
     };
     let groups = parted.into_iter().filter_map(|(values, own)| group(named(values), &own, &all, windows)).collect();
     Report {
-        layers: LAYERS,
+        layers: if view.has_evaluations() { &LAYERS } else { &LAYERS[..1] },
         current: windows.current,
         baseline: windows.baseline,
         documents_beyond: view.beyond(),
@@ -148,9 +153,13 @@ fn group(by: BTreeMap<Axis, String>, own: &[Keyed<'_>], all: &[Keyed<'_>], windo
     let cause = is_suspect.then(|| Cause::of(&diagnose(&evidence::of(own, all, &inputs, windows))));
     Some(Group {
         by,
-        current: Figures::of(&current),
-        baseline: baseline.as_ref().map(Figures::of),
+        current: Figures::of(&current, &merged.judged_during(windows.current)),
+        baseline: baseline.as_ref().zip(windows.baseline).map(|(tally, days)| {
+            let judged = merged.judged_during(days);
+            Figures::of(tally, &judged)
+        }),
         change,
+        self_agreement: SelfAgreement::of(&merged, windows),
         inputs,
         test,
         cause,

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use precis_schemas::{CheckResult, Outcome};
+use precis_schemas::{CheckResult, Evaluation, EvaluationStatus, JudgeScores, Outcome};
 use serde_json::json;
 
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -24,6 +24,37 @@ static ANSWERED: LazyLock<Outcome> = LazyLock::new(|| {
 /// An outcome of the tier `gpu` that was answered in hour 0.
 pub(crate) fn answered() -> Outcome {
     ANSWERED.clone()
+}
+
+static JUDGED: LazyLock<Evaluation> = LazyLock::new(|| {
+    serde_json::from_value(json!({
+        "tenant": "acme", "document_id": "a", "revision": 0, "round": 1, "status": "judged", "rubric": "rubric.v1",
+        "scores": {"faithfulness": 5, "coverage": 4, "coherence": 5, "conciseness": 4, "score": 0.875},
+        "judge_tier": "judge", "judge": {"provider": "elsewhere", "name": "large", "prompt_digest": "j1"},
+        "probability": 0.5, "outcome_status": "answered", "tier": "gpu",
+        "model": {"provider": "precis", "name": "small", "revision": "v1", "prompt_digest": "p1"},
+        "quality_index": 0.9, "language": "en", "document_type": "letter", "cost": "0",
+        "origin": {"topic": "documents.acme", "partition": 0, "offset": 0}, "request_digest": "", "policy_digest": "",
+        "settled_at": 0
+    }))
+    .unwrap()
+});
+
+/// The first opinion on a summary of the tier `gpu`, given in hour 0 with a probability of a half.
+pub(crate) fn judged() -> Evaluation {
+    JUDGED.clone()
+}
+
+/// The same with these numbers.
+pub(crate) fn judged_as(numbers: [i32; 4]) -> Evaluation {
+    let [faithfulness, coverage, coherence, conciseness] = numbers;
+    let score = f64::from(numbers.iter().sum::<i32>() - 4) / 16.0;
+    Evaluation { scores: Some(JudgeScores { faithfulness, coverage, coherence, conciseness, score }), ..judged() }
+}
+
+/// The same, but that the judge failed.
+pub(crate) fn not_judged(code: &str) -> Evaluation {
+    Evaluation { status: EvaluationStatus::Failed, code: Some(code.to_owned()), scores: None, ..judged() }
 }
 
 /// A check that failed.

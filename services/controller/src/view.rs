@@ -1,7 +1,8 @@
-//! A view of outcomes: counts, moments and inputs of each series, by day and hour.
+//! A view of outcomes: counts, moments and inputs of each series, by day and hour, and what judges
+//! said of a sample of them.
 //!
 //! A series is the outcomes of one tier, model, prompt, document type and language. The view is a
-//! fold, one outcome at a time, and views can be merged.
+//! fold, one outcome or evaluation at a time, and views can be merged.
 //!
 //! **The order of the outcomes does not matter.** Partitions are read beside each other, so one
 //! reading of a topic has another order than the next. All sums are of integers, which add up to
@@ -11,29 +12,39 @@
 //!
 //! **An outcome is counted once**, since it is on the topic once: the transaction that publishes an
 //! outcome commits the offset of the record that it answers. A repeat, which its header marks, is
-//! for the caller to leave out.
+//! for the caller to leave out. An evaluation may be on its topic more than once, with the same
+//! bytes: all but one of the records of one document and round are for the caller to leave out,
+//! too.
+//!
+//! **An evaluation belongs to the day on which it was judged**, which is that of its outcome but
+//! for those around midnight, since it does not say when its outcome was settled.
 //!
 //! **The size is bounded**: [`MAX_SERIES`] series, each with [`MAX_DAYS`] days and [`MAX_HOURS`]
 //! hours. What goes beyond is counted together, under no series' name; [`View::beyond`] says how
-//! much.
+//! much. First and second opinions are kept for [`MAX_OPINIONS`] documents of a series; beyond
+//! that, pairs of them are a random sample.
 
 mod bounded;
+mod judged;
 mod key;
 mod lengths;
 mod moments;
+mod opinions;
 mod series;
 mod tally;
 
 use std::collections::BTreeSet;
 
-use precis_schemas::{Outcome, Purpose};
+use precis_schemas::{Evaluation, Outcome, Purpose};
 
 use crate::calendar::{Day, Hour};
 
 pub use bounded::{Bounded, Merge};
+pub use judged::{Criterion, Judged};
 pub use key::{Axis, SeriesKey};
 pub use lengths::Lengths;
 pub use moments::Moments;
+pub use opinions::{MAX_OPINIONS, Numbers, Opinions};
 pub use series::{MAX_DAYS, MAX_HOURS, Series};
 pub use tally::{Ending, MAX_CHECKS, Score, Tally};
 
@@ -55,6 +66,12 @@ impl View {
         }
     }
 
+    /// Counts what a judge said of a summary, or that it said nothing.
+    pub fn add_evaluation(&mut self, evaluation: &Evaluation) {
+        let day = Hour::of(evaluation.settled_at).day();
+        self.series.slot(SeriesKey::of_evaluation(evaluation)).add_evaluation(day, evaluation);
+    }
+
     /// Adds what another view counted.
     pub fn merge(&mut self, other: Self) {
         self.series.merge(other.series);
@@ -64,6 +81,11 @@ impl View {
     pub fn series(&self) -> impl Iterator<Item = (Option<&SeriesKey>, &Series)> {
         let kept = self.series.kept().map(|(key, series)| (Some(key), series));
         kept.chain(self.series.other().map(|series| (None, series)))
+    }
+
+    /// Whether evaluations were counted.
+    pub fn has_evaluations(&self) -> bool {
+        self.series().any(|(_, series)| series.has_evaluations())
     }
 
     /// How many documents belong to series beyond [`MAX_SERIES`].

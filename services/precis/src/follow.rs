@@ -49,7 +49,8 @@ impl Skipped {
     }
 }
 
-/// Calls `each` with every record that a topic holds now. A topic that does not exist holds none.
+/// Calls `each` with every record that a topic holds now, and returns whether the topic exists. One
+/// that does not holds no record.
 ///
 /// # Errors
 /// The log's, and those of `each`.
@@ -57,15 +58,15 @@ pub async fn read_to_end(
     log: &Arc<dyn Log>,
     topic: &str,
     mut each: impl FnMut(Record) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let mut reader = match log.reader(topic, ReadStart::Beginning).await {
-        Err(FlowError::UnknownTopic { .. }) => return Ok(()),
+        Err(FlowError::UnknownTopic { .. }) => return Ok(false),
         reader => reader.with_context(|| format!("topic {topic} cannot be read"))?,
     };
     loop {
         match reader.next(READ_TIMEOUT).await? {
             Some(record) => each(record)?,
-            None if reader.caught_up() => return Ok(()),
+            None if reader.caught_up() => return Ok(true),
             None => {}
         }
     }

@@ -5,8 +5,8 @@
 //! tier's, the mix of types and languages held fixed. Series outside of the group, of its types and
 //! languages, only show what stayed beside it.
 //!
-//! Canaries and the judge are not known yet. A provider that changes silently is therefore at most
-//! likely, and a judge is never named.
+//! Canaries are not known yet, and whether the judge changed is not told apart. A provider that
+//! changes silently is therefore at most likely, and a judge is never named.
 
 use std::collections::{BTreeMap, BTreeSet};
 

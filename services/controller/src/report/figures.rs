@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use precis_statistics::{Confidence, Interval};
 use serde::Serialize;
 
-use crate::view::{Ending, Moments, Score, Tally};
+use super::Judgement;
+use crate::view::{Ending, Judged, Moments, Score, Tally};
 
 /// What the outcomes of a window say.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +21,8 @@ pub struct Figures {
     pub scores: BTreeMap<Score, Estimate>,
     /// The checks that summaries failed, the most frequent first.
     pub failed_checks: Vec<FailedCheck>,
+    /// What judges said of a sample of the summaries; `None` where nothing was to be judged.
+    pub judge: Option<Judgement>,
 }
 
 /// The mean of a figure over documents.
@@ -48,8 +51,8 @@ pub struct FailedCheck {
 }
 
 impl Figures {
-    /// The figures of a tally.
-    pub fn of(tally: &Tally) -> Self {
+    /// The figures of a tally, and of what judges said on its days.
+    pub fn of(tally: &Tally, judged: &Judged) -> Self {
         let score = |score: Score| Some((score, Estimate::of(tally.score(score))?));
         let mut failed_checks: Vec<_> = tally
             .failed_checks()
@@ -66,6 +69,7 @@ impl Figures {
             index: Estimate::of(tally.index()),
             scores: Score::ALL.into_iter().filter_map(score).collect(),
             failed_checks,
+            judge: Judgement::of(judged, tally.index()),
         }
     }
 

@@ -5,7 +5,7 @@ use precis_schemas::Outcome;
 use precis_statistics::cause::{Certainty, Reading};
 
 use super::*;
-use crate::testing::{HOUR, Random, answered};
+use crate::testing::{HOUR, Random, answered, judged_as, not_judged};
 
 /// The hour in which the last day begins: seven days are before it.
 const LAST_DAY: i64 = 7 * 24;
@@ -192,3 +192,5 @@ fn a_report_is_json_by_name() {
     assert_eq!(group["change"]["fall"], "excluded");
     assert_eq!(group["inputs"][0]["feature"], "length");
 }
+
+mod judge;

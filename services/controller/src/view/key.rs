@@ -1,6 +1,6 @@
 //! What series are told apart by.
 
-use precis_schemas::{ModelIdentity, Outcome};
+use precis_schemas::{Evaluation, ModelIdentity, Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,14 +60,24 @@ pub struct SeriesKey {
 impl SeriesKey {
     /// The key of an outcome.
     pub fn of(outcome: &Outcome) -> Self {
+        let Outcome { tier, model, document_type, language, .. } = outcome;
+        Self::new(tier.as_deref(), model.as_ref(), document_type, language.as_deref())
+    }
+
+    /// The key of the outcome that an evaluation is about.
+    pub fn of_evaluation(evaluation: &Evaluation) -> Self {
+        let Evaluation { tier, model, document_type, language, .. } = evaluation;
+        Self::new(tier.as_deref(), model.as_ref(), document_type, language.as_deref())
+    }
+
+    fn new(tier: Option<&str>, model: Option<&ModelIdentity>, document_type: &str, language: Option<&str>) -> Self {
         let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-        let model = outcome.model.as_ref();
         Self {
-            tier: or(outcome.tier.as_deref().unwrap_or_default(), NONE),
-            model: model.map_or_else(|| NONE.to_owned(), name),
+            tier: or(tier.unwrap_or_default(), NONE),
+            model: model.map_or_else(|| NONE.to_owned(), model_name),
             prompt: or(model.map_or("", |model| model.prompt_digest.as_str()), NONE),
-            document_type: or(&outcome.document_type, NONE),
-            language: or(outcome.language.as_deref().unwrap_or_default(), UNKNOWN),
+            document_type: or(document_type, NONE),
+            language: or(language.unwrap_or_default(), UNKNOWN),
         }
     }
 
@@ -89,7 +99,7 @@ impl SeriesKey {
 }
 
 /// Everything that identifies a model, but for its prompt.
-fn name(model: &ModelIdentity) -> String {
+pub(super) fn model_name(model: &ModelIdentity) -> String {
     let mut name = format!("{}/{}", model.provider, model.name);
     for (before, part) in [
         ("+", model.adapter.as_deref().unwrap_or_default()),

@@ -5,7 +5,8 @@ use precis_schemas::{ModelIdentity, Status};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{HOUR, answered, failed};
+use crate::calendar::Days;
+use crate::testing::{HOUR, answered, failed, judged, judged_as, not_judged};
 
 fn view_of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> View {
     let mut view = View::default();
@@ -146,3 +147,5 @@ fn every_document_has_one_ending() {
     assert!(tally.failed_checks().eq([("length", 1), ("refusal", 1)]));
     assert_eq!(tally.score(Score::Coverage).count(), 3);
 }
+
+mod evaluations;

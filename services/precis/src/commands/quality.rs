@@ -1,21 +1,25 @@
-//! `precis quality`: how good summaries are, beside a baseline, as `summaries` has them.
+//! `precis quality`: how good summaries are, beside a baseline, as `summaries` and `evaluations`
+//! have them.
 
 mod labels;
 mod refit;
 mod show;
 mod weights;
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Subcommand;
 use precis_controller::calendar::{Day, Days};
 use precis_controller::report::{Report, Windows, report};
 use precis_controller::view::{Axis, View};
-use precis_flow::Record;
+use precis_flow::{Log, Record};
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::topics;
-use precis_schemas::{CodecError, Outcome, codec};
+use precis_schemas::{CodecError, Evaluation, Outcome, codec};
 
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -30,8 +34,9 @@ Examples:
   precis quality --by model --baseline 2026-11-01..2026-11-14 --json | jq .groups
   precis quality weights labels.jsonl > quality.toml
 
-The index is the quality index of automatic metrics, 0 to 1. Its interval is of chance among the documents; what people \
-would say, it does not know. An alarm is of a sequential test, which has one false alarm in 2,160,000 documents of a group where nothing changed.";
+The index is the quality index of automatic metrics, 0 to 1. Judge is the mean of an evaluator model's scores, 0 to 1, \
+over all summaries: estimated from the sample that it judged and the index of all. Intervals are of chance among the \
+documents; what people would say, neither knows. An alarm is of a sequential test, which has one false alarm in 2,160,000 documents of a group where nothing changed.";
 
 /// Show how good summaries are, what changed, and why
 #[derive(Debug, clap::Args)]
@@ -91,8 +96,31 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         return weights::run(&environment, labels, out).await;
     }
     let log = environment.log().await?;
-    let (mut view, mut skipped) = (View::default(), Skipped::default());
-    follow::read_to_end(&log, topics::SUMMARIES, |record| {
+    let Found { view, skipped, has_evaluations_topic } = read(&log).await?;
+    skipped.tell(out);
+    tell(&view, &args, out)?;
+    if !has_evaluations_topic && !view.days().is_empty() {
+        let topic = topics::EVALUATIONS;
+        out.note(format_args!(
+            "there is no topic {topic}, so no judge's scores are shown; precis topics apply makes it"
+        ));
+    }
+    // Of what was left out nobody can tell how good it was.
+    Ok(if skipped.count() == 0 { Exit::Done } else { Exit::SomeFailed })
+}
+
+/// What the topics hold.
+#[derive(Default)]
+struct Found {
+    view: View,
+    skipped: Skipped,
+    /// False in a deployment that is older than the topic.
+    has_evaluations_topic: bool,
+}
+
+async fn read(log: &Arc<dyn Log>) -> anyhow::Result<Found> {
+    let Found { mut view, mut skipped, .. } = Found::default();
+    follow::read_to_end(log, topics::SUMMARIES, |record| {
         match outcome(&record) {
             Ok(Some(outcome)) => view.add(&outcome),
             Ok(None) => {}
@@ -101,10 +129,23 @@ pub async fn run(globals: &Globals, args: Args, out: &Output) -> anyhow::Result<
         Ok(())
     })
     .await?;
-    skipped.tell(out);
-    tell(&view, &args, out)?;
-    // Of what was left out nobody can tell how good it was.
-    Ok(if skipped.count() == 0 { Exit::Done } else { Exit::SomeFailed })
+    // A request to judge that is tried again may publish the same record once more. Of millions of
+    // evaluations the hashes fit into memory, the names would not.
+    let (mut seen, hashes) = (HashSet::new(), RandomState::new());
+    let has_evaluations_topic = follow::read_to_end(log, topics::EVALUATIONS, |record| {
+        match codec::decode::<Evaluation>(record.value.as_deref().unwrap_or_default()) {
+            Ok(evaluation) => {
+                let Evaluation { tenant, document_id, revision, round, .. } = &evaluation;
+                if seen.insert(hashes.hash_one((tenant, document_id, revision, round))) {
+                    view.add_evaluation(&evaluation);
+                }
+            }
+            Err(why) => skipped.add(&record, why),
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(Found { view, skipped, has_evaluations_topic })
 }
 
 fn tell(view: &View, args: &Args, out: &Output) -> anyhow::Result<()> {
@@ -149,3 +190,6 @@ fn outcome(record: &Record) -> Result<Option<Outcome>, CodecError> {
     }
     codec::decode(record.value.as_deref().unwrap_or_default()).map(Some)
 }
+
+#[cfg(test)]
+mod tests;

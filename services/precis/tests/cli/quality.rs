@@ -3,7 +3,7 @@
 use precis_flow::{EmbeddedConfig, LogConfig, Output};
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::topics;
-use precis_schemas::{Outcome, codec};
+use precis_schemas::{AvroRecord, Evaluation, Outcome, codec};
 use serde_json::json;
 
 use crate::harness::{Deployment, NO_TIER, text};
@@ -32,12 +32,19 @@ fn outcome(number: i64, day: i64, revision: &str, index: f64) -> Outcome {
 
 /// Publishes outcomes to the deployment's log, as the services do.
 fn publish(deployment: &Deployment, outcomes: &[Outcome], repeats: bool) {
-    let record = |outcome: &Outcome| {
-        let record = Output::to(topics::SUMMARIES).key("acme/d").value(codec::encode(outcome).unwrap());
-        let record = record.header(codec::SCHEMA_HEADER, codec::schema_header::<Outcome>());
+    let records = outcomes.iter().map(|outcome| {
+        let record = output(topics::SUMMARIES, outcome);
         if repeats { record.header(REPEAT_HEADER, "true") } else { record }
-    };
-    let records = outcomes.iter().map(record).collect();
+    });
+    publish_records(deployment, records.collect());
+}
+
+fn output<R: AvroRecord + serde::Serialize>(topic: &str, record: &R) -> Output {
+    let output = Output::to(topic).key("acme/d").value(codec::encode(record).unwrap());
+    output.header(codec::SCHEMA_HEADER, codec::schema_header::<R>())
+}
+
+fn publish_records(deployment: &Deployment, records: Vec<Output>) {
     let config =
         LogConfig { embedded: EmbeddedConfig { path: deployment.path("state/log.db") }, ..LogConfig::default() };
     let publish = async { precis_flow::open(&config).await.unwrap().publish(records).await.unwrap() };
@@ -103,6 +110,85 @@ fn days_are_chosen_and_wrong_ones_told() {
     assert!(overlap.code == 1 && overlap.stderr.contains("overlap"), "{}", overlap.stderr);
     let wrong = deployment.run(&["quality", "--since", "yesterday"]);
     assert!(wrong.code == 1 && wrong.stderr.contains("write a day as 2026-11-30"), "{}", wrong.stderr);
+}
+
+/// What a judge said of an outcome: on average 0.3 less than its index, in whole numbers.
+fn evaluation(outcome: &Outcome, number: i64, round: i32, probability: f64) -> Evaluation {
+    let sum = 4 + (16.0 * (outcome.quality_index.unwrap() - 0.3)) as i64 + number / 2 % 2;
+    let numbers: Vec<i64> = (0..4).map(|criterion| (sum + criterion) / 4).collect();
+    let has_failed = number % 13 == 0;
+    let scores = json!({
+        "faithfulness": numbers[0], "coverage": numbers[1], "coherence": numbers[2], "conciseness": numbers[3],
+        "score": (sum - 4) as f64 / 16.0
+    });
+    serde_json::from_value(json!({
+        "tenant": "acme", "document_id": outcome.document_id, "revision": 0, "round": round, "rubric": "rubric.v1",
+        "status": if has_failed { "failed" } else { "judged" },
+        "code": has_failed.then_some("no_judge"), "scores": (!has_failed).then_some(scores),
+        "judge": {"provider": "elsewhere", "name": "large", "prompt_digest": "fedcba9876543210"},
+        "probability": probability, "outcome_status": "answered", "tier": outcome.tier, "model": outcome.model,
+        "quality_index": outcome.quality_index, "language": outcome.language, "document_type": outcome.document_type,
+        "cost": "0", "origin": outcome.origin, "request_digest": "", "policy_digest": "",
+        "settled_at": outcome.settled_at
+    }))
+    .unwrap()
+}
+
+/// A third of the documents is judged, and the last day's twice as often.
+#[test]
+fn a_judge_on_a_sample_gives_a_score_of_all_summaries() {
+    let deployment = Deployment::new();
+    let outcomes = three_days(&deployment);
+    let without = deployment.run(&["quality"]).succeeded();
+    assert!(!without.stdout.contains("Judge"), "{}", without.stdout);
+    let chosen = outcomes.iter().zip(0..).filter(|(_, number)| number % 3 == 0 || (*number >= 800 && number % 3 == 1));
+    let mut records = Vec::new();
+    for (outcome, number) in chosen {
+        let probability = if number >= 800 { 2.0 / 3.0 } else { 1.0 / 3.0 };
+        records.push(output(topics::EVALUATIONS, &evaluation(outcome, number, 1, probability)));
+        if number % 11 == 0 {
+            records.push(output(topics::EVALUATIONS, &evaluation(outcome, number + 2, 2, probability / 11.0)));
+        }
+    }
+    // A record that was published again counts once.
+    records.extend(records[..60].to_vec());
+    publish_records(&deployment, records);
+
+    let report = &deployment.run(&["quality", "--json"]).succeeded().json()[0];
+    assert_eq!(report["layers"], json!(["automatic", "judge"]));
+    let gpu = &report["groups"][0];
+    let (judge, before) = (&gpu["current"]["judge"], &gpu["baseline"]["judge"]);
+    let chosen = |judge: &serde_json::Value| judge["judged"].as_u64().unwrap() + judge["failed"].as_u64().unwrap();
+    // 800 to 1,199 without those that leave a rest of 2, and every third before.
+    assert_eq!((chosen(judge), chosen(before)), (266, 267));
+    let value = |value: &serde_json::Value| value.as_f64().unwrap();
+    assert!((value(&judge["failed_share"]) - 1.0 / 13.0).abs() < 0.02, "{judge}");
+    // The index's means are 0.745 and 0.895.
+    for (judge, index) in [(judge, 0.745), (before, 0.895)] {
+        let score = &judge["score"];
+        assert!((value(&score["mean"]) - (index - 0.3)).abs() < 0.02, "{judge}");
+        let width = |interval: &serde_json::Value| value(&interval["high"]) - value(&interval["low"]);
+        assert!(width(&score["interval"]) < width(&score["judge_alone"]), "{judge}");
+        assert_eq!((&score["covered"], &judge["missing"]), (&json!(1.0), &json!(0)));
+    }
+    let pairs = gpu["self_agreement"]["pairs"].as_u64().unwrap();
+    assert!((30..50).contains(&pairs) && gpu["self_agreement"]["within_one_point"] == json!(1.0), "{gpu}");
+
+    let shown = deployment.run(&["quality"]).succeeded().stdout;
+    let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["a judge on a sample of the summaries", "Judge (95", "Judged"] {
+        assert!(words.contains(part), "{shown}");
+    }
+}
+
+#[test]
+fn the_policy_by_which_the_guide_switches_a_judge_on_is_one() {
+    let deployment = Deployment::new();
+    let guide = include_str!("../../../../docs/guide/quality.md");
+    let section = guide.split("## The judge").nth(1).unwrap();
+    let judge = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = deployment.write("policy.toml", format!("{NO_TIER}\n{judge}"));
+    deployment.run(&["policy", "check", text(&policy)]).succeeded();
 }
 
 /// The weights follow the labels, and the policy takes them.

@@ -105,6 +105,11 @@ pub struct EvaluationPlace {
     second: Place,
 }
 
+/// Where a document lies among those that are judged: those of the lowest places are judged twice.
+pub fn second_opinion_place(tenant: &str, document_id: &str, revision: i64) -> Place {
+    Sampler::new(SECOND_SALT).place(&[tenant, document_id, &revision.to_string()])
+}
+
 impl Policy {
     /// Where a document lies; `None` where no summary of it would be judged, whatever it is.
     pub fn evaluation_place(&self, tenant: &str, document_id: &str, revision: i64) -> Option<EvaluationPlace> {
@@ -112,14 +117,12 @@ impl Policy {
         if evaluation.judges.is_empty() {
             return None;
         }
-        let revision = revision.to_string();
-        let identity = [tenant, document_id, &revision];
-        let first = Sampler::new(FIRST_SALT).place(&identity);
+        let first = Sampler::new(FIRST_SALT).place(&[tenant, document_id, &revision.to_string()]);
         let rates = evaluation.rates.iter().map(|rate| rate.rate);
         let largest = rates.fold(evaluation.rate.max(evaluation.uncertain_rate), f64::max);
         first
             .is_in(rate(largest))
-            .then(|| EvaluationPlace { first, second: Sampler::new(SECOND_SALT).place(&identity) })
+            .then(|| EvaluationPlace { first, second: second_opinion_place(tenant, document_id, revision) })
     }
 
     /// What is to be judged of an outcome whose document lies there: nothing, once, or twice.

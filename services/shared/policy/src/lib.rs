@@ -47,7 +47,7 @@ pub use assign::{Assignment, Offer, Room, assign};
 pub use budget::{Budget, Window, budgets_for};
 pub use decoding::{Decoding, DecodingRules, TypeDecoding};
 pub use escalate::{DEADLINE_PASSED, Exhausted, hops, next_tier};
-pub use evaluation::{BUILT_IN_PROVIDER, Evaluation, EvaluationPlace, EvaluationRate};
+pub use evaluation::{BUILT_IN_PROVIDER, Evaluation, EvaluationPlace, EvaluationRate, second_opinion_place};
 pub use features::{BYTES_PER_TOKEN, Features, TextFacts, features, score};
 pub use gate::{DocumentFacts, Eligibility, SwitchState, Switches, TIER_CHANGED, gate, recheck};
 pub use mix::{MIX_WINDOW, Mix, Preference};

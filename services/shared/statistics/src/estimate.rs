@@ -10,7 +10,9 @@
 //! - [`ppi_mean`], [`ppi_mean_interval`]: one prediction, one population. Equal to the Python
 //!   package `ppi_py`.
 //! - [`figure`]: three layers (metrics on everything, a judge on some, people on few), by stratum
-//!   (Fisch et al. 2024, arXiv 2406.04291), with sampling probabilities. This is what is shown.
+//!   (Fisch et al. 2024, arXiv 2406.04291), with sampling probabilities.
+//! - [`judged_mean`]: the judge's mean over all documents, from sums over its sample and the mean
+//!   of the metrics.
 //!
 //! # The estimator of three layers
 //!
@@ -48,10 +50,12 @@
 
 mod coefficients;
 mod figure;
+mod judged;
 mod ppi;
 mod segments;
 
 pub use figure::{Figure, figure};
+pub use judged::{JudgedMean, JudgedSample, MIN_JUDGED, Products, judged_mean};
 pub use ppi::{Power, Predicted, ppi_mean, ppi_mean_interval, ppi_power};
 pub use segments::{Layers, Scored};
 

@@ -1,7 +1,10 @@
 //! The report for people: a row a group.
 
-use precis_controller::report::{Alarm, Cause, Change, Estimate, Fall, Figures, Group, NamedCause, Report};
+use precis_controller::report::{
+    Alarm, Cause, Change, Estimate, Fall, Figures, Group, Judgement, LAYERS, NamedCause, Report,
+};
 use precis_controller::view::{Axis, Ending, MAX_DAYS, MAX_SERIES};
+use precis_statistics::Interval;
 use precis_statistics::cause::Certainty;
 
 use crate::output::{Output, Table};
@@ -17,9 +20,17 @@ pub(super) fn show(report: &Report, axes: &[Axis], out: &Output) {
         |baseline| format!("compared with {baseline}"),
     );
     out.line(format_args!("{} (UTC), {compared}.", report.current));
-    out.line("Automatic metrics alone: no judge's scores and no people's labels are in these figures.");
+    let has_judge = report.layers.len() == LAYERS.len();
+    out.line(if has_judge {
+        "Automatic metrics, and a judge on a sample of the summaries: no people's labels are in these figures."
+    } else {
+        "Automatic metrics alone: no judge's scores and no people's labels are in these figures."
+    });
     let mut header: Vec<_> = axes.iter().map(|axis| name(*axis)).collect();
-    header.extend(["Documents", "Endings", "Index (95 %)", "Failed checks", "Baseline", "Change (95 %)", "Drift"]);
+    header.extend(["Documents", "Endings", "Index (95 %)"]);
+    // A narrow terminal has no room for columns that are empty.
+    header.extend(has_judge.then_some(["Judge (95 %)", "Judged"]).into_iter().flatten());
+    header.extend(["Failed checks", "Baseline", "Change (95 %)", "Drift"]);
     let mut table = Table::new(&header).right(&[axes.len()]);
     for group in &report.groups {
         let mut cells: Vec<_> = group.by.iter().map(|(axis, value)| shown(*axis, value)).collect();
@@ -27,6 +38,9 @@ pub(super) fn show(report: &Report, axes: &[Axis], out: &Output) {
             group.current.documents.to_string(),
             endings(&group.current),
             group.current.index.as_ref().map(index).unwrap_or_default(),
+        ]);
+        cells.extend(has_judge.then(|| [judge(group), judged(group)]).into_iter().flatten());
+        cells.extend([
             checks(&group.current),
             group
                 .baseline
@@ -50,6 +64,11 @@ pub(super) fn show(report: &Report, axes: &[Axis], out: &Output) {
 
 /// What is in no row, or in none of its own.
 fn remarks(report: &Report, out: &Output) {
+    let judgements = report.groups.iter().filter_map(|group| group.current.judge.as_ref());
+    let own: u64 = judgements.map(|judgement| judgement.same_model).sum();
+    if own > 0 {
+        out.note(format_args!("{own} summaries were judged by the model that wrote them, since no other was allowed"));
+    }
     if report.documents_beyond > 0 {
         out.note(format_args!(
             "{} documents are of series beyond the {} that are kept apart; they are counted as other",
@@ -94,9 +113,35 @@ fn endings(figures: &Figures) -> String {
 
 fn index(index: &Estimate) -> String {
     match index.interval {
-        Some(interval) => format!("{} ({} to {})", number(index.mean), number(interval.low), number(interval.high)),
+        Some(found) => interval(index.mean, found),
         None => number(index.mean),
     }
+}
+
+fn interval(mean: f64, interval: Interval) -> String {
+    format!("{} ({} to {})", number(mean), number(interval.low), number(interval.high))
+}
+
+/// The judge's score now, and before.
+fn judge(group: &Group) -> String {
+    let Some(current) = &group.current.judge else { return "nothing judged".to_owned() };
+    let Some(score) = current.score else { return format!("{} more must be judged", current.missing) };
+    let now = interval(score.mean, score.interval);
+    let part = (score.covered < 1.0).then(|| format!("of {} of them", percent(score.covered)));
+    let before = group.baseline.as_ref().and_then(|figures| figures.judge.as_ref()?.score);
+    let before = before.map(|score| format!("before {}", number(score.mean)));
+    [Some(now), part, before].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// How many were judged, how often the judge failed, and how far it agrees with itself.
+fn judged(group: &Group) -> String {
+    let Some(Judgement { judged, failed, failed_share, .. }) = &group.current.judge else { return String::new() };
+    let failures = (*failed > 0).then(|| format!("failed {}", percent(*failed_share)));
+    let agreement = group.self_agreement.map(|found| {
+        let pairs = if found.pairs == 1 { "1 pair".to_owned() } else { format!("{} pairs", found.pairs) };
+        format!("agrees in {} of {pairs}", percent(found.within_one_point))
+    });
+    [Some(judged.to_string()), failures, agreement].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn checks(figures: &Figures) -> String {
