@@ -84,6 +84,34 @@ def outcomes(now_ms: int) -> list[tuple[bytes, bytes, list]]:
     return records
 
 
+def evaluations(records: list[tuple[bytes, bytes, list]]) -> list[tuple[bytes, bytes, list]]:
+    """A quarter of one tier's summaries, judged a tenth below their index, each published twice as after a second delivery."""
+    outcome_schema, schema = wire.schema("outcome"), wire.schema("evaluation")
+    chance, judged = random.Random(2), []
+    for key, value, _ in records:
+        outcome = outcome_schema.decode(value)
+        if outcome["tier"] != "gpu" or chance.random() >= 0.25:
+            continue
+        taken = ("tenant", "document_id", "revision", "tier", "model", "language", "critical")
+        copied = {name: outcome[name] for name in (*taken, "origin", "quality_index", "settled_at")}
+        numbers = dict.fromkeys(("faithfulness", "coverage", "coherence", "conciseness"), 4)
+        evaluation = copied | {
+            "round": 1,
+            "status": "judged",
+            "rubric": "rubric.v1",
+            "scores": numbers | {"score": outcome["quality_index"] - 0.1},
+            "probability": 0.25,
+            "outcome_status": "answered",
+            "document_type": "letter",
+            "cost": Decimal(0),
+            "request_digest": "r",
+            "policy_digest": "p",
+        }
+        headers = [("precis-schema", schema.header.encode())]
+        judged += [(key, schema.encode(evaluation), headers)] * 2
+    return judged
+
+
 def wait_for(condition, what: str, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -100,7 +128,9 @@ def test_a_fall_is_shown_and_told_once_by_several_controllers(kafka_deployment):
     }
     deployment.keys = lambda: {"PRECIS_WEBHOOK_SECRET": f"whsec_{SECRET}"}
     deployment.cli("topics", "apply")
-    deployment.kafka.publish("summaries", outcomes(int(time.time() * 1000)))
+    records = outcomes(int(time.time() * 1000))
+    deployment.kafka.publish("summaries", records)
+    deployment.kafka.publish("evaluations", evaluations(records))
     controllers = [
         deployment.start("precis-controller", instance=f"controller-{name}") for name in "ab"
     ]
@@ -113,6 +143,8 @@ def test_a_fall_is_shown_and_told_once_by_several_controllers(kafka_deployment):
         assert fallen < -0.02 < steady < 0.02, (fallen, steady)
         mean = controller.metric("precis_quality_index_mean", tier="gpu", window="baseline")
         assert abs(mean - 0.85) < 0.005
+        judged = controller.metric("precis_quality_judge_mean", tier="gpu", window="baseline")
+        assert abs(judged - (mean - 0.1)) < 0.01, (judged, mean)
     deployment.drain()
     again = deployment.start("precis-controller", instance="controller-c")
     wait_for(again.is_ready, "the third controller")

@@ -1,17 +1,20 @@
-//! The controller as a service: follows outcomes, shows their quality as metrics, tells of a fall.
+//! The controller as a service: follows outcomes and what judges say of them, shows both as
+//! metrics, tells of a fall.
 //!
-//! What it knows is a view of the topic `summaries`, made anew at each start: several controllers
-//! may run and show the same. It writes no topic. Metrics are by tier alone, since whoever
-//! publishes chooses types and languages; the groups that alarms are of may be finer.
+//! What it knows is a view of the topics `summaries` and `evaluations`, made anew at each start:
+//! several controllers may run and show the same. It writes no topic. Metrics are by tier alone,
+//! since whoever publishes chooses types and languages; the groups that alarms are of may be finer.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use precis_flow::{ReadStart, Reader, Record};
+use precis_flow::{FlowError, Log, ReadStart, Reader, Record};
 use precis_pipeline::settle::REPEAT_HEADER;
 use precis_pipeline::{Runtime, now_ms, topics};
-use precis_schemas::codec;
+use precis_schemas::{Evaluation, codec};
 use precis_telemetry::Component;
 use precis_telemetry::metrics::{Counter, Gauge};
 use tokio::time::MissedTickBehavior;
@@ -44,12 +47,44 @@ const CAUSES: [&str; 7] = ["input", "prompt", "model", "provider", "judge", "sev
 pub async fn run(runtime: &Runtime, settings: ControllerSettings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let component = runtime.health.register("quality", STALL_AFTER);
     let webhook = Webhook::of(&settings.webhook, runtime.store.clone())?.map(Arc::new);
-    let outcomes = runtime.log.reader(topics::SUMMARIES, ReadStart::Beginning).await;
-    let outcomes = outcomes.with_context(|| format!("topic {} cannot be read", topics::SUMMARIES))?;
-    let mut controller = Controller { settings, component, webhook, view: View::default(), telling: None };
-    let ended = controller.follow(outcomes, &shutdown).await;
+    let readers = Readers::open(&*runtime.log).await?;
+    let (view, judged, hashes) = (View::default(), HashSet::new(), RandomState::new());
+    let mut controller = Controller { settings, component, webhook, view, judged, hashes, telling: None };
+    let ended = controller.follow(readers, &shutdown).await;
     controller.component.finish();
     ended
+}
+
+/// What is followed.
+struct Readers {
+    outcomes: Box<dyn Reader>,
+    /// `None` in a deployment that is older than the topic.
+    evaluations: Option<Box<dyn Reader>>,
+}
+
+impl Readers {
+    async fn open(log: &dyn Log) -> anyhow::Result<Self> {
+        let outcomes = log.reader(topics::SUMMARIES, ReadStart::Beginning).await;
+        let outcomes = outcomes.with_context(|| format!("topic {} cannot be read", topics::SUMMARIES))?;
+        let evaluations = match log.reader(topics::EVALUATIONS, ReadStart::Beginning).await {
+            Err(FlowError::UnknownTopic { .. }) => None,
+            reader => Some(reader.with_context(|| format!("topic {} cannot be read", topics::EVALUATIONS))?),
+        };
+        Ok(Self { outcomes, evaluations })
+    }
+
+    fn caught_up(&self) -> bool {
+        self.outcomes.caught_up() && self.evaluations.as_ref().is_none_or(|reader| reader.caught_up())
+    }
+
+    /// The next record of either; dropping the future loses nothing.
+    async fn next(&mut self) -> Result<Option<Record>, FlowError> {
+        let Some(evaluations) = &mut self.evaluations else { return self.outcomes.next(READ_TIMEOUT).await };
+        tokio::select! {
+            record = self.outcomes.next(READ_TIMEOUT) => record,
+            record = evaluations.next(READ_TIMEOUT) => record,
+        }
+    }
 }
 
 struct Controller {
@@ -57,12 +92,16 @@ struct Controller {
     component: Component,
     webhook: Option<Arc<Webhook>>,
     view: View,
+    /// Hashes of the document and round of each evaluation: one whose request is delivered again
+    /// may be published once more.
+    judged: HashSet<u64>,
+    hashes: RandomState,
     /// The alarms that are being told, one round at a time.
     telling: Option<AbortOnDropHandle<()>>,
 }
 
 impl Controller {
-    async fn follow(&mut self, mut outcomes: Box<dyn Reader>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    async fn follow(&mut self, mut readers: Readers, shutdown: &CancellationToken) -> anyhow::Result<()> {
         let mut rounds = tokio::time::interval(Duration::from_millis(self.settings.interval_ms));
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shown = false;
@@ -70,14 +109,14 @@ impl Controller {
             self.component.tick();
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                _ = rounds.tick(), if outcomes.caught_up() => self.round(),
-                record = outcomes.next(READ_TIMEOUT) => {
-                    if let Some(record) = record.context("outcomes cannot be followed")? {
+                _ = rounds.tick(), if readers.caught_up() => self.round(),
+                record = readers.next() => {
+                    if let Some(record) = record.context("the topics cannot be followed")? {
                         self.add(&record);
                     }
                 }
             }
-            if !shown && outcomes.caught_up() {
+            if !shown && readers.caught_up() {
                 self.component.set_ready();
                 self.round();
                 shown = true;
@@ -85,17 +124,27 @@ impl Controller {
         }
     }
 
-    /// Counts an outcome; a repeat was counted with its first record.
+    /// Counts a record; one that cannot be read is left out, and told.
     fn add(&mut self, record: &Record) {
-        if record.headers.get(REPEAT_HEADER).is_some() {
-            return;
+        let value = record.value.as_deref().unwrap_or_default();
+        let counted = if &*record.topic == topics::EVALUATIONS {
+            codec::decode(value).map(|evaluation| self.add_evaluation(&evaluation))
+        } else if record.headers.get(REPEAT_HEADER).is_some() {
+            // It was counted with its first record.
+            Ok(())
+        } else {
+            codec::decode(value).map(|outcome| self.view.add(&outcome))
+        };
+        if let Err(error) = counted {
+            Counter::QualityRecordsSkipped.increment(&[&record.topic]);
+            tracing::warn!(position = %record.position(), code = error.code(), "a record is left out: {error}");
         }
-        match codec::decode(record.value.as_deref().unwrap_or_default()) {
-            Ok(outcome) => self.view.add(&outcome),
-            Err(error) => {
-                Counter::QualityRecordsSkipped.increment(&[&record.topic]);
-                tracing::warn!(position = %record.position(), code = error.code(), "a record is left out: {error}");
-            }
+    }
+
+    fn add_evaluation(&mut self, evaluation: &Evaluation) {
+        let Evaluation { tenant, document_id, revision, round, .. } = evaluation;
+        if self.judged.insert(self.hashes.hash_one((tenant, document_id, revision, round))) {
+            self.view.add_evaluation(evaluation);
         }
     }
 
@@ -149,6 +198,12 @@ fn show(report: &Report) {
 fn figures(group: &Group, tier: &str) {
     let windows = [("current", Some(&group.current)), ("baseline", group.baseline.as_ref())];
     for (window, figures) in windows {
+        let judged = figures.and_then(|figures| figures.judge.as_ref());
+        if let Some(score) = judged.and_then(|judged| judged.score) {
+            Gauge::QualityJudgeMean.set(score.mean, &[tier, window]);
+            Gauge::QualityJudgeLow.set(score.interval.low, &[tier, window]);
+            Gauge::QualityJudgeHigh.set(score.interval.high, &[tier, window]);
+        }
         let Some(index) = figures.and_then(|figures| figures.index) else { continue };
         Gauge::QualityIndexMean.set(index.mean, &[tier, window]);
         if let Some(interval) = index.interval {

@@ -148,6 +148,10 @@ catalogue! {
         QualityIndexLow, "precis_quality_index_low", ["tier", "window"],
             "Lower end of the interval of that mean at 95 %: of chance among the documents";
         QualityIndexHigh, "precis_quality_index_high", ["tier", "window"], "Upper end of that interval";
+        QualityJudgeMean, "precis_quality_judge_mean", ["tier", "window"],
+            "The judge's score over all summaries, 0 to 1, by the sample that was judged and the quality index of all";
+        QualityJudgeLow, "precis_quality_judge_low", ["tier", "window"], "Lower end of the interval of that estimate at 95 %";
+        QualityJudgeHigh, "precis_quality_judge_high", ["tier", "window"], "Upper end of that interval";
         QualityChange, "precis_quality_change_ratio", ["tier"],
             "Current mean of the quality index less the baseline's, as a share of the baseline's";
         QualityTestLevel, "precis_quality_test_level", ["tier"],
