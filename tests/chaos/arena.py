@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import evaluations
 import hostile
 import plan
 import publisher
@@ -60,6 +61,12 @@ class Options:
     def services(self) -> tuple[str, ...]:
         return ("router", *(f"{tier}-worker" for tier in self.tiers))
 
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The tiers that judge: the provider's where there is one, to which no restricted document may go. The stand-in of the other gives
+        no verdicts."""
+        return ("api",) if "api" in self.tiers else self.tiers
+
 
 # What a fault of the way to Kafka is counted as.
 LINK_COUNTS = {
@@ -78,8 +85,13 @@ class ChaosDeployment(KafkaDeployment):
     def __init__(self, folder: Path, tiers: list[Tier], kafka: KafkaLog, s3: str, arena: "Arena"):
         self.arena = arena
         super().__init__(folder, tiers, kafka, s3, key=KEY, checks=CHECKS)
-        limits = toml({"limits": {"max_text_bytes": hostile.MAX_TEXT_BYTES}})
-        self.policy_file.write_text(f"{self.policy_file.read_text()}\n{limits}")
+        more = toml(
+            {
+                "limits": {"max_text_bytes": hostile.MAX_TEXT_BYTES},
+                "evaluation": {"judges": arena.options.judges} | evaluations.SHARES,
+            }
+        )
+        self.policy_file.write_text(f"{self.policy_file.read_text()}\n{more}")
         self.s3 = self.store
         if arena.options.store == "directory":
             self.store = DirectoryStore(folder / "objects")

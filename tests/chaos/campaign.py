@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 
+import evaluations
 import evidence
 import hostile
 import oracle
@@ -116,6 +117,7 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
         facts, uncommitted = gather(arena, publisher, open_for_long(arena))
         report.findings += operator.judge(facts.summaries)
         report.findings += attacker.judge(facts.summaries, facts.letters)
+        report.findings += evaluations.judge(facts)
         facts = hostile.without_ours(without_ours(facts))
         report.findings += verdict.judge(facts)
         report.exits = arena.fleet.exits
@@ -137,6 +139,7 @@ def run(campaign: Campaign, folder: Path, say) -> Report:
             "not acknowledged": len(publisher.failed),
             "outcomes": len(facts.summaries),
             "dead letters": len(facts.letters),
+            "evaluations": dict(evaluations.ended(facts.evaluations)),
             "processes": sum(arena.fleet.started.values()),
             "codes": dict(
                 Counter(
@@ -206,16 +209,19 @@ def settle(
         f"all is well again; {FRESH} fresh documents, {len(publisher.acknowledged)} published in all"
     )
     summaries, letters = arena.kafka.follow("summaries"), arena.kafka.follow("dead-letters")
-    ends = verdict.Ends()
+    judged = arena.kafka.follow("evaluations")
+    ends, awaited = verdict.Ends(), evaluations.Awaited()
     done, left, moved = 0.0, -1, healed
     while not arena.fleet.broken:
         ends.look(summaries.to_the_end(), letters.to_the_end())
+        awaited.look(summaries.records, judged.to_the_end())
         if not done and fresh <= ends.firsts:
             done = time.monotonic() - healed
             say(f"fresh documents settled after {done:.1f} s")
         if done or time.monotonic() - healed > FRESH_SECONDS:
             attacker.stop()
         now_left = ends.unfinished(publisher.acknowledged) + operator.unfinished(ends.firsts)
+        now_left += awaited.unfinished()
         if attacker.is_over:
             now_left += attacker.unfinished(ends)
         if now_left != left:
@@ -293,9 +299,13 @@ def gather(
         sent=list(publisher.acknowledged),
         summaries=committed["summaries"],
         letters=committed["dead-letters"],
-        objects=arena.deployment.store.objects("results/") | answers,
+        objects=arena.deployment.store.objects("results/")
+        | arena.deployment.store.objects(evaluations.OBJECTS)
+        | answers,
+        evaluations=committed["evaluations"],
+        judges=arena.options.judges,
         ledger=committed["ledger"],
-        asked=[(asked.marker, asked.attempt_id) for asked in arena.provider.asked],
+        asked=list(arena.provider.asked),
         offsets=offsets(kafka, behind),
         spilled=spilled,
         hanging=hanging,

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import evaluations
 import oracle
 import plan
 from arena import Arena, Options
@@ -56,6 +57,10 @@ FULL = (
     "repeats",
     "dead letters",
     "failpoint",
+    "evaluations judged",
+    "evaluations no_judge",
+    "evaluations judge_unreadable",
+    "second opinions",
 )
 
 
@@ -69,7 +74,9 @@ def so_far(arena: Arena) -> Counter[str]:
     counts.update(arena.link.counts)
     counts.update({f"s3 {name}": count for name, count in arena.s3_proxy.counts.items()})
     counts.update({f"provider {name}": count for name, count in arena.provider.counts.items()})
-    answered = Counter(asked.marker for asked in arena.provider.asked if asked.answered)
+    # A summary is judged in two rounds, and asked for twice where the first answer is none.
+    written = [asked for asked in arena.provider.asked if asked.summary is None]
+    answered = Counter(asked.marker for asked in written if asked.answered)
     counts["answered twice"] = sum(count - 1 for count in answered.values())
     for kind in (kind for kind in plan.KIND.values() if kind.name.startswith(MEETING)):
         counts[f"{kind.channel} faults"] += counts[kind.name.replace("_", " ", 1)]
@@ -92,6 +99,7 @@ def happened(arena: Arena, facts: Facts, uncommitted: int) -> Counter[str]:
     counts["dead letters"] = len(facts.letters)
     counts["offsets checked"] = len(facts.offsets)
     counts["requests checked"] = len(facts.asked)
+    counts.update(evaluations.counted(facts.evaluations))
     # A settled result is read by a redelivery, by a repeat and by whoever lost its create.
     counts["replays"] = max(
         counts["s3 settled result read"] - counts["repeats"], counts["answered twice"]

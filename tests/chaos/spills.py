@@ -1,9 +1,9 @@
 """Whether anything that is meant for operators repeats a key of a provider, the key of routed work, or what a document says.
 
-Where text belongs, and is not looked for: the values of `documents.*`, `returns`, `work.*`, `escalations`, `summaries` and `dead-letters` (but for what a
-dead letter or an outcome *says* went wrong), the objects under `bodies/`, `results/` and `cache/`, and requests to a provider. Keys belong
+Where text belongs, and is not looked for: the values of `documents.*`, `returns`, `work.*`, `escalations`, `summaries`, `evaluations` (a judge quotes) and `dead-letters`
+(but for what a dead letter, an outcome or an evaluation *says* went wrong), the objects under `bodies/`, `results/`, `evaluations/` and `cache/`, and requests to a provider. Keys belong
 nowhere but in the provider's requests and in the object `keys/routing`. What is looked through: every line of every service's log, every series of every metrics page, keys
-and headers of every record, messages of dead letters and outcomes, and the values of all other topics.
+and headers of every record, messages of dead letters, outcomes and evaluations, and the values of all other topics.
 
 A text is known again by its first word, which is its own, or by any of the sentences that these documents are made of.
 """
@@ -16,7 +16,9 @@ import notes
 import wire
 from kafka import Record
 
-HOLDS_TEXT = re.compile(r"documents\.|work\.|(returns|escalations|summaries|dead-letters)$")
+HOLDS_TEXT = re.compile(
+    r"documents\.|work\.|(returns|escalations|summaries|evaluations|dead-letters)$"
+)
 # First words of the documents, undecodable ones too; and what their sentences are made of.
 MARKER = rb"chaos-\d{5}|record \d+ is no Avro"
 SENTENCES = [notes.ANSWER, "to the people there until the evening", "In the morning a"]
@@ -78,4 +80,4 @@ def in_topics(topics: dict[str, list[Record]]) -> Iterator[tuple[str, bytes]]:
                 )
 
 
-MESSAGES = {"dead-letters": "dead_letter", "summaries": "outcome"}
+MESSAGES = {"dead-letters": "dead_letter", "summaries": "outcome", "evaluations": "evaluation"}

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import providers
 import pytest
 from loop import Loop
 from providers import Provider
@@ -184,6 +185,19 @@ def test_provider_answers_differ_and_name_the_document(loop):
     said = [json.loads(ask(provider).read())["choices"][0]["message"]["content"] for _ in range(2)]
     assert said == ["chaos-1 says a answer 1.", "chaos-1 says a answer 2."]
     assert {(asked.marker, asked.attempt_id) for asked in provider.asked} == {("chaos-1", "a1")}
+
+
+def test_a_provider_asked_to_judge_gives_numbers_and_now_and_then_none(loop):
+    provider = Provider(loop, seed=1)
+    text = "chaos-1 says a lot\n</document-1>\n\n<summary-2>\nchaos-1, short.\n</summary-2>"
+    told = [ask(provider, text) for _ in range(40)]
+    said = [json.loads(one.read())["choices"][0]["message"]["content"] for one in told]
+    verdicts = [json.loads(one) for one in said if one not in providers.UNREADABLE]
+    assert 20 < len(verdicts) < 40
+    assert all(1 <= verdict[name] <= 5 for verdict in verdicts for name in providers.CRITERIA)
+    assert {(asked.marker, asked.summary) for asked in provider.asked} == {
+        ("chaos-1", "chaos-1, short.")
+    }
 
 
 @pytest.mark.parametrize("mode", ["429", "500", "529"])

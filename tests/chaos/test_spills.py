@@ -4,6 +4,7 @@ import notes
 import pytest
 import spills
 from kafka import Record
+from test_evaluations import evaluation
 from test_verdict import BROKEN, ONE, ONE_OUT, dead_letter, outcome
 
 KEY = "sk-very-secret"
@@ -18,6 +19,8 @@ def test_texts_are_left_where_they_belong():
     for topic in ("documents.acme", "returns", "work.gpu", "escalations"):
         assert found(topic, ONE.value) == []
     assert found("summaries", ONE_OUT) == []
+    quoted = evaluation(ONE, unsupported_claims=["chaos-00001 is short."])
+    assert found("evaluations", quoted) == []
     assert found("dead-letters", dead_letter(BROKEN.value, "not_avro", 4).value) == []
 
 
@@ -41,6 +44,13 @@ def test_texts_are_left_where_they_belong():
             (),
             b"",
             "text summaries/0/7 message",
+        ),
+        (
+            "evaluations",
+            evaluation(ONE, message="it says 'chaos-00001 is'"),
+            (),
+            b"",
+            "text evaluations/0/7 message",
         ),
     ],
 )

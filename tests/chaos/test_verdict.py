@@ -8,6 +8,7 @@ import pytest
 import verdict
 import wire
 from kafka import Record
+from providers import Asked
 from publisher import KILLS, TENANT, TOPIC, Sent
 from verdict import Facts
 
@@ -114,7 +115,7 @@ GOOD = Facts(
         "cache/chaos-2": answer(TWO),
     },
     ledger=[attempt("a1")],
-    asked=[("chaos-1", "a1")],
+    asked=[Asked("chaos-1", "a1", True)],
     offsets={("precis.router", TOPIC, 0): (6, 6)},
 )
 
@@ -275,13 +276,22 @@ FAILED = outcome(ONE, status="failed", summary=None, code="store_unavailable", a
             id="another answer",
         ),
         pytest.param(
-            {"asked": [("chaos-2", "a1")]},
+            {"asked": [Asked("chaos-2", "a1", True)]},
             "leaked",
             "restricted document at a provider",
             id="leaked",
         ),
         pytest.param(
-            {"asked": [("chaos-1", "a2")]}, "ledger", "not in the ledger", id="unrecorded request"
+            {"asked": [Asked("chaos-1", "a2", True)]},
+            "ledger",
+            "not in the ledger",
+            id="unrecorded request",
+        ),
+        pytest.param(
+            {"asked": [Asked("chaos-1", "a1", True, "chaos-1 is short.")]},
+            "ledger",
+            "for evaluation that the ledger has for another",
+            id="judge that is no judge in the ledger",
         ),
         pytest.param(
             {"spilled": [("key", "router-1.log", "bearer sk")]},

@@ -8,8 +8,9 @@
 | body | digest, fingerprint, length in words and origin of an outcome are those of what was published; the answer is about that document |
 | store | the result object is there once and is the record byte for byte; so is the answer that it names |
 | failed | no document is given up because Kafka, S3 or a process was away |
-| leaked | no restricted document reached a provider |
-| ledger | whatever reached a provider is in the ledger |
+| leaked | no restricted document reached a provider, to be summarised or to be judged |
+| ledger | whatever reached a provider is in the ledger, with what it was for |
+| evaluation | each summary that is chosen has exactly one evaluation for each round, and no other has one (`evaluations.py`) |
 | spilled | no log, metric, key, header or error holds a provider's key or what a document says (`spills.py`) |
 | offsets | committed offsets stand right behind the last committed record: nothing left, nothing skipped |
 | hanging | no transaction is left that nobody ends: readers of committed records and members of the group would wait for it for ever |
@@ -25,6 +26,7 @@ import digests
 import oracle
 import wire
 from kafka import Record
+from providers import Asked
 from publisher import KILLS, TENANT, Sent
 
 # Why a document may end as failed: its provider failed on it, time and again.
@@ -52,8 +54,11 @@ class Facts:
     # Every result and every answer that an outcome names, by key; `None` where there is none.
     objects: dict[str, bytes | None]
     ledger: list[Record] = field(default_factory=list)
-    # First words of the documents that reached a provider, with the name of the attempt.
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    # Everything that reached a provider.
+    asked: list[Asked] = field(default_factory=list)
+    # What judges said; their objects are among the others. The tiers that the policy names as judges.
+    evaluations: list[Record] = field(default_factory=list)
+    judges: tuple[str, ...] = ()
     # By (group, topic, partition): the committed offset, and the offset behind the last committed record.
     offsets: dict[tuple[str, str, int], tuple[int, int]] = field(default_factory=dict)
     # Keys and texts where none may be: what, where, and what stands around it.
@@ -110,13 +115,14 @@ class Findings:
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter and whose it is, where that can be told."""
+    """A dead letter and whose it is, where that can be told; `judged`: the summary and the round that it asked a judge for."""
 
     id: str
     code: str
     value: bytes | None
     identity: oracle.Identity | None
     digest: str | None
+    judged: tuple[oracle.Identity, int] | None = None
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -124,6 +130,9 @@ def judge(facts: Facts) -> list[Finding]:
     findings = Findings()
     outcomes = oracle.outcomes(facts.summaries)
     letters = [letter(record) for record in facts.letters]
+    doubled(findings, letters)
+    # An evaluation that fails says nothing of its document.
+    letters = [one for one in letters if one.judged is None]
     by_identity = defaultdict(list)
     for sent in facts.sent:
         if sent.document:
@@ -199,6 +208,8 @@ class Ends:
                 self.firsts.add(who)
         for one in map(letter, new_letters):
             self.letters.add(one.id)
+            if one.judged is not None:
+                continue
             if one.identity is None:
                 self.values[one.value] += 1
             elif one.code == "id_conflict":
@@ -222,28 +233,33 @@ class Ends:
 def letter(record: Record) -> Letter:
     """A dead letter; the identity is read out of whatever record it is of."""
     read = wire.schema("dead_letter").decode(record.value)
-    document = document_of(read["value"] or b"")
+    document, judged = document_of(read["value"] or b"")
     if document is None:
         return Letter(read["id"], read["code"], read["value"], None, None)
     identity = (TENANT, document["document_id"], document["revision"])
     digest = digests.request_digest(document)
-    return Letter(read["id"], read["code"], read["value"], identity, digest)
+    return Letter(read["id"], read["code"], read["value"], identity, digest, judged)
 
 
-def document_of(value: bytes) -> dict | None:
-    """The document that a record holds; `None` where it holds none, whatever it says that it is."""
+def document_of(value: bytes) -> tuple[dict | None, tuple[oracle.Identity, int] | None]:
+    """The document that a record holds, `None` where it holds none, whatever it says that it is; and which summary in which round is to be
+    judged, where one is."""
     for name in ("escalation", "routed_document", "document"):
         if value[:10] != wire.schema(name).prefix:
             continue
+        judged = None
         try:
             if name == "escalation":
                 value = wire.schema(name).decode(value)["routed"]
             if name != "document":
-                value = wire.schema("routed_document").decode(value)["document"]
-            return wire.schema("document").decode(value)
+                routed = wire.schema("routed_document").decode(value)
+                value = routed["document"]
+                if routed["evaluation"]:
+                    judged = oracle.identity(routed), routed["evaluation"]["round"]
+            return wire.schema("document").decode(value), judged
         except Exception:  # The reader fails in many ways on bytes that somebody made up.
-            return None
-    return None
+            return None, None
+    return None, None
 
 
 def ends(findings: Findings, who, sent: list[Sent], outcomes: list, letters: list[Letter]) -> None:
@@ -338,13 +354,17 @@ def words(text: str) -> int:
     return sum(any(character.isalnum() for character in word) for word in text.split())
 
 
-def dead_letters(
-    findings: Findings, facts: Facts, letters: list[Letter], by_identity, of_outcomes
-) -> None:
-    """Letters of what is no document, and that no letter is there twice or without a reason."""
+def doubled(findings: Findings, letters: list[Letter]) -> None:
+    """That no letter is there twice."""
     for id_, count in Counter(one.id for one in letters).items():
         if count > 1:
             findings.add("duplicate", f"{count} dead letters of one record", id_)
+
+
+def dead_letters(
+    findings: Findings, facts: Facts, letters: list[Letter], by_identity, of_outcomes
+) -> None:
+    """Letters of what is no document, and that no letter is there without a reason."""
     nameless = Counter(one.value for one in letters if one.identity is None)
     for sent in facts.sent:
         if sent.document is None and nameless.pop(sent.value, 0) == 0:
@@ -410,17 +430,19 @@ def outside(findings: Findings, facts: Facts) -> None:
         if one.document and one.document["sensitivity"] == "restricted"
     }
     schema = wire.schema("ledger_attempt")
-    known = {
-        schema.decode(record.value)["attempt_id"]
-        for record in facts.ledger
-        if record.value[:10] == schema.prefix
-    }
-    for marker, attempt in facts.asked:
-        if marker in restricted:
-            findings.add("leaked", "restricted document at a provider", marker)
-        if attempt not in known:
+    attempts = [
+        schema.decode(record.value) for record in facts.ledger if record.value[:10] == schema.prefix
+    ]
+    known = {attempt["attempt_id"]: attempt["purpose"] for attempt in attempts}
+    for asked in facts.asked:
+        said = f"{asked.marker}, attempt {asked.attempt_id!r}"
+        if asked.marker in restricted:
+            findings.add("leaked", f"restricted document at a provider, for {asked.purpose}", said)
+        if asked.attempt_id not in known:
+            findings.add("ledger", "request that is not in the ledger", said)
+        elif known[asked.attempt_id] != asked.purpose:
             findings.add(
-                "ledger", "request that is not in the ledger", f"{marker}, attempt {attempt!r}"
+                "ledger", f"request for {asked.purpose} that the ledger has for another", said
             )
     for what, place, around in facts.spilled:
         said = "a provider's key" if what == "key" else "what a document says"

@@ -257,6 +257,12 @@ impl Router {
         }
     }
 
+    /// What is published of a record: its output and the requests to judge that go with it, proved.
+    fn with_requests(&self, record: &Record, output: Output) -> Result<Vec<Output>, PipelineError> {
+        let requests = evaluation::requests(&self.control.effective(), &output, || self.document_of(record))?;
+        Ok([output].into_iter().chain(requests).map(|output| self.keys.prove(output)).collect())
+    }
+
     /// Settles a rejected document as failed, where there is an identity to settle.
     async fn fail(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, PipelineError> {
         let (claim, outcome) = if is_escalation(&delivery.record) {
@@ -279,7 +285,9 @@ impl Router {
             let draft = draft.decided("", &self.control.effective().digest, None, &[]);
             (request.claim, draft.failed(rejection.code, &rejection.message))
         };
-        Ok(vec![self.settler.settle(&claim, &outcome).await?])
+        // It may be the summary of an earlier delivery.
+        let output = self.settler.settle(&claim, &outcome).await?;
+        self.with_requests(&delivery.record, output)
     }
 }
 
@@ -293,9 +301,8 @@ impl Processor for Router {
             let tenant = topics::tenant_of(&origin.topic);
             self.document(delivery).await.map_err(|error| error.into_stage(tenant))?
         };
-        let requests = evaluation::requests(&self.control.effective(), &output, || self.document_of(&delivery.record));
-        let requests = requests.map_err(|error| error.into_stage(self.sender(&delivery.record).as_deref()))?;
-        Ok([output].into_iter().chain(requests).map(|output| self.keys.prove(output)).collect())
+        self.with_requests(&delivery.record, output)
+            .map_err(|error| error.into_stage(self.sender(&delivery.record).as_deref()))
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {

@@ -52,8 +52,7 @@ impl Router {
                 "work without a tier that asks for no evaluation",
             ));
         };
-        let outcome = self.evaluations.outcome(&subject).await?;
-        self.evaluations.settle(&subject, document, outcome.as_ref(), effective, judgement).await
+        self.evaluations.settle_failed(&subject, document, effective, judgement).await
     }
 }
 

@@ -15,12 +15,13 @@
 //! along: the judge reads the document's result, which never changes. Like a document it ends
 //! exactly once: the object under `evaluations/` decides, whoever comes later publishes its bytes.
 //! A redelivery of the outcome chooses the same documents again, and only the transaction that
-//! counts takes the request along; a publisher's repeat asks for nothing.
+//! counts takes the request along; so does a rejection that finds the summary of an earlier
+//! delivery. A publisher's repeat asks for nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use precis_flow::Output;
+use precis_flow::{MAX_OUTPUT_BYTES, Output};
 use precis_objects::{ObjectStore, create_or_adopt, keys};
 use precis_schemas::{
     Answer, Decision, Document, Evaluation, EvaluationRequest, EvaluationStatus, ModelIdentity, Outcome, Purpose,
@@ -37,6 +38,8 @@ pub mod rubric;
 
 use rubric::Verdict;
 
+/// Room for the proof that a request gets: the header's name and 64 hex digits.
+const MAX_PROOF_BYTES: usize = 128;
 /// Longest message of an evaluation, bytes.
 const MAX_MESSAGE_BYTES: usize = 4 * 1_024;
 
@@ -44,7 +47,8 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1_024;
 pub const DECISION_REASON: &str = "evaluation";
 
 /// The requests to judge the summary of an outcome that is about to be published; none for any
-/// other record, for a repeat, and for a document that is not chosen. `document` gives the
+/// other record, for a repeat, for a document that is not chosen, and for one so large that no
+/// record takes the request: its outcome must not be rejected with it. `document` gives the
 /// publisher's record, and is asked only where there is a request.
 ///
 /// # Errors
@@ -69,7 +73,10 @@ pub fn requests(
     }
     let Some(document) = document() else { return Ok(Vec::new()) };
     let routed = requests.into_iter().map(|request| routed_for(effective, &outcome, document.clone(), request));
-    routed.map(|routed| Ok(Output::to(topics::ESCALATIONS).key(key).record(&routed)?)).collect()
+    let requests = routed.map(|routed| Ok(Output::to(topics::ESCALATIONS).key(key).record(&routed)?));
+    let mut requests: Vec<Output> = requests.collect::<Result<_, PipelineError>>()?;
+    requests.retain(|request| request.size_bytes() + MAX_PROOF_BYTES <= MAX_OUTPUT_BYTES);
+    Ok(requests)
 }
 
 /// The request as work without a tier.
@@ -199,6 +206,25 @@ impl Evaluations {
         let RoutedDocument { tenant, document_id, revision, .. } = subject.routed;
         let stored = self.store.get(&keys::result(tenant, document_id, *revision)).await?;
         Ok(stored.map(|bytes| codec::decode(&bytes)).transpose()?)
+    }
+
+    /// The record to publish of an evaluation that ends without a verdict. An outcome that cannot
+    /// be read may be why it does, and is then left out.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn settle_failed(
+        &self,
+        subject: &Subject<'_>,
+        document: &Document,
+        policy: &EffectivePolicy,
+        judgement: Judgement<'_>,
+    ) -> Result<Output, PipelineError> {
+        let outcome = match self.outcome(subject).await {
+            Err(PipelineError::Codec(_)) => None,
+            other => other?,
+        };
+        self.settle(subject, document, outcome.as_ref(), policy, judgement).await
     }
 
     /// The record to publish, after the evaluation was created or the existing one adopted.

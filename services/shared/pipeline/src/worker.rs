@@ -248,6 +248,13 @@ impl<S: Summariser> TierWorker<S> {
         let labels = Labels::of(&effective.policy, document, spec.expected_language.as_deref());
         self.settler.settle_summary(claim, &outcome, &labels).await
     }
+
+    /// What is published of a record: its output and the requests to judge that go with it, proved.
+    fn with_requests(&self, routed: &RoutedDocument, output: Output) -> Result<Vec<Output>, PipelineError> {
+        let document = || Some(routed.document.clone());
+        let requests = evaluation::requests(&self.control.effective(), &output, document)?;
+        Ok([output].into_iter().chain(requests).map(|output| self.keys.prove(output)).collect())
+    }
 }
 
 /// What becomes of a document that this tier has no answer for: a refusal goes back to the router,
@@ -267,9 +274,7 @@ impl<S: Summariser> Processor for TierWorker<S> {
         let tenant = Some(work.routed.tenant.as_str());
         let stage_error = |error: PipelineError| error.into_stage(tenant);
         let output = self.handle(delivery, &work).await.map_err(stage_error)?;
-        let document = || Some(work.routed.document.clone());
-        let requests = evaluation::requests(&self.control.effective(), &output, document).map_err(stage_error)?;
-        Ok([output].into_iter().chain(requests).map(|output| self.keys.prove(output)).collect())
+        self.with_requests(&work.routed, output).map_err(stage_error)
     }
 
     async fn rejected(&self, delivery: &Delivery, rejection: &Rejection) -> Result<Vec<Output>, StageError> {
@@ -281,18 +286,20 @@ impl<S: Summariser> Processor for TierWorker<S> {
             return Ok(Vec::new());
         }
         let document = codec::decode(&routed.document).unwrap_or_default();
+        let stage_error = |error: PipelineError| error.into_stage(Some(&routed.tenant));
         if let Some(subject) = Subject::of(&routed) {
             let (code, message) = (rejection.code, rejection.message.as_str());
             let judgement = Judgement::failed(Some(&self.tier), code, message, &[]);
             let effective = self.control.effective();
-            let output = self.evaluations.settle(&subject, &document, None, &effective, judgement).await;
-            return output.map(|output| vec![output]).map_err(|error| error.into_stage(Some(&routed.tenant)));
+            let output = self.evaluations.settle_failed(&subject, &document, &effective, judgement).await;
+            return output.map(|output| vec![output]).map_err(stage_error);
         }
         let outcome = Draft::of(&routed, &document, "", now_ms()).failed(rejection.code, &rejection.message);
         match self.settler.settle(&Claim::of(&routed), &outcome).await {
-            Ok(output) => Ok(vec![output]),
+            // It may be the summary of an earlier delivery.
+            Ok(output) => self.with_requests(&routed, output).map_err(stage_error),
             Err(PipelineError::Rejected { .. }) => Ok(Vec::new()),
-            Err(error) => Err(error.into_stage(Some(&routed.tenant))),
+            Err(error) => Err(stage_error(error)),
         }
     }
 

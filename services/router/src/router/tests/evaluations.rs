@@ -1,6 +1,6 @@
 //! Requests to judge a summary: which tier gets them, and how they end where none may.
 
-use precis_flow::{Delivery, Processor};
+use precis_flow::{Delivery, Processor, Rejection};
 use precis_pipeline::topics;
 use precis_schemas::{Document, Evaluation, EvaluationStatus, RoutedDocument, Sensitivity, Trial, TrialResult, codec};
 use tokio_util::sync::CancellationToken;
@@ -98,4 +98,20 @@ async fn a_document_without_a_trial_is_no_request_to_judge() {
     let (code, outputs) = deployment.deliver(deployment.proved(codec::encode(&work).unwrap(), 4)).await.unwrap_err();
     assert_eq!(code, "wrong_record");
     assert!(outputs.iter().all(|output| output.topic == topics::SUMMARIES));
+}
+
+/// The outcome of an earlier delivery is published, and so it is judged.
+#[tokio::test]
+async fn a_rejection_that_finds_a_summary_takes_its_request_along() {
+    let deployment = Deployment::with(&judged_by("\"gpu\"")).await;
+    request(&deployment, &public()).await;
+    let delivery = Delivery::new(
+        record(&topics::documents("acme"), codec::encode(&public()).unwrap(), 7),
+        CancellationToken::new(),
+    );
+    let suspect = Rejection::new("crash_suspect", "died again and again");
+    let left = deployment.router.rejected(&delivery, &suspect).await.unwrap();
+    let [summary, request] = left.as_slice() else { panic!("{} outputs", left.len()) };
+    assert_eq!((summary.topic.as_str(), request.topic.as_str()), (topics::SUMMARIES, topics::ESCALATIONS));
+    assert!(request.headers.get(precis_pipeline::proof::PROOF_HEADER).is_some());
 }

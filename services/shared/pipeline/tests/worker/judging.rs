@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use precis_flow::MAX_OUTPUT_BYTES;
+use precis_pipeline::evaluation;
 use precis_schemas::{Evaluation, EvaluationStatus, Purpose};
 
 use super::*;
@@ -77,7 +79,7 @@ async fn to_judge(bench: &Bench, document: &Document) -> Delivery {
     bench.deliver(&RoutedDocument { tier: "mid".into(), ..routed })
 }
 
-fn evaluation(output: &Output) -> Evaluation {
+fn read(output: &Output) -> Evaluation {
     assert_eq!(output.topic, topics::EVALUATIONS);
     codec::decode(output.value.as_deref().unwrap()).unwrap()
 }
@@ -103,6 +105,29 @@ async fn the_request_goes_with_the_outcome_and_not_with_a_repeat() {
     assert_eq!((repeat.len(), repeat[0].headers.get(REPEAT_HEADER).is_some()), (1, true));
 }
 
+/// A document whose process died again and again behind the stored result is taken for what killed
+/// it: the document is rejected, and its summary is what is published.
+#[tokio::test]
+async fn a_rejection_that_finds_a_summary_takes_its_request_along() {
+    let bench = Bench::new(&judged_by("mid")).await;
+    let worker = bench.worker("gpu", GOOD);
+    let delivery = bench.routed(&document("a"), "gpu", 7);
+    let first = worker.process(&delivery).await.unwrap();
+    let left = worker.rejected(&delivery, &Rejection::new("crash_suspect", "died again and again")).await.unwrap();
+    assert_eq!((left.len(), &left[0].value), (2, &first[0].value));
+    assert_eq!((left[1].topic.as_str(), &left[1].key), (topics::ESCALATIONS, &first[1].key));
+    assert!(left[1].headers.get(precis_pipeline::proof::PROOF_HEADER).is_some());
+}
+
+#[tokio::test]
+async fn a_request_that_no_record_takes_does_not_cost_the_outcome() {
+    let bench = Bench::new(&judged_by("mid")).await;
+    let published = bench.worker("gpu", GOOD).process(&bench.routed(&document("a"), "gpu", 7)).await.unwrap();
+    let effective = bench.control.effective();
+    let requests = |bytes| evaluation::requests(&effective, &published[0], || Some(vec![0; bytes])).unwrap();
+    assert_eq!((requests(1_000).len(), requests(MAX_OUTPUT_BYTES).len()), (1, 0));
+}
+
 #[tokio::test]
 async fn a_verdict_is_asked_for_once_and_published_byte_for_byte() {
     let bench = Bench::new(&judged_by("mid")).await;
@@ -111,7 +136,7 @@ async fn a_verdict_is_asked_for_once_and_published_byte_for_byte() {
     let first = worker.process(&delivery).await.unwrap();
     let second = worker.process(&delivery).await.unwrap();
     assert_eq!((first.len(), &first[0].value), (1, &second[0].value));
-    let verdict = evaluation(&first[0]);
+    let verdict = read(&first[0]);
     assert_eq!((verdict.status, verdict.scores.unwrap().score), (EvaluationStatus::Judged, 0.875));
     assert_eq!((verdict.judge_tier.as_deref(), verdict.tier.as_deref()), (Some("mid"), Some("gpu")));
     assert_eq!((verdict.cost.to_string().as_str(), verdict.same_model), ("$0.25", false));
@@ -125,7 +150,7 @@ async fn an_answer_that_cannot_be_used_is_asked_for_once_more() {
     let bench = Bench::new(&judged_by("mid")).await;
     let delivery = to_judge(&bench, &document("a")).await;
     let (worker, asked) = judge(&bench, [Ok("It is good."), Ok(VERDICT)]);
-    let verdict = evaluation(&worker.process(&delivery).await.unwrap()[0]);
+    let verdict = read(&worker.process(&delivery).await.unwrap()[0]);
     assert_eq!((verdict.status, verdict.cost.to_string().as_str()), (EvaluationStatus::Judged, "$0.50"));
     assert_eq!((verdict.input_tokens, asked.lock().unwrap().len()), (200, 2));
 }
@@ -137,7 +162,7 @@ async fn a_judge_that_answers_nonsense_twice_has_failed() {
     let delivery = to_judge(&bench, &document("a")).await;
     let (worker, asked) = judge(&bench, [Ok("It is good."), Ok("{}")]);
     for _ in 0..2 {
-        let failed = evaluation(&worker.process(&delivery).await.unwrap()[0]);
+        let failed = read(&worker.process(&delivery).await.unwrap()[0]);
         assert_eq!((failed.status, failed.scores), (EvaluationStatus::Failed, None));
         assert_eq!(failed.code.as_deref(), Some("judge_unreadable"));
         assert!(failed.judge.is_some() && !failed.message.unwrap().contains("It is good"));
@@ -150,9 +175,9 @@ async fn a_crash_between_answer_and_verdict_costs_no_second_request() {
     let bench = Bench::new(&judged_by("mid")).await;
     let delivery = to_judge(&bench, &document("a")).await;
     let (worker, asked) = judge(&bench, [Ok("nonsense"), Ok(VERDICT)]);
-    let first = evaluation(&worker.process(&delivery).await.unwrap()[0]);
+    let first = read(&worker.process(&delivery).await.unwrap()[0]);
     bench.store.delete(&keys::evaluation("acme", "a", 0, 1)).await.unwrap();
-    let again = evaluation(&worker.process(&delivery).await.unwrap()[0]);
+    let again = read(&worker.process(&delivery).await.unwrap()[0]);
     assert_eq!(Evaluation { settled_at: first.settled_at, ..again }, first);
     assert_eq!(asked.lock().unwrap().len(), 2);
 }
@@ -198,10 +223,11 @@ async fn a_result_that_is_gone_and_a_record_that_is_rejected_end_as_failed() {
     let delivery = to_judge(&bench, &document("a")).await;
     bench.store.delete(&keys::result("acme", "a", 0)).await.unwrap();
     let (worker, asked) = judge(&bench, []);
-    let failed = evaluation(&worker.process(&delivery).await.unwrap()[0]);
+    let failed = read(&worker.process(&delivery).await.unwrap()[0]);
     assert_eq!((failed.code.as_deref(), asked.lock().unwrap().len()), (Some("result_gone"), 0));
     let delivery = to_judge(&bench, &document("b")).await;
     let rejection = Rejection::new("text_too_slow", "took too long");
-    let failed = evaluation(&worker.rejected(&delivery, &rejection).await.unwrap()[0]);
+    let failed = read(&worker.rejected(&delivery, &rejection).await.unwrap()[0]);
     assert_eq!((failed.document_id.as_str(), failed.code.as_deref()), ("b", Some("text_too_slow")));
+    assert_eq!(failed.summary_sha256, identity::sha256_hex(GOOD.as_bytes()), "it says what was not judged");
 }
