@@ -10,7 +10,8 @@ A debug build's worker refuses texts of more than 600,000 bytes, as it does by d
 
 The bound is what the process had when it was ready, and what its settings allow: records and outputs (`max_in_flight_bytes`), as much again for
 what the Kafka client has fetched and not handed over, and the texts (`max_text_bytes_in_process`) as often as they are copied on their way: the
-text itself, its normalised copy or the request's message, and the request's body.
+text itself, its normalised copy or the request's message, and the request's body. What checks and scores need besides is in it as well: up to 55
+times a text whose words are all different numbers, for one text fewer at once than there are cores, four at most.
 """
 
 import argparse
@@ -67,6 +68,7 @@ def kinds(scale: float) -> list[Kind]:
     """64 MB of each kind, or a part of it."""
     many, large = max(4, int(1024 * scale)), max(4, int(64 * scale))
     words, unbroken = prose(BODY_BYTES).encode(), b"x" * BODY_BYTES
+    numbers = " ".join(str(7 * number) for number in range(BODY_BYTES // 7)).encode()[:BODY_BYTES]
     inline, run = prose(RECORD_BYTES - 16), "x" * (RECORD_BYTES - 16)
     return [
         Kind("small records, one 2 MiB body", many, lambda _: {}, body=words),
@@ -79,6 +81,7 @@ def kinds(scale: float) -> list[Kind]:
         ),
         Kind("unbroken inline texts of 1 MB", large, lambda number: {"text": f"{number}{run}"}),
         Kind("small records, one unbroken 2 MiB body", many, lambda _: {}, body=unbroken),
+        Kind("small records, one 2 MiB body of numbers", many, lambda _: {}, body=numbers),
     ]
 
 

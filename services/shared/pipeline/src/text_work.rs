@@ -3,8 +3,9 @@
 //! All work on a text is linear in its length, and a text may have megabytes. A thread of the
 //! runtime that reads one for a second answers no probe and follows no log meanwhile. So work on
 //! more than [`MAX_INLINE_BYTES`] runs on a thread of its own. At most one task fewer than there
-//! are cores runs at once in a process, whatever stage it is for: the others wait for a place, and
-//! a copy of the text is made only then.
+//! are cores, and at most [`MAX_TASKS`], run at once in a process, whatever stage they are for: the
+//! others wait for a place, and a copy of the text is made only then. A task needs up to 55 times
+//! its text's memory, where every word is another number.
 //!
 //! A task that has begun cannot be stopped. After [`MAX_WORK_TIME`] its document goes on without a
 //! result, and the task keeps its place until it ends.
@@ -17,6 +18,9 @@ use tokio::sync::Semaphore;
 
 /// Bytes of text up to which work is done at once, where it is asked for: ten milliseconds.
 pub const MAX_INLINE_BYTES: usize = 16 * 1024;
+/// Tasks that run at once at most: what they need beside the texts has a bound, however many cores
+/// there are.
+pub const MAX_TASKS: usize = 4;
 /// How long a document waits for work that has begun. The largest text takes a few seconds.
 pub const MAX_WORK_TIME: Duration = Duration::from_secs(60);
 
@@ -37,7 +41,7 @@ pub async fn on_text<T: Send + 'static>(
     /// The places of this process.
     static PLACES: LazyLock<Places> = LazyLock::new(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Places::new(cores.saturating_sub(1).max(1), MAX_WORK_TIME)
+        Places::new(cores.saturating_sub(1).clamp(1, MAX_TASKS), MAX_WORK_TIME)
     });
     if text.len() + more_bytes <= MAX_INLINE_BYTES {
         return Ok(work(text));

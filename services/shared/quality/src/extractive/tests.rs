@@ -194,7 +194,7 @@ fn extracts_are_linear_in_texts_of_any_shape() {
     }
     // Sentences are compared with each other, at most 400 of them: below that the texts are short
     // enough here for the comparisons to be a small part, above it they are a constant.
-    precis_fuzz::grows_linearly("extracts", 1024, precis_fuzz::shapes::TEXTS, |text| {
+    precis_fuzz::grows_linearly("extracts", 512, precis_fuzz::shapes::TEXTS, |text| {
         let _ = summary(text, None, LIMITS);
     });
     precis_fuzz::grows_linearly("extracts of prose", 160 * 1024, PROSE, |text| {
